@@ -1,0 +1,1 @@
+"""The worker that opens files: tables and the file tools."""

@@ -1,0 +1,72 @@
+"""What a desk needs from the worker that opens files, wherever it runs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from analystd.protocol import ViewResult
+
+
+@dataclass(frozen=True)
+class FileInJail:
+    """A file that the worker itself opens: a path inside the jail or the read-only paths, as the caller wrote it."""
+
+    path: str
+
+
+@dataclass(frozen=True)
+class OpenFile:
+    """A file that the daemon opened, read-only, for a person's editor. The caller keeps and closes the descriptor."""
+
+    name: str
+    descriptor: int
+
+
+Source = FileInJail | OpenFile
+
+
+class DataService(Protocol):
+    """Views of data files and the file tools. Cancelling a call's task stops its work."""
+
+    async def view(
+        self, source: Source, operation: str, *, n_rows: int = 10, offset: int = 0, columns: Sequence[str] | None = None
+    ) -> ViewResult:
+        """A view of a table, its `text` in the seed's formats.
+
+        Raises:
+            WorkspaceError: for a path that the jail refuses, a missing file, or one that is no table of a known format.
+            InvalidArgumentsError: for a column that is not there.
+            WorkerDiedError: when the worker ended in the middle; the next call gets a new one.
+        """
+        ...
+
+    async def list_files(self, path: str, *, pattern: str | None = None, recursive: bool = False) -> dict[str, Any]:
+        """`{"text", "path", "entries": [{"name", "type", "size", "modified"}], "truncated"}`, sorted by name, folders with a trailing `/` in the text.
+
+        Raises:
+            WorkspaceError: as `view`.
+        """
+        ...
+
+    async def read_file(self, path: str, *, offset: int = 1, limit: int | None = None) -> dict[str, Any]:
+        """`{"text", "path", "offset", "lines", "size", "truncated"}`: lines from the 1-based `offset`; the text is the file's own.
+
+        Raises:
+            WorkspaceError: as `view`, and for a binary file.
+        """
+        ...
+
+    async def write_file(self, path: str, content: str) -> dict[str, Any]:
+        """`{"text", "path", "size", "created"}`; whole or not at all, folders on the way are made.
+
+        Raises:
+            WorkspaceError: as `view`.
+            ResourceLimitError: when it would take the workspace over its limit; nothing is written.
+        """
+        ...
+
+    async def aclose(self) -> None:
+        """End the worker. Harmless when repeated."""
+        ...

@@ -1,0 +1,1 @@
+"""Everything that one workspace has: runs, conversations, sessions, journal."""

@@ -1,0 +1,1 @@
+"""Local language models: the protocol, and the processes behind it."""

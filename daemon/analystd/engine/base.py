@@ -1,0 +1,114 @@
+"""What the agent needs from a model, wherever the model runs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol
+
+Role = Literal["system", "user", "assistant", "tool"]
+
+
+@dataclass(frozen=True)
+class Message:
+    """One turn of a conversation; its content is text, never markup: no content can become a control token."""
+
+    role: Role
+    content: str
+
+
+@dataclass(frozen=True)
+class ToolSpec:
+    """What the model is told of a tool, and what its calls are held to."""
+
+    name: str
+    description: str
+    parameters: Mapping[str, Any]
+    """The JSON Schema of the arguments."""
+
+
+@dataclass(frozen=True)
+class GenerateRequest:
+    """One reply to generate.
+
+    `sequence` names the conversation: the longest prefix that its last request shared with this one is not processed again.
+    `tool_choice`: with `auto` the model may write text, and is held to the tools' grammar from `<tool` on; with `required` the reply is
+    exactly one call; with `none` it is text.
+    """
+
+    sequence: str
+    messages: tuple[Message, ...]
+    tools: tuple[ToolSpec, ...] = ()
+    tool_choice: Literal["auto", "required", "none"] = "auto"
+    max_tokens: int = 512
+    temperature: float = 0.0
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class Completion:
+    """A finished reply: the whole text, why it ended, and its cost in tokens and seconds."""
+
+    text: str
+    reason: Literal["stop", "length", "context", "stopped"]
+    """`stop`: the model ended it; `length`: `max_tokens`; `context`: the window is full; `stopped`: `on_text` asked for it."""
+    prompt_tokens: int
+    cached_tokens: int
+    completion_tokens: int
+    seconds: float
+
+
+@dataclass(frozen=True)
+class EngineInfo:
+    """What `status` shows of an engine."""
+
+    kind: str
+    """`llama`, `scripted` or `endpoint`."""
+    model: str
+    loaded: bool
+    context_tokens: int | None = None
+    pid: int | None = None
+    note: str | None = None
+    """What keeps it from working, or None."""
+
+
+class Engine(Protocol):
+    """A source of replies. Several may be generated at once; each belongs to a sequence."""
+
+    def info(self) -> EngineInfo:
+        """A snapshot; never starts anything."""
+        ...
+
+    async def load(self) -> None:
+        """Get ready for `generate`; harmless when repeated.
+
+        Raises:
+            EngineUnavailableError: with what is missing and what to do.
+        """
+        ...
+
+    async def count_tokens(self, messages: tuple[Message, ...]) -> int:
+        """Tokens of the rendered prompt.
+
+        Raises:
+            EngineUnavailableError: when the engine is gone or refuses the messages.
+        """
+        ...
+
+    async def generate(self, request: GenerateRequest, on_text: Callable[[str], bool]) -> Completion:
+        """Generate one reply; `on_text` gets each new piece as whole characters and ends the reply by returning True.
+
+        Cancelling the task stops prompt processing and generation within a fraction of a second.
+
+        Raises:
+            EngineUnavailableError: when there is no model, it is gone, or the prompt does not fit the context.
+        """
+        ...
+
+    def forget(self, sequence: str) -> None:
+        """Drop what is kept for a conversation."""
+        ...
+
+    async def aclose(self) -> None:
+        """Free the model. Harmless when repeated."""
+        ...

@@ -1,0 +1,124 @@
+"""The errors that analystd raises on purpose, and their codes on the wire.
+
+    AnalystdError
+    ├── InvalidArgumentsError      -32602  the request's arguments do not fit their schema
+    ├── WorkspaceError              4001   a path that the jail refuses, a file that is not there
+    │   └── DeskInUseError          4001   another daemon serves this workspace
+    ├── ResourceLimitError          4002   a limit of the workspace or the machine is reached
+    ├── SessionUnavailableError     4003   the Python session could not be started
+    ├── EngineUnavailableError      4004   there is no model, or it could not be loaded
+    ├── OverloadedError             4005   too much is waiting already
+    ├── StartTimeoutError           4006   the request was still waiting when its time was over
+    ├── DaemonLostError             4007   the daemon ended while the request was under way
+    └── WorkerDiedError             4003   a child process ended; its owner says what that means
+
+An error means that the request never started; once code or a run has started, the outcome is a result with a status.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class AnalystdError(Exception):
+    """Base of all errors that a client may see: `kind` for programs, the message for people, `hint` for what to do next."""
+
+    kind: ClassVar[str] = "internal"
+    code: ClassVar[int] = -32603
+
+    def __init__(self, message: str, hint: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+
+class InvalidArgumentsError(AnalystdError):
+    """The arguments do not fit their JSON Schema; the message carries the validator's own words."""
+
+    kind = "invalid_arguments"
+    code = -32602
+
+
+class WorkspaceError(AnalystdError):
+    """A path that the jail refuses or that does not lead to a usable file."""
+
+    kind = "workspace"
+    code = 4001
+
+
+class DeskInUseError(WorkspaceError):
+    """Another daemon serves this workspace already."""
+
+    kind = "desk_in_use"
+
+
+class ResourceLimitError(AnalystdError):
+    """A limit is reached; the message names it, the measured value and what to do."""
+
+    kind = "resource_limit"
+    code = 4002
+
+
+class SessionUnavailableError(AnalystdError):
+    """The Python session could not be started."""
+
+    kind = "session_unavailable"
+    code = 4003
+
+
+class WorkerDiedError(AnalystdError):
+    """A child process ended while it was needed."""
+
+    kind = "worker_died"
+    code = 4003
+
+
+class EngineUnavailableError(AnalystdError):
+    """There is no model to ask, or it could not be loaded."""
+
+    kind = "engine_unavailable"
+    code = 4004
+
+
+class OverloadedError(AnalystdError):
+    """More is waiting than the daemon accepts."""
+
+    kind = "overloaded"
+    code = 4005
+
+
+class StartTimeoutError(AnalystdError):
+    """The request was still waiting for its turn when its time was over."""
+
+    kind = "start_timeout"
+    code = 4006
+
+
+class DaemonLostError(AnalystdError):
+    """The daemon ended, or could not be reached, before it answered."""
+
+    kind = "daemon_lost"
+    code = 4007
+
+
+_KINDS: dict[str, type[AnalystdError]] = {
+    error.kind: error
+    for error in (
+        AnalystdError,
+        InvalidArgumentsError,
+        WorkspaceError,
+        DeskInUseError,
+        ResourceLimitError,
+        SessionUnavailableError,
+        WorkerDiedError,
+        EngineUnavailableError,
+        OverloadedError,
+        StartTimeoutError,
+        DaemonLostError,
+    )
+}
+
+
+def error_of_kind(kind: str, message: str, hint: str | None = None) -> AnalystdError:
+    """The error that `kind` names (`AnalystdError` itself for an unknown kind), rebuilt on the other side of a process border."""
+    return _KINDS.get(kind, AnalystdError)(message, hint)

@@ -1,0 +1,1 @@
+"""Persistent Python sessions on sandboxed Jupyter kernels."""

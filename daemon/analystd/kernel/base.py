@@ -1,0 +1,107 @@
+"""What a desk needs from a Python session, wherever its kernel runs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol
+
+from analystd.protocol import PythonStatus
+
+SessionState = Literal["absent", "starting", "idle", "busy", "dead"]
+
+
+@dataclass(frozen=True)
+class Output:
+    """Something that running code put out: text on a stream, or one display."""
+
+    kind: Literal["stdout", "stderr", "display"]
+    text: str = ""
+    data: dict[str, Any] | None = None
+    """A display's MIME bundle: type to text, or to base64 for binary types."""
+
+
+@dataclass(frozen=True)
+class RaisedError:
+    """An exception that the code raised. `line` is 1-based in the caller's code; `traceback` lines carry no colour codes."""
+
+    name: str
+    message: str
+    traceback: tuple[str, ...]
+    line: int | None
+
+
+@dataclass(frozen=True)
+class Execution:
+    """What came of running code. `stdout` and `stderr` are bounded; `truncated` says whether anything was cut."""
+
+    status: PythonStatus
+    execution_count: int | None
+    stdout: str
+    stderr: str
+    result: str | None
+    """The plain text of the last expression's value, or None."""
+    displays: tuple[dict[str, Any], ...]
+    error: RaisedError | None
+    truncated: bool
+    seconds: float
+
+
+@dataclass(frozen=True)
+class SessionInfo:
+    """What `status` shows of a session."""
+
+    name: str
+    state: SessionState
+    pid: int | None
+    execution_count: int
+    memory_bytes: int | None
+
+
+@dataclass(frozen=True)
+class Variable:
+    """A name in the session that the user made."""
+
+    name: str
+    type: str
+    shape: str | None
+    memory_bytes: int | None
+    preview: str
+
+
+class Session(Protocol):
+    """A namespace that remembers. The owner runs one `execute` at a time; `interrupt` may be called during it."""
+
+    def info(self) -> SessionInfo:
+        """A snapshot; never starts anything."""
+        ...
+
+    async def execute(self, code: str, *, timeout_seconds: float, on_output: Callable[[Output], None]) -> Execution:
+        """Run `code`, starting the kernel if need be. A timeout gives status `limit`, a dead kernel `died`; the next call works.
+
+        Cancelling the task interrupts the code.
+
+        Raises:
+            SessionUnavailableError: when no kernel can be started.
+        """
+        ...
+
+    async def interrupt(self) -> None:
+        """Stop what runs: as Ctrl-C at first, by ending the kernel if that does not help."""
+        ...
+
+    async def reset(self) -> None:
+        """Forget all variables: the next `execute` begins in a fresh namespace.
+
+        Raises:
+            SessionUnavailableError: when no kernel can be started.
+        """
+        ...
+
+    async def variables(self) -> tuple[Variable, ...]:
+        """The user's variables, sorted by name; empty when there is no kernel."""
+        ...
+
+    async def aclose(self) -> None:
+        """End the kernel and all that it started. Harmless when repeated."""
+        ...

@@ -1,0 +1,159 @@
+"""Every name that goes over the wire: commands, events, statuses, and the shapes of results.
+
+Tests and clients written elsewhere rely on them; `docs/protocol.md` tells the same in prose. Changing one is a new `PROTOCOL_VERSION`.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Any, Literal, NotRequired, TypedDict
+
+PROTOCOL_VERSION = 1
+
+HELLO_METHOD = "analystd/hello"
+"""Request that opens every connection to the daemon's socket, before LSP's own `initialize`."""
+
+EVENT_METHOD = "analystd/event"
+"""Notification, daemon to client: one `Event`."""
+
+
+class Command(StrEnum):
+    """The commands of `workspace/executeCommand`; each takes one object."""
+
+    RUN_AGENT = "analystd.runAgent"
+    EXEC_PYTHON = "analystd.execPython"
+    VIEW_DATA = "analystd.viewData"
+    LIST_FILES = "analystd.listFiles"
+    READ_FILE = "analystd.readFile"
+    WRITE_FILE = "analystd.writeFile"
+    RESET_SESSION = "analystd.resetSession"
+    INTERRUPT = "analystd.interrupt"
+    VARIABLES = "analystd.variables"
+    CANCEL_RUN = "analystd.cancelRun"
+    LIST_RUNS = "analystd.listRuns"
+    GET_RUN = "analystd.getRun"
+    EVENTS = "analystd.events"
+    STATUS = "analystd.status"
+    SHUTDOWN = "analystd.shutdown"
+
+
+class EventKind(StrEnum):
+    """What an `analystd/event` tells of."""
+
+    RUN_QUEUED = "run_queued"
+    RUN_STARTED = "run_started"
+    TEXT = "text"
+    TOOL_CALL = "tool_call"
+    OUTPUT = "output"
+    DISPLAY = "display"
+    TOOL_RESULT = "tool_result"
+    RUN_FINISHED = "run_finished"
+    SESSION_RESET = "session_reset"
+    WORKER_DIED = "worker_died"
+    LIMIT = "limit"
+
+
+AgentStatus = Literal["done", "cancelled", "failed", "limit"]
+PythonStatus = Literal["ok", "error", "interrupted", "died", "limit"]
+ViewOperation = Literal["columns", "head", "tail", "shape", "schema", "rows", "describe"]
+
+
+class Event(TypedDict):
+    """One line of the journal; further keys depend on `kind`."""
+
+    seq: int
+    run_id: str | None
+    kind: str
+    at: float
+    client: str | None
+    session: str | None
+    text: NotRequired[str]
+    data: NotRequired[dict[str, Any]]
+
+
+class Usage(TypedDict):
+    """What a run cost; `cached_tokens` are prompt tokens that were in the model's KV cache already."""
+
+    prompt_tokens: int
+    cached_tokens: int
+    completion_tokens: int
+    seconds: float
+
+
+class Step(TypedDict):
+    """One tool call of a run, with what came of it."""
+
+    tool: str
+    arguments: dict[str, Any]
+    ok: bool
+    output: str
+    seconds: float
+
+
+class AgentResult(TypedDict):
+    """The result of `analystd.runAgent`."""
+
+    run_id: str
+    conversation: str
+    status: AgentStatus
+    answer: str
+    steps: list[Step]
+    usage: Usage
+
+
+class PythonError(TypedDict):
+    """A Python exception: `line` is the 1-based line of the caller's own code, or None."""
+
+    name: str
+    message: str
+    traceback: list[str]
+    line: int | None
+
+
+class PythonResult(TypedDict):
+    """The result of `analystd.execPython`; `displays` holds one MIME bundle per display."""
+
+    run_id: str
+    status: PythonStatus
+    execution_count: int | None
+    stdout: str
+    stderr: str
+    result: str | None
+    displays: list[dict[str, Any]]
+    error: PythonError | None
+    truncated: bool
+    seconds: float
+
+
+class ColumnInfo(TypedDict):
+    """A column's name and the type that was read or inferred."""
+
+    name: str
+    type: str
+
+
+class ViewResult(TypedDict):
+    """The result of `analystd.viewData`; what an operation does not need is None."""
+
+    operation: str
+    text: str
+    columns: list[ColumnInfo] | None
+    rows: list[list[Any]] | None
+    num_rows: int | None
+    num_columns: int | None
+    offset: int | None
+    warnings: list[str]
+
+
+class RunSummary(TypedDict):
+    """One line of `analystd.listRuns`."""
+
+    run_id: str
+    kind: str
+    title: str
+    status: str
+    client: str | None
+    session: str | None
+    conversation: str | None
+    started_at: float
+    seconds: float | None

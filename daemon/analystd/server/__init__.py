@@ -1,0 +1,1 @@
+"""The wire: connections, the relay, and what each method does."""

@@ -1,0 +1,200 @@
+"""The settings: their names, defaults and sources.
+
+Later sources win: the defaults, the user's own file (`settings.env` in the configuration folder), the project's `.env`, the environment.
+A folder is not to be believed: by itself, a project's `.env` may only switch tools off and lower limits.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import platformdirs
+from dotenv import dotenv_values
+
+PREFIX = "AGENT_"
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What is in force, one field for each variable: `model_path` is `AGENT_MODEL_PATH`."""
+
+    model_path: str | None = None
+    """A GGUF file, or a `.jsonl` script that plays a model; None: the embedded default, if it was pulled."""
+    enable_files: bool = True
+    """Offer `list_files`, `read_file` and `write_file`."""
+    enable_data_view: bool = True
+    """Offer `data_view`."""
+    enable_pyexe: bool = True
+    """Offer `pyexe`."""
+    gpu_layers: int = -1
+    """Layers of the model on the GPU; -1: all."""
+    context_tokens: int = 0
+    """The context window; 0: the model's own, at most 8192."""
+    workspace: str | None = None
+    """The jail; None: `workspace` in the nearest folder upward that has one."""
+    workspace_max_gb: float = 5.0
+    """Above this size of the workspace nothing more runs."""
+    min_free_ram_percent: float = 10.0
+    """Below this share of free memory nothing more runs."""
+    python: str | None = None
+    """The interpreter of the sessions; None: the daemon's own."""
+    read_only_paths: tuple[str, ...] = ()
+    """Folders outside the jail that tools and session may read, separated by `:` (`;` on Windows)."""
+    protected_dirs: tuple[str, ...] = ("boot", "daemon")
+    """Names that no path may lead through, separated by commas."""
+    sandbox: Literal["auto", "off"] = "auto"
+    """`off` lets Python run without walls where none can be had."""
+    exec_timeout_seconds: float = 600.0
+    """How long one piece of code may run."""
+    max_steps: int = 12
+    """Tool calls of one agent run."""
+    max_seconds: float = 900.0
+    """Wall-clock limit of one agent run."""
+    idle_exit_seconds: float = 1800.0
+    """The daemon ends after so long without clients, runs or variables."""
+    log_dir: str | None = None
+    """Where `agent.log` goes; None: `logs` in the state folder."""
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """Settings with where each came from (variable to source) and what was wrong with the sources, one sentence each."""
+
+    settings: Settings
+    sources: Mapping[str, str] = field(default_factory=dict)
+    problems: tuple[str, ...] = ()
+
+
+def variable(name: str) -> str:
+    """The variable of a field: `model_path` gives `AGENT_MODEL_PATH`."""
+    return PREFIX + name.upper()
+
+
+def load_settings(environment: Mapping[str, str], project: Path | None = None, user_file: Path | None = None) -> Loaded:
+    """Settings from all sources; `project` is the folder whose `.env` is read. Never raises for a bad value: the default is used and a problem told."""
+    loaded = Loaded(Settings())
+    user_file = user_file or user_settings_file()
+    loaded = _apply(loaded, _read_env_file(user_file), str(user_file), trusted=True)
+    if project is not None:
+        loaded = _apply(loaded, _read_env_file(project / ".env"), str(project / ".env"), trusted=False)
+    return _apply(loaded, environment, "environment", trusted=True)
+
+
+def agent_variables(environment: Mapping[str, str] = os.environ) -> dict[str, str]:
+    """The variables of `environment` that are settings; what a client tells the daemon of its own environment."""
+    return {name: value for name, value in environment.items() if name.startswith(PREFIX)}
+
+
+def state_folder() -> Path:
+    """Where sockets, journals and logs live; it survives a logout."""
+    return platformdirs.user_state_path("analystd")
+
+
+def cache_folder() -> Path:
+    """Where fetched models live."""
+    return platformdirs.user_cache_path("analystd")
+
+
+def user_settings_file() -> Path:
+    """The user's own settings, in the form of a `.env` file."""
+    return platformdirs.user_config_path("analystd") / "settings.env"
+
+
+def log_folder(settings: Settings) -> Path:
+    """Where `agent.log` goes."""
+    return Path(settings.log_dir).expanduser() if settings.log_dir else state_folder() / "logs"
+
+
+def _read_env_file(path: Path) -> dict[str, str]:
+    if not path.is_file():
+        return {}
+    return {name: value for name, value in dotenv_values(path, interpolate=False).items() if value is not None}
+
+
+def _apply(loaded: Loaded, values: Mapping[str, str], source: str, *, trusted: bool) -> Loaded:
+    settings, sources, problems = loaded.settings, dict(loaded.sources), list(loaded.problems)
+    fields = {variable(each.name): each for each in dataclasses.fields(Settings)}
+    for name, text in values.items():
+        if not name.startswith(PREFIX):
+            continue
+        if name not in fields:
+            problems.append(f"{name} (from {source}) is not a setting of analystd; it is ignored")
+            continue
+        each = fields[name]
+        try:
+            value = _PARSERS[str(each.type)](text.strip())
+        except ValueError as exc:
+            problems.append(f"{name}={text!r} (from {source}) {exc}; {getattr(settings, each.name)!r} is used")
+            continue
+        if not trusted and not _tightens(each.name, getattr(settings, each.name), value):
+            problems.append(
+                f"{name} in {source} is ignored: a project's file may only switch tools off and lower limits"
+            )
+            continue
+        settings = dataclasses.replace(settings, **{each.name: value})
+        sources[name] = source
+    return Loaded(settings, sources, tuple(problems))
+
+
+def _tightens(name: str, old: Any, new: Any) -> bool:
+    if name.startswith("enable_"):
+        return old or not new
+    if name in ("workspace_max_gb", "exec_timeout_seconds", "max_steps", "max_seconds"):
+        return bool(new <= old)
+    if name == "min_free_ram_percent":
+        return bool(new >= old)
+    if name == "protected_dirs":
+        return set(old) <= set(new)
+    return False
+
+
+def _parse_bool(text: str) -> bool:
+    if text.lower() in ("1", "true", "yes", "on"):
+        return True
+    if text.lower() in ("0", "false", "no", "off"):
+        return False
+    raise ValueError("is neither true nor false")
+
+
+def _parse_int(text: str) -> int:
+    try:
+        return int(text)
+    except ValueError:
+        raise ValueError("is not a whole number") from None
+
+
+def _parse_positive(text: str) -> float:
+    try:
+        number = float(text)
+    except ValueError:
+        raise ValueError("is not a number") from None
+    if not 0 <= number < float("inf"):
+        raise ValueError("is not a number from 0 up")
+    return number
+
+
+def _parse_sandbox(text: str) -> str:
+    if text not in ("auto", "off"):
+        raise ValueError("is neither auto nor off")
+    return text
+
+
+def _parse_list(text: str) -> tuple[str, ...]:
+    separator = "," if "," in text else os.pathsep
+    return tuple(part.strip() for part in text.split(separator) if part.strip())
+
+
+_PARSERS: dict[str, Callable[[str], Any]] = {
+    "bool": _parse_bool,
+    "int": _parse_int,
+    "float": _parse_positive,
+    "str | None": lambda text: text or None,
+    "tuple[str, ...]": _parse_list,
+    "Literal['auto', 'off']": _parse_sandbox,
+    'Literal["auto", "off"]': _parse_sandbox,
+}

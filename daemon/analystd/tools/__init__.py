@@ -1,0 +1,1 @@
+"""What the model may call: schema, validation and dispatch of each tool."""
