@@ -1,0 +1,321 @@
+"""The workspace: the folder that is the jail, which paths are inside, and how much may be in it."""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+import threading
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TypeVar
+
+from analystd.errors import ResourceLimitError, WorkspaceError
+from analystd.jail.beneath import make_folders_beneath, open_beneath
+from analystd.jail.sizes import folder_bytes, memory
+from analystd.settings import Settings, load_settings
+
+GIGABYTE = 1024**3
+
+_PATH_BYTES = 4095
+_NAME_BYTES = 255
+_TRIES = 3
+_SIZE_SECONDS = 1.0
+_OUTSIDE_HINT = "Set AGENT_READ_ONLY_PATHS to let tools and sessions read a folder outside the workspace"
+_MISSING_HINT = "list_files shows what is there"
+
+_T = TypeVar("_T")
+
+
+class Workspace:
+    """One jail. Paths that it is asked for are relative to `root`, or absolute and inside `root` or a read-only path."""
+
+    def __init__(
+        self,
+        root: Path,
+        *,
+        protected: Sequence[str] = ("boot", "daemon"),
+        read_only_paths: Sequence[Path] = (),
+        max_gb: float = 5.0,
+        min_free_ram_percent: float = 10.0,
+    ) -> None:
+        self.root = Path(os.path.realpath(root))
+        if not self.root.is_dir():
+            raise WorkspaceError(f"The workspace is not a folder: {self.root}")
+        self.read_only_paths = tuple(Path(os.path.realpath(path)) for path in read_only_paths)
+        self.max_gb = max_gb
+        self.min_free_ram_percent = min_free_ram_percent
+        self._protected = {name.strip("/").casefold(): name.strip("/") for name in protected}
+        self._size = _Remembered(lambda: folder_bytes(self.root))
+
+    @classmethod
+    def of_settings(cls, root: Path, settings: Settings) -> Workspace:
+        """The workspace `root` with the limits and paths that the settings give."""
+        return cls(
+            root,
+            protected=settings.protected_dirs,
+            read_only_paths=[Path(path).expanduser() for path in settings.read_only_paths],
+            max_gb=settings.workspace_max_gb,
+            min_free_ram_percent=settings.min_free_ram_percent,
+        )
+
+    def resolve(self, path: str | os.PathLike[str]) -> Path:
+        """The real path that `path` leads to, links followed; it need not exist.
+
+        Raises:
+            WorkspaceError: for a protected name anywhere on the way, a path that leaves the workspace, or one that no file can have.
+        """
+        text = _usable(path)
+        if not text.startswith("/"):
+            self._refuse_protected(text)
+        elif Path(text).is_relative_to(self.root):
+            self._refuse_protected(os.path.relpath(text, self.root))
+        real = Path(os.path.realpath(self.root / text))
+        self._home_of(real)
+        return real
+
+    def open_read(self, path: str | os.PathLike[str]) -> int:
+        """A descriptor of the regular file `path`, for reading; the caller closes it.
+
+        Raises:
+            WorkspaceError: that names what is wrong: not inside, not there, not a file, no permission.
+        """
+        descriptor = self._open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY)
+        problem = _not_a_file(os.fstat(descriptor).st_mode, path)
+        if problem is not None:
+            os.close(descriptor)
+            raise problem
+        return descriptor
+
+    def open_folder(self, path: str | os.PathLike[str]) -> int:
+        """A descriptor of the folder `path`, for listing; the caller closes it.
+
+        Raises:
+            WorkspaceError: that names what is wrong: not inside, not there, not a folder, no permission.
+        """
+        return self._open(path, os.O_RDONLY | os.O_DIRECTORY)
+
+    def open_parent_for_write(self, path: str | os.PathLike[str]) -> tuple[int, str]:
+        """A descriptor of the folder that `path` is to be written in, made if missing, and the file's name there.
+
+        The caller writes a temporary file in that folder and renames it, so that readers see the old file or the new one; and closes the descriptor.
+
+        Raises:
+            WorkspaceError: for a path outside or read-only, for a name that is a folder or a device, or when a folder cannot be made.
+        """
+
+        def attempt() -> tuple[int, str]:
+            real = self.resolve(path)
+            if self._home_of(real) != self.root:
+                raise WorkspaceError(f"Path is read-only: {os.fspath(path)}", "Write inside the workspace")
+            if real == self.root or os.fspath(path).endswith("/"):
+                raise _folder_error(path)
+            folder = self._make_folders(real.parent)
+            problem = _not_writable(folder, real.name, path)
+            if problem is not None:
+                os.close(folder)
+                raise problem
+            return folder, real.name
+
+        return _retried(path, attempt)
+
+    def check_resources(self) -> None:
+        """Make sure that there is room for more work.
+
+        Raises:
+            ResourceLimitError: that names the limit, the measured value and what to do.
+        """
+        size = self.size_bytes() / GIGABYTE
+        if size > self.max_gb:
+            raise ResourceLimitError(
+                f"The workspace holds {size:.3g} GB; its limit is {self.max_gb:g} GB",
+                f"Delete files in {self.root} or raise AGENT_WORKSPACE_MAX_GB",
+            )
+        free = memory().free_percent
+        if free < self.min_free_ram_percent:
+            raise ResourceLimitError(
+                f"Only {free:.1f}% of the memory is free; at least {self.min_free_ram_percent:g}% must be",
+                "Reset sessions, close programs, or lower AGENT_MIN_FREE_RAM_PERCENT",
+            )
+
+    def get_resource_stats(self) -> dict[str, float]:
+        """Size and limit of the workspace in GB (2³⁰ bytes), used and free memory in percent."""
+        free = memory().free_percent
+        return {
+            "workspace_size_gb": round(self.size_bytes() / GIGABYTE, 3),
+            "workspace_limit_gb": self.max_gb,
+            "ram_used_percent": round(100.0 - free, 1),
+            "ram_free_percent": round(free, 1),
+        }
+
+    def size_bytes(self) -> int:
+        """What the workspace takes on disk, at most about a second old."""
+        return self._size.value()
+
+    def __repr__(self) -> str:
+        return f"<Workspace {self.root}>"
+
+    def _open(self, path: str | os.PathLike[str], flags: int) -> int:
+        def attempt() -> int:
+            real = self.resolve(path)
+            home = self._home_of(real)
+            anchor = home if home.is_dir() else home.parent
+            folder = os.open(anchor, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+            try:
+                return open_beneath(folder, str(real.relative_to(anchor)), flags)
+            finally:
+                os.close(folder)
+
+        return _retried(path, attempt)
+
+    def _make_folders(self, parent: Path) -> int:
+        root = os.open(self.root, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            return make_folders_beneath(root, str(parent.relative_to(self.root)))
+        finally:
+            os.close(root)
+
+    def _home_of(self, real: Path) -> Path:
+        """The folder that lets `real` in: the root or a read-only path, whichever is nearer."""
+        homes = [home for home in (self.root, *self.read_only_paths) if real.is_relative_to(home)]
+        if not homes:
+            self._refuse_protected(os.path.relpath(real, self.root))
+            raise WorkspaceError("Path is outside workspace", _OUTSIDE_HINT)
+        home = max(homes, key=lambda each: len(each.parts))
+        self._refuse_protected(str(real.relative_to(home)))
+        return home
+
+    def _refuse_protected(self, relative: str) -> None:
+        for part in relative.split("/"):
+            name = self._protected.get(part.casefold())
+            if name is not None:
+                raise WorkspaceError(f"Access to '{name}/' is blocked for safety")
+
+
+def get_default_workspace() -> Workspace:
+    """The workspace of the current folder, with the user's settings.
+
+    Raises:
+        WorkspaceError: when it is not there and cannot be made.
+    """
+    settings = load_settings(os.environ).settings
+    return Workspace.of_settings(find_workspace(Path.cwd(), settings.workspace), settings)
+
+
+def find_workspace(start: Path, explicit: str | None) -> Path:
+    """The real path of `explicit`, or else of `workspace` in the nearest folder from `start` upward that has one, or else in `start`.
+
+    It is made if it is missing.
+
+    Raises:
+        WorkspaceError: when it cannot be made, or would let the jail out to the user's whole home.
+    """
+    folder = start / Path(explicit).expanduser() if explicit else _nearest_workspace(start)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as exc:
+        raise WorkspaceError(f"The workspace {folder} cannot be made: {exc.strerror}") from exc
+    real = Path(os.path.realpath(folder))
+    if Path(os.path.realpath(Path.home())).is_relative_to(real):
+        raise WorkspaceError(f"The workspace cannot be {real}: your home would be in it", "Choose a folder of its own")
+    return real
+
+
+class _Remembered:
+    """A number that is dear to measure: remembered for a second, or for ten times what the measurement took."""
+
+    def __init__(self, measure: Callable[[], int]) -> None:
+        self._measure = measure
+        self._lock = threading.Lock()
+        self._value = 0
+        self._good_until = 0.0
+
+    def value(self) -> int:
+        with self._lock:
+            begun = time.monotonic()
+            if begun >= self._good_until:
+                self._value = self._measure()
+                done = time.monotonic()
+                self._good_until = done + max(_SIZE_SECONDS, 10 * (done - begun))
+            return self._value
+
+
+def _nearest_workspace(start: Path) -> Path:
+    start = Path(os.path.realpath(start))
+    for folder in (start, *start.parents):
+        if (folder / "workspace").is_dir():
+            return folder / "workspace"
+    return start / "workspace"
+
+
+def _usable(path: str | os.PathLike[str]) -> str:
+    """The path as text, if any file could have it."""
+    text = os.fspath(path)
+    if not text:
+        raise WorkspaceError("The path is empty", "Use '.' for the workspace itself")
+    if "\0" in text:
+        raise WorkspaceError("The path contains a NUL character")
+    try:
+        raw = os.fsencode(text)
+    except UnicodeEncodeError as exc:
+        raise WorkspaceError("The path is not valid UTF-8 text") from exc
+    longest = max(raw.split(b"/"), key=len)
+    if len(raw) > _PATH_BYTES or len(longest) > _NAME_BYTES:
+        raise WorkspaceError(
+            f"The path is too long: {len(raw)} bytes, its longest name {len(longest)}; "
+            f"at most {_PATH_BYTES} and {_NAME_BYTES} are possible"
+        )
+    return text
+
+
+def _retried(path: str | os.PathLike[str], attempt: Callable[[], _T]) -> _T:
+    """Resolve and open again when something on the way became a link in between; each attempt checks everything anew."""
+    for _ in range(_TRIES):
+        try:
+            return attempt()
+        except OSError as exc:
+            error = exc
+            if exc.errno not in (errno.ELOOP, errno.EXDEV, errno.EAGAIN):
+                break
+    raise _open_error(error, path) from error
+
+
+def _open_error(error: OSError, path: str | os.PathLike[str]) -> WorkspaceError:
+    name = os.fspath(path)
+    match error.errno:
+        case errno.ENOENT:
+            return WorkspaceError(f"No such file: {name}", _MISSING_HINT)
+        case errno.ENOTDIR:
+            return WorkspaceError(f"Not a folder: {name}", _MISSING_HINT)
+        case errno.EACCES | errno.EPERM:
+            return WorkspaceError(f"No permission: {name}")
+        case errno.ENXIO:
+            return WorkspaceError(f"Not a regular file: {name} is a socket or a device")
+        case errno.ELOOP | errno.EXDEV:
+            return WorkspaceError(f"Links lead in a circle or change all the time: {name}")
+        case _:
+            return WorkspaceError(f"Cannot open {name}: {error.strerror}")
+
+
+def _folder_error(path: str | os.PathLike[str]) -> WorkspaceError:
+    return WorkspaceError(f"Is a folder, not a file: {os.fspath(path)}", _MISSING_HINT)
+
+
+def _not_a_file(mode: int, path: str | os.PathLike[str]) -> WorkspaceError | None:
+    if stat.S_ISREG(mode):
+        return None
+    if stat.S_ISDIR(mode):
+        return _folder_error(path)
+    kinds = {stat.S_IFIFO: "a named pipe", stat.S_IFSOCK: "a socket"}
+    kind = kinds.get(stat.S_IFMT(mode), "a device")
+    return WorkspaceError(f"Not a regular file: {os.fspath(path)} is {kind}")
+
+
+def _not_writable(folder: int, name: str, path: str | os.PathLike[str]) -> WorkspaceError | None:
+    """Why a file must not be put in the place of `name`, if something is there that is not one."""
+    try:
+        mode = os.lstat(name, dir_fd=folder).st_mode
+    except FileNotFoundError:
+        return None
+    return _not_a_file(mode, path)
