@@ -1,0 +1,205 @@
+"""One piece of code under way: gathers what the kernel says about it until there is a result."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import re
+import time
+from collections.abc import Callable
+from typing import Any, Literal
+
+from analystd.kernel.base import Execution, Output, RaisedError
+from analystd.kernel.inside.bounds import (
+    HEAD_CHARACTERS,
+    MAX_DISPLAYS,
+    MAX_DISPLAYS_CHARACTERS,
+    TAIL_CHARACTERS,
+    HeadTail,
+    bounded_bundle,
+    bounded_text,
+    bundle_size,
+)
+from analystd.protocol import PythonStatus
+
+logger = logging.getLogger(__name__)
+
+OutputHandler = Callable[[Output], None]
+
+_SETTLE_SECONDS = 1.0
+_ANSI = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)")
+_MARK_CHARACTERS = 64
+_MAX_MESSAGE_CHARACTERS = 8_000
+_MAX_TRACEBACK_CHARACTERS = 128_000
+
+
+class Cell:
+    """Code that was sent under `message_id`. `finished` is done when the kernel has replied and is idle again, or is gone."""
+
+    def __init__(self, message_id: str, on_output: OutputHandler) -> None:
+        self.message_id = message_id
+        self.interrupted = False
+        self.finished: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._on_output = on_output
+        self._texts = {"stdout": _Text(), "stderr": _Text()}
+        self._displays: list[tuple[str | None, dict[str, Any]]] = []
+        self._displays_size = 0
+        self._result: str | None = None
+        self._clear_next = False
+        self._cut = False
+        self._reply: dict[str, Any] | None = None
+        self._idle = False
+        self._started = time.monotonic()
+
+    @property
+    def answered(self) -> bool:
+        """Whether the kernel has said what came of it."""
+        return self._reply is not None
+
+    def published(self, kind: str, content: dict[str, Any]) -> None:
+        """Take a message of the iopub channel."""
+        if kind == "status" and content.get("execution_state") == "idle":
+            self._idle = True
+            self._settle()
+        elif kind == "clear_output":
+            self._clear_next = True
+            if not content.get("wait"):
+                self._clear()
+        elif (output := output_of(kind, content)) is not None:
+            self._take(kind, content, output)
+
+    def replied(self, content: dict[str, Any]) -> None:
+        """Take the reply of the shell channel."""
+        self._reply = content
+        self._settle()
+
+    def end(self) -> None:
+        """Nothing more will come."""
+        if not self.finished.done():
+            self.finished.set_result(None)
+
+    def execution(self, status: PythonStatus | None = None, error: RaisedError | None = None) -> Execution:
+        """What has come of the code; `status` and `error` say what the kernel could not."""
+        reply = self._reply or {}
+        details = reply.get("analystd") or {}
+        error = error or _raised_error(reply, details)
+        count = reply.get("execution_count")
+        return Execution(
+            status=status or self._status(reply),
+            execution_count=count if isinstance(count, int) else None,
+            stdout=self._texts["stdout"].whole(),
+            stderr=self._texts["stderr"].whole(),
+            result=self._result,
+            displays=tuple(data for _, data in self._displays),
+            error=error,
+            truncated=self._cut or bool(details.get("cut")) or any(text.cut for text in self._texts.values()),
+            seconds=time.monotonic() - self._started,
+        )
+
+    def _status(self, reply: dict[str, Any]) -> PythonStatus:
+        if reply.get("status") == "ok":
+            return "ok"
+        if self.interrupted and reply.get("ename") in ("KeyboardInterrupt", "CancelledError", None):
+            return "interrupted"
+        return "error"
+
+    def _settle(self) -> None:
+        # The reply and the idle status come by different sockets; an interrupt at the last moment can swallow the reply.
+        if self._idle and self._reply is not None:
+            self.end()
+        elif not self.finished.done():
+            asyncio.get_running_loop().call_later(_SETTLE_SECONDS, self.end)
+
+    def _take(self, kind: str, content: dict[str, Any], output: Output) -> None:
+        if self._clear_next:
+            self._clear()
+        if output.kind == "display":
+            self._take_display(kind, content, output)
+            return
+        if shown := self._texts[output.kind].add(output.text):
+            self._tell(Output(output.kind, shown))
+
+    def _take_display(self, kind: str, content: dict[str, Any], output: Output) -> None:
+        data, cut = bounded_bundle(output.data or {})
+        self._cut |= cut
+        if kind == "execute_result":
+            self._result = data.get("text/plain")
+            if data.keys() <= {"text/plain"}:
+                return
+        transient = content.get("transient")
+        display_id = transient.get("display_id") if isinstance(transient, dict) else None
+        if kind == "update_display_data":
+            self._displays = [(name, data if name == display_id else shown) for name, shown in self._displays]
+        elif len(self._displays) >= MAX_DISPLAYS or self._displays_size > MAX_DISPLAYS_CHARACTERS:
+            self._cut = True
+            return
+        else:
+            self._displays.append((display_id, data))
+        self._displays_size += bundle_size(data)
+        self._tell(Output("display", data=data))
+
+    def _clear(self) -> None:
+        self._clear_next = False
+        self._texts = {"stdout": _Text(), "stderr": _Text()}
+        self._displays.clear()
+
+    def _tell(self, output: Output) -> None:
+        try:
+            self._on_output(output)
+        except Exception:
+            logger.exception("A handler of outputs failed")
+
+
+class _Text:
+    """A stream's text: the kernel bounds it already, and this holds also when the kernel cheats."""
+
+    def __init__(self) -> None:
+        self._bounds = HeadTail(HEAD_CHARACTERS + TAIL_CHARACTERS + _MARK_CHARACTERS, TAIL_CHARACTERS)
+        self._head: list[str] = []
+        self._whole: str | None = None
+
+    @property
+    def cut(self) -> bool:
+        return self._bounds.cut_bytes > 0
+
+    def add(self, text: str) -> str:
+        """What of `text` is to be shown at once."""
+        shown = self._bounds.admit(text)
+        if shown:
+            self._head.append(shown)
+        return shown
+
+    def whole(self) -> str:
+        if self._whole is None:
+            self._whole = "".join([*self._head, self._bounds.rest()])
+        return self._whole
+
+
+def output_of(kind: str, content: dict[str, Any]) -> Output | None:
+    """The output that a message of the iopub channel stands for, if it does; whatever a kernel sends, this does not raise."""
+    if kind == "stream":
+        name: Literal["stdout", "stderr"] = "stderr" if content.get("name") == "stderr" else "stdout"
+        text = content.get("text")
+        return Output(name, text) if isinstance(text, str) else None
+    if kind in ("display_data", "update_display_data", "execute_result"):
+        data = content.get("data")
+        return Output("display", data=data) if isinstance(data, dict) else None
+    return None
+
+
+def plain(text: str) -> str:
+    """`text` without the codes that colour it on a terminal."""
+    return _ANSI.sub("", text)
+
+
+def _raised_error(reply: dict[str, Any], details: dict[str, Any]) -> RaisedError | None:
+    if reply.get("status") != "error":
+        return None
+    lines = "\n".join(str(line) for line in reply.get("traceback") or [])
+    line = details.get("line")
+    return RaisedError(
+        name=str(reply.get("ename")),
+        message=bounded_text(plain(str(reply.get("evalue"))), _MAX_MESSAGE_CHARACTERS),
+        traceback=tuple(bounded_text(plain(lines), _MAX_TRACEBACK_CHARACTERS).splitlines()),
+        line=line if isinstance(line, int) else None,
+    )

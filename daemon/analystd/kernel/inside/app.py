@@ -1,0 +1,106 @@
+"""Brings the kernel up: reads where to listen from stdin, says READY on stdout, and then obeys the line on stdin.
+
+daemon                                        kernel
+{"connection": {…}, "preload": […]}\\n  ──▶
+◀──   READY\\n
+interrupt <cell>\\n                      ──▶   SIGINT to itself and its children, if that cell still runs
+stop\\n                                  ──▶   an orderly end: files are flushed, atexit functions run
+(end of file)                           ──▶   the daemon is gone: an end at once
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import faulthandler
+import importlib
+import json
+import os
+import signal
+import sys
+import threading
+from typing import Any
+
+from . import habits
+
+READY = b"\x1eREADY\n"
+
+_PR_SET_CHILD_SUBREAPER = 36
+
+
+def main() -> None:
+    """Run until told to stop."""
+    line_fd, ready_fd = _take_standard_streams()
+    lines = _Lines(line_fd)
+    start = json.loads(lines.read())
+    _lead_a_group()
+    habits.print_pandas_wide()
+    for module in start["preload"]:
+        with contextlib.suppress(Exception):
+            importlib.import_module(module)
+    app = _initialized_app(start["connection"])
+    # The kernel's own threads are running by now: what they pass on belongs to the cell of the moment.
+    habits.let_threads_remember_their_cell()
+    threading.Thread(target=_obey, args=(lines, app), daemon=True, name="line").start()
+    os.write(ready_fd, READY)
+    os.close(ready_fd)
+    app.start()
+
+
+class _Lines:
+    """Lines from a descriptor, read without a buffer that a fork could duplicate."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+        self._rest = b""
+
+    def read(self) -> bytes:
+        """The next line without its end; empty at the end of the file."""
+        while b"\n" not in self._rest:
+            data = os.read(self._descriptor, 65536)
+            if not data:
+                return b""
+            self._rest += data
+        line, _, self._rest = self._rest.partition(b"\n")
+        return line
+
+
+def _take_standard_streams() -> tuple[int, int]:
+    """Descriptors of the line and for READY, which no child inherits; stdin is empty from now on, and crashes are reported on stderr."""
+    line_fd, ready_fd, crash_fd = os.dup(0), os.dup(1), os.dup(2)
+    null = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(null, 0)
+    os.close(null)
+    faulthandler.enable(crash_fd, all_threads=False)
+    return line_fd, ready_fd
+
+
+def _lead_a_group() -> None:
+    # An interrupt goes to the group, as with Ctrl-C, and must not reach the launcher.
+    with contextlib.suppress(OSError):
+        if os.getpgrp() != os.getpid():
+            os.setpgid(0, 0)
+    # What the session's children leave behind becomes a child of this process, and ends with it.
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1)
+
+
+def _initialized_app(connection: dict[str, Any]) -> Any:
+    # The debugger would be imported for nothing, and takes a fifth of the start.
+    sys.modules["debugpy"] = None  # type: ignore[assignment]
+    from .kernelapp import SessionApp
+
+    app = SessionApp.instance(connection=connection)
+    app.initialize([])
+    del sys.modules["debugpy"]
+    return app
+
+
+def _obey(lines: _Lines, app: Any) -> None:
+    while line := lines.read():
+        verb, _, argument = line.decode().partition(" ")
+        if verb == "interrupt" and app.kernel.current_cell == argument:
+            os.killpg(os.getpgrp(), signal.SIGINT)
+        if verb == "stop":
+            app.kernel.io_loop.add_callback(app.kernel.io_loop.stop)
+    os.killpg(os.getpgrp(), signal.SIGKILL)

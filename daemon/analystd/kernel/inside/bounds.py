@@ -1,0 +1,117 @@
+"""How much of what code puts out is kept: the beginning and the end of a text, and displays up to a size."""
+
+from __future__ import annotations
+
+import json
+from collections import deque
+from typing import Any
+
+HEAD_CHARACTERS = 512 * 1024
+TAIL_CHARACTERS = 512 * 1024
+MAX_RESULT_CHARACTERS = 128 * 1024
+MAX_DISPLAY_CHARACTERS = 4 * 1024 * 1024
+"""Above this a MIME type of a display is left out: a 4 MB PNG has some 3 MB before base64."""
+MAX_DISPLAYS = 100
+MAX_DISPLAYS_CHARACTERS = 32 * 1024 * 1024
+
+_CHUNK = 8 * 1024
+
+
+class HeadTail:
+    """A text of any length in bounded memory: its head is given back as it comes, its tail is kept until the end."""
+
+    def __init__(self, head: int = HEAD_CHARACTERS, tail: int = TAIL_CHARACTERS) -> None:
+        self.cut_bytes = 0
+        self._room = head
+        self._tail = tail
+        self._chunks: deque[str] = deque()
+        self._chunks_length = 0
+        self._pieces: list[str] = []
+        self._pieces_length = 0
+
+    def admit(self, text: str) -> str:
+        """The part of `text` that still belongs to the head; the rest is kept for `rest`."""
+        if self._room >= len(text):
+            self._room -= len(text)
+            return text
+        head, text = text[: self._room], text[self._room :]
+        self._room = 0
+        self._keep(text)
+        return head
+
+    def rest(self) -> str:
+        """What follows the head: nothing, the remainder, or a mark of how much is missing and the tail. The text ends here."""
+        self._seal()
+        text = "".join(self._chunks)
+        if len(text) > self._tail:
+            self._cut(text[: len(text) - self._tail])
+            text = text[len(text) - self._tail :]
+        self._chunks.clear()
+        self._chunks_length = 0
+        if not self.cut_bytes:
+            return text
+        return f"\n… [{self.cut_bytes} bytes cut] …\n{text}"
+
+    def _keep(self, text: str) -> None:
+        # Small pieces are gathered first: half a million one-character strings would cost 30 MB.
+        self._pieces.append(text)
+        self._pieces_length += len(text)
+        if self._pieces_length >= _CHUNK:
+            self._seal()
+
+    def _seal(self) -> None:
+        chunk = "".join(self._pieces)
+        self._pieces.clear()
+        self._pieces_length = 0
+        if len(chunk) > self._tail:
+            self._cut(chunk[: len(chunk) - self._tail])
+            chunk = chunk[len(chunk) - self._tail :]
+        self._chunks.append(chunk)
+        self._chunks_length += len(chunk)
+        while self._chunks_length - len(self._chunks[0]) >= self._tail and len(self._chunks) > 1:
+            oldest = self._chunks.popleft()
+            self._chunks_length -= len(oldest)
+            self._cut(oldest)
+
+    def _cut(self, text: str) -> None:
+        self.cut_bytes += byte_length(text)
+
+
+def byte_length(text: str) -> int:
+    """The length of `text` in UTF-8."""
+    return len(text) if text.isascii() else len(text.encode("utf-8", "surrogatepass"))
+
+
+def bounded_text(text: str, limit: int) -> str:
+    """`text`, or its two ends around a mark if it is longer than `limit` characters."""
+    if len(text) <= limit:
+        return text
+    kept = HeadTail(limit // 2, limit // 2)
+    return kept.admit(text) + kept.rest()
+
+
+def bundle_size(data: dict[str, Any]) -> int:
+    """Characters of a MIME bundle."""
+    return sum(_size(value) for value in data.values())
+
+
+def bounded_bundle(data: dict[str, Any]) -> tuple[dict[str, Any], bool]:
+    """A MIME bundle without what is too big, and whether anything was cut; a note in its plain text says what is missing."""
+    kept: dict[str, Any] = {}
+    notes: list[str] = []
+    for mime, value in data.items():
+        if mime == "text/plain" and isinstance(value, str):
+            kept[mime] = bounded_text(value, MAX_RESULT_CHARACTERS)
+        elif _size(value) <= MAX_DISPLAY_CHARACTERS:
+            kept[mime] = value
+        else:
+            megabytes, limit = _size(value) / 1e6, MAX_DISPLAY_CHARACTERS / 1e6
+            notes.append(f"… [{mime} of {megabytes:.1f} MB left out: more than {limit:.1f} MB] …")
+    cut = bool(notes) or kept.get("text/plain") != data.get("text/plain")
+    if notes:
+        kept["text/plain"] = "\n".join([*([kept["text/plain"]] if "text/plain" in kept else []), *notes])
+    return kept, cut
+
+
+def _size(value: Any) -> int:
+    return len(value) if isinstance(value, str) else len(json.dumps(value))

@@ -1,0 +1,54 @@
+"""The application around the kernel: no files of its own, no history, plain colours."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import ipykernel.kernelapp
+from traitlets import Dict, default
+from traitlets.config import Config
+
+from .shell import SessionKernel, SessionWire
+
+_IPKernelApp: Any = ipykernel.kernelapp.IPKernelApp
+
+
+class SessionApp(_IPKernelApp):  # type: ignore[misc]
+    """ipykernel's application, told where to listen instead of reading a file."""
+
+    kernel_class = SessionKernel
+    connection = Dict()
+
+    @default("config")
+    def _default_config(self) -> Config:
+        config = Config()
+        config.HistoryManager.enabled = False
+        config.InteractiveShell.colors = "nocolor"
+        config.InteractiveShellApp.exec_PYTHONSTARTUP = False
+        config.IPKernelApp.capture_fd_output = False
+        config.IPKernelApp.outstream_class = f"{__package__}.streams.SessionStream"
+        config.IPythonKernel._execute_sleep = 0.0
+        return config
+
+    @default("session")
+    def _default_session(self) -> SessionWire:
+        return SessionWire(parent=self)
+
+    def init_connection_file(self) -> None:
+        """Take the connection as it was given."""
+        self.load_connection_info(self.connection)
+
+    def write_connection_file(self, **kwargs: Any) -> None:
+        """Whoever may connect knows the connection already."""
+
+    def log_connection_info(self) -> None:
+        """Nor does anybody need to be told."""
+
+    def init_path(self) -> None:
+        """Let code import from the workspace and the current folder, behind the standard library as IPython does."""
+        super().init_path()
+        workspace = str(Path.cwd())
+        if workspace not in sys.path:
+            sys.path.append(workspace)

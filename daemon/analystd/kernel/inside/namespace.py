@@ -1,0 +1,140 @@
+"""What the user's variables look like: type, shape, size and a short preview, within a fixed time."""
+
+from __future__ import annotations
+
+import inspect
+import itertools
+import reprlib
+import signal
+import sys
+import time
+import types
+from collections.abc import Callable, Iterator
+from typing import Any
+
+MAX_VARIABLES = 1000
+MAX_PREVIEW_CHARACTERS = 200
+
+_ALL_SECONDS = 1.0
+_ONE_SECONDS = 0.1
+_AGAIN_SECONDS = 0.02
+
+
+class _TooSlowError(BaseException):
+    """Raised in the middle of a `__repr__` that takes too long; no `except Exception` of the user's stops it."""
+
+
+def variables(namespace: dict[str, Any], hidden: dict[str, Any]) -> list[dict[str, Any]]:
+    """One row for each variable of the user's, sorted by name; `hidden` are the names that IPython put there."""
+    missing = object()
+    deadline = time.monotonic() + _ALL_SECONDS
+    names = sorted(
+        name
+        for name, value in list(namespace.items())
+        if isinstance(name, str)
+        and not name.startswith("_")
+        and value is not hidden.get(name, missing)
+        and not isinstance(value, types.ModuleType)
+    )
+    old_handler = signal.signal(signal.SIGALRM, _ring)
+    try:
+        return [_row(name, namespace[name], deadline) for name in names[:MAX_VARIABLES]]
+    finally:
+        signal.signal(signal.SIGALRM, old_handler)
+
+
+def _row(name: str, value: Any, deadline: float) -> dict[str, Any]:
+    kind = _type_name(type(value))
+    return {
+        "name": name,
+        "type": kind,
+        "shape": _guarded(_shape, value, deadline),
+        "memory_bytes": _guarded(_memory, value, deadline),
+        "preview": _guarded(_preview, value, deadline) or f"<{kind}>",
+    }
+
+
+def _guarded(describe: Callable[[Any], Any], value: Any, deadline: float) -> Any:
+    # Whatever an object's own methods do, raise and loop included, its row is made.
+    if time.monotonic() > deadline:
+        return None
+    try:
+        signal.setitimer(signal.ITIMER_REAL, _ONE_SECONDS, _AGAIN_SECONDS)
+        try:
+            return describe(value)
+        finally:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+    except (Exception, _TooSlowError):
+        return None
+
+
+def _ring(signum: int, frame: types.FrameType | None) -> None:
+    raise _TooSlowError
+
+
+def _type_name(kind: type) -> str:
+    module = kind.__module__
+    return (
+        kind.__qualname__ if module in ("builtins", "__main__") else f"{module.partition('.')[0]}.{kind.__qualname__}"
+    )
+
+
+def _shape(value: Any) -> str | None:
+    if isinstance(value, (list, tuple, dict, set, frozenset, str, bytes, bytearray)):
+        return str(len(value))
+    shape = getattr(value, "shape", None) if _has(value, "shape") else None
+    if isinstance(shape, tuple):
+        return " × ".join(str(length) for length in shape) or "scalar"
+    return None
+
+
+def _memory(value: Any) -> int | None:
+    usage = getattr(value, "memory_usage", None) if _has(value, "memory_usage") else None
+    if usage is not None:
+        total = usage(index=True)
+        return int(total.sum() if hasattr(total, "sum") else total)
+    size = getattr(value, "nbytes", None) if _has(value, "nbytes") else None
+    return int(size) if size is not None else sys.getsizeof(value)
+
+
+def _preview(value: Any) -> str:
+    if isinstance(value, (types.FunctionType, type)):
+        return _signature(value)
+    if _has(value, "columns") and _has(value, "dtypes"):
+        return "columns: " + _joined(str(column) for column in value.columns)
+    if _has(value, "iloc") and _has(value, "dtype"):
+        return f"{value.dtype}: " + _joined(_Short().repr(item) for item in value.iloc[:10].tolist())
+    if _has(value, "dtype") and _has(value, "flat"):
+        return f"{value.dtype}: " + _joined(str(item) for item in itertools.islice(value.flat, 10))
+    return _one_line(_Short().repr(value))
+
+
+def _signature(value: Any) -> str:
+    if isinstance(value, type):
+        return f"class {value.__qualname__}"
+    return _one_line(f"{value.__qualname__}{inspect.signature(value)}")
+
+
+def _joined(parts: Iterator[str]) -> str:
+    shown = list(itertools.islice(parts, 20))
+    return _one_line(", ".join(shown))
+
+
+def _one_line(text: str) -> str:
+    line = " ".join(text[: MAX_PREVIEW_CHARACTERS * 2].split())
+    return line if len(line) <= MAX_PREVIEW_CHARACTERS else line[: MAX_PREVIEW_CHARACTERS - 1] + "…"
+
+
+def _has(value: Any, name: str) -> bool:
+    # Looked up on the class, so that no `__getattr__` of the user's is called.
+    return any(name in vars(kind) for kind in type(value).__mro__)
+
+
+class _Short(reprlib.Repr):
+    """Short forms of nested values, which never walk through more than a few of them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.maxstring = self.maxother = MAX_PREVIEW_CHARACTERS
+        self.maxlist = self.maxtuple = self.maxset = self.maxfrozenset = self.maxdeque = 8
+        self.maxdict = self.maxarray = 6

@@ -1,0 +1,195 @@
+"""The kernel and its shell, changed where a session without a person at the keyboard differs from a notebook."""
+
+from __future__ import annotations
+
+import builtins
+import os
+import sys
+from types import TracebackType
+from typing import Any
+
+import ipykernel.ipkernel
+import ipykernel.zmqshell
+import IPython.core.compilerop
+import jupyter_client.session
+from IPython.core.error import StdinNotImplementedError
+
+from . import namespace
+from .bounds import MAX_DISPLAYS, MAX_DISPLAYS_CHARACTERS, bounded_bundle, bounded_text, bundle_size
+
+VARIABLES_REQUEST = "analystd_variables_request"
+
+# These packages are typed in part only; as Any they are checked in no place rather than in some.
+_CachingCompiler: Any = IPython.core.compilerop.CachingCompiler
+_IPythonKernel: Any = ipykernel.ipkernel.IPythonKernel
+_Session: Any = jupyter_client.session.Session
+_ZMQInteractiveShell: Any = ipykernel.zmqshell.ZMQInteractiveShell
+
+_DISPLAYS = frozenset({"display_data", "update_display_data", "execute_result"})
+_MAX_MESSAGE_CHARACTERS = 4_000
+_MAX_TRACEBACK_CHARACTERS = 64_000
+_NO_INPUT = (
+    "input() has nobody to ask: this session runs code without a terminal. Write the value into the code instead."
+)
+
+
+class CellCompiler(_CachingCompiler):  # type: ignore[misc]
+    """Names each cell by its number, so that a traceback tells this cell from earlier ones with the same text."""
+
+    def get_code_name(self, raw_code: str, code: str, number: int) -> str:
+        """The file name of a cell's code."""
+        return f"<cell {number}>"
+
+
+class SessionWire(_Session):  # type: ignore[misc]
+    """The kernel's messages, with displays bounded in size and, for each cell, in number."""
+
+    def begin_cell(self) -> None:
+        """Start to count anew."""
+        self.displays = 0
+        self.displays_characters = 0
+        self.displays_cut = 0
+
+    def send(self, stream: Any, msg_or_type: Any, *args: Any, **kwargs: Any) -> Any:
+        """Send a message, unless it is one display too many."""
+        if isinstance(msg_or_type, dict) and msg_or_type["msg_type"] in _DISPLAYS and not self._admit(msg_or_type):
+            return None
+        return super().send(stream, msg_or_type, *args, **kwargs)
+
+    def _admit(self, message: dict[str, Any]) -> bool:
+        content = message["content"]
+        content["data"], cut = bounded_bundle(content["data"])
+        self.displays += 1
+        self.displays_characters += bundle_size(content["data"])
+        full = self.displays > MAX_DISPLAYS or self.displays_characters > MAX_DISPLAYS_CHARACTERS
+        # The value of the last expression still comes after a hundred plots.
+        if full and message["msg_type"] == "execute_result":
+            content["data"] = {"text/plain": content["data"].get("text/plain", "")}
+            full = False
+        self.displays_cut += cut or full
+        return not full
+
+
+class SessionShell(_ZMQInteractiveShell):  # type: ignore[misc]
+    """IPython's shell without colours, pagers, prompts and the removal of leading blank lines."""
+
+    compiler_class = CellCompiler
+    cell_name = ""
+    """The file name of the cell under way."""
+    error_line: int | None = None
+    """Where in its own text that cell failed."""
+
+    def init_environment(self) -> None:
+        """Ask programs that the session starts for plain text."""
+        os.environ.update(TERM="dumb", NO_COLOR="1", PAGER="cat", GIT_PAGER="cat")
+
+    def payloadpage_page(self, strg: Any, start: int = 0, screen_lines: int = 0, pager_cmd: Any = None) -> None:
+        """Print what would be shown in a pager (`df?`)."""
+        print(strg.get("text/plain", "") if isinstance(strg, dict) else strg)  # noqa: T201
+
+    def ask_yes_no(self, prompt: str, default: str | None = None, interrupt: str | None = None) -> bool:
+        """Yes: whoever writes `%reset` in code means it."""
+        return True
+
+    def transform_cell(self, raw_cell: str) -> str:
+        """IPython's transformation, with the blank lines at the beginning put back, so that line numbers hold."""
+        lines = raw_cell.splitlines()
+        blank = next((number for number, line in enumerate(lines) if line.strip()), 0)
+        transformed: str = super().transform_cell(raw_cell)
+        return "\n" * blank + transformed
+
+    def _showtraceback(self, etype: type[BaseException], evalue: BaseException, stb: list[str]) -> None:
+        # The reply carries the error; nobody listens to the message that the base class publishes beside it.
+        self.error_line = line_in_cell(evalue, self.cell_name)
+        self._last_traceback = stb
+        if getattr(self.displayhook, "msg", None) is not None:
+            self._last_traceback_during_displayhook = True
+
+
+class SessionKernel(_IPythonKernel):  # type: ignore[misc]
+    """A kernel that every cell finds in working order, whatever the one before did to it."""
+
+    shell_class = SessionShell
+    compiler_class = CellCompiler
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.current_cell: str | None = None
+        self._streams: tuple[Any, Any] = (sys.stdout, sys.stderr)
+        self._builtins = dict(vars(builtins))
+        self.shell_handlers[VARIABLES_REQUEST] = self.variables_request
+        self.session.begin_cell()
+
+    async def poll_stopped_queue(self) -> None:
+        """There is no debugger here, whose queue this is."""
+
+    def set_parent(self, ident: Any, parent: Any, channel: str = "shell") -> None:
+        """Note whose output comes next; our streams are back in their place before."""
+        if channel == "shell":
+            self._restore_process()
+        super().set_parent(ident, parent, channel)
+
+    async def do_execute(self, code: str, silent: bool, *args: Any, **kwargs: Any) -> dict[str, Any]:
+        """Run a cell; the reply also tells the line of an error and how much was cut."""
+        shell = self.shell
+        shell.cell_name, shell.error_line = f"<cell {shell.execution_count}>", None
+        self.session.begin_cell()
+        for stream in self._streams:
+            stream.begin_cell()
+        self.current_cell = self.get_parent("shell")["header"]["msg_id"]
+        try:
+            reply = await super().do_execute(code, silent, *args, **kwargs)
+        except (Exception, KeyboardInterrupt) as exc:
+            # Either the interrupt came a moment too late for the cell, or the cell broke the shell.
+            reply = {"status": "error", "ename": type(exc).__name__, "evalue": str(exc), "traceback": []}
+            reply.update(execution_count=shell.execution_count, user_expressions={}, payload=[])
+        finally:
+            self.current_cell = None
+            self._restore_process()
+        cut_bytes = sum(stream.end_cell() for stream in self._streams)
+        return _bounded_reply(reply, shell.error_line, cut_bytes, self.session.displays_cut)
+
+    def raw_input(self, prompt: str = "") -> str:
+        """Refuse to ask."""
+        raise StdinNotImplementedError(_NO_INPUT)
+
+    def getpass(self, prompt: str = "", stream: Any = None, **options: Any) -> str:
+        """Refuse to ask."""
+        raise StdinNotImplementedError(_NO_INPUT.replace("input()", "getpass()"))
+
+    async def variables_request(self, stream: Any, ident: Any, parent: Any) -> None:
+        """Answer with the user's variables."""
+        shell = self.shell
+        rows = namespace.variables(shell.user_ns, shell.user_ns_hidden)
+        self.session.send(stream, "analystd_variables_reply", {"status": "ok", "variables": rows}, parent, ident=ident)
+
+    def _restore_process(self) -> None:
+        vars(builtins).update(self._builtins | self._own_builtins())
+        sys.stdout, sys.stderr = self._streams
+
+    def _own_builtins(self) -> dict[str, Any]:
+        # A hook on import is a library's business; one that cannot be called would be the end of the session.
+        current = vars(builtins).get("__import__")
+        return {"__import__": current} if callable(current) else {}
+
+
+def line_in_cell(error: BaseException, file_name: str) -> int | None:
+    """The 1-based line of the cell `file_name` that raised `error`: the innermost of its frames."""
+    if isinstance(error, SyntaxError) and error.filename == file_name:
+        return error.lineno
+    line: int | None = None
+    traceback: TracebackType | None = error.__traceback__
+    while traceback is not None:
+        if traceback.tb_frame.f_code.co_filename == file_name:
+            line = traceback.tb_lineno
+        traceback = traceback.tb_next
+    return line
+
+
+def _bounded_reply(reply: dict[str, Any], line: int | None, cut_bytes: int, displays_cut: int) -> dict[str, Any]:
+    if reply["status"] == "error":
+        traceback = "\n".join(str(part) for part in reply["traceback"])
+        reply["traceback"] = bounded_text(traceback, _MAX_TRACEBACK_CHARACTERS).splitlines()
+        reply["evalue"] = bounded_text(reply["evalue"], _MAX_MESSAGE_CHARACTERS)
+    reply["analystd"] = {"line": line, "cut": bool(cut_bytes or displays_cut)}
+    return reply

@@ -1,0 +1,211 @@
+"""A live kernel: its process and the Jupyter client that speaks with it."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, Self, cast
+
+from analystd.errors import SessionUnavailableError
+from analystd.kernel.base import Output, Variable
+from analystd.kernel.cell import Cell, OutputHandler, output_of
+from analystd.kernel.provisioner import START_SECONDS, KernelProcess, Launch
+
+if TYPE_CHECKING:
+    from jupyter_client.asynchronous.client import AsyncKernelClient
+
+logger = logging.getLogger(__name__)
+
+_MAX_MESSAGE_BYTES = 64 * 1024 * 1024
+_QUEUED_MESSAGES = 100
+_HELLO_SECONDS = 0.1
+
+
+class Kernel:
+    """Runs one cell at a time. When the process ends, the cell under way is finished and `alive` is false."""
+
+    def __init__(self, process: KernelProcess, client: AsyncKernelClient) -> None:
+        self.process = process
+        self.execution_count = 0
+        self.death_told = False
+        """Whether a result has already said that this kernel ended."""
+        self.on_background_output: OutputHandler | None = None
+        """Takes what comes outside of the cell under way: from threads and children that earlier cells left behind."""
+        self._client = client
+        self._cell: Cell | None = None
+        self._replies: dict[str, asyncio.Future[dict[str, Any]]] = {}
+        self._idle_of: dict[str, asyncio.Event] = {}
+        self._tasks: list[asyncio.Task[None]] = []
+        process.ended.add_done_callback(self._on_end)
+
+    @classmethod
+    async def start(cls, launch: Launch, preload: Sequence[str] = ()) -> Self:
+        """A kernel that is ready for its first cell.
+
+        Raises:
+            SessionUnavailableError: when it cannot be started.
+        """
+        process = await KernelProcess.start(launch, preload)
+        kernel = cls(process, _client(process.connection))
+        try:
+            await kernel._connect()
+        except BaseException:
+            await kernel.aclose()
+            raise
+        return kernel
+
+    @property
+    def alive(self) -> bool:
+        """Whether it can run code."""
+        return self.process.alive
+
+    @property
+    def cell(self) -> Cell | None:
+        """The cell under way."""
+        return self._cell
+
+    def run(self, code: str, on_output: OutputHandler) -> Cell:
+        """Begin to run `code`; the cell's `finished` tells when it is over."""
+        message = self._client.session.msg("execute_request", _request(code))
+        cell = self._cell = Cell(message["msg_id"], on_output)
+        cell.finished.add_done_callback(lambda _: self._forget(cell))
+        self._client.shell_channel.send(message)
+        if not self.alive:
+            cell.end()
+        return cell
+
+    def interrupt(self) -> None:
+        """Send SIGINT to the cell under way and what it started; a cell that is over by then notices nothing."""
+        if self._cell is not None:
+            self._cell.interrupted = True
+            self.process.tell(f"interrupt {self._cell.message_id}")
+
+    async def variables(self) -> tuple[Variable, ...]:
+        """The user's variables; for a kernel that is idle.
+
+        Raises:
+            ConnectionError: when it ends meanwhile.
+        """
+        content = await self._request(self._message("analystd_variables_request"))
+        return tuple(Variable(**row) for row in content["variables"])
+
+    async def aclose(self) -> None:
+        """End the kernel and free its sockets. Harmless when repeated."""
+        await self.process.aclose()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._client.stop_channels()
+        self._client.context.destroy(linger=0)
+
+    async def _connect(self) -> None:
+        self._client.start_channels(stdin=False, hb=False, control=False)
+        self._tasks = [
+            asyncio.create_task(self._read(self._client.iopub_channel, self._on_iopub), name="kernel-iopub"),
+            asyncio.create_task(self._read(self._client.shell_channel, self._on_shell), name="kernel-shell"),
+        ]
+        async with asyncio.timeout(START_SECONDS):
+            # Messages are lost until the subscription has arrived: the first idle status that is seen proves that it has.
+            while not await self._hello():
+                pass
+
+    async def _hello(self) -> bool:
+        message = self._message("kernel_info_request")
+        idle = self._idle_of[message["msg_id"]] = asyncio.Event()
+        try:
+            await self._request(message)
+            await asyncio.wait_for(idle.wait(), _HELLO_SECONDS)
+        except ConnectionError as exc:
+            raise SessionUnavailableError(f"The Python session {self.process.how_it_ended()} while it started") from exc
+        except TimeoutError:
+            return False
+        finally:
+            del self._idle_of[message["msg_id"]]
+        return True
+
+    def _message(self, kind: str) -> dict[str, Any]:
+        message: dict[str, Any] = self._client.session.msg(kind, {})
+        return message
+
+    async def _request(self, message: dict[str, Any]) -> dict[str, Any]:
+        reply: asyncio.Future[dict[str, Any]]
+        reply = self._replies[message["msg_id"]] = asyncio.get_running_loop().create_future()
+        try:
+            self._client.shell_channel.send(message)
+            if not self.alive:
+                raise ConnectionError("the kernel has ended")
+            return await reply
+        finally:
+            del self._replies[message["msg_id"]]
+
+    async def _read(self, channel: Any, handle: Callable[[str, str, dict[str, Any]], None]) -> None:
+        while True:
+            try:
+                message = await channel.get_msg()
+                handle(message["parent_header"].get("msg_id", ""), message["msg_type"], message["content"])
+            except Exception:
+                # What a kernel says is not to be believed: a message that is none does no harm.
+                logger.debug("A message of the kernel is ignored", exc_info=True)
+            # A kernel that never pauses must not keep the daemon from everything else.
+            await asyncio.sleep(0)
+
+    def _on_iopub(self, parent: str, kind: str, content: dict[str, Any]) -> None:
+        if self._cell is not None and parent == self._cell.message_id:
+            self._cell.published(kind, content)
+        elif parent in self._idle_of:
+            if kind == "status" and content.get("execution_state") == "idle":
+                self._idle_of[parent].set()
+        elif self.on_background_output is not None and (output := output_of(kind, content)) is not None:
+            self.on_background_output(output)
+
+    def _on_shell(self, parent: str, kind: str, content: dict[str, Any]) -> None:
+        if self._cell is not None and parent == self._cell.message_id:
+            if isinstance(count := content.get("execution_count"), int):
+                self.execution_count = count
+            self._cell.replied(content)
+        elif (reply := self._replies.get(parent)) is not None and not reply.done():
+            reply.set_result(content)
+
+    def _forget(self, cell: Cell) -> None:
+        if self._cell is cell:
+            self._cell = None
+
+    def _on_end(self, ended: asyncio.Future[int]) -> None:
+        # What was on its way is still read; that the process is gone is known before its last words are.
+        asyncio.get_running_loop().call_later(0.05, self._give_up)
+
+    def _give_up(self) -> None:
+        if self._cell is not None:
+            self._cell.end()
+        for reply in self._replies.values():
+            if not reply.done():
+                reply.set_exception(ConnectionError("the kernel has ended"))
+
+
+def ignore_output(output: Output) -> None:
+    """For code whose outputs nobody wants."""
+
+
+def _request(code: str) -> dict[str, Any]:
+    return {
+        "code": code,
+        "silent": False,
+        "store_history": True,
+        "user_expressions": {},
+        "allow_stdin": False,
+        "stop_on_error": False,
+    }
+
+
+def _client(connection: dict[str, Any]) -> AsyncKernelClient:
+    # Imported here, because a daemon whose user never runs Python does without ZeroMQ and 30 MB.
+    import zmq.asyncio
+    from jupyter_client.asynchronous.client import AsyncKernelClient
+
+    context = zmq.asyncio.Context()
+    context.setsockopt(zmq.MAXMSGSIZE, _MAX_MESSAGE_BYTES)
+    context.setsockopt(zmq.RCVHWM, _QUEUED_MESSAGES)
+    client = AsyncKernelClient(context=context)
+    client.load_connection_info(cast(Any, connection))
+    return client

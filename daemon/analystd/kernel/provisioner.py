@@ -1,0 +1,237 @@
+"""Starts a kernel's process behind the walls, talks to it over its stdin, and ends it with all that it started."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import logging
+import os
+import secrets
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+from collections import deque
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+from analystd.errors import SessionUnavailableError
+from analystd.jail.sandbox import Policy, Sandbox
+
+logger = logging.getLogger(__name__)
+
+START_SECONDS = 60.0
+STOP_SECONDS = 1.0
+
+_INSIDE = Path(__file__).parent / "inside"
+_READY = b"\x1eREADY\n"
+_SOCKET_PATH_BYTES = 107
+_LOG_BYTES_KEPT = 8 * 1024
+
+
+@dataclass(frozen=True)
+class Launch:
+    """All that decides how a desk's kernels are started; kernels of equal launches are interchangeable."""
+
+    workspace: Path
+    runtime: Path
+    """A folder for sockets and caches, which the desk's kernels share and nothing else uses."""
+    sandbox: Sandbox
+    read_only_paths: tuple[Path, ...] = ()
+    python: Path | None = None
+    """The interpreter, which needs ipykernel; None: the daemon's own."""
+
+    def policy(self, sockets: Path) -> Policy:
+        """What a kernel with its sockets in that folder may touch."""
+        runtime = self.runtime if sockets.is_relative_to(self.runtime) else sockets
+        return Policy(self.workspace, runtime, (*self.read_only_paths, _INSIDE), self.python)
+
+    def socket_folder(self) -> Path:
+        """A new folder for one kernel's sockets, under `runtime` unless that makes their paths too long for the system."""
+        self.runtime.mkdir(mode=0o700, parents=True, exist_ok=True)
+        folder = self.runtime / f"k{secrets.token_hex(3)}"
+        if len(os.fsencode(folder / "s-5")) > _SOCKET_PATH_BYTES:
+            return Path(tempfile.mkdtemp(prefix="analystd-"))
+        folder.mkdir(mode=0o700)
+        return folder
+
+
+class KernelProcess:
+    """A kernel's process from its start to its end; `connection` is what a Jupyter client needs."""
+
+    def __init__(self, launch: Launch) -> None:
+        self.folder = launch.socket_folder()
+        self.connection: dict[str, Any] = {
+            "transport": "ipc",
+            "ip": str(self.folder / "s"),
+            **{f"{channel}_port": port for port, channel in enumerate(_CHANNELS, 1)},
+            "key": secrets.token_hex(32),
+            "signature_scheme": "hmac-sha256",
+        }
+        loop = asyncio.get_running_loop()
+        self._launch = launch
+        self._loop = loop
+        self._ready: asyncio.Future[None] = loop.create_future()
+        self.ended: asyncio.Future[int] = loop.create_future()
+        self._log: deque[bytes] = deque()
+        self._process: subprocess.Popen[bytes] | None = None
+        self._pidfd = -1
+
+    @classmethod
+    async def start(cls, launch: Launch, preload: Sequence[str] = ()) -> Self:
+        """A process whose kernel listens; modules named by `preload` are imported if they are installed.
+
+        Raises:
+            SessionUnavailableError: when there are no walls for it, or it ended or took too long before it was ready.
+        """
+        process = cls(launch)
+        try:
+            await process._start(preload)
+        except BaseException:
+            await process.aclose()
+            raise
+        return process
+
+    @property
+    def pid(self) -> int:
+        """The root of the kernel's process tree, as seen from here."""
+        assert self._process is not None
+        return self._process.pid
+
+    @property
+    def alive(self) -> bool:
+        """Whether the process runs."""
+        return self._process is not None and not self.ended.done()
+
+    def tell(self, line: str) -> None:
+        """Send a line to the kernel's stdin."""
+        if self._process is None or self._process.stdin is None:
+            return
+        with contextlib.suppress(OSError):
+            os.write(self._process.stdin.fileno(), line.encode() + b"\n")
+
+    def kill(self) -> None:
+        """End the kernel and all that it started, now."""
+        if self._process is None or self.ended.done():
+            return
+        # What left the group (`setsid`) is found in the tree; in a namespace of its own it ends with the first process.
+        others = list(_descendants(self._process.pid))
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self._process.pid, signal.SIGKILL)
+        for pid in others:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.kill(pid, signal.SIGKILL)
+
+    async def aclose(self) -> None:
+        """End the kernel in an orderly way if it lets itself be ended so, and remove its sockets. Harmless when repeated."""
+        if self.alive:
+            self.tell("stop")
+            await asyncio.wait([self.ended], timeout=STOP_SECONDS)
+        self.kill()
+        if self._process is not None:
+            await self.ended
+            for stream in (self._process.stdin, self._process.stdout):
+                if stream is not None and not stream.closed:
+                    self._loop.remove_reader(stream.fileno())
+                    with contextlib.suppress(OSError):
+                        stream.close()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def memory_bytes(self) -> int | None:
+        """Resident memory of the whole tree; None when it has ended."""
+        if not self.alive:
+            return None
+        return sum(_resident_bytes(pid) for pid in (self.pid, *_descendants(self.pid)))
+
+    def last_words(self) -> list[str]:
+        """The end of what the process wrote beside its sockets: why it did not start, or where it crashed."""
+        return b"".join(self._log).decode("utf-8", "replace").splitlines()
+
+    def how_it_ended(self) -> str:
+        """As in "was ended by SIGKILL"."""
+        code = self.ended.result()
+        number = -code if code < 0 else 256 - code if code > 192 else code - 128
+        if code < 0 or code > 128:
+            with contextlib.suppress(ValueError):
+                return f"was ended by {signal.Signals(number).name}"
+        return f"ended with exit status {code}"
+
+    async def _start(self, preload: Sequence[str]) -> None:
+        policy = self._launch.policy(self.folder)
+        python = self._launch.python or Path(sys.executable)
+        self._process = subprocess.Popen(  # noqa: ASYNC220
+            self._launch.sandbox.command([str(python), str(_INSIDE)], policy),
+            env=self._launch.sandbox.environment(policy),
+            cwd=self._launch.workspace,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            bufsize=0,
+            start_new_session=True,
+        )
+        self._watch(self._process)
+        self.tell(json.dumps({"connection": self.connection, "preload": list(preload)}))
+        outcomes: list[asyncio.Future[Any]] = [self._ready, self.ended]
+        await asyncio.wait(outcomes, timeout=START_SECONDS, return_when=asyncio.FIRST_COMPLETED)
+        if not self._ready.done():
+            raise self._not_started(python)
+
+    def _watch(self, process: subprocess.Popen[bytes]) -> None:
+        assert process.stdout is not None
+        os.set_blocking(process.stdout.fileno(), False)
+        self._loop.add_reader(process.stdout.fileno(), self._read_log, process.stdout.fileno())
+        self._pidfd = os.pidfd_open(process.pid)
+        self._loop.add_reader(self._pidfd, self._on_end, process)
+
+    def _on_end(self, process: subprocess.Popen[bytes]) -> None:
+        self._loop.remove_reader(self._pidfd)
+        os.close(self._pidfd)
+        assert process.stdout is not None
+        if not process.stdout.closed:
+            self._read_log(process.stdout.fileno())
+        self.ended.set_result(process.wait())
+
+    def _read_log(self, descriptor: int) -> None:
+        try:
+            data = os.read(descriptor, 65536)
+        except BlockingIOError:
+            return
+        if not data:
+            self._loop.remove_reader(descriptor)
+        if data.endswith(_READY) and not self._ready.done():
+            self._ready.set_result(None)
+            data = data.removesuffix(_READY)
+        self._log.append(data[-_LOG_BYTES_KEPT:])
+        while sum(map(len, self._log)) > 2 * _LOG_BYTES_KEPT:
+            self._log.popleft()
+
+    def _not_started(self, python: Path) -> SessionUnavailableError:
+        how = self.how_it_ended() if self.ended.done() else f"was not ready after {START_SECONDS:g} s"
+        words = self.last_words()
+        logger.error("The kernel %s:\n%s", how, "\n".join(words))
+        last = next((line for line in reversed(words) if line.strip()), "")
+        hint = None
+        if "No module named" in last:
+            hint = f"Install ipykernel for {python}, or set AGENT_PYTHON to an interpreter that has it"
+        return SessionUnavailableError(f"The Python session {how}" + (f": {last}" if last else ""), hint)
+
+
+_CHANNELS = ("shell", "iopub", "stdin", "control", "hb")
+
+
+def _descendants(pid: int) -> Iterator[int]:
+    with contextlib.suppress(OSError):
+        for task in Path(f"/proc/{pid}/task").iterdir():
+            for child in (task / "children").read_text().split():
+                yield int(child)
+                yield from _descendants(int(child))
+
+
+def _resident_bytes(pid: int) -> int:
+    with contextlib.suppress(OSError, IndexError, ValueError):
+        return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    return 0
