@@ -1,0 +1,52 @@
+# The verbs of this repository, for people and for CI alike. Each sets up what it needs, once.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+VSCODE := clients/vscode
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test lint typecheck fix vscode bench clean
+
+help: ## tell what can be made
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
+
+setup: $(STAMP) ## make the virtual environment with everything in it (compiles llama.cpp the first time: minutes)
+
+$(STAMP): pyproject.toml constraints.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade --constraint constraints.txt pip
+	$(BIN)/python -m pip install --progress-bar off --constraint constraints.txt --editable '.[llama,analysis]' --group dev
+	touch $@
+
+demo: $(STAMP) ## a year of one-minute bars, the analyst's workflow, a question to the local model
+	$(BIN)/analystd model pull
+	$(BIN)/analystd demo
+
+test: $(STAMP) $(VSCODE)/node_modules/.installed ## all tests: daemon, command line, real editor
+	cd $(VSCODE) && npm run --silent test
+	$(BIN)/python -m pytest
+
+lint: $(STAMP) $(VSCODE)/node_modules/.installed ## ruff and eslint
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	cd $(VSCODE) && npm run --silent lint
+
+typecheck: $(STAMP) $(VSCODE)/node_modules/.installed ## mypy and tsc, both strict
+	$(BIN)/mypy
+	cd $(VSCODE) && npm run --silent typecheck
+
+fix: $(STAMP) ## what ruff can mend by itself
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+vscode: $(VSCODE)/node_modules/.installed ## build the VS Code extension (.vsix)
+	cd $(VSCODE) && npm run --silent package
+
+$(VSCODE)/node_modules/.installed: $(VSCODE)/package.json $(VSCODE)/package-lock.json
+	cd $(VSCODE) && npm ci --no-audit --no-fund
+	touch $@
+
+clean: ## remove what was built (not your models, logs or workspaces)
+	rm -rf $(VENV) $(VSCODE)/node_modules $(VSCODE)/out $(VSCODE)/*.vsix dist
