@@ -30,6 +30,8 @@ class AnalystdError(Exception):
         super().__init__(message)
         self.message = message
         self.hint = hint
+        self.run_id: str | None = None
+        """The run that it belongs to, once there is one."""
 
 
 class InvalidArgumentsError(AnalystdError):

@@ -76,7 +76,10 @@ def variable(name: str) -> str:
 
 
 def load_settings(environment: Mapping[str, str], project: Path | None = None, user_file: Path | None = None) -> Loaded:
-    """Settings from all sources; `project` is the folder whose `.env` is read. Never raises for a bad value: the default is used and a problem told."""
+    """Settings from all sources; `project` is the folder whose `.env` is read.
+
+    Never raises for a bad value: the default is used and a problem told.
+    """
     loaded = Loaded(Settings())
     user_file = user_file or user_settings_file()
     loaded = _apply(loaded, _read_env_file(user_file), str(user_file), trusted=True)

@@ -1,0 +1,29 @@
+"""A small worker for the tests of the channel: it echoes, fails, waits for a cancel, dies, and reads descriptors."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Any
+
+from analystd.errors import WorkspaceError
+from analystd.workers import Request, serve
+
+
+def handle(request: Request) -> dict[str, Any]:
+    if request.method == "echo":
+        request.emit({"half": request.params["text"][:2]})
+        return {"text": request.params["text"]}
+    if request.method == "refuse":
+        raise WorkspaceError("no such thing", "try another")
+    if request.method == "break":
+        raise ZeroDivisionError("never")
+    if request.method == "wait":
+        return {"cancelled": request.cancelled.wait(20)}
+    if request.method == "read":
+        return {"texts": [os.pread(descriptor, 100, 0).decode() for descriptor in request.descriptors]}
+    print("last words", file=sys.stderr, flush=True)
+    os._exit(3)
+
+
+serve(handle, about={"answer": 42})

@@ -1,0 +1,44 @@
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from analystd import framing
+
+
+def reader_of(data: bytes) -> asyncio.StreamReader:
+    reader = asyncio.StreamReader(limit=1 << 16)
+    reader.feed_data(data)
+    reader.feed_eof()
+    return reader
+
+
+async def test_a_framed_message_is_read_back() -> None:
+    reader = reader_of(framing.frame({"text": "ü\ud800"}) + framing.frame({"second": True}))
+    assert await framing.read_body(reader) == '{"text":"ü\ud800"}'.encode("utf-8", "surrogatepass")
+    assert await framing.read_body(reader) == b'{"second":true}'
+    assert await framing.read_body(reader) is None
+
+
+async def test_header_names_may_be_in_lower_case_and_in_any_order() -> None:
+    reader = reader_of(b"content-type: x\r\ncontent-length: 2\r\n\r\n{}")
+    assert await framing.read_body(reader) == b"{}"
+
+
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [
+        (b"Content-Length: two\r\n\r\n{}", "not a number"),
+        (b"Content-Length: -2\r\n\r\n{}", "not a number"),
+        (b"Content-Type: x\r\n\r\n{}", "no Content-Length"),
+        (b"Content-Length: 99999999999\r\n\r\n{}", "over the limit"),
+        (b"Content-Length: 10\r\n\r\n{}", "8 bytes before the end"),
+        (b"Content-Len", "inside a message header"),
+        (b"x" * 100_000, "longer than"),
+        (b"a: b\r\n" * 5000, "longer than"),
+    ],
+)
+async def test_what_is_no_message_is_named(data: bytes, words: str) -> None:
+    with pytest.raises(framing.FramingError, match=words):
+        await framing.read_body(reader_of(data))

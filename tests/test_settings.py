@@ -1,0 +1,87 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from analystd.settings import Settings, load_settings
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    folder = tmp_path / "project"
+    folder.mkdir()
+    return folder
+
+
+def test_without_any_source_the_defaults_are_in_force(project: Path) -> None:
+    loaded = load_settings({}, project, project / "none")
+    assert loaded.settings == Settings()
+    assert loaded.problems == ()
+
+
+def test_the_environment_wins_over_the_users_file(project: Path) -> None:
+    user_file = project / "settings.env"
+    user_file.write_text("AGENT_GPU_LAYERS=3\nAGENT_MODEL_PATH=/m/a.gguf\n")
+    loaded = load_settings({"AGENT_GPU_LAYERS": "7"}, None, user_file)
+    assert (loaded.settings.gpu_layers, loaded.settings.model_path) == (7, "/m/a.gguf")
+    assert loaded.sources == {"AGENT_GPU_LAYERS": "environment", "AGENT_MODEL_PATH": str(user_file)}
+
+
+def test_a_projects_file_may_switch_tools_off_and_lower_limits(project: Path) -> None:
+    (project / ".env").write_text("AGENT_ENABLE_PYEXE=false\nAGENT_WORKSPACE_MAX_GB=1\nAGENT_MIN_FREE_RAM_PERCENT=20\n")
+    settings = load_settings({}, project, project / "none").settings
+    assert (settings.enable_pyexe, settings.workspace_max_gb, settings.min_free_ram_percent) == (False, 1.0, 20.0)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "AGENT_MODEL_PATH=/tmp/evil.gguf",
+        "AGENT_PYTHON=/tmp/evil",
+        "AGENT_SANDBOX=off",
+        "AGENT_READ_ONLY_PATHS=/",
+        "AGENT_WORKSPACE_MAX_GB=50",
+        "AGENT_PROTECTED_DIRS=nothing",
+    ],
+)
+def test_a_projects_file_may_not_loosen_anything(project: Path, line: str) -> None:
+    (project / ".env").write_text(line + "\n")
+    loaded = load_settings({}, project, project / "none")
+    assert loaded.settings == Settings()
+    assert len(loaded.problems) == 1
+    assert line.partition("=")[0] in loaded.problems[0]
+
+
+def test_a_projects_file_cannot_switch_on_what_the_user_switched_off(project: Path) -> None:
+    user_file = project / "settings.env"
+    user_file.write_text("AGENT_ENABLE_PYEXE=false\n")
+    (project / ".env").write_text("AGENT_ENABLE_PYEXE=true\n")
+    assert load_settings({}, project, user_file).settings.enable_pyexe is False
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "words"),
+    [
+        ("AGENT_ENABLE_FILES", "perhaps", "neither true nor false"),
+        ("AGENT_GPU_LAYERS", "many", "not a whole number"),
+        ("AGENT_WORKSPACE_MAX_GB", "nan", "not a number from 0 up"),
+        ("AGENT_WORKSPACE_MAX_GB", "-1", "not a number from 0 up"),
+        ("AGENT_SANDBOX", "maybe", "neither auto nor off"),
+        ("AGENT_NO_SUCH_THING", "1", "not a setting"),
+    ],
+)
+def test_a_bad_value_is_told_once_and_the_default_is_used(project: Path, name: str, value: str, words: str) -> None:
+    loaded = load_settings({name: value}, project, project / "none")
+    assert loaded.settings == Settings()
+    assert len(loaded.problems) == 1
+    assert words in loaded.problems[0]
+
+
+def test_lists_are_separated_by_commas_or_as_the_path_variable_is() -> None:
+    nowhere = Path("/nonexistent")
+    assert load_settings({"AGENT_PROTECTED_DIRS": "boot, core"}, None, nowhere).settings.protected_dirs == (
+        "boot",
+        "core",
+    )
+    assert load_settings({"AGENT_READ_ONLY_PATHS": "/a:/b c"}, None, nowhere).settings.read_only_paths == ("/a", "/b c")
