@@ -1,0 +1,64 @@
+"""Holds generated tokens to a grammar, at next to no cost: the one token that was sampled is checked, and all are masked only on a miss.
+
+A grammar in llama.cpp's sampler chain looks at every token of the vocabulary at each step and halves the speed.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import math
+from typing import Any
+
+import llama_cpp.llama_cpp as lib
+import numpy as np
+import numpy.typing as npt
+
+from analystd.engine.native import Logits, Vocabulary
+from analystd.errors import EngineUnavailableError
+
+
+class Grammar:
+    """A grammar and how far a text has got in it."""
+
+    def __init__(self, vocabulary: Vocabulary, text: str) -> None:
+        self._vocabulary = vocabulary
+        # llama.cpp gives NULL for a grammar that it cannot read, and would crash on using that.
+        self._sampler = lib.llama_sampler_init_grammar(vocabulary.handle, text.encode(), b"root")
+        if not self._sampler:
+            raise EngineUnavailableError("The tools' schemas could not be made into a grammar for the model")
+
+    def allows(self, token: int) -> bool:
+        """Whether the text may go on with this token."""
+        one = (lib.llama_token_data * 1)(lib.llama_token_data(token, 1.0, 0.0))
+        self._apply(one, 1)
+        return bool(one[0].logit != -math.inf)
+
+    @property
+    def complete(self) -> bool:
+        """Whether the text may end here."""
+        return any(self.allows(token) for token in self._vocabulary.ends)
+
+    def accept(self, token: int) -> None:
+        """Go on by one token. It has to be an allowed one: llama.cpp aborts the process otherwise."""
+        lib.llama_sampler_accept(self._sampler, token)
+
+    def masked(self, logits: Logits) -> Logits:
+        """A copy of the scores in which what the grammar forbids has minus infinity."""
+        size = self._vocabulary.size
+        every = (lib.llama_token_data * size)()
+        table: npt.NDArray[Any] = np.ctypeslib.as_array(every)
+        table["id"] = np.arange(size)
+        table["logit"] = logits
+        self._apply(every, size)
+        return np.array(table["logit"], dtype=np.float32)
+
+    def close(self) -> None:
+        """Free it. Harmless when repeated."""
+        if self._sampler:
+            lib.llama_sampler_free(self._sampler)
+            self._sampler = None
+
+    def _apply(self, candidates: Any, size: int) -> None:
+        pointer = ctypes.cast(candidates, ctypes.POINTER(lib.llama_token_data))
+        array = lib.llama_token_data_array(pointer, size, -1, False)
+        lib.llama_sampler_apply(self._sampler, ctypes.byref(array))

@@ -1,0 +1,208 @@
+"""The decode loop: all replies under way share one batch per step, prompts in portions between the generated tokens."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from analystd.engine.native import MAX_SEQUENCES, Entry, Model, Outcome
+from analystd.engine.reply import Reply
+from analystd.engine.slots import Slot, Slots
+from analystd.errors import EngineUnavailableError
+
+_EMIT_SECONDS = 0.015
+"""Text is passed on at most so often, so that a fast model does not spend its time on frames."""
+
+
+class Client(Protocol):
+    """Who waits for a reply."""
+
+    def cancelled(self) -> bool:
+        """Whether it has lost interest."""
+        ...
+
+    def said(self, text: str) -> None:
+        """A piece of the reply, in whole characters."""
+        ...
+
+    def finished(self, result: Result) -> None:
+        """The reply is over."""
+        ...
+
+    def failed(self, error: EngineUnavailableError) -> None:
+        """There will be no reply."""
+        ...
+
+
+@dataclass(frozen=True)
+class Result:
+    """Why a reply ended, and what it cost."""
+
+    reason: str
+    prompt_tokens: int
+    cached_tokens: int
+    completion_tokens: int
+    seconds: float
+
+
+@dataclass(eq=False)
+class Job:
+    """A reply to generate: for whom, for which conversation, after which prompt."""
+
+    client: Client
+    sequence: str
+    prompt: tuple[int, ...]
+    reply: Reply
+    max_tokens: int
+    started: float = field(default_factory=time.monotonic)
+    slot: Slot | None = None
+    cached: int = 0
+    unsent: str = ""
+    sent_at: float = 0.0
+
+    def waiting_tokens(self, stored: int, limit: int) -> list[int]:
+        """What is to be processed next, at most `limit` tokens, when the first `stored` are."""
+        beyond = stored - len(self.prompt)
+        if beyond >= 0:
+            return self.reply.tokens[beyond : beyond + limit]
+        return [*self.prompt[stored : stored + limit], *self.reply.tokens][:limit]
+
+    @property
+    def length(self) -> int:
+        """Tokens of prompt and reply so far."""
+        return len(self.prompt) + len(self.reply.tokens)
+
+
+class Decoder:
+    """Generates replies for as many conversations at once as the model's memory holds; the others wait in order."""
+
+    def __init__(self, model: Model) -> None:
+        self._model = model
+        self._slots = Slots(model, cells=model.window, sequences=MAX_SEQUENCES, can_share=model.can_share)
+        self._waiting: deque[Job] = deque()
+        self._active: list[Job] = []
+
+    @property
+    def idle(self) -> bool:
+        """Whether there is nothing to do."""
+        return not self._waiting and not self._active
+
+    def add(self, job: Job) -> None:
+        """Queue a reply."""
+        self._waiting.append(job)
+
+    def forget(self, sequence: str) -> None:
+        """Drop what is kept for a conversation."""
+        self._slots.forget(sequence)
+
+    def step(self) -> None:
+        """One batch: a token for each reply that is being written, and portions of the prompts that are being read."""
+        self._drop_cancelled()
+        self._admit()
+        portions = self._portions()
+        if not portions:
+            return
+        entries = [entry for job, count in portions for entry in _entries(job, count)]
+        jobs = [job for job, _ in portions]
+        outcome = self._model.decode(entries, _abort_for(jobs) if len(entries) > len(jobs) else None)
+        if outcome is Outcome.DONE:
+            self._advance(portions)
+        else:
+            self._recover(outcome, jobs)
+
+    def _drop_cancelled(self) -> None:
+        for job in [job for job in self._active if job.client.cancelled()]:
+            self._finish(job, "stopped")
+        for job in [job for job in self._waiting if job.client.cancelled()]:
+            self._waiting.remove(job)
+            self._finish(job, "stopped")
+
+    def _admit(self) -> None:
+        """Begin what fits, in order; a conversation's second request waits for its first without holding up others."""
+        for job in list(self._waiting):
+            if self._slots.is_busy(job.sequence):
+                continue
+            cells = min(len(job.prompt) + job.max_tokens, self._model.window)
+            job.slot = self._slots.take(job.sequence, job.prompt, cells)
+            if job.slot is None:
+                return
+            job.cached = len(job.slot.tokens)
+            self._waiting.remove(job)
+            self._active.append(job)
+
+    def _portions(self) -> list[tuple[Job, int]]:
+        """How many tokens of which job the next batch takes: writers one each, readers an equal part of what is left."""
+        writers = [(job, 1) for job in self._active if _missing(job) == 1]
+        readers = [job for job in self._active if _missing(job) > 1]
+        room = self._model.batch_size - len(writers)
+        return writers + [(job, min(_missing(job), max(1, room // len(readers)))) for job in readers]
+
+    def _advance(self, portions: Sequence[tuple[Job, int]]) -> None:
+        index = -1
+        for job, count in portions:
+            index += count
+            assert job.slot is not None
+            job.slot.tokens += job.waiting_tokens(len(job.slot.tokens), count)
+            if _missing(job) == 0:
+                self._write(job, index)
+
+    def _write(self, job: Job, index: int) -> None:
+        job.unsent += job.reply.advance(self._model.logits(index))
+        now = time.monotonic()
+        if job.unsent and (job.reply.reason or now - job.sent_at >= _EMIT_SECONDS):
+            job.client.said(job.unsent)
+            job.unsent, job.sent_at = "", now
+        if job.reply.reason == "length" and job.length >= self._model.window:
+            self._finish(job, "context")
+        elif job.reply.reason:
+            self._finish(job, job.reply.reason)
+
+    def _recover(self, outcome: Outcome, jobs: Sequence[Job]) -> None:
+        """After a batch that was not done: all but the cancelled try again, unless nothing better can be expected."""
+        for job in jobs:
+            assert job.slot is not None
+            self._slots.rewind(job.slot)
+        if outcome is Outcome.ABORTED or (outcome is Outcome.NO_CELLS and self._slots.drop_resting()):
+            return
+        for job in jobs if outcome is Outcome.FAILED else jobs[-1:]:
+            self._fail(job, EngineUnavailableError("The model could not process the conversation; the log says more"))
+
+    def _finish(self, job: Job, reason: str) -> None:
+        self._retire(job)
+        seconds = time.monotonic() - job.started
+        job.client.finished(Result(reason, len(job.prompt), job.cached, len(job.reply.tokens), seconds))
+
+    def _fail(self, job: Job, error: EngineUnavailableError) -> None:
+        self._retire(job)
+        job.client.failed(error)
+
+    def _retire(self, job: Job) -> None:
+        job.reply.close()
+        if job in self._active:
+            self._active.remove(job)
+        if job.slot is not None:
+            self._slots.release(job.slot)
+
+
+def _missing(job: Job) -> int:
+    """Tokens that are still to be processed before the next one can be chosen."""
+    assert job.slot is not None
+    return job.length - len(job.slot.tokens)
+
+
+def _entries(job: Job, count: int) -> list[Entry]:
+    assert job.slot is not None
+    stored = len(job.slot.tokens)
+    tokens = job.waiting_tokens(stored, count)
+    last = stored + len(tokens) == job.length
+    return [
+        Entry(token, stored + index, job.slot.number, last and index == len(tokens) - 1)
+        for index, token in enumerate(tokens)
+    ]
+
+
+def _abort_for(jobs: Sequence[Job]) -> Callable[[], bool]:
+    return lambda: any(job.client.cancelled() for job in jobs)

@@ -1,0 +1,229 @@
+"""A GGUF in memory and one llama.cpp context over it, on the low-level API; only the engine worker imports this.
+
+All sequences share the context's cells (a unified KV cache), so that a prompt which two conversations have in common is kept once.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import enum
+import logging
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import llama_cpp.llama_cpp as lib
+import numpy as np
+import numpy.typing as npt
+import psutil
+
+from analystd.errors import EngineUnavailableError
+
+logger = logging.getLogger(__name__)
+
+DEFAULT_WINDOW = 8192
+CPU_BATCH = 64
+"""Small, because an aborted batch is lost as a whole; llama.cpp is no faster with more on a CPU (64: 381 tokens/s, 512: 336)."""
+GPU_BATCH = 512
+MAX_SEQUENCES = 32
+
+_SPECIAL = lib.LLAMA_TOKEN_ATTR_CONTROL | lib.LLAMA_TOKEN_ATTR_USER_DEFINED
+_WARNING, _ERROR = 3, 4
+
+Logits = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One token of a batch: where it stands in which sequence, and whether what follows it is wanted."""
+
+    token: int
+    position: int
+    sequence: int
+    wants_logits: bool
+
+
+class Outcome(enum.Enum):
+    """What became of a batch."""
+
+    DONE = 0
+    NO_CELLS = 1
+    ABORTED = 2
+    FAILED = -1
+
+
+class Vocabulary:
+    """The model's tokens."""
+
+    def __init__(self, handle: object) -> None:
+        self.handle = handle
+        self.size: int = lib.llama_vocab_n_tokens(handle)
+        self.bos: int = lib.llama_vocab_bos(handle)
+        self.eos: int = lib.llama_vocab_eos(handle)
+        self.adds_bos: bool = lib.llama_vocab_get_add_bos(handle)
+        self.ends = frozenset(token for token in range(self.size) if lib.llama_vocab_is_eog(handle, token))
+        """Tokens that end a reply."""
+        self.reserved = self.ends | {
+            token for token in range(self.size) if lib.llama_vocab_get_attr(handle, token) & _SPECIAL
+        }
+        """Tokens that mean more than their text: no content may turn into one."""
+
+    def tokenize(self, text: str, *, special: bool) -> list[int]:
+        """The tokens of a text; with `special`, control tokens are recognised in it."""
+        data = text.encode("utf-8", "replace")
+        room = len(data) + 2
+        tokens = (lib.llama_token * room)()
+        count = lib.llama_tokenize(self.handle, data, len(data), tokens, room, False, special)
+        if count < 0:
+            raise EngineUnavailableError(f"The model's tokenizer refused a text of {len(data)} bytes")
+        return list(tokens[:count])
+
+    def piece(self, token: int, *, special: bool = False) -> bytes:
+        """The bytes of a token, which need not be whole characters; a control token has none unless `special`."""
+        room = 64
+        while True:
+            buffer = ctypes.create_string_buffer(room)
+            count = lib.llama_token_to_piece(self.handle, token, buffer, room, 0, special)
+            if count >= 0:
+                return buffer.raw[:count]
+            room = -count
+
+
+class Model:
+    """A loaded model. `decode` runs a batch; `logits` of its entries are valid until the next one."""
+
+    def __init__(self, path: Path, *, gpu_layers: int = -1, context_tokens: int = 0) -> None:
+        self._log = _Log()
+        lib.llama_backend_init()
+        self._model = self._load(path, gpu_layers)
+        self.vocabulary = Vocabulary(lib.llama_model_get_vocab(self._model))
+        self.on_gpu = gpu_layers != 0 and bool(lib.llama_supports_gpu_offload())
+        self.batch_size = GPU_BATCH if self.on_gpu else CPU_BATCH
+        trained: int = lib.llama_model_n_ctx_train(self._model)
+        self._context = self._open(min(context_tokens or DEFAULT_WINDOW, trained or DEFAULT_WINDOW))
+        self.window: int = lib.llama_n_ctx(self._context)
+        """Cells of the context: what one conversation can hold, and all of them together."""
+        self.can_share = not (lib.llama_model_is_recurrent(self._model) or lib.llama_model_is_hybrid(self._model))
+        """Whether a sequence can begin with a part of another; a state that sums up all before it cannot be cut."""
+        self._memory = lib.llama_get_memory(self._context)
+        self._batch = lib.llama_batch_init(self.batch_size, 0, 1)
+        self._abort = lib.ggml_abort_callback(lambda _: self._should_abort())
+        self._never = lib.ggml_abort_callback()
+        self._should_abort: Callable[[], bool] = lambda: False
+
+    @property
+    def chat_template(self) -> str | None:
+        """The template that the GGUF carries."""
+        text = lib.llama_model_chat_template(self._model, None)
+        return None if text is None else text.decode("utf-8", "replace")
+
+    @property
+    def description(self) -> str:
+        """The model's architecture, size and quantization in a few words."""
+        buffer = ctypes.create_string_buffer(256)
+        lib.llama_model_desc(self._model, buffer, len(buffer))
+        return buffer.value.decode("utf-8", "replace")
+
+    def decode(self, entries: Sequence[Entry], should_abort: Callable[[], bool] | None = None) -> Outcome:
+        """Process a batch of at most `batch_size` entries.
+
+        `should_abort` is asked some hundred times on the way (on a CPU; a GPU finishes its batch). When it says yes, or in case of
+        failure, the entries' positions are to be dropped by `keep`: some of them may have been stored.
+        """
+        batch = self._batch
+        batch.n_tokens = len(entries)
+        for index, entry in enumerate(entries):
+            batch.token[index] = entry.token
+            batch.pos[index] = entry.position
+            batch.n_seq_id[index] = 1
+            batch.seq_id[index][0] = entry.sequence
+            batch.logits[index] = entry.wants_logits
+        self._should_abort = should_abort or self._should_abort
+        lib.llama_set_abort_callback(self._context, self._abort if should_abort else self._never, None)
+        code: int = lib.llama_decode(self._context, batch)
+        return Outcome(code) if code in (0, 1, 2) else Outcome.FAILED
+
+    def logits(self, index: int) -> Logits:
+        """The scores of all tokens after entry `index` of the last batch; a view that the next batch overwrites."""
+        pointer = lib.llama_get_logits_ith(self._context, index)
+        return np.ctypeslib.as_array(pointer, (self.vocabulary.size,))
+
+    def keep(self, sequence: int, length: int) -> bool:
+        """Drop what a sequence holds from position `length` on; False when this model can only drop all of it, which is then done."""
+        if lib.llama_memory_seq_rm(self._memory, sequence, length, -1):
+            return True
+        lib.llama_memory_seq_rm(self._memory, sequence, -1, -1)
+        return False
+
+    def copy(self, source: int, target: int, length: int) -> None:
+        """Let an empty sequence share the first `length` positions of another; no cell is used for it."""
+        lib.llama_memory_seq_cp(self._memory, source, target, 0, length)
+
+    def stored(self, sequence: int) -> int:
+        """How many positions a sequence holds."""
+        return int(lib.llama_memory_seq_pos_max(self._memory, sequence)) + 1
+
+    def close(self) -> None:
+        """Free everything."""
+        lib.llama_batch_free(self._batch)
+        lib.llama_free(self._context)
+        lib.llama_model_free(self._model)
+
+    def _load(self, path: Path, gpu_layers: int) -> object:
+        parameters = lib.llama_model_default_params()
+        parameters.n_gpu_layers = gpu_layers
+        model = lib.llama_model_load_from_file(str(path).encode(), parameters)
+        if not model:
+            raise EngineUnavailableError(
+                f"{path} could not be loaded: {self._log.last_error or 'llama.cpp does not say why'}"
+            )
+        return model
+
+    def _open(self, window: int) -> object:
+        parameters = lib.llama_context_default_params()
+        parameters.n_ctx = window
+        parameters.n_batch = parameters.n_ubatch = self.batch_size
+        parameters.n_seq_max = MAX_SEQUENCES
+        parameters.n_threads = parameters.n_threads_batch = _threads()
+        parameters.kv_unified = True
+        parameters.no_perf = True
+        context = lib.llama_init_from_model(self._model, parameters)
+        if not context:
+            raise EngineUnavailableError(
+                f"A context of {window} tokens could not be made: {self._log.last_error or 'llama.cpp does not say why'}",
+                "Set AGENT_CONTEXT_TOKENS to a smaller number, or AGENT_GPU_LAYERS to fewer layers.",
+            )
+        return context
+
+
+class _Log:
+    """Receives llama.cpp's log: warnings and errors are passed on, and the last error explains a failure."""
+
+    def __init__(self) -> None:
+        self.last_error = ""
+        self._callback = lib.llama_log_callback(self._take)
+        lib.llama_log_set(self._callback, None)
+
+    def _take(self, level: int, text: bytes, _: object) -> None:
+        line = text.decode("utf-8", "replace").strip()
+        if line and level in (_WARNING, _ERROR):
+            logger.warning("%s", line)
+        if line and level == _ERROR:
+            self.last_error = line
+
+
+def _threads() -> int:
+    """The cores that this process may use. More threads than that wait for each other at every layer."""
+    cores = min(psutil.cpu_count(logical=False) or 1, len(os.sched_getaffinity(0)))
+    quota = _cpu_quota(Path("/sys/fs/cgroup/cpu.max"))
+    return max(1, cores if quota is None else min(cores, round(quota)))
+
+
+def _cpu_quota(file: Path) -> float | None:
+    """The cores that a container may use, from the control group's `cpu.max` (`200000 100000`: two); None: all."""
+    try:
+        quota, period = file.read_text().split()
+        return int(quota) / int(period)
+    except (OSError, ValueError):
+        return None

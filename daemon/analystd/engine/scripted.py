@@ -1,0 +1,146 @@
+"""An engine that plays a script instead of asking a model: for tests and demonstrations, the same every time.
+
+A script is a `.jsonl` file with one reply a line. Each conversation plays it from the first line on, one line for each reply:
+
+    {"say": "Let me look.\\n<tool name=\\"list_files\\">\\n{}\\n</tool>"}
+    {"say": "There are two files.", "expect": "prices.csv", "delay": 0.01}
+
+`expect` is a text that the last message must contain, `delay` the seconds before each piece. Pieces are one to five characters long, so
+that tags come apart where a model would hardly part them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import json
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from analystd.engine.base import Completion, EngineInfo, GenerateRequest, Message
+from analystd.errors import EngineUnavailableError
+
+_PIECE_LENGTHS = (1, 3, 2, 5, 4)
+_CHARACTERS_PER_TOKEN = 4
+_FIELDS: dict[str, tuple[type, ...]] = {"say": (str,), "expect": (str,), "delay": (int, float)}
+
+
+@dataclass(frozen=True)
+class Line:
+    """One reply of a script."""
+
+    say: str
+    expect: str = ""
+    delay: float = 0.0
+
+
+class ScriptedEngine:
+    """An `Engine` that says what its script says."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._lines: tuple[Line, ...] | None = None
+        self._played: Counter[str] = Counter()
+
+    def info(self) -> EngineInfo:
+        """The script's path; it counts as loaded once it was read."""
+        return EngineInfo(kind="scripted", model=str(self._path), loaded=self._lines is not None)
+
+    async def load(self) -> None:
+        """Read the script."""
+        if self._lines is None:
+            self._lines = read_script(self._path)
+
+    async def count_tokens(self, messages: tuple[Message, ...]) -> int:
+        """A token for every four characters."""
+        return sum(_tokens(message.content) for message in messages)
+
+    async def generate(self, request: GenerateRequest, on_text: Callable[[str], bool]) -> Completion:
+        """Say the conversation's next line; `max_tokens` and the tool choice are not looked at."""
+        await self.load()
+        started = time.monotonic()
+        line = self._next_line(request)
+        said: list[str] = []
+        stopped = False
+        for piece in pieces(line.say):
+            await asyncio.sleep(line.delay)
+            said.append(piece)
+            if stopped := on_text(piece):
+                break
+        text = "".join(said)
+        return Completion(
+            text=text,
+            reason="stopped" if stopped else "stop",
+            prompt_tokens=await self.count_tokens(request.messages),
+            cached_tokens=0,
+            completion_tokens=_tokens(text),
+            seconds=time.monotonic() - started,
+        )
+
+    def forget(self, sequence: str) -> None:
+        """The conversation begins with the first line again."""
+        del self._played[sequence]
+
+    async def aclose(self) -> None:
+        """Nothing to free."""
+
+    def _next_line(self, request: GenerateRequest) -> Line:
+        assert self._lines is not None
+        number = self._played[request.sequence]
+        if number == len(self._lines):
+            raise EngineUnavailableError(
+                f"The script {self._path} is over: it has {number} replies, and this conversation asks for one more"
+            )
+        line = self._lines[number]
+        last = request.messages[-1].content
+        if line.expect not in last:
+            raise EngineUnavailableError(
+                f"Reply {number + 1} of the script {self._path} expects {line.expect!r} in the last message, which is {last!r}"
+            )
+        self._played[request.sequence] += 1
+        return line
+
+
+def read_script(path: Path) -> tuple[Line, ...]:
+    """The lines of a script; empty lines count for nothing.
+
+    Raises:
+        EngineUnavailableError: when it cannot be read, naming the line that is wrong.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as exc:
+        raise EngineUnavailableError(f"The script {path} cannot be read: {exc}") from exc
+    lines = [(number, line) for number, line in enumerate(text.splitlines(), 1) if line.strip()]
+    return tuple(_parsed(path, number, line) for number, line in lines)
+
+
+def pieces(text: str) -> Iterator[str]:
+    """The text in pieces of one to five characters."""
+    lengths = itertools.cycle(_PIECE_LENGTHS)
+    position = 0
+    while position < len(text):
+        length = next(lengths)
+        yield text[position : position + length]
+        position += length
+
+
+def _parsed(path: Path, number: int, line: str) -> Line:
+    try:
+        fields = json.loads(line)
+        wrong = [name for name, value in fields.items() if not isinstance(value, _FIELDS.get(name, ()))]
+        if wrong:
+            raise ValueError(f"{', '.join(wrong)} cannot be used")
+        return Line(**fields)
+    except (ValueError, TypeError, AttributeError) as exc:
+        raise EngineUnavailableError(
+            f"Line {number} of the script {path} is not a reply: {exc}",
+            'A line is {"say": TEXT, "expect"?: TEXT, "delay"?: SECONDS}.',
+        ) from exc
+
+
+def _tokens(text: str) -> int:
+    return -(-len(text) // _CHARACTERS_PER_TOKEN)
