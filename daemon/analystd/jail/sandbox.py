@@ -2,12 +2,55 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import asyncio
+import json
+import logging
+import os
+import socket
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
+
+from analystd.errors import SessionUnavailableError
+from analystd.jail import enter, probe
+from analystd.jail.reach import DEVICES, KERNEL, SYSTEM, gpu_devices, gpu_facts, interpreter_reach
+
+logger = logging.getLogger(__name__)
 
 Level = Literal["full", "partial", "none"]
+
+LEVELS: tuple[Level, ...] = ("partial",)
+"""The levels that have walls, the better one first."""
+
+_PROBE_SECONDS = 20.0
+_PATH = ("/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin")
+_PASSED_ON = (
+    "LANG",
+    "LANGUAGE",
+    "TZ",
+    "USER",
+    "LOGNAME",
+    "PYTHONHASHSEED",
+    "PYTHONUTF8",
+    "OMP_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
+    "OPENBLAS_CORETYPE",
+    "MKL_NUM_THREADS",
+    "BLIS_NUM_THREADS",
+    "NUMEXPR_MAX_THREADS",
+    "NUMEXPR_NUM_THREADS",
+    "POLARS_MAX_THREADS",
+    "RAYON_NUM_THREADS",
+    "TBB_NUM_THREADS",
+    "VECLIB_MAXIMUM_THREADS",
+    "CUDA_VISIBLE_DEVICES",
+    "ROCR_VISIBLE_DEVICES",
+)
+_HOW_TO_SWITCH_OFF = "Set AGENT_SANDBOX=off to run without walls, at your own risk"
 
 
 @dataclass(frozen=True)
@@ -22,6 +65,8 @@ class Policy:
     """Further folders that may be read."""
     interpreter: Path | None = None
     """The Python that the worker runs, if it is not this one; it and its `sys.path` may be read."""
+    gpu: bool = False
+    """Whether the worker may compute on this machine's GPUs."""
 
 
 @dataclass(frozen=True)
@@ -31,6 +76,8 @@ class Sandbox:
     level: Level
     reason: str
     gaps: tuple[str, ...] = ()
+    switched_off: bool = False
+    """The user wants no walls, so that `none` is no reason to refuse."""
 
     def command(self, argv: Sequence[str], policy: Policy) -> list[str]:
         """The command line that runs `argv` behind the walls of `policy`.
@@ -38,13 +85,138 @@ class Sandbox:
         Raises:
             SessionUnavailableError: at level `none`, unless the user switched the sandbox off.
         """
-        raise NotImplementedError
+        if self.level != "none":
+            return [sys.executable, "-I", "-S", enter.__file__, json.dumps(_walls(self.level, policy)), *argv]
+        if self.switched_off:
+            return list(argv)
+        raise SessionUnavailableError(f"There are no walls to run Python behind: {self.reason}", _HOW_TO_SWITCH_OFF)
 
     def environment(self, policy: Policy) -> dict[str, str]:
         """The environment for such a worker: nothing of ours but what it needs (PATH, locale, HOME, TMPDIR, IPYTHONDIR, MPLCONFIGDIR)."""
-        raise NotImplementedError
+        interpreter = interpreter_reach(policy.interpreter)
+        workspace, runtime = str(policy.workspace), policy.runtime
+        passed_on = {name: value for name, value in os.environ.items() if name in _PASSED_ON or name.startswith("LC_")}
+        # Packages that lie in the workspace's own ~/.local would run at every start.
+        user_site = (
+            {"PYTHONUSERBASE": str(interpreter.user_base)} if interpreter.user_base else {"PYTHONNOUSERSITE": "1"}
+        )
+        return {
+            **passed_on,
+            **user_site,
+            "PATH": os.pathsep.join([str(interpreter.program.parent), *_PATH]),
+            "HOME": workspace,
+            "TMPDIR": workspace,
+            "PWD": workspace,
+            "IPYTHONDIR": str(runtime / "ipython"),
+            "JUPYTER_CONFIG_DIR": str(runtime / "jupyter"),
+            "JUPYTER_DATA_DIR": str(runtime / "jupyter"),
+            "JUPYTER_RUNTIME_DIR": str(runtime),
+            "MPLCONFIGDIR": str(runtime / "matplotlib"),
+            "XDG_CACHE_HOME": str(runtime / "cache"),
+            "XDG_CONFIG_HOME": str(runtime / "config"),
+        }
 
 
 async def measure_sandbox(setting: Literal["auto", "off"]) -> Sandbox:
     """Try the walls in a child process, and tell what holds on this machine."""
-    raise NotImplementedError
+    if setting == "off":
+        return Sandbox("none", "AGENT_SANDBOX=off", (probe.NO_WALLS,), switched_off=True)
+    if not sys.platform.startswith("linux"):
+        return Sandbox("none", f"the walls need Linux; this is {sys.platform}", (probe.NO_WALLS,))
+    refused: list[str] = []
+    for level in LEVELS:
+        sandbox = await measure_level(level)
+        if sandbox.level == level:
+            return Sandbox(level, "; ".join([*refused, sandbox.reason]), sandbox.gaps)
+        refused.append(sandbox.reason)
+    return Sandbox("none", "; ".join(refused), (probe.NO_WALLS,))
+
+
+async def measure_level(level: Level) -> Sandbox:
+    """The sandbox of that level if every wall that it must have holds on this machine, else one of level `none` with the reason."""
+    with _forbidden_things() as (policy, things):
+        candidate = Sandbox(level, "")
+        command = candidate.command([sys.executable, "-I", "-S", probe.__file__, json.dumps(things)], policy)
+        try:
+            passed = await _answer(command, candidate.environment(policy), policy.workspace)
+        except (OSError, ValueError, TimeoutError) as exc:
+            return Sandbox("none", f"no {level} sandbox: {exc}", (probe.NO_WALLS,))
+    if broken := probe.broken_walls(passed):
+        return Sandbox("none", f"no {level} sandbox: {broken[0]}", (probe.NO_WALLS,))
+    return Sandbox(level, f"every wall of level {level} held in the self-test", probe.gaps(passed))
+
+
+def _walls(level: Level, policy: Policy) -> dict[str, Any]:
+    """What the launcher is told, as plain data: `enter.Walls` reads it."""
+    interpreter = interpreter_reach(policy.interpreter)
+    facts = gpu_facts() if policy.gpu else ()
+    devices = gpu_devices() if policy.gpu else ()
+    return {
+        "level": level,
+        "workspace": str(policy.workspace),
+        "runtime": str(policy.runtime),
+        "read": [
+            *SYSTEM,
+            *KERNEL,
+            *map(str, (*facts, *interpreter.paths, *interpreter_reach().paths, *policy.read_only)),
+        ],
+        "devices": [*DEVICES, *map(str, devices)],
+    }
+
+
+@contextmanager
+def _forbidden_things() -> Iterator[tuple[Policy, dict[str, Any]]]:
+    """A jail, and beside it one of each thing that must not be reached from it."""
+    with ExitStack() as stack:
+        base = Path(os.path.realpath(stack.enter_context(tempfile.TemporaryDirectory(prefix="analystd-"))))
+        for name in ("workspace", "runtime", "outside"):
+            (base / name).mkdir()
+        (base / "outside/secret").write_text("secret")
+        tcp = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
+        path_socket = _listener(stack, str(base / "outside/socket"))
+        abstract = _listener(stack, f"\0{base.name}")
+        things = {
+            "outside": str(base / "outside"),
+            "port": tcp.getsockname()[1],
+            "path_socket": path_socket,
+            "abstract_socket": abstract,
+            "shared_memory": stack.enter_context(tempfile.NamedTemporaryFile(dir="/dev/shm")).name,
+            "pid": os.getpid(),
+            "pid_namespace": os.readlink("/proc/self/ns/pid"),  # noqa: PTH115
+        }
+        yield Policy(base / "workspace", base / "runtime"), things
+
+
+def _listener(stack: ExitStack, address: str) -> str:
+    listener = stack.enter_context(socket.socket(socket.AF_UNIX))
+    listener.bind(address)
+    listener.listen()
+    return address
+
+
+async def _answer(command: Sequence[str], environment: Mapping[str, str], cwd: Path) -> dict[str, bool]:
+    """What the probe printed.
+
+    Raises:
+        OSError: with the last line of its complaint, when it did not get as far; also `TimeoutError` and `ValueError`.
+    """
+    process = await asyncio.create_subprocess_exec(
+        *command,
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+        env=dict(environment),
+        cwd=cwd,
+        start_new_session=True,
+    )
+    try:
+        output, complaint = await asyncio.wait_for(process.communicate(), _PROBE_SECONDS)
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+    if process.returncode:
+        lines = complaint.decode("utf-8", "replace").strip().splitlines() or [f"exit status {process.returncode}"]
+        raise OSError(lines[-1])
+    answer: dict[str, bool] = json.loads(output)
+    return answer
