@@ -105,3 +105,15 @@ class Session(Protocol):
     async def aclose(self) -> None:
         """End the kernel and all that it started. Harmless when repeated."""
         ...
+
+
+class SessionSupply(Protocol):
+    """Where a desk gets its sessions from; what they share is the supply's."""
+
+    def session(self, name: str, on_background_output: Callable[[Output], None]) -> Session:
+        """A new session. `on_background_output` gets what its threads put out after the code that started them ended."""
+        ...
+
+    async def aclose(self) -> None:
+        """End what the sessions share, after they were closed. Harmless when repeated."""
+        ...

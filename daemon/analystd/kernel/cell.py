@@ -56,6 +56,12 @@ class Cell:
         """Whether the kernel has said what came of it."""
         return self._reply is not None
 
+    @property
+    def asked_exit(self) -> bool:
+        """Whether the code called `exit()`: the kernel ends after the reply."""
+        payload = (self._reply or {}).get("payload")
+        return isinstance(payload, list) and any("ask_exit" in entry.values() for entry in payload if isinstance(entry, dict))
+
     def published(self, kind: str, content: dict[str, Any]) -> None:
         """Take a message of the iopub channel."""
         if kind == "status" and content.get("execution_state") == "idle":

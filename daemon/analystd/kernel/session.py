@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -70,6 +71,8 @@ class KernelSession(Session):
             cell.published("stream", {"name": "stderr", "text": f"[{lost}]\n"})
         try:
             if await _over(cell, timeout_seconds):
+                if cell.asked_exit:
+                    await kernel.process.aclose()
                 return _outcome(kernel, cell)
             await self._stop(kernel, cell)
             return _timed_out(kernel, cell, timeout_seconds, self._grace_seconds)
@@ -192,8 +195,15 @@ def _outcome(kernel: Kernel, cell: Cell) -> Execution:
     if cell.interrupted:
         message = "The code did not end when it was interrupted, so its process was ended; all variables are lost."
         return cell.execution("interrupted", RaisedError("KeyboardInterrupt", message, (), None))
+    words = kernel.process.last_words()
     message = f"The session's process {kernel.process.how_it_ended()}; all variables are lost."
-    return cell.execution("died", RaisedError("KernelDied", message, tuple(kernel.process.last_words()), None))
+    return cell.execution("died", RaisedError("KernelDied", message, tuple(words), _line_of_crash(words)))
+
+
+def _line_of_crash(words: list[str]) -> int | None:
+    # faulthandler writes the innermost frame first.
+    lines = (re.match(r'  File "<cell \d+>", line (\d+) in ', line) for line in words)
+    return next((int(line[1]) for line in lines if line), None)
 
 
 def _timed_out(kernel: Kernel, cell: Cell, seconds: float, grace_seconds: float) -> Execution:

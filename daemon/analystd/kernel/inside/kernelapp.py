@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +46,11 @@ class SessionApp(_IPKernelApp):  # type: ignore[misc]
 
     def log_connection_info(self) -> None:
         """Nor does anybody need to be told."""
+
+    def init_shell(self) -> None:
+        """Spare whoever calls `sys.exit()` the advice to press Ctrl-D."""
+        super().init_shell()
+        warnings.filterwarnings("ignore", message="To exit: use")
 
     def init_path(self) -> None:
         """Let code import from the workspace and the current folder, behind the standard library as IPython does."""

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import builtins
 import os
+import subprocess
 import sys
+import traceback
+from collections.abc import Iterator
 from types import TracebackType
 from typing import Any
 
@@ -14,7 +17,7 @@ import IPython.core.compilerop
 import jupyter_client.session
 from IPython.core.error import StdinNotImplementedError
 
-from . import namespace
+from . import interrupts, namespace
 from .bounds import MAX_DISPLAYS, MAX_DISPLAYS_CHARACTERS, bounded_bundle, bounded_text, bundle_size
 
 VARIABLES_REQUEST = "analystd_variables_request"
@@ -28,6 +31,7 @@ _ZMQInteractiveShell: Any = ipykernel.zmqshell.ZMQInteractiveShell
 _DISPLAYS = frozenset({"display_data", "update_display_data", "execute_result"})
 _MAX_MESSAGE_CHARACTERS = 4_000
 _MAX_TRACEBACK_CHARACTERS = 64_000
+_MAX_FRAMES = 60
 _NO_INPUT = (
     "input() has nobody to ask: this session runs code without a terminal. Write the value into the code instead."
 )
@@ -76,8 +80,8 @@ class SessionShell(_ZMQInteractiveShell):  # type: ignore[misc]
     compiler_class = CellCompiler
     cell_name = ""
     """The file name of the cell under way."""
-    error_line: int | None = None
-    """Where in its own text that cell failed."""
+    error: BaseException | None = None
+    """What that cell raised, in its code or when its result was shown."""
 
     def init_environment(self) -> None:
         """Ask programs that the session starts for plain text."""
@@ -98,9 +102,25 @@ class SessionShell(_ZMQInteractiveShell):  # type: ignore[misc]
         transformed: str = super().transform_cell(raw_cell)
         return "\n" * blank + transformed
 
+    def system(self, cmd: str) -> None:
+        """Run a shell command (`!cmd`). Its output is the cell's, without a terminal between, and an interrupt ends the cell too."""
+        self.user_ns["_exit_code"] = subprocess.call(self.var_expand(cmd, depth=1), shell=True)
+
+    def showtraceback(self, exc_tuple: Any = None, *args: Any, **kwargs: Any) -> None:
+        """Keep the traceback for the reply; IPython would print one of an exception group instead."""
+        kind, error, _ = exc_tuple or sys.exc_info()
+        if isinstance(error, getattr(builtins, "BaseExceptionGroup", ())):
+            self._showtraceback(kind, error, traceback.format_exception(error))
+        else:
+            super().showtraceback(exc_tuple, *args, **kwargs)
+
+    def _get_exc_info(self, exc_tuple: Any = None) -> Any:
+        kind, error, trace = super()._get_exc_info(exc_tuple)
+        return kind, error, without_middle(trace)
+
     def _showtraceback(self, etype: type[BaseException], evalue: BaseException, stb: list[str]) -> None:
         # The reply carries the error; nobody listens to the message that the base class publishes beside it.
-        self.error_line = line_in_cell(evalue, self.cell_name)
+        self.error = evalue
         self._last_traceback = stb
         if getattr(self.displayhook, "msg", None) is not None:
             self._last_traceback_during_displayhook = True
@@ -120,6 +140,13 @@ class SessionKernel(_IPythonKernel):  # type: ignore[misc]
         self.shell_handlers[VARIABLES_REQUEST] = self.variables_request
         self.session.begin_cell()
 
+    def pre_handler_hook(self) -> None:
+        """Take SIGINT, whatever the last cell did with it."""
+        interrupts.handle()
+
+    def post_handler_hook(self) -> None:
+        """Keep it: between two cells it does nothing."""
+
     async def poll_stopped_queue(self) -> None:
         """There is no debugger here, whose queue this is."""
 
@@ -132,13 +159,14 @@ class SessionKernel(_IPythonKernel):  # type: ignore[misc]
     async def do_execute(self, code: str, silent: bool, *args: Any, **kwargs: Any) -> dict[str, Any]:
         """Run a cell; the reply also tells the line of an error and how much was cut."""
         shell = self.shell
-        shell.cell_name, shell.error_line = f"<cell {shell.execution_count}>", None
+        shell.cell_name, shell.error = f"<cell {shell.execution_count}>", None
         self.session.begin_cell()
         for stream in self._streams:
             stream.begin_cell()
         self.current_cell = self.get_parent("shell")["header"]["msg_id"]
         try:
-            reply = await super().do_execute(code, silent, *args, **kwargs)
+            with interrupts.UserCode():
+                reply = await super().do_execute(code, silent, *args, **kwargs)
         except (Exception, KeyboardInterrupt) as exc:
             # Either the interrupt came a moment too late for the cell, or the cell broke the shell.
             reply = {"status": "error", "ename": type(exc).__name__, "evalue": str(exc), "traceback": []}
@@ -147,7 +175,11 @@ class SessionKernel(_IPythonKernel):  # type: ignore[misc]
             self.current_cell = None
             self._restore_process()
         cut_bytes = sum(stream.end_cell() for stream in self._streams)
-        return _bounded_reply(reply, shell.error_line, cut_bytes, self.session.displays_cut)
+        if shell.error is not None and reply["status"] == "error":
+            reply.update(ename=type(shell.error).__name__, evalue=_message(shell.error))
+        line = line_in_cell(shell.error, shell.cell_name)
+        shell.error = None
+        return _bounded_reply(reply, line, bool(cut_bytes or self.session.displays_cut))
 
     def raw_input(self, prompt: str = "") -> str:
         """Refuse to ask."""
@@ -173,23 +205,40 @@ class SessionKernel(_IPythonKernel):  # type: ignore[misc]
         return {"__import__": current} if callable(current) else {}
 
 
-def line_in_cell(error: BaseException, file_name: str) -> int | None:
+def line_in_cell(error: BaseException | None, file_name: str) -> int | None:
     """The 1-based line of the cell `file_name` that raised `error`: the innermost of its frames."""
     if isinstance(error, SyntaxError) and error.filename == file_name:
         return error.lineno
-    line: int | None = None
-    traceback: TracebackType | None = error.__traceback__
-    while traceback is not None:
-        if traceback.tb_frame.f_code.co_filename == file_name:
-            line = traceback.tb_lineno
-        traceback = traceback.tb_next
-    return line
+    frames = _frames(error.__traceback__ if error is not None else None)
+    lines = [frame.tb_lineno for frame in frames if frame.tb_frame.f_code.co_filename == file_name]
+    return lines[-1] if lines else None
 
 
-def _bounded_reply(reply: dict[str, Any], line: int | None, cut_bytes: int, displays_cut: int) -> dict[str, Any]:
+def without_middle(trace: TracebackType | None) -> TracebackType | None:
+    """A traceback of at most `_MAX_FRAMES`: IPython takes three seconds to format the three thousand of an endless recursion."""
+    frames = list(_frames(trace))
+    if len(frames) > _MAX_FRAMES:
+        frames[_MAX_FRAMES // 2].tb_next = frames[-_MAX_FRAMES // 2]
+    return trace
+
+
+def _frames(trace: TracebackType | None) -> Iterator[TracebackType]:
+    while trace is not None:
+        yield trace
+        trace = trace.tb_next
+
+
+def _message(error: BaseException) -> str:
+    try:
+        return str(error)
+    except Exception as exc:
+        return f"<its message cannot be shown: {type(exc).__name__}>"
+
+
+def _bounded_reply(reply: dict[str, Any], line: int | None, cut: bool) -> dict[str, Any]:
     if reply["status"] == "error":
-        traceback = "\n".join(str(part) for part in reply["traceback"])
-        reply["traceback"] = bounded_text(traceback, _MAX_TRACEBACK_CHARACTERS).splitlines()
+        text = "\n".join(str(part) for part in reply["traceback"])
+        reply["traceback"] = bounded_text(text, _MAX_TRACEBACK_CHARACTERS).splitlines()
         reply["evalue"] = bounded_text(reply["evalue"], _MAX_MESSAGE_CHARACTERS)
-    reply["analystd"] = {"line": line, "cut": bool(cut_bytes or displays_cut)}
+    reply["analystd"] = {"line": line, "cut": cut}
     return reply

@@ -12,14 +12,17 @@ from typing import Any
 import ipykernel.iostream
 
 from .bounds import HeadTail
+from .interrupts import Held
 
 BACKGROUND_CHARACTERS = 64 * 1024
 """How much may come between two cells, from threads and children that a cell left behind."""
 
 _OutStream: Any = ipykernel.iostream.OutStream
 
+_HELD = Held()
 _READ_BYTES = 64 * 1024
 _DRAIN_SECONDS = 0.1
+_DRAINED_SECONDS = 0.0005
 
 
 class SessionStream(_OutStream):  # type: ignore[misc]
@@ -34,6 +37,7 @@ class SessionStream(_OutStream):  # type: ignore[misc]
         self._text_lock = threading.RLock()
         self._owner = os.getpid()
         self._main_thread = threading.get_ident()
+        self._drain_again = 0.0
         self._capture = DescriptorCapture(1 if name == "stdout" else 2, self._write_text)
 
     @property
@@ -64,15 +68,19 @@ class SessionStream(_OutStream):  # type: ignore[misc]
         if os.getpid() != self._owner:
             # A forked child has neither the thread nor the locks that send: its text goes where its children's goes.
             return self._capture.pass_on(string)
-        if threading.get_ident() == self._main_thread:
-            self._capture.drain(0)
-        self._write_text(string)
+        with _HELD:
+            if threading.get_ident() == self._main_thread and time.monotonic() > self._drain_again:
+                # Not at each of a thousand prints: no child process comes and goes in so short a time.
+                self._capture.drain(0)
+                self._drain_again = time.monotonic() + _DRAINED_SECONDS
+            self._write_text(string)
         return len(string)
 
     def flush(self) -> None:
         """Send what is waiting; in a forked child there is nothing to send but a copy of the parent's text."""
         if os.getpid() == self._owner:
-            super().flush()
+            with _HELD:
+                super().flush()
 
     def fileno(self) -> int:
         """The descriptor, for code that hands it to a child process."""

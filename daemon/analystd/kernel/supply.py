@@ -1,0 +1,35 @@
+"""The sessions of one desk: kernels of one launch, with one spare for all."""
+
+from __future__ import annotations
+
+from analystd.kernel.base import Session, SessionSupply
+from analystd.kernel.cell import OutputHandler
+from analystd.kernel.provisioner import Launch
+from analystd.kernel.session import KernelSession
+from analystd.kernel.spare import SpareKernels
+
+
+class KernelSupply(SessionSupply):
+    """Sessions on kernels that are all started in the same way."""
+
+    def __init__(self, launch: Launch) -> None:
+        self._launch = launch
+        self._spares = SpareKernels(launch)
+
+    def session(self, name: str, on_background_output: OutputHandler) -> Session:
+        """A new session, whose kernel starts with its first code."""
+        launch = self._launch
+        return KernelSession(
+            name,
+            launch.workspace,
+            launch.runtime,
+            launch.sandbox,
+            read_only_paths=launch.read_only_paths,
+            python=launch.python,
+            spares=self._spares,
+            on_background_output=on_background_output,
+        )
+
+    async def aclose(self) -> None:
+        """End the spare. Harmless when repeated."""
+        await self._spares.aclose()

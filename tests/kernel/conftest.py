@@ -1,0 +1,72 @@
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+
+from analystd.jail.sandbox import Policy, Sandbox
+from analystd.kernel.base import Execution, Output
+from analystd.kernel.provisioner import Launch
+from analystd.kernel.session import KernelSession
+from analystd.kernel.spare import SpareKernels
+
+
+class OpenSandbox(Sandbox):
+    """No walls at all: what is tested here is the kernel."""
+
+    def command(self, argv: Sequence[str], policy: Policy) -> list[str]:
+        return list(argv)
+
+    def environment(self, policy: Policy) -> dict[str, str]:
+        return {
+            "PATH": os.environ["PATH"],
+            "HOME": str(policy.workspace),
+            "TMPDIR": str(policy.workspace),
+            "IPYTHONDIR": str(policy.runtime / "ipython"),
+            "MPLCONFIGDIR": str(policy.runtime / "matplotlib"),
+        }
+
+
+@dataclass
+class Runner:
+    """A session, and everything that it streamed in the last run."""
+
+    session: KernelSession
+    background: list[Output]
+    outputs: list[Output]
+
+    async def __call__(self, code: str, timeout_seconds: float = 30) -> Execution:
+        self.outputs.clear()
+        return await self.session.execute(code, timeout_seconds=timeout_seconds, on_output=self.outputs.append)
+
+
+@pytest.fixture(scope="module")
+def launch(tmp_path_factory: pytest.TempPathFactory) -> Launch:
+    workspace = tmp_path_factory.mktemp("workspace")
+    return Launch(workspace, tmp_path_factory.mktemp("runtime"), OpenSandbox("none", "for tests"))
+
+
+@pytest.fixture(scope="module")
+def workspace(launch: Launch) -> Path:
+    return launch.workspace
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def run(launch: Launch) -> AsyncIterator[Runner]:
+    """Runs code in a session that the tests of a module share; it has no spare unless a test waits for one."""
+    background: list[Output] = []
+    session = KernelSession(
+        "main",
+        launch.workspace,
+        launch.runtime,
+        launch.sandbox,
+        spares=SpareKernels(launch, refill_delay_seconds=3600),
+        grace_seconds=1.5,
+        on_background_output=background.append,
+    )
+    yield Runner(session, background, [])
+    await session.aclose()
