@@ -43,6 +43,7 @@ class Workspace:
         self.root = Path(os.path.realpath(root))
         if not self.root.is_dir():
             raise WorkspaceError(f"The workspace is not a folder: {self.root}")
+        self.protected = tuple(protected)
         self.read_only_paths = tuple(Path(os.path.realpath(path)) for path in read_only_paths)
         self.max_gb = max_gb
         self.min_free_ram_percent = min_free_ram_percent
