@@ -1,82 +1,108 @@
 """The launcher: locks itself in, then becomes the program that it was given.
 
-    python -I -S enter.py '{"level": "partial", "workspace": …, "runtime": …, "read": […], "devices": […]}' program argument…
+    python -I -S enter.py level=partial workspace=DIR runtime=DIR read=PATH… device=PATH… -- program argument…
 
 It runs before anything heavy is imported, because walls hold for the threads that are there and for those that they start: the threads of
-a library that was loaded earlier would stay outside. So it needs the standard library only, and little of that.
+a library that was loaded earlier would stay outside. So it needs the standard library only, and little of that: each start waits for it.
 """
 
 from __future__ import annotations
 
 import ctypes
-import json
 import os
 import resource
-import signal
 import sys
-from typing import Any, NoReturn
 
 if __name__ == "__main__":
     sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))  # noqa: PTH100, PTH120
 
-from analystd.jail import landlock, seccomp
+from analystd.jail import capabilities, landlock, seccomp
+
+# Importing `typing` would take longer than putting up the walls.
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import NoReturn
 
 CHANNEL_VARIABLES = ("ANALYSTD_CHANNEL_FD", "ANALYSTD_DESCRIPTORS_FD")
 """The variables of `analystd.workers` that name the descriptors which stay open."""
 
 WALL_ERROR = 71
-"""Exit status when a wall could not be put up; 127 when the program could not be started, as a shell has it."""
+"""Exit status when a wall could not be put up."""
+NOT_STARTED = 127
+"""Exit status when the program could not be started, as shells have it."""
 
-_PARENT_DEATH_SIGNAL = 1
+_PARENT_DEATH_SIGNAL, _SIGKILL = 1, 9
+_LAST_DESCRIPTOR = 2**31 - 2
 _SHARED_MEMORY = "/dev/shm"
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
+class Walls:
+    """What the launcher was told: the level and the paths that stay in reach."""
+
+    def __init__(self, words: Sequence[str]) -> None:
+        pairs = [word.partition("=") for word in words]
+        told = {name: value for name, _, value in pairs}
+        self.isolated = told["level"] == "full"
+        self.workspace = told["workspace"]
+        self.runtime = told["runtime"]
+        self.read = [value for name, _, value in pairs if name == "read"]
+        self.devices = [value for name, _, value in pairs if name == "device"]
+
+
 def main() -> NoReturn:
-    """Put up the walls that the first argument tells, and run the others."""
-    walls, argv = json.loads(sys.argv[1]), sys.argv[2:]
+    """Put up the walls that are told before `--`, and run what stands after it."""
+    end = sys.argv.index("--")
+    walls, argv = Walls(sys.argv[1:end]), sys.argv[end + 1 :]
     try:
         _prepare()
-        os.chdir(walls["workspace"])
+        os.chdir(walls.workspace)
         lock_in(walls)
     except OSError as exc:
         _give_up(WALL_ERROR, f"the walls could not be put up: {exc}")
     try:
         os.execvp(argv[0], argv)
     except OSError as exc:
-        _give_up(127, f"{argv[0]} could not be started: {exc.strerror}")
+        _give_up(NOT_STARTED, f"{argv[0]} could not be started: {exc.strerror}")
 
 
-def lock_in(walls: dict[str, Any]) -> None:
-    """Confine this process: files by Landlock, system calls by seccomp.
+def lock_in(walls: Walls) -> None:
+    """Confine this process: no privileges, files by Landlock, system calls by seccomp.
 
     Raises:
         OSError: when a wall cannot be had.
     """
-    isolated = walls["level"] == "full"
-    version = landlock.restrict(_rules(walls), tcp=isolated)
-    program = seccomp.build_filter(
-        seccomp.own_architecture(), isolated=isolated, truncate=version >= landlock.TRUNCATE_ABI
-    )
-    seccomp.install(program)
+    capabilities.drop_all(keep=_needed_capabilities(walls))
+    version = landlock.restrict(_rules(walls), tcp=walls.isolated)
+    knows_truncate = version >= landlock.TRUNCATE_ABI
+    seccomp.install(seccomp.build_filter(seccomp.own_machine(), isolated=walls.isolated, truncate=knows_truncate))
 
 
-def _rules(walls: dict[str, Any]) -> list[tuple[str, int]]:
-    writable = (walls["workspace"], walls["runtime"], _SHARED_MEMORY)
+def _needed_capabilities(walls: Walls) -> int:
+    """Root in a container often works in a folder of the host's user; the walls then still say which files it may open."""
+    foreign = any(os.stat(folder).st_uid != os.geteuid() for folder in (walls.workspace, walls.runtime))  # noqa: PTH116
+    return 1 << capabilities.DAC_OVERRIDE if foreign else 0
+
+
+def _rules(walls: Walls) -> list[tuple[str, int]]:
     return [
-        *((path, landlock.WRITE) for path in writable),
-        *((path, landlock.DEVICE) for path in walls["devices"]),
-        *((path, landlock.READ) for path in (*walls["read"], "/proc")),
+        *((path, landlock.WRITE) for path in (walls.workspace, walls.runtime, _SHARED_MEMORY)),
+        *((path, landlock.DEVICE) for path in walls.devices),
+        *((path, landlock.READ) for path in (*walls.read, "/proc")),
     ]
 
 
 def _prepare() -> None:
     """Die with the parent, leave no core dump, and drop what was inherited but is not meant."""
     parent = os.getppid()
-    _libc.prctl(_PARENT_DEATH_SIGNAL, *map(ctypes.c_ulong, (signal.SIGKILL, 0, 0, 0)))
+    _libc.prctl(_PARENT_DEATH_SIGNAL, *map(ctypes.c_ulong, (_SIGKILL, 0, 0, 0)))
     if os.getppid() != parent:
         os._exit(WALL_ERROR)
+    # A terminal that the daemon was started from is not for its workers.
+    if os.getpid() != os.getpgrp():
+        os.setsid()
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     close_inherited()
 
@@ -84,8 +110,8 @@ def _prepare() -> None:
 def close_inherited() -> None:
     """Close all descriptors but the standard streams and the worker's channel."""
     kept = sorted({0, 1, 2, *(int(os.environ[name]) for name in CHANNEL_VARIABLES if name in os.environ)})
-    for here, following in zip(kept, [*kept[1:], None], strict=True):
-        os.closerange(here + 1, following if following is not None else os.sysconf("SC_OPEN_MAX"))
+    for here, following in zip(kept, [*kept[1:], _LAST_DESCRIPTOR + 1], strict=True):
+        os.closerange(here + 1, following)
 
 
 def _give_up(status: int, message: str) -> NoReturn:

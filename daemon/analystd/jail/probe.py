@@ -16,7 +16,7 @@ from typing import Any
 
 NO_WALLS = "Python can read, change and send whatever your own account can"
 
-_WALLS = {
+WALLS = {
     "read": "files outside can be read",
     "list": "folders outside can be listed",
     "write": "files can be made outside",
@@ -27,7 +27,7 @@ _WALLS = {
 }
 """What must be refused at every level."""
 
-_GAPS = {
+GAPS = {
     "path_socket": "path sockets outside can be connected to (of a desktop's services, of Docker, of an ssh agent)",
     "abstract_socket": "abstract sockets outside can be connected to",
     "signal": "signals reach your other processes",
@@ -46,12 +46,12 @@ _CLONE_NEWUSER = 0x10000000
 
 def broken_walls(passed: Mapping[str, bool]) -> list[str]:
     """The walls that did not hold, in words; an attempt that was not made counts as one that succeeded."""
-    return [words for name, words in _WALLS.items() if passed.get(name, True)]
+    return [words for name, words in WALLS.items() if passed.get(name, True)]
 
 
 def gaps(passed: Mapping[str, bool]) -> tuple[str, ...]:
     """What the walls do not stop, in words."""
-    return tuple(words for name, words in _GAPS.items() if passed.get(name, True))
+    return tuple(words for name, words in GAPS.items() if passed.get(name, True))
 
 
 def main() -> None:

@@ -86,7 +86,7 @@ class Sandbox:
             SessionUnavailableError: at level `none`, unless the user switched the sandbox off.
         """
         if self.level != "none":
-            return [sys.executable, "-I", "-S", enter.__file__, json.dumps(_walls(self.level, policy)), *argv]
+            return [sys.executable, "-I", "-S", enter.__file__, *_walls(self.level, policy), "--", *argv]
         if self.switched_off:
             return list(argv)
         raise SessionUnavailableError(f"There are no walls to run Python behind: {self.reason}", _HOW_TO_SWITCH_OFF)
@@ -146,22 +146,17 @@ async def measure_level(level: Level) -> Sandbox:
     return Sandbox(level, f"every wall of level {level} held in the self-test", probe.gaps(passed))
 
 
-def _walls(level: Level, policy: Policy) -> dict[str, Any]:
-    """What the launcher is told, as plain data: `enter.Walls` reads it."""
-    interpreter = interpreter_reach(policy.interpreter)
-    facts = gpu_facts() if policy.gpu else ()
-    devices = gpu_devices() if policy.gpu else ()
-    return {
-        "level": level,
-        "workspace": str(policy.workspace),
-        "runtime": str(policy.runtime),
-        "read": [
-            *SYSTEM,
-            *KERNEL,
-            *map(str, (*facts, *interpreter.paths, *interpreter_reach().paths, *policy.read_only)),
-        ],
-        "devices": [*DEVICES, *map(str, devices)],
-    }
+def _walls(level: Level, policy: Policy) -> list[str]:
+    """What the launcher is told; `enter.Walls` reads it."""
+    imports = (*interpreter_reach(policy.interpreter).paths, *interpreter_reach().paths)
+    gpu = (gpu_facts(), gpu_devices()) if policy.gpu else ((), ())
+    return [
+        f"level={level}",
+        f"workspace={policy.workspace}",
+        f"runtime={policy.runtime}",
+        *(f"read={path}" for path in dict.fromkeys([*SYSTEM, *KERNEL, *imports, *gpu[0], *policy.read_only])),
+        *(f"device={path}" for path in (*DEVICES, *gpu[1])),
+    ]
 
 
 @contextmanager
@@ -184,7 +179,7 @@ def _forbidden_things() -> Iterator[tuple[Policy, dict[str, Any]]]:
             "pid": os.getpid(),
             "pid_namespace": os.readlink("/proc/self/ns/pid"),  # noqa: PTH115
         }
-        yield Policy(base / "workspace", base / "runtime"), things
+        yield Policy(base / "workspace", base / "runtime", read_only=(Path(probe.__file__),)), things
 
 
 def _listener(stack: ExitStack, address: str) -> str:

@@ -10,9 +10,7 @@ from __future__ import annotations
 import ctypes
 import errno
 import os
-import socket
 import struct
-from dataclasses import dataclass
 
 _ALLOW = 0x7FFF0000
 _ERRNO = 0x00050000
@@ -25,6 +23,7 @@ _X32_NUMBERS = 0x40000000
 _NEW_NAMESPACES = 0x7E020000
 """CLONE_NEWNS, _NEWCGROUP, _NEWUTS, _NEWIPC, _NEWUSER, _NEWPID and _NEWNET."""
 
+_AF_UNIX, _AF_INET, _AF_INET6, _AF_NETLINK = 1, 2, 10, 16
 _TIOCSTI, _TIOCLINUX = 0x5412, 0x541C
 _SET_MODE_FILTER = 1
 _PR_SET_NO_NEW_PRIVS = 38
@@ -32,26 +31,72 @@ _PR_SET_NO_NEW_PRIVS = 38
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
-@dataclass(frozen=True)
-class Architecture:
-    """An architecture's audit number and its numbers for the calls that are looked at."""
+REFUSED = (
+    "move_mount",
+    "open_tree",
+    "fsopen",
+    "fsconfig",
+    "fsmount",
+    "fspick",
+    "mount_setattr",
+    "open_tree_attr",
+    "io_uring_setup",
+    "io_uring_enter",
+    "io_uring_register",
+    "pidfd_getfd",
+    "process_madvise",
+    "quotactl_fd",
+    "ptrace",
+    "process_vm_readv",
+    "process_vm_writev",
+    "kcmp",
+    "mount",
+    "umount2",
+    "pivot_root",
+    "chroot",
+    "unshare",
+    "setns",
+    "keyctl",
+    "add_key",
+    "request_key",
+    "bpf",
+    "perf_event_open",
+    "kexec_load",
+    "kexec_file_load",
+    "init_module",
+    "finit_module",
+    "delete_module",
+    "userfaultfd",
+    "open_by_handle_at",
+    "reboot",
+    "swapon",
+    "swapoff",
+    "settimeofday",
+    "clock_settime",
+    "clock_adjtime",
+    "sethostname",
+    "setdomainname",
+    "acct",
+    "quotactl",
+    "lookup_dcookie",
+    "syslog",
+    "vhangup",
+    "fanotify_init",
+    "fanotify_mark",
+    "iopl",
+    "ioperm",
+    "modify_ldt",
+    "uselib",
+    "_sysctl",
+    "nfsservctl",
+)
+"""What is refused at every level: other processes' memory, mounts, namespaces, keys, the kernel's own settings, and its newest or rarest doors."""
 
-    audit: int
-    refused: dict[str, int]
-    sysv: dict[str, int]
-    """System V's shared memory and queues, and POSIX message queues: shared with other programs unless a namespace keeps them apart."""
-    clone: int
-    ioctl: int
-    prlimit64: int
-    socket: int
-    socketpair: int
-    truncate: int
-    seccomp: int
-    x32: bool = False
+SHARED_OBJECTS = ("shmget", "shmat", "shmctl", "semget", "msgget", "mq_open")
+"""System V's objects and message queues are shared with other programs, unless a namespace keeps them apart."""
 
-
-CLONE3 = 435
-_COMMON = {
+_SINCE_5_1 = {
+    "clone3": 435,
     "move_mount": 429,
     "open_tree": 428,
     "fsopen": 430,
@@ -69,150 +114,158 @@ _COMMON = {
 }
 """Since Linux 5.1 a new call has the same number everywhere."""
 
-ARCHITECTURES = {
-    "x86_64": Architecture(
-        audit=0xC000003E,
-        refused=_COMMON
-        | {
-            "ptrace": 101,
-            "process_vm_readv": 310,
-            "process_vm_writev": 311,
-            "kcmp": 312,
-            "mount": 165,
-            "umount2": 166,
-            "pivot_root": 155,
-            "chroot": 161,
-            "unshare": 272,
-            "setns": 308,
-            "keyctl": 250,
-            "add_key": 248,
-            "request_key": 249,
-            "bpf": 321,
-            "perf_event_open": 298,
-            "kexec_load": 246,
-            "kexec_file_load": 320,
-            "init_module": 175,
-            "finit_module": 313,
-            "delete_module": 176,
-            "userfaultfd": 323,
-            "open_by_handle_at": 304,
-            "reboot": 169,
-            "swapon": 167,
-            "swapoff": 168,
-            "settimeofday": 164,
-            "clock_settime": 227,
-            "clock_adjtime": 305,
-            "sethostname": 170,
-            "setdomainname": 171,
-            "acct": 163,
-            "quotactl": 179,
-            "lookup_dcookie": 212,
-            "syslog": 103,
-            "vhangup": 153,
-            "fanotify_init": 300,
-            "fanotify_mark": 301,
-            "iopl": 172,
-            "ioperm": 173,
-            "modify_ldt": 154,
-            "uselib": 134,
-            "_sysctl": 156,
-            "nfsservctl": 180,
-        },
-        sysv={"shmget": 29, "shmat": 30, "shmctl": 31, "semget": 64, "msgget": 68, "mq_open": 240},
-        clone=56,
-        ioctl=16,
-        prlimit64=302,
-        socket=41,
-        socketpair=53,
-        truncate=76,
-        seccomp=317,
-        x32=True,
-    ),
-    "aarch64": Architecture(
-        audit=0xC00000B7,
-        refused=_COMMON
-        | {
-            "ptrace": 117,
-            "process_vm_readv": 270,
-            "process_vm_writev": 271,
-            "kcmp": 272,
-            "mount": 40,
-            "umount2": 39,
-            "pivot_root": 41,
-            "chroot": 51,
-            "unshare": 97,
-            "setns": 268,
-            "keyctl": 219,
-            "add_key": 217,
-            "request_key": 218,
-            "bpf": 280,
-            "perf_event_open": 241,
-            "kexec_load": 104,
-            "kexec_file_load": 294,
-            "init_module": 105,
-            "finit_module": 273,
-            "delete_module": 106,
-            "userfaultfd": 282,
-            "open_by_handle_at": 265,
-            "reboot": 142,
-            "swapon": 224,
-            "swapoff": 225,
-            "settimeofday": 170,
-            "clock_settime": 112,
-            "clock_adjtime": 266,
-            "sethostname": 161,
-            "setdomainname": 162,
-            "acct": 89,
-            "quotactl": 60,
-            "lookup_dcookie": 18,
-            "syslog": 116,
-            "vhangup": 58,
-            "fanotify_init": 262,
-            "fanotify_mark": 263,
-            "nfsservctl": 42,
-        },
-        sysv={"shmget": 194, "shmat": 196, "shmctl": 195, "semget": 190, "msgget": 186, "mq_open": 180},
-        clone=220,
-        ioctl=29,
-        prlimit64=261,
-        socket=198,
-        socketpair=199,
-        truncate=45,
-        seccomp=277,
-    ),
+NUMBERS = {
+    "x86_64": {
+        **_SINCE_5_1,
+        "ioctl": 16,
+        "shmget": 29,
+        "shmat": 30,
+        "shmctl": 31,
+        "socket": 41,
+        "socketpair": 53,
+        "clone": 56,
+        "semget": 64,
+        "msgget": 68,
+        "truncate": 76,
+        "ptrace": 101,
+        "syslog": 103,
+        "uselib": 134,
+        "vhangup": 153,
+        "modify_ldt": 154,
+        "pivot_root": 155,
+        "_sysctl": 156,
+        "chroot": 161,
+        "acct": 163,
+        "settimeofday": 164,
+        "mount": 165,
+        "umount2": 166,
+        "swapon": 167,
+        "swapoff": 168,
+        "reboot": 169,
+        "sethostname": 170,
+        "setdomainname": 171,
+        "iopl": 172,
+        "ioperm": 173,
+        "init_module": 175,
+        "delete_module": 176,
+        "quotactl": 179,
+        "nfsservctl": 180,
+        "lookup_dcookie": 212,
+        "clock_settime": 227,
+        "mq_open": 240,
+        "kexec_load": 246,
+        "add_key": 248,
+        "request_key": 249,
+        "keyctl": 250,
+        "unshare": 272,
+        "perf_event_open": 298,
+        "fanotify_init": 300,
+        "fanotify_mark": 301,
+        "prlimit64": 302,
+        "open_by_handle_at": 304,
+        "clock_adjtime": 305,
+        "setns": 308,
+        "process_vm_readv": 310,
+        "process_vm_writev": 311,
+        "kcmp": 312,
+        "finit_module": 313,
+        "seccomp": 317,
+        "kexec_file_load": 320,
+        "bpf": 321,
+        "userfaultfd": 323,
+    },
+    "aarch64": {
+        **_SINCE_5_1,
+        "lookup_dcookie": 18,
+        "ioctl": 29,
+        "umount2": 39,
+        "mount": 40,
+        "pivot_root": 41,
+        "nfsservctl": 42,
+        "truncate": 45,
+        "chroot": 51,
+        "vhangup": 58,
+        "quotactl": 60,
+        "acct": 89,
+        "unshare": 97,
+        "kexec_load": 104,
+        "init_module": 105,
+        "delete_module": 106,
+        "clock_settime": 112,
+        "syslog": 116,
+        "ptrace": 117,
+        "reboot": 142,
+        "sethostname": 161,
+        "setdomainname": 162,
+        "settimeofday": 170,
+        "mq_open": 180,
+        "msgget": 186,
+        "semget": 190,
+        "shmget": 194,
+        "shmctl": 195,
+        "shmat": 196,
+        "socket": 198,
+        "socketpair": 199,
+        "add_key": 217,
+        "request_key": 218,
+        "keyctl": 219,
+        "clone": 220,
+        "swapon": 224,
+        "swapoff": 225,
+        "perf_event_open": 241,
+        "prlimit64": 261,
+        "fanotify_init": 262,
+        "fanotify_mark": 263,
+        "open_by_handle_at": 265,
+        "clock_adjtime": 266,
+        "setns": 268,
+        "process_vm_readv": 270,
+        "process_vm_writev": 271,
+        "kcmp": 272,
+        "finit_module": 273,
+        "seccomp": 277,
+        "bpf": 280,
+        "userfaultfd": 282,
+        "kexec_file_load": 294,
+    },
 }
+_AUDIT = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
 
 
-def build_filter(architecture: Architecture, *, isolated: bool, truncate: bool = True) -> bytes:
-    """The filter's instructions, 8 bytes each.
+def build_filter(machine: str, *, isolated: bool, truncate: bool = True) -> bytes:
+    """The filter's instructions for a machine that `NUMBERS` knows, 8 bytes each.
 
     With `isolated`, namespaces keep network and System V objects apart and those calls pass; without `truncate`, truncate(2) is
     refused too, for a Landlock that does not know it yet.
     """
+    numbers = NUMBERS[machine]
     program = [
         _instruction(_LOAD, _ARCH_AT),
-        _instruction(_EQUAL, architecture.audit, 1, 0),
+        _instruction(_EQUAL, _AUDIT[machine], 1, 0),
         _instruction(_RETURN, _KILL),
         _instruction(_LOAD, _NUMBER_AT),
     ]
-    if architecture.x32:
+    if machine == "x86_64":
         program += [_instruction(_AT_LEAST, _X32_NUMBERS, 0, 1), _refuse(errno.ENOSYS)]
-    refused = list(architecture.refused.values())
-    if not isolated:
-        refused += architecture.sysv.values()
-    if not truncate:
-        refused.append(architecture.truncate)
-    for number in refused:
-        program += _when(number, [_refuse(errno.EPERM)])
+    refused = (*REFUSED, *(() if isolated else SHARED_OBJECTS), *(() if truncate else ("truncate",)))
+    for name in refused:
+        if name in numbers:
+            program += _when(numbers[name], [_refuse(errno.EPERM)])
     # glibc falls back to clone, whose flags a filter can see.
-    program += _when(CLONE3, [_refuse(errno.ENOSYS)])
-    program += _when(architecture.clone, _clone())
-    program += _when(architecture.ioctl, _ioctl())
-    program += _when(architecture.prlimit64, _prlimit())
-    program += _when(architecture.socketpair, _only_families((socket.AF_UNIX,), errno.EOPNOTSUPP))
-    program += _when(architecture.socket, _socket(isolated))
+    program += _when(numbers["clone3"], [_refuse(errno.ENOSYS)])
+    program += _when(numbers["clone"], _clone())
+    program += _when(numbers["ioctl"], _ioctl())
+    program += _when(numbers["prlimit64"], _prlimit())
+    program += _when(numbers["socketpair"], _only_families((_AF_UNIX,), errno.EOPNOTSUPP))
+    program += _when(numbers["socket"], _socket(isolated))
     program.append(_instruction(_RETURN, _ALLOW))
     return b"".join(program)
+
+
+class _Program(ctypes.Structure):
+    """`struct sock_fprog` of linux/filter.h."""
+
+    _fields_ = [("length", ctypes.c_ushort), ("instructions", ctypes.c_void_p)]
 
 
 def install(program: bytes) -> None:
@@ -222,26 +275,22 @@ def install(program: bytes) -> None:
         OSError: when the kernel refuses; nothing is filtered then.
     """
     instructions = ctypes.create_string_buffer(program, len(program))
-
-    class Program(ctypes.Structure):
-        _fields_ = [("length", ctypes.c_ushort), ("instructions", ctypes.c_void_p)]
-
-    whole = Program(len(program) // 8, ctypes.addressof(instructions))
+    whole = _Program(len(program) // 8, ctypes.addressof(instructions))
     _check(_libc.prctl(_PR_SET_NO_NEW_PRIVS, *map(ctypes.c_ulong, (1, 0, 0, 0))))
-    number = ctypes.c_long(own_architecture().seccomp)
+    number = ctypes.c_long(NUMBERS[own_machine()]["seccomp"])
     _check(_libc.syscall(number, ctypes.c_ulong(_SET_MODE_FILTER), ctypes.c_ulong(0), ctypes.byref(whole)))
 
 
-def own_architecture() -> Architecture:
-    """The architecture of this machine.
+def own_machine() -> str:
+    """The name of this machine's architecture.
 
     Raises:
         OSError: when there is no table for it.
     """
     machine = os.uname().machine
-    if machine not in ARCHITECTURES:
+    if machine not in NUMBERS:
         raise OSError(errno.ENOSYS, f"no system call table for {machine}")
-    return ARCHITECTURES[machine]
+    return machine
 
 
 def _instruction(code: int, k: int, if_true: int = 0, if_false: int = 0) -> bytes:
@@ -296,22 +345,20 @@ def _socket(isolated: bool) -> list[bytes]:
     libzmq aborts when it cannot list the network's interfaces, unless the answer is EOPNOTSUPP (`ip_resolver.cpp`, `resolve_nic_name`).
     """
     if isolated:
-        families = (socket.AF_UNIX, socket.AF_INET, socket.AF_INET6, socket.AF_NETLINK)
+        families = (_AF_UNIX, _AF_INET, _AF_INET6, _AF_NETLINK)
         return _only_families(families, errno.EOPNOTSUPP)
     return [
         _load_argument(0),
-        _instruction(_EQUAL, socket.AF_INET, 1, 0),
-        _instruction(_EQUAL, socket.AF_INET6, 0, 1),
+        _instruction(_EQUAL, _AF_INET, 1, 0),
+        _instruction(_EQUAL, _AF_INET6, 0, 1),
         _refuse(errno.ENETUNREACH),
-        *_only_families((socket.AF_UNIX,), errno.EOPNOTSUPP),
+        *_only_families((_AF_UNIX,), errno.EOPNOTSUPP),
     ]
 
 
 def _only_families(families: tuple[int, ...], code: int) -> list[bytes]:
     """Refuse the first argument unless it is one of `families`."""
-    checks = [
-        _instruction(_EQUAL, int(family), len(families) - position, 0) for position, family in enumerate(families)
-    ]
+    checks = [_instruction(_EQUAL, family, len(families) - position, 0) for position, family in enumerate(families)]
     return [_load_argument(0), *checks, _refuse(code)]
 
 
