@@ -1,0 +1,229 @@
+/** The connection to the daemon: a language client over `analystd stdio`, started, restarted and asked here. */
+
+import * as vscode from "vscode";
+import {
+  type Executable,
+  ExecuteCommandRequest,
+  LanguageClient,
+  type LanguageClientOptions,
+  RevealOutputChannelOn,
+  State,
+} from "vscode-languageclient/node";
+import { explain, NotRunningError } from "./errors";
+import { logger } from "./logger";
+import { EVENT_METHOD, type Handshake, type RunEvent } from "./protocol";
+import { findProgram } from "./pure/command";
+import { folderPath, type ServerSettings, serverSettings } from "./settings";
+
+const HOW_TO_INSTALL = "https://pypi.org/project/analystd/";
+
+/** Where the connection stands; `problem` is what a person should know when it is not `running`. */
+export type ConnectionState = "stopped" | "starting" | "running" | "untrusted" | "no folder" | "not found" | "failed";
+
+/** Which run is the caller's own, and what to do with its events. */
+export interface Follower {
+  isOwn: (queued: RunEvent) => boolean;
+  take: (event: RunEvent) => void;
+}
+
+/** One per window. */
+export class Client implements vscode.Disposable {
+  private readonly events = new vscode.EventEmitter<RunEvent>();
+  private readonly states = new vscode.EventEmitter<ConnectionState>();
+  private client: LanguageClient | undefined;
+  private starting: Promise<void> | undefined;
+  private current: ConnectionState = "stopped";
+  private readonly followed = new Set<string>();
+
+  /** Every event of the desk, whoever caused it. */
+  readonly onEvent = this.events.event;
+  readonly onState = this.states.event;
+
+  get state(): ConnectionState {
+    return this.current;
+  }
+
+  /** What the server said of itself; undefined while there is none. */
+  get handshake(): Handshake | undefined {
+    const experimental = this.client?.initializeResult?.capabilities.experimental as
+      { analystd?: Handshake } | undefined;
+    return this.current === "running" ? experimental?.analystd : undefined;
+  }
+
+  /** Start the server where it may be started; never throws, the state tells. `quiet` is for a start that nobody asked for. */
+  async start(quiet = false): Promise<void> {
+    this.starting ??= this.launch(quiet).finally(() => (this.starting = undefined));
+    await this.starting;
+  }
+
+  async stop(): Promise<void> {
+    await this.starting;
+    const client = this.client;
+    this.client = undefined;
+    await client?.dispose().catch((error: unknown) => logger.warn(`stopping: ${explain(error)}`));
+    this.become("stopped");
+  }
+
+  async restart(): Promise<void> {
+    await this.stop();
+    await this.start();
+  }
+
+  /**
+   * Carry out one of the server's commands. A cancelled `token` cancels it there too, which VS Code's own `executeCommand` would not do.
+   *
+   * @throws NotRunningError when there is no server, which the user was told; else what the server answers.
+   */
+  async request<Result>(command: string, args: object, token?: vscode.CancellationToken): Promise<Result> {
+    if (this.current !== "running") await this.start();
+    if (this.client === undefined || !this.isRunning()) throw new NotRunningError("analystd is not running");
+    return (await this.client.sendRequest(ExecuteCommandRequest.type, { command, arguments: [args] }, token)) as Result;
+  }
+
+  /** Carry out a command that is a run, telling `follower` its events on the way. */
+  async run<Result extends { run_id: string }>(
+    command: string,
+    args: object,
+    follower: Follower,
+    token?: vscode.CancellationToken,
+  ): Promise<Result> {
+    const own: { id: string | null } = { id: null };
+    const listening = this.onEvent((event) => {
+      if (own.id === null && event.kind === "run_queued" && this.isUnclaimed(event) && follower.isOwn(event)) {
+        own.id = event.run_id;
+        if (own.id !== null) this.followed.add(own.id);
+      }
+      if (own.id !== null && event.run_id === own.id) follower.take(event);
+    });
+    try {
+      return await this.request<Result>(command, args, token);
+    } finally {
+      listening.dispose();
+      if (own.id !== null) this.followed.delete(own.id);
+    }
+  }
+
+  dispose(): void {
+    void this.stop().finally(() => {
+      this.events.dispose();
+      this.states.dispose();
+    });
+  }
+
+  private isRunning(): boolean {
+    return this.current === "running";
+  }
+
+  private isUnclaimed(event: RunEvent): boolean {
+    const self = this.handshake?.client;
+    return event.run_id !== null && !this.followed.has(event.run_id) && (self === undefined || event.client === self);
+  }
+
+  private async launch(quiet: boolean): Promise<void> {
+    if (this.isRunning()) return;
+    if (!vscode.workspace.isTrusted) {
+      this.become("untrusted");
+      if (!quiet) await askForTrust();
+      return;
+    }
+    const settings = serverSettings();
+    const folder = folderPath();
+    if (folder === undefined && settings.workspace === undefined) {
+      this.become("no folder");
+      if (!quiet) offerFolder();
+      return;
+    }
+    const program = findProgram(settings.command, folder, process.env.PATH ?? "");
+    if (program === null) {
+      this.become("not found");
+      logger.error(`no program ${settings.command}; PATH is ${process.env.PATH ?? "empty"}`);
+      offerInstallation(settings.command, () => void this.restart());
+      return;
+    }
+    await this.connect(program, settings, folder);
+  }
+
+  private async connect(program: string, settings: ServerSettings, folder: string | undefined): Promise<void> {
+    await this.client?.dispose().catch(() => undefined);
+    this.become("starting");
+    logger.info(`starting ${program} ${settings.arguments.join(" ")}`);
+    const client = new LanguageClient("analystd", "analystd", executable(program, settings, folder), options(settings));
+    this.client = client;
+    client.onNotification(EVENT_METHOD, (event: RunEvent) => this.events.fire(event));
+    client.onDidChangeState(({ newState }) => {
+      if (this.client === client && newState !== State.StartFailed) this.become(stateOf(newState));
+    });
+    try {
+      await client.start();
+      logger.info(`connected: ${JSON.stringify(this.handshake)}`);
+    } catch (error) {
+      this.become("failed");
+      logger.error(`start failed: ${explain(error)}`);
+      offerLog(`analystd could not be started: ${explain(error)}`);
+    }
+  }
+
+  private become(state: ConnectionState): void {
+    if (state === this.current) return;
+    this.current = state;
+    this.states.fire(state);
+  }
+}
+
+function executable(program: string, settings: ServerSettings, folder: string | undefined): Executable {
+  return { command: program, args: settings.arguments, options: folder === undefined ? {} : { cwd: folder } };
+}
+
+function options(settings: ServerSettings): LanguageClientOptions {
+  return {
+    documentSelector: [{ scheme: "file", language: "python" }],
+    initializationOptions: {
+      ...(settings.workspace && { workspace: settings.workspace }),
+      settings: settings.settings,
+    },
+    outputChannel: logger,
+    revealOutputChannelOn: RevealOutputChannelOn.Never,
+    // Whoever started it tells the user; the client must neither ask nor try again by itself.
+    initializationFailedHandler: () => false,
+  };
+}
+
+function stateOf(state: State): ConnectionState {
+  return state === State.Running ? "running" : state === State.Starting ? "starting" : "stopped";
+}
+
+async function askForTrust(): Promise<void> {
+  const choice = await vscode.window.showWarningMessage(
+    "analystd starts nothing in a folder that you have not trusted.",
+    "Manage Trust",
+  );
+  if (choice !== undefined) await vscode.commands.executeCommand("workbench.trust.manage");
+}
+
+function offerFolder(): void {
+  const message = "analystd works in a folder: open one, or name a workspace in the setting analystd.workspace.";
+  void vscode.window.showInformationMessage(message, "Open Folder…").then((choice) => {
+    if (choice !== undefined) void vscode.commands.executeCommand("vscode.openFolder");
+  });
+}
+
+function offerInstallation(command: string, retry: () => void): void {
+  const message =
+    `analystd was not found: there is no program “${command}”. ` +
+    "Install it (pip install analystd), or give its path in the setting analystd.command.";
+  void vscode.window.showErrorMessage(message, "Open Settings", "How to Install", "Try Again").then((choice) => {
+    if (choice === "Open Settings") {
+      void vscode.commands.executeCommand("workbench.action.openSettings", "analystd.command");
+    } else if (choice === "How to Install") {
+      void vscode.env.openExternal(vscode.Uri.parse(HOW_TO_INSTALL));
+    } else if (choice === "Try Again") {
+      retry();
+    }
+  });
+}
+
+function offerLog(message: string): void {
+  void vscode.window.showErrorMessage(message, "Show Log").then((choice) => {
+    if (choice !== undefined) logger.show();
+  });
+}

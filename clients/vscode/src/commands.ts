@@ -1,0 +1,119 @@
+/** The commands of the palette and the menus. Their ids differ from the server's, which the language client registers itself. */
+
+import * as vscode from "vscode";
+import type { Answers } from "./answers";
+import type { Asker } from "./ask";
+import type { Client } from "./client";
+import { explain, NotRunningError } from "./errors";
+import type { InlineResults } from "./inline";
+import { logger } from "./logger";
+import { Command, type DaemonStatus, type RunSummary } from "./protocol";
+import type { Runner } from "./run";
+import { COLUMNAR_TABLE, TEXT_TABLE } from "./table";
+
+const DATA_FILES = "**/*.{csv,tsv,jsonl,ndjson,parquet,pq,feather,arrow,ipc}";
+const COLUMNAR = /\.(parquet|pq|feather|arrow|ipc)$/i;
+const MAX_FILES = 2000;
+
+/** What the commands work with. */
+export interface Parts {
+  client: Client;
+  answers: Answers;
+  asker: Asker;
+  runner: Runner;
+  inline: InlineResults;
+}
+
+export function registerCommands({ client, answers, asker, runner, inline }: Parts): vscode.Disposable {
+  const commands: Record<string, (...args: never[]) => unknown> = {
+    "analystd.ask": () => asker.askInBox(),
+    "analystd.newConversation": () => asker.startConversation(),
+    "analystd.run": () => runner.runActive(),
+    "analystd.runCell": (uri: vscode.Uri, line: number) => runner.runCell(uri, line),
+    "analystd.openTable": (uri?: vscode.Uri) => openTable(uri),
+    "analystd.clearResults": () => inline.clear(),
+    "analystd.forgetSession": () => forgetSession(client),
+    "analystd.cancel": () => cancelRun(client),
+    "analystd.showAnswers": (id?: number) => answers.reveal(id),
+    "analystd.showLog": () => logger.show(),
+    "analystd.showStatus": () => showStatus(client),
+    "analystd.reconnect": () => client.restart(),
+  };
+  const registered = Object.entries(commands).map(([id, action]) =>
+    vscode.commands.registerCommand(id, async (...args: never[]) => {
+      try {
+        await action(...args);
+      } catch (error) {
+        if (!(error instanceof NotRunningError)) void vscode.window.showErrorMessage(`analystd: ${explain(error)}`);
+      }
+    }),
+  );
+  return vscode.Disposable.from(...registered);
+}
+
+async function openTable(uri?: vscode.Uri): Promise<void> {
+  const file = uri ?? activeDataFile() ?? (await pickDataFile());
+  if (file === undefined) return;
+  await vscode.commands.executeCommand("vscode.openWith", file, COLUMNAR.test(file.path) ? COLUMNAR_TABLE : TEXT_TABLE);
+}
+
+function activeDataFile(): vscode.Uri | undefined {
+  const uri = vscode.window.activeTextEditor?.document.uri;
+  return uri?.scheme === "file" && /\.(csv|tsv|jsonl|ndjson)$/i.test(uri.path) ? uri : undefined;
+}
+
+async function pickDataFile(): Promise<vscode.Uri | undefined> {
+  const files = await vscode.workspace.findFiles(DATA_FILES, undefined, MAX_FILES);
+  const items = files
+    .map((uri) => ({ label: vscode.workspace.asRelativePath(uri), uri }))
+    .sort((a, b) => a.label.localeCompare(b.label));
+  const browse = { label: "$(folder-opened) Browse…", uri: undefined };
+  const picked = await vscode.window.showQuickPick([...items, browse], {
+    title: "View Data",
+    placeHolder: "A data file",
+  });
+  if (picked === undefined || picked.uri !== undefined) return picked?.uri;
+  return (await vscode.window.showOpenDialog({ title: "View Data" }))?.[0];
+}
+
+async function forgetSession(client: Client): Promise<void> {
+  const question = "Reset the Python session? All its variables are lost, in every window that uses it.";
+  if ((await vscode.window.showWarningMessage(question, { modal: true }, "Reset")) === undefined) return;
+  await client.request(Command.resetSession, {});
+  void vscode.window.setStatusBarMessage("analystd: the session is empty", 4000);
+}
+
+async function cancelRun(client: Client): Promise<void> {
+  const { runs } = await client.request<{ runs: RunSummary[] }>(Command.listRuns, { limit: 200 });
+  const active = runs.filter((run) => ["queued", "running"].includes(run.status));
+  if (active.length === 0) {
+    void vscode.window.showInformationMessage("analystd: nothing is running.");
+    return;
+  }
+  const items = active.map((run) => ({ label: run.title, description: `${run.kind}, ${run.status}`, run }));
+  const picked = items.length === 1 ? items[0] : await vscode.window.showQuickPick(items, { title: "Cancel Run" });
+  if (picked) await client.request(Command.cancelRun, { run_id: picked.run.run_id });
+}
+
+async function showStatus(client: Client): Promise<void> {
+  if (client.state !== "running") {
+    await client.start();
+    return;
+  }
+  const status = await client.request<DaemonStatus>(Command.status, {});
+  const items: (vscode.QuickPickItem & { command?: string; log?: string | undefined })[] = [
+    { label: "$(comment-discussion) Ask…", command: "analystd.ask" },
+    { label: "$(table) View Data…", command: "analystd.openTable" },
+    { label: "$(debug-stop) Cancel Run", command: "analystd.cancel" },
+    { label: "$(debug-restart) Reset Session", command: "analystd.forgetSession" },
+    { label: "$(plug) Reconnect", command: "analystd.reconnect" },
+    { label: "$(output) Show Log", description: "of this extension", command: "analystd.showLog" },
+    ...(status.log
+      ? [{ label: "$(file) Open Log", description: `of the daemon, ${status.log}`, log: status.log }]
+      : []),
+  ];
+  const title = `analystd ${status.version}: ${status.engine.model || "no model"}, sandbox ${status.sandbox.level}`;
+  const picked = await vscode.window.showQuickPick(items, { title, placeHolder: client.handshake?.workspace ?? "" });
+  if (picked?.command) await vscode.commands.executeCommand(picked.command);
+  if (picked?.log) await vscode.window.showTextDocument(vscode.Uri.file(picked.log));
+}

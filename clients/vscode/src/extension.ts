@@ -1,0 +1,53 @@
+/** The extension's entry: makes the parts and connects them. */
+
+import * as vscode from "vscode";
+import { Answers } from "./answers";
+import { Asker } from "./ask";
+import { Client } from "./client";
+import { CellLenses } from "./codelens";
+import { registerCommands } from "./commands";
+import { InlineResults } from "./inline";
+import { logger } from "./logger";
+import { Runner } from "./run";
+import { affectsServer } from "./settings";
+import { StatusItem } from "./status";
+import { COLUMNAR_TABLE, TableEditors, TEXT_TABLE } from "./table";
+
+let client: Client | undefined;
+
+export function activate(context: vscode.ExtensionContext): void {
+  const connection = (client = new Client());
+  const answers = new Answers(context.extensionUri);
+  const inline = new InlineResults();
+  const asker = new Asker(connection, answers, inline);
+  const runner = new Runner(connection, answers, inline);
+  const tables = new TableEditors(connection, context.extensionUri);
+  const lenses = new CellLenses();
+  context.subscriptions.push(
+    logger,
+    answers,
+    inline,
+    lenses,
+    new StatusItem(connection),
+    registerCommands({ client: connection, answers, asker, runner, inline }),
+    vscode.languages.registerCodeLensProvider({ language: "python" }, lenses),
+    vscode.window.registerWebviewViewProvider("analystd.answers", answers, {
+      webviewOptions: { retainContextWhenHidden: true },
+    }),
+    vscode.window.registerCustomEditorProvider(TEXT_TABLE, tables),
+    vscode.window.registerCustomEditorProvider(COLUMNAR_TABLE, tables),
+    answers.onQuestion((prompt) => void asker.ask(prompt)),
+    connection.onEvent((event) => {
+      if (event.kind === "worker_died" && event.text) void vscode.window.showWarningMessage(`analystd: ${event.text}`);
+    }),
+    vscode.workspace.onDidChangeConfiguration((event) => {
+      if (affectsServer(event)) void connection.restart();
+    }),
+    vscode.workspace.onDidGrantWorkspaceTrust(() => void connection.start()),
+  );
+  void connection.start(true);
+}
+
+export async function deactivate(): Promise<void> {
+  await client?.stop();
+}

@@ -1,0 +1,142 @@
+/** Names and shapes of analystd's own part of the wire; the daemon's `protocol.py` is the original. */
+
+export const EVENT_METHOD = "analystd/event";
+
+export const Command = {
+  runAgent: "analystd.runAgent",
+  execPython: "analystd.execPython",
+  viewData: "analystd.viewData",
+  resetSession: "analystd.resetSession",
+  cancelRun: "analystd.cancelRun",
+  listRuns: "analystd.listRuns",
+  status: "analystd.status",
+} as const;
+
+/** One line of the journal; which further fields there are depends on `kind`. */
+export interface RunEvent {
+  seq: number;
+  run_id: string | null;
+  kind: string;
+  at: number;
+  client: string | null;
+  session: string | null;
+  text?: string;
+  stream?: string;
+  data?: MimeBundle;
+  tool?: string;
+  arguments?: Record<string, unknown>;
+  ok?: boolean;
+  seconds?: number;
+  position?: number;
+  run_kind?: string;
+  title?: string;
+  prompt?: string;
+  code?: string;
+  uri?: string | null;
+  line?: number | null;
+  status?: string;
+}
+
+export type MimeBundle = Record<string, unknown>;
+
+/** A place in a document, in LSP's shape. */
+export interface Context {
+  uri: string;
+  range?: { start: Position; end: Position };
+  text: string;
+}
+
+interface Position {
+  line: number;
+  character: number;
+}
+
+export interface Step {
+  tool: string;
+  arguments: Record<string, unknown>;
+  ok: boolean;
+  output: string;
+  seconds: number;
+}
+
+export interface Usage {
+  prompt_tokens: number;
+  cached_tokens: number;
+  completion_tokens: number;
+  seconds: number;
+}
+
+export interface AgentResult {
+  run_id: string;
+  conversation: string;
+  status: "done" | "cancelled" | "failed" | "limit";
+  answer: string;
+  steps: Step[];
+  usage: Usage;
+}
+
+export interface PythonError {
+  name: string;
+  message: string;
+  traceback: string[];
+  line: number | null;
+}
+
+export interface PythonResult {
+  run_id: string;
+  status: "ok" | "error" | "interrupted" | "died" | "limit";
+  execution_count: number | null;
+  stdout: string;
+  stderr: string;
+  result: string | null;
+  displays: MimeBundle[];
+  error: PythonError | null;
+  truncated: boolean;
+  seconds: number;
+}
+
+export interface Column {
+  name: string;
+  type: string;
+}
+
+export interface ViewResult {
+  operation: string;
+  text: string;
+  columns: Column[] | null;
+  rows: unknown[][] | null;
+  num_rows: number | null;
+  num_columns: number | null;
+  offset: number | null;
+  warnings: string[];
+}
+
+export interface RunSummary {
+  run_id: string;
+  kind: string;
+  title: string;
+  status: string;
+}
+
+/** What `initialize` says in `capabilities.experimental.analystd`. */
+export interface Handshake {
+  protocol: number;
+  desk: string;
+  workspace: string;
+  sandbox: { level: string; reason: string };
+  engine: { kind: string; model: string };
+  seq: number;
+  client?: string;
+}
+
+/** The part of `analystd.status` that is shown. */
+export interface DaemonStatus {
+  version: string;
+  pid: number;
+  clients: string[];
+  engine: { kind: string; model: string; loaded: boolean; note?: string | null };
+  sandbox: { level: string; reason: string };
+  memory_bytes?: number;
+  log?: string;
+  desks: { workspace: string; runs?: { run_id: string; title: string }[]; sessions?: Record<string, unknown>[] }[];
+}

@@ -1,0 +1,53 @@
+/** What the table view sends and shows; shared by the extension and the webview's script. */
+
+import type { Column } from "../protocol";
+
+/** A page of a table, with each cell as text (null stays null). */
+export interface Page {
+  offset: number;
+  columns: Column[];
+  rows: (string | null)[][];
+  warnings: string[];
+}
+
+const NUMBERS = /int|float|double|decimal/i;
+const FLOATS = /float|double/i;
+
+/** Cells as text: what the file holds, never rounded or shortened. A float keeps its point, which JSON took from it. */
+export function cellText(value: unknown, type = ""): string | null {
+  if (value === null || value === undefined) return null;
+  if (typeof value === "string") return value;
+  if (typeof value === "number" && Number.isSafeInteger(value) && FLOATS.test(type)) return value.toFixed(1);
+  return typeof value === "number" || typeof value === "boolean" ? String(value) : JSON.stringify(value);
+}
+
+/** The table of a page in HTML, all text escaped; rows are numbered from 1. */
+export function tableHtml(page: Page): string {
+  const numeric = page.columns.map((column) => NUMBERS.test(column.type));
+  const heads = page.columns.map(
+    (column, index) =>
+      `<th${numeric[index] ? ' class="number"' : ""} title="${escapeHtml(`${column.name}: ${column.type}`)}">` +
+      `<span>${escapeHtml(column.name)}</span><small>${escapeHtml(column.type)}</small></th>`,
+  );
+  const rows = page.rows.map((row, index) => {
+    const cells = row.map((cell, column) => cellHtml(cell, numeric[column] ?? false));
+    return `<tr><th scope="row">${(page.offset + index + 1).toLocaleString("en")}</th>${cells.join("")}</tr>`;
+  });
+  return `<table><thead><tr><th></th>${heads.join("")}</tr></thead><tbody>${rows.join("\n")}</tbody></table>`;
+}
+
+/** The offset of the last page. */
+export function lastOffset(numRows: number, pageSize: number): number {
+  return Math.max(0, Math.floor((numRows - 1) / pageSize) * pageSize);
+}
+
+/** `text` with the five characters that HTML gives a meaning replaced. */
+export function escapeHtml(text: string): string {
+  const entities: Record<string, string> = { "&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "'": "&#39;" };
+  return text.replace(/[&<>"']/g, (character) => entities[character] ?? character);
+}
+
+function cellHtml(cell: string | null, numeric: boolean): string {
+  if (cell === null) return '<td class="null">null</td>';
+  return `<td${numeric ? ' class="number"' : ""}>${escapeHtml(cell)}</td>`;
+}

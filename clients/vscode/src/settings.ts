@@ -1,0 +1,50 @@
+/** The extension's settings, read anew at each use. */
+
+import * as vscode from "vscode";
+import { expand } from "./pure/command";
+
+/** What is needed to start the language server; a change of any of it needs a restart. */
+export interface ServerSettings {
+  command: string;
+  arguments: string[];
+  workspace: string | undefined;
+  settings: Record<string, string>;
+}
+
+const SECTION = "analystd";
+const OF_SERVER = ["command", "arguments", "workspace", "settings"].map((name) => `${SECTION}.${name}`);
+
+export function serverSettings(): ServerSettings {
+  const folder = folderPath();
+  const configuration = vscode.workspace.getConfiguration(SECTION, vscode.workspace.workspaceFolders?.[0]);
+  const workspace = configuration.get("workspace", "").trim();
+  const settings = configuration.get<Record<string, unknown>>("settings", {});
+  return {
+    command: expand(configuration.get("command", "analystd").trim() || "analystd", folder),
+    arguments: configuration.get<string[]>("arguments", ["stdio"]).map((each) => expand(each, folder)),
+    workspace: workspace ? expand(workspace, folder) : undefined,
+    settings: Object.fromEntries(Object.entries(settings).map(([name, value]) => [name, String(value)])),
+  };
+}
+
+/** Whether a change of settings means that the server must be started anew. */
+export function affectsServer(event: vscode.ConfigurationChangeEvent): boolean {
+  return OF_SERVER.some((name) => event.affectsConfiguration(name));
+}
+
+/** The path of the first opened folder. */
+export function folderPath(): string | undefined {
+  return vscode.workspace.workspaceFolders?.[0]?.uri.fsPath;
+}
+
+export function showsInlineResults(): boolean {
+  return vscode.workspace.getConfiguration(SECTION).get("inlineResults", true);
+}
+
+export function showsCodeLens(): boolean {
+  return vscode.workspace.getConfiguration(SECTION).get("codeLens", true);
+}
+
+export function pageSize(): number {
+  return Math.min(Math.max(vscode.workspace.getConfiguration(SECTION).get("pageSize", 200), 10), 10_000);
+}

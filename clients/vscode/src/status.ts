@@ -1,0 +1,119 @@
+/** The status bar item: whether analystd is there, which model it has, and what it is doing. */
+
+import * as vscode from "vscode";
+import type { Client, ConnectionState } from "./client";
+import { Command, type DaemonStatus, type RunEvent } from "./protocol";
+import { oneLine } from "./pure/text";
+
+const ENDINGS = ["run_finished", "session_reset", "worker_died", "limit"];
+const REFRESH_MS = 300;
+
+const ICONS: Record<ConnectionState, string> = {
+  running: "$(pulse)",
+  starting: "$(loading~spin)",
+  stopped: "$(circle-slash)",
+  untrusted: "$(shield)",
+  "no folder": "$(circle-slash)",
+  "not found": "$(warning)",
+  failed: "$(error)",
+};
+
+export class StatusItem implements vscode.Disposable {
+  private readonly item = vscode.window.createStatusBarItem("analystd.status", vscode.StatusBarAlignment.Right, 90);
+  private readonly running = new Map<string, string>();
+  private readonly listening: vscode.Disposable;
+  private timer: NodeJS.Timeout | undefined;
+  private status: DaemonStatus | undefined;
+
+  constructor(private readonly client: Client) {
+    this.item.name = "analystd";
+    this.item.command = "analystd.showStatus";
+    this.listening = vscode.Disposable.from(
+      client.onState(() => {
+        this.running.clear();
+        this.status = undefined;
+        this.draw();
+        this.refreshSoon();
+      }),
+      client.onEvent((event) => this.take(event)),
+    );
+    this.draw();
+    this.item.show();
+  }
+
+  dispose(): void {
+    clearTimeout(this.timer);
+    this.listening.dispose();
+    this.item.dispose();
+  }
+
+  private take(event: RunEvent): void {
+    if (event.kind === "run_queued" && event.run_id !== null) this.running.set(event.run_id, event.title ?? "");
+    if (event.kind === "run_finished" && event.run_id !== null) this.running.delete(event.run_id);
+    if (event.kind === "run_queued" || event.kind === "run_finished") this.draw();
+    if (ENDINGS.includes(event.kind)) this.refreshSoon();
+  }
+
+  private refreshSoon(): void {
+    this.timer ??= setTimeout(() => {
+      this.timer = undefined;
+      void this.refresh();
+    }, REFRESH_MS);
+  }
+
+  private async refresh(): Promise<void> {
+    if (this.client.state !== "running") return;
+    // What cannot be had is not shown; the next event asks again.
+    this.status = await this.client.request<DaemonStatus>(Command.status, {}).catch(() => undefined);
+    this.draw();
+  }
+
+  private draw(): void {
+    const { state } = this.client;
+    const busy = this.running.size;
+    const problem = this.problem();
+    const icon = busy > 0 ? "$(loading~spin)" : problem ? "$(warning)" : ICONS[state];
+    this.item.text = busy > 1 ? `${icon} analystd: ${busy} runs` : `${icon} analystd`;
+    this.item.tooltip = this.tooltip(problem);
+    const isBad = ["not found", "failed"].includes(state) || problem !== null;
+    this.item.backgroundColor = isBad ? new vscode.ThemeColor("statusBarItem.warningBackground") : undefined;
+  }
+
+  /** What keeps a running daemon from doing all it could, or null. */
+  private problem(): string | null {
+    const { handshake } = this.client;
+    if (handshake?.sandbox.level === "none") return `No sandbox: ${handshake.sandbox.reason}`;
+    return this.status?.engine.note ?? null;
+  }
+
+  private tooltip(problem: string | null): vscode.MarkdownString {
+    const { handshake, state } = this.client;
+    const text = new vscode.MarkdownString(undefined, true);
+    if (handshake === undefined) return text.appendText(`analystd: ${state}`);
+    const engine = this.status?.engine ?? handshake.engine;
+    const session = this.status?.desks.find((desk) => desk.workspace === handshake.workspace)?.sessions?.[0];
+    const rows: [string, string][] = [
+      ["Workspace", handshake.workspace],
+      ["Model", engine.model ? `${engine.model} (${engine.kind})` : "none"],
+      ["Sandbox", handshake.sandbox.level],
+      ["Session", session ? sessionWords(session) : "not started"],
+      ["Daemon", this.status ? `${this.status.version}, pid ${this.status.pid}` : ""],
+    ];
+    text.appendMarkdown("**analystd**\n\n| | |\n|---|---|\n");
+    for (const [name, value] of rows.filter(([, value]) => value))
+      text.appendMarkdown(`| ${name} | ${cell(value)} |\n`);
+    for (const title of this.running.values()) text.appendMarkdown(`\n$(loading~spin) ${cell(oneLine(title, 80))}\n`);
+    if (problem) text.appendMarkdown(`\n$(warning) ${cell(problem)}\n`);
+    return text;
+  }
+}
+
+function sessionWords(session: Record<string, unknown>): string {
+  const memory = typeof session.memory_bytes === "number" ? `, ${Math.round(session.memory_bytes / 1e6)} MB` : "";
+  return `${String(session.name)}, ${String(session.state)}${memory}`;
+}
+
+/** Text from elsewhere, so that none of it is taken for Markdown. */
+function cell(text: string): string {
+  return text.replace(/[\\`*_{}[\]()#+\-.!|<>~$]/g, "\\$&").replace(/\s+/g, " ");
+}

@@ -1,0 +1,31 @@
+/** What all webviews of this extension share. */
+
+import { randomBytes } from "node:crypto";
+import * as vscode from "vscode";
+import { escapeHtml } from "./pure/table";
+
+/** The page of a webview: its script, its style sheet, and a policy that lets nothing else in and nothing out. */
+export function page(webview: vscode.Webview, extension: vscode.Uri, name: string, title: string): string {
+  const nonce = randomBytes(16).toString("base64");
+  const script = webview.asWebviewUri(vscode.Uri.joinPath(extension, "out", "webview", `${name}.js`));
+  const style = webview.asWebviewUri(vscode.Uri.joinPath(extension, "media", `${name}.css`));
+  const policy = `default-src 'none'; img-src data:; style-src ${webview.cspSource}; script-src 'nonce-${nonce}'`;
+  return `<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta http-equiv="Content-Security-Policy" content="${policy}">
+<title>${escapeHtml(title)}</title>
+<link rel="stylesheet" href="${style.toString()}">
+</head>
+<body class="${name}">
+<script nonce="${nonce}" src="${script.toString()}"></script>
+</body>
+</html>`;
+}
+
+/** What a webview of this extension may load. */
+export function webviewOptions(extension: vscode.Uri): vscode.WebviewOptions {
+  const parts = [vscode.Uri.joinPath(extension, "out", "webview"), vscode.Uri.joinPath(extension, "media")];
+  return { enableScripts: true, localResourceRoots: parts };
+}

@@ -1,0 +1,21 @@
+/** What VS Code gives a webview's script. */
+
+interface Api {
+  postMessage(message: unknown): void;
+}
+
+declare function acquireVsCodeApi(): Api;
+
+export const api: Api = acquireVsCodeApi();
+
+/** A new element with a class and text. */
+export function element<Name extends keyof HTMLElementTagNameMap>(
+  name: Name,
+  className = "",
+  text = "",
+): HTMLElementTagNameMap[Name] {
+  const made = document.createElement(name);
+  if (className) made.className = className;
+  if (text) made.textContent = text;
+  return made;
+}

@@ -1,0 +1,40 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { cellText, escapeHtml, lastOffset, tableHtml } from "../src/pure/table";
+
+test("cells are shown as the file has them", () => {
+  assert.deepEqual(
+    ["007", "NA", "1E5", "", null, true, 7].map((cell) => cellText(cell)),
+    ["007", "NA", "1E5", "", null, "true", "7"],
+  );
+  assert.equal(cellText("12345678901234567890", "uint64"), "12345678901234567890");
+});
+
+test("a float that is whole keeps its point", () => {
+  assert.equal(cellText(100, "double"), "100.0");
+  assert.equal(cellText(0.1, "double"), "0.1");
+  assert.equal(cellText(1e300, "double"), "1e+300");
+});
+
+test("a table is escaped, numbers stand right, and rows count from 1", () => {
+  const html = tableHtml({
+    offset: 1000,
+    columns: [
+      { name: "<b>", type: "string" },
+      { name: "close", type: "double" },
+    ],
+    rows: [["<script>", null]],
+    warnings: [],
+  });
+  assert.ok(!html.includes("<script>") && !html.includes("<b>"));
+  assert.match(html, /<th scope="row">1,001<\/th><td>&lt;script&gt;<\/td><td class="null">null<\/td>/);
+  assert.match(html, /<th class="number" title="close: double">/);
+  assert.equal(escapeHtml(`&<>"'`), "&amp;&lt;&gt;&quot;&#39;");
+});
+
+test("the last page starts at a multiple of its size", () => {
+  assert.deepEqual(
+    [0, 1, 200, 201, 10_000_000].map((rows) => lastOffset(rows, 200)),
+    [0, 0, 0, 200, 9_999_800],
+  );
+});
