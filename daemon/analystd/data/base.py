@@ -43,7 +43,9 @@ class DataService(Protocol):
         ...
 
     async def list_files(self, path: str, *, pattern: str | None = None, recursive: bool = False) -> dict[str, Any]:
-        """`{"text", "path", "entries": [{"name", "type", "size", "modified"}], "truncated"}`, sorted by name, folders with a trailing `/` in the text.
+        """`{"text", "path", "entries": [{"name", "type", "size", "modified"}], "truncated"}`, sorted by name.
+
+        Folders have a trailing `/` in the text.
 
         Raises:
             WorkspaceError: as `view`.

@@ -1,0 +1,36 @@
+"""What type the cells of a text file seem to have; the guess changes no cell."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+MISSING = frozenset({"", "na", "n/a", "nan", "null", "none", "<na>", "#n/a"})
+"""What stands for a missing value, in lower case; a column's other cells decide its type."""
+
+_INTEGER = re.compile(r"[+-]?(0|[1-9][0-9]*)")
+# A leading zero makes an identifier of a number: a postcode, an account.
+_NUMBER = re.compile(r"[+-]?((0|[1-9][0-9]*)(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?|[+-]?inf(inity)?", re.IGNORECASE)
+_BOOLEAN = re.compile(r"true|false", re.IGNORECASE)
+_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+_CLOCK = r"[0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]+)?)?"
+_TIME = re.compile(_CLOCK)
+_TIMESTAMP = re.compile(_DATE.pattern + "([ T]" + _CLOCK + r" ?(Z|UTC|[+-][0-9]{2}(:?[0-9]{2})?)?)?")
+
+_TYPES = (
+    ("boolean", _BOOLEAN),
+    ("integer", _INTEGER),
+    ("number", _NUMBER),
+    ("date", _DATE),
+    ("timestamp", _TIMESTAMP),
+    ("time", _TIME),
+)
+
+
+def guessed_type(cells: Iterable[str]) -> str:
+    """The narrowest of boolean, integer, number, date, timestamp and time that all cells fit, else text; empty without a value."""
+    values = {cell.strip() for cell in cells}
+    values = {value for value in values if value.lower() not in MISSING}
+    if not values:
+        return "empty"
+    return next((name for name, pattern in _TYPES if all(map(pattern.fullmatch, values))), "text")

@@ -1,0 +1,114 @@
+"""A file that is read by position: what every format here reads through, whoever opened it."""
+
+from __future__ import annotations
+
+import io
+import os
+import stat
+import threading
+from dataclasses import dataclass, field
+
+from analystd.errors import AnalystdError, WorkspaceError
+
+FileKey = tuple[int, int, int, int]
+"""Device, inode, size and modification time in nanoseconds: as long as they hold, what is known of a file's content holds."""
+
+
+class ViewCancelledError(AnalystdError):
+    """The caller has lost interest; nobody reads this answer."""
+
+    kind = "cancelled"
+
+
+@dataclass(frozen=True)
+class RandomFile:
+    """An open regular file, as long as it was when it was opened. Reading never moves the descriptor's own position."""
+
+    name: str
+    """What the caller calls it; messages say it."""
+    descriptor: int
+    key: FileKey
+    cancelled: threading.Event = field(default_factory=threading.Event)
+    """Set when the request is cancelled; the next read raises."""
+
+    @classmethod
+    def of_descriptor(cls, name: str, descriptor: int, cancelled: threading.Event | None = None) -> RandomFile:
+        """The file behind a descriptor, which the caller keeps and closes.
+
+        Raises:
+            WorkspaceError: when it is no regular file.
+        """
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode):
+            raise WorkspaceError(f"Not a regular file: {name}")
+        key = (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
+        return cls(name, descriptor, key, cancelled or threading.Event())
+
+    @property
+    def size(self) -> int:
+        """Bytes when it was opened; what was appended since is not read."""
+        return self.key[2]
+
+    def read(self, offset: int, length: int) -> bytes:
+        """The bytes from `offset`: `length` of them, fewer only at the end.
+
+        Raises:
+            WorkspaceError: when the file has become shorter meanwhile.
+            ViewCancelledError: when the request was cancelled.
+        """
+        buffer = bytearray(max(0, min(length, self.size - offset)))
+        self.read_into(memoryview(buffer), offset)
+        return bytes(buffer)
+
+    def read_into(self, buffer: memoryview, offset: int) -> None:
+        """Fill `buffer`, which must end within the file, from `offset`. Raises as `read`."""
+        done = 0
+        while done < len(buffer):
+            self.raise_if_cancelled()
+            got = os.preadv(self.descriptor, [buffer[done:]], offset + done)
+            if got == 0:
+                raise WorkspaceError(f"{self.name} became shorter while it was read", "Try again when it is complete")
+            done += got
+
+    def changed(self) -> bool:
+        """Whether the file is no longer what it was when it was opened."""
+        return RandomFile.of_descriptor(self.name, self.descriptor).key != self.key
+
+    def raise_if_cancelled(self) -> None:
+        """Raise `ViewCancelledError` if the caller has lost interest."""
+        if self.cancelled.is_set():
+            raise ViewCancelledError(f"Reading {self.name} was cancelled")
+
+
+class PositionedStream(io.RawIOBase):
+    """A readable, seekable stream over a `RandomFile`; it closes nothing."""
+
+    def __init__(self, file: RandomFile) -> None:
+        super().__init__()
+        self._file = file
+        self._position = 0
+
+    def readable(self) -> bool:
+        """True."""
+        return True
+
+    def seekable(self) -> bool:
+        """True."""
+        return True
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        """The new position."""
+        base = {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self._file.size}[whence]
+        self._position = base + offset
+        return self._position
+
+    def tell(self) -> int:
+        """The position."""
+        return self._position
+
+    def read(self, size: int | None = -1) -> bytes:
+        """The next `size` bytes, all the rest for -1."""
+        rest = max(0, self._file.size - self._position)
+        data = self._file.read(self._position, rest if size is None or size < 0 else size)
+        self._position += len(data)
+        return data

@@ -1,0 +1,88 @@
+"""The daemon's side of the data worker: it starts one behind the walls when it is first needed, and again after it died."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, cast
+
+from analystd.data.base import OpenFile, Source
+from analystd.jail.sandbox import Policy, Sandbox
+from analystd.jail.workspace import Workspace
+from analystd.protocol import ViewResult
+from analystd.workers import Supervisor, Worker, python_module
+
+_LEAN = {
+    # Matrix libraries would start a thread, with its own memory, for each core.
+    "OPENBLAS_NUM_THREADS": "1",
+    # Freed memory goes back to the system, so that a large file leaves no large worker.
+    "ARROW_DEFAULT_MEMORY_POOL": "system",
+}
+
+
+class DataWorker:
+    """A `DataService` whose work is done by one child process."""
+
+    def __init__(self, workspace: Workspace, sandbox: Sandbox, runtime: Path) -> None:
+        self._workspace = workspace
+        self._sandbox = sandbox
+        self._policy = Policy(workspace.root, runtime, workspace.read_only_paths)
+        self._supervisor = Supervisor(self._start)
+
+    async def view(
+        self, source: Source, operation: str, *, n_rows: int = 10, offset: int = 0, columns: Sequence[str] | None = None
+    ) -> ViewResult:
+        """A view of a table; see `DataService.view`."""
+        name, descriptors = (source.name, [source.descriptor]) if isinstance(source, OpenFile) else (source.path, [])
+        asked = {"operation": operation, "n_rows": n_rows, "offset": offset, "columns": columns and list(columns)}
+        result = await self._request("view", {"source": name, "asked": asked}, descriptors)
+        return cast(ViewResult, result)
+
+    async def list_files(self, path: str, *, pattern: str | None = None, recursive: bool = False) -> dict[str, Any]:
+        """A folder's entries; see `DataService.list_files`."""
+        return await self._request("list_files", {"path": path, "pattern": pattern, "recursive": recursive})
+
+    async def read_file(self, path: str, *, offset: int = 1, limit: int | None = None) -> dict[str, Any]:
+        """Lines of a text file; see `DataService.read_file`."""
+        return await self._request("read_file", {"path": path, "offset": offset, "limit": limit})
+
+    async def write_file(self, path: str, content: str) -> dict[str, Any]:
+        """Write a text file; see `DataService.write_file`."""
+        return await self._request("write_file", {"path": path, "content": content})
+
+    async def aclose(self) -> None:
+        """End the worker. Harmless when repeated."""
+        await self._supervisor.aclose()
+
+    @property
+    def pid(self) -> int | None:
+        """The process id of the worker, if one is running."""
+        worker = self._supervisor.running
+        return worker.pid if worker else None
+
+    def __repr__(self) -> str:
+        return f"<DataWorker {self._workspace.root} pid={self.pid}>"
+
+    async def _request(self, method: str, params: dict[str, Any], descriptors: Sequence[int] = ()) -> dict[str, Any]:
+        worker = await self._supervisor.worker()
+        return await worker.request(method, params, descriptors=descriptors)
+
+    async def _start(self) -> Worker:
+        argv = python_module("analystd.data.worker", json.dumps(_parameters(self._workspace)))
+        return await Worker.start(
+            "data",
+            self._sandbox.command(argv, self._policy),
+            environment={**self._sandbox.environment(self._policy), **_LEAN},
+        )
+
+
+def _parameters(workspace: Workspace) -> dict[str, Any]:
+    """What the worker makes the same workspace of."""
+    return {
+        "root": str(workspace.root),
+        "protected": list(workspace.protected),
+        "read_only_paths": [str(path) for path in workspace.read_only_paths],
+        "max_gb": workspace.max_gb,
+        "min_free_ram_percent": workspace.min_free_ram_percent,
+    }

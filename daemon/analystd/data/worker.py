@@ -1,0 +1,100 @@
+"""The worker that opens files, as a program: `python -m analystd.data.worker SETTINGS`, started by `service`.
+
+Requests run side by side, so that a long count does not hold up a look at another file.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import sys
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from analystd.data import files
+from analystd.data.formats import Formats
+from analystd.data.random_file import RandomFile
+from analystd.data.table import view
+from analystd.errors import AnalystdError
+from analystd.jail.workspace import Workspace
+from analystd.workers import Channel, Request
+
+logger = logging.getLogger(__name__)
+
+_SIDE_BY_SIDE = 4
+
+
+class DataDesk:
+    """What the worker knows: the workspace, and what was learnt of the files opened so far."""
+
+    def __init__(self, workspace: Workspace) -> None:
+        self._workspace = workspace
+        self._formats = Formats()
+        self._methods: dict[str, Callable[[Request], Any]] = {
+            "view": self._view,
+            "list_files": self._list_files,
+            "read_file": self._read_file,
+            "write_file": self._write_file,
+        }
+
+    def answer(self, request: Request) -> None:
+        """Answer a request, whatever happens."""
+        try:
+            result = self._methods[request.method](request)
+        except AnalystdError as exc:
+            request.fail(exc)
+        except Exception as exc:
+            logger.exception("%s failed", request.method)
+            request.fail(AnalystdError(f"{request.method} failed: {type(exc).__name__}: {exc}"))
+        else:
+            request.reply(result)
+
+    def _view(self, request: Request) -> Any:
+        source, asked = request.params["source"], request.params["asked"]
+        with self._opened(request, source) as file:
+            return view(self._formats.open_table(file), **asked)
+
+    def _list_files(self, request: Request) -> Any:
+        return files.list_files(self._workspace, **request.params)
+
+    def _read_file(self, request: Request) -> Any:
+        params = dict(request.params)
+        with self._opened(request, params.pop("path")) as file:
+            return files.read_file(file, **params)
+
+    def _write_file(self, request: Request) -> Any:
+        return files.write_file(self._workspace, **request.params)
+
+    @contextmanager
+    def _opened(self, request: Request, name: str) -> Iterator[RandomFile]:
+        """The file that came with the request as a descriptor, or else the one called `name` in the workspace."""
+        if request.descriptors:
+            yield RandomFile.of_descriptor(name, request.descriptors[0], request.cancelled)
+            return
+        descriptor = self._workspace.open_read(name)
+        try:
+            yield RandomFile.of_descriptor(name, descriptor, request.cancelled)
+        finally:
+            os.close(descriptor)
+
+
+def main() -> None:
+    """Serve until the daemon closes the channel."""
+    logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
+    settings = json.loads(sys.argv[1])
+    settings["root"] = Path(settings["root"])
+    settings["read_only_paths"] = [Path(path) for path in settings["read_only_paths"]]
+    desk = DataDesk(Workspace(**settings))
+    channel = Channel()
+    channel.ready({"pid": os.getpid()})
+    with ThreadPoolExecutor(_SIDE_BY_SIDE, thread_name_prefix="request") as pool:
+        for request in channel:
+            pool.submit(desk.answer, request)
+
+
+if __name__ == "__main__":
+    main()
