@@ -18,7 +18,7 @@ CUT = re.compile(r"\n… \[(\d+) bytes cut\] …\n")
 
 
 async def test_big_output_keeps_its_two_ends_and_says_how_much_is_missing(run: Runner) -> None:
-    execution = await run("for i in range(3000): print(\"\\n\".join(map(str, range(i * 100, i * 100 + 100))))")
+    execution = await run('for i in range(3000): print("\\n".join(map(str, range(i * 100, i * 100 + 100))))')
     whole = "".join(f"{i}\n" for i in range(300_000))
     head, missing, tail = CUT.split(execution.stdout)
     assert execution.truncated
@@ -149,5 +149,3 @@ print("done")
     execution = await run(code)
     assert execution.stdout.endswith("done\n")
     assert (await run("1 + 1")).result == "2"
-
-

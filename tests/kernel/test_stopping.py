@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 
+import psutil
 import pytest
 
 from analystd.kernel.base import Execution
@@ -21,6 +23,7 @@ AWAIT = "import asyncio\nprint('started', flush=True)\nawait asyncio.sleep(60)"
 CHILD = "import subprocess\nprint('started', flush=True)\nsubprocess.run(['sleep', '60'], check=True)"
 SHELL = "print('started', flush=True)\n!sleep 60"
 DEAF = """
+import time
 print('started', flush=True)
 while True:
     try:
@@ -178,7 +181,18 @@ async def test_sys_exit_is_an_error_that_keeps_the_variables(run: Runner) -> Non
     assert (await run("kept")).result == "12"
 
 
-async def test_nothing_that_was_started_outlives_the_kernel(run: Runner) -> None:
+async def by_force(run: Runner) -> None:
+    assert (await run(DEAF, timeout_seconds=0.2)).status == "limit"
+
+
+async def by_closing(run: Runner) -> None:
+    await run.session.aclose()
+
+
+@pytest.mark.parametrize("end", [by_force, by_closing])
+async def test_nothing_that_was_started_outlives_the_kernel(
+    run: Runner, end: Callable[[Runner], Awaitable[None]]
+) -> None:
     code = """
 import subprocess
 plain = subprocess.Popen(["sleep", "600"])
@@ -186,13 +200,18 @@ detached = subprocess.Popen(["setsid", "sleep", "600"])
 subprocess.run("setsid sleep 600 >/dev/null 2>&1 & echo $!", shell=True)
 print(plain.pid, detached.pid)
 """
-    import psutil
-
     execution = await run(code)
     pids = [int(pid) for pid in execution.stdout.split()]
-    assert all(psutil.pid_exists(pid) for pid in pids)
-    await run(DEAF, timeout_seconds=0.2)
-    await run("1")
+    assert all(runs(pid) for pid in pids)
+    await end(run)
     async with asyncio.timeout(5):
-        while any(psutil.pid_exists(pid) for pid in pids):
+        while any(runs(pid) for pid in pids):
             await asyncio.sleep(0.01)
+
+
+def runs(pid: int) -> bool:
+    """Whether a process is there and not only waiting to be buried by whoever is in charge of orphans."""
+    try:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False

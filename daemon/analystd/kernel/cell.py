@@ -60,7 +60,9 @@ class Cell:
     def asked_exit(self) -> bool:
         """Whether the code called `exit()`: the kernel ends after the reply."""
         payload = (self._reply or {}).get("payload")
-        return isinstance(payload, list) and any("ask_exit" in entry.values() for entry in payload if isinstance(entry, dict))
+        return isinstance(payload, list) and any(
+            "ask_exit" in entry.values() for entry in payload if isinstance(entry, dict)
+        )
 
     def published(self, kind: str, content: dict[str, Any]) -> None:
         """Take a message of the iopub channel."""

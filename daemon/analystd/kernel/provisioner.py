@@ -193,6 +193,9 @@ class KernelProcess:
         assert process.stdout is not None
         if not process.stdout.closed:
             self._read_log(process.stdout.fileno())
+        # What a crash left behind in the group. Its number is not given away again before the group is empty.
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(process.pid, signal.SIGKILL)
         self.ended.set_result(process.wait())
 
     def _read_log(self, descriptor: int) -> None:

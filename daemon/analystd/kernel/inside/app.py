@@ -10,15 +10,18 @@ stop\\n                                  ──▶   an orderly end: files are f
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import ctypes
 import faulthandler
+import glob
 import importlib
 import json
 import os
 import signal
 import sys
 import threading
+from pathlib import Path
 from typing import Any
 
 from . import habits
@@ -34,6 +37,8 @@ def main() -> None:
     lines = _Lines(line_fd)
     start = json.loads(lines.read())
     _lead_a_group()
+    # Registered first, so that it runs last.
+    atexit.register(_end_descendants)
     habits.print_pandas_wide()
     for module in start["preload"]:
         with contextlib.suppress(Exception):
@@ -85,6 +90,21 @@ def _lead_a_group() -> None:
         ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1)
 
 
+def _end_descendants() -> None:
+    for pid in _descendants(os.getpid()):
+        with contextlib.suppress(OSError):
+            os.kill(pid, signal.SIGKILL)
+
+
+def _descendants(pid: int) -> list[int]:
+    found: list[int] = []
+    for path in glob.glob(f"/proc/{pid}/task/*/children"):  # noqa: PTH207
+        with contextlib.suppress(OSError):
+            children = [int(child) for child in Path(path).read_text().split()]
+            found += [each for child in children for each in (child, *_descendants(child))]
+    return found
+
+
 def _initialized_app(connection: dict[str, Any]) -> Any:
     # The debugger would be imported for nothing, and takes a fifth of the start.
     sys.modules["debugpy"] = None  # type: ignore[assignment]
@@ -101,6 +121,8 @@ def _obey(lines: _Lines, app: Any) -> None:
         verb, _, argument = line.decode().partition(" ")
         if verb == "interrupt" and app.kernel.current_cell == argument:
             os.killpg(os.getpgrp(), signal.SIGINT)
+            # ipykernel cancels an async cell by a callback that does not by itself wake the loop.
+            app.kernel.io_loop.add_callback(lambda: None)
         if verb == "stop":
             app.kernel.io_loop.add_callback(app.kernel.io_loop.stop)
     os.killpg(os.getpgrp(), signal.SIGKILL)

@@ -28,6 +28,7 @@ _IPythonKernel: Any = ipykernel.ipkernel.IPythonKernel
 _Session: Any = jupyter_client.session.Session
 _ZMQInteractiveShell: Any = ipykernel.zmqshell.ZMQInteractiveShell
 
+_GROUPS: Any = getattr(builtins, "BaseExceptionGroup", ())
 _DISPLAYS = frozenset({"display_data", "update_display_data", "execute_result"})
 _MAX_MESSAGE_CHARACTERS = 4_000
 _MAX_TRACEBACK_CHARACTERS = 64_000
@@ -108,14 +109,16 @@ class SessionShell(_ZMQInteractiveShell):  # type: ignore[misc]
 
     def showtraceback(self, exc_tuple: Any = None, *args: Any, **kwargs: Any) -> None:
         """Keep the traceback for the reply; IPython would print one of an exception group instead."""
-        kind, error, _ = exc_tuple or sys.exc_info()
-        if isinstance(error, getattr(builtins, "BaseExceptionGroup", ())):
-            self._showtraceback(kind, error, traceback.format_exception(error))
+        error: Any = (exc_tuple or sys.exc_info())[1]
+        if isinstance(error, _GROUPS):
+            self._showtraceback(type(error), error, traceback.format_exception(error))
         else:
             super().showtraceback(exc_tuple, *args, **kwargs)
 
     def _get_exc_info(self, exc_tuple: Any = None) -> Any:
         kind, error, trace = super()._get_exc_info(exc_tuple)
+        if isinstance(error, KeyboardInterrupt):
+            trace = without_frames_of(interrupts.__file__, trace)
         return kind, error, without_middle(trace)
 
     def _showtraceback(self, etype: type[BaseException], evalue: BaseException, stb: list[str]) -> None:
@@ -212,6 +215,18 @@ def line_in_cell(error: BaseException | None, file_name: str) -> int | None:
     frames = _frames(error.__traceback__ if error is not None else None)
     lines = [frame.tb_lineno for frame in frames if frame.tb_frame.f_code.co_filename == file_name]
     return lines[-1] if lines else None
+
+
+def without_frames_of(file_name: str, trace: TracebackType | None) -> TracebackType | None:
+    """A traceback that ends where the code of `file_name` begins: there the signal came, and what follows is its handling."""
+    before: TracebackType | None = None
+    for frame in _frames(trace):
+        if frame.tb_frame.f_code.co_filename == file_name:
+            if before is not None:
+                before.tb_next = None
+            break
+        before = frame
+    return trace
 
 
 def without_middle(trace: TracebackType | None) -> TracebackType | None:
