@@ -39,7 +39,7 @@ HEAVY = {
         "engine/grammar.py",
         "engine/decoder.py",
     ],
-    "pyarrow": ["data/parquet_table.py"],
+    "pyarrow": ["data/parquet_table.py", "data/parquet_values.py"],
 }
 
 LOADED = "import sys, {}; print([name for name in {} if name in sys.modules])"

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from analystd.data.cell_types import guessed_type
-from analystd.data.csv_dialect import QUOTE, Dialect, sniff_dialect, split_cells, strip_line_end
+from analystd.data.csv_dialect import QUOTE, Dialect, sniff_dialect, split_cells, split_records, strip_line_end
 from analystd.data.csv_index import BLOCK_BYTES, RecordIndex
 from analystd.data.csv_scan import ARMED, context_before, iterate_records, line_ends
 from analystd.data.random_file import RandomFile
@@ -42,7 +42,7 @@ def learn_csv(file: RandomFile, delimiter: bytes | None = None) -> CsvFacts:
     """
     sample = file.read(0, _SAMPLE_BYTES)
     dialect = sniff_dialect(sample, whole=len(sample) == file.size, delimiter=delimiter)
-    records = list(itertools.islice(iterate_records(file, dialect.start, dialect), 1 + _TYPED_ROWS))
+    records = _first_records(file, dialect, sample)
     if not records:
         return CsvFacts(dialect, [], ["The file is empty"], RecordIndex(dialect, file.size))
     (header, *rows), damaged = _decoded(records, dialect)
@@ -51,6 +51,14 @@ def learn_csv(file: RandomFile, delimiter: bytes | None = None) -> CsvFacts:
     if len(header) > 1 and all(guessed_type([name]) in ("integer", "number") for name in header):
         warnings.append("The first row looks like data, but it is taken as the header")
     return CsvFacts(dialect, columns, warnings, RecordIndex(dialect, file.size))
+
+
+def _first_records(file: RandomFile, dialect: Dialect, sample: bytes) -> list[bytes]:
+    """The header and the rows that decide the types. They lie in the sample, or else only the header is looked for."""
+    records, rest = split_records(sample[dialect.start :], dialect, 1 + _TYPED_ROWS)
+    if len(sample) == file.size and len(records) <= _TYPED_ROWS:
+        records += filter(None, [strip_line_end(rest, dialect)])
+    return records or list(itertools.islice(iterate_records(file, dialect.start, dialect), 1))
 
 
 class CsvTable:

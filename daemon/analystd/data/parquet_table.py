@@ -12,7 +12,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from analystd.data.arrow_values import json_values
+from analystd.data.parquet_values import json_values
 from analystd.data.random_file import PositionedStream, RandomFile
 from analystd.data.table import Rows, bounded
 from analystd.errors import WorkspaceError
