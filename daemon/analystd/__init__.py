@@ -1,3 +1,23 @@
-"""An analyst's workstation behind your editor."""
+"""An analyst's workstation behind your editor: a local model, a persistent Python session and a jailed workspace.
+
+`connect()` and `connect_sync()` give a client of the desk of a workspace.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from analystd.client import Client, SyncClient, connect, connect_sync
 
 __version__ = "0.1.0"
+__all__ = ["Client", "SyncClient", "__version__", "connect", "connect_sync"]
+
+
+def __getattr__(name: str) -> Any:
+    """Import the client when it is first asked for: the relay and the sandbox launcher import this package and must stay light."""
+    if name in __all__:
+        from analystd import client
+
+        return getattr(client, name)
+    raise AttributeError(f"module 'analystd' has no attribute '{name}'")

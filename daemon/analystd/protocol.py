@@ -68,7 +68,20 @@ class Event(TypedDict):
     client: str | None
     session: str | None
     text: NotRequired[str]
+    stream: NotRequired[str]
     data: NotRequired[dict[str, Any]]
+    step: NotRequired[int]
+    tool: NotRequired[str]
+    arguments: NotRequired[dict[str, Any]]
+    ok: NotRequired[bool]
+    seconds: NotRequired[float]
+    run_kind: NotRequired[str]
+    title: NotRequired[str]
+    conversation: NotRequired[str | None]
+    position: NotRequired[int]
+    status: NotRequired[str]
+    result: NotRequired[dict[str, Any]]
+    error: NotRequired[dict[str, Any]]
 
 
 class Usage(TypedDict):

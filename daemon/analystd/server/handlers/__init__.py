@@ -1,1 +1,20 @@
-"""One module per group of wire methods."""
+"""What each command does: one module per group. A handler validates, calls the desk, and maps the outcome."""
+
+from __future__ import annotations
+
+from analystd.protocol import Command
+from analystd.server.connection import Handler
+from analystd.server.handlers import agent, daemon, files, python, runs
+
+_ALL: dict[Command, Handler] = {
+    **agent.COMMANDS,
+    **python.COMMANDS,
+    **files.COMMANDS,
+    **runs.COMMANDS,
+    **daemon.COMMANDS,
+}
+
+
+def all_commands() -> dict[str, Handler]:
+    """Every command by its wire name."""
+    return {str(command): handler for command, handler in _ALL.items()}

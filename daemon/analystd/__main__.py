@@ -1,0 +1,8 @@
+"""`python -m analystd` is the command `analystd`."""
+
+import sys
+
+from analystd.cli import main
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,228 @@
+"""The agent: ask the model, run the one tool that it calls, give it the result, until it answers or a limit is reached."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from analystd.agent.context import fit, shortened
+from analystd.agent.prompt import tool_result_message
+from analystd.agent.toolcalls import BadCall, Item, ToolCall, ToolCallParser, without_thoughts
+from analystd.engine.base import Completion, Engine, GenerateRequest, Message
+from analystd.errors import AnalystdError
+from analystd.protocol import AgentStatus, Step, Usage
+from analystd.tools.base import Toolbox, ToolContext
+
+logger = logging.getLogger(__name__)
+
+MAX_BAD_CALLS = 3
+REPLY_TOKENS = 1024
+
+
+@dataclass(frozen=True)
+class Limits:
+    """How far a run may go."""
+
+    max_steps: int
+    max_seconds: float
+
+
+@dataclass(frozen=True)
+class Task:
+    """What to do: `messages` end with the question, `first_choice` is the tool choice of the first reply."""
+
+    conversation: str
+    messages: tuple[Message, ...]
+    limits: Limits
+    must_call_first: bool = False
+
+
+class Observer(Protocol):
+    """Who hears of the run as it happens."""
+
+    def said(self, text: str) -> None:
+        """The model wrote text."""
+        ...
+
+    def calling(self, tool: str, arguments: dict[str, Any]) -> None:
+        """A valid call is about to run."""
+        ...
+
+    def called(self, step: Step) -> None:
+        """A call ended."""
+        ...
+
+
+@dataclass
+class Outcome:
+    """What came of a run, complete at any moment: a run that is cut short has what it found."""
+
+    status: AgentStatus = "failed"
+    answer: str = ""
+    steps: list[Step] = field(default_factory=list)
+    usage: Usage = field(
+        default_factory=lambda: Usage(prompt_tokens=0, cached_tokens=0, completion_tokens=0, seconds=0.0)
+    )
+    error: AnalystdError | None = None
+
+
+class Agent:
+    """One run of the loop over an engine and the tools of a desk."""
+
+    def __init__(self, engine: Engine, toolbox: Toolbox, context: ToolContext, observer: Observer) -> None:
+        self._engine = engine
+        self._toolbox = toolbox
+        self._context = context
+        self._observer = observer
+
+    async def run(self, task: Task) -> Outcome:
+        """Carry out a task. Ends by itself in every case: an engine that fails gives `failed`, a cancelled task `cancelled`."""
+        outcome = Outcome()
+        started = time.monotonic()
+        try:
+            async with asyncio.timeout(task.limits.max_seconds):
+                await self._converse(task, outcome)
+        except TimeoutError:
+            outcome.status = "limit"
+            outcome.answer = outcome.answer or f"Stopped after {task.limits.max_seconds:g} s, {_found(outcome)}."
+        except asyncio.CancelledError:
+            outcome.status = "cancelled"
+        except AnalystdError as exc:
+            outcome.status, outcome.error = "failed", exc
+            outcome.answer = f"The run failed: {exc.message}"
+        outcome.usage["seconds"] = round(time.monotonic() - started, 3)
+        return outcome
+
+    async def _converse(self, task: Task, outcome: Outcome) -> None:
+        messages = task.messages
+        bad_calls = 0
+        may_call = True
+        while True:
+            last = len(outcome.steps) >= task.limits.max_steps
+            choice = (
+                "none" if last or not may_call else "required" if task.must_call_first and not outcome.steps else "auto"
+            )
+            reply = await self._reply(task, messages, choice, outcome)
+            if reply.call is None:
+                outcome.answer = without_thoughts(reply.text) or f"The model gave no answer in words, {_found(outcome)}"
+                outcome.status = "limit" if last or reply.cut else "done"
+                return
+            if isinstance(reply.call, BadCall):
+                bad_calls += 1
+                logger.info("bad call %d of %d: %s", bad_calls, MAX_BAD_CALLS, reply.call.message)
+                if bad_calls == MAX_BAD_CALLS:
+                    outcome.answer = f"The model made {bad_calls} calls that were not valid, {_found(outcome)}. The last: {reply.call.message}"
+                    outcome.status = "limit"
+                    return
+                messages = (
+                    *messages,
+                    Message("assistant", "(a call that was not valid)"),
+                    Message("tool", reply.call.message),
+                )
+                continue
+            repeated = _is_repeated(reply.call, outcome.steps)
+            step = await self._call(reply.call)
+            outcome.steps.append(step)
+            may_call = not repeated
+            messages = (
+                *messages,
+                Message("assistant", reply.text + reply.call.raw),
+                Message("tool", tool_result_message(step["tool"], step["ok"], shortened(step["output"]))),
+            )
+
+    async def _reply(self, task: Task, messages: tuple[Message, ...], choice: Any, outcome: Outcome) -> _Reply:
+        """One reply of the model, up to the end of its first call if there is one."""
+        reader = _ReplyReader(self._observer.said, calls_allowed=choice != "none")
+        tools = self._toolbox.specs
+        window = self._engine.info().context_tokens
+        if window is not None:
+            messages = await fit(
+                messages,
+                window - min(REPLY_TOKENS, window // 4),
+                self._engine.count_tokens,
+                keep=len(task.messages) - 1,
+            )
+        request = GenerateRequest(
+            task.conversation, messages, tools, choice if tools else "none", max_tokens=_reply_tokens(window)
+        )
+        completion = await self._engine.generate(request, reader.feed)
+        _add_usage(outcome.usage, completion)
+        return reader.finish(cut=completion.reason in ("length", "context"))
+
+    async def _call(self, call: ToolCall) -> Step:
+        self._observer.calling(call.name, call.arguments)
+        started = time.monotonic()
+        result = await self._toolbox.call(call.name, call.arguments, self._context)
+        step: Step = {
+            "tool": call.name,
+            "arguments": call.arguments,
+            "ok": result.ok,
+            "output": result.text,
+            "seconds": round(time.monotonic() - started, 3),
+        }
+        self._observer.called(step)
+        return step
+
+
+@dataclass(frozen=True)
+class _Reply:
+    text: str
+    call: ToolCall | BadCall | None
+    cut: bool
+
+
+class _ReplyReader:
+    """Reads a reply as it is generated: text goes to `say`, and the first call ends the reply, or is passed over where none may be made."""
+
+    def __init__(self, say: Callable[[str], None], *, calls_allowed: bool) -> None:
+        self._say = say
+        self._calls_allowed = calls_allowed
+        self._parser = ToolCallParser()
+        self._text: list[str] = []
+        self._call: ToolCall | BadCall | None = None
+
+    def feed(self, piece: str) -> bool:
+        self._take(self._parser.feed(piece))
+        return self._call is not None
+
+    def finish(self, *, cut: bool) -> _Reply:
+        self._take(self._parser.finish())
+        return _Reply("".join(self._text), self._call, cut)
+
+    def _take(self, items: Sequence[Item]) -> None:
+        for item in items:
+            if self._call is not None:
+                return
+            if isinstance(item, str):
+                self._text.append(item)
+                self._say(item)
+            elif self._calls_allowed:
+                self._call = item
+
+
+def _reply_tokens(window: int | None) -> int:
+    return REPLY_TOKENS if window is None else min(REPLY_TOKENS, window // 4)
+
+
+def _is_repeated(call: ToolCall, steps: list[Step]) -> bool:
+    """Whether the call before was the same: then the next reply may only answer."""
+    return bool(steps) and steps[-1]["tool"] == call.name and steps[-1]["arguments"] == call.arguments
+
+
+def _add_usage(usage: Usage, completion: Completion) -> None:
+    usage["prompt_tokens"] += completion.prompt_tokens
+    usage["cached_tokens"] += completion.cached_tokens
+    usage["completion_tokens"] += completion.completion_tokens
+
+
+def _found(outcome: Outcome) -> str:
+    if not outcome.steps:
+        return "before any tool had run"
+    last = outcome.steps[-1]
+    return (
+        f"with {len(outcome.steps)} tool calls made; the last, {last['tool']}, gave: {shortened(last['output'], 300)}"
+    )

@@ -1,0 +1,93 @@
+"""From parsed words to a command, and from errors to an exit status."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import sys
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from analystd.cli import EXIT_FAILED, EXIT_NO_DAEMON, EXIT_REFUSED, EXIT_USAGE
+from analystd.cli.parser import build_parser
+from analystd.errors import (
+    AnalystdError,
+    DaemonLostError,
+    InvalidArgumentsError,
+    ResourceLimitError,
+    SessionUnavailableError,
+    WorkspaceError,
+)
+
+Options = argparse.Namespace
+Action = Callable[[Options], Awaitable[int]]
+
+
+def run_command(argv: list[str]) -> int:
+    """Parse and carry out; gives the exit status."""
+    options = build_parser().parse_args(argv)
+    if options.command == "serve":
+        from analystd.server.daemon import serve
+
+        return serve(detach=options.detach)
+    try:
+        return asyncio.run(_carry_out(_action(options.command), options))
+    except AnalystdError as exc:
+        _print_error(exc, as_json=getattr(options, "json", False))
+        return _exit_status(exc)
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:
+        # The reader of our output has enough, as `head` does.
+        sys.stderr.close()
+        return EXIT_FAILED
+
+
+async def _carry_out(action: Action, options: Options) -> int:
+    return await action(options)
+
+
+def _action(command: str) -> Action:
+    from analystd.cli import demo, history, setup, work
+
+    actions: dict[str, Action] = {
+        "run": work.ask,
+        "exec": work.execute,
+        "view": work.view,
+        "files": work.list_files,
+        "runs": history.runs,
+        "show": history.show,
+        "logs": history.logs,
+        "status": setup.status,
+        "stop": setup.stop,
+        "doctor": setup.doctor,
+        "model": setup.model,
+        "demo": demo.demo,
+    }
+    return actions[command]
+
+
+def _print_error(error: AnalystdError, *, as_json: bool) -> None:
+    if as_json:
+        about: dict[str, Any] = {"kind": error.kind, "code": error.code, "message": error.message, "hint": error.hint}
+        print(json.dumps({"error": {**about, "run_id": error.run_id}}))
+        return
+    print(f"{_label(error)}: {error.message}", file=sys.stderr)
+    if error.hint:
+        print(error.hint, file=sys.stderr)
+
+
+def _label(error: AnalystdError) -> str:
+    """The seed's name for an error of its own (`WorkspaceError: …`), else the program's name."""
+    return type(error).__name__ if isinstance(error, WorkspaceError | ResourceLimitError) else "analystd"
+
+
+def _exit_status(error: AnalystdError) -> int:
+    if isinstance(error, DaemonLostError):
+        return EXIT_NO_DAEMON
+    if isinstance(error, InvalidArgumentsError):
+        return EXIT_USAGE
+    if isinstance(error, WorkspaceError | ResourceLimitError | SessionUnavailableError):
+        return EXIT_REFUSED
+    return EXIT_FAILED

@@ -1,0 +1,106 @@
+"""The words of the command line."""
+
+from __future__ import annotations
+
+import argparse
+
+from analystd import __version__
+
+_EPILOG = """\
+exit status: 0 done, 1 the run or the code failed, 2 usage, 3 no daemon, 4 refused (jail or limit)
+
+examples:
+  analystd run "What was the highest close in btc_1m_bars.csv?"
+  analystd exec "import pandas as pd; df = pd.read_csv('btc_1m_bars.csv')"
+  analystd exec "print(df.close.mean())"        the session remembers df
+  analystd view btc_1m_bars.csv tail -n 5
+"""
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The parser of all commands; the chosen one is in `command`."""
+    parser = argparse.ArgumentParser(
+        prog="analystd",
+        description="An analyst's workstation behind your editor: a local model, a persistent Python session and a jailed workspace.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"analystd {__version__}")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    shared = _shared_options()
+    _add_daemon_commands(commands, shared)
+    _add_work_commands(commands, shared)
+    _add_history_commands(commands, shared)
+    _add_setup_commands(commands, shared)
+    return parser
+
+
+def _shared_options() -> argparse.ArgumentParser:
+    shared = argparse.ArgumentParser(add_help=False)
+    shared.add_argument("--json", action="store_true", help="print the result as one JSON object")
+    shared.add_argument(
+        "--workspace",
+        metavar="DIR",
+        help="the jail (default: AGENT_WORKSPACE, else `workspace` in the nearest folder upward that has one)",
+    )
+    return shared
+
+
+def _add_daemon_commands(
+    commands: argparse._SubParsersAction[argparse.ArgumentParser], shared: argparse.ArgumentParser
+) -> None:
+    commands.add_parser("stdio", help="speak LSP on stdin and stdout; what an editor starts")
+    serve = commands.add_parser("serve", help="run the daemon in the foreground (others start it by themselves)")
+    serve.add_argument("--detach", action="store_true", help="return as soon as it is ready")
+    commands.add_parser("status", parents=[shared], help="what the daemon is doing, and with what")
+    stop = commands.add_parser("stop", parents=[shared], help="stop the daemon after its runs")
+    stop.add_argument("--now", action="store_true", help="cut off what runs")
+    commands.add_parser("doctor", parents=[shared], help="check this machine and the settings, and say what to do")
+
+
+def _add_work_commands(
+    commands: argparse._SubParsersAction[argparse.ArgumentParser], shared: argparse.ArgumentParser
+) -> None:
+    run = commands.add_parser("run", parents=[shared], help="ask the model")
+    run.add_argument("prompt", metavar="PROMPT", help="the question; `-` reads it from stdin")
+    run.add_argument("--conversation", metavar="ID", help="continue an earlier conversation")
+    run.add_argument("--session", metavar="NAME", help="the Python session to work in (default: main)")
+    run.add_argument("--max-steps", type=int, metavar="N", help="tool calls at the most")
+    run.add_argument("--max-seconds", type=float, metavar="S", help="seconds at the most")
+    execute = commands.add_parser("exec", parents=[shared], help="run Python in the session")
+    execute.add_argument("code", metavar="CODE", help="the code; `-` reads it from stdin")
+    execute.add_argument("--reset", action="store_true", help="forget all variables first")
+    execute.add_argument("--session", metavar="NAME", help="another session than main")
+    execute.add_argument("--timeout", type=float, metavar="S", help="seconds at the most")
+    view = commands.add_parser("view", parents=[shared], help="look at a table")
+    view.add_argument("path", metavar="PATH", help="a file in the workspace")
+    operations = ["columns", "head", "tail", "shape", "schema", "rows", "describe"]
+    view.add_argument(
+        "operation", metavar="OPERATION", nargs="?", default="head", choices=operations, help=", ".join(operations)
+    )
+    view.add_argument("-n", type=int, metavar="N", help="rows to show (default: 10)")
+    view.add_argument("--offset", type=int, metavar="K", help="for `rows`: the first row, counted from 0")
+    files = commands.add_parser("files", parents=[shared], help="list a folder of the workspace")
+    files.add_argument("path", metavar="PATH", nargs="?", default=".", help="the folder (default: the workspace)")
+    files.add_argument("--recursive", action="store_true", help="folders inside folders too")
+
+
+def _add_history_commands(
+    commands: argparse._SubParsersAction[argparse.ArgumentParser], shared: argparse.ArgumentParser
+) -> None:
+    runs = commands.add_parser("runs", parents=[shared], help="list the latest runs")
+    runs.add_argument("-n", type=int, default=20, metavar="N", help="how many (default: 20)")
+    show = commands.add_parser("show", parents=[shared], help="show one run: question, calls, outputs, answer")
+    show.add_argument("run_id", metavar="RUN")
+    logs = commands.add_parser("logs", parents=[shared], help="print the log, or the lines of one run")
+    logs.add_argument("run_id", metavar="RUN", nargs="?")
+
+
+def _add_setup_commands(
+    commands: argparse._SubParsersAction[argparse.ArgumentParser], shared: argparse.ArgumentParser
+) -> None:
+    model = commands.add_parser("model", help="fetch and show models")
+    actions = model.add_subparsers(dest="action", metavar="ACTION", required=True)
+    actions.add_parser("pull", parents=[shared], help="fetch the embedded model (94 MiB) into your cache, once")
+    actions.add_parser("show", parents=[shared], help="which model is in force, and from where")
+    commands.add_parser("demo", parents=[shared], help="a year of one-minute bars, and the main job on them")

@@ -1,0 +1,117 @@
+"""How events and results look in a terminal."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from analystd.protocol import EventKind
+
+_CODE_LINES = 12
+
+
+class Terminal:
+    """Prints a run's events as they come: the trail to `trail` (stderr by default), in colour on a terminal."""
+
+    def __init__(self, *, trail: Any = None) -> None:
+        self._trail = trail or sys.stderr
+        self._colour = self._trail.isatty()
+        self._in_text = False
+
+    def event(self, event: Mapping[str, Any]) -> None:
+        """Print one event, if it is of a kind that people want to see."""
+        show = (
+            {
+                EventKind.RUN_QUEUED: self._queued,
+                EventKind.TEXT: self._text,
+                EventKind.TOOL_CALL: self._call,
+                EventKind.TOOL_RESULT: self._result,
+                EventKind.RUN_FINISHED: self._finished,
+                EventKind.WORKER_DIED: self._died,
+            }.get(EventKind(event["kind"]))
+            if event["kind"] in set(EventKind)
+            else None
+        )
+        if show is not None:
+            show(event)
+
+    def line(self, text: str, *, style: str = "") -> None:
+        """Print a line of the trail."""
+        self._end_text()
+        print(self._styled(text, style), file=self._trail, flush=True)
+
+    def _queued(self, event: Mapping[str, Any]) -> None:
+        waiting = f", {event['position']} before it" if event.get("position") else ""
+        self.line(f"{event['run_id']}{waiting}", style="2")
+
+    def _text(self, event: Mapping[str, Any]) -> None:
+        self._in_text = True
+        print(event["text"], end="", file=self._trail, flush=True)
+
+    def _call(self, event: Mapping[str, Any]) -> None:
+        self.line(f"→ {call_text(event['tool'], event['arguments'])}", style="36")
+
+    def _result(self, event: Mapping[str, Any]) -> None:
+        mark = "←" if event["ok"] else "✗"
+        self.line(f"{mark} {indented(event['text'])}  ({event['seconds']:.2f} s)", style="32" if event["ok"] else "31")
+
+    def _finished(self, event: Mapping[str, Any]) -> None:
+        self._end_text()
+
+    def _died(self, event: Mapping[str, Any]) -> None:
+        self.line(f"! {event['text']}", style="31")
+
+    def _end_text(self) -> None:
+        if self._in_text:
+            print(file=self._trail)
+            self._in_text = False
+
+    def _styled(self, text: str, style: str) -> str:
+        return f"\x1b[{style}m{text}\x1b[0m" if self._colour and style else text
+
+
+def call_text(tool: str, arguments: Mapping[str, Any]) -> str:
+    """A call as people read it: code as code, the rest as one line of JSON."""
+    if set(arguments) <= {"code", "reset"} and "code" in arguments:
+        reset = " (reset)" if arguments.get("reset") else ""
+        lines = arguments["code"].strip().splitlines()
+        shown = lines[:_CODE_LINES] + ([f"… {len(lines) - _CODE_LINES} more lines"] if len(lines) > _CODE_LINES else [])
+        return f"{tool}{reset} " + "\n  ".join(["", *shown])
+    return f"{tool} {json.dumps(arguments, ensure_ascii=False)}"
+
+
+def indented(text: str, limit: int = 30) -> str:
+    """Text whose lines after the first are set under it, at most `limit` lines."""
+    lines = text.rstrip("\n").splitlines()
+    shown = lines[:limit] + ([f"… {len(lines) - limit} more lines"] if len(lines) > limit else [])
+    return "\n  ".join(shown)
+
+
+def print_json(result: Any) -> None:
+    """Print a result for a program."""
+    print(json.dumps(result, ensure_ascii=False, indent=2))
+
+
+def table(rows: list[list[str]], head: list[str]) -> str:
+    """Rows under a head, columns aligned to the left."""
+    widths = [max(len(row[column]) for row in [head, *rows]) for column in range(len(head))]
+    return "\n".join(
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in [head, *rows]
+    )
+
+
+def ago(at: float) -> str:
+    """A moment of Unix time in the local clock."""
+    return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(at))
+
+
+def gigabytes(count: float) -> str:
+    """Bytes in a unit that people read."""
+    for unit in ("B", "kB", "MB"):
+        if abs(count) < 1000:
+            return f"{count:.0f} {unit}"
+        count /= 1000
+    return f"{count:.1f} GB"

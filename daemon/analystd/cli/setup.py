@@ -1,0 +1,193 @@
+"""`status`, `stop`, `doctor`, `model`."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib.util
+import os
+import platform
+import sys
+from pathlib import Path
+from typing import Any
+
+from analystd import __version__
+from analystd.cli import EXIT_DONE, EXIT_FAILED
+from analystd.cli.commands import Options
+from analystd.cli.render import gigabytes, print_json
+from analystd.client import connect
+from analystd.engine.factory import make_engine
+from analystd.engine.models import pull_embedded
+from analystd.errors import AnalystdError, DaemonLostError
+from analystd.jail.sandbox import measure_sandbox
+from analystd.jail.workspace import Workspace, find_workspace
+from analystd.server.dial import daemon_address, read_card
+from analystd.settings import load_settings, log_folder
+
+_STOP_SECONDS = 30.0
+
+
+async def status(options: Options) -> int:
+    """What the daemon is doing; never starts one."""
+    async with await connect(options.workspace, start=False) as client:
+        about = await client.status()
+    if options.json:
+        print_json(about)
+        return EXIT_DONE
+    engine, sandbox = about["engine"], about["sandbox"]
+    print(
+        f"analystd {about['version']}, pid {about['pid']}, up {about['uptime_seconds']:.0f} s, {gigabytes(about['memory_bytes'])}"
+    )
+    print(
+        f"model    {engine['model']} ({engine['kind']}, {'loaded' if engine['loaded'] else engine['note'] or 'not loaded yet'})"
+    )
+    print(f"sandbox  {sandbox['level']}: {sandbox['reason']}")
+    print(f"clients  {', '.join(about['clients'])}")
+    print(f"log      {about['log']}")
+    for desk in about["desks"]:
+        _print_desk(desk)
+    return EXIT_DONE
+
+
+async def stop(options: Options) -> int:
+    """Stop the daemon and wait until it is gone."""
+    card = read_card(daemon_address())
+    if card is None:
+        print("No analystd daemon is running.")
+        return EXIT_DONE
+    try:
+        async with await connect(options.workspace, start=False) as client:
+            report = await client.shutdown(now=options.now)
+            if report["runs"] and not options.now:
+                print(f"Waiting for {len(report['runs'])} runs; `analystd stop --now` cuts them off.", file=sys.stderr)
+    except DaemonLostError:
+        daemon_address().card.unlink(missing_ok=True)
+    await _until_gone(card["pid"], None if not options.now else _STOP_SECONDS)
+    if options.json:
+        print_json({"pid": card["pid"], "stopped": True})
+    else:
+        print(f"The daemon (pid {card['pid']}) has stopped.")
+    return EXIT_DONE
+
+
+async def doctor(options: Options) -> int:
+    """Check what analystd needs of this machine; the exit status is 1 when something must be done."""
+    loaded = load_settings(os.environ)
+    sandbox = await measure_sandbox(loaded.settings.sandbox)
+    checks = [
+        _check("Python", sys.version_info >= (3, 11), platform.python_version(), "analystd needs Python 3.11 or newer"),
+        _check("system", sys.platform == "linux", platform.platform(), "only Linux has the sandbox; see the README"),
+        _check(
+            "sandbox",
+            sandbox.level != "none",
+            f"{sandbox.level}: {sandbox.reason}",
+            "Python will not run; AGENT_SANDBOX=off allows it without walls",
+        ),
+        _check(
+            "llama.cpp",
+            importlib.util.find_spec("llama_cpp") is not None,
+            "llama-cpp-python",
+            "pip install 'analystd[llama]'",
+        ),
+        _check(
+            "analysis", importlib.util.find_spec("pandas") is not None, "pandas", "pip install 'analystd[analysis]'"
+        ),
+        _model_check(loaded.settings),
+        _workspace_check(options.workspace),
+        _check("settings", not loaded.problems, "no problems", "; ".join(loaded.problems)),
+    ]
+    if options.json:
+        print_json(
+            {"version": __version__, "checks": checks, "gaps": list(sandbox.gaps), "sources": dict(loaded.sources)}
+        )
+    else:
+        _print_checks(checks, sandbox.gaps, loaded.sources)
+        print(f"log        {log_folder(loaded.settings)}")
+    return EXIT_DONE if all(check["ok"] for check in checks) else EXIT_FAILED
+
+
+async def model(options: Options) -> int:
+    """`model pull` and `model show`."""
+    if options.action == "pull":
+        path = await asyncio.to_thread(pull_embedded, _print_progress)
+        about: dict[str, Any] = {"path": str(path), "bytes": path.stat().st_size}
+    else:
+        info = make_engine(load_settings(os.environ).settings).info()
+        about = {"model": info.model, "kind": info.kind, "note": info.note}
+    if options.json:
+        print_json(about)
+    else:
+        print("\n".join(f"{name}: {value}" for name, value in about.items() if value is not None))
+    return EXIT_DONE
+
+
+def _print_desk(desk: dict[str, Any]) -> None:
+    print(f"desk     {desk['workspace']}")
+    resources = desk["resources"]
+    if "error" not in resources:
+        print(
+            f"  {resources['workspace_size_gb']:.2f} of {resources['workspace_limit_gb']:g} GB used, "
+            f"{resources['ram_free_percent']:.0f} % of RAM free, {desk['seq']} events in {desk['journal']}"
+        )
+    for session in desk["sessions"]:
+        memory = f", {gigabytes(session['memory_bytes'])}" if session["memory_bytes"] else ""
+        print(f"  session {session['name']}: {session['state']}, {session['execution_count']} cells{memory}")
+    for run in desk["runs"]:
+        print(f"  running {run['run_id']} {run['kind']}: {run['title']}")
+
+
+async def _until_gone(pid: int, seconds: float | None) -> None:
+    async with asyncio.timeout(seconds):
+        while _exists(pid):
+            await asyncio.sleep(0.02)
+
+
+def _exists(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except OSError:
+        return False
+    # A daemon whose starter has not collected it yet is gone all the same.
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return sys.platform != "linux"
+
+
+def _check(name: str, ok: bool, found: str, advice: str) -> dict[str, Any]:
+    return {"name": name, "ok": ok, "found": found, "advice": None if ok else advice}
+
+
+def _model_check(settings: Any) -> dict[str, Any]:
+    info = make_engine(settings).info()
+    return _check("model", info.note is None, info.model, info.note or "")
+
+
+def _workspace_check(given: str | None) -> dict[str, Any]:
+    try:
+        folder = find_workspace(Path.cwd(), given or os.environ.get("AGENT_WORKSPACE"))
+        folder.mkdir(parents=True, exist_ok=True)
+        stats = Workspace(folder.resolve()).get_resource_stats()
+    except (AnalystdError, OSError) as exc:
+        return _check("workspace", False, str(exc), "name another with --workspace")
+    found = f"{folder} ({stats['workspace_size_gb']:.2f} GB, {stats['ram_free_percent']:.0f} % of RAM free)"
+    return _check("workspace", True, found, "")
+
+
+def _print_checks(checks: list[dict[str, Any]], gaps: tuple[str, ...], sources: Any) -> None:
+    for check in checks:
+        print(f"{'ok ' if check['ok'] else '!! '} {check['name']:<10} {check['found']}")
+        if check["advice"]:
+            print(f"               {check['advice']}")
+    for gap in gaps:
+        print(f"    gap        {gap}")
+    for name, source in sources.items():
+        print(f"    {name} comes from {source}")
+
+
+def _print_progress(done: int, total: int) -> None:
+    if sys.stderr.isatty():
+        print(
+            f"\r{gigabytes(done)} of {gigabytes(total)} ({100 * done // max(total, 1)} %)",
+            end="\n" if done >= total else "",
+            file=sys.stderr,
+        )

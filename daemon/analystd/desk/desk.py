@@ -1,0 +1,384 @@
+"""The desk: everything that one workspace has, and what can be asked of it. It outlives the windows that opened it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import fcntl
+import hashlib
+import json
+import logging
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from analystd import __version__
+from analystd.agent.loop import Agent, Limits, Outcome, Task
+from analystd.agent.prompt import must_call_first, system_prompt
+from analystd.data.base import DataService, FileInJail, Source
+from analystd.desk import conversations
+from analystd.desk.journal import Event, Journal
+from analystd.desk.queue import Turnstile
+from analystd.desk.runs import Request, Result, Run, RunBook
+from analystd.desk.sessions import MAIN, Seat, Sessions
+from analystd.engine.base import Engine, Message
+from analystd.errors import AnalystdError, DeskInUseError, StartTimeoutError
+from analystd.jail.workspace import Workspace
+from analystd.kernel.base import Execution, Output, SessionSupply
+from analystd.protocol import EventKind, Step, ViewResult
+from analystd.settings import Settings
+from analystd.tools import files
+from analystd.tools.base import Tool, Toolbox, ToolContext
+from analystd.tools.data_view import data_view_tool, view_data
+from analystd.tools.pyexe import pyexe_tool
+
+logger = logging.getLogger(__name__)
+
+MAX_EVENTS_AT_ONCE = 10_000
+
+
+class Desk:
+    """One workspace: its jail, sessions, runs and journal. Made by `open_desk`."""
+
+    def __init__(
+        self,
+        workspace: Workspace,
+        settings: Settings,
+        state: Path,
+        engine: Engine,
+        data: DataService,
+        supply: SessionSupply,
+    ) -> None:
+        self.workspace = workspace
+        self.settings = settings
+        self.data = data
+        self._engine = engine
+        self._lock = _lock(state, workspace.root)
+        self.journal = Journal(state / "journal")
+        self._listeners: dict[object, Callable[[Event], None]] = {}
+        self.runs = RunBook(self.journal, self._publish)
+        self.sessions = Sessions(supply, self._tell_background_output)
+        self._conversations: dict[str, Turnstile] = {}
+        self._toolbox = Toolbox(self._tools(), workspace.check_resources)
+
+    def listen(self, listener: Callable[[Event], None]) -> Callable[[], None]:
+        """Have every event told to `listener` after it was written; gives what ends that."""
+        key = object()
+        self._listeners[key] = listener
+        return lambda: self._listeners.pop(key, None) and None
+
+    def events_after(self, seq: int) -> dict[str, Any]:
+        """`{"events", "seq"}`; with `"snapshot"` (the latest runs) when `seq` is older than the journal."""
+        answer: dict[str, Any] = {"events": self.journal.after(seq, MAX_EVENTS_AT_ONCE), "seq": self.journal.seq}
+        if seq + 1 < self.journal.first_seq:
+            answer["snapshot"] = {
+                "runs": self.runs.summaries(100),
+                "sessions": [asdict(info) for info in self.sessions.infos()],
+            }
+        return answer
+
+    def start_agent(self, arguments: Mapping[str, Any], client: str | None) -> Run:
+        """Accept a question (valid arguments of `runAgent`).
+
+        Raises:
+            InvalidArgumentsError: when it continues a conversation that is not there.
+        """
+        prompt = _with_context(arguments["prompt"], arguments.get("context"))
+        conversation = arguments.get("conversation")
+        if conversation is not None and conversation not in self._conversations:
+            conversations.history(self.journal, conversation)
+        conversation = conversation or conversations.new_conversation()
+        turnstile = self._conversations.setdefault(conversation, Turnstile(f"The conversation '{conversation}'"))
+        request = Request(
+            "agent",
+            _title(arguments["prompt"]),
+            client,
+            arguments.get("session", MAIN),
+            {"prompt": prompt},
+            conversation,
+        )
+        limits = Limits(
+            min(arguments.get("max_steps", self.settings.max_steps), self.settings.max_steps),
+            min(arguments.get("max_seconds", self.settings.max_seconds), self.settings.max_seconds),
+        )
+
+        async def work(run: Run) -> Result:
+            async with turnstile.turn():
+                return _agent_result(run, await self._converse(run, prompt, conversation, limits))
+
+        return self.runs.begin(request, turnstile.position, work, lambda run: _agent_result(run, Outcome("cancelled")))
+
+    def start_python(self, arguments: Mapping[str, Any], client: str | None) -> Run:
+        """Accept code to run (valid arguments of `execPython`)."""
+        name = arguments.get("session", MAIN)
+        seat = self.sessions.seat(name)
+        code = arguments["code"]
+        content = {"code": code, "uri": arguments.get("uri"), "line": arguments.get("line")}
+        request = Request("python", _title(code), client, name, content)
+        timeout = min(
+            arguments.get("timeout_seconds", self.settings.exec_timeout_seconds), self.settings.exec_timeout_seconds
+        )
+
+        async def work(run: Run) -> Result:
+            try:
+                async with asyncio.timeout(timeout) as waiting, seat.turnstile.turn():
+                    waiting.reschedule(None)
+                    self.workspace.check_resources()
+                    run.emit(EventKind.RUN_STARTED)
+                    execution = await self._execute(
+                        run, seat, code, reset=arguments.get("reset", False), timeout=timeout
+                    )
+            except TimeoutError:
+                raise StartTimeoutError(
+                    f"The session '{name}' was busy for {timeout:g} s", "Interrupt it, or name another session."
+                ) from None
+            return _python_result(run, execution)
+
+        return self.runs.begin(request, seat.turnstile.position, work, lambda run: _python_result(run, _NEVER_RAN))
+
+    def start_write(self, arguments: Mapping[str, Any], client: str | None) -> Run:
+        """Accept a file to write (valid arguments of `writeFile`)."""
+        request = Request("write", arguments["path"], client, None, {"path": arguments["path"]})
+
+        async def work(run: Run) -> Result:
+            self.workspace.check_resources()
+            run.emit(EventKind.RUN_STARTED)
+            return {"run_id": run.id, "status": "done", **await files.write_file(self.data, arguments)}
+
+        return self.runs.begin(request, 0, work, lambda run: {"run_id": run.id, "status": "cancelled", "text": ""})
+
+    async def view(self, source: Source, arguments: Mapping[str, Any]) -> ViewResult:
+        """A view of a table (valid arguments of `viewData`)."""
+        return await view_data(self.data, source, arguments)
+
+    async def reset_session(self, name: str, client: str | None) -> None:
+        """Forget a session's variables, after what runs in it now.
+
+        Raises:
+            SessionUnavailableError: when no new kernel can be started.
+        """
+        seat = self.sessions.seat(name)
+        async with seat.turnstile.turn():
+            await self._reset(seat, client)
+
+    def cancel(self, run_id: str) -> str:
+        """Have a run end soon; gives `cancelling`, or the status of a run that has ended.
+
+        Raises:
+            InvalidArgumentsError: when there is no such run.
+        """
+        run = self.runs.find_active(run_id)
+        if run is None:
+            return self.runs.summary(run_id)["status"]
+        run.cancel()
+        return "cancelling"
+
+    def tell_death(self, worker: str, message: str) -> None:
+        """Tell everyone that a worker of this desk died and what was lost."""
+        self._publish(
+            self.journal.append(EventKind.WORKER_DIED, None, client=None, session=None, worker=worker, text=message)
+        )
+
+    async def aclose(self) -> None:
+        """End the runs and the workers and give up the lock. Harmless when repeated."""
+        await self.runs.aclose()
+        await asyncio.gather(self.sessions.aclose(), self.data.aclose())
+        self.journal.close()
+        if self._lock >= 0:
+            os.close(self._lock)
+            self._lock = -1
+
+    def __repr__(self) -> str:
+        return f"<Desk {self.workspace.root} runs={len(self.runs.active)} seq={self.journal.seq}>"
+
+    def _tools(self) -> list[Tool]:
+        tools: list[Tool] = []
+        if self.settings.enable_files:
+            tools += files.file_tools(self.data)
+        if self.settings.enable_data_view:
+            tools.append(data_view_tool(self.data))
+        if self.settings.enable_pyexe:
+            tools.append(pyexe_tool(self._execute_for_tool))
+        return tools
+
+    async def _converse(self, run: Run, prompt: str, conversation: str, limits: Limits) -> Outcome:
+        await self._engine.load()
+        run.emit(EventKind.RUN_STARTED)
+        listing = await self._file_names()
+        earlier = conversations.history(self.journal, conversation)
+        system = Message("system", system_prompt(self._toolbox.specs, listing))
+        agent = Agent(
+            self._engine, self._toolbox, ToolContext(run.request.session or MAIN, run.put_out), _RunObserver(run)
+        )
+        task = Task(
+            conversation,
+            (system, *earlier, Message("user", prompt)),
+            limits,
+            must_call_first=must_call_first(prompt, listing, self._toolbox.specs),
+        )
+        return await agent.run(task)
+
+    async def _file_names(self) -> list[str]:
+        """The names in the workspace, for the system prompt; none where files cannot be listed."""
+        try:
+            listing = await self.data.list_files(".")
+        except AnalystdError as exc:
+            logger.warning("the workspace cannot be listed: %s", exc.message)
+            return []
+        return [entry["name"] for entry in listing["entries"]]
+
+    async def _execute_for_tool(self, code: str, reset: bool, context: ToolContext) -> Execution:
+        seat = self.sessions.seat(context.session)
+        async with seat.turnstile.turn():
+            if reset:
+                await self._reset(seat, None)
+            return await seat.session.execute(
+                code, timeout_seconds=self.settings.exec_timeout_seconds, on_output=context.on_output
+            )
+
+    async def _execute(self, run: Run, seat: Seat, code: str, *, reset: bool, timeout: float) -> Execution:
+        if reset:
+            await self._reset(seat, run.request.client)
+        run.interrupt = seat.session.interrupt
+        try:
+            execution = await seat.session.execute(code, timeout_seconds=timeout, on_output=run.put_out)
+        finally:
+            run.interrupt = None
+        if execution.status == "died":
+            self.tell_death(
+                "kernel", f"The Python of session '{seat.session.info().name}' died; its variables are lost."
+            )
+        return execution
+
+    async def _reset(self, seat: Seat, client: str | None) -> None:
+        await seat.session.reset()
+        self._publish(
+            self.journal.append(EventKind.SESSION_RESET, None, client=client, session=seat.session.info().name)
+        )
+
+    def _tell_background_output(self, session: str, output: Output) -> None:
+        """Output of threads and children whose code has ended belongs to the session and to no run."""
+        kind = EventKind.DISPLAY if output.kind == "display" else EventKind.OUTPUT
+        content: dict[str, Any] = (
+            {"data": output.data} if output.kind == "display" else {"stream": output.kind, "text": output.text}
+        )
+        self._publish(self.journal.append(kind, None, client=None, session=session, **content))
+
+    def _publish(self, event: Event) -> None:
+        for listener in list(self._listeners.values()):
+            listener(event)
+
+
+class _RunObserver:
+    """Tells what an agent does as events of its run."""
+
+    def __init__(self, run: Run) -> None:
+        self._run = run
+        self._step = 0
+
+    def said(self, text: str) -> None:
+        self._run.say(text)
+
+    def calling(self, tool: str, arguments: dict[str, Any]) -> None:
+        self._step += 1
+        logger.info("step %d: %s %s", self._step, tool, json.dumps(arguments, ensure_ascii=False)[:500])
+        self._run.emit(EventKind.TOOL_CALL, step=self._step, tool=tool, arguments=arguments)
+
+    def called(self, step: Step) -> None:
+        logger.info(
+            "step %d: %s in %.3f s: %s",
+            self._step,
+            "ok" if step["ok"] else "refused",
+            step["seconds"],
+            step["output"][:200],
+        )
+        self._run.emit(
+            EventKind.TOOL_RESULT,
+            step=self._step,
+            tool=step["tool"],
+            ok=step["ok"],
+            text=step["output"],
+            seconds=step["seconds"],
+        )
+
+
+_NEVER_RAN = Execution("interrupted", None, "", "", None, (), None, False, 0.0)
+
+
+def open_desk(
+    workspace: Workspace,
+    settings: Settings,
+    state: Path,
+    engine: Engine,
+    data: DataService,
+    supply: SessionSupply,
+) -> Desk:
+    """The desk of a workspace; `state` is a folder of its own, made if need be.
+
+    Raises:
+        DeskInUseError: when another daemon has it.
+    """
+    state.mkdir(parents=True, exist_ok=True, mode=0o700)
+    (state / "workspace").write_text(f"{workspace.root}\n")
+    return Desk(workspace, settings, state, engine, data, supply)
+
+
+def desk_state_folder(desks: Path, root: Path) -> Path:
+    """Where the desk of the workspace with the real path `root` keeps its state."""
+    return desks / hashlib.sha256(os.fsencode(root)).hexdigest()[:16]
+
+
+def in_jail(path: str) -> Source:
+    """A path that a client names, to be opened inside the jail."""
+    return FileInJail(path)
+
+
+def _lock(state: Path, root: Path) -> int:
+    descriptor = os.open(state / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as exc:
+        holder = os.read(descriptor, 200).decode("utf-8", "replace").strip()
+        os.close(descriptor)
+        raise DeskInUseError(
+            f"The workspace {root} is served by another daemon ({holder})",
+            "Stop that one with `analystd stop`, or wait for its end.",
+        ) from exc
+    with contextlib.suppress(OSError):
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, f"pid {os.getpid()}, version {__version__}\n".encode(), 0)
+    return descriptor
+
+
+def _title(text: str) -> str:
+    line = next((line.strip() for line in text.splitlines() if line.strip()), "")
+    return line if len(line) <= 100 else line[:99] + "…"
+
+
+def _with_context(prompt: str, context: Mapping[str, Any] | None) -> str:
+    if not context or not context.get("text"):
+        return prompt
+    return f"{prompt}\n\nFrom {context.get('uri') or 'the editor'}:\n{context['text']}"
+
+
+def _agent_result(run: Run, outcome: Outcome) -> Result:
+    result: Result = {
+        "run_id": run.id,
+        "conversation": run.request.conversation,
+        "status": outcome.status,
+        "answer": outcome.answer,
+        "steps": outcome.steps,
+        "usage": outcome.usage,
+    }
+    if outcome.error is not None:
+        result["error"] = {"kind": outcome.error.kind, "message": outcome.error.message, "hint": outcome.error.hint}
+    return result
+
+
+def _python_result(run: Run, execution: Execution) -> Result:
+    error = (
+        None if execution.error is None else {**asdict(execution.error), "traceback": list(execution.error.traceback)}
+    )
+    return {"run_id": run.id, **asdict(execution), "displays": list(execution.displays), "error": error}

@@ -1,0 +1,216 @@
+"""Runs: a piece of work that was accepted, has an id, tells its events, ends exactly once, and can be cancelled by anyone."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any
+
+from analystd.desk.batching import Batcher
+from analystd.desk.journal import Event, Journal
+from analystd.errors import AnalystdError, InvalidArgumentsError
+from analystd.kernel.base import Output
+from analystd.protocol import EventKind, RunSummary
+from analystd.runids import current_run_id, generate_run_id
+
+logger = logging.getLogger(__name__)
+
+Result = dict[str, Any]
+Publish = Callable[[Event], None]
+
+
+@dataclass(frozen=True)
+class Request:
+    """What was asked: `kind` is `agent`, `python` or `write`; `title` is one line for lists; `content` goes into the first event."""
+
+    kind: str
+    title: str
+    client: str | None
+    session: str | None
+    content: dict[str, Any]
+    conversation: str | None = None
+
+
+class Run:
+    """One run under way. Its task belongs to the desk: the window that asked may leave."""
+
+    def __init__(self, request: Request, journal: Journal, publish: Publish) -> None:
+        self.id = generate_run_id()
+        self.request = request
+        self.interrupt: Callable[[], Awaitable[None]] | None = None
+        """While set, cancelling calls this instead of cancelling the task, and the work ends by itself with what it has."""
+        self._journal = journal
+        self._publish = publish
+        self._batch = Batcher(self._emit_text)
+        self._cancelling: asyncio.Task[None] | None = None
+        self.task: asyncio.Task[Result] | None = None
+
+    def emit(self, kind: EventKind, **content: Any) -> None:
+        """Write an event of this run, then send it."""
+        self._batch.flush()
+        self._record(kind, content)
+
+    def say(self, text: str) -> None:
+        """Tell a piece of the model's text; pieces are batched."""
+        self._batch.add("model", text)
+
+    def put_out(self, output: Output) -> None:
+        """Tell what running code put out; text is batched."""
+        if output.kind == "display":
+            self.emit(EventKind.DISPLAY, data=output.data)
+        else:
+            self._batch.add(output.kind, output.text)
+
+    def cancel(self) -> None:
+        """Have the run end soon. Harmless when repeated or too late."""
+        if self.task is None or self.task.done():
+            return
+        if self.interrupt is None:
+            self.task.cancel()
+        elif self._cancelling is None or self._cancelling.done():
+            self._cancelling = asyncio.ensure_future(self.interrupt())
+
+    async def result(self) -> Result:
+        """What came of it. The run goes on when the one who waits is cancelled.
+
+        Raises:
+            AnalystdError: when it never started.
+        """
+        assert self.task is not None
+        return await asyncio.shield(self.task)
+
+    def _emit_text(self, key: str, text: str) -> None:
+        if key == "model":
+            self._record(EventKind.TEXT, {"text": text})
+        else:
+            self._record(EventKind.OUTPUT, {"stream": key, "text": text})
+
+    def _record(self, kind: EventKind, content: dict[str, Any]) -> None:
+        event = self._journal.append(kind, self.id, client=self.request.client, session=self.request.session, **content)
+        self._publish(event)
+
+
+class RunBook:
+    """All runs of a desk: those under way, and the summaries of those in the journal."""
+
+    def __init__(self, journal: Journal, publish: Publish) -> None:
+        self._journal = journal
+        self._publish = publish
+        self._active: dict[str, Run] = {}
+        self._close_lost_runs()
+
+    @property
+    def active(self) -> tuple[Run, ...]:
+        """Runs under way, oldest first."""
+        return tuple(self._active.values())
+
+    def begin(
+        self,
+        request: Request,
+        position: int,
+        work: Callable[[Run], Awaitable[Result]],
+        cancelled: Callable[[Run], Result],
+    ) -> Run:
+        """Accept a request: `work` runs in a task of its own; `cancelled` gives the result if it was cancelled before it had one."""
+        run = Run(request, self._journal, self._publish)
+        token = current_run_id.set(run.id)
+        try:
+            run.emit(
+                EventKind.RUN_QUEUED,
+                run_kind=request.kind,
+                title=request.title,
+                conversation=request.conversation,
+                position=position,
+                **request.content,
+            )
+            logger.info("queued at position %d: %s %r", position, request.kind, request.title)
+            self._active[run.id] = run
+            run.task = asyncio.get_running_loop().create_task(self._carry_out(run, work, cancelled), name=run.id)
+            # Whoever asked may be gone; the failure is in the journal and needs no reader here.
+            run.task.add_done_callback(lambda task: task.cancelled() or task.exception())
+        finally:
+            current_run_id.reset(token)
+        return run
+
+    def find_active(self, run_id: str) -> Run | None:
+        """The run if it is under way, None if it has ended.
+
+        Raises:
+            InvalidArgumentsError: when there never was one of this id.
+        """
+        if run_id in self._active:
+            return self._active[run_id]
+        self.summary(run_id)
+        return None
+
+    def summaries(self, limit: int) -> list[RunSummary]:
+        """The latest runs, newest first."""
+        return list(reversed(self._journal.runs().values()))[:limit]
+
+    def summary(self, run_id: str) -> RunSummary:
+        """The summary of one run.
+
+        Raises:
+            InvalidArgumentsError: when there is none of this id.
+        """
+        try:
+            return self._journal.runs()[run_id]
+        except KeyError:
+            raise InvalidArgumentsError(f"There is no run '{run_id}' here", "`analystd runs` lists them.") from None
+
+    async def aclose(self) -> None:
+        """Cancel what is under way and wait for its end."""
+        for run in self.active:
+            run.interrupt = None
+            run.cancel()
+        await asyncio.gather(*(run.task for run in self.active if run.task), return_exceptions=True)
+
+    async def _carry_out(
+        self, run: Run, work: Callable[[Run], Awaitable[Result]], cancelled: Callable[[Run], Result]
+    ) -> Result:
+        current_run_id.set(run.id)
+        try:
+            result = await work(run)
+        except asyncio.CancelledError:
+            result = cancelled(run)
+        except AnalystdError as exc:
+            self._fail(run, exc)
+            raise
+        except Exception as exc:
+            logger.exception("the run failed")
+            error = AnalystdError(f"Internal error: {type(exc).__name__}", "The log has the details: `analystd logs`.")
+            self._fail(run, error)
+            raise error from exc
+        finally:
+            self._active.pop(run.id, None)
+        run.emit(EventKind.RUN_FINISHED, status=result["status"], result=result)
+        logger.info("finished: %s", result["status"])
+        return result
+
+    def _fail(self, run: Run, error: AnalystdError) -> None:
+        run.emit(
+            EventKind.RUN_FINISHED,
+            status="failed",
+            error={"kind": error.kind, "message": error.message, "hint": error.hint},
+        )
+        error.run_id = run.id
+        logger.info("failed: %s", error.message)
+
+    def _close_lost_runs(self) -> None:
+        """End the runs that an earlier daemon left open when it died."""
+        for summary in self._journal.runs().values():
+            if summary["status"] in ("queued", "running"):
+                self._journal.append(
+                    EventKind.RUN_FINISHED,
+                    summary["run_id"],
+                    client=summary["client"],
+                    session=summary["session"],
+                    status="failed",
+                    error={
+                        "kind": "daemon_lost",
+                        "message": "The daemon ended while this run was under way",
+                        "hint": None,
+                    },
+                )

@@ -1,0 +1,67 @@
+"""The Python sessions of a desk: each a namespace with a queue of its own."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
+
+from analystd.desk.queue import Turnstile
+from analystd.errors import InvalidArgumentsError, OverloadedError
+from analystd.kernel.base import Output, Session, SessionInfo, SessionSupply
+
+MAIN = "main"
+MAX_SESSIONS = 16
+_MAX_NAME = 64
+
+
+@dataclass
+class Seat:
+    """A session and the turn to use it."""
+
+    session: Session
+    turnstile: Turnstile = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.turnstile = Turnstile(f"The session '{self.session.info().name}'")
+
+
+class Sessions:
+    """Sessions by name, made when they are first named."""
+
+    def __init__(self, supply: SessionSupply, on_background_output: Callable[[str, Output], None]) -> None:
+        self._supply = supply
+        self._on_background_output = on_background_output
+        self._seats: dict[str, Seat] = {}
+
+    def seat(self, name: str) -> Seat:
+        """The session of that name, made now if there is none yet.
+
+        Raises:
+            InvalidArgumentsError: for a name that is none.
+            OverloadedError: when there are `MAX_SESSIONS` already.
+        """
+        if name not in self._seats:
+            if not name.isprintable() or not 0 < len(name) <= _MAX_NAME:
+                raise InvalidArgumentsError(f"Invalid arguments: {name[:80]!r} is no name for a session")
+            if len(self._seats) >= MAX_SESSIONS:
+                raise OverloadedError(
+                    f"There are {MAX_SESSIONS} sessions already: {', '.join(self._seats)}", "Use one of them."
+                )
+            self._seats[name] = Seat(self._supply.session(name, partial(self._on_background_output, name)))
+        return self._seats[name]
+
+    def infos(self) -> list[SessionInfo]:
+        """A snapshot of all."""
+        return [seat.session.info() for seat in self._seats.values()]
+
+    @property
+    def hold_variables(self) -> bool:
+        """Whether any session has run code, so that something may be in its memory."""
+        return any(info.execution_count > 0 for info in self.infos())
+
+    async def aclose(self) -> None:
+        """End them all."""
+        await asyncio.gather(*(seat.session.aclose() for seat in self._seats.values()))
+        await self._supply.aclose()

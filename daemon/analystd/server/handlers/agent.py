@@ -1,0 +1,32 @@
+"""`runAgent`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from lsprotocol import types
+
+from analystd.protocol import Command
+from analystd.server.connection import Connection, Handler
+from analystd.server.handlers.base import COUNT, POSITIVE, SESSION, STRING, follow, object_schema
+from analystd.tools.base import validate
+
+RUN_AGENT = object_schema(
+    {"prompt": {"type": "string", "minLength": 1}},
+    {
+        "conversation": STRING,
+        "session": SESSION,
+        "max_steps": COUNT,
+        "max_seconds": POSITIVE,
+        "context": {"type": "object", "properties": {"uri": STRING, "range": {"type": "object"}, "text": STRING}},
+    },
+)
+
+
+async def run_agent(connection: Connection, arguments: dict[str, Any], token: types.ProgressToken | None) -> Any:
+    """Ask the model; the result is an `AgentResult`."""
+    validate(RUN_AGENT, arguments)
+    return await follow(connection, connection.desk.start_agent(arguments, connection.name), token)
+
+
+COMMANDS: dict[Command, Handler] = {Command.RUN_AGENT: run_agent}

@@ -1,0 +1,84 @@
+"""`execPython`, `resetSession`, `interrupt`, `variables`."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+from lsprotocol import types
+
+from analystd.desk.desk import Desk
+from analystd.desk.sessions import MAIN
+from analystd.protocol import Command
+from analystd.server.connection import Connection, Handler
+from analystd.server.handlers.base import POSITIVE, SESSION, STRING, follow, object_schema, require_enabled
+from analystd.tools.base import validate
+
+EXEC_PYTHON = object_schema(
+    {"code": STRING},
+    {
+        "reset": {"type": "boolean"},
+        "session": SESSION,
+        "timeout_seconds": POSITIVE,
+        "uri": STRING,
+        "line": {"type": "integer", "minimum": 1},
+    },
+)
+
+ONE_SESSION = object_schema({}, {"session": SESSION})
+
+
+async def exec_python(connection: Connection, arguments: dict[str, Any], token: types.ProgressToken | None) -> Any:
+    """Run code; the result is a `PythonResult`."""
+    _require_python(connection, Command.EXEC_PYTHON)
+    validate(EXEC_PYTHON, arguments)
+    return await follow(connection, connection.desk.start_python(arguments, connection.name), token)
+
+
+async def reset_session(connection: Connection, arguments: dict[str, Any], _token: types.ProgressToken | None) -> Any:
+    """Forget a session's variables; gives its state."""
+    _require_python(connection, Command.RESET_SESSION)
+    name = _session(arguments)
+    await connection.desk.reset_session(name, connection.name)
+    return _state(connection.desk, name)
+
+
+async def interrupt(connection: Connection, arguments: dict[str, Any], _token: types.ProgressToken | None) -> Any:
+    """Stop what runs in a session; gives its state."""
+    _require_python(connection, Command.INTERRUPT)
+    name = _session(arguments)
+    await connection.desk.sessions.seat(name).session.interrupt()
+    return _state(connection.desk, name)
+
+
+async def variables(connection: Connection, arguments: dict[str, Any], _token: types.ProgressToken | None) -> Any:
+    """The variables of a session, with its state."""
+    _require_python(connection, Command.VARIABLES)
+    name = _session(arguments)
+    seat = connection.desk.sessions.seat(name)
+    async with seat.turnstile.turn():
+        found = await seat.session.variables()
+    return {**_state(connection.desk, name), "variables": [asdict(variable) for variable in found]}
+
+
+def _require_python(connection: Connection, command: Command) -> None:
+    require_enabled(connection.desk.settings.enable_pyexe, command, "AGENT_ENABLE_PYEXE")
+
+
+def _session(arguments: dict[str, Any]) -> str:
+    validate(ONE_SESSION, arguments)
+    name: str = arguments.get("session", MAIN)
+    return name
+
+
+def _state(desk: Desk, name: str) -> dict[str, Any]:
+    seat = desk.sessions.seat(name)
+    return {**asdict(seat.session.info()), "waiting": seat.turnstile.waiting}
+
+
+COMMANDS: dict[Command, Handler] = {
+    Command.EXEC_PYTHON: exec_python,
+    Command.RESET_SESSION: reset_session,
+    Command.INTERRUPT: interrupt,
+    Command.VARIABLES: variables,
+}

@@ -1,0 +1,188 @@
+"""The hub: what all connections share, namely the desks, the engine and the sandbox."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Awaitable, Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from analystd import __version__
+from analystd.data.service import DataWorker
+from analystd.desk.desk import Desk, desk_state_folder, open_desk
+from analystd.engine.base import Engine
+from analystd.engine.factory import make_engine
+from analystd.errors import AnalystdError, WorkspaceError
+from analystd.jail.sandbox import Sandbox, measure_sandbox
+from analystd.jail.workspace import Workspace
+from analystd.kernel.provisioner import Launch
+from analystd.kernel.supply import KernelSupply
+from analystd.protocol import PROTOCOL_VERSION
+from analystd.settings import Loaded, Settings, load_settings, log_folder, state_folder, user_settings_file
+
+logger = logging.getLogger(__name__)
+
+_MAX_RUNTIME_PATH = 60
+"""A kernel's sockets are made in the runtime folder, and a socket's path has 107 bytes at the most."""
+
+_MODEL_SETTINGS = ("model_path", "gpu_layers", "context_tokens")
+
+
+class Hub:
+    """One per daemon. Connections come and go; what they opened stays."""
+
+    def __init__(self, loaded: Loaded, sandbox: Sandbox) -> None:
+        self.loaded = loaded
+        self.sandbox = sandbox
+        self.started_at = time.time()
+        self.last_activity = time.monotonic()
+        self.stopping = asyncio.Event()
+        self.clients: dict[str, str] = {}
+        self.desks: dict[Path, Desk] = {}
+        self._engine = make_engine(loaded.settings)
+        self._runtime = _runtime_folder()
+        self._background: set[asyncio.Future[Any]] = set()
+        self._lock = asyncio.Lock()
+
+    @classmethod
+    async def create(cls, environment: Mapping[str, str]) -> Hub:
+        """A hub with the daemon's own settings, after the sandbox was measured."""
+        loaded = load_settings(environment)
+        for problem in loaded.problems:
+            logger.warning("%s", problem)
+        sandbox = await measure_sandbox(loaded.settings.sandbox)
+        logger.info("sandbox: %s (%s)", sandbox.level, sandbox.reason)
+        return cls(loaded, sandbox)
+
+    @property
+    def settings(self) -> Settings:
+        """The daemon's own settings; a desk has its own, with its project's on top."""
+        return self.loaded.settings
+
+    @property
+    def engine(self) -> Engine:
+        """The model that all desks share."""
+        return self._engine
+
+    async def desk(self, folder: Path, environment: Mapping[str, str]) -> tuple[Desk, list[str]]:
+        """The desk of a workspace folder, opened if need be, and what the client should be told about its settings.
+
+        Raises:
+            WorkspaceError: when the folder cannot be used; `DeskInUseError` when another daemon has it.
+        """
+        root = _workspace_root(folder)
+        loaded = load_settings(environment, project=root.parent)
+        notices = [*loaded.problems, *self._foreign_model_settings(loaded.settings)]
+        async with self._lock:
+            if root not in self.desks:
+                self.desks[root] = self._open(root, loaded.settings)
+                logger.info("desk opened: %s", root)
+        return self.desks[root], notices
+
+    def status(self) -> dict[str, Any]:
+        """The daemon as a whole: versions, clients, engine, sandbox, memory, paths, desks."""
+        return {
+            "protocol": PROTOCOL_VERSION,
+            "version": __version__,
+            "pid": os.getpid(),
+            "uptime_seconds": round(time.time() - self.started_at, 1),
+            "clients": sorted(self.clients.values()),
+            "engine": asdict(self.engine.info()),
+            "sandbox": {"level": self.sandbox.level, "reason": self.sandbox.reason, "gaps": list(self.sandbox.gaps)},
+            "memory_bytes": psutil.Process().memory_info().rss,
+            "settings_file": str(user_settings_file()),
+            "log": str(log_folder(self.settings) / "agent.log"),
+            "problems": list(self.loaded.problems),
+            "desks": [_desk_status(desk) for desk in self.desks.values()],
+        }
+
+    @property
+    def idle(self) -> bool:
+        """Whether the daemon may end: no client, no run, and no session with something in its memory."""
+        return not self.clients and not any(
+            desk.runs.active or desk.sessions.hold_variables for desk in self.desks.values()
+        )
+
+    def touch(self) -> None:
+        """Note that someone was here."""
+        self.last_activity = time.monotonic()
+
+    def spawn(self, work: Awaitable[Any]) -> None:
+        """Let something run on its own; its failure goes to the log."""
+        task = asyncio.ensure_future(work)
+        self._background.add(task)
+        task.add_done_callback(self._background.discard)
+
+    async def stop_after_runs(self) -> None:
+        """Stop the daemon when the runs under way have ended."""
+        tasks = [run.task for desk in self.desks.values() for run in desk.runs.active if run.task]
+        await asyncio.gather(*tasks, return_exceptions=True)
+        self.stopping.set()
+
+    async def aclose(self) -> None:
+        """End all desks and workers. Harmless when repeated."""
+        await asyncio.gather(*(desk.aclose() for desk in self.desks.values()))
+        await self._engine.aclose()
+        shutil.rmtree(self._runtime, ignore_errors=True)
+
+    def _open(self, root: Path, settings: Settings) -> Desk:
+        workspace = Workspace.of_settings(root, settings)
+        state = desk_state_folder(state_folder() / "desks", root)
+        runtime = self._runtime / state.name[:8]
+        runtime.mkdir(mode=0o700)
+
+        python = Path(settings.python).expanduser() if settings.python else None
+        supply = KernelSupply(Launch(root, runtime, self.sandbox, workspace.read_only_paths, python))
+        return open_desk(workspace, settings, state, self._engine, DataWorker(workspace, self.sandbox, runtime), supply)
+
+    def _foreign_model_settings(self, asked: Settings) -> list[str]:
+        """What a client asks of the model that this daemon has otherwise."""
+        return [
+            f"AGENT_{name.upper()}={getattr(asked, name)!r} is not in force: this daemon was started with "
+            f"{getattr(self.settings, name)!r}. `analystd stop` ends it, and the next start takes yours."
+            for name in _MODEL_SETTINGS
+            if getattr(asked, name) != getattr(self.settings, name)
+        ]
+
+
+def _desk_status(desk: Desk) -> dict[str, Any]:
+    status: dict[str, Any] = {
+        "workspace": str(desk.workspace.root),
+        "seq": desk.journal.seq,
+        "journal": str(desk.journal.folder),
+        "unwritten_events": desk.journal.unwritten,
+        "runs": [{"run_id": run.id, "kind": run.request.kind, "title": run.request.title} for run in desk.runs.active],
+        "sessions": [asdict(info) for info in desk.sessions.infos()],
+    }
+    try:
+        status["resources"] = desk.workspace.get_resource_stats()
+    except AnalystdError as exc:
+        status["resources"] = {"error": exc.message}
+    return status
+
+
+def _workspace_root(folder: Path) -> Path:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder.resolve(strict=True)
+    except OSError as exc:
+        raise WorkspaceError(
+            f"The workspace {folder} cannot be used: {exc.strerror}", "Name another with --workspace."
+        ) from exc
+
+
+def _runtime_folder() -> Path:
+    """A private folder for sockets, removed at the end; in the temporary folder when the state folder's path is long."""
+    place = state_folder() / "run"
+    if len(os.fsencode(place)) > _MAX_RUNTIME_PATH:
+        return Path(tempfile.mkdtemp(prefix="analystd-"))
+    place.mkdir(parents=True, exist_ok=True, mode=0o700)
+    return Path(tempfile.mkdtemp(dir=place, prefix=""))

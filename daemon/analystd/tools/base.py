@@ -1,0 +1,88 @@
+"""What a tool is, and how a call to one is validated and dispatched: the same way for the model and for commands."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from jsonschema import Draft202012Validator
+from jsonschema.exceptions import best_match
+
+from analystd.engine.base import ToolSpec
+from analystd.errors import AnalystdError, InvalidArgumentsError
+from analystd.kernel.base import Output
+
+Schema = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class ToolContext:
+    """Who calls: the Python session that the run works in, and where output goes as it appears."""
+
+    session: str
+    on_output: Callable[[Output], None]
+
+
+@dataclass(frozen=True)
+class ToolResult:
+    """What a call gave: `text` for model and people, `data` for programs."""
+
+    ok: bool
+    text: str
+    data: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Tool:
+    """A thing that the model may call. `run` gets arguments that fit the schema."""
+
+    spec: ToolSpec
+    run: Callable[[dict[str, Any], ToolContext], Awaitable[ToolResult]]
+
+
+class Toolbox:
+    """The tools of one desk, by name."""
+
+    def __init__(self, tools: Iterable[Tool], check_resources: Callable[[], None]) -> None:
+        self._tools = {tool.spec.name: tool for tool in tools}
+        self._check_resources = check_resources
+
+    @property
+    def specs(self) -> tuple[ToolSpec, ...]:
+        """What the model is told."""
+        return tuple(tool.spec for tool in self._tools.values())
+
+    async def call(self, name: str, arguments: dict[str, Any], context: ToolContext) -> ToolResult:
+        """Validate and run one call. A refusal is a result too: `ok` is False and the text says why, in one line for the model."""
+        try:
+            tool = self._find(name)
+            validate(tool.spec.parameters, arguments)
+            self._check_resources()
+            return await tool.run(arguments, context)
+        except AnalystdError as exc:
+            text = exc.message if exc.hint is None else f"{exc.message}. {exc.hint}"
+            return ToolResult(False, text, {"error": {"kind": exc.kind, "message": exc.message, "hint": exc.hint}})
+
+    def _find(self, name: str) -> Tool:
+        if name not in self._tools:
+            raise InvalidArgumentsError(f"Unknown tool '{name}'", f"The tools are {', '.join(self._tools)}.")
+        return self._tools[name]
+
+
+def validate(schema: Schema, arguments: Any) -> None:
+    """Hold arguments to a JSON Schema (2020-12).
+
+    Raises:
+        InvalidArgumentsError: `Invalid arguments: 123 is not of type 'string'`, for the most telling of the misfits.
+    """
+    misfit = best_match(Draft202012Validator(schema).iter_errors(arguments))
+    if misfit is not None:
+        where = misfit.json_path.removeprefix("$").removeprefix(".")
+        raise InvalidArgumentsError(
+            f"Invalid arguments: {_shortened(misfit.message)}", f"Look at '{where}'." if where else None
+        )
+
+
+def _shortened(message: str, limit: int = 500) -> str:
+    return message if len(message) <= limit else f"{message[: limit // 2]} … {message[-limit // 2 :]}"

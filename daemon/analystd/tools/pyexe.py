@@ -1,0 +1,50 @@
+"""The tool `pyexe`: Python in a session that remembers."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import asdict
+from typing import Any
+
+from analystd.engine.base import ToolSpec
+from analystd.kernel.base import Execution
+from analystd.tools.base import Tool, ToolContext, ToolResult
+
+PYEXE = ToolSpec(
+    "pyexe",
+    "Run Python code in a session that keeps its variables from call to call. Print what you want to see.",
+    {
+        "type": "object",
+        "properties": {
+            "code": {"type": "string", "description": "The Python code."},
+            "reset": {"type": "boolean", "description": "Forget all variables first."},
+        },
+        "required": ["code"],
+        "additionalProperties": False,
+    },
+)
+
+Execute = Callable[[str, bool, ToolContext], Awaitable[Execution]]
+"""Runs code in the context's session, after a reset if the flag says so."""
+
+
+def pyexe_tool(execute: Execute) -> Tool:
+    """The tool over a way to execute code."""
+
+    async def run(arguments: dict[str, Any], context: ToolContext) -> ToolResult:
+        execution = await execute(arguments["code"], arguments.get("reset", False), context)
+        return ToolResult(execution.status == "ok", execution_text(execution), asdict(execution))
+
+    return Tool(PYEXE, run)
+
+
+def execution_text(execution: Execution) -> str:
+    """What a person would have seen: streams, the last value, the error, and what happened if it was not a plain end."""
+    parts = [execution.stdout.rstrip("\n"), execution.stderr.rstrip("\n"), execution.result or ""]
+    parts += [f"[display: {', '.join(sorted(display))}]" for display in execution.displays]
+    if execution.error is not None:
+        line = f" (line {execution.error.line})" if execution.error.line else ""
+        parts.append(f"{execution.error.name}: {execution.error.message}{line}")
+    elif execution.status != "ok":
+        parts.append(f"[the code ended with status {execution.status}]")
+    return "\n".join(part for part in parts if part) or "(no output)"

@@ -1,0 +1,166 @@
+from __future__ import annotations
+
+import asyncio
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from analystd.agent.loop import Agent, Limits, Outcome, Task
+from analystd.engine.base import Message, ToolSpec
+from analystd.engine.scripted import ScriptedEngine
+from analystd.errors import ResourceLimitError
+from analystd.protocol import Step
+from analystd.tools.base import Tool, Toolbox, ToolContext, ToolResult
+
+ADD = ToolSpec(
+    "add",
+    "Add two numbers.",
+    {
+        "type": "object",
+        "properties": {"a": {"type": "integer"}, "b": {"type": "integer"}},
+        "required": ["a", "b"],
+        "additionalProperties": False,
+    },
+)
+
+
+def call(a: Any, b: Any) -> str:
+    return f'<tool name="add">\n{json.dumps({"a": a, "b": b})}\n</tool>'
+
+
+class Watcher:
+    """Writes down what it is told."""
+
+    def __init__(self) -> None:
+        self.text = ""
+        self.calls: list[tuple[str, dict[str, Any]]] = []
+        self.steps: list[Step] = []
+
+    def said(self, text: str) -> None:
+        self.text += text
+
+    def calling(self, tool: str, arguments: dict[str, Any]) -> None:
+        self.calls.append((tool, arguments))
+
+    def called(self, step: Step) -> None:
+        self.steps.append(step)
+
+
+class Desk:
+    """A desk in small: one tool, a scripted model, a watcher."""
+
+    def __init__(self, folder: Path, *replies: str | dict[str, Any]) -> None:
+        script = folder / "script.jsonl"
+        lines = [reply if isinstance(reply, dict) else {"say": reply} for reply in replies]
+        script.write_text("".join(json.dumps(line) + "\n" for line in lines))
+        self.engine = ScriptedEngine(script)
+        self.watcher = Watcher()
+        self.refusal: ResourceLimitError | None = None
+        self.added = 0
+
+    async def run(self, question: str = "What is 2 + 3?", *, max_steps: int = 5, max_seconds: float = 10.0) -> Outcome:
+        toolbox = Toolbox([Tool(ADD, self._add)], self._check)
+        context = ToolContext("main", lambda output: None)
+        agent = Agent(self.engine, toolbox, context, self.watcher)
+        messages = (Message("system", "You add."), Message("user", question))
+        return await agent.run(Task("conv", messages, Limits(max_steps, max_seconds)))
+
+    def _check(self) -> None:
+        if self.refusal is not None:
+            raise self.refusal
+
+    async def _add(self, arguments: dict[str, Any], _context: ToolContext) -> ToolResult:
+        self.added += 1
+        return ToolResult(True, str(arguments["a"] + arguments["b"]))
+
+
+async def test_a_call_is_run_and_the_answer_follows(tmp_path: Path) -> None:
+    desk = Desk(tmp_path, f"Let me add. {call(2, 3)}", {"say": "It is 5.", "expect": "5"})
+    outcome = await desk.run()
+    assert (outcome.status, outcome.answer) == ("done", "It is 5.")
+    assert [(step["tool"], step["arguments"], step["ok"], step["output"]) for step in outcome.steps] == [
+        ("add", {"a": 2, "b": 3}, True, "5")
+    ]
+    assert desk.watcher.text == "Let me add. It is 5."
+    assert desk.watcher.calls == [("add", {"a": 2, "b": 3})]
+    assert outcome.usage["completion_tokens"] > 0
+
+
+async def test_arguments_that_do_not_fit_the_schema_are_told_to_the_model(tmp_path: Path) -> None:
+    desk = Desk(tmp_path, call("2", 3), {"say": "Sorry.", "expect": "Invalid arguments: '2' is not of type 'integer'"})
+    outcome = await desk.run()
+    assert (outcome.status, outcome.steps[0]["ok"], desk.added) == ("done", False, 0)
+
+
+async def test_an_unknown_tool_is_told_to_the_model(tmp_path: Path) -> None:
+    desk = Desk(tmp_path, '<tool name="shell">\n{}\n</tool>', {"say": "Right.", "expect": "Unknown tool 'shell'"})
+    assert (await desk.run()).answer == "Right."
+
+
+async def test_a_limit_of_the_machine_refuses_the_call_and_not_the_run(tmp_path: Path) -> None:
+    desk = Desk(tmp_path, call(2, 3), {"say": "There is no room.", "expect": "5.2 GB"})
+    desk.refusal = ResourceLimitError("The workspace holds 5.2 GB; its limit is 5 GB")
+    outcome = await desk.run()
+    assert (outcome.status, outcome.answer, desk.added) == ("done", "There is no room.", 0)
+
+
+async def test_only_the_first_call_of_a_reply_is_run(tmp_path: Path) -> None:
+    desk = Desk(tmp_path, f"{call(1, 1)} and {call(2, 2)}", "Two.")
+    outcome = await desk.run()
+    assert [step["arguments"] for step in outcome.steps] == [{"a": 1, "b": 1}]
+
+
+async def test_the_last_reply_before_the_step_limit_only_answers(tmp_path: Path) -> None:
+    desk = Desk(tmp_path, call(1, 1), call(2, 2), "I found 2 and 4.")
+    outcome = await desk.run(max_steps=2)
+    assert (outcome.status, outcome.answer, len(outcome.steps)) == ("limit", "I found 2 and 4.", 2)
+
+
+async def test_a_call_that_only_repeats_the_last_one_is_followed_by_an_answer(tmp_path: Path) -> None:
+    desk = Desk(tmp_path, call(2, 3), call(2, 3), call(2, 3))
+    outcome = await desk.run()
+    assert outcome.status == "done"
+    assert len(outcome.steps) == 2
+
+
+async def test_bad_calls_end_the_run_after_a_few(tmp_path: Path) -> None:
+    desk = Desk(tmp_path, *['<tool name="add">\n{"a": \n</tool>'] * 5)
+    outcome = await desk.run()
+    assert (outcome.status, outcome.steps) == ("limit", [])
+    assert "3 calls that were not valid" in outcome.answer
+
+
+async def test_the_time_limit_ends_the_run_with_what_was_found(tmp_path: Path) -> None:
+    desk = Desk(tmp_path, call(2, 3), {"say": "slowly " * 1000, "delay": 0.01})
+    outcome = await desk.run(max_seconds=0.5)
+    assert outcome.status == "limit"
+    assert "Stopped after 0.5 s, with 1 tool calls made; the last, add, gave: 5" in outcome.answer
+
+
+async def test_a_cancelled_run_keeps_its_steps(tmp_path: Path) -> None:
+    desk = Desk(tmp_path, call(2, 3), {"say": "slowly " * 1000, "delay": 0.01})
+    task = asyncio.create_task(desk.run())
+    async with asyncio.timeout(5):
+        while not desk.watcher.steps:
+            await asyncio.sleep(0.01)
+    task.cancel()
+    outcome = await task
+    assert (outcome.status, len(outcome.steps)) == ("cancelled", 1)
+
+
+async def test_a_model_that_fails_ends_the_run_honestly(tmp_path: Path) -> None:
+    desk = Desk(tmp_path, call(2, 3))
+    outcome = await desk.run()
+    assert outcome.status == "failed"
+    assert outcome.error is not None
+    assert outcome.answer.startswith("The run failed: ")
+    assert len(outcome.steps) == 1
+
+
+@pytest.mark.parametrize("thought", ["<think>I could call " + call(1, 1) + "</think>"])
+async def test_what_is_only_thought_is_not_done(tmp_path: Path, thought: str) -> None:
+    desk = Desk(tmp_path, thought + "Five.")
+    outcome = await desk.run()
+    assert (outcome.answer, outcome.steps) == ("Five.", [])
