@@ -6,7 +6,6 @@ import asyncio
 import json
 import os
 import shutil
-import signal
 import socket
 import subprocess
 import sys
@@ -333,40 +332,6 @@ def test_a_program_that_is_not_there_is_named(jail: Jail) -> None:
     done = jail.run("/nowhere/python")
     assert done.returncode == 127
     assert "/nowhere/python could not be started: No such file or directory" in done.stderr
-
-
-def test_a_signal_to_the_launcher_interrupts_the_program(jail: Jail) -> None:
-    code = "try:\n import time\n print('ready', flush=True)\n time.sleep(60)\nexcept KeyboardInterrupt: print('interrupted')"
-    process = subprocess.Popen(
-        jail.sandbox.command([sys.executable, "-c", code], jail.policy),
-        env=jail.sandbox.environment(jail.policy),
-        stdout=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    )
-    with process:
-        assert process.stdout is not None
-        assert process.stdout.readline() == "ready\n"
-        process.send_signal(signal.SIGINT)
-        assert process.stdout.read() == "interrupted\n"
-    assert process.returncode == 0
-
-
-def test_the_program_ends_with_the_daemon(jail: Jail) -> None:
-    code = "import os, time\nprint(os.getpid(), flush=True)\ntime.sleep(60)"
-    command = jail.sandbox.command([sys.executable, "-c", code], jail.policy)
-    daemon = subprocess.Popen(
-        [sys.executable, "-c", f"import subprocess; subprocess.run({command!r})"],
-        env=jail.sandbox.environment(jail.policy),
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    with daemon:
-        assert daemon.stdout is not None
-        daemon.stdout.readline()
-        daemon.kill()
-        # The pipe closes when the last process that holds it has ended.
-        assert daemon.stdout.read() == ""
 
 
 @ROOT_ONLY

@@ -8,7 +8,6 @@ a library that was loaded earlier would stay outside. So it needs the standard l
 
 from __future__ import annotations
 
-import ctypes
 import os
 import resource
 import sys
@@ -16,7 +15,7 @@ import sys
 if __name__ == "__main__":
     sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))  # noqa: PTH100, PTH120
 
-from analystd.jail import capabilities, landlock, seccomp
+from analystd.jail import capabilities, keeper, landlock, seccomp
 
 # Importing `typing` would take longer than putting up the walls.
 TYPE_CHECKING = False
@@ -32,11 +31,8 @@ WALL_ERROR = 71
 NOT_STARTED = 127
 """Exit status when the program could not be started, as shells have it."""
 
-_PARENT_DEATH_SIGNAL, _SIGKILL = 1, 9
-_LAST_DESCRIPTOR = 2**31 - 2
+_OOM_SCORE = "500"
 _SHARED_MEMORY = "/dev/shm"
-
-_libc = ctypes.CDLL(None, use_errno=True)
 
 
 class Walls:
@@ -56,9 +52,16 @@ def main() -> NoReturn:
     """Put up the walls that are told before `--`, and run what stands after it."""
     end = sys.argv.index("--")
     walls, argv = Walls(sys.argv[1:end]), sys.argv[end + 1 :]
+    _die_with_daemon()
+    keeper.close_descriptors(_channel())
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    _offer_to_the_oom_killer()
+    os.chdir(walls.workspace)
+    keeper.launch(lambda: None, lambda: _run(walls, argv))
+
+
+def _run(walls: Walls, argv: list[str]) -> NoReturn:
     try:
-        _prepare()
-        os.chdir(walls.workspace)
         lock_in(walls)
     except OSError as exc:
         _give_up(WALL_ERROR, f"the walls could not be put up: {exc}")
@@ -94,24 +97,22 @@ def _rules(walls: Walls) -> list[tuple[str, int]]:
     ]
 
 
-def _prepare() -> None:
-    """Die with the parent, leave no core dump, and drop what was inherited but is not meant."""
+def _die_with_daemon() -> None:
     parent = os.getppid()
-    _libc.prctl(_PARENT_DEATH_SIGNAL, *map(ctypes.c_ulong, (_SIGKILL, 0, 0, 0)))
+    keeper.die_with_parent()
     if os.getppid() != parent:
         os._exit(WALL_ERROR)
-    # A terminal that the daemon was started from is not for its workers.
-    if os.getpid() != os.getpgrp():
-        os.setsid()
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    close_inherited()
 
 
-def close_inherited() -> None:
-    """Close all descriptors but the standard streams and the worker's channel."""
-    kept = sorted({0, 1, 2, *(int(os.environ[name]) for name in CHANNEL_VARIABLES if name in os.environ)})
-    for here, following in zip(kept, [*kept[1:], _LAST_DESCRIPTOR + 1], strict=True):
-        os.closerange(here + 1, following)
+def _channel() -> set[int]:
+    """The descriptors that stay open for a worker to speak through."""
+    return {int(os.environ[name]) for name in CHANNEL_VARIABLES if name in os.environ}
+
+
+def _offer_to_the_oom_killer() -> None:
+    """When memory runs out, the jailed program is what the kernel should end, rather than the daemon."""
+    with open("/proc/self/oom_score_adj", "w") as file:  # noqa: PTH123
+        file.write(_OOM_SCORE)
 
 
 def _give_up(status: int, message: str) -> NoReturn:

@@ -36,7 +36,6 @@ GAPS = {
     "stat": "it can be seen that a file outside exists, how large it is and when it was changed",
     "processes": "names and command lines of other processes can be seen",
     "shared_memory": "shared memory of your other programs (/dev/shm) can be read and changed",
-    "outlive": "a child that leaves its process group outlives the end of the session",
 }
 """What is told to the user where it is not refused."""
 
@@ -136,12 +135,6 @@ def _shared_memory(things: dict[str, Any]) -> None:
     os.close(os.open(things["shared_memory"], os.O_RDWR))
 
 
-def _outlive(things: dict[str, Any]) -> None:
-    """With the first process of a process namespace everything in it ends; without one, nothing does."""
-    if os.readlink("/proc/self/ns/pid") != things["pid_namespace"]:  # noqa: PTH115
-        raise ProcessLookupError
-
-
 _ATTEMPTS: dict[str, Callable[[dict[str, Any]], None]] = {
     "read": _read,
     "list": _list,
@@ -158,7 +151,6 @@ _ATTEMPTS: dict[str, Callable[[dict[str, Any]], None]] = {
     "stat": _stat,
     "processes": _processes,
     "shared_memory": _shared_memory,
-    "outlive": _outlive,
 }
 
 if __name__ == "__main__":

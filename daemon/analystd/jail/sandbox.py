@@ -177,7 +177,6 @@ def _forbidden_things() -> Iterator[tuple[Policy, dict[str, Any]]]:
             "abstract_socket": abstract,
             "shared_memory": stack.enter_context(tempfile.NamedTemporaryFile(dir="/dev/shm")).name,
             "pid": os.getpid(),
-            "pid_namespace": os.readlink("/proc/self/ns/pid"),  # noqa: PTH115
         }
         yield Policy(base / "workspace", base / "runtime", read_only=(Path(probe.__file__),)), things
 

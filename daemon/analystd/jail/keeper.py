@@ -1,0 +1,157 @@
+"""The two processes around a jailed program: one that stands for it outside, and one that lets nothing outlive it.
+
+    daemon ── launcher ── keeper ── program ── its children
+              passes      reaps, ends what is left
+              signals on
+
+The daemon starts, signals, kills and waits for the launcher alone. When the launcher ends, for whatever reason, so does the keeper with all
+that the program started, in sessions of their own or not: in a process namespace the keeper is the first process, elsewhere it adopts
+orphans (`PR_SET_CHILD_SUBREAPER`). An interrupt of the launcher reaches the program's process group, as Ctrl-C in a terminal does.
+Imported by the launcher, so it needs the standard library only.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from typing import NoReturn
+
+PASSED_ON = (signal.SIGINT, signal.SIGTERM, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2)
+
+_PR_SET_PDEATHSIG = 1
+_PR_SET_CHILD_SUBREAPER = 36
+_LAST_DESCRIPTOR = 2**31 - 2
+
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+def launch(prepare: Callable[[], None], program: Callable[[], NoReturn]) -> NoReturn:
+    """Run `program` in a grandchild and end as it ends; `prepare` runs in the keeper before."""
+    for number in PASSED_ON:
+        signal.signal(number, signal.SIG_IGN)
+    outcome, tell = os.pipe()
+    alive, living = os.pipe()
+    keeper = os.fork()
+    if keeper == 0:
+        os.close(outcome)
+        os.close(living)
+        _keep(prepare, program, alive, tell)
+    close_descriptors({outcome, living})
+    _pass_on(lambda number: os.kill(keeper, number))
+    _, keepers_own = os.waitpid(keeper, 0)
+    told = os.read(outcome, 16)
+    _end_like(int(told) if told else keepers_own)
+
+
+def die_with_parent(number: int = signal.SIGKILL) -> None:
+    """Have the kernel send a signal to this process when its parent ends."""
+    _prctl(_PR_SET_PDEATHSIG, number)
+
+
+def close_descriptors(keep: set[int]) -> None:
+    """Close all descriptors but the standard streams and those in `keep`."""
+    kept = sorted({0, 1, 2, *keep})
+    for here, following in zip(kept, [*kept[1:], _LAST_DESCRIPTOR + 1], strict=True):
+        os.closerange(here + 1, following)
+
+
+def _keep(prepare: Callable[[], None], program: Callable[[], NoReturn], alive: int, tell: int) -> NoReturn:
+    """Start the program, wait for it, and end everything that it left behind."""
+    os.setsid()
+    signal.signal(signal.SIGHUP, lambda *_: _end(status=None, tell=tell))
+    die_with_parent(signal.SIGHUP if os.getpid() != 1 else signal.SIGKILL)
+    _die_if_orphaned(alive)
+    _prctl(_PR_SET_CHILD_SUBREAPER, 1)
+    prepare()
+    payload = os.fork()
+    if payload == 0:
+        _become(program)
+    close_descriptors({alive, tell})
+    _pass_on(lambda number: os.killpg(payload, number))
+    while True:
+        pid, status = os.wait()
+        if pid == payload:
+            _end(status, tell)
+
+
+def _become(program: Callable[[], NoReturn]) -> NoReturn:
+    os.setsid()
+    die_with_parent()
+    for number in (*PASSED_ON, signal.SIGHUP, signal.SIGPIPE, signal.SIGXFSZ):
+        signal.signal(number, signal.SIG_DFL)
+    program()
+
+
+def _end(status: int | None, tell: int) -> NoReturn:
+    if status is not None:
+        os.write(tell, str(status).encode())
+    # In a process namespace the kernel ends the rest with its first process.
+    if os.getpid() != 1:
+        _end_descendants()
+    os._exit(0)
+
+
+def _end_descendants() -> None:
+    """Kill the children until there are none: the children of each become this process's own."""
+    while True:
+        for child in _children(os.getpid()):
+            os.kill(child, signal.SIGKILL)
+        try:
+            os.wait()
+        except ChildProcessError:
+            return
+
+
+def _children(parent: int) -> Iterator[int]:
+    for name in os.listdir("/proc"):  # noqa: PTH208
+        if not name.isdigit():
+            continue
+        try:
+            with open(f"/proc/{name}/stat", "rb") as file:  # noqa: PTH123
+                after_name = file.read().rpartition(b")")[2].split()
+        except OSError:
+            continue
+        if int(after_name[1]) == parent:
+            yield int(name)
+
+
+def _pass_on(send: Callable[[int], None]) -> None:
+    def handler(number: int, _: object) -> None:
+        try:
+            send(number)
+        except ProcessLookupError:
+            return
+
+    for number in PASSED_ON:
+        signal.signal(number, handler)
+
+
+def _die_if_orphaned(alive: int) -> None:
+    """The launcher may have ended before it could be said that this process shall end with it; its end of the pipe is closed then."""
+    os.set_blocking(alive, False)
+    try:
+        os.read(alive, 1)
+    except BlockingIOError:
+        return
+    os._exit(0)
+
+
+def _end_like(status: int) -> NoReturn:
+    """End as the program did, so that a signal that ended it is seen as one."""
+    if os.WIFSIGNALED(status):
+        number = os.WTERMSIG(status)
+        if number not in (signal.SIGKILL, signal.SIGSTOP):
+            signal.signal(number, signal.SIG_DFL)
+        os.kill(os.getpid(), number)
+    os._exit(os.waitstatus_to_exitcode(status))
+
+
+def _prctl(option: int, argument: int) -> None:
+    if _libc.prctl(option, *map(ctypes.c_ulong, (argument, 0, 0, 0))) < 0:
+        code = ctypes.get_errno()
+        raise OSError(code, os.strerror(code))
