@@ -11,7 +11,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from analystd.data import csv_index, csv_scan
+from analystd.data import csv_blocks, csv_index, csv_scan
 from analystd.data.csv_dialect import Dialect, split_cells, split_records
 from analystd.data.csv_index import RecordIndex
 from analystd.data.csv_scan import ARMED, INSIDE, PLAIN, context_before, iterate_records, line_ends
@@ -20,13 +20,16 @@ from analystd.errors import WorkspaceError
 
 OpenFile = Callable[[bytes], RandomFile]
 
-ANY_TEXT = st.lists(st.sampled_from(["a", '"', ",", "\n", "\r\n", "5"]), max_size=40).map("".join)
+ANY_TEXT = st.lists(st.sampled_from(["a", '"', ",", "\n", "\r\n", "5"]), max_size=400).map("".join)
 
 
 @pytest.fixture
 def small_blocks(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Blocks of 7 bytes, so that every border falls everywhere."""
-    monkeypatch.setattr(csv_index, "BLOCK_BYTES", 7)
+    """Blocks of one word, so that borders fall everywhere."""
+    for module in (csv_blocks, csv_index):
+        monkeypatch.setattr(module, "BLOCK_BYTES", 64)
+    monkeypatch.setattr(csv_blocks, "STRIPE_BLOCKS", 2)
+    monkeypatch.setattr(csv_index, "STRIPE_BLOCKS", 2)
     monkeypatch.setattr(csv_scan, "_FIRST_CHUNK_BYTES", 5)
     monkeypatch.setattr(csv_scan, "_CHUNK_BYTES", 11)
     yield
@@ -123,16 +126,16 @@ def test_samples_are_split_as_whole_files_are(text: str, open_bytes: OpenFile) -
 
 
 def test_an_index_reads_only_as_far_as_it_is_asked(open_bytes: OpenFile) -> None:
-    file = open_bytes(b"0123456\n" * (csv_index.BLOCK_BYTES // 2))
+    file = open_bytes(b"0123456\n" * (csv_blocks.BLOCK_BYTES // 2))
     index = RecordIndex(Dialect(), file.size)
     assert index.seek(file, 3) == 24
     assert index.total is None
-    assert index.count(file) == csv_index.BLOCK_BYTES // 2
+    assert index.count(file) == csv_blocks.BLOCK_BYTES // 2
     assert index.nbytes < 100
 
 
 def test_seeking_skips_blocks_that_lie_inside_one_cell(open_bytes: OpenFile) -> None:
-    long_cell = b"line\n" * (csv_index.BLOCK_BYTES // 2)
+    long_cell = b"line\n" * (csv_blocks.BLOCK_BYTES // 2)
     file = open_bytes(b'a\n"' + long_cell + b'"\nlast\n')
     index = RecordIndex(Dialect(), file.size)
     assert index.count(file) == 3

@@ -12,17 +12,14 @@ from bisect import bisect_right
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
-from numpy.typing import NDArray
 
-from analystd.data.csv_dialect import QUOTE, Dialect, strip_line_end
+from analystd.data.csv_blocks import BLOCK_BYTES, STRIPE_BLOCKS, UNKNOWN, BlockCounter, block_begin
+from analystd.data.csv_dialect import Dialect, strip_line_end
 from analystd.data.csv_scan import ARMED, CONTEXT_BYTES, INSIDE, Bytes, context_before, line_ends, state_after_byte
 from analystd.data.random_file import RandomFile
 
-BLOCK_BYTES = 1024 * 1024
-
-_MOST_BLOCKS_AT_ONCE = 64
+_MOST_BLOCKS_AT_ONCE = 128
 _THREADS = min(4, len(os.sched_getaffinity(0)))
-_UNKNOWN = -1
 
 _pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="scan")
 
@@ -60,8 +57,8 @@ class RecordIndex:
         if self._total is not None and record >= self._total:
             return None
         number = bisect_right(self._before, record - 1) - 1
-        ends = line_ends(_window(file, self._begin(number), self._dialect), self._states[number], self._dialect)
-        return self._begin(number) + int(ends.records[record - 1 - self._before[number]]) + 1
+        ends = line_ends(_window(file, number, self._dialect), self._states[number], self._dialect)
+        return block_begin(number, self._dialect) + int(ends.records[record - 1 - self._before[number]]) + 1
 
     @property
     def nbytes(self) -> int:
@@ -70,7 +67,7 @@ class RecordIndex:
 
     def _extend(self, file: RandomFile, record: int | None) -> None:
         """Read on until `record` is known to begin somewhere, to the end for None."""
-        at_once = 1
+        at_once = _MOST_BLOCKS_AT_ONCE if record is None else 1
         while self._total is None and (record is None or self._before[-1] < record):
             # Others may read the same file meanwhile, so each holds the lock for one step only.
             with self._lock:
@@ -87,8 +84,8 @@ class RecordIndex:
 
     def _append(self, file: RandomFile, number: int, count: int, last: int) -> None:
         state = self._states[number]
-        if count == _UNKNOWN:
-            ends = line_ends(_window(file, self._begin(number), self._dialect), state, self._dialect)
+        if count == UNKNOWN:
+            ends = line_ends(_window(file, number, self._dialect), state, self._dialect)
             count, state = len(ends.records), ends.state
         elif state == INSIDE:
             count = 0
@@ -98,22 +95,23 @@ class RecordIndex:
         self._states.append(state)
 
     def _plain_counts(self, file: RandomFile, begin: int, end: int) -> list[tuple[int, int]]:
-        """What `_plain_count` says of each block from `begin` to `end`."""
-        numbers = iter(range(begin, end))
-        counts: dict[int, tuple[int, int]] = {}
+        """What `BlockCounter` says of each block from `begin` to `end`; several threads take a stripe of them after the other."""
+        stripes = range(begin, end, STRIPE_BLOCKS)
+        taken = iter(stripes)
+        counts: dict[int, list[tuple[int, int]]] = {}
 
         def work() -> None:
-            counter = _Counter(file, self._dialect)
-            # Taking the next number is one step of the interpreter: no two threads get the same.
-            for number in numbers:
-                counts[number] = counter.count(self._begin(number))
+            counter = BlockCounter(file, self._dialect)
+            # Taking the next one is a single step of the interpreter: no two threads get the same.
+            for first in taken:
+                counts[first] = counter.count(first, min(STRIPE_BLOCKS, end - first))
 
-        if end - begin < _THREADS:
+        if len(stripes) == 1:
             work()
         else:
             for task in [_pool.submit(work) for _ in range(_THREADS)]:
                 task.result()
-        return [counts[number] for number in range(begin, end)]
+        return [count for first in stripes for count in counts[first]]
 
     def _ends_without_newline(self, file: RandomFile) -> bool:
         """Whether the file's last record is one that no newline ends."""
@@ -125,53 +123,13 @@ class RecordIndex:
             strip_line_end(last[-1:], self._dialect) or not last.startswith(self._dialect.newline)
         )
 
-    def _begin(self, number: int) -> int:
-        return self._dialect.start + number * BLOCK_BYTES
-
     def _blocks(self) -> int:
         return -(-(self._size - self._dialect.start) // BLOCK_BYTES)
 
 
-class _Counter:
-    """Counts the records of blocks in which no quote is met; each thread has its own, with its own memory."""
-
-    def __init__(self, file: RandomFile, dialect: Dialect) -> None:
-        self._file = file
-        self._dialect = dialect
-        self._buffer = bytearray(CONTEXT_BYTES + BLOCK_BYTES)
-        self._bytes = np.frombuffer(self._buffer, np.uint8)
-        self._marks = np.empty(CONTEXT_BYTES + BLOCK_BYTES, np.bool_)
-
-    def count(self, begin: int) -> tuple[int, int]:
-        """The record ends in the block from `begin`, and its last byte; `_UNKNOWN` where the quoting rule or a blank line is to be minded."""
-        length = _read_window(self._file, begin, self._buffer, self._dialect)
-        last = self._buffer[length - 1]
-        if self._buffer.find(QUOTE, CONTEXT_BYTES, length) >= 0:
-            return _UNKNOWN, last
-        marks = np.equal(self._bytes[:length], self._dialect.newline[0], out=self._marks[:length])
-        if self._may_have_blank_lines(marks):
-            return _UNKNOWN, last
-        return int(np.count_nonzero(marks[CONTEXT_BYTES:])), last
-
-    def _may_have_blank_lines(self, marks: NDArray[np.bool_]) -> bool:
-        if np.logical_and(marks[1:], marks[:-1]).any():
-            return True
-        returns = self._dialect.newline != b"\r" and self._buffer.find(b"\r", 0, len(marks)) >= 0
-        return returns and bool(np.logical_and(marks[2:], marks[:-2]).any())
-
-
-def _window(file: RandomFile, begin: int, dialect: Dialect) -> Bytes:
-    """The block from `begin` after its context, in memory of its own."""
-    buffer = bytearray(CONTEXT_BYTES + BLOCK_BYTES)
-    return np.frombuffer(buffer, np.uint8)[: _read_window(file, begin, buffer, dialect)]
-
-
-def _read_window(file: RandomFile, begin: int, buffer: bytearray, dialect: Dialect) -> int:
-    """How many bytes of `buffer` were filled: with the block from `begin`, after its context."""
+def _window(file: RandomFile, number: int, dialect: Dialect) -> Bytes:
+    """A block after its context, in memory of its own."""
+    begin = block_begin(number, dialect)
     known = min(CONTEXT_BYTES, begin - dialect.start)
-    first = CONTEXT_BYTES - known
-    buffer[:first] = dialect.newline * first
-    length = min(CONTEXT_BYTES + BLOCK_BYTES, CONTEXT_BYTES + file.size - begin)
-    with memoryview(buffer) as view:
-        file.read_into(view[first:length], begin - known)
-    return length
+    data = file.read(begin - known, known + BLOCK_BYTES)
+    return np.frombuffer(context_before(data[:known], dialect) + data[known:], np.uint8)

@@ -10,7 +10,7 @@ import numpy as np
 
 from analystd.data.cell_types import guessed_type
 from analystd.data.csv_dialect import QUOTE, Dialect, sniff_dialect, split_cells, split_records, strip_line_end
-from analystd.data.csv_index import BLOCK_BYTES, RecordIndex
+from analystd.data.csv_index import RecordIndex
 from analystd.data.csv_scan import ARMED, context_before, iterate_records, line_ends
 from analystd.data.random_file import RandomFile
 from analystd.data.table import Rows, bounded
@@ -18,7 +18,8 @@ from analystd.protocol import ColumnInfo
 
 _SAMPLE_BYTES = 64 * 1024
 _TYPED_ROWS = 200
-_MOST_TAIL_BYTES = 64 * BLOCK_BYTES
+_FIRST_TAIL_BYTES = 64 * 1024
+_MOST_TAIL_BYTES = 64 * 1024 * 1024
 _NAMED_ROWS = 3
 
 Cell = str | None
@@ -126,7 +127,7 @@ def last_records(file: RandomFile, dialect: Dialect, count: int) -> list[bytes] 
 
     With no quote between here and the end of the file, every newline on the way ends a record.
     """
-    length = BLOCK_BYTES // 16
+    length = _FIRST_TAIL_BYTES
     while True:
         begin = max(dialect.start, file.size - length)
         data = file.read(begin, length)
