@@ -79,6 +79,24 @@ async def test_no_more_than_a_hundred_displays_are_kept_beside_the_result(run: R
     assert (len(execution.displays), execution.result, execution.truncated) == (MAX_DISPLAYS, "'end'", True)
 
 
+async def test_an_animation_ends_with_its_last_picture(run: Runner) -> None:
+    code = "for i in range(150):\n    clear_output(wait=True)\n    display(HTML(str(i)))"
+    execution = await run("from IPython.display import HTML, clear_output, display\n" + code)
+    assert [display["text/html"] for display in execution.displays] == ["149"]
+    assert not execution.truncated
+
+
+async def test_a_flood_of_small_messages_loses_none_that_matters(run: Runner) -> None:
+    execution = await run("d = display(0, display_id=True)\nfor i in range(5000): d.update(i)\n'end'")
+    assert (execution.displays, execution.result) == (({"text/plain": "4999"},), "'end'")
+
+
+async def test_a_kernel_that_takes_the_tail_along_leaves_a_truncated_text(run: Runner) -> None:
+    execution = await run("import os\nprint('x' * 2_000_000)\nimport time; time.sleep(0.3)\nos._exit(1)")
+    assert (execution.status, execution.truncated) == ("died", True)
+    assert execution.stdout == "x" * HEAD_CHARACTERS
+
+
 async def test_a_huge_message_of_an_error_is_bounded(run: Runner) -> None:
     execution = await run("raise ValueError('x' * 100_000_000)")
     assert execution.error is not None

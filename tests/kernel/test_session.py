@@ -206,3 +206,28 @@ async def test_a_snapshot_tells_the_state(run: Runner) -> None:
     assert info.pid is not None
     assert info.memory_bytes is not None
     assert 20e6 < info.memory_bytes < 2e9
+
+
+async def test_code_that_is_no_text_is_an_error(run: Runner) -> None:
+    assert (await run("1\x00")).status == "error"
+    assert (await run("'\ud800'")).result == "'?'"
+    assert (await run("")).status == "ok"
+
+
+async def test_two_runs_at_once_take_turns(run: Runner) -> None:
+    first, second = await asyncio.gather(run("print(1); 'a'"), run("print(2); 'b'"))
+    assert (first.stdout, first.result, second.stdout, second.result) == ("1\n", "'a'", "2\n", "'b'")
+
+
+async def test_a_profile_that_code_wrote_does_not_run_in_later_kernels(run: Runner) -> None:
+    code = """
+import os, pathlib
+folder = pathlib.Path(os.environ["IPYTHONDIR"], "profile_default")
+(folder / "startup").mkdir(parents=True, exist_ok=True)
+(folder / "startup/00.py").write_text("planted = 1")
+(folder / "ipython_config.py").write_text("c.InteractiveShellApp.exec_lines = ['planted = 2']")
+"""
+    await run("import os; os._exit(0)")
+    await run(code)
+    await run("import os; os._exit(0)")
+    assert (await run("'planted' in dir()")).result == "False"

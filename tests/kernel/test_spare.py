@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import psutil
 import pytest
 import pytest_asyncio
 
@@ -139,6 +141,33 @@ async def test_a_kernel_says_nothing_before_it_is_asked(launch: Launch) -> None:
     assert kernel.process.last_words() == []
     assert (kernel.execution_count, kernel.cell) == (0, None)
     await kernel.aclose()
+
+
+async def test_a_kernel_ends_with_the_daemon_that_is_killed(launch: Launch) -> None:
+    code = f"""
+import asyncio, sys
+from pathlib import Path
+sys.path.insert(0, {str(Path(__file__).parents[2])!r})
+from analystd.kernel.live import Kernel
+from analystd.kernel.provisioner import Launch
+from tests.kernel.conftest import OpenSandbox
+
+async def main():
+    kernel = await Kernel.start(Launch(Path({str(launch.workspace)!r}), Path({str(launch.runtime)!r}), OpenSandbox("none", "")))
+    print(kernel.process.pid, flush=True)
+    await asyncio.sleep(60)
+
+asyncio.run(main())
+"""
+    daemon = await asyncio.create_subprocess_exec(sys.executable, "-c", code, stdout=asyncio.subprocess.PIPE)
+    assert daemon.stdout is not None
+    kernel = psutil.Process(int(await asyncio.wait_for(daemon.stdout.readline(), 30)))
+    assert kernel.is_running()
+    daemon.kill()
+    await daemon.wait()
+    async with asyncio.timeout(5):
+        while kernel.is_running() and kernel.status() != psutil.STATUS_ZOMBIE:
+            await asyncio.sleep(0.01)
 
 
 async def _itself(kernel: Kernel) -> Kernel:

@@ -44,6 +44,7 @@ class Cell:
         self._texts = {"stdout": _Text(), "stderr": _Text()}
         self._displays: list[tuple[str | None, dict[str, Any]]] = []
         self._displays_size = 0
+        self._told_size = 0
         self._result: str | None = None
         self._clear_next = False
         self._cut = False
@@ -92,6 +93,11 @@ class Cell:
         details = reply.get("analystd") or {}
         error = error or _raised_error(reply, details)
         count = reply.get("execution_count")
+        texts = self._texts.values()
+        if not self.answered:
+            # The kernel kept the tail of a long text, and is gone with it.
+            for text in texts:
+                text.broken_off = text.length >= HEAD_CHARACTERS
         return Execution(
             status=status or self._status(reply),
             execution_count=count if isinstance(count, int) else None,
@@ -100,7 +106,7 @@ class Cell:
             result=self._result,
             displays=tuple(data for _, data in self._displays),
             error=error,
-            truncated=self._cut or bool(details.get("cut")) or any(text.cut for text in self._texts.values()),
+            truncated=self._cut or bool(details.get("cut")) or any(text.cut or text.broken_off for text in texts),
             seconds=time.monotonic() - self._started,
         )
 
@@ -144,12 +150,16 @@ class Cell:
         else:
             self._displays.append((display_id, data))
         self._displays_size += bundle_size(data)
-        self._tell(Output("display", data=data))
+        self._told_size += bundle_size(data)
+        # An animation clears and draws for ever; the last picture is kept, but nobody wants to be told of gigabytes.
+        if self._told_size <= MAX_DISPLAYS_CHARACTERS:
+            self._tell(Output("display", data=data))
 
     def _clear(self) -> None:
         self._clear_next = False
         self._texts = {"stdout": _Text(), "stderr": _Text()}
         self._displays.clear()
+        self._displays_size = 0
 
     def _tell(self, output: Output) -> None:
         try:
@@ -163,6 +173,8 @@ class _Text:
 
     def __init__(self) -> None:
         self._bounds = HeadTail(HEAD_CHARACTERS + TAIL_CHARACTERS + _MARK_CHARACTERS, TAIL_CHARACTERS)
+        self.length = 0
+        self.broken_off = False
         self._head: list[str] = []
         self._whole: str | None = None
 
@@ -172,6 +184,7 @@ class _Text:
 
     def add(self, text: str) -> str:
         """What of `text` is to be shown at once."""
+        self.length += len(text)
         shown = self._bounds.admit(text)
         if shown:
             self._head.append(shown)

@@ -17,8 +17,9 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-_MAX_MESSAGE_BYTES = 64 * 1024 * 1024
-_QUEUED_MESSAGES = 100
+_MAX_MESSAGE_BYTES = 32 * 1024 * 1024
+_QUEUED_MESSAGES = 16
+"""What a kernel that cheats can make the daemon hold: so many messages of that size."""
 _HELLO_SECONDS = 0.1
 
 
@@ -105,10 +106,13 @@ class Kernel:
             asyncio.create_task(self._read(self._client.iopub_channel, self._on_iopub), name="kernel-iopub"),
             asyncio.create_task(self._read(self._client.shell_channel, self._on_shell), name="kernel-shell"),
         ]
-        async with asyncio.timeout(START_SECONDS):
-            # Messages are lost until the subscription has arrived: the first idle status that is seen proves that it has.
-            while not await self._hello():
-                pass
+        try:
+            async with asyncio.timeout(START_SECONDS):
+                # Messages are lost until the subscription has arrived: the first idle status that is seen proves that it has.
+                while not await self._hello():
+                    pass
+        except TimeoutError as exc:
+            raise SessionUnavailableError(f"The Python session did not answer within {START_SECONDS:g} s") from exc
 
     async def _hello(self) -> bool:
         message = self._message("kernel_info_request")
@@ -189,7 +193,8 @@ def ignore_output(output: Output) -> None:
 
 def _request(code: str) -> dict[str, Any]:
     return {
-        "code": code,
+        # A lone surrogate is no source code, and no message either.
+        "code": code.encode("utf-8", "replace").decode(),
         "silent": False,
         "store_history": True,
         "user_expressions": {},

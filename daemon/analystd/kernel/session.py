@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -46,6 +47,7 @@ class KernelSession(Session):
         self._on_background_output = on_background_output
         self._kernel: Kernel | None = None
         self._starting = False
+        self._turn = asyncio.Lock()
         self._variables: tuple[Variable, ...] = ()
         self._stopping: asyncio.Task[bool] | None = None
         self._retired: set[asyncio.Task[None]] = set()
@@ -64,24 +66,8 @@ class KernelSession(Session):
 
     async def execute(self, code: str, *, timeout_seconds: float, on_output: OutputHandler) -> Execution:
         """Run `code`, starting the kernel if need be; see `Session.execute`."""
-        lost = self._lost()
-        kernel = await self._live_kernel()
-        cell = kernel.run(code, on_output)
-        if lost is not None:
-            cell.published("stream", {"name": "stderr", "text": f"[{lost}]\n"})
-        try:
-            if await _over(cell, timeout_seconds):
-                if cell.asked_exit:
-                    await kernel.process.aclose()
-                return _outcome(kernel, cell)
-            await self._stop(kernel, cell)
-            return _timed_out(kernel, cell, timeout_seconds, self._grace_seconds)
-        except asyncio.CancelledError:
-            self._stopping = asyncio.create_task(self._stop(kernel, cell), name=f"stop-{self.name}")
-            await asyncio.shield(self._stopping)
-            raise
-        finally:
-            self._spares.refill()
+        async with self._turn:
+            return await self._execute(code, timeout_seconds, on_output)
 
     async def interrupt(self) -> None:
         """Stop what runs: as Ctrl-C at first, by ending the kernel if that does not help within the grace."""
@@ -133,6 +119,26 @@ class KernelSession(Session):
     def __repr__(self) -> str:
         return f"<KernelSession {self.name} {self._state()}>"
 
+    async def _execute(self, code: str, timeout_seconds: float, on_output: OutputHandler) -> Execution:
+        lost = self._lost()
+        kernel = await self._live_kernel()
+        cell = kernel.run(code, on_output)
+        if lost is not None:
+            cell.published("stream", {"name": "stderr", "text": f"[{lost}]\n"})
+        try:
+            if await _over(cell, timeout_seconds):
+                if cell.asked_exit:
+                    await kernel.process.aclose()
+                return _outcome(kernel, cell)
+            await self._stop(kernel, cell)
+            return _timed_out(kernel, cell, timeout_seconds, self._grace_seconds)
+        except asyncio.CancelledError:
+            self._stopping = asyncio.create_task(self._stop(kernel, cell), name=f"stop-{self.name}")
+            await asyncio.shield(self._stopping)
+            raise
+        finally:
+            self._spares.refill()
+
     def _state(self) -> SessionState:
         if self._starting:
             return "starting"
@@ -181,7 +187,7 @@ class KernelSession(Session):
 
 
 async def _over(cell: Cell, seconds: float) -> bool:
-    await asyncio.wait([cell.finished], timeout=seconds)
+    await asyncio.wait([cell.finished], timeout=seconds if math.isfinite(seconds) else None)
     return cell.finished.done()
 
 
@@ -192,6 +198,7 @@ def _outcome(kernel: Kernel, cell: Cell) -> Execution:
         silence = RaisedError("KernelError", "The session did not say what came of the code.", (), None)
         return cell.execution(error=None if cell.interrupted else silence)
     kernel.death_told = True
+    logger.warning("A kernel %s", "\n".join([kernel.process.how_it_ended(), *kernel.process.last_words()]))
     if cell.interrupted:
         message = "The code did not end when it was interrupted, so its process was ended; all variables are lost."
         return cell.execution("interrupted", RaisedError("KeyboardInterrupt", message, (), None))

@@ -6,6 +6,8 @@ import asyncio
 import contextlib
 import logging
 
+import psutil
+
 from analystd.errors import SessionUnavailableError
 from analystd.kernel.live import Kernel
 from analystd.kernel.provisioner import Launch
@@ -15,6 +17,9 @@ logger = logging.getLogger(__name__)
 PRELOADED = ("numpy", "pandas")
 REFILL_DELAY_SECONDS = 1.0
 """A new spare is started so long after it is wanted, so as not to compete with the code that runs just then."""
+
+MIN_FREE_BYTES = 1 << 30
+"""With less free memory there is no spare."""
 
 
 class SpareKernels:
@@ -73,7 +78,7 @@ class SpareKernels:
             await asyncio.sleep(self._delay)
         finally:
             self._refilling = None
-        if self._preparing is None:
+        if self._preparing is None and psutil.virtual_memory().available > MIN_FREE_BYTES:
             self._preparing = asyncio.create_task(Kernel.start(self.launch, PRELOADED), name="spare-kernel-start")
             self._preparing.add_done_callback(_log_failure)
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import ipykernel.kernelapp
+import zmq
 from traitlets import Dict, default
 from traitlets.config import Config
 
@@ -36,6 +37,17 @@ class SessionApp(_IPKernelApp):  # type: ignore[misc]
     @default("session")
     def _default_session(self) -> SessionWire:
         return SessionWire(parent=self)
+
+    def load_config_file(self, *args: Any, **kwargs: Any) -> None:
+        """Read no file: what code of an earlier session wrote into the profile would run in each later one."""
+
+    def _run_startup_files(self) -> None:
+        """Nor run any."""
+
+    def init_iopub(self, context: Any) -> None:
+        """Open the channel of outputs so that it waits for a slow reader; it would drop messages, the last one of a cell too."""
+        context.setsockopt(zmq.XPUB_NODROP, 1)
+        super().init_iopub(context)
 
     def init_connection_file(self) -> None:
         """Take the connection as it was given."""

@@ -57,15 +57,20 @@ class SessionWire(_Session):  # type: ignore[misc]
 
     def send(self, stream: Any, msg_or_type: Any, *args: Any, **kwargs: Any) -> Any:
         """Send a message, unless it is one display too many."""
-        if isinstance(msg_or_type, dict) and msg_or_type["msg_type"] in _DISPLAYS and not self._admit(msg_or_type):
-            return None
+        if isinstance(msg_or_type, dict):
+            kind = msg_or_type["msg_type"]
+            if kind == "clear_output":
+                self.displays = self.displays_characters = 0
+            if kind in _DISPLAYS and not self._admit(msg_or_type):
+                return None
         return super().send(stream, msg_or_type, *args, **kwargs)
 
     def _admit(self, message: dict[str, Any]) -> bool:
         content = message["content"]
         content["data"], cut = bounded_bundle(content["data"])
-        self.displays += 1
-        self.displays_characters += bundle_size(content["data"])
+        if message["msg_type"] != "update_display_data":
+            self.displays += 1
+            self.displays_characters += bundle_size(content["data"])
         full = self.displays > MAX_DISPLAYS or self.displays_characters > MAX_DISPLAYS_CHARACTERS
         # The value of the last expression still comes after a hundred plots.
         if full and message["msg_type"] == "execute_result":
