@@ -30,15 +30,9 @@ MAY_IMPORT = {
 }
 
 HEAVY = {
-    "pygls": ["server/connection.py"],
-    "lsprotocol": ["server/connection.py", "server/handlers/*.py"],
-    "llama_cpp": [
-        "engine/worker.py",
-        "engine/native.py",
-        "engine/rendering.py",
-        "engine/grammar.py",
-        "engine/decoder.py",
-    ],
+    "pygls": ["server/lsp.py", "server/connection.py"],
+    "lsprotocol": ["server/lsp.py", "server/connection.py", "server/places.py", "server/handlers/*.py"],
+    "llama_cpp": ["engine/native.py", "engine/constraint.py"],
     "pyarrow": ["data/parquet_table.py", "data/parquet_values.py"],
 }
 

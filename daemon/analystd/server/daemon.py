@@ -19,9 +19,10 @@ from pathlib import Path
 from analystd import __version__
 from analystd.protocol import PROTOCOL_VERSION
 from analystd.runids import log_to_file
-from analystd.server.connection import Connection, introduce
+from analystd.server.connection import Connection
 from analystd.server.dial import Address, daemon_address, private_folder
 from analystd.server.handlers import all_commands
+from analystd.server.hello import introduce
 from analystd.server.hub import Hub
 from analystd.server.outbox import Outbox
 from analystd.settings import load_settings, log_folder
