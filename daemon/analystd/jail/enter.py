@@ -15,7 +15,7 @@ import sys
 if __name__ == "__main__":
     sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))  # noqa: PTH100, PTH120
 
-from analystd.jail import capabilities, keeper, landlock, seccomp
+from analystd.jail import capabilities, keeper, landlock, namespaces, seccomp
 
 # Importing `typing` would take longer than putting up the walls.
 TYPE_CHECKING = False
@@ -33,6 +33,8 @@ NOT_STARTED = 127
 
 _OOM_SCORE = "500"
 _SHARED_MEMORY = "/dev/shm"
+_OWN_WORLD = ("/tmp", "/dev/pts", "/dev/tty")
+"""What is private in a mount namespace, and everybody's elsewhere."""
 
 
 class Walls:
@@ -46,6 +48,7 @@ class Walls:
         self.runtime = told["runtime"]
         self.read = [value for name, _, value in pairs if name == "read"]
         self.devices = [value for name, _, value in pairs if name == "device"]
+        self.hide = [value for name, _, value in pairs if name == "hide"]
 
 
 def main() -> NoReturn:
@@ -56,11 +59,29 @@ def main() -> NoReturn:
     keeper.close_descriptors(_channel())
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     _offer_to_the_oom_killer()
+    try:
+        if walls.isolated:
+            namespaces.leave((walls.workspace, walls.runtime))
+        keeper.launch(lambda: _build_world(walls), lambda: _run(walls, argv))
+    except OSError as exc:
+        _give_up(WALL_ERROR, f"the walls could not be put up: {exc}")
+
+
+def _build_world(walls: Walls) -> None:
+    """What the keeper does before it starts the program."""
+    if walls.isolated:
+        root = walls.runtime + "/.root"
+        os.makedirs(root, exist_ok=True)  # noqa: PTH103
+        write = (walls.workspace, walls.runtime)
+        namespaces.build(root, read=walls.read, write=write, devices=walls.devices, hide=walls.hide)
+        capabilities.drop_all(keep=_needed_capabilities(walls))
     os.chdir(walls.workspace)
-    keeper.launch(lambda: None, lambda: _run(walls, argv))
 
 
 def _run(walls: Walls, argv: list[str]) -> NoReturn:
+    # A process of this number means something else in a process namespace, and a kernel that misses its parent ends.
+    if walls.isolated:
+        os.environ.pop("JPY_PARENT_PID", None)
     try:
         lock_in(walls)
     except OSError as exc:
@@ -93,6 +114,7 @@ def _rules(walls: Walls) -> list[tuple[str, int]]:
     return [
         *((path, landlock.WRITE) for path in (walls.workspace, walls.runtime, _SHARED_MEMORY)),
         *((path, landlock.DEVICE) for path in walls.devices),
+        *((path, landlock.WRITE | landlock.IOCTL_DEV) for path in _OWN_WORLD if walls.isolated),
         *((path, landlock.READ) for path in (*walls.read, "/proc")),
     ]
 

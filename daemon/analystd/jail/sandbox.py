@@ -18,15 +18,17 @@ from typing import Any, Literal
 from analystd.errors import SessionUnavailableError
 from analystd.jail import enter, probe
 from analystd.jail.reach import DEVICES, KERNEL, SYSTEM, gpu_devices, gpu_facts, interpreter_reach
+from analystd.settings import state_folder
 
 logger = logging.getLogger(__name__)
 
 Level = Literal["full", "partial", "none"]
 
-LEVELS: tuple[Level, ...] = ("partial",)
+LEVELS: tuple[Level, ...] = ("full", "partial")
 """The levels that have walls, the better one first."""
 
 _PROBE_SECONDS = 20.0
+_TERMINAL = ("/dev/tty",)
 _PATH = ("/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin")
 _PASSED_ON = (
     "LANG",
@@ -155,7 +157,8 @@ def _walls(level: Level, policy: Policy) -> list[str]:
         f"workspace={policy.workspace}",
         f"runtime={policy.runtime}",
         *(f"read={path}" for path in dict.fromkeys([*SYSTEM, *KERNEL, *imports, *gpu[0], *policy.read_only])),
-        *(f"device={path}" for path in (*DEVICES, *gpu[1])),
+        *(f"device={path}" for path in (*DEVICES, *(_TERMINAL if level == "full" else ()), *gpu[1])),
+        f"hide={state_folder()}",
     ]
 
 

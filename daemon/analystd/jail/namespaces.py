@@ -1,0 +1,245 @@
+"""A small world of its own: namespaces in which there is nothing but what the walls let in.
+
+The launcher leaves its user, network, process and System V namespaces; the keeper, first process of the new ones, then builds a root folder
+out of what may be seen and makes it the only one. Works for root and for ordinary users where the system lets them have user
+namespaces. Flags are those of `linux/sched.h`, `linux/mount.h` and `linux/if.h`. Imported by the launcher: standard library only.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import fcntl
+import os
+import struct
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from typing import NoReturn
+
+_NEW_MOUNTS, _NEW_IPC, _NEW_USERS, _NEW_PROCESSES, _NEW_NETWORK = (
+    0x20000,
+    0x08000000,
+    0x10000000,
+    0x20000000,
+    0x40000000,
+)
+
+_NOSUID, _NODEV, _NOEXEC, _BIND, _REC, _PRIVATE = 2, 4, 8, 4096, 16384, 1 << 18
+_DETACH = 2
+_MOUNT_SETATTR = 442
+_AT_FDCWD, _AT_RECURSIVE = -100, 0x8000
+_ATTR_RDONLY, _ATTR_NOSUID, _ATTR_NODEV = 1, 2, 4
+_PIVOT_ROOT = {"x86_64": 155, "aarch64": 41}
+
+_SIOCSIFFLAGS, _IFF_UP_RUNNING = 0x8914, 0x41
+_AF_INET, _SOCK_DGRAM = 2, 2
+
+_TEMPORARY = "size=1g,mode=1777"
+_OWN_FOLDERS = {"/dev", "/proc", "/tmp"}
+_LINKS = {
+    "/dev/ptmx": "pts/ptmx",
+    "/dev/fd": "/proc/self/fd",
+    "/dev/stdin": "/proc/self/fd/0",
+    "/dev/stdout": "/proc/self/fd/1",
+    "/dev/stderr": "/proc/self/fd/2",
+}
+
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+def leave(folders: Iterable[str]) -> None:
+    """Leave the namespaces of the system; the next child is the first process of the new ones.
+
+    In the new ones there is this user and, if this is root, the owners of `folders`: what belongs to anybody else is nobody's.
+
+    Raises:
+        OSError: where the system does not let this user have them.
+    """
+    owners = [os.stat(folder) for folder in folders] if os.geteuid() == 0 else []  # noqa: PTH116
+    users = {os.geteuid(), *(owner.st_uid for owner in owners)}
+    groups = {os.getegid(), *(owner.st_gid for owner in owners)}
+    flags = ctypes.c_int(_NEW_USERS | _NEW_MOUNTS | _NEW_PROCESSES | _NEW_NETWORK | _NEW_IPC)
+    if users == {os.geteuid()} and groups == {os.getegid()}:
+        _check(_libc.unshare(flags), "no user namespaces")
+        _write("/proc/self/setgroups", "deny")
+        _map_ids("self", users, groups)
+    else:
+        _leave_with_help(flags, users, groups)
+
+
+def build(root: str, *, read: Iterable[str], write: Iterable[str], devices: Iterable[str], hide: Iterable[str]) -> None:
+    """Make `root`, an empty folder, the root of this mount namespace, with the paths given in their usual places; `hide` wins over `read`.
+
+    What is missing is left out; a link is made anew, and what it leads to is let in.
+
+    Raises:
+        OSError: that names the mount that was refused.
+    """
+    _raise_loopback()
+    _mount(None, "/", None, _REC | _PRIVATE)
+    _mount("tmpfs", root, "tmpfs", _NOSUID | _NODEV, "size=4m,mode=755")
+    world = _World(root)
+    world.cover("/tmp", _TEMPORARY, create=True)
+    world.cover("/dev/shm", _TEMPORARY, create=True)
+    for path in sorted(_without_root(read), key=lambda path: (os.path.realpath(path).count("/"), path)):
+        world.show(path, _ATTR_RDONLY | _ATTR_NOSUID | _ATTR_NODEV)
+    for path in hide:
+        world.cover(path, "mode=700")
+    for path in write:
+        world.show(path, _ATTR_NOSUID | _ATTR_NODEV, always=True)
+    _devices(world, devices)
+    _mount("proc", world.folder("/proc"), "proc", _NOSUID | _NODEV | _NOEXEC)
+    _make_root(root)
+
+
+class _World:
+    """The root folder that is being built, and what is in it already."""
+
+    def __init__(self, root: str) -> None:
+        self._root = root
+        self._shown: list[str] = []
+
+    def show(self, path: str, attributes: int, *, always: bool = False) -> None:
+        """Let `path` and all below it be seen, unless (without `always`) that is so already."""
+        path = self._follow_links(os.path.normpath(path))
+        if not os.path.exists(path) or (not always and self._is_shown(path)):  # noqa: PTH110
+            return
+        place = self.folder(path) if os.path.isdir(path) else self._file(path)  # noqa: PTH112
+        _mount(path, place, None, _BIND | _REC)
+        _set_attributes(place, attributes)
+        self._shown.append(path)
+
+    def cover(self, path: str, options: str, *, create: bool = False) -> None:
+        """Put an empty folder in memory in the place of `path`, where there is one."""
+        if create or os.path.isdir(self._root + path):  # noqa: PTH112
+            _mount("tmpfs", self.folder(path), "tmpfs", _NOSUID | _NODEV, options)
+
+    def folder(self, path: str) -> str:
+        """The place of a folder, made if it is missing."""
+        os.makedirs(self._root + path, exist_ok=True)  # noqa: PTH103
+        return self._root + path
+
+    def link(self, path: str, target: str) -> None:
+        """A symbolic link, unless something is there."""
+        self.folder(os.path.dirname(path))  # noqa: PTH120
+        if not os.path.lexists(self._root + path):
+            os.symlink(target, self._root + path)  # noqa: PTH211
+
+    def _file(self, path: str) -> str:
+        self.folder(os.path.dirname(path))  # noqa: PTH120
+        if not os.path.exists(self._root + path):  # noqa: PTH110
+            os.close(os.open(self._root + path, os.O_CREAT | os.O_WRONLY | os.O_CLOEXEC, 0o644))
+        return self._root + path
+
+    def _is_shown(self, path: str) -> bool:
+        return any(path == shown or path.startswith(shown.rstrip("/") + "/") for shown in self._shown)
+
+    def _follow_links(self, path: str) -> str:
+        """Make the links on the way to `path` anew; gives the path without them."""
+        here = ""
+        for part in path.split("/")[1:]:
+            step = f"{here}/{part}"
+            if os.path.islink(step):  # noqa: PTH114
+                target = os.readlink(step)  # noqa: PTH115
+                if not self._is_shown(step):
+                    self.link(step, target)
+                step = self._follow_links(os.path.normpath(os.path.join(here or "/", target)))  # noqa: PTH118
+            here = step.rstrip("/")
+        return here or "/"
+
+
+def _leave_with_help(flags: ctypes.c_int, users: set[int], groups: set[int]) -> None:
+    """Others can be let in only from outside: a child that stays there waits until this process has left."""
+    process, (left, leaving) = os.getpid(), os.pipe()
+    helper = os.fork()
+    if helper == 0:
+        os.close(leaving)
+        os.read(left, 1)
+        _map_ids_and_end(str(process), users, groups)
+    try:
+        _check(_libc.unshare(flags), "no user namespaces")
+    finally:
+        os.close(leaving)
+        os.close(left)
+        _, failed = os.waitpid(helper, 0)
+    if failed:
+        # Root in a container may lack the privilege; then the others stay nobody.
+        _write("/proc/self/setgroups", "deny")
+        _map_ids("self", {os.geteuid()}, {os.getegid()})
+
+
+def _map_ids_and_end(process: str, users: set[int], groups: set[int]) -> NoReturn:
+    try:
+        _map_ids(process, users, groups)
+    except OSError:
+        os._exit(1)
+    os._exit(0)
+
+
+def _map_ids(process: str, users: set[int], groups: set[int]) -> None:
+    _write(f"/proc/{process}/uid_map", "".join(f"{user} {user} 1\n" for user in sorted(users)))
+    _write(f"/proc/{process}/gid_map", "".join(f"{group} {group} 1\n" for group in sorted(groups)))
+
+
+def _write(path: str, content: str) -> None:
+    with open(path, "w") as file:  # noqa: PTH123
+        file.write(content)
+
+
+def _without_root(paths: Iterable[str]) -> set[str]:
+    """The paths, with the folders in `/` instead of `/` itself, where a root folder is about to be built."""
+    chosen = set(paths)
+    if "/" in chosen:
+        chosen.remove("/")
+        chosen |= {f"/{name}" for name in os.listdir("/")} - _OWN_FOLDERS  # noqa: PTH208
+    return chosen
+
+
+def _devices(world: _World, devices: Iterable[str]) -> None:
+    for path in devices:
+        world.show(path, _ATTR_NOSUID)
+    _mount("devpts", world.folder("/dev/pts"), "devpts", _NOSUID | _NOEXEC, "newinstance,ptmxmode=0666,mode=620")
+    for path, target in _LINKS.items():
+        world.link(path, target)
+
+
+def _make_root(root: str) -> None:
+    """Exchange the root folders; the old one can then no longer be reached."""
+    _set_attributes(root, _ATTR_RDONLY, recursive=False)
+    os.chdir(root)
+    number = ctypes.c_long(_PIVOT_ROOT[os.uname().machine])
+    _check(_libc.syscall(number, b".", b"."), "change of the root folder")
+    _check(_libc.umount2(b".", _DETACH), "farewell to the old root folder")
+    os.chdir("/")
+
+
+def _raise_loopback() -> None:
+    """Switch `lo` on: programs speak to themselves by it, as forked children of a kernel do to print."""
+    descriptor = _check(_libc.socket(_AF_INET, _SOCK_DGRAM, 0), "socket")
+    try:
+        fcntl.ioctl(descriptor, _SIOCSIFFLAGS, struct.pack("16sh14x", b"lo", _IFF_UP_RUNNING))
+    finally:
+        os.close(descriptor)
+
+
+def _mount(source: str | None, place: str, kind: str | None, flags: int, options: str | None = None) -> None:
+    arguments = [None if text is None else os.fsencode(text) for text in (source, place, kind, options)]
+    result = _libc.mount(*arguments[:3], ctypes.c_ulong(flags), arguments[3])
+    _check(result, f"mount of {source or place}")
+
+
+def _set_attributes(place: str, attributes: int, *, recursive: bool = True) -> None:
+    """Tighten a mount with those below it; unlike a remount this keeps what is tight already."""
+    structure = struct.pack("=4Q", attributes, 0, 0, 0)
+    flags = _AT_RECURSIVE if recursive else 0
+    number, path = ctypes.c_long(_MOUNT_SETATTR), os.fsencode(place)
+    size = ctypes.c_size_t(len(structure))
+    _check(_libc.syscall(number, _AT_FDCWD, path, ctypes.c_uint(flags), structure, size), f"tightening of {place}")
+
+
+def _check(result: int, what: str) -> int:
+    if result < 0:
+        code = ctypes.get_errno()
+        raise OSError(code, f"{what}: {os.strerror(code)}")
+    return result
