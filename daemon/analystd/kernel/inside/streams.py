@@ -38,6 +38,7 @@ class SessionStream(_OutStream):  # type: ignore[misc]
         self._owner = os.getpid()
         self._main_thread = threading.get_ident()
         self._drain_again = 0.0
+        self._written = False
         self._capture = DescriptorCapture(1 if name == "stdout" else 2, self._write_text)
 
     @property
@@ -57,7 +58,7 @@ class SessionStream(_OutStream):  # type: ignore[misc]
             text = self._text
             self._text = HeadTail(BACKGROUND_CHARACTERS, 0)
             if rest := text.rest():
-                super().write(rest)
+                self._send(rest)
         self.flush()
         return text.cut_bytes
 
@@ -77,8 +78,12 @@ class SessionStream(_OutStream):  # type: ignore[misc]
         return len(string)
 
     def flush(self) -> None:
-        """Send what is waiting; in a forked child there is nothing to send but a copy of the parent's text."""
-        if os.getpid() == self._owner:
+        """Send what is waiting; in a forked child there is nothing to send but a copy of the parent's text.
+
+        The kernel flushes both streams three times for each cell, and each time waits for another thread: with nothing new, this does not.
+        """
+        if self._written and os.getpid() == self._owner:
+            self._written = False
             with _HELD:
                 super().flush()
 
@@ -93,7 +98,11 @@ class SessionStream(_OutStream):  # type: ignore[misc]
     def _write_text(self, text: str) -> None:
         with self._text_lock:
             if sent := self._text.admit(_encodable(text)):
-                super().write(sent)
+                self._send(sent)
+
+    def _send(self, text: str) -> None:
+        self._written = True
+        super().write(text)
 
 
 class DescriptorCapture:
