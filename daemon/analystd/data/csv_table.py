@@ -91,11 +91,16 @@ class CsvTable:
 
     def rows(self, offset: int, count: int, columns: Sequence[int]) -> Rows:
         """Rows from `offset`; what lies before was counted once, and is then skipped at once."""
+        dialect = self._facts.dialect
+        if offset == 0:
+            # No index is needed behind the header.
+            records = itertools.islice(iterate_records(self._file, dialect.start, dialect), 1, 1 + count)
+            return self._rows_of(records, columns, 0)
         begin = self._facts.index.seek(self._file, offset + 1)
         if begin is None:
             return Rows([])
-        records = iterate_records(self._file, begin, self._facts.dialect)
-        return self._rows_of(itertools.islice(records, count), columns, offset)
+        records = itertools.islice(iterate_records(self._file, begin, dialect), count)
+        return self._rows_of(records, columns, offset)
 
     def tail(self, count: int, columns: Sequence[int]) -> Rows:
         """The last rows: found from the back as long as no quote is met, from the front otherwise."""
@@ -117,8 +122,8 @@ class CsvTable:
             cells = len(rows[ragged[0]])
             warnings.append(f"{_some(ragged, first)} not as long as the header: {cells} cells, not {names}")
         every = len(columns) == names and list(columns) == list(range(names))
-        picked = [_picked(row, columns, every=every) for row in rows]
-        fitting = bounded(picked, lambda cell: len(cell or ""))
+        picked = rows if every and not ragged else [_picked(row, columns, every=every) for row in rows]
+        fitting = bounded(picked, lambda row: len("".join(filter(None, row))))
         return Rows(fitting.cells, (*warnings, *fitting.warnings))
 
 
@@ -166,13 +171,19 @@ def _decoded(records: Iterable[bytes], dialect: Dialect) -> tuple[list[list[str]
     rows: list[list[str]] = []
     damaged: list[int] = []
     for at, record in enumerate(records):
-        cells = split_cells(record, dialect)
         try:
-            rows.append([cell.decode() for cell in cells])
+            rows.append(_cells(record, dialect, "strict"))
         except UnicodeDecodeError:
             damaged.append(at)
-            rows.append([cell.decode("utf-8", "replace") for cell in cells])
+            rows.append(_cells(record, dialect, "replace"))
     return rows, damaged
+
+
+def _cells(record: bytes, dialect: Dialect, errors: str) -> list[str]:
+    if QUOTE in record:
+        return [cell.decode("utf-8", errors) for cell in split_cells(record, dialect)]
+    # One conversion is faster than one for each cell, and no delimiter is part of a longer character.
+    return record.decode("utf-8", errors).split(dialect.delimiter.decode())
 
 
 def _some(positions: Sequence[int], first: int | None) -> str:

@@ -1,4 +1,4 @@
-"""The file tools: list a folder, read lines of a text file, write a file whole or not at all."""
+"""Folders listed and lines of text files read, for the file tools."""
 
 from __future__ import annotations
 
@@ -6,39 +6,41 @@ import contextlib
 import fnmatch
 import itertools
 import os
-import secrets
 import stat
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from analystd.data.random_file import RandomFile
+from analystd.data.random_file import RandomFile, ViewCancelledError
 from analystd.data.table_text import printable, width
-from analystd.errors import InvalidArgumentsError, ResourceLimitError, WorkspaceError
-from analystd.jail.sizes import folder_bytes
-from analystd.jail.workspace import GIGABYTE, Workspace
+from analystd.errors import InvalidArgumentsError, WorkspaceError
+from analystd.jail.workspace import Workspace
 
 MAX_ENTRIES = 1000
+MAX_DEPTH = 64
 MAX_LINES = 2000
 MAX_TEXT_BYTES = 200_000
 
 _CHUNK_BYTES = 256 * 1024
 _SNIFFED_BYTES = 8 * 1024
-_NEAR_THE_LIMIT = 0.8
-_NEW_FILE_MODE = 0o666
-_CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 def list_files(
-    workspace: Workspace, path: str, *, pattern: str | None = None, recursive: bool = False
+    workspace: Workspace,
+    path: str,
+    *,
+    pattern: str | None = None,
+    recursive: bool = False,
+    cancelled: threading.Event | None = None,
 ) -> dict[str, Any]:
-    """A folder's entries, sorted by name; those whose name matches `pattern`, also of the folders in it if `recursive`.
+    """A folder's entries, sorted by name; those whose name matches `pattern`, also of the folders in it, 64 levels deep, if `recursive`.
 
     Raises:
         WorkspaceError: for a path that the jail refuses or that is no folder.
     """
-    found = _walk(workspace, path, pattern, recursive=recursive)
+    found = _walk(workspace, path, pattern, MAX_DEPTH if recursive else 0, cancelled or threading.Event())
     entries = [_entry(name, status) for name, status in itertools.islice(found, MAX_ENTRIES + 1)]
     truncated = len(entries) > MAX_ENTRIES
     entries = entries[:MAX_ENTRIES]
@@ -77,32 +79,8 @@ def read_file(file: RandomFile, *, offset: int = 1, limit: int | None = None) ->
     }
 
 
-def write_file(workspace: Workspace, path: str, content: str) -> dict[str, Any]:
-    """Write `content` as UTF-8 in place of the file `path`: readers see the old file or the new one, never a part.
-
-    Raises:
-        WorkspaceError: for a path that the jail refuses or that cannot be written.
-        ResourceLimitError: when the workspace or the memory is at its limit, or the file would take it there.
-        InvalidArgumentsError: for content that no UTF-8 file can hold.
-    """
-    try:
-        data = content.encode()
-    except UnicodeEncodeError as exc:
-        raise InvalidArgumentsError("content holds half of a surrogate pair, which UTF-8 cannot write") from exc
-    workspace.check_resources()
-    _check_room(workspace, path, len(data))
-    folder, name = workspace.open_parent_for_write(path)
-    try:
-        created = _replace(folder, name, data)
-    except OSError as exc:
-        raise WorkspaceError(f"Cannot write {path}: {exc.strerror}") from exc
-    finally:
-        os.close(folder)
-    return {"text": f"Wrote {len(data)} bytes to {path}", "path": path, "size": len(data), "created": created}
-
-
 def _walk(
-    workspace: Workspace, path: str, pattern: str | None, *, recursive: bool
+    workspace: Workspace, path: str, pattern: str | None, depth: int, cancelled: threading.Event
 ) -> Iterator[tuple[str, os.stat_result]]:
     """The matching names, relative to `path`, in order; what is in a folder comes right after the folder."""
     open_folders = [("", iter(_entries(workspace, path, pattern)))]
@@ -114,11 +92,17 @@ def _walk(
             continue
         if entry.status is not None:
             yield prefix + entry.name, entry.status
-        if recursive and entry.is_folder:
+        if entry.is_folder and len(open_folders) <= depth:
+            _raise_if_cancelled(path, cancelled)
             inner = f"{prefix}{entry.name}/"
             # The workspace opens each folder anew, so that a protected one, or one that just went, is left out.
             with contextlib.suppress(WorkspaceError):
                 open_folders.append((inner, iter(_entries(workspace, f"{path}/{inner}", pattern))))
+
+
+def _raise_if_cancelled(path: str, cancelled: threading.Event) -> None:
+    if cancelled.is_set():
+        raise ViewCancelledError(f"Listing {path} was cancelled")
 
 
 @dataclass(frozen=True)
@@ -194,41 +178,3 @@ def _lines_from(file: RandomFile, begin: int, lines: int) -> tuple[bytes, bool]:
         whole_lines = text[: text.rfind(b"\n") + 1]
         text = whole_lines or text.decode("utf-8", "ignore").encode()
     return text, more
-
-
-def _check_room(workspace: Workspace, path: str, size: int) -> None:
-    limit = workspace.max_gb * GIGABYTE
-    held = workspace.size_bytes()
-    if held + size > _NEAR_THE_LIMIT * limit:
-        # What the workspace remembers may be a second old; here it matters.
-        held = folder_bytes(workspace.root)
-    if held + size > limit:
-        raise ResourceLimitError(
-            f"Writing {size} bytes to {path} would take the workspace to {(held + size) / GIGABYTE:.3g} GB; "
-            f"its limit is {workspace.max_gb:g} GB",
-            f"Delete files in {workspace.root} or raise AGENT_WORKSPACE_MAX_GB",
-        )
-
-
-def _replace(folder: int, name: str, data: bytes) -> bool:
-    """Whether the file is new. It is written beside its place and then moved there; a file's mode stays what it was."""
-    mode = _mode_of(folder, name)
-    temporary = f".analystd-{secrets.token_hex(8)}.tmp"
-    descriptor = os.open(temporary, _CREATE, _NEW_FILE_MODE, dir_fd=folder)
-    try:
-        with open(descriptor, "wb") as stream:  # noqa: PTH123
-            stream.write(data)
-            if mode is not None:
-                os.fchmod(descriptor, mode)
-        os.replace(temporary, name, src_dir_fd=folder, dst_dir_fd=folder)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            os.unlink(temporary, dir_fd=folder)
-        raise
-    return mode is None
-
-
-def _mode_of(folder: int, name: str) -> int | None:
-    with contextlib.suppress(FileNotFoundError):
-        return stat.S_IMODE(os.stat(name, dir_fd=folder, follow_symlinks=False).st_mode)
-    return None

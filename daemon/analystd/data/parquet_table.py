@@ -67,7 +67,7 @@ class ParquetTable:
         with self._translated():
             for batch in self._batches(offset, count, columns):
                 wanted += self._rows_of(batch, columns)
-        return bounded(wanted, _characters)
+        return bounded(wanted, lambda row: sum(map(_characters, row)))
 
     def tail(self, count: int, columns: Sequence[int]) -> Rows:
         """The last rows."""

@@ -74,16 +74,16 @@ def view(
     return make(_Asked(table, operation, n_rows, offset, _positions(table, columns)))
 
 
-def bounded(cells: list[list[Any]], characters: Callable[[Any], int]) -> Rows:
-    """The rows that fit into one reply, with a warning if that is not all of them."""
+def bounded(cells: Sequence[list[Any]], characters: Callable[[list[Any]], int]) -> Rows:
+    """The rows that fit into one reply, of so many characters each, with a warning if that is not all of them."""
     total = 0
     for number, row in enumerate(cells):
-        total += sum(map(characters, row))
+        total += characters(row)
         if total > MAX_REPLY_CHARACTERS:
             kept = max(1, number)
             warning = f"Only {kept} of {len(cells)} rows are given: more than 16 MiB do not fit into one reply"
-            return Rows(cells[:kept], (warning,))
-    return Rows(cells)
+            return Rows(list(cells[:kept]), (warning,))
+    return Rows(list(cells))
 
 
 @dataclass(frozen=True)

@@ -43,6 +43,8 @@ def column_list(names: Sequence[str], types: Sequence[str] = ()) -> list[str]:
 
 def cell_text(value: Any) -> str:
     """One cell as it is shown: a text as it is, anything else as JSON; printable, and cut to 60 columns with a mark."""
+    if isinstance(value, str) and len(value) <= MAX_CELL_WIDTH and value.isascii() and value.isprintable():
+        return value
     if value is None:
         text = NULL_TEXT
     else:
@@ -72,8 +74,8 @@ def _aligned(lines: Sequence[Sequence[str]], right: Sequence[bool]) -> list[str]
 
 
 def _padded(text: str, to: int, right: bool) -> str:
-    padding = " " * (to - width(text))
-    return padding + text if right else text + padding
+    characters = to - width(text) + len(text)
+    return text.rjust(characters) if right else text.ljust(characters)
 
 
 def _cut(text: str) -> str:

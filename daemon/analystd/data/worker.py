@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from analystd.data import files
+from analystd.data.file_writing import Room, write_file
 from analystd.data.formats import Formats
 from analystd.data.random_file import RandomFile
 from analystd.data.table import view
@@ -33,6 +34,7 @@ class DataDesk:
 
     def __init__(self, workspace: Workspace) -> None:
         self._workspace = workspace
+        self._room = Room(workspace)
         self._formats = Formats()
         self._methods: dict[str, Callable[[Request], Any]] = {
             "view": self._view,
@@ -59,7 +61,7 @@ class DataDesk:
             return view(self._formats.open_table(file), **asked)
 
     def _list_files(self, request: Request) -> Any:
-        return files.list_files(self._workspace, **request.params)
+        return files.list_files(self._workspace, **request.params, cancelled=request.cancelled)
 
     def _read_file(self, request: Request) -> Any:
         params = dict(request.params)
@@ -67,7 +69,7 @@ class DataDesk:
             return files.read_file(file, **params)
 
     def _write_file(self, request: Request) -> Any:
-        return files.write_file(self._workspace, **request.params)
+        return write_file(self._room, **request.params)
 
     @contextmanager
     def _opened(self, request: Request, name: str) -> Iterator[RandomFile]:
