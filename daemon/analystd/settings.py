@@ -1,20 +1,27 @@
 """The settings: their names, defaults and sources.
 
 Later sources win: the defaults, the user's own file (`settings.env` in the configuration folder), the project's `.env`, the environment.
-A folder is not to be believed: by itself, a project's `.env` may only switch tools off and lower limits.
+A folder is not to be believed: by itself, a project's `.env` may only switch tools off and lower limits. All of it is in force once the
+user trusted the file as it is (`analystd trust`).
 """
 
 from __future__ import annotations
 
 import dataclasses
+import io
+import logging
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-import platformdirs
 from dotenv import dotenv_values
+
+from analystd.folders import state_folder, user_settings_file
+from analystd.trust import is_trusted
+
+logger = logging.getLogger(__name__)
 
 PREFIX = "AGENT_"
 
@@ -82,9 +89,11 @@ def load_settings(environment: Mapping[str, str], project: Path | None = None, u
     """
     loaded = Loaded(Settings())
     user_file = user_file or user_settings_file()
-    loaded = _apply(loaded, _read_env_file(user_file), str(user_file), trusted=True)
+    loaded = _apply(loaded, _values(_content(user_file)), str(user_file), trusted=True)
     if project is not None:
-        loaded = _apply(loaded, _read_env_file(project / ".env"), str(project / ".env"), trusted=False)
+        content = _content(project_file(project))
+        trusted = bool(content) and is_trusted(project_file(project), content)
+        loaded = _apply(loaded, _values(content), str(project_file(project)), trusted=trusted)
     return _apply(loaded, environment, "environment", trusted=True)
 
 
@@ -93,19 +102,9 @@ def agent_variables(environment: Mapping[str, str] = os.environ) -> dict[str, st
     return {name: value for name, value in environment.items() if name.startswith(PREFIX)}
 
 
-def state_folder() -> Path:
-    """Where sockets, journals and logs live; it survives a logout."""
-    return platformdirs.user_state_path("analystd")
-
-
-def cache_folder() -> Path:
-    """Where fetched models live."""
-    return platformdirs.user_cache_path("analystd")
-
-
-def user_settings_file() -> Path:
-    """The user's own settings, in the form of a `.env` file."""
-    return platformdirs.user_config_path("analystd") / "settings.env"
+def project_file(project: Path) -> Path:
+    """Where a project has its settings."""
+    return project / ".env"
 
 
 def log_folder(settings: Settings) -> Path:
@@ -113,10 +112,18 @@ def log_folder(settings: Settings) -> Path:
     return Path(settings.log_dir).expanduser() if settings.log_dir else state_folder() / "logs"
 
 
-def _read_env_file(path: Path) -> dict[str, str]:
-    if not path.is_file():
-        return {}
-    return {name: value for name, value in dotenv_values(path, interpolate=False).items() if value is not None}
+def _content(path: Path) -> bytes:
+    try:
+        return path.read_bytes() if path.is_file() else b""
+    except OSError as exc:
+        logger.warning("%s cannot be read: %s", path, exc.strerror)
+        return b""
+
+
+def _values(content: bytes) -> dict[str, str]:
+    """The variables of a file in `.env` form; nothing is expanded or run."""
+    stream = io.StringIO(content.decode("utf-8", "replace"))
+    return {name: value for name, value in dotenv_values(stream=stream, interpolate=False).items() if value is not None}
 
 
 def _apply(loaded: Loaded, values: Mapping[str, str], source: str, *, trusted: bool) -> Loaded:
@@ -136,7 +143,8 @@ def _apply(loaded: Loaded, values: Mapping[str, str], source: str, *, trusted: b
             continue
         if not trusted and not _tightens(each.name, getattr(settings, each.name), value):
             problems.append(
-                f"{name} in {source} is ignored: a project's file may only switch tools off and lower limits"
+                f"{name} in {source} is not in force: by itself, a project's file may only switch tools off and lower "
+                f"limits; `analystd trust {Path(source).parent}` allows the rest"
             )
             continue
         settings = dataclasses.replace(settings, **{each.name: value})

@@ -63,6 +63,7 @@ def _action(command: str) -> Action:
         "stop": setup.stop,
         "doctor": setup.doctor,
         "model": setup.model,
+        "trust": setup.trust,
         "demo": demo.demo,
     }
     return actions[command]

@@ -103,4 +103,7 @@ def _add_setup_commands(
     actions = model.add_subparsers(dest="action", metavar="ACTION", required=True)
     actions.add_parser("pull", parents=[shared], help="fetch the embedded model (94 MiB) into your cache, once")
     actions.add_parser("show", parents=[shared], help="which model is in force, and from where")
+    trust = commands.add_parser("trust", parents=[shared], help="believe a project's `.env` as it is now")
+    trust.add_argument("folder", metavar="DIR", help="the project's folder")
+    trust.add_argument("--revoke", action="store_true", help="believe it no longer")
     commands.add_parser("demo", parents=[shared], help="a year of one-minute bars, and the main job on them")

@@ -11,17 +11,18 @@ from pathlib import Path
 from typing import Any
 
 from analystd import __version__
+from analystd import trust as trust_store
 from analystd.cli import EXIT_DONE, EXIT_FAILED
 from analystd.cli.commands import Options
 from analystd.cli.render import gigabytes, print_json
 from analystd.client import connect
 from analystd.engine.factory import make_engine
 from analystd.engine.models import pull_embedded
-from analystd.errors import AnalystdError, DaemonLostError
+from analystd.errors import AnalystdError, DaemonLostError, WorkspaceError
 from analystd.jail.sandbox import measure_sandbox
 from analystd.jail.workspace import Workspace, find_workspace
 from analystd.server.dial import daemon_address, read_card
-from analystd.settings import load_settings, log_folder
+from analystd.settings import Settings, load_settings, log_folder, project_file
 
 _STOP_SECONDS = 30.0
 
@@ -71,7 +72,8 @@ async def stop(options: Options) -> int:
 
 async def doctor(options: Options) -> int:
     """Check what analystd needs of this machine; the exit status is 1 when something must be done."""
-    loaded = load_settings(os.environ)
+    folder = find_workspace(Path.cwd(), options.workspace or os.environ.get("AGENT_WORKSPACE"))
+    loaded = load_settings(os.environ, folder.parent)
     sandbox = await measure_sandbox(loaded.settings.sandbox)
     checks = [
         _check("Python", sys.version_info >= (3, 11), platform.python_version(), "analystd needs Python 3.11 or newer"),
@@ -92,7 +94,7 @@ async def doctor(options: Options) -> int:
             "analysis", importlib.util.find_spec("pandas") is not None, "pandas", "pip install 'analystd[analysis]'"
         ),
         _model_check(loaded.settings),
-        _workspace_check(options.workspace),
+        _workspace_check(folder, loaded.settings),
         _check("settings", not loaded.problems, "no problems", "; ".join(loaded.problems)),
     ]
     if options.json:
@@ -117,6 +119,32 @@ async def model(options: Options) -> int:
         print_json(about)
     else:
         print("\n".join(f"{name}: {value}" for name, value in about.items() if value is not None))
+    return EXIT_DONE
+
+
+async def trust(options: Options) -> int:
+    """Believe a project's `.env` as it is now, or no longer; says what that brings into force."""
+    path = project_file(Path(options.folder))
+    before = load_settings({}, Path(options.folder))
+    try:
+        if not options.revoke:
+            trust_store.trust(path)
+        revoked = options.revoke and trust_store.distrust(path)
+    except OSError as exc:
+        raise WorkspaceError(
+            f"{path} cannot be trusted: {exc.strerror}", "It is the project's `.env` that is trusted."
+        ) from exc
+    after = load_settings({}, Path(options.folder))
+    fresh = {
+        name: source for name, source in after.sources.items() if source == str(path) and name not in before.sources
+    }
+    if options.json:
+        print_json({"file": str(path), "trusted": not options.revoke, "in_force": sorted(fresh)})
+    elif options.revoke:
+        print(f"{path} is not trusted any more." if revoked else f"{path} was not trusted.")
+    else:
+        print(f"{path} is trusted as it is now. In force through it: {', '.join(sorted(fresh)) or 'nothing new'}.")
+        print("A daemon that is running takes it up for folders that it has not opened yet; `analystd stop` ends it.")
     return EXIT_DONE
 
 
@@ -157,16 +185,14 @@ def _check(name: str, ok: bool, found: str, advice: str) -> dict[str, Any]:
     return {"name": name, "ok": ok, "found": found, "advice": None if ok else advice}
 
 
-def _model_check(settings: Any) -> dict[str, Any]:
+def _model_check(settings: Settings) -> dict[str, Any]:
     info = make_engine(settings).info()
     return _check("model", info.note is None, info.model, info.note or "")
 
 
-def _workspace_check(given: str | None) -> dict[str, Any]:
+def _workspace_check(folder: Path, settings: Settings) -> dict[str, Any]:
     try:
-        folder = find_workspace(Path.cwd(), given or os.environ.get("AGENT_WORKSPACE"))
-        folder.mkdir(parents=True, exist_ok=True)
-        stats = Workspace(folder.resolve()).get_resource_stats()
+        stats = Workspace.of_settings(folder, settings).get_resource_stats()
     except (AnalystdError, OSError) as exc:
         return _check("workspace", False, str(exc), "name another with --workspace")
     found = f"{folder} ({stats['workspace_size_gb']:.2f} GB, {stats['ram_free_percent']:.0f} % of RAM free)"

@@ -21,7 +21,8 @@ from pathlib import Path
 from typing import Literal
 
 from analystd.errors import EngineUnavailableError
-from analystd.settings import Settings, cache_folder
+from analystd.folders import cache_folder
+from analystd.settings import Settings
 
 PULL_HINT = "Run `analystd model pull`, or set AGENT_MODEL_PATH to a GGUF file."
 

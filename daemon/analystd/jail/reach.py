@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from analystd.settings import state_folder
+from analystd.folders import state_folder
 
 logger = logging.getLogger(__name__)
 

@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 from analystd.errors import SessionUnavailableError
+from analystd.folders import state_folder
 from analystd.jail import enter, probe
 from analystd.jail.reach import DEVICES, KERNEL, SYSTEM, gpu_devices, gpu_facts, interpreter_reach
-from analystd.settings import state_folder
 
 logger = logging.getLogger(__name__)
 

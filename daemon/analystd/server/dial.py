@@ -23,8 +23,9 @@ from typing import Any
 
 from analystd import __version__, framing
 from analystd.errors import DaemonLostError
+from analystd.folders import state_folder
 from analystd.protocol import HELLO_METHOD, PROTOCOL_VERSION
-from analystd.settings import agent_variables, state_folder
+from analystd.settings import agent_variables
 from analystd.workers import python_module
 
 START_SECONDS = 30.0

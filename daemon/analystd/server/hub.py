@@ -21,12 +21,13 @@ from analystd.desk.desk import Desk, desk_state_folder, open_desk
 from analystd.engine.base import Engine
 from analystd.engine.factory import make_engine
 from analystd.errors import AnalystdError, WorkspaceError
+from analystd.folders import state_folder, user_settings_file
 from analystd.jail.sandbox import Sandbox, measure_sandbox
 from analystd.jail.workspace import Workspace
 from analystd.kernel.provisioner import Launch
 from analystd.kernel.supply import KernelSupply
 from analystd.protocol import PROTOCOL_VERSION
-from analystd.settings import Loaded, Settings, load_settings, log_folder, state_folder, user_settings_file
+from analystd.settings import Loaded, Settings, load_settings, log_folder, variable
 
 logger = logging.getLogger(__name__)
 
@@ -47,7 +48,8 @@ class Hub:
         self.stopping = asyncio.Event()
         self.clients: dict[str, str] = {}
         self.desks: dict[Path, Desk] = {}
-        self._engine = make_engine(loaded.settings)
+        self._model_settings: Settings | None = None
+        self._engine: Engine | None = None
         self._runtime = _runtime_folder()
         self._background: set[asyncio.Future[Any]] = set()
         self._lock = asyncio.Lock()
@@ -69,7 +71,8 @@ class Hub:
 
     @property
     def engine(self) -> Engine:
-        """The model that all desks share."""
+        """The model that all desks share: the one that the first desk asked for."""
+        assert self._engine is not None
         return self._engine
 
     async def desk(self, folder: Path, environment: Mapping[str, str]) -> tuple[Desk, list[str]]:
@@ -80,8 +83,10 @@ class Hub:
         """
         root = _workspace_root(folder)
         loaded = load_settings(environment, project=root.parent)
-        notices = [*loaded.problems, *self._foreign_model_settings(loaded.settings)]
         async with self._lock:
+            if self._model_settings is None:
+                self._model_settings, self._engine = loaded.settings, make_engine(loaded.settings)
+            notices = [*loaded.problems, *_foreign_model_settings(loaded.settings, self._model_settings)]
             if root not in self.desks:
                 self.desks[root] = self._open(root, loaded.settings)
                 logger.info("desk opened: %s", root)
@@ -130,7 +135,8 @@ class Hub:
     async def aclose(self) -> None:
         """End all desks and workers. Harmless when repeated."""
         await asyncio.gather(*(desk.aclose() for desk in self.desks.values()))
-        await self._engine.aclose()
+        if self._engine is not None:
+            await self._engine.aclose()
         shutil.rmtree(self._runtime, ignore_errors=True)
 
     def _open(self, root: Path, settings: Settings) -> Desk:
@@ -141,16 +147,17 @@ class Hub:
 
         python = Path(settings.python).expanduser() if settings.python else None
         supply = KernelSupply(Launch(root, runtime, self.sandbox, workspace.read_only_paths, python))
-        return open_desk(workspace, settings, state, self._engine, DataWorker(workspace, self.sandbox, runtime), supply)
+        return open_desk(workspace, settings, state, self.engine, DataWorker(workspace, self.sandbox, runtime), supply)
 
-    def _foreign_model_settings(self, asked: Settings) -> list[str]:
-        """What a client asks of the model that this daemon has otherwise."""
-        return [
-            f"AGENT_{name.upper()}={getattr(asked, name)!r} is not in force: this daemon was started with "
-            f"{getattr(self.settings, name)!r}. `analystd stop` ends it, and the next start takes yours."
-            for name in _MODEL_SETTINGS
-            if getattr(asked, name) != getattr(self.settings, name)
-        ]
+
+def _foreign_model_settings(asked: Settings, in_force: Settings) -> list[str]:
+    """What a client asks of the model that this daemon has otherwise: first come, first served."""
+    return [
+        f"{variable(name)}={getattr(asked, name)!r} is not in force: the daemon has {getattr(in_force, name)!r} since an "
+        "earlier window asked for it. `analystd stop` ends it, and the next start takes yours."
+        for name in _MODEL_SETTINGS
+        if getattr(asked, name) != getattr(in_force, name)
+    ]
 
 
 def _desk_status(desk: Desk) -> dict[str, Any]:
