@@ -5,8 +5,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
+# Importing `typing` takes longer than all else that the launcher of a sandbox does.
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from analystd.client import Client, SyncClient, connect, connect_sync
 
@@ -14,10 +14,11 @@ __version__ = "0.1.0"
 __all__ = ["Client", "SyncClient", "__version__", "connect", "connect_sync"]
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> object:
     """Import the client when it is first asked for: the relay and the sandbox launcher import this package and must stay light."""
     if name in __all__:
         from analystd import client
 
-        return getattr(client, name)
+        attribute: object = getattr(client, name)
+        return attribute
     raise AttributeError(f"module 'analystd' has no attribute '{name}'")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
 from pathlib import Path
 
@@ -97,6 +98,11 @@ def test_the_whole_system_may_be_shown_for_reading(jail: Jail) -> None:
     assert wider(jail, Path("/")).python("import os; print(os.path.exists('/etc/hostname'))") == "True\n"
 
 
+def test_links_in_a_circle_are_left_out(jail: Jail, tmp_path: Path) -> None:
+    (tmp_path / "circle").symlink_to("circle")
+    assert wider(jail, tmp_path / "circle").python("print('started')") == "started\n"
+
+
 def test_our_own_state_is_hidden_even_inside_a_read_only_path(
     jail: Jail, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -120,8 +126,6 @@ def test_a_runtime_folder_inside_our_state_is_there(
 
 def test_a_process_number_from_outside_is_not_passed_on(jail: Jail, monkeypatch: pytest.MonkeyPatch) -> None:
     command = jail.sandbox.command(["/usr/bin/env"], jail.policy)
-    import subprocess
-
     environment = {**jail.sandbox.environment(jail.policy), "JPY_PARENT_PID": str(os.getpid())}
     assert "JPY_PARENT_PID" not in subprocess.check_output(command, env=environment, text=True)
 

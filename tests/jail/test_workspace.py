@@ -353,6 +353,18 @@ def test_the_size_counts_blocks_and_not_what_a_sparse_file_claims(ws: Workspace)
     assert ws.size_bytes() < 1_000_000
 
 
+def test_nothing_hides_from_the_size_by_lying_deep(ws: Workspace) -> None:
+    nest = (
+        "import os\nfor _ in range(2500):\n os.mkdir('dd')\n os.chdir('dd')\nopen('big', 'wb').write(bytes(3_000_000))"
+    )
+    subprocess.run([sys.executable, "-c", nest], cwd=ws.root, check=True)
+    try:
+        assert ws.size_bytes() > 3_000_000
+    finally:
+        # Python's own rmtree goes no deeper than its stack.
+        subprocess.run(["rm", "-rf", ws.root / "dd"], check=True)
+
+
 def test_the_size_is_measured_at_most_once_a_second(ws: Workspace) -> None:
     before = ws.size_bytes()
     (ws.root / "big").write_bytes(b"x" * 1_000_000)

@@ -14,12 +14,15 @@ from __future__ import annotations
 
 import ctypes
 import os
-import signal
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import signal
     from collections.abc import Callable, Iterator
     from typing import NoReturn
+else:
+    # The public module makes enumerations of these numbers, which would take longer than all else here.
+    import _signal as signal
 
 PASSED_ON = (signal.SIGINT, signal.SIGTERM, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2)
 

@@ -102,8 +102,11 @@ class _World:
 
     def show(self, path: str, attributes: int, *, always: bool = False) -> None:
         """Let `path` and all below it be seen, unless (without `always`) that is so already."""
+        # A circle of links leads nowhere, and would be followed for ever.
+        if not os.path.exists(path):  # noqa: PTH110
+            return
         path = self._follow_links(os.path.normpath(path))
-        if not os.path.exists(path) or (not always and self._is_shown(path)):  # noqa: PTH110
+        if not always and self._is_shown(path):
             return
         place = self.folder(path) if os.path.isdir(path) else self._file(path)  # noqa: PTH112
         _mount(path, place, None, _BIND | _REC)
