@@ -85,6 +85,11 @@ async def test_tail_and_rows_give_the_last_rows(data: DataWorker, bars: FileInJa
     assert rows["offset"] == 1
 
 
+async def test_a_description_sums_up_each_column(data: DataWorker, bars: FileInJail) -> None:
+    view = await data.view(bars, "describe", columns=["close"])
+    assert view["rows"] == [["close", "number", 2, 1, "100.20", "100.40", 100.3]]
+
+
 async def test_a_parquet_file_is_viewed_in_the_same_way(data: DataWorker, folder: Path) -> None:
     table = pa.table({"id": pa.array([2**53 + 1, 7, None]), "price": [1.5, float("nan"), 2.0]})
     pq.write_table(table, folder / "x.parquet", row_group_size=2)

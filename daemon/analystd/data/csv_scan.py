@@ -52,8 +52,9 @@ def line_ends(window: Bytes, state: int, dialect: Dialect) -> Ends:
     block = window[CONTEXT_BYTES:]
     newlines = np.flatnonzero(block == dialect.newline[0])
     switches = _switching_quotes(window, state, dialect)
-    inside = (np.searchsorted(switches, newlines) + (state == INSIDE)) & 1
-    newlines = newlines[inside == 0]
+    if switches.size or state == INSIDE:
+        inside = (np.searchsorted(switches, newlines) + (state == INSIDE)) & 1
+        newlines = newlines[inside == 0]
     return Ends(newlines, _blank(window, newlines, dialect), _state_after(window, switches, state, dialect))
 
 
@@ -89,30 +90,32 @@ def iterate_records(file: RandomFile, offset: int, dialect: Dialect) -> Iterator
 def _switching_quotes(window: Bytes, state: int, dialect: Dialect) -> Positions:
     """The quotes of a block that open or close a quoted cell; a doubled one does both."""
     quotes = np.flatnonzero(window[CONTEXT_BYTES:] == _QUOTE)
-    if not quotes.size:
+    openers = quotes[int(state == INSIDE) :: 2]
+    if _may_open(window, openers, state, dialect).all():
+        # Every second quote may open a cell, so none is text, and each one switches.
         return quotes
-    opens = ((np.arange(quotes.size) + (state == INSIDE)) & 1) == 0
-    before = window[quotes + (CONTEXT_BYTES - 1)]
-    armed = (before == dialect.delimiter[0]) | (before == dialect.newline[0]) | (before == _QUOTE)
-    if quotes[0] == 0:
-        armed[0] = state == ARMED
-    if not (opens & ~armed).any():
-        # Every quote that would open a cell may: none of them is text, and each one switches.
-        return quotes
-    return _switching_one_by_one(quotes, armed, before == _QUOTE, state)
+    return _switching_one_by_one(window, quotes, state, dialect)
 
 
-def _switching_one_by_one(
-    quotes: Positions, armed: NDArray[np.bool_], after_quote: NDArray[np.bool_], state: int
-) -> Positions:
-    """The same where some quotes are text: a quote after a quote opens a cell only if that one closed one."""
+def _may_open(window: Bytes, quotes: Positions, state: int, dialect: Dialect) -> NDArray[np.bool_]:
+    """Which quotes stand where a quote opens a cell: at its start, or after a quote, if that one closed."""
+    before = window.take(quotes + (CONTEXT_BYTES - 1))
+    may: NDArray[np.bool_] = (before == dialect.delimiter[0]) | (before == dialect.newline[0]) | (before == _QUOTE)
+    may[quotes == 0] = state == ARMED
+    return may
+
+
+def _switching_one_by_one(window: Bytes, quotes: Positions, state: int, dialect: Dialect) -> Positions:
+    """The same where some quotes are text: then one after the other has to be told."""
+    may_open = _may_open(window, quotes, state, dialect)
+    follows_quote = window.take(quotes + (CONTEXT_BYTES - 1)) == _QUOTE
     switches: list[int] = []
     inside = state == INSIDE
     closed = -1 if state == ARMED else None
-    for position, may_open, follows_quote in zip(quotes.tolist(), armed.tolist(), after_quote.tolist(), strict=True):
+    for position, may, follows in zip(quotes.tolist(), may_open.tolist(), follows_quote.tolist(), strict=True):
         if inside:
             inside, closed = False, position
-        elif may_open and (not follows_quote or closed == position - 1):
+        elif may and (not follows or closed == position - 1):
             inside = True
         else:
             continue

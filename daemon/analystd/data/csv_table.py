@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -18,6 +18,7 @@ from analystd.protocol import ColumnInfo
 
 _SAMPLE_BYTES = 64 * 1024
 _TYPED_ROWS = 200
+_BATCH_ROWS = 8192
 _FIRST_TAIL_BYTES = 64 * 1024
 _MOST_TAIL_BYTES = 64 * 1024 * 1024
 _NAMED_ROWS = 3
@@ -110,6 +111,13 @@ class CsvTable:
         if records is None:
             return self.rows(max(0, self.count_rows() - count), count, columns)
         return self._rows_of(records, columns, None)
+
+    def batches(self, columns: Sequence[int]) -> Iterator[list[list[Cell]]]:
+        """All rows, 8192 at a time."""
+        dialect = self._facts.dialect
+        records = itertools.islice(iterate_records(self._file, dialect.start, dialect), 1, None)
+        while batch := list(itertools.islice(records, _BATCH_ROWS)):
+            yield [_picked(row, columns, every=False) for row in _decoded(batch, dialect)[0]]
 
     def _rows_of(self, records: Iterable[bytes], columns: Sequence[int], first: int | None) -> Rows:
         rows, damaged = _decoded(records, self._facts.dialect)

@@ -73,6 +73,12 @@ class ParquetTable:
         """The last rows."""
         return self.rows(max(0, self.known_rows - count), count, columns)
 
+    def batches(self, columns: Sequence[int]) -> Iterator[list[list[Any]]]:
+        """All rows, a batch of the file at a time."""
+        with self._translated():
+            for batch in self._batches(0, self.known_rows if columns else 0, columns):
+                yield list(self._rows_of(batch, columns))
+
     def _batches(self, offset: int, count: int, columns: Sequence[int]) -> Iterator[pa.RecordBatch]:
         """The asked rows, in batches of the asked columns and whatever else bears their names."""
         groups, skip = self._groups(offset, count)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from analystd.data.describe import STATISTICS, summarize
 from analystd.data.table_text import column_list, grid
 from analystd.errors import InvalidArgumentsError
 from analystd.protocol import ColumnInfo, ViewResult
@@ -52,6 +53,10 @@ class Table(Protocol):
 
     def tail(self, count: int, columns: Sequence[int]) -> Rows:
         """The last `count` rows, or all if there are fewer."""
+        ...
+
+    def batches(self, columns: Sequence[int]) -> Iterator[list[list[Any]]]:
+        """All rows, some at a time."""
         ...
 
 
@@ -157,6 +162,19 @@ def _view_rows(asked: _Asked) -> ViewResult:
     return asked.answer(f"{title}\n{grid(asked.columns, rows.cells)}", rows, offset=asked.offset)
 
 
+def _view_describe(asked: _Asked) -> ViewResult:
+    summaries = summarize(asked.columns, asked.table.batches(asked.positions))
+    warnings = tuple(
+        f"{each.strange} values of {each.column['name']!r} are no numbers; minimum, maximum and mean leave them out"
+        for each in summaries
+        if each.strange
+    )
+    rows = Rows([each.row() for each in summaries], warnings)
+    result = asked.answer(grid(STATISTICS, [_with_short_mean(row) for row in rows.cells]), rows)
+    result["columns"] = list(STATISTICS)
+    return result
+
+
 _VIEWS: dict[str, Callable[[_Asked], ViewResult]] = {
     "columns": _view_columns,
     "head": _view_head,
@@ -164,6 +182,7 @@ _VIEWS: dict[str, Callable[[_Asked], ViewResult]] = {
     "shape": _view_shape,
     "schema": _view_schema,
     "rows": _view_rows,
+    "describe": _view_describe,
 }
 
 
@@ -176,6 +195,11 @@ def _positions(table: Table, names: Sequence[str] | None) -> list[int]:
     if missing:
         raise InvalidArgumentsError(f"There is no column {missing[0]!r}", f"The columns are: {', '.join(every)}"[:1000])
     return [position for name in names for position, each in enumerate(every) if each == name]
+
+
+def _with_short_mean(row: list[Any]) -> list[Any]:
+    *others, mean = row
+    return [*others, f"{mean:.6g}" if isinstance(mean, float) else mean]
 
 
 def _shown_names(columns: Sequence[ColumnInfo]) -> list[str]:

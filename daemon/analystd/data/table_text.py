@@ -27,7 +27,7 @@ def grid(columns: Sequence[ColumnInfo], rows: Sequence[Sequence[Any]]) -> str:
         shown += [ColumnInfo(name="", type="text")] * max(0, min(extra, MAX_GRID_COLUMNS - len(shown)))
     lines = [[cell_text(column["name"]) for column in shown]]
     lines += [[cell_text(row[at]) if at < len(row) else "" for at in range(len(shown))] for row in rows]
-    right = [column["type"].startswith(_NUMBER_TYPES) for column in shown]
+    right = [is_number_type(column["type"]) for column in shown]
     text = "\n".join(_aligned(lines, right))
     left_out = len(columns) - len(shown)
     return f"{text}\n{CUT_MARK} and {left_out} more columns" if left_out > 0 else text
@@ -50,6 +50,11 @@ def cell_text(value: Any) -> str:
     else:
         text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
     return _cut(printable(text[: MAX_CELL_WIDTH + 1]))
+
+
+def is_number_type(kind: str) -> bool:
+    """Whether a column type, guessed or Arrow's, is one of numbers."""
+    return kind.startswith(_NUMBER_TYPES)
 
 
 def printable(text: str) -> str:
