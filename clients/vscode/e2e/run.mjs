@@ -5,7 +5,7 @@ import fs from "node:fs";
 import os from "node:os";
 import path from "node:path";
 import { chromium } from "playwright-core";
-import { startEditor } from "./editor.mjs";
+import { clearAway, startEditor } from "./editor.mjs";
 import { makeFolder, modelScript, steps } from "./scenario.mjs";
 import { Workbench } from "./workbench.mjs";
 
@@ -26,7 +26,7 @@ async function main() {
     XDG_CACHE_HOME: path.join(state, "cache"),
     AGENT_MODEL_PATH: path.join(state, "model.jsonl"),
   };
-  const closers = [() => spawnSync(analystd, ["stop"], { env, encoding: "utf8", timeout: 30_000 })];
+  const closers = [() => spawnSync(analystd, ["stop"], { cwd: folder, env, encoding: "utf8", timeout: 30_000 })];
   let failed = true;
   try {
     const editor = await startEditor(path.resolve(vsix), state, { "analystd.command": path.resolve(analystd) }, env);
@@ -41,6 +41,9 @@ async function main() {
     failed = !(await play(bench, editor.url, folder));
   } finally {
     for (const close of closers) await close();
+    const left = await clearAway(state);
+    for (const command of left) console.log(`not ok - left running: ${command}`);
+    failed ||= left.length > 0;
     if (failed) console.log(`state kept in ${state}`);
     else fs.rmSync(state, { recursive: true, force: true, maxRetries: 5, retryDelay: 200 });
   }
@@ -53,7 +56,7 @@ async function play(bench, url, folder) {
   for (const [name, step] of Object.entries(steps)) {
     const started = Date.now();
     try {
-      await step(bench);
+      await step(bench, folder);
     } catch (error) {
       console.log(`not ok - ${name}\n${error.stack}`);
       await bench.shot("failed").catch(() => undefined);

@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import fs from "node:fs";
 import path from "node:path";
+import zlib from "node:zlib";
 import { until } from "./workbench.mjs";
 
 export const ROWS = 1000;
@@ -22,6 +23,10 @@ sum(float(row["close"]) for row in rows) / len(rows)
 # %% Wrong
 ratio = rows[0]["close"] / 0
 
+# %% Picture
+from IPython.display import Image, display
+display(Image(filename="line.png"))
+
 # %% Slow
 import time
 for step in range(600):
@@ -39,24 +44,51 @@ export function makeFolder(folder) {
     bars.push(`${at},${minute}.00,${minute}.50,${minute}.00,${minute}.25,0${minute}`);
   }
   fs.writeFileSync(path.join(workspace, NAME), bars.join("\n") + "\n");
+  fs.writeFileSync(path.join(workspace, "line.png"), picture(320, 160));
   fs.writeFileSync(path.join(folder, "analysis.py"), CODE);
 }
 
-/** The model's replies, one JSON object a line. */
+/** The model's replies to one conversation, one JSON object a line. */
 export function modelScript() {
   const call = `<tool name="data_view">\n${JSON.stringify({ path: NAME, operation: "shape" })}\n</tool>`;
-  const replies = [call, ANSWER, "By month there is only one: January."];
-  return replies.map((say) => JSON.stringify({ say })).join("\n") + "\n";
+  const replies = [
+    { say: call },
+    { say: ANSWER, expect: "Shape: 1000 rows", delay: 0.03 },
+    { say: "By month there is only one: January.", expect: "And by month?" },
+    { say: "It divides text by a number.", expect: 'rows[0]["close"] / 0' },
+  ];
+  return replies.map((reply) => JSON.stringify(reply)).join("\n") + "\n";
+}
+
+/** A PNG of a rising line, blue on white. */
+function picture(width, height) {
+  const rows = Array.from({ length: height }, (_, y) => {
+    const row = Buffer.alloc(1 + 3 * width, 0xff);
+    row[0] = 0;
+    for (let x = 0; x < width; x++) {
+      if (Math.abs(height - 10 - (x * (height - 20)) / width - y) < 2) row.set([0x1f, 0x77, 0xb4], 1 + 3 * x);
+    }
+    return row;
+  });
+  const chunk = (type, data) => {
+    const body = Buffer.concat([Buffer.from(type), data]);
+    const frame = Buffer.alloc(8);
+    frame.writeUInt32BE(data.length, 0);
+    frame.writeUInt32BE(zlib.crc32(body), 4);
+    return Buffer.concat([frame.subarray(0, 4), body, frame.subarray(4)]);
+  };
+  const header = Buffer.alloc(13);
+  header.writeUInt32BE(width, 0);
+  header.writeUInt32BE(height, 4);
+  header.set([8, 2, 0, 0, 0], 8);
+  const signature = Buffer.from([0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a]);
+  const data = zlib.deflateSync(Buffer.concat(rows));
+  return Buffer.concat([signature, chunk("IHDR", header), chunk("IDAT", data), chunk("IEND", Buffer.alloc(0))]);
 }
 
 export const steps = {
   async "the status bar says that it is there"(bench) {
-    const status = await until(
-      async () => /analystd/.test(await bench.status()) && bench.status(),
-      30_000,
-      () => "no status item",
-    );
-    assert.match(status, /analystd/);
+    await bench.statusItem.locator(".codicon-pulse").waitFor();
   },
 
   async "a cell runs, and what it printed stands after its last line"(bench) {
@@ -76,15 +108,34 @@ export const steps = {
   async "an error names its line in the file"(bench) {
     await bench.goToLine(11);
     await bench.command("analystd: Run Selection or Cell");
-    await bench.decoration(/✗ TypeError: unsupported operand.*\(line 11\)/);
+    await bench.decoration(/✗ TypeError in line 11: unsupported operand/);
     await bench.shot("error");
   },
 
+  async "a picture is in the hover"(bench) {
+    await bench.goToLine(15);
+    await bench.command("analystd: Run Selection or Cell");
+    await bench.decoration(/→ 1 image/);
+    await bench.hoverDecoration(/1 image/);
+    const image = bench.page.locator(".monaco-hover img");
+    await image.waitFor();
+    const width = () => image.evaluate((element) => element.naturalWidth);
+    await until(
+      async () => (await width()) === 320,
+      5000,
+      async () => `the picture is ${await width()} wide`,
+    );
+    await bench.shot("hover");
+    await bench.page.keyboard.press("Escape");
+  },
+
   async "the lens over a cell runs it, and Stop ends it"(bench) {
-    await bench.page.locator(".codelens-decoration a", { hasText: "Run cell" }).nth(3).click();
+    await bench.page.locator(".codelens-decoration a", { hasText: "Run cell" }).nth(4).click();
     await bench.decoration(/… step \d+/);
+    const cancel = bench.page.locator(".notifications-toasts .monaco-button", { hasText: "Cancel" });
+    await cancel.waitFor();
     await bench.shot("streaming");
-    await bench.page.locator(".notifications-toasts .monaco-button", { hasText: "Cancel" }).click();
+    await cancel.click();
     await bench.decoration(/… interrupted/);
   },
 
@@ -126,8 +177,17 @@ export const steps = {
     await bench.shot("follow-up");
   },
 
+  async "the selected text goes along with a question"(bench) {
+    await bench.goToLine(11);
+    await bench.page.keyboard.press("Shift+End");
+    await bench.command("analystd: Ask…");
+    await bench.answerBox("What is wrong here?");
+    await bench.decoration(/→ It divides text by a number/);
+    await bench.shot("selection");
+  },
+
   async "a data file opens as a table and can be paged"(bench) {
-    await bench.openFile(NAME);
+    await bench.openFile(`workspace/${NAME}`);
     await bench.command("analystd: View Data");
     const table = await bench.webview("body.table tbody tr");
     assert.deepEqual(await table.locator("thead th span").allInnerTexts(), [
@@ -156,5 +216,27 @@ export const steps = {
     await table.locator("input").press("Enter");
     await table.locator("tbody tr").first().locator("th", { hasText: "500" }).waitFor();
     await bench.shot("table-row-500");
+  },
+
+  async "the status item tells what there is, and offers what can be done"(bench) {
+    await bench.statusItem.click();
+    await bench.page.locator(".quick-input-list .monaco-list-row", { hasText: "Reset Session" }).waitFor();
+    assert.match(
+      await bench.page.locator(".quick-input-titlebar").innerText(),
+      /analystd \d+\.\d+\.\d+: .*model\.jsonl, sandbox/,
+    );
+    await bench.shot("status");
+    await bench.page.keyboard.press("Escape");
+  },
+
+  async "a program that is not there is told, and a corrected setting connects again"(bench, folder) {
+    const settings = path.join(folder, ".vscode", "settings.json");
+    fs.mkdirSync(path.dirname(settings));
+    fs.writeFileSync(settings, JSON.stringify({ "analystd.command": "no-such-program" }));
+    const toast = bench.page.locator(".notifications-toasts", { hasText: "there is no program “no-such-program”" });
+    await toast.waitFor();
+    await bench.shot("not-found");
+    fs.rmSync(settings);
+    await bench.statusItem.locator(".codicon-pulse").waitFor();
   },
 };

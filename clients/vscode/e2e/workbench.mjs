@@ -12,6 +12,7 @@ export class Workbench {
   }
 
   async open(url, folder) {
+    this.folder = folder;
     await this.page.goto(`${url}/?folder=${encodeURIComponent(folder)}`);
     await this.page.locator(".monaco-workbench .statusbar").waitFor({ timeout: 60_000 });
   }
@@ -26,12 +27,14 @@ export class Workbench {
     await this.page.keyboard.press("Enter");
   }
 
-  /** Open a file by its name. */
-  async openFile(name) {
+  /** Open a file of the folder. */
+  async openFile(file) {
+    const name = path.basename(file);
     await this.page.keyboard.press("Control+P");
     const input = this.page.locator(".quick-input-widget .quick-input-box input");
     await input.waitFor();
-    await input.fill(name);
+    // A whole path is found without a search, which not every build of the editor has.
+    await input.fill(path.join(this.folder, file));
     await this.page.locator(".quick-input-list .monaco-list-row", { hasText: name }).first().waitFor();
     await this.page.keyboard.press("Enter");
     await this.page.locator(`.tab.active[data-resource-name="${name}"]`).waitFor();
@@ -96,17 +99,22 @@ export class Workbench {
     );
   }
 
-  /** The text of the status bar item. */
-  async status() {
-    const item = this.page.locator(
-      '.statusbar-item[id="analystd.analystd.analystd.status"], .statusbar-item[id*="analystd.status"]',
-    );
-    return (
-      (await item
-        .first()
-        .getAttribute("aria-label", { timeout: 1000 })
-        .catch(() => null)) ?? ""
-    );
+  /** Put the mouse on the end of a decoration's text. */
+  async hoverDecoration(pattern) {
+    const place = await this.page.evaluate((source) => {
+      const expected = new RegExp(source);
+      const spans = [...document.querySelectorAll(".monaco-editor .view-line span")];
+      const box = spans
+        .find((span) => expected.test(getComputedStyle(span, "::after").content))
+        .getBoundingClientRect();
+      return { x: box.right - 8, y: (box.top + box.bottom) / 2 };
+    }, pattern.source);
+    await this.page.mouse.move(place.x, place.y);
+    await this.page.mouse.move(place.x - 2, place.y, { steps: 3 });
+  }
+
+  get statusItem() {
+    return this.page.locator('.statusbar-item[id*="analystd.status"]').first();
   }
 
   async shot(name) {

@@ -51,6 +51,12 @@ export class Answers implements vscode.WebviewViewProvider, vscode.Disposable {
     this.timer ??= setTimeout(() => this.flush(), REDRAW_MS);
   }
 
+  /** Forget all entries, except those of runs under way. */
+  clear(): void {
+    for (const id of this.entries.keys()) if (!this.cancellers.has(id)) this.entries.delete(id);
+    this.postAll();
+  }
+
   /** Bring the view to the front, without taking the cursor from the editor, and an entry into sight. */
   async reveal(id?: number): Promise<void> {
     this.shown = id;
@@ -75,7 +81,7 @@ export class Answers implements vscode.WebviewViewProvider, vscode.Disposable {
   private receive(message: FromAnswers): void {
     switch (message.type) {
       case "ready":
-        this.post({ type: "all", entries: [...this.entries.values()], conversation: this.topic });
+        this.postAll();
         if (this.shown !== undefined) this.post({ type: "reveal", id: this.shown });
         break;
       case "ask":
@@ -94,6 +100,10 @@ export class Answers implements vscode.WebviewViewProvider, vscode.Disposable {
     this.timer = undefined;
     for (const entry of this.dirty) this.post({ type: "entry", entry });
     this.dirty.clear();
+  }
+
+  private postAll(): void {
+    this.post({ type: "all", entries: [...this.entries.values()], conversation: this.topic });
   }
 
   private post(message: ToAnswers): void {

@@ -28,17 +28,22 @@ export class Asker {
     if (prompt) await this.ask(prompt, context, editor);
   }
 
-  /** Answer a question, in the Answers view and after the cursor's line of `editor`. */
+  /** Answer a question in the Answers view, and after the cursor's line of `editor` if it was asked from there. */
   async ask(prompt: string, context?: Context, editor?: vscode.TextEditor): Promise<void> {
     const source = new vscode.CancellationTokenSource();
     const entry = this.answers.add("agent", prompt, context ? aboutContext(context) : "", () => source.cancel());
     const line = editor?.selection.end.line ?? 0;
     const place = editor && this.inline.place(editor.document, line, line, entry.id);
     place?.show({ tone: "quiet", text: "asking …", hover: "" });
+    const question = { prompt, ...(context && { context }) };
     void this.answers.reveal(entry.id);
+    if (!editor) {
+      await this.follow(entry, place, question, source.token, () => undefined);
+      return;
+    }
     await withProgress(`analystd: ${oneLine(prompt, 60)}`, async (token, report) => {
       token.onCancellationRequested(() => source.cancel());
-      await this.follow(entry, place, { prompt, ...(context && { context }) }, source.token, report);
+      await this.follow(entry, place, question, source.token, report);
     });
   }
 

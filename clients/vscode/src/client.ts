@@ -1,5 +1,7 @@
 /** The connection to the daemon: a language client over `analystd stdio`, started, restarted and asked here. */
 
+import * as fs from "node:fs";
+import * as path from "node:path";
 import * as vscode from "vscode";
 import {
   type Executable,
@@ -64,9 +66,16 @@ export class Client implements vscode.Disposable {
     this.become("stopped");
   }
 
-  async restart(): Promise<void> {
+  async restart(quiet = false): Promise<void> {
     await this.stop();
-    await this.start();
+    await this.start(quiet);
+  }
+
+  /** Start now if analystd is used in this folder. Elsewhere the first request does: a start makes the workspace's folder. */
+  async startIfUsed(): Promise<void> {
+    const folder = folderPath();
+    const isUsed = folder !== undefined && fs.existsSync(path.join(folder, "workspace"));
+    if (isUsed || serverSettings().workspace !== undefined) await this.start(true);
   }
 
   /**
@@ -116,7 +125,8 @@ export class Client implements vscode.Disposable {
 
   private isUnclaimed(event: RunEvent): boolean {
     const self = this.handshake?.client;
-    return event.run_id !== null && !this.followed.has(event.run_id) && (self === undefined || event.client === self);
+    const isOurs = self === undefined || event.client === null || isSameClient(event.client, self);
+    return event.run_id !== null && !this.followed.has(event.run_id) && isOurs;
   }
 
   private async launch(quiet: boolean): Promise<void> {
@@ -190,6 +200,12 @@ function options(settings: ServerSettings): LanguageClientOptions {
 
 function stateOf(state: State): ConnectionState {
   return state === State.Running ? "running" : state === State.Starting ? "starting" : "stopped";
+}
+
+/** A daemon that took another one's place counts its clients anew; their process ids, at the end of the names, stay. */
+function isSameClient(name: string, other: string): boolean {
+  const pid = /\(pid \d+\)$/;
+  return name === other || (pid.test(name) && pid.exec(name)?.[0] === pid.exec(other)?.[0]);
 }
 
 async function askForTrust(): Promise<void> {

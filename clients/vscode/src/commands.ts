@@ -8,11 +8,12 @@ import { explain, NotRunningError } from "./errors";
 import type { InlineResults } from "./inline";
 import { logger } from "./logger";
 import { Command, type DaemonStatus, type RunSummary } from "./protocol";
+import { fileName } from "./pure/text";
 import type { Runner } from "./run";
 import { COLUMNAR_TABLE, TEXT_TABLE } from "./table";
 
-const DATA_FILES = "**/*.{csv,tsv,jsonl,ndjson,parquet,pq,feather,arrow,ipc}";
-const COLUMNAR = /\.(parquet|pq|feather|arrow|ipc)$/i;
+const DATA_FILES = "**/*.{csv,tsv,tab,psv,parquet,pq}";
+const COLUMNAR = /\.(parquet|pq)$/i;
 const MAX_FILES = 2000;
 
 /** What the commands work with. */
@@ -35,6 +36,7 @@ export function registerCommands({ client, answers, asker, runner, inline }: Par
     "analystd.forgetSession": () => forgetSession(client),
     "analystd.cancel": () => cancelRun(client),
     "analystd.showAnswers": (id?: number) => answers.reveal(id),
+    "analystd.clearAnswers": () => answers.clear(),
     "analystd.showLog": () => logger.show(),
     "analystd.showStatus": () => showStatus(client),
     "analystd.reconnect": () => client.restart(),
@@ -59,7 +61,7 @@ async function openTable(uri?: vscode.Uri): Promise<void> {
 
 function activeDataFile(): vscode.Uri | undefined {
   const uri = vscode.window.activeTextEditor?.document.uri;
-  return uri?.scheme === "file" && /\.(csv|tsv|jsonl|ndjson)$/i.test(uri.path) ? uri : undefined;
+  return uri?.scheme === "file" && /\.(csv|tsv|tab|psv|dat|txt)$/i.test(uri.path) ? uri : undefined;
 }
 
 async function pickDataFile(): Promise<vscode.Uri | undefined> {
@@ -96,10 +98,9 @@ async function cancelRun(client: Client): Promise<void> {
 }
 
 async function showStatus(client: Client): Promise<void> {
-  if (client.state !== "running") {
-    await client.start();
-    return;
-  }
+  if (client.state !== "running") await client.start();
+  // Why it does not run was told by the start.
+  if (client.state !== "running") return;
   const status = await client.request<DaemonStatus>(Command.status, {});
   const items: (vscode.QuickPickItem & { command?: string; log?: string | undefined })[] = [
     { label: "$(comment-discussion) Ask…", command: "analystd.ask" },
@@ -112,7 +113,7 @@ async function showStatus(client: Client): Promise<void> {
       ? [{ label: "$(file) Open Log", description: `of the daemon, ${status.log}`, log: status.log }]
       : []),
   ];
-  const title = `analystd ${status.version}: ${status.engine.model || "no model"}, sandbox ${status.sandbox.level}`;
+  const title = `analystd ${status.version}: ${fileName(status.engine.model) || "no model"}, sandbox ${status.sandbox.level}`;
   const picked = await vscode.window.showQuickPick(items, { title, placeHolder: client.handshake?.workspace ?? "" });
   if (picked?.command) await vscode.commands.executeCommand(picked.command);
   if (picked?.log) await vscode.window.showTextDocument(vscode.Uri.file(picked.log));

@@ -13,6 +13,9 @@ import { affectsServer } from "./settings";
 import { StatusItem } from "./status";
 import { COLUMNAR_TABLE, TableEditors, TEXT_TABLE } from "./table";
 
+/** Views keep what they show, and where one was in it, while another tab is in front. */
+const KEPT = { retainContextWhenHidden: true };
+
 let client: Client | undefined;
 
 export function activate(context: vscode.ExtensionContext): void {
@@ -32,20 +35,20 @@ export function activate(context: vscode.ExtensionContext): void {
     registerCommands({ client: connection, answers, asker, runner, inline }),
     vscode.languages.registerCodeLensProvider({ language: "python" }, lenses),
     vscode.window.registerWebviewViewProvider("analystd.answers", answers, {
-      webviewOptions: { retainContextWhenHidden: true },
+      webviewOptions: KEPT,
     }),
-    vscode.window.registerCustomEditorProvider(TEXT_TABLE, tables),
-    vscode.window.registerCustomEditorProvider(COLUMNAR_TABLE, tables),
+    vscode.window.registerCustomEditorProvider(TEXT_TABLE, tables, { webviewOptions: KEPT }),
+    vscode.window.registerCustomEditorProvider(COLUMNAR_TABLE, tables, { webviewOptions: KEPT }),
     answers.onQuestion((prompt) => void asker.ask(prompt)),
     connection.onEvent((event) => {
       if (event.kind === "worker_died" && event.text) void vscode.window.showWarningMessage(`analystd: ${event.text}`);
     }),
     vscode.workspace.onDidChangeConfiguration((event) => {
-      if (affectsServer(event)) void connection.restart();
+      if (affectsServer(event) && connection.state !== "stopped") void connection.restart(true);
     }),
-    vscode.workspace.onDidGrantWorkspaceTrust(() => void connection.start()),
+    vscode.workspace.onDidGrantWorkspaceTrust(() => void connection.startIfUsed()),
   );
-  void connection.start(true);
+  void connection.startIfUsed();
 }
 
 export async function deactivate(): Promise<void> {

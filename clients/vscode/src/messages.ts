@@ -8,7 +8,7 @@ export type ToTable =
   | { type: "count"; numRows: number }
   | { type: "problem"; message: string };
 
-export type FromTable = { type: "ready" } | { type: "load"; offset: number } | { type: "loadEnd" };
+export type FromTable = { type: "ready"; offset: number } | { type: "load"; offset: number } | { type: "loadEnd" };
 
 export type ToAnswers =
   | { type: "entry"; entry: Entry }

@@ -8,8 +8,8 @@ import { explain, isCancelled, NotRunningError } from "./errors";
 import type { InlinePlace, InlineResults } from "./inline";
 import { Command, type PythonResult, type RunEvent } from "./protocol";
 import { blockAt, cellAt, type CodeBlock, dedent } from "./pure/cells";
-import { pythonInline } from "./pure/results";
-import { filledLines, oneLine, plainOutput } from "./pure/text";
+import { fenced, pythonInline } from "./pure/results";
+import { filledLines, oneLine, plainOutput, tail } from "./pure/text";
 import { type Entry, fail, finishPython, take } from "./pure/trail";
 import { withProgress } from "./progress";
 
@@ -76,7 +76,8 @@ export class Runner {
     } catch (error) {
       const cancelled = isCancelled(error);
       fail(entry, explain(error), cancelled);
-      if (cancelled) place.show({ tone: "quiet", text: "interrupted", hover: "" });
+      if (cancelled)
+        place.show({ tone: "quiet", text: "interrupted", hover: entry.text && fenced(tail(entry.text, 8000)) });
       else if (error instanceof NotRunningError) place.clear();
       else place.show({ tone: "error", text: oneLine(explain(error)), hover: "" });
     } finally {

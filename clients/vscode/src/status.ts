@@ -3,7 +3,7 @@
 import * as vscode from "vscode";
 import type { Client, ConnectionState } from "./client";
 import { Command, type DaemonStatus, type RunEvent } from "./protocol";
-import { oneLine } from "./pure/text";
+import { fileName, oneLine } from "./pure/text";
 
 const ENDINGS = ["run_finished", "session_reset", "worker_died", "limit"];
 const REFRESH_MS = 300;
@@ -11,11 +11,21 @@ const REFRESH_MS = 300;
 const ICONS: Record<ConnectionState, string> = {
   running: "$(pulse)",
   starting: "$(loading~spin)",
-  stopped: "$(circle-slash)",
+  stopped: "$(circle-outline)",
   untrusted: "$(shield)",
   "no folder": "$(circle-slash)",
   "not found": "$(warning)",
   failed: "$(error)",
+};
+
+const WORDS: Record<ConnectionState, string> = {
+  running: "running",
+  starting: "starting …",
+  stopped: "not started yet; the first question or run does that, or a click here",
+  untrusted: "nothing is started in a folder that is not trusted",
+  "no folder": "no folder is open",
+  "not found": "the program was not found; click to try again",
+  failed: "could not be started; click to try again",
 };
 
 export class StatusItem implements vscode.Disposable {
@@ -71,6 +81,7 @@ export class StatusItem implements vscode.Disposable {
   private draw(): void {
     const { state } = this.client;
     const busy = this.running.size;
+    void vscode.commands.executeCommand("setContext", "analystd.running", busy > 0);
     const problem = this.problem();
     const icon = busy > 0 ? "$(loading~spin)" : problem ? "$(warning)" : ICONS[state];
     this.item.text = busy > 1 ? `${icon} analystd: ${busy} runs` : `${icon} analystd`;
@@ -89,13 +100,13 @@ export class StatusItem implements vscode.Disposable {
   private tooltip(problem: string | null): vscode.MarkdownString {
     const { handshake, state } = this.client;
     const text = new vscode.MarkdownString(undefined, true);
-    if (handshake === undefined) return text.appendText(`analystd: ${state}`);
+    if (handshake === undefined) return text.appendText(`analystd: ${WORDS[state]}`);
     const engine = this.status?.engine ?? handshake.engine;
     const session = this.status?.desks.find((desk) => desk.workspace === handshake.workspace)?.sessions?.[0];
     const rows: [string, string][] = [
       ["Workspace", handshake.workspace],
-      ["Model", engine.model ? `${engine.model} (${engine.kind})` : "none"],
-      ["Sandbox", handshake.sandbox.level],
+      ["Model", engine.model ? `${fileName(engine.model)} (${engine.kind})` : "none"],
+      ["Sandbox", oneLine([handshake.sandbox.level, handshake.sandbox.reason].filter(Boolean).join(": "), 160)],
       ["Session", session ? sessionWords(session) : "not started"],
       ["Daemon", this.status ? `${this.status.version}, pid ${this.status.pid}` : ""],
     ];

@@ -45,12 +45,12 @@ class Table implements vscode.Disposable {
   ) {
     const pattern = new vscode.RelativePattern(vscode.Uri.joinPath(uri, ".."), uri.path.split("/").at(-1) ?? "");
     this.watcher = vscode.workspace.createFileSystemWatcher(pattern);
-    this.watcher.onDidChange(() => void this.reload());
-    this.watcher.onDidCreate(() => void this.reload());
+    this.watcher.onDidChange(() => void this.reload(this.offset));
+    this.watcher.onDidCreate(() => void this.reload(this.offset));
   }
 
   async receive(message: FromTable): Promise<void> {
-    if (message.type === "ready") await this.reload();
+    if (message.type === "ready") await this.reload(message.offset);
     else if (message.type === "load") await this.load(message.offset);
     else await this.load(lastOffset((this.numRows ??= await this.count()), pageSize()));
   }
@@ -60,9 +60,9 @@ class Table implements vscode.Disposable {
     this.watcher.dispose();
   }
 
-  /** Show the same rows anew, and how many there are by now. */
-  private async reload(): Promise<void> {
-    if (!(await this.load(this.offset))) return;
+  /** Show the file's rows from `offset` as they are now, and how many there are. */
+  private async reload(offset: number): Promise<void> {
+    if (!(await this.load(offset))) return;
     this.numRows = undefined;
     try {
       this.numRows = await this.count();

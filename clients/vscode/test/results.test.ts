@@ -32,7 +32,7 @@ describe("the line after code", () => {
   test("has the time of slow code", () => assert.equal(line({ result: "1", seconds: 2.34 }), "1 (2.3 s)"));
   test("names the line of an error in the file", () => {
     const error = { name: "NameError", message: "name 'x' is not defined", traceback: [], line: 3 };
-    assert.equal(line({ status: "error", error }, 10), "NameError: name 'x' is not defined (line 12)");
+    assert.equal(line({ status: "error", error }, 10), "NameError in line 12: name 'x' is not defined");
     assert.equal(pythonInline({ ...NOTHING, status: "error", error }, 1).tone, "error");
   });
   test("says why there is no result", () => {
@@ -64,6 +64,12 @@ describe("the hover", () => {
   test("is fenced so that output cannot leave its fence", () => {
     assert.equal(fenced("a\n```\nb"), "````text\na\n```\nb\n````");
   });
+});
+
+test("a small picture is not made larger", () => {
+  const header = "iVBORw0KGgoAAAANSUhEUgAAAUAAAACgCAIAAAC";
+  const { hover } = pythonInline({ ...NOTHING, displays: [{ "image/png": header }] }, 1);
+  assert.match(hover, /\|width=320\)$/);
 });
 
 test("an SVG becomes a link that Markdown does not break", () => {

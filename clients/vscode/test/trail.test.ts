@@ -63,10 +63,7 @@ test("the end has the answer, the summary or the reason", () => {
   const entry = newEntry(1, "agent", "?");
   const usage = { prompt_tokens: 1, cached_tokens: 0, completion_tokens: 1, seconds: 0.1 };
   finishAgent(entry, { run_id: "r", conversation: "c", status: "limit", answer: "So far 3.", steps: [], usage });
-  assert.deepEqual(
-    [entry.state, entry.text, entry.note],
-    ["done", "So far 3.", "stopped at a limit, 0 tool calls, 1 token"],
-  );
+  assert.deepEqual([entry.state, entry.text, entry.note], ["done", "So far 3.", "stopped at a limit, 1 token"]);
   fail(entry, "There is no model", false);
   assert.deepEqual([entry.state, entry.note], ["failed", "There is no model"]);
 });

@@ -14,6 +14,7 @@ export interface Inline {
 
 /** An editor shows no more of a hover than this, whatever it holds. */
 const HOVER_CHARACTERS = 90_000;
+const HOVER_WIDTH = 480;
 const TEXT_CHARACTERS = 8_000;
 
 /** A result of `execPython`; `firstLine` is the 1-based line of the file that the code started at. */
@@ -42,7 +43,7 @@ export function agentInline(result: AgentResult): Inline {
 export function agentSummary(result: AgentResult): string {
   const parts = [
     result.status === "done" ? "" : result.status === "limit" ? "stopped at a limit" : result.status,
-    counted(result.steps.length, "tool call"),
+    result.steps.length > 0 ? counted(result.steps.length, "tool call") : "",
     result.usage.completion_tokens > 0 ? counted(result.usage.completion_tokens, "token") : "",
     duration(result.usage.seconds),
   ];
@@ -98,8 +99,8 @@ function pythonLine(result: PythonResult, firstLine: number): string {
   const took = duration(result.seconds);
   const time = took ? ` (${took})` : "";
   if (result.error && result.status !== "interrupted") {
-    const where = result.error.line === null ? "" : ` (line ${firstLine + result.error.line - 1})`;
-    return oneLine(`${result.error.name}: ${result.error.message}`, 110) + where;
+    const where = result.error.line === null ? "" : ` in line ${firstLine + result.error.line - 1}`;
+    return oneLine(`${result.error.name}${where}: ${result.error.message}`);
   }
   if (result.status === "interrupted") return `interrupted${time}`;
   if (result.status === "died") return `Python ended and its variables are lost${time}`;
@@ -132,13 +133,21 @@ function pythonMarkdown(result: PythonResult): string {
       continue;
     }
     room -= image.length;
-    parts.push(`![image](${image}|width=480)`);
+    parts.push(`![image](${image}|width=${Math.min(pngWidth(image) ?? HOVER_WIDTH, HOVER_WIDTH)})`);
   }
   return parts.filter(Boolean).join("\n\n");
 }
 
 function stepMarkdown(step: Step): string {
   return `\`${callLine(step.tool, step.arguments).replaceAll("`", "'")}\`\n${fenced(middleCut(step.output, 1_000))}`;
+}
+
+/** The width that the header of a PNG gives, in pixels; null for another kind of image. */
+function pngWidth(image: string): number | null {
+  const data = /^data:image\/png;base64,(.{32})/.exec(image)?.[1];
+  if (data === undefined) return null;
+  const bytes = Uint8Array.from(atob(data), (character) => character.charCodeAt(0));
+  return new DataView(bytes.buffer).getUint32(16);
 }
 
 /** Markdown whose images stay text: a hover would fetch them, from wherever an answer says. */

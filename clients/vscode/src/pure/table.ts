@@ -10,7 +10,8 @@ export interface Page {
   warnings: string[];
 }
 
-const NUMBERS = /int|float|double|decimal/i;
+/** The beginnings of numeric types, as text formats (`number`) and typed ones (`uint8`, `decimal128(9, 2)`) have them. */
+const NUMBERS = /^(u?int|halffloat|float|double|decimal|number)/i;
 const FLOATS = /float|double/i;
 
 /** Cells as text: what the file holds, never rounded or shortened. A float keeps its point, which JSON took from it. */

@@ -35,6 +35,11 @@ export function filledLines(text: string): string[] {
   return text.split(/\r?\n/).filter((line) => line.trim() !== "");
 }
 
+/** The last part of a path; a name stays as it is. */
+export function fileName(path: string): string {
+  return path.split("/").at(-1) ?? path;
+}
+
 /** `3.2 s`, `2 min 5 s`; nothing for less than half a second, which nobody wants to read. */
 export function duration(seconds: number): string {
   if (seconds < 0.5) return "";

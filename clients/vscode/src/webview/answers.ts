@@ -48,7 +48,11 @@ function receive(message: ToAnswers): void {
       scrollToEnd();
       break;
     case "entry":
-      keepAtEnd(() => draw(message.entry));
+      if (drawn.has(message.entry.id)) keepAtEnd(() => draw(message.entry));
+      else {
+        draw(message.entry);
+        scrollToEnd();
+      }
       break;
     case "conversation":
       showTopic(message.conversation);

@@ -2,6 +2,9 @@
 
 interface Api {
   postMessage(message: unknown): void;
+  getState(): number | undefined;
+  /** Keep a number for when the window was closed and is opened again. */
+  setState(state: number): void;
 }
 
 declare function acquireVsCodeApi(): Api;

@@ -1,7 +1,7 @@
 /** The script of the table view: shows a page, asks for others. */
 
 import type { FromTable, ToTable } from "../messages";
-import { lastOffset, type Page, tableHtml } from "../pure/table";
+import { type Page, tableHtml } from "../pure/table";
 import { api, element } from "./api";
 
 const problem = element("div", "problem");
@@ -30,7 +30,7 @@ function start(): void {
   problem.hidden = notes.hidden = true;
   document.body.append(problem, notes, sheet, bar);
   window.addEventListener("message", (event: MessageEvent<ToTable>) => receive(event.data));
-  send({ type: "ready" });
+  send({ type: "ready", offset: api.getState() ?? 0 });
 }
 
 function receive(message: ToTable): void {
@@ -51,6 +51,7 @@ function receive(message: ToTable): void {
 function show(page: Page): void {
   const isSamePlace = page.offset === offset;
   offset = page.offset;
+  api.setState(offset);
   shown = page.rows.length;
   problem.hidden = true;
   notes.textContent = page.warnings.join(" ");
@@ -65,7 +66,7 @@ function drawBar(): void {
   const number = (value: number): string => value.toLocaleString("en");
   const rows = shown === 0 ? "no rows" : `${number(offset + 1)}–${number(offset + shown)}`;
   range.textContent = numRows === undefined ? `${rows} …` : shown === 0 ? rows : `${rows} of ${number(numRows)}`;
-  const end = numRows === undefined ? shown < pageSize : offset >= lastOffset(numRows, pageSize);
+  const end = numRows === undefined ? shown < pageSize : offset + shown >= numRows;
   first.disabled = previous.disabled = offset === 0;
   next.disabled = last.disabled = end;
 }
