@@ -55,7 +55,7 @@ class Settings:
     protected_dirs: tuple[str, ...] = ("boot", "daemon")
     """Names that no path may lead through, separated by commas."""
     sandbox: Literal["auto", "off"] = "auto"
-    """`off` lets Python run without walls where none can be had."""
+    """`auto`: the best walls that this machine offers, and none of its work without any; `off`: no walls."""
     exec_timeout_seconds: float = 600.0
     """How long one piece of code may run."""
     max_steps: int = 12

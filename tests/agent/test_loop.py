@@ -133,14 +133,14 @@ async def test_bad_calls_end_the_run_after_a_few(tmp_path: Path) -> None:
 
 
 async def test_the_time_limit_ends_the_run_with_what_was_found(tmp_path: Path) -> None:
-    desk = Desk(tmp_path, call(2, 3), {"say": "slowly " * 1000, "delay": 0.01})
+    desk = Desk(tmp_path, call(2, 3), {"say": " ".join(map(str, range(2000))), "delay": 0.01})
     outcome = await desk.run(max_seconds=0.5)
     assert outcome.status == "limit"
     assert "Stopped after 0.5 s, with 1 tool calls made; the last, add, gave: 5" in outcome.answer
 
 
 async def test_a_cancelled_run_keeps_its_steps(tmp_path: Path) -> None:
-    desk = Desk(tmp_path, call(2, 3), {"say": "slowly " * 1000, "delay": 0.01})
+    desk = Desk(tmp_path, call(2, 3), {"say": " ".join(map(str, range(2000))), "delay": 0.01})
     task = asyncio.create_task(desk.run())
     async with asyncio.timeout(5):
         while not desk.watcher.steps:
@@ -164,3 +164,10 @@ async def test_what_is_only_thought_is_not_done(tmp_path: Path, thought: str) ->
     desk = Desk(tmp_path, thought + "Five.")
     outcome = await desk.run()
     assert (outcome.answer, outcome.steps) == ("Five.", [])
+
+
+async def test_a_model_that_only_repeats_itself_is_stopped(tmp_path: Path) -> None:
+    desk = Desk(tmp_path, "Well. " + "The sum of two and three is five.\n" * 500)
+    outcome = await desk.run()
+    assert (outcome.status, outcome.answer) == ("limit", "Well. The sum of two and three is five.")
+    assert len(desk.watcher.text) < 200

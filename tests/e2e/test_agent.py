@@ -88,7 +88,7 @@ def test_a_conversation_goes_on_after_the_daemon_was_replaced(fresh_station: Sta
 def test_ctrl_c_cancels_the_run(fresh_station: Station) -> None:
     station = fresh_station
     script = station.home / "script.jsonl"
-    script.write_text(json.dumps({"say": "slowly " * 5000, "delay": 0.01}) + "\n")
+    script.write_text(json.dumps({"say": " ".join(map(str, range(9000))), "delay": 0.01}) + "\n")
     station.environment["AGENT_MODEL_PATH"] = str(script)
     asking = run_in_background(station, "run", "Take your time.")
     run_id = wait_for_run(station, "running")

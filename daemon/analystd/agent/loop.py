@@ -11,6 +11,7 @@ from typing import Any, Protocol
 
 from analystd.agent.context import fit, shortened
 from analystd.agent.prompt import tool_result_message
+from analystd.agent.repetition import repeated_tail
 from analystd.agent.toolcalls import BadCall, Item, ToolCall, ToolCallParser, without_thoughts
 from analystd.engine.base import Completion, Engine, GenerateRequest, Message
 from analystd.errors import AnalystdError
@@ -176,29 +177,33 @@ class _Reply:
 
 
 class _ReplyReader:
-    """Reads a reply as it is generated: text goes to `say`, and the first call ends the reply, or is passed over where none may be made."""
+    """Reads a reply as it is generated: text goes to `say`, the first call ends the reply, and so does mere repetition.
+
+    Where no call may be made, calls are passed over.
+    """
 
     def __init__(self, say: Callable[[str], None], *, calls_allowed: bool) -> None:
         self._say = say
         self._calls_allowed = calls_allowed
         self._parser = ToolCallParser()
-        self._text: list[str] = []
+        self._text = ""
         self._call: ToolCall | BadCall | None = None
 
     def feed(self, piece: str) -> bool:
         self._take(self._parser.feed(piece))
-        return self._call is not None
+        return self._call is not None or repeated_tail(self._text) > 0
 
     def finish(self, *, cut: bool) -> _Reply:
         self._take(self._parser.finish())
-        return _Reply("".join(self._text), self._call, cut)
+        surplus = repeated_tail(self._text)
+        return _Reply(self._text[: len(self._text) - surplus], self._call, cut or surplus > 0)
 
     def _take(self, items: Sequence[Item]) -> None:
         for item in items:
             if self._call is not None:
                 return
             if isinstance(item, str):
-                self._text.append(item)
+                self._text += item
                 self._say(item)
             elif self._calls_allowed:
                 self._call = item

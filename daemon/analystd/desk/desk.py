@@ -194,13 +194,14 @@ class Desk:
         return f"<Desk {self.workspace.root} runs={len(self.runs.active)} seq={self.journal.seq}>"
 
     def _tools(self) -> list[Tool]:
+        """The tools that are switched on, the most telling ones first: a small model takes what it reads first."""
         tools: list[Tool] = []
-        if self.settings.enable_files:
-            tools += files.file_tools(self.data)
         if self.settings.enable_data_view:
             tools.append(data_view_tool(self.data))
         if self.settings.enable_pyexe:
             tools.append(pyexe_tool(self._execute_for_tool))
+        if self.settings.enable_files:
+            tools += files.file_tools(self.data)
         return tools
 
     async def _converse(self, run: Run, prompt: str, conversation: str, limits: Limits) -> Outcome:
