@@ -4,12 +4,14 @@ import { spawnSync } from "node:child_process";
 import fs from "node:fs";
 import os from "node:os";
 import path from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { chromium } from "playwright-core";
 import { clearAway, startEditor } from "./editor.mjs";
 import { makeFolder, modelScript, steps } from "./scenario.mjs";
 import { Workbench } from "./workbench.mjs";
 
 const [vsix, analystd, screenshots] = process.argv.slice(2);
+const LIMIT_MS = 360_000;
 const browserProgram = process.env.CHROMIUM ?? "/usr/bin/chromium";
 
 async function main() {
@@ -38,7 +40,7 @@ async function main() {
     closers.unshift(() => browser.close());
     const page = await browser.newPage({ viewport: { width: 1280, height: 860 } });
     const bench = new Workbench(page, screenshots);
-    failed = !(await play(bench, editor.url, folder));
+    failed = !(await Promise.race([play(bench, editor.url, folder), outOfTime()]));
   } finally {
     for (const close of closers) await close();
     const left = await clearAway(state);
@@ -48,6 +50,12 @@ async function main() {
     else fs.rmSync(state, { recursive: true, force: true, maxRetries: 5, retryDelay: 200 });
   }
   process.exitCode = failed ? 1 : 0;
+}
+
+async function outOfTime() {
+  await sleep(LIMIT_MS, undefined, { ref: false });
+  console.log(`not ok - all this took more than ${LIMIT_MS / 1000} s`);
+  return false;
 }
 
 /** Do all steps; gives whether all went well. The first that fails ends the play, for each builds on those before. */

@@ -17,8 +17,6 @@ import { EVENT_METHOD, type Handshake, type RunEvent } from "./protocol";
 import { findProgram } from "./pure/command";
 import { folderPath, type ServerSettings, serverSettings } from "./settings";
 
-const HOW_TO_INSTALL = "https://pypi.org/project/analystd/";
-
 /** Where the connection stands; `problem` is what a person should know when it is not `running`. */
 export type ConnectionState = "stopped" | "starting" | "running" | "untrusted" | "no folder" | "not found" | "failed";
 
@@ -226,12 +224,10 @@ function offerFolder(): void {
 function offerInstallation(command: string, retry: () => void): void {
   const message =
     `analystd was not found: there is no program “${command}”. ` +
-    "Install it (pip install analystd), or give its path in the setting analystd.command.";
-  void vscode.window.showErrorMessage(message, "Open Settings", "How to Install", "Try Again").then((choice) => {
+    "Install it (pip install, or make setup in its repository), and if it is not on the PATH, give its path in the setting analystd.command.";
+  void vscode.window.showErrorMessage(message, "Open Settings", "Try Again").then((choice) => {
     if (choice === "Open Settings") {
       void vscode.commands.executeCommand("workbench.action.openSettings", "analystd.command");
-    } else if (choice === "How to Install") {
-      void vscode.env.openExternal(vscode.Uri.parse(HOW_TO_INSTALL));
     } else if (choice === "Try Again") {
       retry();
     }
