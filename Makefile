@@ -48,5 +48,8 @@ $(VSCODE)/node_modules/.installed: $(VSCODE)/package.json $(VSCODE)/package-lock
 	cd $(VSCODE) && npm ci --no-audit --no-fund
 	touch $@
 
+bench: $(STAMP) ## measure, side by side with peers (minutes; wants a quiet machine)
+	for script in bench/*.py; do $(BIN)/python $$script || exit 1; done
+
 clean: ## remove what was built (not your models, logs or workspaces)
 	rm -rf $(VENV) $(VSCODE)/node_modules $(VSCODE)/out $(VSCODE)/*.vsix dist

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections import deque
 
 logger = logging.getLogger(__name__)
 
@@ -19,7 +18,7 @@ class Outbox:
         self._writer = writer
         self._name = name
         self._max_bytes = max_bytes
-        self._waiting: deque[bytes] = deque()
+        self._waiting: list[bytes] = []
         self._bytes = 0
         self._wake = asyncio.Event()
         self._closed = False
@@ -54,7 +53,9 @@ class Outbox:
         try:
             while self._waiting or not self._closed:
                 while self._waiting:
-                    data = self._waiting.popleft()
+                    # What came in one turn of the loop goes out in one write.
+                    data = b"".join(self._waiting)
+                    self._waiting.clear()
                     self._writer.write(data)
                     await self._writer.drain()
                     self._bytes -= len(data)
