@@ -19,7 +19,7 @@ from tests.jail.conftest import Jail, offered
 from analystd.errors import SessionUnavailableError
 from analystd.jail import probe
 from analystd.jail.sandbox import LEVELS, Level, Policy, Sandbox, measure_sandbox
-from analystd.workers import Worker
+from analystd.workers.parent import Worker
 
 ROOT_ONLY = pytest.mark.skipif(os.geteuid() != 0, reason="needs to run as root")
 
@@ -304,10 +304,11 @@ server.accept()[0].sendall(b"hello")
 
 async def test_a_worker_answers_through_the_walls(jail: Jail, tmp_path: Path) -> None:
     (jail.policy.workspace / "echo.py").write_text(
-        "import os\nfrom analystd.workers import serve\n"
-        "def handle(request):\n"
-        "    return {'read': os.read(request.descriptors[0], 100).decode(), 'said': request.params['say']}\n"
-        "serve(handle, about={'pid': os.getpid()})\n"
+        "import os\nfrom analystd.workers.child import Channel\n"
+        "channel = Channel()\n"
+        "channel.ready({'pid': os.getpid()})\n"
+        "for request in channel:\n"
+        "    request.reply({'read': os.read(request.descriptors[0], 100).decode(), 'said': request.params['say']})\n"
     )
     (tmp_path / "outside.txt").write_text("given by descriptor")
     worker = await Worker.start(

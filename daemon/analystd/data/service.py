@@ -11,7 +11,7 @@ from analystd.data.base import OpenFile, Source
 from analystd.jail.sandbox import Policy, Sandbox
 from analystd.jail.workspace import Workspace
 from analystd.protocol import ViewResult
-from analystd.workers import Supervisor, Worker, python_module
+from analystd.workers.parent import Supervisor, Worker, python_module
 
 _LEAN = {
     # Matrix libraries would start a thread, with its own memory, for each core.

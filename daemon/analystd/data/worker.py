@@ -22,7 +22,7 @@ from analystd.data.random_file import RandomFile
 from analystd.data.table import view
 from analystd.errors import AnalystdError
 from analystd.jail.workspace import Workspace
-from analystd.workers import Channel, Request
+from analystd.workers.child import Channel, Request
 
 logger = logging.getLogger(__name__)
 

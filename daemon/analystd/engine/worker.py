@@ -23,7 +23,7 @@ from analystd.engine.rendering import Renderer
 from analystd.engine.reply import Reply, Rules
 from analystd.engine.sampling import make_sampler
 from analystd.errors import AnalystdError, EngineUnavailableError
-from analystd.workers import Channel, Request
+from analystd.workers.child import Channel, Request
 
 logger = logging.getLogger(__name__)
 

@@ -26,7 +26,7 @@ from analystd.errors import DaemonLostError
 from analystd.folders import state_folder
 from analystd.protocol import HELLO_METHOD, PROTOCOL_VERSION
 from analystd.settings import agent_variables
-from analystd.workers import python_module
+from analystd.workers.parent import python_module
 
 START_SECONDS = 30.0
 _MAX_SOCKET_PATH = 107

@@ -6,8 +6,8 @@ import os
 import sys
 from typing import Any
 
-from analystd.errors import WorkspaceError
-from analystd.workers import Request, serve
+from analystd.errors import AnalystdError, WorkspaceError
+from analystd.workers.child import Channel, Request
 
 
 def handle(request: Request) -> dict[str, Any]:
@@ -16,8 +16,6 @@ def handle(request: Request) -> dict[str, Any]:
         return {"text": request.params["text"]}
     if request.method == "refuse":
         raise WorkspaceError("no such thing", "try another")
-    if request.method == "break":
-        raise ZeroDivisionError("never")
     if request.method == "wait":
         return {"cancelled": request.cancelled.wait(20)}
     if request.method == "read":
@@ -26,4 +24,10 @@ def handle(request: Request) -> dict[str, Any]:
     os._exit(3)
 
 
-serve(handle, about={"answer": 42})
+channel = Channel()
+channel.ready({"answer": 42})
+for request in channel:
+    try:
+        request.reply(handle(request))
+    except AnalystdError as exc:
+        request.fail(exc)

@@ -1,13 +1,4 @@
-"""Child processes behind a channel: how the daemon starts one, calls it, cancels a call and learns of its death.
-
-Frames are a 4-byte big-endian length and a JSON object, over a socket pair that the child inherits. Descriptors travel on a second pair.
-A child never writes to stdout: both its standard streams end in the daemon's log.
-
-    parent                                  child
-    Worker.start(argv) ──────────────────▶  serve(ready=…)
-    worker.call("view", {...}) ── frame ─▶  for request in channel: request.reply(...)
-    call.cancel() ──────────── cancel ───▶  request.cancelled is set
-"""
+"""The daemon's side: starting a worker, calling it, learning of its death, starting another."""
 
 from __future__ import annotations
 
@@ -17,26 +8,25 @@ import itertools
 import json
 import logging
 import os
-import queue
 import signal
 import socket
-import struct
 import sys
-import threading
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Self
 
-from analystd.errors import AnalystdError, WorkerDiedError, error_of_kind
+from analystd.errors import AnalystdError, WorkerDiedError
+from analystd.workers.frames import (
+    CHANNEL_FD_VARIABLE,
+    DESCRIPTORS_FD_VARIABLE,
+    HEADER,
+    MAX_FRAME_BYTES,
+    frame,
+    remote_error,
+)
 
 logger = logging.getLogger(__name__)
 
-CHANNEL_FD_VARIABLE = "ANALYSTD_CHANNEL_FD"
-DESCRIPTORS_FD_VARIABLE = "ANALYSTD_DESCRIPTORS_FD"
-MAX_FRAME_BYTES = 256 * 1024 * 1024
-
-_HEADER = struct.Struct(">I")
 _STDERR_LINES_KEPT = 20
 _GRACE_SECONDS = 2.0
 
@@ -220,7 +210,7 @@ class Worker:
             await self._tasks[0]
             raise self._death()
         if "error" in first:
-            raise _remote_error(first["error"])
+            raise remote_error(first["error"])
         self.ready = first["ready"]
         self._tasks.append(asyncio.create_task(self._read_frames(reader), name=f"{self.name}-frames"))
 
@@ -246,7 +236,7 @@ class Worker:
             call._event(message["event"])
             return
         del self._calls[message["id"]]
-        call._finish(_remote_error(message["error"]) if "error" in message else message["result"])
+        call._finish(remote_error(message["error"]) if "error" in message else message["result"])
 
     async def _read_log(self) -> None:
         assert self._process.stdout is not None
@@ -263,7 +253,7 @@ class Worker:
 
     def _send(self, message: dict[str, Any]) -> None:
         if self._writer is not None and not self._writer.is_closing():
-            self._writer.write(_frame(message))
+            self._writer.write(frame(message))
 
     def _death(self) -> WorkerDiedError:
         code = self._process.returncode
@@ -313,154 +303,14 @@ class Supervisor:
                 await self._worker.aclose()
 
 
-@dataclass
-class Request:
-    """One request as the child sees it: reply or fail exactly once, emit as often as needed before that."""
-
-    number: int
-    method: str
-    params: dict[str, Any]
-    descriptors: tuple[int, ...]
-    channel: Channel
-    cancelled: threading.Event = field(default_factory=threading.Event)
-    """Set when the caller has lost interest; the request still wants an answer."""
-
-    def emit(self, event: dict[str, Any]) -> None:
-        """Send an event of this request."""
-        self.channel.send({"id": self.number, "event": event})
-
-    def reply(self, result: dict[str, Any]) -> None:
-        """Answer."""
-        self._close({"id": self.number, "result": result})
-
-    def fail(self, error: AnalystdError) -> None:
-        """Answer with an error."""
-        self._close({"id": self.number, "error": _error_data(error)})
-
-    def _close(self, message: dict[str, Any]) -> None:
-        for descriptor in self.descriptors:
-            with contextlib.suppress(OSError):
-                os.close(descriptor)
-        self.channel.forget(self)
-        self.channel.send(message)
-
-
-class Channel:
-    """The child's end: requests come out of `next_request`, in order; cancels reach the request they name at once."""
-
-    def __init__(self) -> None:
-        self._socket = socket.socket(fileno=int(os.environ.pop(CHANNEL_FD_VARIABLE)))
-        self._descriptors = socket.socket(fileno=int(os.environ.pop(DESCRIPTORS_FD_VARIABLE)))
-        for end in (self._socket, self._descriptors):
-            os.set_inheritable(end.fileno(), False)
-        self._queue: queue.SimpleQueue[Request | None] = queue.SimpleQueue()
-        self._open: dict[int, Request] = {}
-        self._lock = threading.Lock()
-
-    def ready(self, about: dict[str, Any]) -> None:
-        """Tell the parent that requests are welcome, and start to read them."""
-        self.send({"ready": about})
-        threading.Thread(target=self._read, daemon=True, name="channel").start()
-
-    def refuse(self, error: AnalystdError) -> None:
-        """Tell the parent why there will be no READY."""
-        self.send({"error": _error_data(error)})
-
-    def next_request(self, timeout: float | None = None) -> Request | None:
-        """The next request; None when `timeout` seconds passed without one.
-
-        Raises:
-            EOFError: when the parent has closed the channel; the child should end.
-        """
-        try:
-            request = self._queue.get(timeout=timeout) if timeout != 0 else self._queue.get_nowait()
-        except queue.Empty:
-            return None
-        if request is None:
-            self._queue.put(None)
-            raise EOFError("the channel is closed")
-        return request
-
-    def __iter__(self) -> Iterator[Request]:
-        while True:
-            try:
-                request = self.next_request()
-            except EOFError:
-                return
-            if request is not None:
-                yield request
-
-    def send(self, message: dict[str, Any]) -> None:
-        """Write one frame; a parent that is gone is no error, since the reader notices it."""
-        with self._lock, contextlib.suppress(BrokenPipeError, ConnectionResetError):
-            self._socket.sendall(_frame(message))
-
-    def forget(self, request: Request) -> None:
-        """Drop an answered request."""
-        self._open.pop(request.number, None)
-
-    def _read(self) -> None:
-        stream = self._socket.makefile("rb")
-        with contextlib.suppress(OSError):
-            while len(header := stream.read(_HEADER.size)) == _HEADER.size:
-                self._accept(json.loads(stream.read(_HEADER.unpack(header)[0])))
-        for request in list(self._open.values()):
-            request.cancelled.set()
-        self._queue.put(None)
-
-    def _accept(self, message: dict[str, Any]) -> None:
-        if "cancel" in message:
-            if request := self._open.get(message["cancel"]):
-                request.cancelled.set()
-            return
-        descriptors: tuple[int, ...] = ()
-        if count := message["descriptors"]:
-            descriptors = tuple(socket.recv_fds(self._descriptors, 1, count)[1])
-        request = Request(message["id"], message["method"], message["params"], descriptors, self)
-        self._open[request.number] = request
-        self._queue.put(request)
-
-
-def serve(handle: Callable[[Request], dict[str, Any]], *, about: dict[str, Any]) -> None:
-    """The main loop of a worker that does one thing at a time: `handle` returns the result or raises an `AnalystdError`.
-
-    Any other exception is logged with its traceback and answered without it.
-    """
-    channel = Channel()
-    channel.ready(about)
-    for request in channel:
-        try:
-            result = handle(request)
-        except AnalystdError as exc:
-            request.fail(exc)
-        except Exception as exc:
-            logging.getLogger(__name__).exception("%s failed", request.method)
-            request.fail(AnalystdError(f"{request.method} failed: {type(exc).__name__}: {exc}"))
-        else:
-            request.reply(result)
-
-
 def python_module(module: str, *arguments: str) -> list[str]:
     """The command line that runs a module of this package with this interpreter, ignoring the current folder."""
     return [sys.executable, "-P", "-m", module, *arguments]
 
 
-def _error_data(error: AnalystdError) -> dict[str, Any]:
-    return {"kind": error.kind, "message": error.message, "hint": error.hint}
-
-
-def _remote_error(data: dict[str, Any]) -> AnalystdError:
-    return error_of_kind(data["kind"], data["message"], data.get("hint"))
-
-
-def _frame(message: dict[str, Any]) -> bytes:
-    body = json.dumps(message, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "surrogatepass")
-    return _HEADER.pack(len(body)) + body
-
-
 async def _read_frame(reader: asyncio.StreamReader) -> dict[str, Any] | None:
     try:
-        (length,) = _HEADER.unpack(await reader.readexactly(_HEADER.size))
+        (length,) = HEADER.unpack(await reader.readexactly(HEADER.size))
         if length > MAX_FRAME_BYTES:
             raise OSError(f"a frame of {length} bytes")
         message: dict[str, Any] = json.loads(await reader.readexactly(length))

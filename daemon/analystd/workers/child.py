@@ -1,0 +1,124 @@
+"""The worker's side: requests come in, answers and events go out."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import queue
+import socket
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from analystd.errors import AnalystdError
+from analystd.workers.frames import CHANNEL_FD_VARIABLE, DESCRIPTORS_FD_VARIABLE, HEADER, error_data, frame
+
+
+@dataclass
+class Request:
+    """One request as the child sees it: reply or fail exactly once, emit as often as needed before that."""
+
+    number: int
+    method: str
+    params: dict[str, Any]
+    descriptors: tuple[int, ...]
+    channel: Channel
+    cancelled: threading.Event = field(default_factory=threading.Event)
+    """Set when the caller has lost interest; the request still wants an answer."""
+
+    def emit(self, event: dict[str, Any]) -> None:
+        """Send an event of this request."""
+        self.channel.send({"id": self.number, "event": event})
+
+    def reply(self, result: dict[str, Any]) -> None:
+        """Answer."""
+        self._close({"id": self.number, "result": result})
+
+    def fail(self, error: AnalystdError) -> None:
+        """Answer with an error."""
+        self._close({"id": self.number, "error": error_data(error)})
+
+    def _close(self, message: dict[str, Any]) -> None:
+        for descriptor in self.descriptors:
+            with contextlib.suppress(OSError):
+                os.close(descriptor)
+        self.channel.forget(self)
+        self.channel.send(message)
+
+
+class Channel:
+    """The child's end: requests come out of `next_request`, in order; cancels reach the request they name at once."""
+
+    def __init__(self) -> None:
+        self._socket = socket.socket(fileno=int(os.environ.pop(CHANNEL_FD_VARIABLE)))
+        self._descriptors = socket.socket(fileno=int(os.environ.pop(DESCRIPTORS_FD_VARIABLE)))
+        for end in (self._socket, self._descriptors):
+            os.set_inheritable(end.fileno(), False)
+        self._queue: queue.SimpleQueue[Request | None] = queue.SimpleQueue()
+        self._open: dict[int, Request] = {}
+        self._lock = threading.Lock()
+
+    def ready(self, about: dict[str, Any]) -> None:
+        """Tell the parent that requests are welcome, and start to read them."""
+        self.send({"ready": about})
+        threading.Thread(target=self._read, daemon=True, name="channel").start()
+
+    def refuse(self, error: AnalystdError) -> None:
+        """Tell the parent why there will be no READY."""
+        self.send({"error": error_data(error)})
+
+    def next_request(self, timeout: float | None = None) -> Request | None:
+        """The next request; None when `timeout` seconds passed without one.
+
+        Raises:
+            EOFError: when the parent has closed the channel; the child should end.
+        """
+        try:
+            request = self._queue.get(timeout=timeout) if timeout != 0 else self._queue.get_nowait()
+        except queue.Empty:
+            return None
+        if request is None:
+            self._queue.put(None)
+            raise EOFError("the channel is closed")
+        return request
+
+    def __iter__(self) -> Iterator[Request]:
+        while True:
+            try:
+                request = self.next_request()
+            except EOFError:
+                return
+            if request is not None:
+                yield request
+
+    def send(self, message: dict[str, Any]) -> None:
+        """Write one frame; a parent that is gone is no error, since the reader notices it."""
+        with self._lock, contextlib.suppress(BrokenPipeError, ConnectionResetError):
+            self._socket.sendall(frame(message))
+
+    def forget(self, request: Request) -> None:
+        """Drop an answered request."""
+        self._open.pop(request.number, None)
+
+    def _read(self) -> None:
+        stream = self._socket.makefile("rb")
+        with contextlib.suppress(OSError):
+            while len(header := stream.read(HEADER.size)) == HEADER.size:
+                self._accept(json.loads(stream.read(HEADER.unpack(header)[0])))
+        for request in list(self._open.values()):
+            request.cancelled.set()
+        self._queue.put(None)
+
+    def _accept(self, message: dict[str, Any]) -> None:
+        if "cancel" in message:
+            if request := self._open.get(message["cancel"]):
+                request.cancelled.set()
+            return
+        descriptors: tuple[int, ...] = ()
+        if count := message["descriptors"]:
+            descriptors = tuple(socket.recv_fds(self._descriptors, 1, count)[1])
+        request = Request(message["id"], message["method"], message["params"], descriptors, self)
+        self._open[request.number] = request
+        self._queue.put(request)
