@@ -69,6 +69,15 @@ class Variable:
     preview: str
 
 
+@dataclass(frozen=True)
+class Completions:
+    """What may stand in the code from `start` to `end`, both counted in Unicode code points."""
+
+    matches: tuple[str, ...]
+    start: int
+    end: int
+
+
 class Session(Protocol):
     """A namespace that remembers. The owner runs one `execute` at a time; `interrupt` may be called during it."""
 
@@ -100,6 +109,20 @@ class Session(Protocol):
 
     async def variables(self) -> tuple[Variable, ...]:
         """The user's variables, sorted by name; empty when there is no kernel."""
+        ...
+
+    async def complete(self, code: str, cursor: int) -> Completions:
+        """How the word before `cursor`, a position in code points, may go on; within 2 s.
+
+        Empty when the session is busy or has no kernel: never starts one, and runs no code but what libraries do to list attributes.
+        """
+        ...
+
+    async def inspect(self, code: str, cursor: int) -> str | None:
+        """What stands at `cursor`, as plain text of at most some thousand characters: signature and docstring, or a value's type and preview.
+
+        Inside the parentheses of a call it is the function. None when there is nothing to say; limits as for `complete`.
+        """
         ...
 
     async def aclose(self) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Self, cast
 
 from analystd.errors import SessionUnavailableError
-from analystd.kernel.base import Output, Variable
+from analystd.kernel.base import Completions, Output, Variable
 from analystd.kernel.cell import Cell, OutputHandler, output_of
 from analystd.kernel.provisioner import START_SECONDS, KernelProcess, Launch
 
@@ -21,6 +21,8 @@ _MAX_MESSAGE_BYTES = 32 * 1024 * 1024
 _QUEUED_MESSAGES = 16
 """What a kernel that cheats can make the daemon hold: so many messages of that size."""
 _HELLO_SECONDS = 0.1
+_MAX_MATCHES = 1_000
+_MAX_TEXT_CHARACTERS = 16_000
 
 
 class Kernel:
@@ -91,6 +93,31 @@ class Kernel:
         content = await self._request(self._message("analystd_variables_request"))
         return tuple(Variable(**row) for row in content["variables"])
 
+    async def complete(self, code: str, cursor: int) -> Completions:
+        """How the word before `cursor` may go on; for a kernel that is idle.
+
+        Raises:
+            ConnectionError: when it ends meanwhile.
+        """
+        content = await self._request(
+            self._message("complete_request", {"code": _sendable(code), "cursor_pos": cursor})
+        )
+        matches = [str(match)[:_MAX_TEXT_CHARACTERS] for match in content["matches"][:_MAX_MATCHES]]
+        start, end = int(content["cursor_start"]), int(content["cursor_end"])
+        if not 0 <= start <= end <= len(code):
+            return Completions((), cursor, cursor)
+        return Completions(tuple(matches), start, end)
+
+    async def inspect(self, code: str, cursor: int) -> str | None:
+        """What stands at `cursor`, in words; for a kernel that is idle.
+
+        Raises:
+            ConnectionError: when it ends meanwhile.
+        """
+        content = await self._request(self._message("inspect_request", {"code": _sendable(code), "cursor_pos": cursor}))
+        text = content["data"].get("text/plain")
+        return text[:_MAX_TEXT_CHARACTERS] if isinstance(text, str) else None
+
     async def aclose(self) -> None:
         """End the kernel and free its sockets. Harmless when repeated."""
         await self.process.aclose()
@@ -128,8 +155,8 @@ class Kernel:
             del self._idle_of[message["msg_id"]]
         return True
 
-    def _message(self, kind: str) -> dict[str, Any]:
-        message: dict[str, Any] = self._client.session.msg(kind, {})
+    def _message(self, kind: str, content: dict[str, Any] | None = None) -> dict[str, Any]:
+        message: dict[str, Any] = self._client.session.msg(kind, content or {})
         return message
 
     async def _request(self, message: dict[str, Any]) -> dict[str, Any]:
@@ -193,14 +220,18 @@ def ignore_output(output: Output) -> None:
 
 def _request(code: str) -> dict[str, Any]:
     return {
-        # A lone surrogate is no source code, and no message either.
-        "code": code.encode("utf-8", "replace").decode(),
+        "code": _sendable(code),
         "silent": False,
         "store_history": True,
         "user_expressions": {},
         "allow_stdin": False,
         "stop_on_error": False,
     }
+
+
+def _sendable(code: str) -> str:
+    # A lone surrogate is no source code, and no message either.
+    return code.encode("utf-8", "replace").decode()
 
 
 def _client(connection: dict[str, Any]) -> AsyncKernelClient:

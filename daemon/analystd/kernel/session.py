@@ -6,11 +6,12 @@ import asyncio
 import logging
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 from analystd.jail.sandbox import Sandbox
-from analystd.kernel.base import Execution, RaisedError, Session, SessionInfo, SessionState, Variable
+from analystd.kernel.base import Completions, Execution, RaisedError, Session, SessionInfo, SessionState, Variable
 from analystd.kernel.cell import Cell, OutputHandler
 from analystd.kernel.live import Kernel
 from analystd.kernel.provisioner import Launch
@@ -22,6 +23,10 @@ GRACE_SECONDS = 2.0
 """How long code may take to end after an interrupt, before its kernel is ended."""
 
 _VARIABLES_SECONDS = 3.0
+_ASIDE_SECONDS = 2.0
+"""How long an editor waits for completions; longer ones would come too late to be of use."""
+
+_Answer = TypeVar("_Answer")
 
 
 class KernelSession(Session):
@@ -105,6 +110,16 @@ class KernelSession(Session):
                 logger.warning("Session %s did not tell its variables within %g s", self.name, _VARIABLES_SECONDS)
         return self._variables
 
+    async def complete(self, code: str, cursor: int) -> Completions:
+        """How the word before `cursor` may go on; see `Session.complete`."""
+        cursor = max(0, min(cursor, len(code)))
+        return await self._ask_aside(lambda kernel: kernel.complete(code, cursor)) or Completions((), cursor, cursor)
+
+    async def inspect(self, code: str, cursor: int) -> str | None:
+        """What stands at `cursor`; see `Session.inspect`."""
+        cursor = max(0, min(cursor, len(code)))
+        return await self._ask_aside(lambda kernel: kernel.inspect(code, cursor))
+
     async def aclose(self) -> None:
         """End the kernel and all that it started. Harmless when repeated."""
         if self._kernel is not None:
@@ -118,6 +133,19 @@ class KernelSession(Session):
 
     def __repr__(self) -> str:
         return f"<KernelSession {self.name} {self._state()}>"
+
+    async def _ask_aside(self, ask: Callable[[Kernel], Awaitable[_Answer]]) -> _Answer | None:
+        """The answer of a kernel that is there and idle, if it comes soon."""
+        kernel = self._kernel
+        if kernel is None or not kernel.alive or kernel.cell is not None:
+            return None
+        try:
+            return await asyncio.wait_for(ask(kernel), _ASIDE_SECONDS)
+        except (ConnectionError, TimeoutError):
+            return None
+        except (LookupError, TypeError, ValueError):
+            logger.warning("Session %s gave an answer that is none", self.name)
+            return None
 
     async def _execute(self, code: str, timeout_seconds: float, on_output: OutputHandler) -> Execution:
         lost = self._lost()

@@ -13,6 +13,12 @@ MAX_FRAME_BYTES = 256 * 1024 * 1024
 HEADER = struct.Struct(">I")
 
 
+def frame(message: dict[str, Any]) -> bytes:
+    """The bytes of one message."""
+    body = json.dumps(message, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "surrogatepass")
+    return HEADER.pack(len(body)) + body
+
+
 def error_data(error: AnalystdError) -> dict[str, Any]:
     """An error as it goes over the channel."""
     return {"kind": error.kind, "message": error.message, "hint": error.hint}

@@ -27,6 +27,8 @@ class SessionApp(_IPKernelApp):  # type: ignore[misc]
     def _default_config(self) -> Config:
         config = Config()
         config.HistoryManager.enabled = False
+        # Jedi takes two seconds for the first answer, and calls the user's properties; editors have it, or better, for themselves.
+        config.IPCompleter.use_jedi = False
         config.InteractiveShell.colors = "nocolor"
         config.InteractiveShellApp.exec_PYTHONSTARTUP = False
         config.IPKernelApp.capture_fd_output = False

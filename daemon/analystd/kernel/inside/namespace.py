@@ -4,24 +4,21 @@ from __future__ import annotations
 
 import inspect
 import itertools
+import math
 import reprlib
-import signal
 import sys
 import time
 import types
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from .deadline import TooSlowError, at_most
+
 MAX_VARIABLES = 1000
 MAX_PREVIEW_CHARACTERS = 200
 
 _ALL_SECONDS = 1.0
 _ONE_SECONDS = 0.1
-_AGAIN_SECONDS = 0.02
-
-
-class _TooSlowError(BaseException):
-    """Raised in the middle of a `__repr__` that takes too long; no `except Exception` of the user's stops it."""
 
 
 def variables(namespace: dict[str, Any], hidden: dict[str, Any]) -> list[dict[str, Any]]:
@@ -36,14 +33,11 @@ def variables(namespace: dict[str, Any], hidden: dict[str, Any]) -> list[dict[st
         and value is not hidden.get(name, missing)
         and not isinstance(value, types.ModuleType)
     )
-    old_handler = signal.signal(signal.SIGALRM, _ring)
-    try:
-        return [_row(name, namespace[name], deadline) for name in names[:MAX_VARIABLES]]
-    finally:
-        signal.signal(signal.SIGALRM, old_handler)
+    return [row(name, namespace[name], deadline) for name in names[:MAX_VARIABLES]]
 
 
-def _row(name: str, value: Any, deadline: float) -> dict[str, Any]:
+def row(name: str, value: Any, deadline: float = math.inf) -> dict[str, Any]:
+    """What one variable looks like; past the `deadline` only its type is told."""
     kind = _type_name(type(value))
     return {
         "name": name,
@@ -59,17 +53,10 @@ def _guarded(describe: Callable[[Any], Any], value: Any, deadline: float) -> Any
     if time.monotonic() > deadline:
         return None
     try:
-        signal.setitimer(signal.ITIMER_REAL, _ONE_SECONDS, _AGAIN_SECONDS)
-        try:
+        with at_most(_ONE_SECONDS):
             return describe(value)
-        finally:
-            signal.setitimer(signal.ITIMER_REAL, 0)
-    except (Exception, _TooSlowError):
+    except (Exception, TooSlowError):
         return None
-
-
-def _ring(signum: int, frame: types.FrameType | None) -> None:
-    raise _TooSlowError
 
 
 def _type_name(kind: type) -> str:

@@ -14,11 +14,13 @@ from typing import Any
 import ipykernel.ipkernel
 import ipykernel.zmqshell
 import IPython.core.compilerop
+import IPython.utils.tokenutil
 import jupyter_client.session
 from IPython.core.error import StdinNotImplementedError
 
-from . import interrupts, namespace
+from . import inspection, interrupts, namespace
 from .bounds import MAX_DISPLAYS, MAX_DISPLAYS_CHARACTERS, bounded_bundle, bounded_text, bundle_size
+from .deadline import TooSlowError, at_most
 
 VARIABLES_REQUEST = "analystd_variables_request"
 
@@ -33,6 +35,9 @@ _DISPLAYS = frozenset({"display_data", "update_display_data", "execute_result"})
 _MAX_MESSAGE_CHARACTERS = 4_000
 _MAX_TRACEBACK_CHARACTERS = 64_000
 _MAX_FRAMES = 60
+_MAX_MATCHES = 1_000
+_ASIDE_SECONDS = 1.5
+"""How long an editor's question may keep the next cell waiting."""
 _NO_INPUT = (
     "input() has nobody to ask: this session runs code without a terminal. Write the value into the code instead."
 )
@@ -196,6 +201,34 @@ class SessionKernel(_IPythonKernel):  # type: ignore[misc]
     def getpass(self, prompt: str = "", stream: Any = None, **options: Any) -> str:
         """Refuse to ask."""
         raise StdinNotImplementedError(_NO_INPUT.replace("input()", "getpass()"))
+
+    def do_complete(self, code: str, cursor_pos: int) -> dict[str, Any]:
+        """How the word at the cursor may go on."""
+        try:
+            with at_most(_ASIDE_SECONDS):
+                reply: dict[str, Any] = super().do_complete(code, cursor_pos)
+        except (Exception, TooSlowError):
+            return {"status": "ok", "matches": [], "cursor_start": cursor_pos, "cursor_end": cursor_pos, "metadata": {}}
+        matches, start = reply["matches"][:_MAX_MATCHES], reply["cursor_start"]
+        if code[start : start + 1] == "." and all(match.startswith(".") for match in matches):
+            # The dot stays where it is, for editors that compare what stands there with what may follow it.
+            matches, start = [match[1:] for match in matches], start + 1
+        return {**reply, "matches": matches, "cursor_start": start, "metadata": {}}
+
+    def do_inspect(self, code: str, cursor_pos: int, *args: Any, **kwargs: Any) -> dict[str, Any]:
+        """What stands at the cursor. IPython's own answer would call `__repr__` and properties to make a page for a pager."""
+        name = IPython.utils.tokenutil.token_at_cursor(code, cursor_pos)
+        try:
+            with at_most(_ASIDE_SECONDS):
+                text = inspection.text(name, self.shell.user_ns)
+        except (Exception, TooSlowError):
+            text = None
+        return {
+            "status": "ok",
+            "found": text is not None,
+            "data": {"text/plain": text} if text is not None else {},
+            "metadata": {},
+        }
 
     async def variables_request(self, stream: Any, ident: Any, parent: Any) -> None:
         """Answer with the user's variables."""
