@@ -66,6 +66,23 @@ child.join()
     assert (await run(code)).stdout == "parent\nchild\n"
 
 
+async def test_a_child_that_comes_out_of_its_cell_ends_there(run: Runner) -> None:
+    code = """
+import os
+kernel = os.getpid()
+child = os.fork()
+if not child:
+    raise ValueError("in the child")
+os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+"""
+    execution = await run(code)
+    assert (execution.status, execution.result) == ("ok", "1")
+    assert execution.stderr.endswith("ValueError: in the child\n")
+    assert (await run("kernel == os.getpid()")).result == "True"
+    execution = await run("for _ in range(3): os.fork()\n'mine'")
+    assert (execution.stdout, execution.stderr, execution.result) == ("", "", "'mine'")
+
+
 async def test_the_line_of_an_error_is_the_callers(run: Runner) -> None:
     execution = await run("\n\ndef fail():\n    raise ValueError('no such bar')\n\nfail()")
     assert execution.status == "error"

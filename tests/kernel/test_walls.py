@@ -40,6 +40,24 @@ async def test_code_runs_and_remembers(walled: Runner) -> None:
     assert execution.result == "42"
 
 
+SHELL = r"""
+name = "world"
+!echo hello {name} | tr a-z A-Z
+lines = !printf 'a\nb\n'; echo c >&2; exit 3
+print(lines, type(lines).__name__)
+!exit 7
+_exit_code
+"""
+
+
+async def test_shell_commands_work_in_every_form(walled: Runner) -> None:
+    execution = await walled(SHELL)
+    assert (execution.error, execution.result) == (None, "7")
+    assert execution.stdout == "HELLO WORLD\n['a', 'b', 'c'] SList\n"
+    assert (await walled("%system echo one; echo two")).result == "['one', 'two']"
+    assert (await walled("%%bash\necho from bash")).stdout == "from bash\n"
+
+
 async def test_plots_and_tables_are_displayed(walled: Runner) -> None:
     execution = await walled(
         "import matplotlib.pyplot as plt, pandas as pd\nplt.plot([1]);\npd.DataFrame({'a': [1]})", timeout_seconds=60

@@ -17,6 +17,7 @@ import IPython.core.compilerop
 import IPython.utils.tokenutil
 import jupyter_client.session
 from IPython.core.error import StdinNotImplementedError
+from IPython.utils.text import LSString, SList
 
 from . import inspection, interrupts, namespace
 from .bounds import MAX_DISPLAYS, MAX_DISPLAYS_CHARACTERS, bounded_bundle, bounded_text, bundle_size
@@ -61,7 +62,9 @@ class SessionWire(_Session):  # type: ignore[misc]
         self.displays_cut = 0
 
     def send(self, stream: Any, msg_or_type: Any, *args: Any, **kwargs: Any) -> Any:
-        """Send a message, unless it is one display too many."""
+        """Send a message, unless it is one display too many, or comes from a child that a cell forked: the sockets are its parent's."""
+        if os.getpid() != self.pid:
+            return None
         if isinstance(msg_or_type, dict):
             kind = msg_or_type["msg_type"]
             if kind == "clear_output":
@@ -116,6 +119,13 @@ class SessionShell(_ZMQInteractiveShell):  # type: ignore[misc]
     def system(self, cmd: str) -> None:
         """Run a shell command (`!cmd`). Its output is the cell's, without a terminal between, and an interrupt ends the cell too."""
         self.user_ns["_exit_code"] = subprocess.call(self.var_expand(cmd, depth=1), shell=True)
+
+    def getoutput(self, cmd: str, split: bool = True, depth: int = 0) -> Any:
+        """What a shell command prints (`x = !cmd`), by a pipe: IPython would open a terminal, which not every sandbox has."""
+        command = self.var_expand(cmd, depth=depth + 1)
+        done = subprocess.run(command, shell=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
+        text = done.stdout.decode("utf-8", "replace")
+        return SList(text.splitlines()) if split else LSString(text)
 
     def showtraceback(self, exc_tuple: Any = None, *args: Any, **kwargs: Any) -> None:
         """Keep the traceback for the reply; IPython would print one of an exception group instead."""
@@ -181,10 +191,12 @@ class SessionKernel(_IPythonKernel):  # type: ignore[misc]
             with interrupts.UserCode():
                 reply = await super().do_execute(code, silent, *args, **kwargs)
         except (Exception, KeyboardInterrupt) as exc:
+            self._end_forked_child(exc)
             # Either the interrupt came a moment too late for the cell, or the cell broke the shell.
             reply = {"status": "error", "ename": type(exc).__name__, "evalue": str(exc), "traceback": []}
             reply.update(execution_count=shell.execution_count, user_expressions={}, payload=[])
         finally:
+            self._end_forked_child(shell.error)
             self.current_cell = None
             self._restore_process()
         cut_bytes = sum(stream.end_cell() for stream in self._streams)
@@ -235,6 +247,14 @@ class SessionKernel(_IPythonKernel):  # type: ignore[misc]
         shell = self.shell
         rows = namespace.variables(shell.user_ns, shell.user_ns_hidden)
         self.session.send(stream, "analystd_variables_reply", {"status": "ok", "variables": rows}, parent, ident=ident)
+
+    def _end_forked_child(self, error: BaseException | None) -> None:
+        """A child that came out of the cell by `os.fork` must not become a second kernel at the same sockets."""
+        if os.getpid() == self.session.pid:
+            return
+        if error is not None:
+            os.write(2, "".join(traceback.format_exception(error)).encode("utf-8", "replace"))
+        os._exit(error is not None)
 
     def _restore_process(self) -> None:
         vars(builtins).update(self._builtins | self._own_builtins())
