@@ -15,12 +15,15 @@ import sys
 import tempfile
 from collections import deque
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Self
 
 from analystd.errors import SessionUnavailableError
+from analystd.jail.reach import KERNEL, SYSTEM, interpreter_reach
 from analystd.jail.sandbox import Policy, Sandbox
+from analystd.jail.sizes import memory
+from analystd.kernel.inside.refusals import Walls
 
 logger = logging.getLogger(__name__)
 
@@ -49,6 +52,19 @@ class Launch:
         """What a kernel with its sockets in that folder may touch."""
         runtime = self.runtime if sockets.is_relative_to(self.runtime) else sockets
         return Policy(self.workspace, runtime, (*self.read_only_paths, _INSIDE), self.python)
+
+    def walls(self, policy: Policy) -> Walls | None:
+        """What the kernel is told of its walls, so that it can explain what they refuse; None where there are none."""
+        if self.sandbox.level == "none":
+            return None
+        imports = (*interpreter_reach(self.python).paths, *interpreter_reach().paths)
+        return Walls(
+            workspace=_real(self.workspace),
+            read_only=tuple(_real(path) for path in (*policy.read_only, *imports, *map(Path, (*SYSTEM, *KERNEL)))),
+            runtime=_real(policy.runtime),
+            hides=self.sandbox.level == "full",
+            memory_bytes=memory().total,
+        )
 
     def socket_folder(self) -> Path:
         """A new folder for one kernel's sockets, under `runtime` unless that makes their paths too long for the system."""
@@ -174,7 +190,9 @@ class KernelProcess:
             start_new_session=True,
         )
         self._watch(self._process)
-        self.tell(json.dumps({"connection": self.connection, "preload": list(preload)}))
+        walls = self._launch.walls(policy)
+        told = {"connection": self.connection, "preload": list(preload), "walls": walls and asdict(walls)}
+        self.tell(json.dumps(told))
         outcomes: list[asyncio.Future[Any]] = [self._ready, self.ended]
         await asyncio.wait(outcomes, timeout=START_SECONDS, return_when=asyncio.FIRST_COMPLETED)
         if not self._ready.done():
@@ -224,6 +242,10 @@ class KernelProcess:
 
 
 _CHANNELS = ("shell", "iopub", "stdin", "control", "hb")
+
+
+def _real(path: Path) -> str:
+    return os.path.realpath(path)
 
 
 def _descendants(pid: int) -> Iterator[int]:

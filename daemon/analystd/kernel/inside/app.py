@@ -1,7 +1,7 @@
 """Brings the kernel up: reads where to listen from stdin, says READY on stdout, and then obeys the line on stdin.
 
 daemon                                        kernel
-{"connection": {…}, "preload": […]}\\n  ──▶
+{"connection": {…}, "preload": […], "walls": {…}}\\n  ──▶
 ◀──   READY\\n
 interrupt <cell>\\n                      ──▶   SIGINT to itself and its children, if that cell still runs
 stop\\n                                  ──▶   an orderly end: files are flushed, atexit functions run
@@ -24,7 +24,7 @@ import threading
 from pathlib import Path
 from typing import Any
 
-from . import habits
+from . import habits, refusals
 
 READY = b"\x1eREADY\n"
 
@@ -44,6 +44,10 @@ def main() -> None:
         with contextlib.suppress(Exception):
             importlib.import_module(module)
     app = _initialized_app(start["connection"])
+    if start["walls"] is not None:
+        app.shell.walls = refusals.walls_from(start["walls"])
+        # Without a network it fails, and need not try for fifteen seconds.
+        os.environ.update(PIP_RETRIES="0", PIP_DISABLE_PIP_VERSION_CHECK="1")
     # The kernel's own threads are running by now: what they pass on belongs to the cell of the moment.
     habits.let_threads_remember_their_cell()
     threading.Thread(target=_obey, args=(lines, app), daemon=True, name="line").start()

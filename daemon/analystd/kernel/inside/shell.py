@@ -22,6 +22,7 @@ from IPython.utils.text import LSString, SList
 from . import inspection, interrupts, namespace
 from .bounds import MAX_DISPLAYS, MAX_DISPLAYS_CHARACTERS, bounded_bundle, bounded_text, bundle_size
 from .deadline import TooSlowError, at_most
+from .refusals import Walls
 
 VARIABLES_REQUEST = "analystd_variables_request"
 
@@ -96,6 +97,8 @@ class SessionShell(_ZMQInteractiveShell):  # type: ignore[misc]
     """The file name of the cell under way."""
     error: BaseException | None = None
     """What that cell raised, in its code or when its result was shown."""
+    walls: Walls | None = None
+    """What to blame for some errors."""
 
     def init_environment(self) -> None:
         """Ask programs that the session starts for plain text."""
@@ -118,7 +121,10 @@ class SessionShell(_ZMQInteractiveShell):  # type: ignore[misc]
 
     def system(self, cmd: str) -> None:
         """Run a shell command (`!cmd`). Its output is the cell's, without a terminal between, and an interrupt ends the cell too."""
-        self.user_ns["_exit_code"] = subprocess.call(self.var_expand(cmd, depth=1), shell=True)
+        command = self.var_expand(cmd, depth=1)
+        status = self.user_ns["_exit_code"] = subprocess.call(command, shell=True)
+        if self.walls is not None and (sentence := self.walls.explain_command(command, status)):
+            print(sentence, file=sys.stderr)  # noqa: T201
 
     def getoutput(self, cmd: str, split: bool = True, depth: int = 0) -> Any:
         """What a shell command prints (`x = !cmd`), by a pipe: IPython would open a terminal, which not every sandbox has."""
@@ -202,6 +208,7 @@ class SessionKernel(_IPythonKernel):  # type: ignore[misc]
         cut_bytes = sum(stream.end_cell() for stream in self._streams)
         if shell.error is not None and reply["status"] == "error":
             reply.update(ename=type(shell.error).__name__, evalue=_message(shell.error))
+            _explain(reply, shell.error, shell.walls)
         line = line_in_cell(shell.error, shell.cell_name)
         shell.error = None
         return _bounded_reply(reply, line, bool(cut_bytes or self.session.displays_cut))
@@ -306,6 +313,19 @@ def _message(error: BaseException) -> str:
         return str(error)
     except Exception as exc:
         return f"<its message cannot be shown: {type(exc).__name__}>"
+
+
+def _explain(reply: dict[str, Any], error: BaseException, walls: Walls | None) -> None:
+    """Add what the walls have to do with an error, to its message and below its traceback."""
+    try:
+        sentence = walls.explain(error) if walls is not None else None
+    except Exception:
+        # An exception of the user's own making may answer anything to anybody who looks at it.
+        return
+    if sentence is not None:
+        message = reply["evalue"].rstrip(". \n")
+        reply["evalue"] = f"{message}. {sentence}" if message else sentence
+        reply["traceback"] = [*reply["traceback"], sentence]
 
 
 def _bounded_reply(reply: dict[str, Any], line: int | None, cut: bool) -> dict[str, Any]:
