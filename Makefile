@@ -37,19 +37,20 @@ typecheck: $(STAMP) $(VSCODE)/node_modules/.installed ## mypy and tsc, both stri
 	$(BIN)/mypy
 	cd $(VSCODE) && npm run --silent typecheck
 
-fix: $(STAMP) ## what ruff can mend by itself
+fix: $(STAMP) $(VSCODE)/node_modules/.installed ## what ruff and prettier can mend by themselves
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
+	cd $(VSCODE) && npm run --silent fix
 
 vscode: $(VSCODE)/node_modules/.installed ## build the VS Code extension (.vsix)
 	cd $(VSCODE) && npm run --silent package
 
 $(VSCODE)/node_modules/.installed: $(VSCODE)/package.json $(VSCODE)/package-lock.json
-	cd $(VSCODE) && npm ci --no-audit --no-fund
+	cd $(VSCODE) && npm ci --ignore-scripts --no-audit --no-fund
 	touch $@
 
 bench: $(STAMP) ## measure, side by side with peers (minutes; wants a quiet machine)
 	for script in bench/*.py; do $(BIN)/python $$script || exit 1; done
 
 clean: ## remove what was built (not your models, logs or workspaces)
-	rm -rf $(VENV) $(VSCODE)/node_modules $(VSCODE)/out $(VSCODE)/*.vsix dist
+	rm -rf $(VENV) $(VSCODE)/node_modules $(VSCODE)/e2e/node_modules $(VSCODE)/out $(VSCODE)/*.vsix dist

@@ -226,19 +226,26 @@ async def connect(workspace: str | os.PathLike[str] | None = None, *, start: boo
     """
     from analystd.jail.workspace import find_workspace
 
-    folder = find_workspace(
-        Path.cwd(), os.fspath(workspace) if workspace is not None else os.environ.get("AGENT_WORKSPACE")
-    )
+    explicit = os.fspath(workspace) if workspace is not None else os.environ.get("AGENT_WORKSPACE")
+    folder = find_workspace(Path.cwd(), explicit)
+    return await _introduced({"workspace": str(folder)}, start=start)
+
+
+async def connect_to_daemon() -> Client:
+    """A client of the running daemon and of no desk, which can ask for `status` and `shutdown`; never starts one.
+
+    Raises:
+        DaemonLostError: when there is no daemon.
+    """
+    return await _introduced({"desk": False}, start=False)
+
+
+async def _introduced(options: dict[str, Any], *, start: bool) -> Client:
     connection = await asyncio.to_thread(dial, start=start)
     reader, writer = await asyncio.open_unix_connection(sock=connection, limit=1 << 20)
     client = Client(reader, writer)
     try:
-        params = {
-            "processId": os.getpid(),
-            "rootUri": None,
-            "capabilities": {},
-            "initializationOptions": {"workspace": str(folder)},
-        }
+        params = {"processId": os.getpid(), "rootUri": None, "capabilities": {}, "initializationOptions": options}
         answer = await client.request("initialize", params)
         client.about = answer["capabilities"]["experimental"]["analystd"]
         client._send({"method": "initialized", "params": {}})

@@ -201,6 +201,19 @@ async def test_a_window_survives_the_daemons_death(fresh_station: Station) -> No
     await wire.close()
 
 
+async def test_a_daemon_that_was_stopped_stays_so_until_a_window_wants_something(fresh_station: Station) -> None:
+    station = fresh_station
+    station.play([])
+    wire = await open_wire(station)
+    await wire.initialize(station)
+    await asyncio.to_thread(station.run, "stop")
+    await asyncio.sleep(2.5)
+    assert station.daemon_pid() is None
+    assert (await wire.python("'woken'"))["result"]["result"] == "'woken'"
+    assert station.daemon_pid() is not None
+    await wire.close()
+
+
 async def test_many_relays_at_once_start_one_daemon(fresh_station: Station) -> None:
     station = fresh_station
     station.play([])

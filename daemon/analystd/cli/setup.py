@@ -15,7 +15,7 @@ from analystd import trust as trust_store
 from analystd.cli import EXIT_DONE, EXIT_FAILED
 from analystd.cli.commands import Options
 from analystd.cli.render import gigabytes, print_json
-from analystd.client import connect
+from analystd.client import connect_to_daemon
 from analystd.engine.factory import make_engine
 from analystd.engine.models import pull_embedded
 from analystd.errors import AnalystdError, DaemonLostError, WorkspaceError
@@ -29,7 +29,7 @@ _STOP_SECONDS = 30.0
 
 async def status(options: Options) -> int:
     """What the daemon is doing; never starts one."""
-    async with await connect(options.workspace, start=False) as client:
+    async with await connect_to_daemon() as client:
         about = await client.status()
     if options.json:
         print_json(about)
@@ -56,7 +56,7 @@ async def stop(options: Options) -> int:
         print("No analystd daemon is running.")
         return EXIT_DONE
     try:
-        async with await connect(options.workspace, start=False) as client:
+        async with await connect_to_daemon() as client:
             report = await client.shutdown(now=options.now)
             if report["runs"] and not options.now:
                 print(f"Waiting for {len(report['runs'])} runs; `analystd stop --now` cuts them off.", file=sys.stderr)

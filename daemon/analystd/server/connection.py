@@ -42,6 +42,7 @@ class Connection:
         self._exited = asyncio.Event()
         self._outbox = outbox
         self._desk: Desk | None = None
+        self._is_open = False
         self._stop_listening: Callable[[], None] = lambda: None
         self._notices: list[str] = []
         self._server = ConnectionServer(self)
@@ -50,8 +51,15 @@ class Connection:
 
     @property
     def desk(self) -> Desk:
-        """The desk that `initialize` opened."""
-        assert self._desk is not None
+        """The desk that `initialize` opened.
+
+        Raises:
+            WorkspaceError: when it opened none.
+        """
+        if self._desk is None:
+            raise WorkspaceError(
+                "This connection has no workspace", "Connect with `workspace`, and without `desk: false`."
+            )
         return self._desk
 
     @property
@@ -61,8 +69,8 @@ class Connection:
 
     @property
     def is_open(self) -> bool:
-        """Whether `initialize` has opened a desk."""
-        return self._desk is not None
+        """Whether `initialize` was carried out."""
+        return self._is_open
 
     @property
     def folders(self) -> list[Path]:
@@ -101,23 +109,31 @@ class Connection:
         self._exited.set()
 
     async def open(self, params: types.InitializeParams) -> None:
-        """Open the desk that `initialize` asks for, and hear its events from now on."""
+        """Open the desk that `initialize` asks for, if any, and hear its events from now on."""
         folder = workspace_folder(params)
-        self._desk, self._notices = await self.hub.desk(folder, self._settings_of(params))
-        self._stop_listening = self._desk.listen(self._send_event)
+        if folder is not None:
+            self._desk, self._notices = await self.hub.desk(folder, self._settings_of(params))
+            self._stop_listening = self._desk.listen(self._send_event)
+        self._is_open = True
 
     def about(self) -> dict[str, Any]:
         """What `initialize` tells of the desk, in `capabilities.experimental.analystd`."""
         sandbox = self.hub.sandbox
-        return {
+        about = {
             "protocol": PROTOCOL_VERSION,
             "client": self.name,
-            "desk": self.desk.workspace.root.name,
-            "workspace": str(self.desk.workspace.root),
             "sandbox": {"level": sandbox.level, "reason": sandbox.reason},
-            "engine": {"kind": self.hub.engine.info().kind, "model": self.hub.engine.info().model},
-            "seq": self.desk.journal.seq,
             "notices": self._notices,
+        }
+        if self._desk is None:
+            return about
+        engine = self.hub.engine.info()
+        return {
+            **about,
+            "desk": self._desk.workspace.root.name,
+            "workspace": str(self._desk.workspace.root),
+            "engine": {"kind": engine.kind, "model": engine.model},
+            "seq": self._desk.journal.seq,
         }
 
     def notify(self, method: str, params: Any) -> None:

@@ -20,10 +20,10 @@ from analystd.data.service import DataWorker
 from analystd.desk.desk import Desk, desk_state_folder, open_desk
 from analystd.engine.base import Engine
 from analystd.engine.factory import make_engine
-from analystd.errors import AnalystdError, WorkspaceError
+from analystd.errors import AnalystdError
 from analystd.folders import state_folder, user_settings_file
 from analystd.jail.sandbox import Sandbox, measure_sandbox
-from analystd.jail.workspace import Workspace
+from analystd.jail.workspace import Workspace, find_workspace
 from analystd.kernel.provisioner import Launch
 from analystd.kernel.supply import KernelSupply
 from analystd.protocol import PROTOCOL_VERSION
@@ -81,7 +81,7 @@ class Hub:
         Raises:
             WorkspaceError: when the folder cannot be used; `DeskInUseError` when another daemon has it.
         """
-        root = _workspace_root(folder)
+        root = find_workspace(Path("/"), str(folder))
         loaded = load_settings(environment, project=root.parent)
         async with self._lock:
             if self._model_settings is None:
@@ -100,7 +100,7 @@ class Hub:
             "pid": os.getpid(),
             "uptime_seconds": round(time.time() - self.started_at, 1),
             "clients": sorted(self.clients.values()),
-            "engine": asdict(self.engine.info()),
+            "engine": asdict(self._engine.info()) if self._engine is not None else None,
             "sandbox": {"level": self.sandbox.level, "reason": self.sandbox.reason, "gaps": list(self.sandbox.gaps)},
             "memory_bytes": psutil.Process().memory_info().rss,
             "settings_file": str(user_settings_file()),
@@ -174,16 +174,6 @@ def _desk_status(desk: Desk) -> dict[str, Any]:
     except AnalystdError as exc:
         status["resources"] = {"error": exc.message}
     return status
-
-
-def _workspace_root(folder: Path) -> Path:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        return folder.resolve(strict=True)
-    except OSError as exc:
-        raise WorkspaceError(
-            f"The workspace {folder} cannot be used: {exc.strerror}", "Name another with --workspace."
-        ) from exc
 
 
 def _runtime_folder() -> Path:

@@ -37,7 +37,7 @@ class Owner(Protocol):
 
     @property
     def is_open(self) -> bool:
-        """Whether `initialize` has opened a desk."""
+        """Whether `initialize` was carried out."""
         ...
 
     @property
@@ -46,7 +46,7 @@ class Owner(Protocol):
         ...
 
     async def open(self, params: types.InitializeParams) -> None:
-        """Open the desk that `initialize` asks for."""
+        """Open the desk that `initialize` asks for, if any."""
         ...
 
     def about(self) -> dict[str, Any]:

@@ -18,19 +18,21 @@ def path_of_uri(uri: str) -> Path | None:
     return Path(unquote(parts.path))
 
 
-def workspace_folder(params: types.InitializeParams) -> Path:
+def workspace_folder(params: types.InitializeParams) -> Path | None:
     """The jail that `initialize` asks for: the option `workspace`, else the folder of that name in the window's first folder.
+
+    None with the option `desk: false`, for those who only want to ask or stop the daemon.
 
     Raises:
         WorkspaceError: when neither is there.
     """
-    options = params.initialization_options
-    if isinstance(options, dict) and isinstance(options.get("workspace"), str):
-        named = Path(options["workspace"]).expanduser()
-        if named.is_absolute():
-            return named
-        return (_root(params) or Path.cwd()) / named
+    options = params.initialization_options if isinstance(params.initialization_options, dict) else {}
+    if options.get("desk") is False:
+        return None
     root = _root(params)
+    if isinstance(options.get("workspace"), str):
+        named = Path(options["workspace"]).expanduser()
+        return named if named.is_absolute() else (root or Path.cwd()) / named
     if root is None:
         raise WorkspaceError("No folder is open", "Open a folder, or set `analystd.workspace`.")
     return root / "workspace"

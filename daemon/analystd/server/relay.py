@@ -11,6 +11,7 @@ import contextlib
 import itertools
 import json
 import os
+import socket
 import sys
 from typing import Any
 
@@ -19,6 +20,7 @@ from analystd.errors import AnalystdError, DaemonLostError
 from analystd.server.dial import dial
 
 _PARENT_CHECK_SECONDS = 2.0
+_LOOK_AGAIN_SECONDS = 2.0
 _RETRY_SECONDS = (0.0, 0.2, 1.0, 5.0)
 _REPLAY_ID = "analystd-relay"
 
@@ -86,6 +88,8 @@ class Relay:
         self._memory = Memory()
         self._daemon: asyncio.StreamWriter | None = None
         self._connected = asyncio.Event()
+        self._wanted = asyncio.Event()
+        """Set when a daemon is needed, and not merely nice to have."""
         self._left = False
 
     async def run(self) -> int:
@@ -112,50 +116,77 @@ class Relay:
             self._memory.note_sent(message)
             if message.get("method") == "exit":
                 self._left = True
-            if not self._connected.is_set() and message.get("method") == "exit":
-                return
-            await self._connected.wait()
-            await self._to_daemon(body, message)
+                if self._daemon is None:
+                    return
+            needs_answer = "id" in message or not message
+            if needs_answer:
+                self._wanted.set()
+            if needs_answer or self._connected.is_set():
+                await self._connected.wait()
+                await self._to_daemon(body)
             if self._left:
                 return
 
-    async def _to_daemon(self, body: bytes, message: Message) -> None:
+    async def _to_daemon(self, body: bytes) -> None:
         if self._daemon is None:
-            await self._answer_lost(f"There is no daemon for {message.get('method')}")
+            await self._answer_lost("There is no daemon")
             return
         with contextlib.suppress(OSError):
             self._daemon.write(framing.frame_body(body))
             await self._daemon.drain()
 
     async def _keep_connected(self) -> None:
-        """Connect, pass what the daemon says, and connect again when it dies."""
+        """Connect, pass what the daemon says, and connect again when it is gone."""
         failures = 0
         while not self._left:
-            await asyncio.sleep(_RETRY_SECONDS[min(failures, len(_RETRY_SECONDS) - 1)])
             try:
                 reader = await self._connect()
             except (AnalystdError, OSError) as exc:
+                await self._give_up_for_now(exc)
+                await asyncio.sleep(_RETRY_SECONDS[min(failures, len(_RETRY_SECONDS) - 1)])
                 failures += 1
-                self._connected.set()
-                await self._answer_lost(getattr(exc, "message", str(exc)))
                 continue
             failures = 0
             await self._from_daemon(reader)
-            if self._daemon is not None:
-                self._daemon.close()
-                self._daemon = None
-            if not self._left:
-                self._connected.clear()
-                await self._answer_lost("The daemon ended while this request was under way; another is started")
+            await self._lose_daemon()
 
     async def _connect(self) -> asyncio.StreamReader:
-        connection = await asyncio.to_thread(dial, client="window")
+        """Dial; a daemon is started only when the editor wants something, so that one which was stopped stays so."""
+        while (connection := await asyncio.to_thread(self._dial)) is None:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._wanted.wait(), _LOOK_AGAIN_SECONDS)
         reader, self._daemon = await asyncio.open_unix_connection(sock=connection, limit=1 << 20)
         if initialize := self._memory.replayed_initialize():
             self._daemon.write(framing.frame(initialize))
         else:
             self._connected.set()
         return reader
+
+    def _dial(self) -> socket.socket | None:
+        if self._wanted.is_set():
+            return dial(client="window")
+        try:
+            return dial(client="window", start=False)
+        except DaemonLostError:
+            return None
+
+    async def _lose_daemon(self) -> None:
+        assert self._daemon is not None
+        self._daemon.close()
+        self._daemon = None
+        if self._left:
+            return
+        if not self._memory.pending:
+            self._wanted.clear()
+        self._connected.clear()
+        await self._answer_lost("The daemon ended while this request was under way; another is started")
+
+    async def _give_up_for_now(self, error: AnalystdError | OSError) -> None:
+        """Answer what waits, and start nothing before something else is wanted."""
+        self._wanted.clear()
+        self._connected.set()
+        await self._answer_lost(getattr(error, "message", str(error)))
+        self._connected.clear()
 
     def _end_replay(self) -> None:
         """The new daemon is where the old one was: go on."""
