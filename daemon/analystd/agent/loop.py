@@ -7,13 +7,13 @@ import logging
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 from analystd.agent.context import fit, shortened
 from analystd.agent.prompt import tool_result_message
 from analystd.agent.repetition import repeated_tail
 from analystd.agent.toolcalls import BadCall, Item, ToolCall, ToolCallParser, without_thoughts
-from analystd.engine.base import Completion, Engine, GenerateRequest, Message
+from analystd.engine.base import Completion, Engine, GenerateRequest, Message, ToolSpec
 from analystd.errors import AnalystdError
 from analystd.protocol import AgentStatus, Step, Usage
 from analystd.tools.base import Toolbox, ToolContext
@@ -22,6 +22,8 @@ logger = logging.getLogger(__name__)
 
 MAX_BAD_CALLS = 3
 REPLY_TOKENS = 1024
+
+_BAD_CALL_TURN = Message("assistant", "(a call that was not valid)")
 
 
 @dataclass(frozen=True)
@@ -34,12 +36,12 @@ class Limits:
 
 @dataclass(frozen=True)
 class Task:
-    """What to do: `messages` end with the question, `first_choice` is the tool choice of the first reply."""
+    """What to do: `messages` end with the question; `first_tools`, if any, are those of which the first reply has to call one."""
 
     conversation: str
     messages: tuple[Message, ...]
     limits: Limits
-    must_call_first: bool = False
+    first_tools: tuple[ToolSpec, ...] = ()
 
 
 class Observer(Protocol):
@@ -100,56 +102,44 @@ class Agent:
 
     async def _converse(self, task: Task, outcome: Outcome) -> None:
         messages = task.messages
-        bad_calls = 0
-        may_call = True
+        bad_calls: list[BadCall] = []
         while True:
-            last = len(outcome.steps) >= task.limits.max_steps
-            choice = (
-                "none" if last or not may_call else "required" if task.must_call_first and not outcome.steps else "auto"
-            )
-            reply = await self._reply(task, messages, choice, outcome)
+            offer = self._offer(task, outcome.steps)
+            reply = await self._reply(task, messages, offer, outcome)
             if reply.call is None:
                 outcome.answer = without_thoughts(reply.text) or f"The model gave no answer in words, {_found(outcome)}"
-                outcome.status = "limit" if last or reply.cut else "done"
+                outcome.status = "limit" if reply.cut or len(outcome.steps) >= task.limits.max_steps else "done"
                 return
             if isinstance(reply.call, BadCall):
-                bad_calls += 1
-                logger.info("bad call %d of %d: %s", bad_calls, MAX_BAD_CALLS, reply.call.message)
-                if bad_calls == MAX_BAD_CALLS:
-                    outcome.answer = f"The model made {bad_calls} calls that were not valid, {_found(outcome)}. The last: {reply.call.message}"
+                bad_calls.append(reply.call)
+                logger.info("bad call %d of %d: %s", len(bad_calls), MAX_BAD_CALLS, reply.call.message)
+                if len(bad_calls) == MAX_BAD_CALLS:
+                    outcome.answer = _too_many_bad_calls(bad_calls, outcome)
                     outcome.status = "limit"
                     return
-                messages = (
-                    *messages,
-                    Message("assistant", "(a call that was not valid)"),
-                    Message("tool", reply.call.message),
-                )
+                messages = (*messages, _BAD_CALL_TURN, Message("tool", reply.call.message))
                 continue
-            repeated = _is_repeated(reply.call, outcome.steps)
             step = await self._call(reply.call)
             outcome.steps.append(step)
-            may_call = not repeated
-            messages = (
-                *messages,
-                Message("assistant", reply.text + reply.call.raw),
-                Message("tool", tool_result_message(step["tool"], step["ok"], shortened(step["output"]))),
-            )
+            result = tool_result_message(step["tool"], step["ok"], shortened(step["output"]))
+            messages = (*messages, Message("assistant", reply.text + reply.call.raw), Message("tool", result))
 
-    async def _reply(self, task: Task, messages: tuple[Message, ...], choice: Any, outcome: Outcome) -> _Reply:
+    def _offer(self, task: Task, steps: Sequence[Step]) -> _Offer:
+        """What the next reply may call: nothing at the step limit or after a call that only repeated the one before."""
+        if len(steps) >= task.limits.max_steps or _is_repeated(steps):
+            return _Offer((), "none")
+        if not steps and task.first_tools:
+            return _Offer(task.first_tools, "required")
+        return _Offer(self._toolbox.specs, "auto" if self._toolbox.specs else "none")
+
+    async def _reply(self, task: Task, messages: tuple[Message, ...], offer: _Offer, outcome: Outcome) -> _Reply:
         """One reply of the model, up to the end of its first call if there is one."""
-        reader = _ReplyReader(self._observer.said, calls_allowed=choice != "none")
-        tools = self._toolbox.specs
+        reader = _ReplyReader(self._observer.said, calls_allowed=offer.choice != "none")
         window = self._engine.info().context_tokens
+        room = REPLY_TOKENS if window is None else min(REPLY_TOKENS, window // 4)
         if window is not None:
-            messages = await fit(
-                messages,
-                window - min(REPLY_TOKENS, window // 4),
-                self._engine.count_tokens,
-                keep=len(task.messages) - 1,
-            )
-        request = GenerateRequest(
-            task.conversation, messages, tools, choice if tools else "none", max_tokens=_reply_tokens(window)
-        )
+            messages = await fit(messages, window - room, self._engine.count_tokens, keep=len(task.messages) - 1)
+        request = GenerateRequest(task.conversation, messages, offer.tools, offer.choice, max_tokens=room)
         completion = await self._engine.generate(request, reader.feed)
         _add_usage(outcome.usage, completion)
         return reader.finish(cut=completion.reason in ("length", "context"))
@@ -167,6 +157,12 @@ class Agent:
         }
         self._observer.called(step)
         return step
+
+
+@dataclass(frozen=True)
+class _Offer:
+    tools: tuple[ToolSpec, ...]
+    choice: Literal["auto", "required", "none"]
 
 
 @dataclass(frozen=True)
@@ -209,13 +205,13 @@ class _ReplyReader:
                 self._call = item
 
 
-def _reply_tokens(window: int | None) -> int:
-    return REPLY_TOKENS if window is None else min(REPLY_TOKENS, window // 4)
+def _is_repeated(steps: Sequence[Step]) -> bool:
+    """Whether the last call was the same as the one before."""
+    return len(steps) > 1 and all(steps[-1][key] == steps[-2][key] for key in ("tool", "arguments"))
 
 
-def _is_repeated(call: ToolCall, steps: list[Step]) -> bool:
-    """Whether the call before was the same: then the next reply may only answer."""
-    return bool(steps) and steps[-1]["tool"] == call.name and steps[-1]["arguments"] == call.arguments
+def _too_many_bad_calls(bad_calls: Sequence[BadCall], outcome: Outcome) -> str:
+    return f"The model made {len(bad_calls)} calls that were not valid, {_found(outcome)}. The last: {bad_calls[-1].message}"
 
 
 def _add_usage(usage: Usage, completion: Completion) -> None:

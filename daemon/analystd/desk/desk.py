@@ -16,7 +16,7 @@ from typing import Any
 
 from analystd import __version__
 from analystd.agent.loop import Agent, Limits, Outcome, Task
-from analystd.agent.prompt import must_call_first, system_prompt
+from analystd.agent.prompt import example_turns, first_call_tools, system_prompt
 from analystd.data.base import DataService, FileInJail, Source
 from analystd.desk import conversations
 from analystd.desk.journal import Event, Journal
@@ -209,15 +209,16 @@ class Desk:
         run.emit(EventKind.RUN_STARTED)
         listing = await self._file_names()
         earlier = conversations.history(self.journal, conversation)
-        system = Message("system", system_prompt(self._toolbox.specs, listing))
+        specs = self._toolbox.specs
+        system = Message("system", system_prompt(specs, listing))
         agent = Agent(
             self._engine, self._toolbox, ToolContext(run.request.session or MAIN, run.put_out), _RunObserver(run)
         )
         task = Task(
             conversation,
-            (system, *earlier, Message("user", prompt)),
+            (system, *example_turns(specs), *earlier, Message("user", prompt)),
             limits,
-            must_call_first=must_call_first(prompt, listing, self._toolbox.specs),
+            first_tools=first_call_tools(prompt, listing, specs),
         )
         return await agent.run(task)
 
