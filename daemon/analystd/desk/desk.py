@@ -3,28 +3,24 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import fcntl
-import hashlib
 import json
 import logging
-import os
 from collections.abc import Callable, Mapping
-from dataclasses import asdict
-from pathlib import Path
+from dataclasses import asdict, dataclass
 from typing import Any
 
-from analystd import __version__
 from analystd.agent.loop import Agent, Limits, Outcome, Task
 from analystd.agent.prompt import example_turns, first_call_tools, system_prompt
-from analystd.data.base import DataService, FileInJail, Source
+from analystd.data.base import DataService, Source
 from analystd.desk import conversations
 from analystd.desk.journal import Event, Journal
 from analystd.desk.queue import Turnstile
 from analystd.desk.runs import Request, Result, Run, RunBook
 from analystd.desk.sessions import MAIN, Seat, Sessions
+from analystd.desk.state import DeskState
 from analystd.engine.base import Engine, Message
-from analystd.errors import AnalystdError, DeskInUseError, StartTimeoutError
+from analystd.errors import AnalystdError, StartTimeoutError
+from analystd.jail.sandbox import Level
 from analystd.jail.workspace import Workspace
 from analystd.kernel.base import Execution, Output, SessionSupply
 from analystd.protocol import EventKind, Step, ViewResult
@@ -39,27 +35,30 @@ logger = logging.getLogger(__name__)
 MAX_EVENTS_AT_ONCE = 10_000
 
 
-class Desk:
-    """One workspace: its jail, sessions, runs and journal. Made by `open_desk`."""
+@dataclass(frozen=True)
+class Equipment:
+    """What a desk works with; the engine is shared by all desks, the rest is its own."""
 
-    def __init__(
-        self,
-        workspace: Workspace,
-        settings: Settings,
-        state: Path,
-        engine: Engine,
-        data: DataService,
-        supply: SessionSupply,
-    ) -> None:
+    engine: Engine
+    data: DataService
+    supply: SessionSupply
+    sandbox_level: Level
+
+
+class Desk:
+    """One workspace: its jail, sessions, runs and journal. It closes what it was given, but for the engine."""
+
+    def __init__(self, workspace: Workspace, settings: Settings, state: DeskState, equipment: Equipment) -> None:
         self.workspace = workspace
         self.settings = settings
-        self.data = data
-        self._engine = engine
-        self._lock = _lock(state, workspace.root)
-        self.journal = Journal(state / "journal")
-        self._listeners: dict[object, Callable[[Event], None]] = {}
+        self.data = equipment.data
+        self.journal = Journal(state.journal)
         self.runs = RunBook(self.journal, self._publish)
-        self.sessions = Sessions(supply, self._tell_background_output)
+        self.sessions = Sessions(equipment.supply, self._tell_background_output)
+        self._state = state
+        self._engine = equipment.engine
+        self._sandbox_level = equipment.sandbox_level
+        self._listeners: dict[object, Callable[[Event], None]] = {}
         self._conversations: dict[str, Turnstile] = {}
         self._toolbox = Toolbox(self._tools(), workspace.check_resources)
 
@@ -126,7 +125,7 @@ class Desk:
                 async with asyncio.timeout(timeout) as waiting, seat.turnstile.turn():
                     waiting.reschedule(None)
                     self.workspace.check_resources()
-                    run.emit(EventKind.RUN_STARTED)
+                    run.emit(EventKind.RUN_STARTED, sandbox=self._sandbox_level)
                     execution = await self._execute(
                         run, seat, code, reset=arguments.get("reset", False), timeout=timeout
                     )
@@ -144,7 +143,7 @@ class Desk:
 
         async def work(run: Run) -> Result:
             self.workspace.check_resources()
-            run.emit(EventKind.RUN_STARTED)
+            run.emit(EventKind.RUN_STARTED, sandbox=self._sandbox_level)
             return {"run_id": run.id, "status": "done", **await files.write_file(self.data, arguments)}
 
         return self.runs.begin(request, 0, work, lambda run: {"run_id": run.id, "status": "cancelled", "text": ""})
@@ -186,9 +185,7 @@ class Desk:
         await self.runs.aclose()
         await asyncio.gather(self.sessions.aclose(), self.data.aclose())
         self.journal.close()
-        if self._lock >= 0:
-            os.close(self._lock)
-            self._lock = -1
+        self._state.release()
 
     def __repr__(self) -> str:
         return f"<Desk {self.workspace.root} runs={len(self.runs.active)} seq={self.journal.seq}>"
@@ -206,7 +203,7 @@ class Desk:
 
     async def _converse(self, run: Run, prompt: str, conversation: str, limits: Limits) -> Outcome:
         await self._engine.load()
-        run.emit(EventKind.RUN_STARTED)
+        run.emit(EventKind.RUN_STARTED, sandbox=self._sandbox_level)
         listing = await self._file_names()
         earlier = conversations.history(self.journal, conversation)
         specs = self._toolbox.specs
@@ -307,51 +304,6 @@ class _RunObserver:
 
 
 _NEVER_RAN = Execution("interrupted", None, "", "", None, (), None, False, 0.0)
-
-
-def open_desk(
-    workspace: Workspace,
-    settings: Settings,
-    state: Path,
-    engine: Engine,
-    data: DataService,
-    supply: SessionSupply,
-) -> Desk:
-    """The desk of a workspace; `state` is a folder of its own, made if need be.
-
-    Raises:
-        DeskInUseError: when another daemon has it.
-    """
-    state.mkdir(parents=True, exist_ok=True, mode=0o700)
-    (state / "workspace").write_text(f"{workspace.root}\n")
-    return Desk(workspace, settings, state, engine, data, supply)
-
-
-def desk_state_folder(desks: Path, root: Path) -> Path:
-    """Where the desk of the workspace with the real path `root` keeps its state."""
-    return desks / hashlib.sha256(os.fsencode(root)).hexdigest()[:16]
-
-
-def in_jail(path: str) -> Source:
-    """A path that a client names, to be opened inside the jail."""
-    return FileInJail(path)
-
-
-def _lock(state: Path, root: Path) -> int:
-    descriptor = os.open(state / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as exc:
-        holder = os.read(descriptor, 200).decode("utf-8", "replace").strip()
-        os.close(descriptor)
-        raise DeskInUseError(
-            f"The workspace {root} is served by another daemon ({holder})",
-            "Stop that one with `analystd stop`, or wait for its end.",
-        ) from exc
-    with contextlib.suppress(OSError):
-        os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, f"pid {os.getpid()}, version {__version__}\n".encode(), 0)
-    return descriptor
 
 
 def _title(text: str) -> str:

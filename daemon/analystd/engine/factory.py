@@ -5,18 +5,21 @@ from __future__ import annotations
 from pathlib import Path
 
 from analystd.engine.base import Engine
-from analystd.engine.llama import LlamaEngine
+from analystd.engine.llama import LlamaEngine, Walls
 from analystd.engine.models import resolve_model
 from analystd.engine.scripted import ScriptedEngine
 from analystd.settings import Settings
 
 
-def make_engine(settings: Settings) -> Engine:
-    """An engine for these settings. Never raises and starts nothing: what is missing is told by `info()` and by the first call."""
+def make_engine(settings: Settings, walls: Walls | None = None) -> Engine:
+    """An engine for these settings, its worker behind `walls`.
+
+    Never raises and starts nothing: what is missing is told by `info()` and by the first call.
+    """
     if settings.model_path is not None and settings.model_path.endswith(".jsonl"):
         return ScriptedEngine(Path(settings.model_path).expanduser())
 
     def find_model() -> Path:
         return resolve_model(settings).path
 
-    return LlamaEngine(find_model, gpu_layers=settings.gpu_layers, context_tokens=settings.context_tokens)
+    return LlamaEngine(find_model, gpu_layers=settings.gpu_layers, context_tokens=settings.context_tokens, walls=walls)

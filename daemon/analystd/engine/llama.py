@@ -7,11 +7,13 @@ import importlib.util
 import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from analystd.engine.base import Completion, EngineInfo, GenerateRequest, Message
 from analystd.errors import EngineUnavailableError, WorkerDiedError
+from analystd.jail.sandbox import Policy, Sandbox
 from analystd.workers.parent import Supervisor, Worker, python_module
 
 LOADING_SECONDS = 600.0
@@ -20,11 +22,41 @@ _ENVIRONMENT = ("PATH", "HOME", "LANG", "TMPDIR", "LD_LIBRARY_PATH", "DYLD_LIBRA
 _ENVIRONMENT_PREFIXES = ("CUDA", "NVIDIA_", "HIP_", "ROCR_", "HSA_", "VK_", "GGML_", "LC_", "OMP_", "GOMP_")
 
 
+@dataclass(frozen=True)
+class Walls:
+    """Where the worker is locked in: it reads the model's folder and the GPU's devices, writes in `runtime`, and has no network.
+
+    So a hostile model file that takes over the worker has gained nothing.
+    """
+
+    sandbox: Sandbox
+    runtime: Path
+
+    def around(self, argv: list[str], environment: Mapping[str, str], model: Path) -> tuple[list[str], dict[str, str]]:
+        """The command line and the environment of the worker behind the walls; as they are where no walls can be had."""
+        if self.sandbox.level == "none":
+            return argv, dict(environment)
+        for name in ("home", "cache"):
+            (self.runtime / name).mkdir(mode=0o700, parents=True, exist_ok=True)
+        # A split model's parts lie beside the first one; a link leads to where they are.
+        folders = (model.parent, model.resolve().parent)
+        policy = Policy(self.runtime / "home", self.runtime / "cache", folders, gpu=True)
+        return self.sandbox.command(argv, policy), {**environment, **self.sandbox.environment(policy)}
+
+
 class LlamaEngine:
     """An `Engine` whose worker is started when it is first needed, and again after it died."""
 
-    def __init__(self, find_model: Callable[[], Path], *, gpu_layers: int = -1, context_tokens: int = 0) -> None:
+    def __init__(
+        self,
+        find_model: Callable[[], Path],
+        *,
+        gpu_layers: int = -1,
+        context_tokens: int = 0,
+        walls: Walls | None = None,
+    ) -> None:
         self._find_model = find_model
+        self._walls = walls
         self._gpu_layers = gpu_layers
         self._context_tokens = context_tokens
         self._supervisor = Supervisor(self._start)

@@ -17,9 +17,11 @@ import psutil
 
 from analystd import __version__
 from analystd.data.service import DataWorker
-from analystd.desk.desk import Desk, desk_state_folder, open_desk
+from analystd.desk.desk import Desk, Equipment
+from analystd.desk.state import DeskState
 from analystd.engine.base import Engine
 from analystd.engine.factory import make_engine
+from analystd.engine.llama import Walls
 from analystd.errors import AnalystdError
 from analystd.folders import state_folder, user_settings_file
 from analystd.jail.sandbox import Sandbox, measure_sandbox
@@ -85,7 +87,8 @@ class Hub:
         loaded = load_settings(environment, project=root.parent)
         async with self._lock:
             if self._model_settings is None:
-                self._model_settings, self._engine = loaded.settings, make_engine(loaded.settings)
+                self._model_settings = loaded.settings
+                self._engine = make_engine(loaded.settings, Walls(self.sandbox, self._runtime / "model"))
             notices = [*loaded.problems, *_foreign_model_settings(loaded.settings, self._model_settings)]
             if root not in self.desks:
                 self.desks[root] = self._open(root, loaded.settings)
@@ -141,13 +144,14 @@ class Hub:
 
     def _open(self, root: Path, settings: Settings) -> Desk:
         workspace = Workspace.of_settings(root, settings)
-        state = desk_state_folder(state_folder() / "desks", root)
-        runtime = self._runtime / state.name[:8]
+        state = DeskState.claim(state_folder() / "desks", root)
+        runtime = self._runtime / state.folder.name[:8]
         runtime.mkdir(mode=0o700)
 
         python = Path(settings.python).expanduser() if settings.python else None
         supply = KernelSupply(Launch(root, runtime, self.sandbox, workspace.read_only_paths, python))
-        return open_desk(workspace, settings, state, self.engine, DataWorker(workspace, self.sandbox, runtime), supply)
+        equipment = Equipment(self.engine, DataWorker(workspace, self.sandbox, runtime), supply, self.sandbox.level)
+        return Desk(workspace, settings, state, equipment)
 
 
 def _foreign_model_settings(asked: Settings, in_force: Settings) -> list[str]:

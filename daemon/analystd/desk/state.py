@@ -1,0 +1,62 @@
+"""Where a desk keeps what must survive it, and the lock that makes it one daemon's."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import os
+from pathlib import Path
+from typing import Self
+
+from analystd import __version__
+from analystd.errors import DeskInUseError
+
+
+class DeskState:
+    """The state folder of one workspace, claimed until `release`."""
+
+    def __init__(self, folder: Path, lock: int) -> None:
+        self.folder = folder
+        self._lock = lock
+
+    @classmethod
+    def claim(cls, desks: Path, root: Path) -> Self:
+        """The state of the workspace with the real path `root`, among those in `desks`; made if it is new.
+
+        Raises:
+            DeskInUseError: when another daemon has claimed it, with its pid and version.
+        """
+        folder = desks / hashlib.sha256(os.fsencode(root)).hexdigest()[:16]
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        lock = _lock(folder / "lock", root)
+        (folder / "workspace").write_bytes(os.fsencode(root) + b"\n")
+        return cls(folder, lock)
+
+    @property
+    def journal(self) -> Path:
+        """The folder of the journal."""
+        return self.folder / "journal"
+
+    def release(self) -> None:
+        """Let another daemon have it. Harmless when repeated."""
+        if self._lock >= 0:
+            os.close(self._lock)
+            self._lock = -1
+
+
+def _lock(path: Path, root: Path) -> int:
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as exc:
+        holder = os.read(descriptor, 200).decode("utf-8", "replace").strip()
+        os.close(descriptor)
+        raise DeskInUseError(
+            f"The workspace {root} is served by another daemon ({holder})",
+            "Stop that one with `analystd stop`, or wait for its end.",
+        ) from exc
+    with contextlib.suppress(OSError):
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, f"pid {os.getpid()}, version {__version__}\n".encode(), 0)
+    return descriptor
