@@ -93,6 +93,16 @@ class Kernel:
         content = await self._request(self._message("analystd_variables_request"))
         return tuple(Variable(**row) for row in content["variables"])
 
+    async def largest_variables(self, limit: int) -> tuple[Variable, ...]:
+        """The variables that take most memory, the largest first; also while code runs.
+
+        Raises:
+            ConnectionError: when the kernel ends meanwhile.
+        """
+        message = self._message("analystd_largest_request", {"limit": limit})
+        content = await self._request(message, self._client.control_channel)
+        return tuple(Variable(**row) for row in content["variables"])
+
     async def complete(self, code: str, cursor: int) -> Completions:
         """How the word before `cursor` may go on; for a kernel that is idle.
 
@@ -128,10 +138,11 @@ class Kernel:
         self._client.context.destroy(linger=0)
 
     async def _connect(self) -> None:
-        self._client.start_channels(stdin=False, hb=False, control=False)
+        self._client.start_channels(stdin=False, hb=False)
         self._tasks = [
             asyncio.create_task(self._read(self._client.iopub_channel, self._on_iopub), name="kernel-iopub"),
             asyncio.create_task(self._read(self._client.shell_channel, self._on_shell), name="kernel-shell"),
+            asyncio.create_task(self._read(self._client.control_channel, self._on_shell), name="kernel-control"),
         ]
         try:
             async with asyncio.timeout(START_SECONDS):
@@ -159,11 +170,11 @@ class Kernel:
         message: dict[str, Any] = self._client.session.msg(kind, content or {})
         return message
 
-    async def _request(self, message: dict[str, Any]) -> dict[str, Any]:
+    async def _request(self, message: dict[str, Any], channel: Any = None) -> dict[str, Any]:
         reply: asyncio.Future[dict[str, Any]]
         reply = self._replies[message["msg_id"]] = asyncio.get_running_loop().create_future()
         try:
-            self._client.shell_channel.send(message)
+            (channel or self._client.shell_channel).send(message)
             if not self.alive:
                 raise ConnectionError("the kernel has ended")
             return await reply

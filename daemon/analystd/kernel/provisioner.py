@@ -13,13 +13,17 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Self
 
+import psutil
+
 from analystd.errors import SessionUnavailableError
+from analystd.jail.processes import process_tree
 from analystd.jail.reach import KERNEL, SYSTEM, interpreter_reach
 from analystd.jail.sandbox import Policy, Sandbox
 from analystd.jail.sizes import memory
@@ -34,6 +38,10 @@ _INSIDE = Path(__file__).parent / "inside"
 _READY = b"\x1eREADY\n"
 _SOCKET_PATH_BYTES = 107
 _LOG_BYTES_KEPT = 8 * 1024
+_KILL_SECONDS = 0.3
+_PASS_SECONDS = 0.02
+_TOLERATED_PROCESSES = 64
+"""With more dead children that it has not buried a kernel is not worth keeping: they count against its limit."""
 
 
 @dataclass(frozen=True)
@@ -134,13 +142,36 @@ class KernelProcess:
         """End the kernel and all that it started, now."""
         if self._process is None or self.ended.done():
             return
-        # What left the group (`setsid`) is found in the tree; in a namespace of its own it ends with the first process.
-        others = list(_descendants(self._process.pid))
+        if self._launch.sandbox.level == "none":
+            # It adopts what its children leave behind, so it goes last; until then it must not start more.
+            os.kill(self.pid, signal.SIGSTOP)
+            _kill_all(self.pid)
+        elif (keeper := _only_child(self.pid)) is not None:
+            if self._launch.sandbox.level == "full":
+                # With its first process the system ends all others in a process namespace.
+                _kill(keeper)
+            else:
+                _kill_all(keeper)
+        # The keeper ends what was missed, once its launcher is gone.
         with contextlib.suppress(ProcessLookupError):
-            os.killpg(self._process.pid, signal.SIGKILL)
-        for pid in others:
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.kill(pid, signal.SIGKILL)
+            os.killpg(self.pid, signal.SIGKILL)
+
+    async def end_children(self, seconds: float) -> bool:
+        """End what the kernel has started, but not the kernel; whether that could be done in the time given."""
+        deadline = self._loop.time() + seconds
+        program = self._program()
+        while self.alive:
+            tree = process_tree(program)[1:]
+            living = [pid for pid in tree if not _is_dead(pid)]
+            if not living:
+                # Nobody but the kernel can bury its dead, and until then they count as processes.
+                return len(tree) <= _TOLERATED_PROCESSES
+            if self._loop.time() > deadline:
+                break
+            for pid in living:
+                _kill(pid)
+            await asyncio.sleep(_PASS_SECONDS)
+        return False
 
     async def aclose(self) -> None:
         """End the kernel in an orderly way if it lets itself be ended so, and remove its sockets. Harmless when repeated."""
@@ -161,7 +192,7 @@ class KernelProcess:
         """Resident memory of the whole tree; None when it has ended."""
         if not self.alive:
             return None
-        return sum(_resident_bytes(pid) for pid in (self.pid, *_descendants(self.pid)))
+        return sum(map(_resident_bytes, process_tree(self.pid)))
 
     def last_words(self) -> list[str]:
         """The end of what the process wrote beside its sockets: why it did not start, or where it crashed."""
@@ -175,6 +206,13 @@ class KernelProcess:
             with contextlib.suppress(ValueError):
                 return f"was ended by {signal.Signals(number).name}"
         return f"ended with exit status {code}"
+
+    def _program(self) -> int:
+        """The process that runs the kernel: this one, or behind walls the child of the launcher's child."""
+        if self._launch.sandbox.level == "none":
+            return self.pid
+        keeper = _only_child(self.pid)
+        return (_only_child(keeper) if keeper is not None else None) or self.pid
 
     async def _start(self, preload: Sequence[str]) -> None:
         policy = self._launch.policy(self.folder)
@@ -248,12 +286,33 @@ def _real(path: Path) -> str:
     return os.path.realpath(path)
 
 
-def _descendants(pid: int) -> Iterator[int]:
-    with contextlib.suppress(OSError):
-        for task in Path(f"/proc/{pid}/task").iterdir():
-            for child in (task / "children").read_text().split():
-                yield int(child)
-                yield from _descendants(int(child))
+def _kill_all(root: int) -> None:
+    """Kill what descends from `root`, and what those start meanwhile."""
+    deadline = time.monotonic() + _KILL_SECONDS
+    told: set[int] = set()
+    while new := set(process_tree(root)[1:]) - told:
+        for pid in new:
+            _kill(pid)
+        told |= new
+        if time.monotonic() > deadline:
+            return
+
+
+def _kill(pid: int) -> None:
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.kill(pid, signal.SIGKILL)
+
+
+def _only_child(pid: int) -> int | None:
+    with contextlib.suppress(psutil.Error):
+        return next((child.pid for child in psutil.Process(pid).children()), None)
+    return None
+
+
+def _is_dead(pid: int) -> bool:
+    with contextlib.suppress(psutil.NoSuchProcess):
+        return psutil.Process(pid).status() in (psutil.STATUS_ZOMBIE, psutil.STATUS_DEAD)
+    return True
 
 
 def _resident_bytes(pid: int) -> int:

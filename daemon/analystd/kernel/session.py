@@ -5,15 +5,17 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
-import re
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from analystd.jail.sandbox import Sandbox
-from analystd.kernel.base import Completions, Execution, RaisedError, Session, SessionInfo, SessionState, Variable
+from analystd.kernel.base import Completions, Execution, Session, SessionInfo, SessionState, Variable
 from analystd.kernel.cell import Cell, OutputHandler
+from analystd.kernel.guard import Guard
 from analystd.kernel.live import Kernel
+from analystd.kernel.outcomes import outcome, overstepped, timed_out
 from analystd.kernel.provisioner import Launch
 from analystd.kernel.spare import SpareKernels
 
@@ -22,7 +24,16 @@ logger = logging.getLogger(__name__)
 GRACE_SECONDS = 2.0
 """How long code may take to end after an interrupt, before its kernel is ended."""
 
+UNGUARDED_SECONDS = 0.1
+"""Code that ends sooner is not guarded: it costs nothing then, and what overstepped a limit can still be deleted."""
+
+_BREACH_GRACE_SECONDS = 1.0
+"""The grace of code that oversteps a limit, which may take a gigabyte more each second."""
+
 _VARIABLES_SECONDS = 3.0
+_LARGEST_SECONDS = 1.0
+_ASKED_FIRST_SECONDS = 0.2
+_TOLD_VARIABLES = 5
 _ASIDE_SECONDS = 2.0
 """How long an editor waits for completions; longer ones would come too late to be of use."""
 
@@ -30,7 +41,10 @@ _Answer = TypeVar("_Answer")
 
 
 class KernelSession(Session):
-    """A session on kernels of our own. `spares` are shared by the sessions of a desk, and then closed by their owner."""
+    """A session on kernels of our own. `spares` are shared by the sessions of a desk, and then closed by their owner.
+
+    `guard` is entered around each run of code (from `UNGUARDED_SECONDS` on) with the root of the kernel's processes and `stop_for`.
+    """
 
     def __init__(
         self,
@@ -43,17 +57,20 @@ class KernelSession(Session):
         python: Path | None = None,
         spares: SpareKernels | None = None,
         grace_seconds: float = GRACE_SECONDS,
+        guard: Guard | None = None,
         on_background_output: OutputHandler | None = None,
     ) -> None:
         self.name = name
         self._own_spares = spares is None
         self._spares = spares or SpareKernels(Launch(workspace, runtime, sandbox, tuple(read_only_paths), python))
         self._grace_seconds = grace_seconds
+        self._guard = guard
         self._on_background_output = on_background_output
         self._kernel: Kernel | None = None
         self._starting = False
         self._turn = asyncio.Lock()
         self._variables: tuple[Variable, ...] = ()
+        self._breach: asyncio.Future[_Breach] | None = None
         self._stopping: asyncio.Task[bool] | None = None
         self._retired: set[asyncio.Task[None]] = set()
 
@@ -77,7 +94,15 @@ class KernelSession(Session):
     async def interrupt(self) -> None:
         """Stop what runs: as Ctrl-C at first, by ending the kernel if that does not help within the grace."""
         if self._kernel is not None and self._kernel.cell is not None:
-            await self._stop(self._kernel, self._kernel.cell)
+            await self._stop(self._kernel, self._kernel.cell, self._grace_seconds)
+
+    def stop_for(self, message: str, *, tell_variables: bool = False) -> None:
+        """Have the code under way stopped because of a limit: as for a timeout, with `message` in the outcome; harmless when none runs.
+
+        What it started is ended with it. `tell_variables` adds the names of the largest ones.
+        """
+        if self._breach is not None and not self._breach.done():
+            self._breach.set_result(_Breach(message, tell_variables))
 
     async def reset(self) -> None:
         """Forget all variables: the spare takes the kernel's place.
@@ -109,6 +134,19 @@ class KernelSession(Session):
             except TimeoutError:
                 logger.warning("Session %s did not tell its variables within %g s", self.name, _VARIABLES_SECONDS)
         return self._variables
+
+    async def largest_variables(self, limit: int = _TOLD_VARIABLES) -> tuple[Variable, ...]:
+        """The variables that take most memory, the largest first; also while code runs, when those of its functions are among them.
+
+        Without an answer within a second, as they were when `variables` was asked for. Containers are judged by a few of their elements.
+        """
+        kernel = self._kernel
+        if kernel is None or not kernel.alive:
+            return ()
+        try:
+            return await asyncio.wait_for(kernel.largest_variables(limit), _LARGEST_SECONDS)
+        except (ConnectionError, TimeoutError, LookupError, TypeError, ValueError):
+            return tuple(sorted(self._variables, key=lambda variable: -(variable.memory_bytes or 0))[:limit])
 
     async def complete(self, code: str, cursor: int) -> Completions:
         """How the word before `cursor` may go on; see `Session.complete`."""
@@ -153,19 +191,51 @@ class KernelSession(Session):
         cell = kernel.run(code, on_output)
         if lost is not None:
             cell.published("stream", {"name": "stderr", "text": f"[{lost}]\n"})
+        breach = self._breach = asyncio.get_running_loop().create_future()
         try:
-            if await _over(cell, timeout_seconds):
+            await self._over_or_stopped(kernel, cell, breach, timeout_seconds)
+            if breach.done() and not cell.answered:
+                return await self._limited(kernel, cell, breach.result())
+            if cell.finished.done():
                 if cell.asked_exit:
                     await kernel.process.aclose()
-                return _outcome(kernel, cell)
-            await self._stop(kernel, cell)
-            return _timed_out(kernel, cell, timeout_seconds, self._grace_seconds)
-        except asyncio.CancelledError:
-            self._stopping = asyncio.create_task(self._stop(kernel, cell), name=f"stop-{self.name}")
+                return outcome(kernel, cell)
+            await self._stop(kernel, cell, self._grace_seconds)
+            return timed_out(kernel, cell, timeout_seconds, self._grace_seconds)
+        except BaseException:
+            # Whoever asked has gone, or the guard could not do its work.
+            self._stopping = asyncio.create_task(
+                self._stop(kernel, cell, self._grace_seconds), name=f"stop-{self.name}"
+            )
             await asyncio.shield(self._stopping)
             raise
         finally:
+            self._breach = None
             self._spares.refill()
+
+    async def _over_or_stopped(
+        self, kernel: Kernel, cell: Cell, breach: asyncio.Future[_Breach], timeout_seconds: float
+    ) -> None:
+        """Wait until the cell is over, its time is, or a limit is overstepped."""
+        end = asyncio.get_running_loop().time() + timeout_seconds
+        if self._guard is None:
+            await _first([cell.finished, breach], end)
+            return
+        if await _over(cell, min(UNGUARDED_SECONDS, timeout_seconds)):
+            return
+        async with self._guard(kernel.process.pid, self.stop_for):
+            await _first([cell.finished, breach], end)
+
+    async def _limited(self, kernel: Kernel, cell: Cell, breach: _Breach) -> Execution:
+        """Stop a cell because of a limit, with all that it started, and say so."""
+        asked = asyncio.create_task(self.largest_variables() if breach.tell_variables else _nothing())
+        # With the interrupt the functions end, and their variables.
+        await asyncio.wait([asked], timeout=_ASKED_FIRST_SECONDS)
+        spared = await self._stop(kernel, cell, _BREACH_GRACE_SECONDS)
+        if spared and kernel.alive and not await kernel.process.end_children(_BREACH_GRACE_SECONDS):
+            kernel.process.kill()
+            await asyncio.wait([kernel.process.ended])
+        return overstepped(kernel, cell, breach.message, await asked)
 
     def _state(self) -> SessionState:
         if self._starting:
@@ -199,10 +269,10 @@ class KernelSession(Session):
             self._kernel.on_background_output = self._on_background_output
         return self._kernel
 
-    async def _stop(self, kernel: Kernel, cell: Cell) -> bool:
+    async def _stop(self, kernel: Kernel, cell: Cell, grace_seconds: float) -> bool:
         """Interrupt the cell, and end the kernel if it runs on; whether the kernel was spared."""
         kernel.interrupt()
-        spared = await _over(cell, self._grace_seconds)
+        spared = await _over(cell, grace_seconds)
         if not spared:
             kernel.process.kill()
             await asyncio.wait([cell.finished])
@@ -214,42 +284,24 @@ class KernelSession(Session):
         task.add_done_callback(self._retired.discard)
 
 
+@dataclass(frozen=True)
+class _Breach:
+    """Why code is stopped."""
+
+    message: str
+    tell_variables: bool
+
+
+async def _nothing() -> tuple[Variable, ...]:
+    return ()
+
+
+async def _first(futures: list[asyncio.Future[Any]], end: float) -> None:
+    seconds = max(0.0, end - asyncio.get_running_loop().time())
+    timeout = seconds if math.isfinite(seconds) else None
+    await asyncio.wait(futures, timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
+
+
 async def _over(cell: Cell, seconds: float) -> bool:
     await asyncio.wait([cell.finished], timeout=seconds if math.isfinite(seconds) else None)
     return cell.finished.done()
-
-
-def _outcome(kernel: Kernel, cell: Cell) -> Execution:
-    if cell.answered:
-        return cell.execution()
-    if kernel.alive:
-        silence = RaisedError("KernelError", "The session did not say what came of the code.", (), None)
-        return cell.execution(error=None if cell.interrupted else silence)
-    kernel.death_told = True
-    logger.warning("A kernel %s", "\n".join([kernel.process.how_it_ended(), *kernel.process.last_words()]))
-    if cell.interrupted:
-        message = "The code did not end when it was interrupted, so its process was ended; all variables are lost."
-        return cell.execution("interrupted", RaisedError("KeyboardInterrupt", message, (), None))
-    words = kernel.process.last_words()
-    message = f"The session's process {kernel.process.how_it_ended()}; all variables are lost."
-    return cell.execution("died", RaisedError("KernelDied", message, tuple(words), _line_of_crash(words)))
-
-
-def _line_of_crash(words: list[str]) -> int | None:
-    # faulthandler writes the innermost frame first.
-    lines = (re.match(r'  File "<cell \d+>", line (\d+) in ', line) for line in words)
-    return next((int(line[1]) for line in lines if line), None)
-
-
-def _timed_out(kernel: Kernel, cell: Cell, seconds: float, grace_seconds: float) -> Execution:
-    error = cell.execution().error
-    if kernel.alive:
-        message = f"The code ran longer than {seconds:g} s and was interrupted; the variables are kept."
-    else:
-        kernel.death_told = True
-        message = (
-            f"The code ran longer than {seconds:g} s and did not end within {grace_seconds:g} s of being interrupted, "
-            "so its process was ended; all variables are lost."
-        )
-    traceback, line = (error.traceback, error.line) if error is not None else ((), None)
-    return cell.execution("limit", RaisedError("TimeoutError", message, traceback, line))

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from analystd.kernel.base import Session, SessionSupply
 from analystd.kernel.cell import OutputHandler
+from analystd.kernel.guard import Guard
 from analystd.kernel.provisioner import Launch
 from analystd.kernel.session import KernelSession
 from analystd.kernel.spare import SpareKernels
 
 
 class KernelSupply(SessionSupply):
-    """Sessions on kernels that are all started in the same way."""
+    """Sessions on kernels that are all started in the same way, and guarded by `guard` while they run code."""
 
-    def __init__(self, launch: Launch) -> None:
+    def __init__(self, launch: Launch, guard: Guard | None = None) -> None:
         self._launch = launch
+        self._guard = guard
         self._spares = SpareKernels(launch)
 
     def session(self, name: str, on_background_output: OutputHandler) -> Session:
@@ -27,6 +29,7 @@ class KernelSupply(SessionSupply):
             read_only_paths=launch.read_only_paths,
             python=launch.python,
             spares=self._spares,
+            guard=self._guard,
             on_background_output=on_background_output,
         )
 

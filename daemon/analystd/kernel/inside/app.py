@@ -101,11 +101,13 @@ def _end_descendants() -> None:
 
 
 def _descendants(pid: int) -> list[int]:
-    found: list[int] = []
-    for path in glob.glob(f"/proc/{pid}/task/*/children"):  # noqa: PTH207
-        with contextlib.suppress(OSError):
-            children = [int(child) for child in Path(path).read_text().split()]
-            found += [each for child in children for each in (child, *_descendants(child))]
+    found, todo = [], [pid]
+    while todo:
+        for path in glob.glob(f"/proc/{todo.pop()}/task/*/children"):  # noqa: PTH207
+            with contextlib.suppress(OSError):
+                children = [int(child) for child in Path(path).read_text().split()]
+                found += children
+                todo += children
     return found
 
 

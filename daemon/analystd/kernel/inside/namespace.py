@@ -6,13 +6,13 @@ import inspect
 import itertools
 import math
 import reprlib
-import sys
 import time
 import types
 from collections.abc import Callable, Iterator
 from typing import Any
 
 from .deadline import TooSlowError, at_most
+from .sizes import has, largest, memory_bytes
 
 MAX_VARIABLES = 1000
 MAX_PREVIEW_CHARACTERS = 200
@@ -36,6 +36,20 @@ def variables(namespace: dict[str, Any], hidden: dict[str, Any]) -> list[dict[st
     return [row(name, namespace[name], deadline) for name in names[:MAX_VARIABLES]]
 
 
+def largest_variables(namespace: dict[str, Any], hidden: dict[str, Any], limit: int) -> list[dict[str, Any]]:
+    """Rows for those that take most memory, without previews, which only the main thread can make in a bounded time."""
+    return [
+        {
+            "name": name,
+            "type": (kind := _type_name(type(value))),
+            "shape": _plain_shape(value),
+            "memory_bytes": size,
+            "preview": f"<{kind}>",
+        }
+        for name, value, size in largest(namespace, hidden, limit)
+    ]
+
+
 def row(name: str, value: Any, deadline: float = math.inf) -> dict[str, Any]:
     """What one variable looks like; past the `deadline` only its type is told."""
     kind = _type_name(type(value))
@@ -43,7 +57,7 @@ def row(name: str, value: Any, deadline: float = math.inf) -> dict[str, Any]:
         "name": name,
         "type": kind,
         "shape": _guarded(_shape, value, deadline),
-        "memory_bytes": _guarded(_memory, value, deadline),
+        "memory_bytes": _guarded(memory_bytes, value, deadline),
         "preview": _guarded(_preview, value, deadline) or f"<{kind}>",
     }
 
@@ -69,29 +83,27 @@ def _type_name(kind: type) -> str:
 def _shape(value: Any) -> str | None:
     if isinstance(value, (list, tuple, dict, set, frozenset, str, bytes, bytearray)):
         return str(len(value))
-    shape = getattr(value, "shape", None) if _has(value, "shape") else None
+    shape = getattr(value, "shape", None) if has(value, "shape") else None
     if isinstance(shape, tuple):
         return " × ".join(str(length) for length in shape) or "scalar"
     return None
 
 
-def _memory(value: Any) -> int | None:
-    usage = getattr(value, "memory_usage", None) if _has(value, "memory_usage") else None
-    if usage is not None:
-        total = usage(index=True)
-        return int(total.sum() if hasattr(total, "sum") else total)
-    size = getattr(value, "nbytes", None) if _has(value, "nbytes") else None
-    return int(size) if size is not None else sys.getsizeof(value)
+def _plain_shape(value: Any) -> str | None:
+    try:
+        return None if type(value).__module__ == "__main__" else _shape(value)
+    except Exception:
+        return None
 
 
 def _preview(value: Any) -> str:
     if isinstance(value, (types.FunctionType, type)):
         return _signature(value)
-    if _has(value, "columns") and _has(value, "dtypes"):
+    if has(value, "columns") and has(value, "dtypes"):
         return "columns: " + _joined(str(column) for column in value.columns)
-    if _has(value, "iloc") and _has(value, "dtype"):
+    if has(value, "iloc") and has(value, "dtype"):
         return f"{value.dtype}: " + _joined(_Short().repr(item) for item in value.iloc[:10].tolist())
-    if _has(value, "dtype") and _has(value, "flat"):
+    if has(value, "dtype") and has(value, "flat"):
         return f"{value.dtype}: " + _joined(str(item) for item in itertools.islice(value.flat, 10))
     return _one_line(_Short().repr(value))
 
@@ -110,11 +122,6 @@ def _joined(parts: Iterator[str]) -> str:
 def _one_line(text: str) -> str:
     line = " ".join(text[: MAX_PREVIEW_CHARACTERS * 2].split())
     return line if len(line) <= MAX_PREVIEW_CHARACTERS else line[: MAX_PREVIEW_CHARACTERS - 1] + "…"
-
-
-def _has(value: Any, name: str) -> bool:
-    # Looked up on the class, so that no `__getattr__` of the user's is called.
-    return any(name in vars(kind) for kind in type(value).__mro__)
 
 
 class _Short(reprlib.Repr):

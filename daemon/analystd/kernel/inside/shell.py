@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import builtins
+import inspect
 import os
 import subprocess
 import sys
@@ -25,6 +26,8 @@ from .deadline import TooSlowError, at_most
 from .refusals import Walls
 
 VARIABLES_REQUEST = "analystd_variables_request"
+LARGEST_REQUEST = "analystd_largest_request"
+"""Comes by the control channel, which has a thread of its own, so that it is answered while code runs."""
 
 # These packages are typed in part only; as Any they are checked in no place rather than in some.
 _CachingCompiler: Any = IPython.core.compilerop.CachingCompiler
@@ -167,6 +170,7 @@ class SessionKernel(_IPythonKernel):  # type: ignore[misc]
         self._streams: tuple[Any, Any] = (sys.stdout, sys.stderr)
         self._builtins = dict(vars(builtins))
         self.shell_handlers[VARIABLES_REQUEST] = self.variables_request
+        self.control_handlers[LARGEST_REQUEST] = self.largest_request
         self.session.begin_cell()
 
     def pre_handler_hook(self) -> None:
@@ -210,6 +214,8 @@ class SessionKernel(_IPythonKernel):  # type: ignore[misc]
             reply.update(ename=type(shell.error).__name__, evalue=_message(shell.error))
             _explain(reply, shell.error, shell.walls)
         line = line_in_cell(shell.error, shell.cell_name)
+        if isinstance(shell.error, (KeyboardInterrupt, MemoryError)):
+            _forget_locals(shell.error.__traceback__)
         shell.error = None
         return _bounded_reply(reply, line, bool(cut_bytes or self.session.displays_cut))
 
@@ -254,6 +260,12 @@ class SessionKernel(_IPythonKernel):  # type: ignore[misc]
         shell = self.shell
         rows = namespace.variables(shell.user_ns, shell.user_ns_hidden)
         self.session.send(stream, "analystd_variables_reply", {"status": "ok", "variables": rows}, parent, ident=ident)
+
+    async def largest_request(self, stream: Any, ident: Any, parent: Any) -> None:
+        """Answer with the variables that take most memory, from the control channel's thread."""
+        shell = self.shell
+        rows = namespace.largest_variables(shell.user_ns, shell.user_ns_hidden, int(parent["content"]["limit"]))
+        self.session.send(stream, "analystd_largest_reply", {"status": "ok", "variables": rows}, parent, ident=ident)
 
     def _end_forked_child(self, error: BaseException | None) -> None:
         """A child that came out of the cell by `os.fork` must not become a second kernel at the same sockets."""
@@ -306,6 +318,15 @@ def _frames(trace: TracebackType | None) -> Iterator[TracebackType]:
     while trace is not None:
         yield trace
         trace = trace.tb_next
+
+
+def _forget_locals(trace: TracebackType | None) -> None:
+    """Free what the functions under way had gathered: it would stay in memory with the last traceback."""
+    traceback.clear_frames(trace)
+    for frame in _frames(trace):
+        if frame.tb_frame.f_code.co_flags & inspect.CO_OPTIMIZED:
+            # Until Python 3.13 a frame whose variables were looked at keeps a copy, which looking again brings up to date.
+            _ = frame.tb_frame.f_locals
 
 
 def _message(error: BaseException) -> str:
