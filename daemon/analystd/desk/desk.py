@@ -24,6 +24,7 @@ from analystd.jail.sandbox import Level
 from analystd.jail.workspace import Workspace
 from analystd.kernel.base import Execution, Output, SessionSupply
 from analystd.protocol import EventKind, Step, ViewResult
+from analystd.runids import current_run_id
 from analystd.settings import Settings
 from analystd.tools import files
 from analystd.tools.base import Tool, Toolbox, ToolContext
@@ -174,12 +175,6 @@ class Desk:
         run.cancel()
         return "cancelling"
 
-    def tell_death(self, worker: str, message: str) -> None:
-        """Tell everyone that a worker of this desk died and what was lost."""
-        self._publish(
-            self.journal.append(EventKind.WORKER_DIED, None, client=None, session=None, worker=worker, text=message)
-        )
-
     async def aclose(self) -> None:
         """End the runs and the workers and give up the lock. Harmless when repeated."""
         await self.runs.aclose()
@@ -233,9 +228,10 @@ class Desk:
         async with seat.turnstile.turn():
             if reset:
                 await self._reset(seat, None)
-            return await seat.session.execute(
-                code, timeout_seconds=self.settings.exec_timeout_seconds, on_output=context.on_output
-            )
+            timeout = self.settings.exec_timeout_seconds
+            execution = await seat.session.execute(code, timeout_seconds=timeout, on_output=context.on_output)
+        self._tell_bad_end(execution, context.session)
+        return execution
 
     async def _execute(self, run: Run, seat: Seat, code: str, *, reset: bool, timeout: float) -> Execution:
         if reset:
@@ -245,11 +241,19 @@ class Desk:
             execution = await seat.session.execute(code, timeout_seconds=timeout, on_output=run.put_out)
         finally:
             run.interrupt = None
-        if execution.status == "died":
-            self.tell_death(
-                "kernel", f"The Python of session '{seat.session.info().name}' died; its variables are lost."
-            )
+        self._tell_bad_end(execution, run.request.session)
         return execution
+
+    def _tell_bad_end(self, execution: Execution, session: str | None) -> None:
+        """Tell everyone that a limit ended the code, or that the session's Python died, and what was lost."""
+        kinds = {"limit": EventKind.LIMIT, "died": EventKind.WORKER_DIED}
+        if execution.status in kinds and execution.error is not None:
+            text = execution.error.message
+            logger.warning("session %s: %s", session, text)
+            event = self.journal.append(
+                kinds[execution.status], current_run_id.get(), client=None, session=session, worker="kernel", text=text
+            )
+            self._publish(event)
 
     async def _reset(self, seat: Seat, client: str | None) -> None:
         await seat.session.reset()

@@ -127,6 +127,9 @@ class Workspace:
         Raises:
             ResourceLimitError: that names the limit, the measured value and what to do.
         """
+        if self.size_bytes() / GIGABYTE > self.max_gb:
+            # Whoever has just made room must not be refused for what was there a second ago.
+            self._size.forget()
         size = self.size_bytes() / GIGABYTE
         if size > self.max_gb:
             raise ResourceLimitError(
@@ -240,6 +243,10 @@ class _Remembered:
                 done = time.monotonic()
                 self._good_until = done + max(_SIZE_SECONDS, 10 * (done - begun))
             return self._value
+
+    def forget(self) -> None:
+        """Have it measured anew when it is next asked for."""
+        self._good_until = 0.0
 
 
 def _nearest_workspace(start: Path) -> Path:

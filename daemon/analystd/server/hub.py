@@ -26,6 +26,7 @@ from analystd.errors import AnalystdError
 from analystd.folders import state_folder, user_settings_file
 from analystd.jail.sandbox import Sandbox, measure_sandbox
 from analystd.jail.workspace import Workspace, find_workspace
+from analystd.kernel.guard import watchdog
 from analystd.kernel.provisioner import Launch
 from analystd.kernel.supply import KernelSupply
 from analystd.protocol import PROTOCOL_VERSION
@@ -149,7 +150,8 @@ class Hub:
         runtime.mkdir(mode=0o700)
 
         python = Path(settings.python).expanduser() if settings.python else None
-        supply = KernelSupply(Launch(root, runtime, self.sandbox, workspace.read_only_paths, python))
+        launch = Launch(root, runtime, self.sandbox, workspace.read_only_paths, python)
+        supply = KernelSupply(launch, watchdog(workspace, runtime=runtime))
         equipment = Equipment(self.engine, DataWorker(workspace, self.sandbox, runtime), supply, self.sandbox.level)
         return Desk(workspace, settings, state, equipment)
 
