@@ -7,6 +7,7 @@ import contextlib
 import os
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import psutil
 import pytest
@@ -192,7 +193,7 @@ async def test_cancelling_leaves_the_guard(guarded: Runner, watcher: Watcher) ->
 async def test_a_guard_that_fails_is_heard_and_the_session_goes_on(launch: Launch) -> None:
     @contextlib.asynccontextmanager
     async def broken(pid: int, stop: Stop) -> AsyncIterator[None]:
-        os.stat("/no/eyes")
+        Path("/no/eyes").stat()
         yield
 
     session = KernelSession("main", launch.workspace, launch.runtime, launch.sandbox, guard=broken)

@@ -6,6 +6,7 @@ import asyncio
 import re
 import tracemalloc
 
+import psutil
 import pytest
 
 from analystd.kernel.inside.bounds import HEAD_CHARACTERS, MAX_DISPLAYS, TAIL_CHARACTERS
@@ -65,6 +66,17 @@ async def test_a_big_result_is_bounded(run: Runner) -> None:
     assert execution.result is not None
     assert len(execution.result) < 140_000
     assert execution.truncated
+
+
+async def test_a_result_of_half_a_gigabyte_comes_bounded_and_in_time(run: Runner) -> None:
+    if psutil.virtual_memory().available < 6e9:
+        pytest.skip("too little memory for a string of half a gigabyte and its copies")
+    execution = await run("'x' * 500_000_000", timeout_seconds=60)
+    assert execution.result is not None
+    assert len(execution.result) < 140_000
+    assert (execution.status, execution.truncated) == ("ok", True)
+    assert (await run("len(_)")).result == "500000000"
+    await run("%reset -f")
 
 
 async def test_a_display_that_is_too_big_leaves_a_note(run: Runner) -> None:

@@ -37,6 +37,7 @@ class Kernel:
         """Takes what comes outside of the cell under way: from threads and children that earlier cells left behind."""
         self._client = client
         self._cell: Cell | None = None
+        self._heard_before = 0
         self._replies: dict[str, asyncio.Future[dict[str, Any]]] = {}
         self._idle_of: dict[str, asyncio.Event] = {}
         self._tasks: list[asyncio.Task[None]] = []
@@ -82,7 +83,13 @@ class Kernel:
         """Send SIGINT to the cell under way and what it started; a cell that is over by then notices nothing."""
         if self._cell is not None:
             self._cell.interrupted = True
+            self._heard_before = self.process.heard
             self.process.tell(f"interrupt {self._cell.message_id}")
+
+    def insist(self) -> None:
+        """Interrupt once more, by a signal, a kernel that has not heard of it."""
+        if self._cell is not None and self.process.heard == self._heard_before:
+            self.process.signal_interrupt()
 
     async def variables(self) -> tuple[Variable, ...]:
         """The user's variables; for a kernel that is idle.

@@ -10,6 +10,7 @@ import os
 import secrets
 import shutil
 import signal
+import stat
 import subprocess
 import sys
 import tempfile
@@ -36,11 +37,12 @@ STOP_SECONDS = 1.0
 
 _INSIDE = Path(__file__).parent / "inside"
 _READY = b"\x1eREADY\n"
+_HEARD = b"\x1eHEARD\n"
 _SOCKET_PATH_BYTES = 107
 _LOG_BYTES_KEPT = 8 * 1024
 _KILL_SECONDS = 0.3
 _PASS_SECONDS = 0.02
-_TOLERATED_PROCESSES = 64
+_TOLERATED_PROCESSES = 16
 """With more dead children that it has not buried a kernel is not worth keeping: they count against its limit."""
 
 
@@ -101,6 +103,8 @@ class KernelProcess:
         self._loop = loop
         self._ready: asyncio.Future[None] = loop.create_future()
         self.ended: asyncio.Future[int] = loop.create_future()
+        self.heard = 0
+        """How many interrupts the kernel has heard of by its line."""
         self._log: deque[bytes] = deque()
         self._process: subprocess.Popen[bytes] | None = None
         self._pidfd = -1
@@ -138,6 +142,12 @@ class KernelProcess:
         with contextlib.suppress(OSError):
             os.write(self._process.stdin.fileno(), line.encode() + b"\n")
 
+    def signal_interrupt(self) -> None:
+        """Send SIGINT from outside, which C code may heed that keeps the kernel's other threads from running."""
+        if self.alive:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self.pid, signal.SIGINT)
+
     def kill(self) -> None:
         """End the kernel and all that it started, now."""
         if self._process is None or self.ended.done():
@@ -146,7 +156,7 @@ class KernelProcess:
             # It adopts what its children leave behind, so it goes last; until then it must not start more.
             os.kill(self.pid, signal.SIGSTOP)
             _kill_all(self.pid)
-        elif (keeper := _only_child(self.pid)) is not None:
+        elif (keeper := _first_child(self.pid)) is not None:
             if self._launch.sandbox.level == "full":
                 # With its first process the system ends all others in a process namespace.
                 _kill(keeper)
@@ -159,9 +169,9 @@ class KernelProcess:
     async def end_children(self, seconds: float) -> bool:
         """End what the kernel has started, but not the kernel; whether that could be done in the time given."""
         deadline = self._loop.time() + seconds
-        program = self._program()
         while self.alive:
-            tree = process_tree(program)[1:]
+            root, program = self._root_and_program()
+            tree = [pid for pid in process_tree(root)[1:] if pid != program]
             living = [pid for pid in tree if not _is_dead(pid)]
             if not living:
                 # Nobody but the kernel can bury its dead, and until then they count as processes.
@@ -207,15 +217,17 @@ class KernelProcess:
                 return f"was ended by {signal.Signals(number).name}"
         return f"ended with exit status {code}"
 
-    def _program(self) -> int:
-        """The process that runs the kernel: this one, or behind walls the child of the launcher's child."""
+    def _root_and_program(self) -> tuple[int, int]:
+        """The process that adopts orphans, and the one that runs the kernel: behind walls the launcher's child and its first."""
         if self._launch.sandbox.level == "none":
-            return self.pid
-        keeper = _only_child(self.pid)
-        return (_only_child(keeper) if keeper is not None else None) or self.pid
+            return self.pid, self.pid
+        keeper = _first_child(self.pid) or self.pid
+        return keeper, _first_child(keeper) or keeper
 
     async def _start(self, preload: Sequence[str]) -> None:
         policy = self._launch.policy(self.folder)
+        for folder in (policy.workspace, policy.runtime):
+            _let_in(folder)
         python = self._launch.python or Path(sys.executable)
         self._process = subprocess.Popen(  # noqa: ASYNC220
             self._launch.sandbox.command([str(python), str(_INSIDE)], policy),
@@ -264,6 +276,8 @@ class KernelProcess:
         if data.endswith(_READY) and not self._ready.done():
             self._ready.set_result(None)
             data = data.removesuffix(_READY)
+        self.heard += data.count(_HEARD)
+        data = data.replace(_HEARD, b"")
         self._log.append(data[-_LOG_BYTES_KEPT:])
         while sum(map(len, self._log)) > 2 * _LOG_BYTES_KEPT:
             self._log.popleft()
@@ -280,6 +294,15 @@ class KernelProcess:
 
 
 _CHANNELS = ("shell", "iopub", "stdin", "control", "hb")
+
+
+def _let_in(folder: Path) -> None:
+    """Take back what code can do to its own folders, but could not undo: forbid everybody, itself included, to enter them."""
+    with contextlib.suppress(OSError):
+        mode = stat.S_IMODE(folder.stat().st_mode)
+        if mode & stat.S_IRWXU != stat.S_IRWXU and folder.stat().st_uid == os.geteuid():
+            folder.chmod(mode | stat.S_IRWXU)
+            logger.warning("%s was closed to its owner and has been opened again", folder)
 
 
 def _real(path: Path) -> str:
@@ -303,9 +326,10 @@ def _kill(pid: int) -> None:
         os.kill(pid, signal.SIGKILL)
 
 
-def _only_child(pid: int) -> int | None:
-    with contextlib.suppress(psutil.Error):
-        return next((child.pid for child in psutil.Process(pid).children()), None)
+def _first_child(pid: int) -> int | None:
+    """The oldest child of a process."""
+    with contextlib.suppress(psutil.Error, ValueError):
+        return min((child.create_time(), child.pid) for child in psutil.Process(pid).children())[1]
     return None
 
 

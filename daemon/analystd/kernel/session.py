@@ -27,6 +27,9 @@ GRACE_SECONDS = 2.0
 UNGUARDED_SECONDS = 0.1
 """Code that ends sooner is not guarded: it costs nothing then, and what overstepped a limit can still be deleted."""
 
+_HEARD_SECONDS = 0.3
+"""How soon a kernel hears of an interrupt, unless C code keeps its threads from running."""
+
 _BREACH_GRACE_SECONDS = 1.0
 """The grace of code that oversteps a limit, which may take a gigabyte more each second."""
 
@@ -231,7 +234,10 @@ class KernelSession(Session):
         asked = asyncio.create_task(self.largest_variables() if breach.tell_variables else _nothing())
         # With the interrupt the functions end, and their variables.
         await asyncio.wait([asked], timeout=_ASKED_FIRST_SECONDS)
+        # Of a thousand forked processes the code's own may hardly get its turn to end.
+        sweeping = asyncio.create_task(kernel.process.end_children(_BREACH_GRACE_SECONDS))
         spared = await self._stop(kernel, cell, _BREACH_GRACE_SECONDS)
+        await sweeping
         if spared and kernel.alive and not await kernel.process.end_children(_BREACH_GRACE_SECONDS):
             kernel.process.kill()
             await asyncio.wait([kernel.process.ended])
@@ -272,7 +278,10 @@ class KernelSession(Session):
     async def _stop(self, kernel: Kernel, cell: Cell, grace_seconds: float) -> bool:
         """Interrupt the cell, and end the kernel if it runs on; whether the kernel was spared."""
         kernel.interrupt()
-        spared = await _over(cell, grace_seconds)
+        heard_by = min(_HEARD_SECONDS, grace_seconds)
+        if not await _over(cell, heard_by):
+            kernel.insist()
+        spared = await _over(cell, grace_seconds - heard_by)
         if not spared:
             kernel.process.kill()
             await asyncio.wait([cell.finished])

@@ -4,6 +4,7 @@ daemon                                        kernel
 {"connection": {…}, "preload": […], "walls": {…}}\\n  ──▶
 ◀──   READY\\n
 interrupt <cell>\\n                      ──▶   SIGINT to itself and its children, if that cell still runs
+◀──   HEARD\\n                                 (not heard while C code keeps the interpreter to itself: then a signal must do)
 stop\\n                                  ──▶   an orderly end: files are flushed, atexit functions run
 (end of file)                           ──▶   the daemon is gone: an end at once
 """
@@ -27,6 +28,7 @@ from typing import Any
 from . import habits, refusals
 
 READY = b"\x1eREADY\n"
+HEARD = b"\x1eHEARD\n"
 
 _PR_SET_CHILD_SUBREAPER = 36
 
@@ -37,6 +39,8 @@ def main() -> None:
     lines = _Lines(line_fd)
     start = json.loads(lines.read())
     _lead_a_group()
+    if start["walls"] is None:
+        _adopt_orphans()
     # Registered first, so that it runs last.
     atexit.register(_end_descendants)
     habits.print_pandas_wide()
@@ -50,9 +54,8 @@ def main() -> None:
         os.environ.update(PIP_RETRIES="0", PIP_DISABLE_PIP_VERSION_CHECK="1")
     # The kernel's own threads are running by now: what they pass on belongs to the cell of the moment.
     habits.let_threads_remember_their_cell()
-    threading.Thread(target=_obey, args=(lines, app), daemon=True, name="line").start()
+    threading.Thread(target=_obey, args=(lines, ready_fd, app), daemon=True, name="line").start()
     os.write(ready_fd, READY)
-    os.close(ready_fd)
     app.start()
 
 
@@ -89,7 +92,10 @@ def _lead_a_group() -> None:
     with contextlib.suppress(OSError):
         if os.getpgrp() != os.getpid():
             os.setpgid(0, 0)
-    # What the session's children leave behind becomes a child of this process, and ends with it.
+
+
+def _adopt_orphans() -> None:
+    """Have what the session's children leave behind end with this process; behind walls the keeper sees to that, and buries them too."""
     with contextlib.suppress(OSError, AttributeError):
         ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1)
 
@@ -122,9 +128,11 @@ def _initialized_app(connection: dict[str, Any]) -> Any:
     return app
 
 
-def _obey(lines: _Lines, app: Any) -> None:
+def _obey(lines: _Lines, answers: int, app: Any) -> None:
     while line := lines.read():
         verb, _, argument = line.decode().partition(" ")
+        if verb == "interrupt":
+            os.write(answers, HEARD)
         if verb == "interrupt" and app.kernel.current_cell == argument:
             os.killpg(os.getpgrp(), signal.SIGINT)
             # ipykernel cancels an async cell by a callback that does not by itself wake the loop.

@@ -169,6 +169,8 @@ class SessionKernel(_IPythonKernel):  # type: ignore[misc]
         self.current_cell: str | None = None
         self._streams: tuple[Any, Any] = (sys.stdout, sys.stderr)
         self._builtins = dict(vars(builtins))
+        self._finders = list(sys.meta_path)
+        self._recursion_limit = sys.getrecursionlimit()
         self.shell_handlers[VARIABLES_REQUEST] = self.variables_request
         self.control_handlers[LARGEST_REQUEST] = self.largest_request
         self.session.begin_cell()
@@ -271,13 +273,17 @@ class SessionKernel(_IPythonKernel):  # type: ignore[misc]
         """A child that came out of the cell by `os.fork` must not become a second kernel at the same sockets."""
         if os.getpid() == self.session.pid:
             return
-        if error is not None:
+        if error is not None and not isinstance(error, KeyboardInterrupt):
             os.write(2, "".join(traceback.format_exception(error)).encode("utf-8", "replace"))
         os._exit(error is not None)
 
     def _restore_process(self) -> None:
         vars(builtins).update(self._builtins | self._own_builtins())
         sys.stdout, sys.stderr = self._streams
+        if not sys.meta_path:
+            sys.meta_path[:] = self._finders
+        if sys.getrecursionlimit() < self._recursion_limit:
+            sys.setrecursionlimit(self._recursion_limit)
 
     def _own_builtins(self) -> dict[str, Any]:
         # A hook on import is a library's business; one that cannot be called would be the end of the session.
