@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import subprocess
 import time
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 from tests.station import Station
 
@@ -147,4 +147,17 @@ def test_the_real_model_answers_after_a_valid_call(fresh_station: Station) -> No
     assert run_id in station.run("runs").stdout
     assert run_id in station.run("logs", run_id).stdout
     assert run_id in Path(station.log).read_text()
-    assert os.environ.get("AGENT_MODEL_PATH") is None
+    assert_model_is_locked_in(station)
+
+
+def assert_model_is_locked_in(station: Station) -> None:
+    """The process that holds the model is behind the walls, if this machine has any."""
+    pid = station.daemon_pid()
+    assert pid is not None
+    if station.result("status")["sandbox"]["level"] == "none":
+        return
+    family = psutil.Process(pid).children(recursive=True)
+    (model,) = [each for each in family if "analystd.engine.worker" in each.cmdline() and not each.children()]
+    status = Path(f"/proc/{model.pid}/status").read_text()
+    assert "Seccomp:\t2" in status
+    assert "NoNewPrivs:\t1" in status

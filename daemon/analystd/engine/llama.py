@@ -114,9 +114,10 @@ class LlamaEngine:
         path = self._find_model()
         argv = python_module("analystd.engine.worker", str(path))
         argv += ["--gpu-layers", str(self._gpu_layers), "--context-tokens", str(self._context_tokens)]
-        worker = await Worker.start(
-            "model", argv, environment=worker_environment(os.environ), ready_seconds=LOADING_SECONDS
-        )
+        environment = worker_environment(os.environ)
+        if self._walls is not None:
+            argv, environment = self._walls.around(argv, environment, path)
+        worker = await Worker.start("model", argv, environment=environment, ready_seconds=LOADING_SECONDS)
         self._model, self._about = str(path), worker.ready
         return worker
 
