@@ -64,6 +64,15 @@ async def test_memory_of_children_counts(ws: Workspace) -> None:
     assert breach.message.startswith("The session uses 0.1 GB of memory; its limit is 0.0 GB")
 
 
+def test_memory_that_forked_processes_share_counts_once(ws: Workspace) -> None:
+    code = "import os, time\nx = bytearray(os.urandom(1 << 20) * 100)\n"
+    code += "for _ in range(4):\n    if os.fork() == 0:\n        os.read(0, 1); os._exit(0)\n"
+    twice = Limits(min_free_disk_gb=0.0, memory_percent=100 * 250_000_000 / memory().total)
+    with program(code, ws.root) as pid:
+        assert memory_bytes(process_tree(pid)) > 400_000_000
+        assert find_breach(pid, ws, twice) is None
+
+
 async def test_too_many_processes_are_counted(ws: Workspace) -> None:
     code = "import subprocess\nfor _ in range(6): subprocess.Popen(['sleep', '3'])"
     with program(code, ws.root) as pid:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from analystd.jail.processes import deleted_open_bytes, memory_bytes, process_tree
+from analystd.jail.processes import deleted_open_bytes, memory_bytes, process_tree, proportional_bytes
 from analystd.jail.sizes import folder_bytes, memory
 from analystd.jail.workspace import GIGABYTE, Workspace
 
@@ -117,8 +117,11 @@ def _too_many_processes(count: int, limits: Limits) -> Breach | None:
 
 
 def _too_much_memory(pids: Sequence[int], limits: Limits) -> Breach | None:
-    used = memory_bytes(pids) / GIGABYTE
     limit = memory().total / GIGABYTE * limits.memory_percent / 100
+    used = memory_bytes(pids) / GIGABYTE
+    if used > limit and len(pids) > 1:
+        # Forked processes share most of what they have, and the quick sum counts it for each.
+        used = min(used, proportional_bytes(pids) / GIGABYTE)
     if used <= limit:
         return None
     return Breach(

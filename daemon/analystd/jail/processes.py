@@ -37,6 +37,14 @@ def memory_bytes(pids: Sequence[int]) -> int:
     return private + shared
 
 
+def proportional_bytes(pids: Sequence[int]) -> int:
+    """Memory of those processes with each shared page counted once (their Pss): what `memory_bytes` overstates after a fork.
+
+    Takes milliseconds for each process, so it is for when the quick sum gives cause.
+    """
+    return sum(_proportional_size(pid) for pid in pids)
+
+
 def deleted_open_bytes(pids: Sequence[int], folder: Path) -> int:
     """Bytes on the file system of `folder` that belong to no name any more, held open by those processes."""
     device = folder.stat().st_dev
@@ -76,8 +84,17 @@ def _children_by_search(pid: int) -> list[int]:
 
 def _status_sizes(pid: int) -> dict[str, int]:
     """The lines of /proc/PID/status that are sizes, in bytes; none when the process has ended."""
+    return _sizes(Path(f"/proc/{pid}/status"))
+
+
+def _proportional_size(pid: int) -> int:
+    sizes = _sizes(Path(f"/proc/{pid}/smaps_rollup"))
+    return sizes["Pss"] + sizes.get("SwapPss", 0) if "Pss" in sizes else memory_bytes([pid])
+
+
+def _sizes(path: Path) -> dict[str, int]:
     try:
-        lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+        lines = path.read_text().splitlines()
     except OSError:
         return {}
     sized = (line.split() for line in lines if line.endswith(" kB"))
