@@ -111,7 +111,7 @@ def first_call_tools(
 def _names(question: str, path: str) -> bool:
     """Whether a file's name stands in the question as a word of its own. Folders, listed with a `/` at the end, do not count."""
     name = re.escape(PurePosixPath(path).name)
-    return not path.endswith("/") and bool(re.search(rf"(?<![\w.-]){name}(?![\w-])", question, re.IGNORECASE))
+    return not path.endswith("/") and bool(re.search(rf"(?<![\w.-]){name}(?![\w-]|\.\w)", question, re.IGNORECASE))
 
 
 def _ordered(tools: Sequence[ToolSpec]) -> list[ToolSpec]:

@@ -100,7 +100,9 @@ class Slots:
         return slot
 
     def _closest(self, prompt: Sequence[int]) -> Slot | None:
-        return max(self._slots.values(), key=lambda slot: _common(slot.tokens, prompt), default=None)
+        """The slot that has most in common with a prompt; None if none has anything."""
+        closest = max(self._slots.values(), key=lambda slot: _common(slot.tokens, prompt), default=None)
+        return closest if closest is not None and _common(closest.tokens, prompt) else None
 
     def _share(self, slot: Slot, prompt: Sequence[int]) -> None:
         """Take over what another conversation has in common with the prompt (as a rule the system's words), if that is more."""

@@ -1,0 +1,41 @@
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+
+from analystd.engine.llama import LlamaEngine
+from analystd.engine.models import pull_embedded
+from analystd.engine.native import Model
+
+
+@pytest.fixture(scope="session")
+def gguf() -> Path:
+    """The embedded default, fetched if this machine has not got it yet."""
+    return pull_embedded()
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def engine(gguf: Path) -> AsyncIterator[LlamaEngine]:
+    """A real worker with the real model."""
+    engine = LlamaEngine(lambda: gguf, context_tokens=1024)
+    await engine.load()
+    yield engine
+    await engine.aclose()
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def small_engine(gguf: Path) -> AsyncIterator[LlamaEngine]:
+    """The same with a context of 256 tokens, which is soon full."""
+    engine = LlamaEngine(lambda: gguf, context_tokens=256)
+    await engine.load()
+    yield engine
+    await engine.aclose()
+
+
+@pytest.fixture(scope="module")
+def model(gguf: Path) -> Iterator[Model]:
+    """The real model in this process, for what needs its vocabulary."""
+    model = Model(gguf, context_tokens=512)
+    yield model
+    model.close()
