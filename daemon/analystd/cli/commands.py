@@ -80,7 +80,7 @@ def _print_error(error: AnalystdError, *, as_json: bool) -> None:
 
 
 def _label(error: AnalystdError) -> str:
-    """The seed's name for an error of its own (`WorkspaceError: …`), else the program's name."""
+    """The class's name for a refusal of the jail (`WorkspaceError: …`), else the program's."""
     return type(error).__name__ if isinstance(error, WorkspaceError | ResourceLimitError) else "analystd"
 
 

@@ -33,7 +33,7 @@ class DataService(Protocol):
     async def view(
         self, source: Source, operation: str, *, n_rows: int = 10, offset: int = 0, columns: Sequence[str] | None = None
     ) -> ViewResult:
-        """A view of a table, its `text` in the seed's formats.
+        """A view of a table, its `text` as a person reads it.
 
         Raises:
             WorkspaceError: for a path that the jail refuses, a missing file, or one that is no table of a known format.

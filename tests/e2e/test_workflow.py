@@ -16,7 +16,7 @@ from analystd.cli.demo import BARS, write_bars
 
 HEADER = "timestamp,open,high,low,close,volume\n"
 ROWS = 1_000_000
-BLOCKS = re.findall(r"<tool .*?</tool>", Path(__file__).with_name("seed_calls.txt").read_text(), re.DOTALL)
+BLOCKS = re.findall(r"<tool .*?</tool>", Path(__file__).with_name("workflow_calls.txt").read_text(), re.DOTALL)
 
 
 def write_prices(path: Path, rows: int) -> None:
@@ -31,7 +31,7 @@ def write_prices(path: Path, rows: int) -> None:
 @pytest.fixture(scope="module")
 def steps(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[dict[str, Any]]]:
     """The steps of one run in which the model makes every call of the document."""
-    station = Station(tmp_path_factory.mktemp("seed"), AGENT_MAX_STEPS="30")
+    station = Station(tmp_path_factory.mktemp("w"), AGENT_MAX_STEPS="30")
     station.play([*BLOCKS, "All done."])
     write_prices(station.workspace / "prices.csv", 100)
     write_prices(station.workspace / "prices_1m_bars.csv", ROWS)
