@@ -43,7 +43,7 @@ def main() -> None:
         _adopt_orphans()
     # Registered first, so that it runs last.
     atexit.register(_end_descendants)
-    habits.print_pandas_wide()
+    habits.prepare_pandas(start["walls"] and start["walls"]["memory_bytes"])
     for module in start["preload"]:
         with contextlib.suppress(Exception):
             importlib.import_module(module)

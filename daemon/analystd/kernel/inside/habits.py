@@ -1,4 +1,4 @@
-"""Changes to the process before any user code runs: who owns a thread's output, and how wide pandas prints."""
+"""Changes to the process before any user code runs: who owns a thread's output, how wide pandas prints, what it may load."""
 
 from __future__ import annotations
 
@@ -13,12 +13,14 @@ from collections.abc import Sequence
 from types import ModuleType
 from typing import Any
 
+from .loads import LoadGuard
+
 PANDAS_OPTIONS = {"display.width": 120, "display.max_columns": 30, "display.max_rows": 60}
 
 
-def print_pandas_wide() -> None:
-    """Set pandas' display options when, and if, it is imported."""
-    sys.meta_path.insert(0, _PandasFinder())
+def prepare_pandas(memory_bytes: int | None) -> None:
+    """When, and if, pandas is imported, set its display options and have it refuse loads that cannot fit into the memory."""
+    sys.meta_path.insert(0, _PandasFinder(LoadGuard(memory_bytes)))
 
 
 def let_threads_remember_their_cell() -> None:
@@ -50,25 +52,29 @@ def _in_context(function: Any) -> Any:
 
 
 class _PandasFinder(importlib.abc.MetaPathFinder):
+    def __init__(self, guard: LoadGuard) -> None:
+        self._guard = guard
+
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
     ) -> importlib.machinery.ModuleSpec | None:
-        """The spec of pandas with a loader that sets the options; None for all other modules."""
+        """The spec of pandas with a loader that prepares it; None for all other modules."""
         if fullname != "pandas":
             return None
         sys.meta_path.remove(self)
         spec = importlib.util.find_spec(fullname)
         if spec is not None and spec.loader is not None:
-            _after_loading(spec.loader)
+            _after_loading(spec.loader, self._guard)
         return spec
 
 
-def _after_loading(loader: Any) -> None:
+def _after_loading(loader: Any, guard: LoadGuard) -> None:
     exec_module = loader.exec_module
 
-    def exec_and_set(module: ModuleType) -> None:
+    def exec_and_prepare(module: ModuleType) -> None:
         exec_module(module)
+        guard.watch(module)
         for option, value in PANDAS_OPTIONS.items():
             module.set_option(option, value)
 
-    loader.exec_module = exec_and_set
+    loader.exec_module = exec_and_prepare

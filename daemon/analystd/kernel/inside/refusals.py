@@ -16,6 +16,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from .loads import is_told
+
 _GROUPS: Any = getattr(builtins, "BaseExceptionGroup", ())
 _NO_WAY = frozenset({errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ENETDOWN, errno.ECONNREFUSED, errno.EAFNOSUPPORT})
 _REFUSED = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
@@ -45,7 +47,7 @@ class Walls:
         """A sentence on an error that the walls caused."""
         causes = list(_causes(error))
         if any(isinstance(cause, MemoryError) for cause in causes):
-            return self._memory()
+            return None if any(map(is_told, causes)) else self._memory()
         if any(_is_failed_install(cause) for cause in causes) or any(map(_is_network, _network_causes(error, causes))):
             return self.network()
         return next((told for cause in causes if isinstance(cause, OSError) if (told := self._path(cause))), None)
