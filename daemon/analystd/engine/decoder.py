@@ -16,6 +16,9 @@ from analystd.errors import EngineUnavailableError
 _EMIT_SECONDS = 0.015
 """Text is passed on at most so often, so that a fast model does not spend its time on frames."""
 
+_SHARE_IN_COMPANY = 4
+"""Prompts get this fraction of a batch while replies are being written."""
+
 
 class Client(Protocol):
     """Who waits for a reply."""
@@ -134,10 +137,13 @@ class Decoder:
             self._active.append(job)
 
     def _portions(self) -> list[tuple[Job, int]]:
-        """How many tokens of which job the next batch takes: writers one each, readers an equal part of what is left."""
+        """How many tokens of which job the next batch takes: writers one each, readers an equal part of the rest.
+
+        While something is being written, less is read at once, so that the writing goes on smoothly.
+        """
         writers = [(job, 1) for job in self._active if _missing(job) == 1]
         readers = [job for job in self._active if _missing(job) > 1]
-        room = self._model.batch_size - len(writers)
+        room = self._model.batch_size // _SHARE_IN_COMPANY if writers else self._model.batch_size
         return writers + [(job, min(_missing(job), max(1, room // len(readers)))) for job in readers]
 
     def _advance(self, portions: Sequence[tuple[Job, int]]) -> None:
