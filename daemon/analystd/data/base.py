@@ -45,18 +45,29 @@ class DataService(Protocol):
     async def list_files(self, path: str, *, pattern: str | None = None, recursive: bool = False) -> dict[str, Any]:
         """`{"text", "path", "entries": [{"name", "type", "size", "modified"}], "truncated"}`, sorted by name.
 
-        Folders have a trailing `/` in the text.
+        Folders have a trailing `/` in the text. A file is listed as if it were alone in a folder.
 
         Raises:
             WorkspaceError: as `view`.
         """
         ...
 
-    async def read_file(self, path: str, *, offset: int = 1, limit: int | None = None) -> dict[str, Any]:
-        """`{"text", "path", "offset", "lines", "size", "truncated"}`: lines from the 1-based `offset`; the text is the file's own.
+    async def read_file(
+        self,
+        path: str,
+        *,
+        offset: int | None = None,
+        limit: int | None = None,
+        byte_offset: int | None = None,
+        byte_limit: int | None = None,
+    ) -> dict[str, Any]:
+        """`{"text", "path", "offset", "lines", "byte_offset", "bytes", "size", "truncated", "encoding"}`; the text is the file's own.
+
+        Lines from the 1-based `offset`, or else whole characters of the bytes from `byte_offset`; then `offset` and `lines` are None.
 
         Raises:
             WorkspaceError: as `view`, and for a binary file.
+            InvalidArgumentsError: for lines and bytes at once.
         """
         ...
 

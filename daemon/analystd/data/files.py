@@ -1,4 +1,4 @@
-"""Folders listed and lines of text files read, for the file tools."""
+"""Folders listed and parts of text files read, for the file tools."""
 
 from __future__ import annotations
 
@@ -11,10 +11,12 @@ import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import PurePosixPath
 from typing import Any
 
 from analystd.data.random_file import RandomFile, ViewCancelledError
 from analystd.data.table_text import printable, width
+from analystd.data.text_coding import LONGEST_CHARACTER, TextCoding, binary_kind, coding_of
 from analystd.errors import InvalidArgumentsError, WorkspaceError
 from analystd.jail.workspace import Workspace
 
@@ -37,11 +39,20 @@ def list_files(
 ) -> dict[str, Any]:
     """A folder's entries, sorted by name; those whose name matches `pattern`, also of the folders in it, 64 levels deep, if `recursive`.
 
+    A file is listed as if it were alone in a folder.
+
     Raises:
-        WorkspaceError: for a path that the jail refuses or that is no folder.
+        WorkspaceError: for a path that the jail refuses or that is neither folder nor file.
     """
     found = _walk(workspace, path, pattern, MAX_DEPTH if recursive else 0, cancelled or threading.Event())
-    entries = [_entry(name, status) for name, status in itertools.islice(found, MAX_ENTRIES + 1)]
+    try:
+        entries = [_entry(name, status) for name, status in itertools.islice(found, MAX_ENTRIES + 1)]
+    except WorkspaceError:
+        status = _file_status(workspace, path)
+        if status is None:
+            raise
+        name = PurePosixPath(path).name
+        entries = [_entry(name, status)] if pattern is None or fnmatch.fnmatchcase(name, pattern) else []
     truncated = len(entries) > MAX_ENTRIES
     entries = entries[:MAX_ENTRIES]
     return {
@@ -52,31 +63,68 @@ def list_files(
     }
 
 
-def read_file(file: RandomFile, *, offset: int = 1, limit: int | None = None) -> dict[str, Any]:
-    """The lines from the 1-based `offset`: at most `limit`, 2000, or 200 kB of them; `truncated` if the file goes on after them.
+def read_file(
+    file: RandomFile,
+    *,
+    offset: int | None = None,
+    limit: int | None = None,
+    byte_offset: int | None = None,
+    byte_limit: int | None = None,
+) -> dict[str, Any]:
+    """A part of a text file, of at most 200 kB; `truncated` if the file goes on after it.
+
+    Either the lines from the 1-based `offset`, at most `limit` or 2000 of them; or the `byte_limit` bytes from `byte_offset`, less by the
+    characters that they would cut. `byte_offset` and `bytes` of the result say which bytes `text` is; `encoding` says how they were read.
 
     Raises:
         WorkspaceError: for a binary file.
-        InvalidArgumentsError: for a line number below 1.
+        InvalidArgumentsError: for numbers that no line or byte has, or for both kinds of them.
     """
-    if offset < 1:
+    by_bytes = byte_offset is not None or byte_limit is not None
+    _require_range(offset, limit, byte_offset, byte_limit)
+    coding = _coding(file)
+    if by_bytes:
+        begin, data = _bytes_from(file, byte_offset or 0, min(byte_limit or MAX_TEXT_BYTES, MAX_TEXT_BYTES), coding)
+    else:
+        begin = _line_begin(file, offset or 1, coding)
+        data = _lines_from(file, begin, min(limit or MAX_LINES, MAX_LINES), coding)
+    text, encoding = coding.decoded(data)
+    return {
+        "text": text,
+        "path": file.name,
+        "offset": None if by_bytes else offset or 1,
+        "lines": None if by_bytes else text.count("\n") + (not text.endswith("\n") and bool(text)),
+        "byte_offset": begin,
+        "bytes": len(data),
+        "size": file.size,
+        "truncated": begin + len(data) < file.size,
+        "encoding": encoding,
+    }
+
+
+def _require_range(offset: int | None, limit: int | None, byte_offset: int | None, byte_limit: int | None) -> None:
+    if (offset, limit) != (None, None) and (byte_offset, byte_limit) != (None, None):
+        raise InvalidArgumentsError("offset and limit are of lines, byte_offset and byte_limit of bytes; give one kind")
+    if offset is not None and offset < 1:
         raise InvalidArgumentsError(f"offset is {offset}; lines are counted from 1")
     if limit is not None and limit < 1:
         raise InvalidArgumentsError(f"limit is {limit}; at least one line is read")
-    if b"\0" in file.read(0, _SNIFFED_BYTES):
+    if byte_offset is not None and byte_offset < 0:
+        raise InvalidArgumentsError(f"byte_offset is {byte_offset}; bytes are counted from 0")
+    if byte_limit is not None and byte_limit < LONGEST_CHARACTER:
+        raise InvalidArgumentsError(f"byte_limit is {byte_limit}; a character may take {LONGEST_CHARACTER} bytes")
+
+
+def _coding(file: RandomFile) -> TextCoding:
+    head = file.read(0, _SNIFFED_BYTES)
+    coding = coding_of(head)
+    if coding is None:
+        kind = binary_kind(head)
         raise WorkspaceError(
-            f"{file.name} is a binary file of {file.size} bytes", "data_view shows tables; Python can read the rest"
+            f"{file.name} is a binary file of {file.size} bytes" + (f" (by its first bytes {kind})" if kind else ""),
+            "data_view shows tables; Python can read the rest",
         )
-    begin = _line_begin(file, offset)
-    text, truncated = _lines_from(file, begin, min(limit or MAX_LINES, MAX_LINES))
-    return {
-        "text": text.decode("utf-8", "replace"),
-        "path": file.name,
-        "offset": offset,
-        "lines": text.count(b"\n") + (not text.endswith(b"\n") and bool(text)),
-        "size": file.size,
-        "truncated": truncated,
-    }
+    return coding
 
 
 def _walk(
@@ -98,6 +146,18 @@ def _walk(
             # The workspace opens each folder anew, so that a protected one, or one that just went, is left out.
             with contextlib.suppress(WorkspaceError):
                 open_folders.append((inner, iter(_entries(workspace, f"{path}/{inner}", pattern))))
+
+
+def _file_status(workspace: Workspace, path: str) -> os.stat_result | None:
+    """The status of a regular file of the workspace; None for all else."""
+    try:
+        descriptor = workspace.open_read(path)
+    except WorkspaceError:
+        return None
+    try:
+        return os.fstat(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _raise_if_cancelled(path: str, cancelled: threading.Event) -> None:
@@ -158,23 +218,48 @@ def _listed(name: str, entry: dict[str, Any], widest: int) -> str:
     return f"{name}{' ' * (widest - width(name))}  {about}".rstrip()
 
 
-def _line_begin(file: RandomFile, line: int) -> int:
+def _line_begin(file: RandomFile, line: int, coding: TextCoding) -> int:
     """Where the 1-based line begins, or the file's end."""
-    offset, missing = 0, line - 1
-    while missing and (chunk := file.read(offset, _CHUNK_BYTES)):
-        found = chunk.count(b"\n")
-        if found >= missing:
-            return offset + len(b"\n".join(chunk.split(b"\n", missing)[:missing])) + 1
+    offset, missing = coding.mark, line - 1
+    chunk_bytes = -(-_CHUNK_BYTES // coding.unit) * coding.unit
+    while missing and (chunk := file.read(offset, chunk_bytes)):
+        found, end = coding.count_lines(chunk, missing)
+        if found == missing:
+            return offset + end
         offset, missing = offset + len(chunk), missing - found
     return offset
 
 
-def _lines_from(file: RandomFile, begin: int, lines: int) -> tuple[bytes, bool]:
-    """At most so many lines from `begin` and whether more follows; a long line is cut between two characters."""
-    text = file.read(begin, MAX_TEXT_BYTES)
-    text = b"\n".join(text.split(b"\n", lines)[:lines]) + b"\n" if text.count(b"\n") >= lines else text
-    more = begin + len(text) < file.size
-    if more and not text.endswith(b"\n"):
-        whole_lines = text[: text.rfind(b"\n") + 1]
-        text = whole_lines or text.decode("utf-8", "ignore").encode()
-    return text, more
+def _lines_from(file: RandomFile, begin: int, lines: int, coding: TextCoding) -> bytes:
+    """At most so many lines from `begin`; a long line is cut between two characters."""
+    data = file.read(begin, MAX_TEXT_BYTES)
+    found, end = coding.count_lines(data, lines)
+    if found == lines:
+        return data[:end]
+    if begin + len(data) == file.size:
+        return data
+    return data[: coding.last_line_end(data) or len(data) - coding.cut_end(data)]
+
+
+def _bytes_from(file: RandomFile, begin: int, length: int, coding: TextCoding) -> tuple[int, bytes]:
+    """Where the first whole character from `begin` begins, and the whole characters of at most `length` bytes from there."""
+    begin = min(max(begin, coding.mark), file.size)
+    begin = min(begin + -begin % coding.unit, file.size)
+    begin += _cut_bytes(file, begin, coding)
+    data = file.read(begin, length)
+    if begin + len(data) < file.size:
+        data = data[: len(data) - coding.cut_end(data)]
+    return begin, data
+
+
+def _cut_bytes(file: RandomFile, begin: int, coding: TextCoding) -> int:
+    """How many bytes from `begin` belong to a character that begins before."""
+    for back in range(coding.unit, LONGEST_CHARACTER, coding.unit):
+        if begin - back < coding.mark:
+            break
+        window = file.read(begin - back, LONGEST_CHARACTER)
+        for length in range(back + coding.unit, len(window) + 1, coding.unit):
+            with contextlib.suppress(UnicodeDecodeError):
+                if len(window[:length].decode(coding.codec)) == 1:
+                    return length - back
+    return 0

@@ -43,9 +43,20 @@ class DataWorker:
         """A folder's entries; see `DataService.list_files`."""
         return await self._request("list_files", {"path": path, "pattern": pattern, "recursive": recursive})
 
-    async def read_file(self, path: str, *, offset: int = 1, limit: int | None = None) -> dict[str, Any]:
-        """Lines of a text file; see `DataService.read_file`."""
-        return await self._request("read_file", {"path": path, "offset": offset, "limit": limit})
+    async def read_file(
+        self,
+        path: str,
+        *,
+        offset: int | None = None,
+        limit: int | None = None,
+        byte_offset: int | None = None,
+        byte_limit: int | None = None,
+    ) -> dict[str, Any]:
+        """A part of a text file; see `DataService.read_file`."""
+        lines = {"offset": offset, "limit": limit}
+        return await self._request(
+            "read_file", {"path": path, **lines, "byte_offset": byte_offset, "byte_limit": byte_limit}
+        )
 
     async def write_file(self, path: str, content: str) -> dict[str, Any]:
         """Write a text file; see `DataService.write_file`."""

@@ -27,13 +27,23 @@ LIST_FILES = ToolSpec(
 
 READ_FILE = ToolSpec(
     "read_file",
-    "Read lines of a text file of the workspace.",
+    "Read lines, or a range of bytes, of a text file of the workspace.",
     {
         "type": "object",
         "properties": {
             "path": _PATH,
             "offset": {"type": "integer", "minimum": 1, "description": "The first line, counted from 1."},
             "limit": {"type": "integer", "minimum": 1, "description": "How many lines at the most."},
+            "byte_offset": {
+                "type": "integer",
+                "minimum": 0,
+                "description": "Instead of lines: the first byte, counted from 0.",
+            },
+            "byte_limit": {
+                "type": "integer",
+                "minimum": 4,
+                "description": "Instead of lines: how many bytes at the most.",
+            },
         },
         "required": ["path"],
         "additionalProperties": False,
@@ -55,9 +65,9 @@ WRITE_FILE = ToolSpec(
 def file_tools(data: DataService) -> list[Tool]:
     """The three file tools over a data service."""
     return [
-        Tool(LIST_FILES, _result_of(lambda arguments: list_files(data, arguments))),
-        Tool(READ_FILE, _result_of(lambda arguments: read_file(data, arguments))),
-        Tool(WRITE_FILE, _result_of(lambda arguments: write_file(data, arguments))),
+        Tool(LIST_FILES, _result_of(lambda arguments: list_files(data, arguments), _own_text)),
+        Tool(READ_FILE, _result_of(lambda arguments: read_file(data, arguments), _text_read)),
+        Tool(WRITE_FILE, _result_of(lambda arguments: write_file(data, arguments), _own_text)),
     ]
 
 
@@ -69,8 +79,9 @@ async def list_files(data: DataService, arguments: Mapping[str, Any]) -> dict[st
 
 
 async def read_file(data: DataService, arguments: Mapping[str, Any]) -> dict[str, Any]:
-    """Lines of a file for valid arguments of `read_file`."""
-    return await data.read_file(arguments["path"], offset=arguments.get("offset", 1), limit=arguments.get("limit"))
+    """A part of a file for valid arguments of `read_file`."""
+    ranges = ("offset", "limit", "byte_offset", "byte_limit")
+    return await data.read_file(arguments["path"], **{name: arguments.get(name) for name in ranges})
 
 
 async def write_file(data: DataService, arguments: Mapping[str, Any]) -> dict[str, Any]:
@@ -79,10 +90,34 @@ async def write_file(data: DataService, arguments: Mapping[str, Any]) -> dict[st
 
 
 def _result_of(
-    run: Callable[[dict[str, Any]], Awaitable[dict[str, Any]]],
+    run: Callable[[dict[str, Any]], Awaitable[dict[str, Any]]], text_of: Callable[[dict[str, Any]], str]
 ) -> Callable[[dict[str, Any], ToolContext], Awaitable[ToolResult]]:
     async def call(arguments: dict[str, Any], _context: ToolContext) -> ToolResult:
         data = await run(arguments)
-        return ToolResult(True, data["text"], data)
+        return ToolResult(True, text_of(data), data)
 
     return call
+
+
+def _own_text(data: dict[str, Any]) -> str:
+    text: str = data["text"]
+    return text
+
+
+def _text_read(data: dict[str, Any]) -> str:
+    """The text with what the model should know of it: that the file goes on, and that its encoding is not UTF-8."""
+    text = _own_text(data)
+    notes = [] if data["encoding"].startswith("utf-8") else [f"the file's encoding is {data['encoding']}"]
+    if data["truncated"]:
+        notes.append(f"the file of {data['size']} bytes goes on: read_file with {_next_part(data)} reads on")
+    elif not text:
+        notes.append(f"nothing here: the file has {data['size']} bytes")
+    if not notes:
+        return text
+    return f"{text}{'' if not text or text.endswith(chr(10)) else chr(10)}… [{'; '.join(notes)}]"
+
+
+def _next_part(data: dict[str, Any]) -> str:
+    if data["offset"] is not None and data["text"].endswith("\n"):
+        return f"offset {data['offset'] + data['lines']}"
+    return f"byte_offset {data['byte_offset'] + data['bytes']}"
