@@ -87,9 +87,9 @@ async def stopped(guarded: Runner, watcher: Watcher, code: str, *, tell_variable
 
 async def test_short_code_is_not_guarded(guarded: Runner, watcher: Watcher) -> None:
     await guarded("import time")
-    for _ in range(5):
-        assert (await guarded("1")).seconds < UNGUARDED_SECONDS
-    assert watcher.pids == []
+    executions = [await guarded("1") for _ in range(5)]
+    # On a busy machine even such code may take its time.
+    assert len(watcher.pids) <= sum(execution.seconds >= UNGUARDED_SECONDS for execution in executions)
 
 
 async def test_the_guard_is_given_the_process_and_left_with_the_code(guarded: Runner, watcher: Watcher) -> None:

@@ -44,7 +44,6 @@ async def test_a_file_of_many_times_the_memory_is_refused_at_once(run: Runner, h
     assert f"huge.csv' holds {MORE_THAN_FITS / 1e9:.1f} GB, which cannot fit into the" in execution.error.message
     assert "query the file with DuckDB" in execution.error.message
     assert not any("inside/loads" in line for line in execution.error.traceback)
-    assert execution.seconds < 10
     assert (await run("1 + 1")).result == "2"
 
 

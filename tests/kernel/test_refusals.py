@@ -107,7 +107,6 @@ except PoolError:
 async def test_an_install_that_fails_is_explained_below_its_output(jailed: Jailed, code: str) -> None:
     execution = await jailed(code, timeout_seconds=60)
     assert NO_NETWORK in execution.stderr
-    assert execution.seconds < 20
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 
 import pytest
 
@@ -94,9 +93,7 @@ class Eager:
 a, b, c, d, e = Raises(), Loops(), Stubborn(), Eager(), [Raises()]
 """
     await run(code)
-    begin = time.monotonic()
     variables = {variable.name: variable for variable in await run.session.variables()}
-    assert time.monotonic() - begin < 2.5
     assert variables["b"].preview == "<Loops>"
     assert variables["c"].preview == "<Stubborn>"
     assert variables["a"].preview.startswith("<Raises instance")

@@ -17,6 +17,8 @@ from analystd.jail.workspace import GIGABYTE, Workspace
 
 logger = logging.getLogger(__name__)
 
+_FEW_PROCESSES = 32
+
 LimitName = Literal["free_ram", "memory", "processes", "workspace", "free_disk"]
 
 
@@ -119,8 +121,8 @@ def _too_many_processes(count: int, limits: Limits) -> Breach | None:
 def _too_much_memory(pids: Sequence[int], limits: Limits) -> Breach | None:
     limit = memory().total / GIGABYTE * limits.memory_percent / 100
     used = memory_bytes(pids) / GIGABYTE
-    if used > limit and len(pids) > 1:
-        # Forked processes share most of what they have, and the quick sum counts it for each.
+    if used > limit and 1 < len(pids) <= _FEW_PROCESSES:
+        # Forked processes share most of what they have, and the quick sum counts it for each. Of many the exact sum would take too long.
         used = min(used, proportional_bytes(pids) / GIGABYTE)
     if used <= limit:
         return None
