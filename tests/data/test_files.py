@@ -77,6 +77,18 @@ def test_a_long_listing_is_cut_and_says_so(workspace: Workspace, folder: Path, m
     assert listing["text"].endswith("… only the first 3 are listed")
 
 
+def test_folders_that_do_not_match_take_no_room_in_a_listing(
+    workspace: Workspace, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(files, "MAX_ENTRIES", 2)
+    for number in range(5):
+        (folder / f"{number}").mkdir()
+        (folder / f"{number}/x.csv").write_text("")
+    listing = files.list_files(workspace, ".", pattern="*.csv", recursive=True)
+    assert (names(listing), listing["truncated"]) == (["0/x.csv", "1/x.csv"], True)
+    assert names(files.list_files(workspace, ".", pattern="[34]")) == ["3", "4"]
+
+
 def test_a_listing_goes_no_deeper_than_anyone_reads(workspace: Workspace, folder: Path) -> None:
     (folder / "/".join(["d"] * 70)).mkdir(parents=True)
     deepest = names(files.list_files(workspace, ".", recursive=True))[-1]

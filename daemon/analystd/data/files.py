@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import fnmatch
+import heapq
 import itertools
 import os
 import stat
@@ -131,7 +132,7 @@ def _walk(
     workspace: Workspace, path: str, pattern: str | None, depth: int, cancelled: threading.Event
 ) -> Iterator[tuple[str, os.stat_result]]:
     """The matching names, relative to `path`, in order; what is in a folder comes right after the folder."""
-    open_folders = [("", iter(_entries(workspace, path, pattern)))]
+    open_folders = [("", iter(_entries(workspace, path, pattern, folders=depth > 0)))]
     while open_folders:
         prefix, entries = open_folders[-1]
         entry = next(entries, None)
@@ -145,7 +146,7 @@ def _walk(
             inner = f"{prefix}{entry.name}/"
             # The workspace opens each folder anew, so that a protected one, or one that just went, is left out.
             with contextlib.suppress(WorkspaceError):
-                open_folders.append((inner, iter(_entries(workspace, f"{path}/{inner}", pattern))))
+                open_folders.append((inner, iter(_entries(workspace, f"{path}/{inner}", pattern, folders=True))))
 
 
 def _file_status(workspace: Workspace, path: str) -> os.stat_result | None:
@@ -173,25 +174,35 @@ class _Entry:
     """None for a name that does not match."""
 
 
-def _entries(workspace: Workspace, path: str, pattern: str | None) -> list[_Entry]:
-    """A folder's entries in order, up to the last that can be listed."""
+def _entries(workspace: Workspace, path: str, pattern: str | None, *, folders: bool) -> list[_Entry]:
+    """A folder's matching entries in order, up to the last that can be listed; if `folders`, its folders that do not match too."""
     folder = workspace.open_folder(path)
     entries: list[_Entry] = []
-    matching = 0
     try:
         with os.scandir(folder) as found:
-            for each in sorted(found, key=lambda each: each.name):
-                matches = pattern is None or fnmatch.fnmatchcase(each.name, pattern)
+            for each in _first(found, pattern, folders=folders):
                 # Files come and go while they are listed.
                 with contextlib.suppress(FileNotFoundError):
-                    status = each.stat(follow_symlinks=False) if matches else None
+                    status = each.stat(follow_symlinks=False) if _matches(each, pattern) else None
                     entries.append(_Entry(each.name, each.is_dir(follow_symlinks=False), status))
-                matching += matches
-                if matching > MAX_ENTRIES:
-                    break
     finally:
         os.close(folder)
     return entries
+
+
+def _first(found: Iterator[os.DirEntry[str]], pattern: str | None, *, folders: bool) -> list[os.DirEntry[str]]:
+    """In order, what `_entries` gives; of a million files no more is kept than can be listed."""
+    if pattern is None or not folders:
+        return heapq.nsmallest(MAX_ENTRIES + 1, (each for each in found if _matches(each, pattern)), key=_name)
+    return sorted((each for each in found if _matches(each, pattern) or each.is_dir(follow_symlinks=False)), key=_name)
+
+
+def _matches(entry: os.DirEntry[str], pattern: str | None) -> bool:
+    return pattern is None or fnmatch.fnmatchcase(entry.name, pattern)
+
+
+def _name(entry: os.DirEntry[str]) -> str:
+    return entry.name
 
 
 def _entry(name: str, status: os.stat_result) -> dict[str, Any]:

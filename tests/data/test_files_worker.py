@@ -1,0 +1,62 @@
+"""The file tools' work, done by the worker behind its walls."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from analystd.data.service import DataWorker
+from analystd.errors import InvalidArgumentsError, WorkspaceError
+from analystd.jail.sandbox import measure_sandbox
+from analystd.jail.workspace import Workspace
+
+
+@pytest.fixture
+async def data(folder: Path, tmp_path: Path) -> AsyncIterator[DataWorker]:
+    (tmp_path / "runtime").mkdir()
+    sandbox = await measure_sandbox("auto")
+    worker = DataWorker(Workspace(folder, max_gb=0.01, min_free_ram_percent=0), sandbox, tmp_path / "runtime")
+    yield worker
+    await worker.aclose()
+
+
+async def test_ranges_encodings_and_single_files_come_through(data: DataWorker, folder: Path) -> None:
+    (folder / "old.txt").write_bytes(b"caf\xe9\nth\xe9\n")
+    read = await data.read_file("old.txt", byte_offset=5)
+    assert (read["text"], read["encoding"], read["bytes"], read["lines"]) == ("thé\n", "windows-1252", 4, None)
+    assert (await data.read_file("old.txt", offset=2))["byte_offset"] == 5
+    assert [entry["name"] for entry in (await data.list_files("old.txt"))["entries"]] == ["old.txt"]
+    with pytest.raises(InvalidArgumentsError):
+        await data.read_file("old.txt", offset=1, byte_offset=1)
+
+
+async def test_a_hard_link_is_read_and_its_name_written_anew(data: DataWorker, folder: Path) -> None:
+    (folder / "a.txt").write_text("old")
+    os.link(folder / "a.txt", folder / "b.txt")
+    assert (await data.read_file("b.txt"))["text"] == "old"
+    await data.write_file("b.txt", "new")
+    assert ((folder / "a.txt").read_text(), (folder / "b.txt").read_text()) == ("old", "new")
+
+
+async def test_a_pipe_holds_up_nobody(data: DataWorker, folder: Path) -> None:
+    os.mkfifo(folder / "pipe")
+    async with asyncio.timeout(20):
+        with pytest.raises(WorkspaceError, match="is a named pipe"):
+            await data.read_file("pipe")
+        with pytest.raises(WorkspaceError, match="is a named pipe"):
+            await data.write_file("pipe", "text")
+
+
+async def test_a_name_that_is_no_utf_8_is_read_and_one_that_no_file_has_is_refused(
+    data: DataWorker, folder: Path
+) -> None:
+    name = os.fsdecode(b"caf\xe9.txt")
+    (folder / name).write_text("bars")
+    assert (await data.read_file(name))["text"] == "bars"
+    with pytest.raises(WorkspaceError, match="not valid UTF-8"):
+        await data.read_file("caf\ud800.txt")
+    assert (await data.list_files("."))["entries"][0]["name"] == "caf\\xe9.txt"
