@@ -86,7 +86,7 @@ class Client:
         return await self.command(Command.LIST_FILES, path=path, **options)
 
     async def read_file(self, path: str, **options: Any) -> dict[str, Any]:
-        """Read lines of a file of the workspace. Options: `offset`, `limit`."""
+        """Read lines of a file of the workspace (options `offset`, `limit`), or bytes (`byte_offset`, `byte_limit`)."""
         return await self.command(Command.READ_FILE, path=path, **options)
 
     async def write_file(self, path: str, content: str) -> dict[str, Any]:
