@@ -2,6 +2,7 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -123,6 +124,19 @@ def test_a_call_may_begin_within_a_token(model: Model) -> None:
 def test_a_grammar_that_cannot_be_read_is_an_error_and_no_crash(model: Model) -> None:
     with pytest.raises(EngineUnavailableError, match="could not be made into a grammar"):
         Grammar(model.vocabulary, 'root ::= "unfinished')
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_the_best_allowed_token_is_found_however_unlikely_it_is(model: Model, seed: int) -> None:
+    grammar = Grammar(model.vocabulary, grammar_with_root(tool_call_grammar([ToolSpec("t", "", VIEW)])))
+    logits = np.random.default_rng(seed).normal(size=model.vocabulary.size).astype(np.float32)
+    best = max(
+        (token for token in range(model.vocabulary.size) if grammar.allows(token)), key=lambda token: logits[token]
+    )
+    assert int(grammar.masked(logits).argmax()) == best
+    logits[best] = 1000
+    assert int(grammar.masked(logits).argmax()) == best
+    grammar.close()
 
 
 # This model's vocabulary lacks some bytes of rarer characters.

@@ -16,6 +16,8 @@ import numpy.typing as npt
 from analystd.engine.native import Logits, Vocabulary
 from analystd.errors import EngineUnavailableError
 
+_SHORTLIST = 512
+
 
 class Grammar:
     """A grammar and how far a text has got in it."""
@@ -43,14 +45,25 @@ class Grammar:
         lib.llama_sampler_accept(self._sampler, token)
 
     def masked(self, logits: Logits) -> Logits:
-        """A copy of the scores in which what the grammar forbids has minus infinity."""
-        size = self._vocabulary.size
-        every = (lib.llama_token_data * size)()
-        table: npt.NDArray[Any] = np.ctypeslib.as_array(every)
-        table["id"] = np.arange(size)
-        table["logit"] = logits
-        self._apply(every, size)
-        return np.array(table["logit"], dtype=np.float32)
+        """The scores of allowed tokens; all others have minus infinity.
+
+        To look at the whole vocabulary takes as long as to compute a token. So the likeliest are looked at first, and if some of them
+        are allowed, the rest counts as forbidden: the best allowed token is among them in any case.
+        """
+        likeliest = np.argpartition(logits, -_SHORTLIST)[-_SHORTLIST:] if len(logits) > _SHORTLIST else _all(logits)
+        masked = self._masked_but(likeliest, logits)
+        return self._masked_but(_all(logits), logits) if np.isneginf(masked.max()) else masked
+
+    def _masked_but(self, tokens: npt.NDArray[np.intp], logits: Logits) -> Logits:
+        """The scores with minus infinity for all but the allowed ones of these tokens."""
+        candidates = (lib.llama_token_data * len(tokens))()
+        table: npt.NDArray[Any] = np.ctypeslib.as_array(candidates)
+        table["id"] = tokens
+        table["logit"] = logits[tokens]
+        self._apply(candidates, len(tokens))
+        masked: Logits = np.full(len(logits), -np.inf, dtype=np.float32)
+        masked[tokens] = table["logit"]
+        return masked
 
     def close(self) -> None:
         """Free it. Harmless when repeated."""
@@ -62,3 +75,7 @@ class Grammar:
         pointer = ctypes.cast(candidates, ctypes.POINTER(lib.llama_token_data))
         array = lib.llama_token_data_array(pointer, size, -1, False)
         lib.llama_sampler_apply(self._sampler, ctypes.byref(array))
+
+
+def _all(logits: Logits) -> npt.NDArray[np.intp]:
+    return np.arange(len(logits))
