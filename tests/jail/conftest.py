@@ -11,12 +11,34 @@ from pathlib import Path
 
 import pytest
 
-from analystd.jail.sandbox import LEVELS, Level, Policy, Sandbox, measure_level
+from analystd.jail.sandbox import Level, Namespaces, Policy, Sandbox, measure_level
+
+VARIANTS: dict[str, tuple[Level, Namespaces]] = {
+    "full": ("full", "own"),
+    "bwrap": ("full", "bwrap"),
+    "partial": ("partial", "own"),
+}
+"""The walls that there are, by the name that they have in the tests' names."""
 
 
 @functools.cache
-def offered(level: Level) -> Sandbox:
-    return asyncio.run(measure_level(level))
+def offered(level: Level, namespaces: Namespaces = "own") -> Sandbox:
+    return asyncio.run(measure_level(level, namespaces))
+
+
+def offered_or_skip(variant: str) -> Sandbox:
+    """The walls of one of the `VARIANTS`; skips the test where this machine has none of that kind."""
+    level, namespaces = VARIANTS[variant]
+    sandbox = offered(level, namespaces)
+    if sandbox.level != level:
+        pytest.skip(f"this machine offers no such walls: {sandbox.reason}")
+    return sandbox
+
+
+def new_policy(base: Path) -> Policy:
+    for folder in ("workspace", "runtime"):
+        (base / folder).mkdir()
+    return Policy(base / "workspace", base / "runtime")
 
 
 @dataclass(frozen=True)
@@ -43,17 +65,11 @@ class Jail:
         return done.stdout
 
 
-@pytest.fixture(scope="session", params=LEVELS)
-def level(request: pytest.FixtureRequest) -> Level:
-    wanted: Level = request.param
-    sandbox = offered(wanted)
-    if sandbox.level != wanted:
-        pytest.skip(f"this machine offers no walls of level {wanted}: {sandbox.reason}")
-    return wanted
+@pytest.fixture(scope="session", params=VARIANTS)
+def walls(request: pytest.FixtureRequest) -> Sandbox:
+    return offered_or_skip(request.param)
 
 
 @pytest.fixture
-def jail(level: Level, tmp_path: Path) -> Jail:
-    for folder in ("workspace", "runtime"):
-        (tmp_path / folder).mkdir()
-    return Jail(Sandbox(level, "asked for by the test"), Policy(tmp_path / "workspace", tmp_path / "runtime"))
+def jail(walls: Sandbox, tmp_path: Path) -> Jail:
+    return Jail(walls, new_policy(tmp_path))

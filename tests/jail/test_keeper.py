@@ -8,10 +8,13 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import IO
 
 import pytest
 from tests.jail.conftest import Jail
+
+from analystd.jail.processes import process_tree
 
 LEAVES_A_CHILD = """
 import os, subprocess, sys, time
@@ -111,6 +114,27 @@ def test_everything_ends_with_the_daemon(jail: Jail) -> None:
         assert daemon.stdout.readline() == "hidden\n"
         daemon.kill()
         assert daemon.stdout.read() == ""
+
+
+def test_the_launcher_has_one_child_and_that_one_the_program(jail: Jail) -> None:
+    with running(jail, "import time; print('ready', flush=True); time.sleep(60)") as (process, output):
+        assert output.readline() == "ready\n"
+        lines = [Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0") for pid in process_tree(process.pid)]
+    assert [b"time.sleep(60)" in line[2] for line in lines] == [False, False, True]
+
+
+def test_a_launcher_that_is_killed_while_it_starts_leaves_nothing(jail: Jail) -> None:
+    command = jail.sandbox.command(["/bin/sleep", "600"], jail.policy)
+    environment = jail.sandbox.environment(jail.policy)
+    for milliseconds in range(0, 120, 10):
+        process = subprocess.Popen(
+            command, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+        )
+        with pytest.raises(subprocess.TimeoutExpired):
+            process.communicate(timeout=milliseconds / 1000)
+        process.kill()
+        # The pipe closes when the last process that holds it has ended.
+        assert process.communicate(timeout=20)[0] == b""
 
 
 def test_a_broken_pipe_ends_a_program_as_in_a_shell(jail: Jail) -> None:

@@ -14,11 +14,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.jail.conftest import Jail, offered
+from tests.jail.conftest import Jail, new_policy, offered
 
 from analystd.errors import SessionUnavailableError
 from analystd.jail import probe
-from analystd.jail.sandbox import LEVELS, Level, Policy, Sandbox, measure_sandbox
+from analystd.jail.sandbox import LEVELS, Policy, Sandbox, measure_sandbox
 from analystd.workers.parent import Worker
 
 ROOT_ONLY = pytest.mark.skipif(os.geteuid() != 0, reason="needs to run as root")
@@ -109,12 +109,11 @@ print(json.dumps(outcomes))
 
 
 @pytest.fixture(scope="module")
-def outcomes(level: Level) -> Iterator[dict[str, str]]:
+def outcomes(walls: Sandbox) -> Iterator[dict[str, str]]:
     """Which attempts were refused, and how."""
     with tempfile.TemporaryDirectory() as folder, socket.socket(socket.AF_UNIX) as abstract:
         base = Path(folder)
-        for name in ("workspace", "runtime", "outside"):
-            (base / name).mkdir()
+        (base / "outside").mkdir()
         (base / "outside/secret").write_text("secret")
         abstract.bind(f"\0{base.name}")
         abstract.listen()
@@ -126,7 +125,7 @@ def outcomes(level: Level) -> Iterator[dict[str, str]]:
                 "abstract": f"\0{base.name}",
                 "pid": os.getpid(),
             }
-            jail = Jail(Sandbox(level, "asked for by the test"), Policy(base / "workspace", base / "runtime"))
+            jail = Jail(walls, new_policy(base))
             done = jail.run(sys.executable, "-P", "-c", ATTEMPT, json.dumps([things, ATTEMPTS]))
         assert done.returncode == 0, done.stderr
         assert (base / "outside/secret").read_text() == "secret"
@@ -336,14 +335,14 @@ def test_a_program_that_is_not_there_is_named(jail: Jail) -> None:
 
 
 @ROOT_ONLY
-def test_the_walls_hold_for_an_ordinary_user_too(level: Level) -> None:
+def test_the_walls_hold_for_an_ordinary_user_too(walls: Sandbox) -> None:
     python = shutil.which("python3", path="/usr/bin")
     if python is None:
         pytest.skip("there is no interpreter that an ordinary user may run")
     packages = [str(Path(probe.__file__).parents[2]), *(path for path in sys.path if path.endswith("site-packages"))]
     code = (
         "import asyncio; from analystd.jail.sandbox import measure_level; "
-        f"measured = asyncio.run(measure_level({level!r})); print(measured.level, measured.reason)"
+        f"measured = asyncio.run(measure_level({walls.level!r}, {walls.namespaces!r})); print(measured.level, measured.reason)"
     )
     done = subprocess.run(
         [python, "-P", "-c", code],
@@ -356,7 +355,7 @@ def test_the_walls_hold_for_an_ordinary_user_too(level: Level) -> None:
     )
     if "ModuleNotFoundError" in done.stderr:
         pytest.skip(f"{python} cannot import our dependencies")
-    assert done.stdout.split()[:1] == [level], done.stdout + done.stderr
+    assert done.stdout.split()[:1] == [walls.level], done.stdout + done.stderr
 
 
 def test_the_best_level_is_chosen_and_explained() -> None:
@@ -377,10 +376,9 @@ def test_without_walls_nothing_is_started(tmp_path: Path) -> None:
     assert "AGENT_SANDBOX=off" in (caught.value.hint or "")
 
 
-def test_gaps_are_told_in_words(level: Level) -> None:
-    gaps = offered(level).gaps
-    assert all(isinstance(gap, str) and gap for gap in gaps)
-    assert any("path sockets" in gap for gap in gaps) == (level == "partial")
+def test_gaps_are_told_in_words(walls: Sandbox) -> None:
+    assert all(isinstance(gap, str) and gap for gap in walls.gaps)
+    assert any("path sockets" in gap for gap in walls.gaps) == (walls.level == "partial")
 
 
 def test_an_attempt_that_was_not_made_counts_as_a_broken_wall() -> None:

@@ -15,7 +15,7 @@ import sys
 if __name__ == "__main__":
     sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))  # noqa: PTH100, PTH120
 
-from analystd.jail import capabilities, keeper, landlock, namespaces, seccomp
+from analystd.jail import bubblewrap, capabilities, keeper, landlock, namespaces, seccomp
 
 # Importing `typing` would take longer than putting up the walls.
 TYPE_CHECKING = False
@@ -43,7 +43,13 @@ class Walls:
     def __init__(self, words: Sequence[str]) -> None:
         pairs = [word.partition("=") for word in words]
         told = {name: value for name, _, value in pairs}
+        self.words = words
+        """All that was told, for the second half."""
         self.isolated = told["level"] == "full"
+        self.bwrap = told.get("bwrap")
+        """The program that makes the namespaces, if this one is not to make them."""
+        self.keeper = [int(number) for number in told.get("keeper", "").split(",") if number]
+        """The descriptors to the launcher, told to its second half, which that program starts inside."""
         self.workspace = told["workspace"]
         self.runtime = told["runtime"]
         self.read = [value for name, _, value in pairs if name == "read"]
@@ -55,16 +61,44 @@ def main() -> NoReturn:
     """Put up the walls that are told before `--`, and run what stands after it."""
     end = sys.argv.index("--")
     walls, argv = Walls(sys.argv[1:end]), sys.argv[end + 1 :]
+    try:
+        if walls.keeper:
+            keeper.close_descriptors(_channel() | set(walls.keeper))
+            keeper.keep(lambda: _settle(walls), lambda: _run(walls, argv), *walls.keeper)
+        _launch(walls, argv)
+    except OSError as exc:
+        _give_up(WALL_ERROR, f"the walls could not be put up: {exc}")
+
+
+def _launch(walls: Walls, argv: list[str]) -> NoReturn:
     _die_with_daemon()
     keeper.close_descriptors(_channel())
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     _offer_to_the_oom_killer()
+    if walls.bwrap:
+        keeper.launch_through(lambda alive, tell: _become_bwrap(walls, argv, alive, tell))
+    if walls.isolated:
+        namespaces.leave((walls.workspace, walls.runtime))
+    keeper.launch(lambda: _build_world(walls), lambda: _run(walls, argv))
+
+
+def _become_bwrap(walls: Walls, argv: list[str], *descriptors: int) -> NoReturn:
+    """Have this launcher started a second time, inside; it and what it imports are shown for that."""
+    assert walls.bwrap is not None
+    ours = os.path.dirname(os.path.abspath(__file__))  # noqa: PTH100, PTH120
+    itself = [ours, os.path.dirname(ours) + "/__init__.py"]  # noqa: PTH120
+    inside = [sys.executable, "-I", "-S", ours + "/enter.py"]
+    words = [*walls.words, f"keeper={','.join(map(str, descriptors))}"]
+    told = bubblewrap.arguments(_plan(walls, *itself), walls.workspace)
     try:
-        if walls.isolated:
-            namespaces.leave((walls.workspace, walls.runtime))
-        keeper.launch(lambda: _build_world(walls), lambda: _run(walls, argv))
+        os.execv(walls.bwrap, [walls.bwrap, *told, *inside, *words, "--", *argv])
     except OSError as exc:
-        _give_up(WALL_ERROR, f"the walls could not be put up: {exc}")
+        _give_up(WALL_ERROR, f"the walls could not be put up: {walls.bwrap}: {exc.strerror}")
+
+
+def _plan(walls: Walls, *also_read: str) -> list[namespaces.Step]:
+    read, write = [*walls.read, *also_read], [walls.workspace, walls.runtime]
+    return namespaces.plan(read=read, write=write, devices=walls.devices, hide=walls.hide)
 
 
 def _build_world(walls: Walls) -> None:
@@ -72,8 +106,13 @@ def _build_world(walls: Walls) -> None:
     if walls.isolated:
         root = walls.runtime + "/.root"
         os.makedirs(root, exist_ok=True)  # noqa: PTH103
-        write = (walls.workspace, walls.runtime)
-        namespaces.build(root, read=walls.read, write=write, devices=walls.devices, hide=walls.hide)
+        namespaces.build(root, _plan(walls))
+    _settle(walls)
+
+
+def _settle(walls: Walls) -> None:
+    """The rest of it, where the world is built."""
+    if walls.isolated:
         capabilities.drop_all(keep=_needed_capabilities(walls))
     os.chdir(walls.workspace)
 

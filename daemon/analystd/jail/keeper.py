@@ -35,20 +35,53 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 def launch(prepare: Callable[[], None], program: Callable[[], NoReturn]) -> NoReturn:
     """Run `program` in a grandchild and end as it ends; `prepare` runs in the keeper before."""
-    for number in PASSED_ON:
-        signal.signal(number, signal.SIG_IGN)
-    outcome, tell = os.pipe()
-    alive, living = os.pipe()
+    outcome, tell, alive, living = _pipes()
     keeper = os.fork()
     if keeper == 0:
         os.close(outcome)
         os.close(living)
         _keep(prepare, program, alive, tell)
     close_descriptors({outcome, living})
-    _pass_on(lambda number: os.kill(keeper, number))
-    _, keepers_own = os.waitpid(keeper, 0)
-    told = os.read(outcome, 16)
-    _end_like(int(told) if told else keepers_own)
+    _stand_for(keeper, outcome)
+
+
+def launch_through(helper: Callable[[int, int], NoReturn]) -> NoReturn:
+    """The same where another program makes the keeper: `helper` becomes that program, whose child calls `keep` with the two descriptors.
+
+    Once the keeper is there the other program is ended, so that the keeper becomes this process's child as it would be without.
+    """
+    outcome, tell, alive, living = _pipes()
+    _prctl(_PR_SET_CHILD_SUBREAPER, 1)
+    child = os.fork()
+    if child == 0:
+        die_with_parent()
+        for descriptor in (alive, tell):
+            os.set_inheritable(descriptor, True)
+        helper(alive, tell)
+    close_descriptors({outcome, living})
+    is_there = os.read(outcome, 1)
+    if is_there:
+        os.kill(child, signal.SIGKILL)
+    _, status = os.waitpid(child, 0)
+    if not is_there:
+        _end_like(status)
+    keeper = next(_children(os.getpid()))
+    os.write(living, b"\n")
+    _stand_for(keeper, outcome)
+
+
+def keep(prepare: Callable[[], None], program: Callable[[], NoReturn], alive: int, tell: int) -> NoReturn:
+    """Be the keeper that `launch_through` waits for; this process is the first of a process namespace."""
+    for descriptor in (alive, tell):
+        os.set_inheritable(descriptor, False)
+    try:
+        os.write(tell, b"\n")
+    except BrokenPipeError:
+        os._exit(0)
+    # Until it is answered the parent is another program, with whose end this process shall not end.
+    if not os.read(alive, 1):
+        os._exit(0)
+    _keep(prepare, program, alive, tell)
 
 
 def die_with_parent(number: int = signal.SIGKILL) -> None:
@@ -61,6 +94,21 @@ def close_descriptors(keep: set[int]) -> None:
     kept = sorted({0, 1, 2, *keep})
     for here, following in zip(kept, [*kept[1:], _LAST_DESCRIPTOR + 1], strict=True):
         os.closerange(here + 1, following)
+
+
+def _pipes() -> tuple[int, int, int, int]:
+    """The pipes between launcher and keeper (outcome, tell, alive, living), with signals ignored until they can be passed on."""
+    for number in PASSED_ON:
+        signal.signal(number, signal.SIG_IGN)
+    return *os.pipe(), *os.pipe()
+
+
+def _stand_for(keeper: int, outcome: int) -> NoReturn:
+    """Pass signals on to the keeper, and end as it says that the program did."""
+    _pass_on(lambda number: os.kill(keeper, number))
+    _, keepers_own = os.waitpid(keeper, 0)
+    told = os.read(outcome, 16)
+    _end_like(int(told) if told else keepers_own)
 
 
 def _keep(prepare: Callable[[], None], program: Callable[[], NoReturn], alive: int, tell: int) -> NoReturn:

@@ -1,8 +1,9 @@
 """A small world of its own: namespaces in which there is nothing but what the walls let in.
 
 The launcher leaves its user, network, process and System V namespaces; the keeper, first process of the new ones, then builds a root folder
-out of what may be seen and makes it the only one. Works for root and for ordinary users where the system lets them have user
-namespaces. Flags are those of `linux/sched.h`, `linux/mount.h` and `linux/if.h`. Imported by the launcher: standard library only.
+out of what may be seen and makes it the only one. What that is is planned first, as `bubblewrap` carries out the same plan. Works for root
+and for ordinary users where the system lets them have user namespaces. Flags are those of `linux/sched.h`, `linux/mount.h` and
+`linux/if.h`. Imported by the launcher: standard library only.
 """
 
 from __future__ import annotations
@@ -17,6 +18,14 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from typing import NoReturn
 
+    Step = tuple[str, str, str]
+    """What a path of the new world is (READ, WRITE…), the path, and for LINK its target, for MEMORY its options."""
+
+READ, WRITE, DEVICE = "read", "write", "device"
+"""A path of the old world in its usual place, to be read, written or computed with."""
+LINK, MEMORY, TERMINALS, PROCESSES = "link", "memory", "terminals", "processes"
+"""A symbolic link, an empty folder in memory, a `/dev` with terminals of its own, a `/proc` of the new processes."""
+
 _NEW_MOUNTS, _NEW_IPC, _NEW_USERS, _NEW_PROCESSES, _NEW_NETWORK = (
     0x20000,
     0x08000000,
@@ -30,12 +39,13 @@ _DETACH = 2
 _MOUNT_SETATTR = 442
 _AT_FDCWD, _AT_RECURSIVE = -100, 0x8000
 _ATTR_RDONLY, _ATTR_NOSUID, _ATTR_NODEV = 1, 2, 4
+_ATTRIBUTES = {READ: _ATTR_RDONLY | _ATTR_NOSUID | _ATTR_NODEV, WRITE: _ATTR_NOSUID | _ATTR_NODEV, DEVICE: _ATTR_NOSUID}
 _PIVOT_ROOT = {"x86_64": 155, "aarch64": 41}
 
 _SIOCSIFFLAGS, _IFF_UP_RUNNING = 0x8914, 0x41
 _AF_INET, _SOCK_DGRAM = 2, 2
 
-_TEMPORARY = "size=1g,mode=1777"
+_TEMPORARY = "mode=1777,size=1073741824"
 _OWN_FOLDERS = {"/dev", "/proc", "/tmp"}
 _LINKS = {
     "/dev/ptmx": "pts/ptmx",
@@ -68,10 +78,29 @@ def leave(folders: Iterable[str]) -> None:
         _leave_with_help(flags, users, groups)
 
 
-def build(root: str, *, read: Iterable[str], write: Iterable[str], devices: Iterable[str], hide: Iterable[str]) -> None:
-    """Make `root`, an empty folder, the root of this mount namespace, with the paths given in their usual places; `hide` wins over `read`.
+def plan(*, read: Iterable[str], write: Iterable[str], devices: Iterable[str], hide: Iterable[str]) -> list[Step]:
+    """The steps that make a world of the paths given, in their usual places; `hide` wins over `read`.
 
     What is missing is left out; a link is made anew, and what it leads to is let in.
+    """
+    world = _Plan()
+    world.steps.append((TERMINALS, "/dev", ""))
+    for path in ("/tmp", "/dev/shm"):
+        world.cover(path, _TEMPORARY)
+    for path in sorted(_without_root(read), key=lambda path: (os.path.realpath(path).count("/"), path)):
+        world.show(path, READ)
+    for path in hide:
+        world.hide(path)
+    for path in write:
+        world.show(path, WRITE)
+    for path in devices:
+        world.show(path, DEVICE)
+    world.steps.append((PROCESSES, "/proc", ""))
+    return world.steps
+
+
+def build(root: str, steps: Iterable[Step]) -> None:
+    """Make `root`, an empty folder, the root of this mount namespace, with what the steps say in it.
 
     Raises:
         OSError: that names the mount that was refused.
@@ -79,61 +108,41 @@ def build(root: str, *, read: Iterable[str], write: Iterable[str], devices: Iter
     _raise_loopback()
     _mount(None, "/", None, _REC | _PRIVATE)
     _mount("tmpfs", root, "tmpfs", _NOSUID | _NODEV, "size=4m,mode=755")
-    world = _World(root)
-    world.cover("/tmp", _TEMPORARY, create=True)
-    world.cover("/dev/shm", _TEMPORARY, create=True)
-    for path in sorted(_without_root(read), key=lambda path: (os.path.realpath(path).count("/"), path)):
-        world.show(path, _ATTR_RDONLY | _ATTR_NOSUID | _ATTR_NODEV)
-    for path in hide:
-        world.cover(path, "mode=700")
-    for path in write:
-        world.show(path, _ATTR_NOSUID | _ATTR_NODEV, always=True)
-    _devices(world, devices)
-    _mount("proc", world.folder("/proc"), "proc", _NOSUID | _NODEV | _NOEXEC)
+    for kind, path, detail in steps:
+        _take(root, kind, path, detail)
     _make_root(root)
 
 
-class _World:
-    """The root folder that is being built, and what is in it already."""
+class _Plan:
+    """The steps so far, and what can be seen after them."""
 
-    def __init__(self, root: str) -> None:
-        self._root = root
+    def __init__(self) -> None:
+        self.steps: list[Step] = []
         self._shown: list[str] = []
+        self._made: set[str] = set()
 
-    def show(self, path: str, attributes: int, *, always: bool = False) -> None:
-        """Let `path` and all below it be seen, unless (without `always`) that is so already."""
+    def show(self, path: str, kind: str) -> None:
+        """Let `path` and all below it be seen, unless that is so already and it is only to be read."""
         # A circle of links leads nowhere, and would be followed for ever.
         if not os.path.exists(path):  # noqa: PTH110
             return
         path = self._follow_links(os.path.normpath(path))
-        if not always and self._is_shown(path):
+        if kind == READ and self._is_shown(path):
             return
-        place = self.folder(path) if os.path.isdir(path) else self._file(path)  # noqa: PTH112
-        _mount(path, place, None, _BIND | _REC)
-        _set_attributes(place, attributes)
+        self.steps.append((kind, path, ""))
         self._shown.append(path)
 
-    def cover(self, path: str, options: str, *, create: bool = False) -> None:
-        """Put an empty folder in memory in the place of `path`, where there is one."""
-        if create or os.path.isdir(self._root + path):  # noqa: PTH112
-            _mount("tmpfs", self.folder(path), "tmpfs", _NOSUID | _NODEV, options)
+    def cover(self, path: str, options: str) -> None:
+        """Put an empty folder in memory in the place of `path`."""
+        self.steps.append((MEMORY, path, options))
+        self._made.add(path)
 
-    def folder(self, path: str) -> str:
-        """The place of a folder, made if it is missing."""
-        os.makedirs(self._root + path, exist_ok=True)  # noqa: PTH103
-        return self._root + path
-
-    def link(self, path: str, target: str) -> None:
-        """A symbolic link, unless something is there."""
-        self.folder(os.path.dirname(path))  # noqa: PTH120
-        if not os.path.lexists(self._root + path):
-            os.symlink(target, self._root + path)  # noqa: PTH211
-
-    def _file(self, path: str) -> str:
-        self.folder(os.path.dirname(path))  # noqa: PTH120
-        if not os.path.exists(self._root + path):  # noqa: PTH110
-            os.close(os.open(self._root + path, os.O_CREAT | os.O_WRONLY | os.O_CLOEXEC, 0o644))
-        return self._root + path
+    def hide(self, path: str) -> None:
+        """Cover a folder, if there is anything of it to be seen."""
+        path = os.path.realpath(path)
+        is_around = any(shown.startswith(path + "/") for shown in self._shown)
+        if os.path.isdir(path) and (is_around or self._is_shown(path)):  # noqa: PTH112
+            self.cover(path, "mode=700")
 
     def _is_shown(self, path: str) -> bool:
         return any(path == shown or path.startswith(shown.rstrip("/") + "/") for shown in self._shown)
@@ -145,11 +154,48 @@ class _World:
             step = f"{here}/{part}"
             if os.path.islink(step):  # noqa: PTH114
                 target = os.readlink(step)  # noqa: PTH115
-                if not self._is_shown(step):
-                    self.link(step, target)
+                if not self._is_shown(step) and step not in self._made:
+                    self.steps.append((LINK, step, target))
+                    self._made.add(step)
                 step = self._follow_links(os.path.normpath(os.path.join(here or "/", target)))  # noqa: PTH118
             here = step.rstrip("/")
         return here or "/"
+
+
+def _take(root: str, kind: str, path: str, detail: str) -> None:
+    """Do one step of a plan."""
+    if kind == LINK:
+        _link(root + path, detail)
+    elif kind == MEMORY:
+        _mount("tmpfs", _folder(root + path), "tmpfs", _NOSUID | _NODEV, detail)
+    elif kind == TERMINALS:
+        options = "newinstance,ptmxmode=0666,mode=620"
+        _mount("devpts", _folder(root + path + "/pts"), "devpts", _NOSUID | _NOEXEC, options)
+        for name, target in _LINKS.items():
+            _link(root + name, target)
+    elif kind == PROCESSES:
+        _mount("proc", _folder(root + path), "proc", _NOSUID | _NODEV | _NOEXEC)
+    else:
+        place = _folder(root + path) if os.path.isdir(path) else _file(root + path)  # noqa: PTH112
+        _mount(path, place, None, _BIND | _REC)
+        _set_attributes(place, _ATTRIBUTES[kind])
+
+
+def _folder(place: str) -> str:
+    os.makedirs(place, exist_ok=True)  # noqa: PTH103
+    return place
+
+
+def _file(place: str) -> str:
+    _folder(os.path.dirname(place))  # noqa: PTH120
+    if not os.path.exists(place):  # noqa: PTH110
+        os.close(os.open(place, os.O_CREAT | os.O_WRONLY | os.O_CLOEXEC, 0o644))
+    return place
+
+
+def _link(place: str, target: str) -> None:
+    _folder(os.path.dirname(place))  # noqa: PTH120
+    os.symlink(target, place)  # noqa: PTH211
 
 
 def _leave_with_help(flags: ctypes.c_int, users: set[int], groups: set[int]) -> None:
@@ -197,14 +243,6 @@ def _without_root(paths: Iterable[str]) -> set[str]:
         chosen.remove("/")
         chosen |= {f"/{name}" for name in os.listdir("/")} - _OWN_FOLDERS  # noqa: PTH208
     return chosen
-
-
-def _devices(world: _World, devices: Iterable[str]) -> None:
-    for path in devices:
-        world.show(path, _ATTR_NOSUID)
-    _mount("devpts", world.folder("/dev/pts"), "devpts", _NOSUID | _NOEXEC, "newinstance,ptmxmode=0666,mode=620")
-    for path, target in _LINKS.items():
-        world.link(path, target)
 
 
 def _make_root(root: str) -> None:

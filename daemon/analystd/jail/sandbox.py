@@ -6,12 +6,14 @@ import asyncio
 import json
 import logging
 import os
+import shutil
 import socket
+import stat
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -24,12 +26,16 @@ logger = logging.getLogger(__name__)
 
 Level = Literal["full", "partial", "none"]
 
+Namespaces = Literal["own", "bwrap"]
+"""Who makes the namespaces of level `full`: the launcher itself, or an installed `bwrap` where the system lets only that have them."""
+
 LEVELS: tuple[Level, ...] = ("full", "partial")
 """The levels that have walls, the better one first."""
 
 _PROBE_SECONDS = 20.0
 _TERMINAL = ("/dev/tty",)
 _PATH = ("/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin")
+_BWRAP_FOLDERS = ("/usr/local/bin", "/usr/bin", "/bin", "/run/wrappers/bin", "/run/current-system/sw/bin")
 _PASSED_ON = (
     "LANG",
     "LANGUAGE",
@@ -80,6 +86,7 @@ class Sandbox:
     gaps: tuple[str, ...] = ()
     switched_off: bool = False
     """The user wants no walls, so that `none` is no reason to refuse."""
+    namespaces: Namespaces = "own"
 
     def command(self, argv: Sequence[str], policy: Policy) -> list[str]:
         """The command line that runs `argv` behind the walls of `policy`.
@@ -88,7 +95,7 @@ class Sandbox:
             SessionUnavailableError: at level `none`, unless the user switched the sandbox off.
         """
         if self.level != "none":
-            return [sys.executable, "-I", "-S", enter.__file__, *_walls(self.level, policy), "--", *argv]
+            return [sys.executable, "-I", "-S", enter.__file__, *_walls(self, policy), "--", *argv]
         if self.switched_off:
             return list(argv)
         raise SessionUnavailableError(f"There are no walls to run Python behind: {self.reason}", _HOW_TO_SWITCH_OFF)
@@ -126,38 +133,59 @@ async def measure_sandbox(setting: Literal["auto", "off"]) -> Sandbox:
     if not sys.platform.startswith("linux"):
         return Sandbox("none", f"the walls need Linux; this is {sys.platform}", (probe.NO_WALLS,))
     refused: list[str] = []
-    for level in LEVELS:
-        sandbox = await measure_level(level)
+    for level, namespaces in _candidates():
+        sandbox = await measure_level(level, namespaces)
         if sandbox.level == level:
-            return Sandbox(level, "; ".join([*refused, sandbox.reason]), sandbox.gaps)
+            return replace(sandbox, reason="; ".join([*refused, sandbox.reason]))
         refused.append(sandbox.reason)
     return Sandbox("none", "; ".join(refused), (probe.NO_WALLS,))
 
 
-async def measure_level(level: Level) -> Sandbox:
+async def measure_level(level: Level, namespaces: Namespaces = "own") -> Sandbox:
     """The sandbox of that level if every wall that it must have holds on this machine, else one of level `none` with the reason."""
+    what = f"{level} sandbox through bwrap" if namespaces == "bwrap" else f"{level} sandbox"
+    if namespaces == "bwrap" and not find_bwrap():
+        return Sandbox("none", f"no {what}: none is installed, or only a setuid one", (probe.NO_WALLS,))
     with _forbidden_things() as (policy, things):
-        candidate = Sandbox(level, "")
+        candidate = Sandbox(level, "", namespaces=namespaces)
         command = candidate.command([sys.executable, "-I", "-S", probe.__file__, json.dumps(things)], policy)
         try:
             passed = await _answer(command, candidate.environment(policy), policy.workspace)
         except (OSError, ValueError, TimeoutError) as exc:
-            return Sandbox("none", f"no {level} sandbox: {exc}", (probe.NO_WALLS,))
+            return Sandbox("none", f"no {what}: {exc}", (probe.NO_WALLS,))
     if broken := probe.broken_walls(passed):
-        return Sandbox("none", f"no {level} sandbox: {broken[0]}", (probe.NO_WALLS,))
-    return Sandbox(level, f"every wall of level {level} held in the self-test", probe.gaps(passed))
+        return Sandbox("none", f"no {what}: {broken[0]}", (probe.NO_WALLS,))
+    maker = ", in namespaces that bwrap made" if namespaces == "bwrap" else ""
+    reason = f"every wall of level {level} held in the self-test{maker}"
+    return Sandbox(level, reason, probe.gaps(passed), namespaces=namespaces)
 
 
-def _walls(level: Level, policy: Policy) -> list[str]:
+def find_bwrap(folders: Sequence[str] = _BWRAP_FOLDERS) -> str | None:
+    """The system's `bwrap`; one that lies elsewhere on the user's PATH is not believed.
+
+    A setuid one is passed over: as another user's process it does not end with the launcher that started it.
+    """
+    program = shutil.which("bwrap", path=os.pathsep.join(folders))
+    return program if program is not None and not Path(program).stat().st_mode & stat.S_ISUID else None
+
+
+def _candidates() -> list[tuple[Level, Namespaces]]:
+    """What is tried, the best first."""
+    through_bwrap: list[tuple[Level, Namespaces]] = [("full", "bwrap")] if find_bwrap() else []
+    return [("full", "own"), *through_bwrap, ("partial", "own")]
+
+
+def _walls(sandbox: Sandbox, policy: Policy) -> list[str]:
     """What the launcher is told; `enter.Walls` reads it."""
     imports = (*interpreter_reach(policy.interpreter).paths, *interpreter_reach().paths)
     gpu = (gpu_facts(), gpu_devices()) if policy.gpu else ((), ())
     return [
-        f"level={level}",
+        f"level={sandbox.level}",
+        *([f"bwrap={find_bwrap()}"] if sandbox.namespaces == "bwrap" else []),
         f"workspace={policy.workspace}",
         f"runtime={policy.runtime}",
         *(f"read={path}" for path in dict.fromkeys([*SYSTEM, *KERNEL, *imports, *gpu[0], *policy.read_only])),
-        *(f"device={path}" for path in (*DEVICES, *(_TERMINAL if level == "full" else ()), *gpu[1])),
+        *(f"device={path}" for path in (*DEVICES, *(_TERMINAL if sandbox.level == "full" else ()), *gpu[1])),
         f"hide={state_folder()}",
     ]
 

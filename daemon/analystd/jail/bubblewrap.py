@@ -1,0 +1,47 @@
+"""The same small world made by `bwrap` (bubblewrap), where the system lets that program have namespaces and refuses them to us.
+
+Ubuntu 24.04 and later refuse them to all but programs with a profile of their own, which `bwrap` has. It makes the namespaces and carries out
+the plan of `namespaces`; Landlock and seccomp are put up inside by the launcher itself. Imported by the launcher: standard library only.
+"""
+
+from __future__ import annotations
+
+from analystd.jail.namespaces import DEVICE, LINK, MEMORY, PROCESSES, READ, TERMINALS, WRITE
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from analystd.jail.namespaces import Step
+
+_NAMESPACES = ("--unshare-user", "--unshare-pid", "--unshare-net", "--unshare-ipc")
+_BINDS = {READ: "--ro-bind", WRITE: "--bind", DEVICE: "--dev-bind"}
+_READ_ONLY_AT_LAST = ("/dev", "/")
+
+
+def arguments(steps: Iterable[Step], cwd: str) -> list[str]:
+    """What `bwrap` is told before the program, which becomes the first process of the new namespaces and starts in `cwd`."""
+    return [
+        *_NAMESPACES,
+        "--as-pid-1",
+        *("--cap-drop", "ALL"),
+        *(word for step in steps for word in _words(*step)),
+        *(word for path in _READ_ONLY_AT_LAST for word in ("--remount-ro", path)),
+        *("--chdir", cwd),
+        "--",
+    ]
+
+
+def _words(kind: str, path: str, detail: str) -> list[str]:
+    """One step of a plan."""
+    if kind == LINK:
+        return ["--symlink", detail, path]
+    if kind == MEMORY:
+        options = dict(option.split("=") for option in detail.split(","))
+        size = ["--size", options["size"]] if "size" in options else []
+        return ["--perms", options["mode"], *size, "--tmpfs", path]
+    if kind == TERMINALS:
+        return ["--dev", path]
+    if kind == PROCESSES:
+        return ["--proc", path]
+    return [_BINDS[kind], path, path]
