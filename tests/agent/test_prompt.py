@@ -6,7 +6,6 @@ from analystd.agent.prompt import (
     LISTED_FILES,
     example_turns,
     first_call_tools,
-    must_call_first,
     system_prompt,
     tool_result_message,
 )
@@ -68,7 +67,6 @@ def test_examples_are_whole_exchanges() -> None:
 )
 def test_a_question_that_names_a_file_calls_for_a_look_into_it(question: str, tools: tuple[ToolSpec, ...]) -> None:
     assert first_call_tools(question, LISTING, TOOLS) == tools
-    assert must_call_first(question, LISTING, TOOLS) == bool(tools)
 
 
 def test_results_and_failures_are_told_apart() -> None:

@@ -87,11 +87,6 @@ def tool_result_message(tool: str, ok: bool, output: str) -> str:
     return f"{tool} failed:\n{output.strip()}"
 
 
-def must_call_first(question: str, workspace_listing: Sequence[str], tools: Sequence[ToolSpec]) -> bool:
-    """Whether the first reply has to be a call: the question names a file of the workspace, and only a tool can look into it."""
-    return bool(first_call_tools(question, workspace_listing, tools))
-
-
 def first_call_tools(
     question: str, workspace_listing: Sequence[str], tools: Sequence[ToolSpec]
 ) -> tuple[ToolSpec, ...]:
