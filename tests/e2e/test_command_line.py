@@ -6,10 +6,13 @@ import json
 import os
 import signal
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 from tests.station import Station, is_running
+
+from analystd import __version__
 
 BARS = "timestamp,open,close\n2023-01-01,1.0,2.0\n2023-01-02,2.0,3.5\n"
 
@@ -157,3 +160,10 @@ def test_the_workspace_of_the_nearest_folder_upward_is_used(station: Station) ->
 
 def test_nothing_in_the_project_is_changed_but_the_workspace(station: Station) -> None:
     assert {path.name for path in Path(station.project).iterdir()} <= {"workspace", "src"}
+
+
+def test_an_interpreter_of_the_users_own_works_inside_with_its_editable_installs(fresh_station: Station) -> None:
+    fresh_station.environment["AGENT_PYTHON"] = sys.executable
+    fresh_station.play([])
+    done = fresh_station.run("exec", "import sys, analystd; print(sys.prefix, analystd.__version__)")
+    assert done.stdout == f"{sys.prefix} {__version__}\n"
