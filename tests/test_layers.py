@@ -36,7 +36,14 @@ HEAVY = {
     "pygls": ["server/lsp.py", "server/connection.py"],
     "lsprotocol": ["server/lsp.py", "server/connection.py", "server/places.py", "server/handlers/*.py"],
     "llama_cpp": ["engine/native.py", "engine/constraint.py"],
-    "pyarrow": ["data/parquet_table.py", "data/parquet_values.py"],
+    "pyarrow": [
+        "data/parquet_*.py",
+        "data/arrow_*.py",
+        "data/column_*.py",
+        "data/csv_columns.py",
+        "data/json_columns.py",
+        "data/query*.py",
+    ],
 }
 
 LOADED = "import sys, {}; print([name for name in {} if name in sys.modules])"

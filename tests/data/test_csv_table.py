@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from analystd.data import csv_table
 from analystd.data.csv_dialect import Dialect
 from analystd.data.csv_table import CsvTable, last_records, learn_csv
+from analystd.data.question import Question
 from analystd.data.random_file import RandomFile
 from analystd.data.table import Rows, view
 from analystd.errors import InvalidArgumentsError, WorkspaceError
@@ -40,9 +41,9 @@ def test_types_are_guessed_beside_the_cells(open_bytes: OpenFile) -> None:
 def test_an_empty_file_is_a_table_without_columns(open_bytes: OpenFile) -> None:
     table = table_of(open_bytes(b""))
     assert (table.columns, table.warnings, table.count_rows()) == ([], ["The file is empty"], 0)
-    assert view(table, "shape")["text"] == "Shape: 0 rows × 0 columns\nColumns:"
-    assert view(table, "head")["rows"] == []
-    assert view(table, "tail")["rows"] == []
+    assert view(table, Question("shape"))["text"] == "Shape: 0 rows × 0 columns\nColumns:"
+    assert view(table, Question("head"))["rows"] == []
+    assert view(table, Question("tail"))["rows"] == []
 
 
 @pytest.mark.parametrize("content", [b"a,b", b"a,b\n", b"a,b\r\n\r\n"])
@@ -59,7 +60,7 @@ def test_rows_of_another_length_are_kept_and_told(open_bytes: OpenFile) -> None:
 
 
 def test_names_that_are_not_unique_are_told(open_bytes: OpenFile) -> None:
-    head = view(table_of(open_bytes(b"a,b,a\n1,2,3\n")), "head", columns=["a"])
+    head = view(table_of(open_bytes(b"a,b,a\n1,2,3\n")), Question("head", columns=("a",)))
     assert head["rows"] == [["1", "3"]]
     assert head["warnings"] == ["Several columns have the same name: 'a' (2)"]
 
@@ -78,12 +79,14 @@ def test_what_is_not_utf_8_is_shown_with_a_mark_and_told(open_bytes: OpenFile) -
 
 def test_a_window_counts_rows_from_0_and_ends_with_the_file(open_bytes: OpenFile) -> None:
     table = table_of(open_bytes(b"n\n" + b"".join(b"%d\n" % number for number in range(1000))))
-    assert view(table, "columns")["num_rows"] is None
+    assert view(table, Question("columns"))["num_rows"] is None
     assert table.rows(998, 5, [0]).cells == [["998"], ["999"]]
     assert table.rows(1000, 5, [0]).cells == []
     assert table.known_rows == 1000
-    assert view(table, "rows", offset=998)["text"] == "Rows 998 to 999 of 1000, counted from 0:\n  n\n998\n999"
-    assert view(table, "rows", offset=5000)["text"].startswith("No rows from 5000 of 1000, counted from 0")
+    assert (
+        view(table, Question("rows", offset=998))["text"] == "Rows 998 to 999 of 1000, counted from 0:\n  n\n998\n999"
+    )
+    assert view(table, Question("rows", offset=5000))["text"].startswith("No rows from 5000 of 1000, counted from 0")
 
 
 def test_a_tail_without_quotes_is_read_from_the_back_and_counts_nothing(open_bytes: OpenFile) -> None:
@@ -134,11 +137,11 @@ def test_a_reply_is_bounded_and_says_so(open_bytes: OpenFile) -> None:
 def test_arguments_out_of_their_range_are_refused(open_bytes: OpenFile) -> None:
     table = table_of(open_bytes(b"a,b\n1,2\n"))
     with pytest.raises(InvalidArgumentsError, match="n_rows is 10001; it can be from 1 to 10000"):
-        view(table, "head", n_rows=10_001)
+        view(table, Question("head", n_rows=10_001))
     with pytest.raises(InvalidArgumentsError, match="Unknown operation 'sum'"):
-        view(table, "sum")
+        view(table, Question("sum"))
     with pytest.raises(InvalidArgumentsError, match="There is no column 'c'") as caught:
-        view(table, "head", columns=["a", "c"])
+        view(table, Question("head", columns=("a", "c")))
     assert caught.value.hint == "The columns are: a, b"
 
 
@@ -170,7 +173,7 @@ def test_tables_written_by_pythons_csv_are_read_back_by_every_view(
     table = table_of(open_bytes(("\ufeff" * mark + stream.getvalue()).encode()))
     expected = [list(row) for row in rows]
     assert [column["name"] for column in table.columns] == ["first", "second", "third"]
-    assert view(table, "head", n_rows=100)["rows"] == expected
-    assert view(table, "tail", n_rows=3)["rows"] == expected[-3:]
-    assert view(table, "rows", offset=2, n_rows=2)["rows"] == expected[2:4]
-    assert view(table, "shape")["num_rows"] == len(expected)
+    assert view(table, Question("head", n_rows=100))["rows"] == expected
+    assert view(table, Question("tail", n_rows=3))["rows"] == expected[-3:]
+    assert view(table, Question("rows", offset=2, n_rows=2))["rows"] == expected[2:4]
+    assert view(table, Question("shape"))["num_rows"] == len(expected)

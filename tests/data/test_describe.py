@@ -6,6 +6,7 @@ import pytest
 
 from analystd.data.csv_table import CsvTable, learn_csv
 from analystd.data.describe import ColumnSummary, summarize
+from analystd.data.question import Question
 from analystd.data.random_file import RandomFile
 from analystd.data.table import view
 from analystd.protocol import ColumnInfo
@@ -44,7 +45,7 @@ def test_values_that_are_no_numbers_are_left_out_and_counted() -> None:
 
 def test_a_description_is_a_table_of_the_columns(open_bytes: OpenFile) -> None:
     file = open_bytes(b"day,price,note\n2024-01-01,1.5,x\n2024-01-02,2.5,\n")
-    described = view(CsvTable(file, learn_csv(file)), "describe", columns=["price", "day"])
+    described = view(CsvTable(file, learn_csv(file)), Question("describe", columns=("price", "day")))
     assert described["rows"] == [
         ["price", "number", 2, 0, "1.5", "2.5", 2.0],
         ["day", "date", 2, 0, "2024-01-01", "2024-01-02", None],

@@ -13,6 +13,7 @@ import pytest
 
 from analystd.data.parquet_table import ParquetTable
 from analystd.data.parquet_values import clock_text, date_text, json_values, timestamp_text
+from analystd.data.question import Question
 from analystd.data.random_file import RandomFile, ViewCancelledError
 from analystd.data.table import view
 from analystd.errors import WorkspaceError
@@ -93,7 +94,7 @@ def test_columns_are_found_though_names_repeat_or_hold_dots(open_bytes: OpenFile
     arrays = [pa.array([1]), pa.array([{"b": 2}]), pa.array([3]), pa.array([4])]
     table = ParquetTable(open_bytes(parquet_bytes(pa.Table.from_arrays(arrays, ["x", "a", "a.b", "x"]))))
     assert table.rows(0, 1, [3, 1, 2, 0]).cells == [[4, {"b": 2}, 3, 1]]
-    assert view(table, "head", columns=["x"])["rows"] == [[1, 4]]
+    assert view(table, Question("head", columns=("x",)))["rows"] == [[1, 4]]
 
 
 def test_a_table_without_columns_has_rows_all_the_same(open_bytes: OpenFile) -> None:
@@ -118,6 +119,6 @@ def test_damaged_data_is_named_with_the_reason(open_bytes: OpenFile) -> None:
 def test_a_cancelled_view_stops(open_bytes: OpenFile) -> None:
     file = open_bytes(parquet_bytes(pa.table({"n": range(1000)})))
     table = ParquetTable(file)
-    file.cancelled.set()
+    file.caller.cancelled.set()
     with pytest.raises(ViewCancelledError):
         table.rows(0, 10, [0])

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from analystd.data.question import Question
 from analystd.protocol import ViewResult
 
 
@@ -31,9 +32,9 @@ class DataService(Protocol):
     """Views of data files and the file tools. Cancelling a call's task stops its work."""
 
     async def view(
-        self, source: Source, operation: str, *, n_rows: int = 10, offset: int = 0, columns: Sequence[str] | None = None
+        self, source: Source, question: Question, on_progress: Callable[[float], None] | None = None
     ) -> ViewResult:
-        """A view of a table, its `text` as a person reads it.
+        """A view of a table, its `text` as a person reads it; `on_progress` hears what part of long work is done.
 
         Raises:
             WorkspaceError: for a path that the jail refuses, a missing file, or one that is no table of a known format.

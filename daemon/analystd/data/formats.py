@@ -37,8 +37,8 @@ class Formats:
         self._facts: OrderedDict[tuple[FileKey, bytes | None], CsvFacts] = OrderedDict()
         self._lock = threading.Lock()
 
-    def open_table(self, file: RandomFile) -> Table:
-        """The table in a file; it lives as long as the file is open.
+    def open_table(self, file: RandomFile, delimiter: str | None = None) -> Table:
+        """The table in a file; it lives as long as the file is open. A `delimiter` makes it delimited text.
 
         Raises:
             WorkspaceError: for an unknown format, or a file that is not what it seems.
@@ -50,7 +50,8 @@ class Formats:
 
             return ParquetTable(file)
         _refuse_other_formats(file.name, suffix, magic)
-        return CsvTable(file, self._csv_facts(file, _DELIMITERS.get(suffix)))
+        given = delimiter.encode() if delimiter else _DELIMITERS.get(suffix)
+        return CsvTable(file, self._csv_facts(file, given))
 
     def _csv_facts(self, file: RandomFile, delimiter: bytes | None) -> CsvFacts:
         key = (file.key, delimiter)

@@ -6,6 +6,7 @@ import io
 import os
 import stat
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from analystd.errors import AnalystdError, WorkspaceError
@@ -20,6 +21,20 @@ class ViewCancelledError(AnalystdError):
     kind = "cancelled"
 
 
+def _nothing(_fraction: float) -> None:
+    return None
+
+
+@dataclass(frozen=True)
+class Caller:
+    """Who asked: may lose interest, and likes to hear how far the work is."""
+
+    cancelled: threading.Event = field(default_factory=threading.Event)
+    """Set when the request is cancelled; the next read raises."""
+    report: Callable[[float], None] = _nothing
+    """Told what part of long work is done, from 0 to 1; any thread may call it, as often as it likes."""
+
+
 @dataclass(frozen=True)
 class RandomFile:
     """An open regular file, as long as it was when it was opened. Reading never moves the descriptor's own position."""
@@ -28,11 +43,10 @@ class RandomFile:
     """What the caller calls it; messages say it."""
     descriptor: int
     key: FileKey
-    cancelled: threading.Event = field(default_factory=threading.Event)
-    """Set when the request is cancelled; the next read raises."""
+    caller: Caller = field(default_factory=Caller)
 
     @classmethod
-    def of_descriptor(cls, name: str, descriptor: int, cancelled: threading.Event | None = None) -> RandomFile:
+    def of_descriptor(cls, name: str, descriptor: int, caller: Caller | None = None) -> RandomFile:
         """The file behind a descriptor, which the caller keeps and closes.
 
         Raises:
@@ -42,7 +56,7 @@ class RandomFile:
         if not stat.S_ISREG(status.st_mode):
             raise WorkspaceError(f"Not a regular file: {name}")
         key = (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
-        return cls(name, descriptor, key, cancelled or threading.Event())
+        return cls(name, descriptor, key, caller or Caller())
 
     @property
     def size(self) -> int:
@@ -76,7 +90,7 @@ class RandomFile:
 
     def raise_if_cancelled(self) -> None:
         """Raise `ViewCancelledError` if the caller has lost interest."""
-        if self.cancelled.is_set():
+        if self.caller.cancelled.is_set():
             raise ViewCancelledError(f"Reading {self.name} was cancelled")
 
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, cast
 
 from analystd.data.base import OpenFile, Source
+from analystd.data.question import Question
 from analystd.jail.sandbox import Policy, Sandbox
 from analystd.jail.workspace import Workspace
 from analystd.protocol import ViewResult
@@ -31,13 +32,18 @@ class DataWorker:
         self._supervisor = Supervisor(self._start)
 
     async def view(
-        self, source: Source, operation: str, *, n_rows: int = 10, offset: int = 0, columns: Sequence[str] | None = None
+        self, source: Source, question: Question, on_progress: Callable[[float], None] | None = None
     ) -> ViewResult:
         """A view of a table; see `DataService.view`."""
         name, descriptors = (source.name, [source.descriptor]) if isinstance(source, OpenFile) else (source.path, [])
-        asked = {"operation": operation, "n_rows": n_rows, "offset": offset, "columns": columns and list(columns)}
-        result = await self._request("view", {"source": name, "asked": asked}, descriptors)
-        return cast(ViewResult, result)
+        worker = await self._supervisor.worker()
+        call = worker.call(
+            "view",
+            {"source": name, "question": question.to_json()},
+            descriptors=descriptors,
+            on_event=None if on_progress is None else lambda event: on_progress(event["done"]),
+        )
+        return cast(ViewResult, await call.result())
 
     async def list_files(self, path: str, *, pattern: str | None = None, recursive: bool = False) -> dict[str, Any]:
         """A folder's entries; see `DataService.list_files`."""
@@ -75,9 +81,9 @@ class DataWorker:
     def __repr__(self) -> str:
         return f"<DataWorker {self._workspace.root} pid={self.pid}>"
 
-    async def _request(self, method: str, params: dict[str, Any], descriptors: Sequence[int] = ()) -> dict[str, Any]:
+    async def _request(self, method: str, params: dict[str, Any]) -> dict[str, Any]:
         worker = await self._supervisor.worker()
-        return await worker.request(method, params, descriptors=descriptors)
+        return await worker.request(method, params)
 
     async def _start(self) -> Worker:
         argv = python_module("analystd.data.worker", json.dumps(_parameters(self._workspace)))

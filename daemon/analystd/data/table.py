@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from analystd.data.describe import STATISTICS, summarize
+from analystd.data.question import Question
 from analystd.data.table_text import column_list, grid
 from analystd.errors import InvalidArgumentsError
 from analystd.protocol import ColumnInfo, ViewResult
@@ -60,23 +61,21 @@ class Table(Protocol):
         ...
 
 
-def view(
-    table: Table, operation: str, *, n_rows: int = 10, offset: int = 0, columns: Sequence[str] | None = None
-) -> ViewResult:
-    """The view that `operation` names.
+def view(table: Table, question: Question) -> ViewResult:
+    """The view that the question's operation names.
 
     Raises:
         InvalidArgumentsError: for an unknown operation or column, or a number out of its range.
         WorkspaceError: when the file turns out to be unreadable.
     """
-    make = _VIEWS.get(operation)
+    make = _VIEWS.get(question.operation)
     if make is None:
-        raise InvalidArgumentsError(f"Unknown operation {operation!r}; there are: {', '.join(_VIEWS)}")
-    if not 1 <= n_rows <= MAX_ROWS:
-        raise InvalidArgumentsError(f"n_rows is {n_rows}; it can be from 1 to {MAX_ROWS}")
-    if offset < 0:
-        raise InvalidArgumentsError(f"offset is {offset}; rows are counted from 0")
-    return make(_Asked(table, operation, n_rows, offset, _positions(table, columns)))
+        raise InvalidArgumentsError(f"Unknown operation {question.operation!r}; there are: {', '.join(_VIEWS)}")
+    if not 1 <= question.n_rows <= MAX_ROWS:
+        raise InvalidArgumentsError(f"n_rows is {question.n_rows}; it can be from 1 to {MAX_ROWS}")
+    if question.offset < 0:
+        raise InvalidArgumentsError(f"offset is {question.offset}; rows are counted from 0")
+    return make(_Asked(table, question, _positions(table, question.columns)))
 
 
 def bounded(cells: Sequence[list[Any]], characters: Callable[[list[Any]], int]) -> Rows:
@@ -96,10 +95,16 @@ class _Asked:
     """One question about a table, checked."""
 
     table: Table
-    operation: str
-    n_rows: int
-    offset: int
+    question: Question
     positions: list[int]
+
+    @property
+    def n_rows(self) -> int:
+        return self.question.n_rows
+
+    @property
+    def offset(self) -> int:
+        return self.question.offset
 
     @property
     def columns(self) -> list[ColumnInfo]:
@@ -110,7 +115,7 @@ class _Asked:
         """The result, with what the operation does not need left None."""
         about_rows = rows.warnings if rows else ()
         return ViewResult(
-            operation=self.operation,
+            operation=self.question.operation,
             text=text,
             columns=self.columns,
             rows=rows.cells if rows else None,

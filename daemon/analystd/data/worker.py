@@ -9,6 +9,7 @@ import json
 import logging
 import os
 import sys
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -18,7 +19,8 @@ from typing import Any
 from analystd.data import files
 from analystd.data.file_writing import Room, write_file
 from analystd.data.formats import Formats
-from analystd.data.random_file import RandomFile
+from analystd.data.question import Question
+from analystd.data.random_file import Caller, RandomFile
 from analystd.data.table import view
 from analystd.errors import AnalystdError
 from analystd.jail.workspace import Workspace
@@ -27,6 +29,7 @@ from analystd.workers.child import Channel, Request
 logger = logging.getLogger(__name__)
 
 _SIDE_BY_SIDE = 4
+_REPORT_SECONDS = 0.2
 
 
 class DataDesk:
@@ -56,9 +59,9 @@ class DataDesk:
             request.reply(result)
 
     def _view(self, request: Request) -> Any:
-        source, asked = request.params["source"], request.params["asked"]
-        with self._opened(request, source) as file:
-            return view(self._formats.open_table(file), **asked)
+        question = Question.of(request.params["question"])
+        with self._opened(request, request.params["source"]) as file:
+            return view(self._formats.open_table(file, question.delimiter), question)
 
     def _list_files(self, request: Request) -> Any:
         return files.list_files(self._workspace, **request.params, cancelled=request.cancelled)
@@ -74,14 +77,28 @@ class DataDesk:
     @contextmanager
     def _opened(self, request: Request, name: str) -> Iterator[RandomFile]:
         """The file that came with the request as a descriptor, or else the one called `name` in the workspace."""
+        caller = Caller(request.cancelled, _reporter(request))
         if request.descriptors:
-            yield RandomFile.of_descriptor(name, request.descriptors[0], request.cancelled)
+            yield RandomFile.of_descriptor(name, request.descriptors[0], caller)
             return
         descriptor = self._workspace.open_read(name)
         try:
-            yield RandomFile.of_descriptor(name, descriptor, request.cancelled)
+            yield RandomFile.of_descriptor(name, descriptor, caller)
         finally:
             os.close(descriptor)
+
+
+def _reporter(request: Request) -> Callable[[float], None]:
+    """Tells the daemon how far a request is, a few times a second."""
+    told = time.monotonic()
+
+    def report(done: float) -> None:
+        nonlocal told
+        if (now := time.monotonic()) - told >= _REPORT_SECONDS:
+            told = now
+            request.emit({"done": done})
+
+    return report
 
 
 def main() -> None:

@@ -12,6 +12,7 @@ from typing import Any
 from analystd.agent.loop import Agent, Limits, Outcome, Task
 from analystd.agent.prompt import example_turns, first_call_tools, system_prompt
 from analystd.data.base import DataService, Source
+from analystd.data.question import Question
 from analystd.desk import conversations
 from analystd.desk.journal import Event, Journal
 from analystd.desk.queue import Turnstile
@@ -28,7 +29,7 @@ from analystd.runids import current_run_id
 from analystd.settings import Settings
 from analystd.tools import files
 from analystd.tools.base import Tool, Toolbox, ToolContext
-from analystd.tools.data_view import data_view_tool, view_data
+from analystd.tools.data_view import data_view_tool
 from analystd.tools.pyexe import pyexe_tool
 
 logger = logging.getLogger(__name__)
@@ -149,9 +150,11 @@ class Desk:
 
         return self.runs.begin(request, 0, work, lambda run: {"run_id": run.id, "status": "cancelled", "text": ""})
 
-    async def view(self, source: Source, arguments: Mapping[str, Any]) -> ViewResult:
-        """A view of a table (valid arguments of `viewData`)."""
-        return await view_data(self.data, source, arguments)
+    async def view(
+        self, source: Source, question: Question, on_progress: Callable[[float], None] | None = None
+    ) -> ViewResult:
+        """A view of a table; see `DataService.view`."""
+        return await self.data.view(source, question, on_progress)
 
     async def reset_session(self, name: str, client: str | None) -> None:
         """Forget a session's variables, after what runs in it now.

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
-from analystd.data.base import DataService, FileInJail, Source
+from analystd.data.base import DataService, FileInJail
+from analystd.data.question import DEFAULT_ROWS, Question
 from analystd.engine.base import ToolSpec
-from analystd.protocol import ViewResult
 from analystd.tools.base import Tool, ToolContext, ToolResult
-
-DEFAULT_ROWS = 10
 
 DATA_VIEW = ToolSpec(
     "data_view",
@@ -39,18 +36,7 @@ def data_view_tool(data: DataService) -> Tool:
     """The tool over a data service."""
 
     async def run(arguments: dict[str, Any], _context: ToolContext) -> ToolResult:
-        view = await view_data(data, FileInJail(arguments["path"]), arguments)
+        view = await data.view(FileInJail(arguments["path"]), Question.of(arguments))
         return ToolResult(True, view["text"], dict(view))
 
     return Tool(DATA_VIEW, run)
-
-
-async def view_data(data: DataService, source: Source, arguments: Mapping[str, Any]) -> ViewResult:
-    """A view of `source` for valid arguments."""
-    return await data.view(
-        source,
-        arguments["operation"],
-        n_rows=arguments.get("n_rows", DEFAULT_ROWS),
-        offset=arguments.get("offset", 0),
-        columns=arguments.get("columns"),
-    )

@@ -8,6 +8,7 @@ from typing import Any
 from lsprotocol import types
 
 from analystd.data.base import FileInJail, OpenFile
+from analystd.data.question import Question
 from analystd.errors import InvalidArgumentsError, WorkspaceError
 from analystd.protocol import Command
 from analystd.server.connection import Connection, Handler
@@ -30,7 +31,7 @@ async def view_data(connection: Connection, arguments: dict[str, Any], _token: t
     if ("path" in arguments) == ("uri" in arguments):
         raise InvalidArgumentsError("Invalid arguments: give either 'path' or 'uri'")
     if "path" in arguments:
-        return await connection.desk.view(FileInJail(arguments["path"]), arguments)
+        return await connection.desk.view(FileInJail(arguments["path"]), Question.of(arguments))
     return await _view_uri(connection, arguments)
 
 
@@ -42,7 +43,7 @@ async def _view_uri(connection: Connection, arguments: dict[str, Any]) -> Any:
     except OSError as exc:
         raise WorkspaceError(f"{path} cannot be opened: {exc.strerror}") from exc
     try:
-        return await connection.desk.view(OpenFile(path.name, descriptor), arguments)
+        return await connection.desk.view(OpenFile(path.name, descriptor), Question.of(arguments))
     finally:
         os.close(descriptor)
 
