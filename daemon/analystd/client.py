@@ -29,6 +29,8 @@ logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 EventListener = Callable[[Event], None]
+ProgressListener = Callable[[float], None]
+"""Told what part of long work is done, from 0 to 1."""
 
 
 class RequestCancelledError(AnalystdError):
@@ -48,6 +50,7 @@ class Client:
         self._numbers = itertools.count(1)
         self._pending: dict[int, asyncio.Future[Any]] = {}
         self._listeners: list[EventListener] = []
+        self._progress: dict[str, ProgressListener] = {}
         self._lost: DaemonLostError | None = None
         self._task = asyncio.create_task(self._read(reader), name="analystd client")
 
@@ -73,13 +76,20 @@ class Client:
         """
         return cast(PythonResult, await self.command(Command.EXEC_PYTHON, code=code, **options))
 
-    async def view_data(self, path: str, operation: str = "head", **options: Any) -> ViewResult:
-        """Look at a table in the workspace. Options: `n_rows`, `offset`, `columns`.
+    async def view_data(
+        self, path: str, operation: str = "head", *, on_progress: ProgressListener | None = None, **options: Any
+    ) -> ViewResult:
+        """Look at a table in the workspace; `on_progress` hears what part of long work is done.
+
+        Options: `n_rows`, `offset`, `columns` (names), `filter` (`[{"column", "op", "value"}]`, all of which must hold),
+        `sort` (`[{"column", "descending"}]`), `delimiter`. Cancelling the task stops the work.
 
         Raises:
             WorkspaceError: for a path that is refused or no table.
+            InvalidArgumentsError: for a column that is not there, or options that make no sense.
         """
-        return cast(ViewResult, await self.command(Command.VIEW_DATA, path=path, operation=operation, **options))
+        arguments = {"path": path, "operation": operation, **options}
+        return cast(ViewResult, await self._execute(Command.VIEW_DATA, arguments, on_progress))
 
     async def list_files(self, path: str = ".", **options: Any) -> dict[str, Any]:
         """List a folder of the workspace. Options: `pattern`, `recursive`."""
@@ -156,8 +166,7 @@ class Client:
         Raises:
             AnalystdError: as the daemon answered it.
         """
-        params = {"command": str(command), "arguments": [arguments]}
-        return cast(dict[str, Any], await self.request("workspace/executeCommand", params))
+        return await self._execute(command, arguments)
 
     async def request(self, method: str, params: Any) -> Any:
         """Send one LSP request and give its result.
@@ -189,6 +198,20 @@ class Client:
         with contextlib.suppress(OSError):
             await self._writer.wait_closed()
 
+    async def _execute(
+        self, command: Command, arguments: dict[str, Any], on_progress: ProgressListener | None = None
+    ) -> dict[str, Any]:
+        params: dict[str, Any] = {"command": str(command), "arguments": [arguments]}
+        if on_progress is None:
+            return cast(dict[str, Any], await self.request("workspace/executeCommand", params))
+        token = f"progress-{next(self._numbers)}"
+        self._progress[token] = on_progress
+        try:
+            params["workDoneToken"] = token
+            return cast(dict[str, Any], await self.request("workspace/executeCommand", params))
+        finally:
+            del self._progress[token]
+
     def _send(self, message: dict[str, Any]) -> None:
         if not self._writer.is_closing():
             self._writer.write(framing.frame({"jsonrpc": "2.0", **message}))
@@ -210,11 +233,18 @@ class Client:
         if message.get("method") == EVENT_METHOD:
             for listener in list(self._listeners):
                 listener(message["params"])
+        elif message.get("method") == "$/progress":
+            self._tell_progress(**message["params"])
         elif "method" not in message and (future := self._pending.get(message.get("id", 0))) and not future.done():
             if "error" in message:
                 future.set_exception(_error(message["error"]))
             else:
                 future.set_result(message.get("result"))
+
+    def _tell_progress(self, token: str | int, value: dict[str, Any]) -> None:
+        listener = self._progress.get(str(token))
+        if listener is not None and "percentage" in value:
+            listener(value["percentage"] / 100)
 
 
 async def connect(workspace: str | os.PathLike[str] | None = None, *, start: bool = True) -> Client:
@@ -287,9 +317,11 @@ class SyncClient:
         """As `Client.exec_python`."""
         return self._run(self._client.exec_python(code, **options))
 
-    def view_data(self, path: str, operation: str = "head", **options: Any) -> ViewResult:
-        """As `Client.view_data`."""
-        return self._run(self._client.view_data(path, operation, **options))
+    def view_data(
+        self, path: str, operation: str = "head", *, on_progress: ProgressListener | None = None, **options: Any
+    ) -> ViewResult:
+        """As `Client.view_data`; `on_progress` is called in the client's own thread."""
+        return self._run(self._client.view_data(path, operation, on_progress=on_progress, **options))
 
     def list_files(self, path: str = ".", **options: Any) -> dict[str, Any]:
         """As `Client.list_files`."""

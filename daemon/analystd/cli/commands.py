@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from analystd.cli import EXIT_FAILED, EXIT_NO_DAEMON, EXIT_REFUSED, EXIT_USAGE
-from analystd.cli.parser import build_parser
+from analystd.cli.parser import parse_arguments
 from analystd.errors import (
     AnalystdError,
     DaemonLostError,
@@ -26,7 +26,7 @@ Action = Callable[[Options], Awaitable[int]]
 
 def run_command(argv: list[str]) -> int:
     """Parse and carry out; gives the exit status."""
-    options = build_parser().parse_args(argv)
+    options = parse_arguments(argv)
     if options.command == "serve":
         from analystd.server.daemon import serve
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Iterator, Sequence
 
 from analystd import __version__
+from analystd.cli import conditions
 
 _EPILOG = """\
 exit status: 0 done, 1 the run or the code failed, 2 usage, 3 no daemon, 4 refused (jail or limit)
@@ -13,8 +15,35 @@ examples:
   analystd run "What was the highest close in btc_1m_bars.csv?"
   analystd exec "import pandas as pd; df = pd.read_csv('btc_1m_bars.csv')"
   analystd exec "print(df.close.mean())"        the session remembers df
-  analystd view btc_1m_bars.csv tail -n 5
+  analystd view btc_1m_bars.csv --filter 'close > 17000' --sort -volume
 """
+
+_VIEW_EPILOG = """\
+operations:
+  head, tail, rows    rows: the first, the last, those from --offset on
+  columns, schema     the columns' names; with their types
+  shape               how many rows and columns there are
+  describe, profile   statistics of each column; with distinct values, a histogram and the most frequent values
+
+files: CSV, TSV and other delimited text, JSON Lines, Parquet (also a folder of it), Arrow and Feather; text also gzipped
+
+filters: COLUMN OP VALUE, where OP is = != < <= > >= in contains starts_with; or COLUMN missing, or COLUMN present
+  Quote them for the shell. Numbers compare as numbers, other values as text; quotes make text of a number, and may stand around
+  a column's name. `in` takes a list: A,B,C. A missing value meets nothing but `missing`.
+
+examples:
+  analystd view bars.csv tail -n 5
+  analystd view bars.csv --filter 'close > 17000' --filter 'symbol in BTC,ETH' --columns timestamp,close
+  analystd view bars.csv shape --filter 'volume missing'            how many rows have no volume
+  analystd view bars.csv --sort symbol --sort -volume               by symbol, each with its greatest volume first
+  analystd view bars.csv profile --columns close --json
+  analystd view export.txt --delimiter ';'
+"""
+
+
+def parse_arguments(argv: Sequence[str]) -> argparse.Namespace:
+    """The words of a command line, parsed; ends the program with status 2 when they make no sense."""
+    return build_parser().parse_args(list(_with_sort_keys_joined(argv)) if argv[:1] == ["view"] else argv)
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -72,17 +101,60 @@ def _add_work_commands(
     execute.add_argument("--reset", action="store_true", help="forget all variables first")
     execute.add_argument("--session", metavar="NAME", help="another session than main")
     execute.add_argument("--timeout", type=float, metavar="S", help="seconds at the most")
-    view = commands.add_parser("view", parents=[shared], help="look at a table")
-    view.add_argument("path", metavar="PATH", help="a file in the workspace")
-    operations = ["columns", "head", "tail", "shape", "schema", "rows", "describe"]
-    view.add_argument(
-        "operation", metavar="OPERATION", nargs="?", default="head", choices=operations, help=", ".join(operations)
-    )
-    view.add_argument("-n", type=int, metavar="N", help="rows to show (default: 10)")
-    view.add_argument("--offset", type=int, metavar="K", help="for `rows`: the first row, counted from 0")
+    _add_view_command(commands, shared)
     files = commands.add_parser("files", parents=[shared], help="list a folder of the workspace")
     files.add_argument("path", metavar="PATH", nargs="?", default=".", help="the folder (default: the workspace)")
     files.add_argument("--recursive", action="store_true", help="folders inside folders too")
+
+
+def _add_view_command(
+    commands: argparse._SubParsersAction[argparse.ArgumentParser], shared: argparse.ArgumentParser
+) -> None:
+    view = commands.add_parser(
+        "view",
+        parents=[shared],
+        help="look at a table: rows, filtered and sorted, or what its columns hold",
+        epilog=_VIEW_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    view.add_argument("path", metavar="PATH", help="a file in the workspace, or a folder of Parquet files")
+    operations = ["head", "tail", "rows", "columns", "schema", "shape", "describe", "profile"]
+    view.add_argument(
+        "operation", metavar="OPERATION", nargs="?", default="head", choices=operations, help=", ".join(operations)
+    )
+    view.add_argument("-n", type=int, metavar="N", help="rows to show (default: 10); for `profile`, columns")
+    view.add_argument("--offset", type=int, metavar="K", help="for `rows` (`profile`): the first row (column), from 0")
+    view.add_argument(
+        "--columns", type=conditions.names, action="extend", metavar="A,B", help="only these columns, in this order"
+    )
+    view.add_argument(
+        "--filter",
+        type=conditions.condition,
+        action="append",
+        metavar="'COLUMN OP VALUE'",
+        help="only rows that meet this; may be repeated, and all must hold",
+    )
+    view.add_argument(
+        "--sort",
+        type=conditions.sort_key,
+        action="append",
+        metavar="[-]COLUMN",
+        help="sort by this column, with `-` the greatest first; repeated, each orders what the one before left equal",
+    )
+    view.add_argument(
+        "--delimiter",
+        type=conditions.delimiter,
+        metavar="C",
+        help=r"what separates cells (default: found out); \t is a tab",
+    )
+
+
+def _with_sort_keys_joined(argv: Sequence[str]) -> Iterator[str]:
+    """The words with `--sort -volume` as one, which argparse would take for two options."""
+    words = iter(argv)
+    for word in words:
+        following = next(words, None) if word == "--sort" else None
+        yield word if following is None else f"{word}={following}"
 
 
 def _add_history_commands(

@@ -6,7 +6,7 @@ import json
 import sys
 import time
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Self
 
 from analystd.protocol import EventKind
 
@@ -71,6 +71,32 @@ class Terminal:
 
     def _styled(self, text: str, style: str) -> str:
         return f"\x1b[{style}m{text}\x1b[0m" if self._colour and style else text
+
+
+class ProgressLine:
+    """One line that tells how far long work is, written anew each time and gone at the end; nothing where `trail` is no terminal."""
+
+    def __init__(self, title: str, *, trail: Any = None) -> None:
+        self._title = title
+        self._trail = trail or sys.stderr
+        self._is_shown = False
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_exc: object) -> None:
+        if self._is_shown:
+            self._write("")
+
+    def tell(self, done: float) -> None:
+        """Show what part is done, from 0 to 1."""
+        if self._trail.isatty():
+            self._is_shown = True
+            self._write(f"{self._title} … {done:.0%}")
+
+    def _write(self, text: str) -> None:
+        # Erased to its end, for the line before may have been longer.
+        print(f"\r{text}\x1b[K", end="", file=self._trail, flush=True)
 
 
 def call_text(tool: str, arguments: Mapping[str, Any]) -> str:

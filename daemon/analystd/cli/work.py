@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 from analystd.cli import EXIT_DONE, EXIT_FAILED, EXIT_REFUSED
 from analystd.cli.commands import Options
-from analystd.cli.render import Terminal, print_json
+from analystd.cli.render import ProgressLine, Terminal, print_json
 from analystd.client import Client, connect
 from analystd.protocol import EventKind
 
@@ -47,10 +47,13 @@ async def execute(options: Options) -> int:
 
 
 async def view(options: Options) -> int:
-    """Look at a table."""
-    given = {"n_rows": options.n, "offset": options.offset}
+    """Look at a table; where that takes long, stderr tells how far it is, if it is a terminal."""
+    names = ("offset", "columns", "filter", "sort", "delimiter")
+    given = {"n_rows": options.n, **{name: getattr(options, name) for name in names}}
     async with await connect(options.workspace) as client:
-        result = await client.view_data(options.path, options.operation, **_present(given))
+        with ProgressLine(f"Reading {options.path}") as line:
+            work = client.view_data(options.path, options.operation, on_progress=line.tell, **_present(given))
+            result = await _cancellable(work)
     if options.json:
         print_json(result)
         return EXIT_DONE

@@ -11,7 +11,7 @@ from analystd.tools.base import Tool, ToolContext, ToolResult
 
 DATA_VIEW = ToolSpec(
     "data_view",
-    "Look at a CSV or Parquet file without loading it: its columns, shape (number of rows), first or last rows.",
+    "Look at a table (CSV, Parquet, Arrow, JSON Lines) without loading it: its columns, shape (number of rows), first or last rows.",
     {
         "type": "object",
         "properties": {

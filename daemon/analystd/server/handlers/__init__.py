@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from analystd.protocol import Command
 from analystd.server.connection import Handler
-from analystd.server.handlers import agent, daemon, files, python, runs
+from analystd.server.handlers import agent, daemon, files, python, runs, views
 
 _ALL: dict[Command, Handler] = {
     **agent.COMMANDS,
     **python.COMMANDS,
+    **views.COMMANDS,
     **files.COMMANDS,
     **runs.COMMANDS,
     **daemon.COMMANDS,
