@@ -11,8 +11,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from analystd.data.arrow_values import clock_text, date_text, json_values, timestamp_text
 from analystd.data.parquet_table import ParquetTable
-from analystd.data.parquet_values import clock_text, date_text, json_values, timestamp_text
 from analystd.data.question import Question
 from analystd.data.random_file import RandomFile, ViewCancelledError
 from analystd.data.table import view

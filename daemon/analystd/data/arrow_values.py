@@ -10,6 +10,7 @@ from functools import partial
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 LARGEST_EXACT = 2**53
 """Readers of JSON hold numbers as doubles, which are exact for integers up to here."""
@@ -17,6 +18,14 @@ LARGEST_EXACT = 2**53
 _PER_SECOND = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
 _DAY_SECONDS = 24 * 60 * 60
 _EPOCH = datetime.datetime(1970, 1, 1)
+_BINARY_KINDS = (pa.types.is_binary, pa.types.is_large_binary, pa.types.is_fixed_size_binary, pa.types.is_binary_view)
+_LIST_KINDS = (
+    pa.types.is_list,
+    pa.types.is_large_list,
+    pa.types.is_fixed_size_list,
+    pa.types.is_list_view,
+    pa.types.is_large_list_view,
+)
 
 Convert = Callable[[Any], Any]
 
@@ -30,20 +39,37 @@ def json_values(array: pa.Array) -> list[Any]:
     if isinstance(array, pa.ExtensionArray):
         return json_values(array.storage)
     if pa.types.is_dictionary(kind):
+        if len(array.dictionary) > len(array):
+            return json_values(array.dictionary_decode())
         return _mapped(json_values(array.dictionary).__getitem__, array.indices)
+    if pa.types.is_run_end_encoded(kind):
+        return json_values(pc.run_end_decode(array))
+    if pa.types.is_union(kind):
+        return [_scalar_value(each.value) for each in array]
     if pa.types.is_struct(kind):
         return _struct_values(array)
     if pa.types.is_map(kind):
         return [_pairs(each.values) if each.is_valid else None for each in array]
-    if pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind):
+    if _is_any_list(kind):
         return [json_values(each.values) if each.is_valid else None for each in array]
-    if pa.types.is_string(kind) or pa.types.is_large_string(kind):
+    if _is_any_text(kind):
         # A writer may have stored bytes that are no UTF-8.
         return _mapped(partial(bytes.decode, encoding="utf-8", errors="replace"), array.cast(pa.large_binary()))
     if pa.types.is_temporal(kind) and not pa.types.is_interval(kind):
         integers = array.view(pa.int32() if kind.bit_width == 32 else pa.int64())
         return _mapped(_temporal_converter(kind), integers)
     return _mapped(_converter(kind), array)
+
+
+def plain_array(array: pa.Array) -> pa.Array:
+    """The same values without dictionary, run-ends or extension type, which only say how the values are kept."""
+    if isinstance(array, pa.ExtensionArray):
+        return plain_array(array.storage)
+    if pa.types.is_dictionary(array.type):
+        return plain_array(array.dictionary_decode())
+    if pa.types.is_run_end_encoded(array.type):
+        return plain_array(pc.run_end_decode(array))
+    return array
 
 
 def timestamp_text(value: int, unit: str, zone: str | None) -> str:
@@ -84,7 +110,7 @@ def _converter(kind: pa.DataType) -> Convert:
         return _decimal
     if pa.types.is_boolean(kind):
         return bool
-    if pa.types.is_binary(kind) or pa.types.is_large_binary(kind) or pa.types.is_fixed_size_binary(kind):
+    if _is_any_binary(kind):
         return _hexadecimal
     return str
 
@@ -99,6 +125,18 @@ def _temporal_converter(kind: pa.DataType) -> Convert:
     if pa.types.is_date64(kind):
         return lambda value: date_text(value // (_DAY_SECONDS * 1000))
     return lambda value: f"{value} {kind.unit}"
+
+
+def _is_any_text(kind: pa.DataType) -> bool:
+    return any(is_kind(kind) for is_kind in (pa.types.is_string, pa.types.is_large_string, pa.types.is_string_view))
+
+
+def _is_any_binary(kind: pa.DataType) -> bool:
+    return any(is_kind(kind) for is_kind in _BINARY_KINDS)
+
+
+def _is_any_list(kind: pa.DataType) -> bool:
+    return any(is_kind(kind) for is_kind in _LIST_KINDS)
 
 
 def _integer(value: int) -> int | str:
@@ -118,6 +156,10 @@ def _decimal(value: decimal.Decimal) -> str:
 
 def _hexadecimal(value: bytes) -> str:
     return "0x" + value.hex()
+
+
+def _scalar_value(scalar: pa.Scalar | None) -> Any:
+    return None if scalar is None else json_values(pa.array([scalar.as_py()], scalar.type))[0]
 
 
 def _struct_values(array: pa.StructArray) -> list[Any]:
