@@ -26,8 +26,11 @@ MAX_ROW_CHARACTERS = 128 * 1024 * 1024
 """What a single row may hold to be sent as one reply."""
 
 _PART_BYTES = 64 * 1024 * 1024
+_PLACE_BYTES = 8
 _WINDOW_ROWS = 16 * 1024
 _WINDOW_BYTES = 8 * 1024 * 1024
+_FAR_WINDOW_BYTES = 32 * 1024 * 1024
+_SLAB_COLUMNS = 128
 
 # Two cores are enough for what a disk gives, and leave the rest to sessions and the model.
 pa.set_cpu_count(2)
@@ -51,9 +54,7 @@ class GroupedTable(ABC):
     def __init__(self, name: str, caller: Caller) -> None:
         self._name = name
         self._caller = caller
-        self._schema = pa.schema([])
-        self._groups: Sequence[Group] = ()
-        self._begins: list[int] = [0]
+        self._set(pa.schema([]), ())
 
     @abstractmethod
     def _read(self, number: int, columns: Sequence[int], batch_rows: int) -> Iterator[list[pa.Array]]:
@@ -123,10 +124,12 @@ class GroupedTable(ABC):
                 yield part
                 self._caller.report((part.first_row + part.num_rows) / self.known_rows)
 
-    def _set_groups(self, groups: Sequence[Group]) -> None:
+    def _set(self, schema: pa.Schema, groups: Sequence[Group]) -> None:
+        """Say what the table is made of, before anything else is asked of it."""
         if any(group.rows < 0 for group in groups):
             raise WorkspaceError(f"{self._name} cannot be read as {self.kind}: it tells of a negative number of rows")
-        self._groups = groups
+        self._schema, self._groups = schema, groups
+        self._widths = [_width(each.type) for each in schema]
         self._begins = list(itertools.accumulate((group.rows for group in groups), initial=0))
 
     def _each_row(self, offset: int, count: int, columns: Sequence[int]) -> Iterator[list[Any]]:
@@ -141,15 +144,32 @@ class GroupedTable(ABC):
             group = self._groups[number]
             skip = offset - self._begins[number]
             here = min(count, group.rows - skip)
-            if here > 0:
-                batch_rows = min(skip + here, _fitting(group, _WINDOW_ROWS, _WINDOW_BYTES))
+            batch_rows = min(skip + here, self._fitting(group, columns, _WINDOW_ROWS, _WINDOW_BYTES))
+            if here and skip > batch_rows and len(columns) > _SLAB_COLUMNS:
+                yield from self._far_windows(number, skip, here, columns)
+            elif here:
                 yield from self._checked(number, skip, here, columns, batch_rows)
             offset, count, number = offset + here, count - here, number + 1
 
+    def _far_windows(self, number: int, skip: int, count: int, columns: Sequence[int]) -> Iterator[list[pa.Array]]:
+        """The same for many columns far within a group: some columns at a time, so that what is skipped is skipped in large batches."""
+        group = self._groups[number]
+        step = self._fitting(group, columns, _WINDOW_ROWS, _FAR_WINDOW_BYTES)
+        for at in range(0, count, step):
+            rows = min(step, count - at)
+            arrays: list[pa.Array] = []
+            for first in range(0, len(columns), _SLAB_COLUMNS):
+                slab = columns[first : first + _SLAB_COLUMNS]
+                batch_rows = self._fitting(group, slab, _WINDOW_ROWS, _WINDOW_BYTES)
+                arrays += _joined(list(self._checked(number, skip + at, rows, slab, batch_rows)))
+            yield arrays
+
     def _parts(self, columns: Sequence[int], start: int) -> Iterator[ColumnPart]:
+        # Parts are the same whichever columns are asked for.
+        every = range(len(self._schema))
         number = 0
         for at, group in enumerate(self._groups):
-            size = _fitting(group, PART_ROWS, _PART_BYTES)
+            size = self._fitting(group, every, PART_ROWS, _PART_BYTES)
             after = number + -(-group.rows // size)
             if group.rows and after > start:
                 skip = max(0, start - number) * size
@@ -159,6 +179,12 @@ class GroupedTable(ABC):
                     yield ColumnPart(number + here // size, first_row, rows, arrays, [0] * len(columns))
                     first_row += rows
             number = after
+
+    def _fitting(self, group: Group, columns: Sequence[int], most_rows: int, most_bytes: int) -> int:
+        """How many of the group's rows to take at a time, a power of two. What a file says of sizes is of encoded values."""
+        told = group.size // max(1, group.rows) * len(columns) // max(1, len(self._widths))
+        row_bytes = max(1, told, sum(self._widths[at] for at in columns))
+        return 1 << (max(1, min(most_rows, most_bytes // row_bytes)).bit_length() - 1)
 
     def _pieces(
         self, number: int, skip: int, columns: Sequence[int], size: int
@@ -204,11 +230,12 @@ class GroupedTable(ABC):
             raise ViewCancelledError(f"Reading {self._name} was cancelled")
 
 
-def _fitting(group: Group, most_rows: int, most_bytes: int) -> int:
-    """How many of the group's rows to take at a time, a power of two."""
-    row_bytes = max(1, group.size // max(1, group.rows))
-    rows = max(1, min(most_rows, most_bytes // row_bytes))
-    return 1 << (rows.bit_length() - 1)
+def _width(kind: pa.DataType) -> int:
+    """The bytes of a value, at least; for a text that of its place."""
+    try:
+        return max(1, int(kind.bit_width) // 8)
+    except ValueError:
+        return _PLACE_BYTES
 
 
 def _regrouped(batches: Iterable[list[pa.Array]], size: int) -> Iterator[list[pa.Array]]:

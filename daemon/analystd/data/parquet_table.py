@@ -36,8 +36,8 @@ class ParquetTable(GroupedTable):
                 page_checksum_verification=True,
                 arrow_extensions_enabled=False,
             )
-            self._schema = self._parquet.schema_arrow
-            self._set_groups([_group(metadata.row_group(number)) for number in range(metadata.num_row_groups)])
+            groups = [_group(metadata.row_group(number)) for number in range(metadata.num_row_groups)]
+            self._set(self._parquet.schema_arrow, groups)
         if metadata.num_rows != self.known_rows:
             raise WorkspaceError(
                 f"{file.name} cannot be read as Parquet: "

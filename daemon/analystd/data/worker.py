@@ -19,6 +19,7 @@ from typing import Any
 from analystd.data import files
 from analystd.data.file_writing import Room, write_file
 from analystd.data.formats import Formats
+from analystd.data.memory_cap import cap_memory, give_back_memory, out_of_memory
 from analystd.data.question import Question
 from analystd.data.random_file import Caller, RandomFile
 from analystd.data.table import view
@@ -48,15 +49,24 @@ class DataDesk:
 
     def answer(self, request: Request) -> None:
         """Answer a request, whatever happens."""
+        failure = self._attempt(request)
+        # Out here, nothing holds what filled the memory any more.
+        if failure is not None:
+            request.fail(failure)
+        give_back_memory()
+
+    def _attempt(self, request: Request) -> AnalystdError | None:
+        """Reply to the request, or tell why there is no reply."""
         try:
-            result = self._methods[request.method](request)
+            request.reply(self._methods[request.method](request))
         except AnalystdError as exc:
-            request.fail(exc)
+            return exc
+        except MemoryError:
+            return out_of_memory(str(request.params.get("source") or request.params.get("path") or request.method))
         except Exception as exc:
             logger.exception("%s failed", request.method)
-            request.fail(AnalystdError(f"{request.method} failed: {type(exc).__name__}: {exc}"))
-        else:
-            request.reply(result)
+            return AnalystdError(f"{request.method} failed: {type(exc).__name__}: {exc}")
+        return None
 
     def _view(self, request: Request) -> Any:
         question = Question.of(request.params["question"])
@@ -108,6 +118,7 @@ def main() -> None:
     settings["root"] = Path(settings["root"])
     settings["read_only_paths"] = [Path(path) for path in settings["read_only_paths"]]
     desk = DataDesk(Workspace(**settings))
+    logger.info("Views may take %d MiB of memory", cap_memory() >> 20)
     channel = Channel()
     channel.ready({"pid": os.getpid()})
     with ThreadPoolExecutor(_SIDE_BY_SIDE, thread_name_prefix="request") as pool:

@@ -41,11 +41,12 @@ class Request:
         self._close({"id": self.number, "error": error_data(error)})
 
     def _close(self, message: dict[str, Any]) -> None:
+        # A message that cannot be made leaves the request open for another answer.
+        self.channel.send(message)
         for descriptor in self.descriptors:
             with contextlib.suppress(OSError):
                 os.close(descriptor)
         self.channel.forget(self)
-        self.channel.send(message)
 
 
 class Channel:

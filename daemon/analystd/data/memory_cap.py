@@ -1,0 +1,49 @@
+"""How much memory the data worker may take: a hostile file costs one answer and not the machine."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import resource
+from pathlib import Path
+
+from analystd.errors import ResourceLimitError
+from analystd.jail.sizes import memory
+
+_MEBIBYTE = 1024**2
+_MOST_BYTES = 2 * 1024 * _MEBIBYTE
+_KEPT_BYTES = 192 * _MEBIBYTE
+_SHARE = 2
+"""No more than the machine's memory divided by this."""
+
+
+def cap_memory() -> int:
+    """Limit what this process may have to itself, and tell the limit in bytes: 2 GiB, or half of the machine's memory if that is less.
+
+    An allocation that goes beyond fails with MemoryError, however little a file that asks for it takes on the disk.
+    """
+    most = min(_MOST_BYTES, memory().total // _SHARE)
+    _, hard = resource.getrlimit(resource.RLIMIT_DATA)
+    if hard != resource.RLIM_INFINITY:
+        most = min(most, hard)
+    resource.setrlimit(resource.RLIMIT_DATA, (most, most))
+    return most
+
+
+def give_back_memory() -> None:
+    """Return to the system what was freed, if that may be much: the C library keeps small pieces for the next time."""
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    if pages * os.sysconf("SC_PAGE_SIZE") > _KEPT_BYTES:
+        trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+        if trim is not None:
+            trim(0)
+
+
+def out_of_memory(what: str) -> ResourceLimitError:
+    """The error for work that the limit does not leave enough memory for."""
+    limit, _ = resource.getrlimit(resource.RLIMIT_DATA)
+    allowed = "there is" if limit == resource.RLIM_INFINITY else f"the limit of {limit // _MEBIBYTE} MiB for all views"
+    return ResourceLimitError(
+        f"{what} needs more memory than {allowed}",
+        "Ask for fewer columns or rows, or read it piece by piece in a Python session",
+    )
