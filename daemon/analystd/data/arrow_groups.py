@@ -124,6 +124,17 @@ class GroupedTable(ABC):
                 yield part
                 self._caller.report((part.first_row + part.num_rows) / self.known_rows)
 
+    def group_arrays(
+        self, number: int, columns: Sequence[int], batch_rows: int
+    ) -> Iterator[tuple[int, list[pa.Array]]]:
+        """All rows of a group, at most about `batch_rows` at a time: how many, and their arrays. Raises as `rows`."""
+        rows = self._groups[number].rows
+        if not columns:
+            yield from ((min(batch_rows, rows - at), []) for at in range(0, rows, batch_rows))
+            return
+        for arrays in self._checked(number, 0, rows, columns, batch_rows):
+            yield len(arrays[0]), arrays
+
     def _set(self, schema: pa.Schema, groups: Sequence[Group]) -> None:
         """Say what the table is made of, before anything else is asked of it."""
         if any(group.rows < 0 for group in groups):
