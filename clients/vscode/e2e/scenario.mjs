@@ -212,10 +212,88 @@ export const steps = {
     await table.locator("tbody th", { hasText: "1,000" }).waitFor();
     const last = table.locator("tbody tr").last();
     assert.equal(await last.locator("td").nth(4).innerText(), "999.25");
-    await table.locator("input").fill("500");
-    await table.locator("input").press("Enter");
+    await table.locator("footer input.row").fill("500");
+    await table.locator("footer input.row").press("Enter");
     await table.locator("tbody tr").first().locator("th", { hasText: "500" }).waitFor();
     await bench.shot("table-row-500");
+  },
+
+  async "a click on a name sorts, and an arrow shows it"(bench) {
+    const table = await bench.webview("body.table tbody tr");
+    const close = table.locator("thead .sort", { hasText: "close" });
+    const firstRow = table.locator("tbody tr").first();
+    await close.click();
+    await table.locator('th[aria-sort="ascending"] i', { hasText: "▲" }).waitFor();
+    await firstRow.locator("td", { hasText: "0.25" }).waitFor();
+    await close.click();
+    await table.locator('th[aria-sort="descending"] i', { hasText: "▼" }).waitFor();
+    await firstRow.locator("td", { hasText: "999.25" }).waitFor();
+    await bench.shot("table-sorted");
+  },
+
+  async "what is typed over a column filters, and pages keep the filter and the order"(bench) {
+    const table = await bench.webview("body.table tbody tr");
+    const box = table.getByLabel("Filter close");
+    await box.fill("> 700 & <= 999");
+    await box.press("Enter");
+    await table.locator(".range", { hasText: "1–200 of 299 matching" }).waitFor();
+    assert.equal(await table.locator("tbody tr").first().locator("td").nth(4).innerText(), "998.25");
+    await bench.shot("table-filtered");
+    await table.locator("button", { hasText: "»" }).click();
+    await table.locator(".range", { hasText: "201–299 of 299 matching" }).waitFor();
+    assert.equal(await table.locator("tbody tr").last().locator("td").nth(4).innerText(), "700.25");
+    const time = table.getByLabel("Filter timestamp");
+    // Without Enter: what stays typed for a moment counts.
+    await time.pressSequentially("12:4");
+    await table.locator(".range", { hasText: "of 10 matching" }).waitFor();
+    assert.equal(await time.inputValue(), "12:4");
+  },
+
+  async "what is wrong with a filter is told in place, and the rows stay"(bench) {
+    const table = await bench.webview("body.table tbody tr");
+    const box = table.getByLabel("Filter open");
+    await box.fill(">");
+    await box.press("Enter");
+    await table.locator('input[aria-invalid="true"]').waitFor();
+    assert.match(await box.getAttribute("title"), /needs a value/);
+    assert.equal(await table.locator("tbody tr").count(), 10);
+    await box.press("Escape");
+    await table.locator('input[aria-invalid="true"]').waitFor({ state: "detached" });
+    await table.locator("button", { hasText: "Show all" }).click();
+    await table.locator(".range", { hasText: "1–200 of 1,000" }).waitFor();
+    assert.equal(await table.getByLabel("Filter close").inputValue(), "");
+  },
+
+  async "a column's profile opens over the table, and Escape closes it"(bench) {
+    const table = await bench.webview("body.table tbody tr");
+    await table.getByLabel("What volume holds").click();
+    const box = table.getByRole("dialog");
+    await box.locator("dt", { hasText: "distinct" }).waitFor();
+    assert.match(await box.innerText(), /values\s+1,000\s+missing\s+none\s+distinct\s+1,000/);
+    await bench.shot("profile-text");
+    await bench.page.keyboard.press("Escape");
+    await box.waitFor({ state: "hidden" });
+    await table.getByLabel("What close holds").click();
+    await box.locator("svg.histogram .bar").first().waitFor();
+    assert.match(await box.innerText(), /min\s+0\.25\s+max\s+999\.25\s+mean\s+499\.75/);
+    await bench.shot("profile-number");
+    await bench.page.keyboard.press("Escape");
+    await box.waitFor({ state: "hidden" });
+  },
+
+  async "another delimiter can be chosen"(bench) {
+    const table = await bench.webview("body.table tbody tr");
+    await table.getByLabel("What separates the cells").selectOption("|");
+    const heads = table.locator("thead th span");
+    await until(
+      async () => (await heads.count()) === 1,
+      5000,
+      async () => `there are ${await heads.count()} columns`,
+    );
+    assert.equal(await heads.innerText(), "timestamp,open,high,low,close,volume");
+    await bench.shot("delimiter");
+    await table.getByLabel("What separates the cells").selectOption("");
+    await table.locator("thead .sort", { hasText: "close" }).first().waitFor();
   },
 
   async "the status item tells what there is, and offers what can be done"(bench) {

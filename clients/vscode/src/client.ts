@@ -10,6 +10,7 @@ import {
   type LanguageClientOptions,
   RevealOutputChannelOn,
   State,
+  WorkDoneProgress,
 } from "vscode-languageclient/node";
 import { explain, NotRunningError } from "./errors";
 import { logger } from "./logger";
@@ -34,6 +35,7 @@ export class Client implements vscode.Disposable {
   private starting: Promise<void> | undefined;
   private current: ConnectionState = "stopped";
   private readonly followed = new Set<string>();
+  private tokens = 0;
 
   /** Every event of the desk, whoever caused it. */
   readonly onEvent = this.events.event;
@@ -82,9 +84,29 @@ export class Client implements vscode.Disposable {
    * @throws NotRunningError when there is no server, which the user was told; else what the server answers.
    */
   async request<Result>(command: string, args: object, token?: vscode.CancellationToken): Promise<Result> {
-    if (this.current !== "running") await this.start();
-    if (this.client === undefined || !this.isRunning()) throw new NotRunningError("analystd is not running");
-    return (await this.client.sendRequest(ExecuteCommandRequest.type, { command, arguments: [args] }, token)) as Result;
+    return (await (
+      await this.connected()
+    ).sendRequest(ExecuteCommandRequest.type, { command, arguments: [args] }, token)) as Result;
+  }
+
+  /** As `request`, telling `onProgress` how much of long work is done, from 0 to 100. */
+  async requestLong<Result>(
+    command: string,
+    args: object,
+    onProgress: (percentage: number) => void,
+    token?: vscode.CancellationToken,
+  ): Promise<Result> {
+    const client = await this.connected();
+    const workDoneToken = `analystd-${++this.tokens}`;
+    const listening = client.onProgress(WorkDoneProgress.type, workDoneToken, (value) => {
+      if (value.kind !== "end" && value.percentage !== undefined) onProgress(value.percentage);
+    });
+    try {
+      const params = { command, arguments: [args], workDoneToken };
+      return (await client.sendRequest(ExecuteCommandRequest.type, params, token)) as Result;
+    } finally {
+      listening.dispose();
+    }
   }
 
   /** Carry out a command that is a run, telling `follower` its events on the way. */
@@ -115,6 +137,12 @@ export class Client implements vscode.Disposable {
       this.events.dispose();
       this.states.dispose();
     });
+  }
+
+  private async connected(): Promise<LanguageClient> {
+    if (this.current !== "running") await this.start();
+    if (this.client === undefined || !this.isRunning()) throw new NotRunningError("analystd is not running");
+    return this.client;
   }
 
   private isRunning(): boolean {

@@ -12,8 +12,9 @@ import { fileName } from "./pure/text";
 import type { Runner } from "./run";
 import { COLUMNAR_TABLE, TEXT_TABLE } from "./table";
 
-const DATA_FILES = "**/*.{csv,tsv,tab,psv,parquet,pq}";
-const COLUMNAR = /\.(parquet|pq)$/i;
+const DATA_FILES = "**/*.{csv,tsv,tab,psv,jsonl,ndjson,parquet,pq,arrow,feather,csv.gz,tsv.gz,jsonl.gz,ndjson.gz}";
+/** Files that an editor for text cannot show. */
+const COLUMNAR = /\.(parquet|pq|arrow|feather|gz)$/i;
 const MAX_FILES = 2000;
 
 /** What the commands work with. */
@@ -61,7 +62,7 @@ async function openTable(uri?: vscode.Uri): Promise<void> {
 
 function activeDataFile(): vscode.Uri | undefined {
   const uri = vscode.window.activeTextEditor?.document.uri;
-  return uri?.scheme === "file" && /\.(csv|tsv|tab|psv|dat|txt)$/i.test(uri.path) ? uri : undefined;
+  return uri?.scheme === "file" && /\.(csv|tsv|tab|psv|dat|txt|jsonl|ndjson)$/i.test(uri.path) ? uri : undefined;
 }
 
 async function pickDataFile(): Promise<vscode.Uri | undefined> {

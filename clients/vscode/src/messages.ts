@@ -1,14 +1,25 @@
 /** What the extension and its webviews send each other. */
 
+import type { Profile } from "./protocol";
+import type { TableQuestion } from "./pure/question";
 import type { Page } from "./pure/table";
 import type { Entry } from "./pure/trail";
 
+/** What long work is done for: the rows in sight, their number, or a column's profile. */
+export type TableWork = "page" | "count" | "profile";
+
 export type ToTable =
+  | { type: "about"; isDelimited: boolean }
   | { type: "page"; page: Page; pageSize: number }
   | { type: "count"; numRows: number }
-  | { type: "problem"; message: string };
+  | { type: "profile"; profile: Profile }
+  | { type: "progress"; work: TableWork; percentage: number }
+  | { type: "problem"; work: TableWork; message: string };
 
-export type FromTable = { type: "ready"; offset: number } | { type: "load"; offset: number } | { type: "loadEnd" };
+export type FromTable =
+  | { type: "ask"; question: TableQuestion; offset: number | "end"; isFirst: boolean }
+  | { type: "profile"; column: string }
+  | { type: "cancel"; works: TableWork[] };
 
 export type ToAnswers =
   | { type: "entry"; entry: Entry }

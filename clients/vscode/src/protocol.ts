@@ -100,6 +100,38 @@ export interface Column {
   type: string;
 }
 
+/** What a row must meet; `value` is a list for `in`, and is left out for `missing` and `present`. */
+export interface Condition {
+  column: string;
+  op: string;
+  value?: Scalar | Scalar[];
+}
+
+export type Scalar = string | number | boolean | null;
+
+export interface SortKey {
+  column: string;
+  descending: boolean;
+}
+
+/** What a column holds. Values are as in the cells: numbers where JSON holds them exactly, else text. */
+export interface Profile {
+  column: string;
+  type: string;
+  count: number;
+  missing: number;
+  strange: number;
+  distinct: number | null;
+  distinct_exact: boolean;
+  min: Scalar;
+  max: Scalar;
+  mean: Scalar;
+  std: Scalar;
+  histogram: { edges: Scalar[]; counts: number[] } | null;
+  top: { value: Scalar; count: number }[] | null;
+  top_exact: boolean;
+}
+
 export interface ViewResult {
   operation: string;
   text: string;
@@ -109,6 +141,7 @@ export interface ViewResult {
   num_columns: number | null;
   offset: number | null;
   warnings: string[];
+  profiles?: Profile[] | null;
 }
 
 export interface RunSummary {

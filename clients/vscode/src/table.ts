@@ -2,15 +2,19 @@
 
 import * as vscode from "vscode";
 import type { Client } from "./client";
-import { explain, isCancelled } from "./errors";
-import type { FromTable, ToTable } from "./messages";
+import { explain } from "./errors";
+import type { FromTable, TableWork, ToTable } from "./messages";
 import { Command, type ViewResult } from "./protocol";
+import { type TableQuestion, viewArguments } from "./pure/question";
 import { cellText, lastOffset, type Page } from "./pure/table";
 import { pageSize } from "./settings";
 import { page, webviewOptions } from "./webview";
 
 export const TEXT_TABLE = "analystd.table";
 export const COLUMNAR_TABLE = "analystd.columnarTable";
+
+/** Files whose cells are separated by something that can be told. */
+const DELIMITED = /\.(csv|tsv|tab|psv|dat|txt)(\.gz)?$/i;
 
 export class TableEditors implements vscode.CustomReadonlyEditorProvider {
   constructor(
@@ -33,9 +37,11 @@ export class TableEditors implements vscode.CustomReadonlyEditorProvider {
 
 /** One open table. */
 class Table implements vscode.Disposable {
-  private loading: vscode.CancellationTokenSource | undefined;
+  private readonly works = new Map<TableWork, vscode.CancellationTokenSource>();
+  private question: TableQuestion = { filter: [], sort: [], delimiter: null };
   private offset = 0;
   private numRows: number | undefined;
+  private counting: Promise<number | undefined> | undefined;
   private readonly watcher: vscode.FileSystemWatcher;
 
   constructor(
@@ -45,58 +51,111 @@ class Table implements vscode.Disposable {
   ) {
     const pattern = new vscode.RelativePattern(vscode.Uri.joinPath(uri, ".."), uri.path.split("/").at(-1) ?? "");
     this.watcher = vscode.workspace.createFileSystemWatcher(pattern);
-    this.watcher.onDidChange(() => void this.reload(this.offset));
-    this.watcher.onDidCreate(() => void this.reload(this.offset));
+    this.watcher.onDidChange(() => void this.reload());
+    this.watcher.onDidCreate(() => void this.reload());
   }
 
   async receive(message: FromTable): Promise<void> {
-    if (message.type === "ready") await this.reload(message.offset);
-    else if (message.type === "load") await this.load(message.offset);
-    else await this.load(lastOffset((this.numRows ??= await this.count()), pageSize()));
+    if (message.type === "cancel") message.works.forEach((work) => this.works.get(work)?.cancel());
+    else if (message.type === "profile") await this.profile(message.column);
+    else await this.ask(message.question, message.offset, message.isFirst);
   }
 
   dispose(): void {
-    this.loading?.cancel();
+    for (const work of this.works.values()) work.cancel();
     this.watcher.dispose();
   }
 
-  /** Show the file's rows from `offset` as they are now, and how many there are. */
-  private async reload(offset: number): Promise<void> {
-    if (!(await this.load(offset))) return;
-    this.numRows = undefined;
-    try {
-      this.numRows = await this.count();
-      this.post({ type: "count", numRows: this.numRows });
-    } catch (error) {
-      if (!isCancelled(error)) this.post({ type: "problem", message: explain(error) });
+  private async ask(question: TableQuestion, offset: number | "end", isFirst: boolean): Promise<void> {
+    if (isFirst) this.post({ type: "about", isDelimited: DELIMITED.test(this.uri.path) });
+    if (isFirst || countedRows(question) !== countedRows(this.question)) this.forgetCount();
+    this.question = question;
+    if (offset !== "end") await this.show(offset);
+    else {
+      const numRows = await this.count();
+      if (numRows !== undefined) await this.show(lastOffset(numRows, pageSize()));
     }
+  }
+
+  /** Show the file's rows as they are now. */
+  private async reload(): Promise<void> {
+    this.forgetCount();
+    await this.show(this.offset);
+  }
+
+  /** Show the rows from `offset`, then tell how many there are. */
+  private async show(offset: number): Promise<void> {
+    if (await this.load(offset)) await this.count();
   }
 
   private async load(offset: number): Promise<boolean> {
-    this.loading?.cancel();
-    const { token } = (this.loading = new vscode.CancellationTokenSource());
-    try {
-      const view = await this.view(
-        offset === 0 ? "head" : "rows",
-        { n_rows: pageSize(), ...(offset && { offset }) },
-        token,
-      );
-      this.offset = offset;
-      this.post({ type: "page", page: toPage(view, offset), pageSize: pageSize() });
-      return true;
-    } catch (error) {
-      if (!token.isCancellationRequested) this.post({ type: "problem", message: explain(error) });
-      return false;
+    const operation = offset === 0 ? "head" : "rows";
+    const view = await this.view("page", operation, { n_rows: pageSize(), ...(offset && { offset }) });
+    if (view === undefined) return false;
+    this.offset = offset;
+    this.post({ type: "page", page: toPage(view, offset), pageSize: pageSize() });
+    if (view.num_rows !== null) this.tellCount(view.num_rows);
+    return true;
+  }
+
+  /** How many rows meet the filter, counted once while one pages; undefined when that could not be told. */
+  private async count(): Promise<number | undefined> {
+    if (this.numRows !== undefined) return this.numRows;
+    const counting = (this.counting ??= this.view("count", "shape", {}).then((view) => view?.num_rows ?? undefined));
+    const numRows = await counting;
+    if (this.counting === counting) {
+      this.counting = undefined;
+      if (numRows !== undefined) this.tellCount(numRows);
+    }
+    return numRows;
+  }
+
+  private forgetCount(): void {
+    this.works.get("count")?.cancel();
+    this.counting = undefined;
+    this.numRows = undefined;
+  }
+
+  private tellCount(numRows: number): void {
+    this.numRows = numRows;
+    this.post({ type: "count", numRows });
+  }
+
+  private async profile(column: string): Promise<void> {
+    const view = await this.view("profile", "profile", { columns: [column] });
+    const profile = view?.profiles?.[0];
+    if (profile !== undefined) this.post({ type: "profile", profile });
+    else if (view !== undefined) {
+      this.post({ type: "problem", work: "profile", message: "This analystd makes no profiles; a newer one does." });
     }
   }
 
-  private async count(): Promise<number> {
-    return (await this.view("shape", {})).num_rows ?? 0;
+  /** A view of what is asked now, in place of the one before for the same work; undefined when it was cancelled or told as a problem. */
+  private async view(work: TableWork, operation: string, args: object): Promise<ViewResult | undefined> {
+    this.works.get(work)?.cancel();
+    const source = new vscode.CancellationTokenSource();
+    this.works.set(work, source);
+    try {
+      const view = await this.client.requestLong<ViewResult>(
+        Command.viewData,
+        { uri: this.uri.toString(), operation, ...args, ...viewArguments(this.question) },
+        (percentage) => this.post({ type: "progress", work, percentage }),
+        source.token,
+      );
+      return source.token.isCancellationRequested ? undefined : view;
+    } catch (error) {
+      if (!source.token.isCancellationRequested) this.post({ type: "problem", work, message: explain(error) });
+      return undefined;
+    } finally {
+      if (this.works.get(work) === source) this.works.delete(work);
+      source.dispose();
+    }
   }
+}
 
-  private view(operation: string, args: object, token?: vscode.CancellationToken): Promise<ViewResult> {
-    return this.client.request(Command.viewData, { uri: this.uri.toString(), operation, ...args }, token);
-  }
+/** What the number of rows depends on, as text that can be compared. */
+function countedRows({ filter, delimiter }: TableQuestion): string {
+  return JSON.stringify([filter, delimiter]);
 }
 
 function toPage(view: ViewResult, offset: number): Page {

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { cellText, escapeHtml, lastOffset, tableHtml } from "../src/pure/table";
+import { bodyHtml, cellText, escapeHtml, headHtml, lastOffset } from "../src/pure/table";
 
 test("cells are shown as the file has them", () => {
   assert.deepEqual(
@@ -17,18 +17,16 @@ test("a float that is whole keeps its point", () => {
 });
 
 test("a table is escaped, numbers stand right, and rows count from 1", () => {
-  const html = tableHtml({
-    offset: 1000,
-    columns: [
-      { name: "<b>", type: "string" },
-      { name: "close", type: "double" },
-    ],
-    rows: [["<script>", null]],
-    warnings: [],
-  });
-  assert.ok(!html.includes("<script>") && !html.includes("<b>"));
-  assert.match(html, /<th scope="row">1,001<\/th><td>&lt;script&gt;<\/td><td class="null">null<\/td>/);
-  assert.match(html, /<th class="number" title="close: double">/);
+  const columns = [
+    { name: "<b>", type: "string" },
+    { name: "close", type: "double" },
+  ];
+  const head = headHtml(columns);
+  const body = bodyHtml({ offset: 1000, columns, rows: [["<script>", null]], warnings: [] });
+  assert.ok(!body.includes("<script>") && !head.includes("<b>"));
+  assert.match(body, /<th scope="row">1,001<\/th><td>&lt;script&gt;<\/td><td class="null">null<\/td>/);
+  assert.match(head, /<th scope="col" class="number" data-column="1">/);
+  assert.match(head, /<input [^>]*data-column="1"[^>]*aria-label="Filter close">/);
   assert.equal(escapeHtml(`&<>"'`), "&amp;&lt;&gt;&quot;&#39;");
 });
 

@@ -22,19 +22,24 @@ export function cellText(value: unknown, type = ""): string | null {
   return typeof value === "number" || typeof value === "boolean" ? String(value) : JSON.stringify(value);
 }
 
-/** The table of a page in HTML, all text escaped; rows are numbered from 1. */
-export function tableHtml(page: Page): string {
-  const numeric = page.columns.map((column) => NUMBERS.test(column.type));
-  const heads = page.columns.map(
-    (column, index) =>
-      `<th${numeric[index] ? ' class="number"' : ""} title="${escapeHtml(`${column.name}: ${column.type}`)}">` +
-      `<span>${escapeHtml(column.name)}</span><small>${escapeHtml(column.type)}</small></th>`,
-  );
+/** Whether a column of this type holds numbers. */
+export function isNumberType(type: string): boolean {
+  return NUMBERS.test(type);
+}
+
+/** The two rows of a table's head in HTML, all text escaped: names, which sort, and boxes for filters. */
+export function headHtml(columns: readonly Column[]): string {
+  return `<tr><th></th>${columns.map(nameHtml).join("")}</tr><tr class="filters"><th></th>${columns.map(filterHtml).join("")}</tr>`;
+}
+
+/** The rows of a page in HTML, all text escaped; they are numbered from 1. */
+export function bodyHtml(page: Page): string {
+  const numeric = page.columns.map((column) => isNumberType(column.type));
   const rows = page.rows.map((row, index) => {
     const cells = row.map((cell, column) => cellHtml(cell, numeric[column] ?? false));
     return `<tr><th scope="row">${(page.offset + index + 1).toLocaleString("en")}</th>${cells.join("")}</tr>`;
   });
-  return `<table><thead><tr><th></th>${heads.join("")}</tr></thead><tbody>${rows.join("\n")}</tbody></table>`;
+  return rows.join("\n");
 }
 
 /** The offset of the last page. */
@@ -46,6 +51,24 @@ export function lastOffset(numRows: number, pageSize: number): number {
 export function escapeHtml(text: string): string {
   const entities: Record<string, string> = { "&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "'": "&#39;" };
   return text.replace(/[&<>"']/g, (character) => entities[character] ?? character);
+}
+
+function nameHtml(column: Column, index: number): string {
+  const name = escapeHtml(column.name);
+  return (
+    `<th scope="col"${isNumberType(column.type) ? ' class="number"' : ""} data-column="${index}">` +
+    `<button class="sort" title="${escapeHtml(`${column.name}: ${column.type}`)}\nSort; with Shift, within the order there is">` +
+    `<span>${name}</span><i aria-hidden="true"></i></button>` +
+    `<button class="about" title="What ${name} holds" aria-label="What ${name} holds" aria-haspopup="dialog">` +
+    `<small>${escapeHtml(column.type)}</small></button></th>`
+  );
+}
+
+function filterHtml(column: Column, index: number): string {
+  return (
+    `<th><input type="text" size="4" spellcheck="false" data-column="${index}" placeholder="filter" ` +
+    `aria-label="Filter ${escapeHtml(column.name)}"></th>`
+  );
 }
 
 function cellHtml(cell: string | null, numeric: boolean): string {

@@ -2,9 +2,9 @@
 
 interface Api {
   postMessage(message: unknown): void;
-  getState(): number | undefined;
-  /** Keep a number for when the window was closed and is opened again. */
-  setState(state: number): void;
+  getState(): unknown;
+  /** Keep what can be JSON for when the window was closed and is opened again. */
+  setState(state: unknown): void;
 }
 
 declare function acquireVsCodeApi(): Api;

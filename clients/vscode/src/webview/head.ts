@@ -1,0 +1,131 @@
+/** The head of the table: names that sort, boxes that filter, buttons that tell what a column holds. */
+
+import type { Column, SortKey } from "../protocol";
+import { type ColumnFilter, FilterError, parseFilter } from "../pure/question";
+import { headHtml } from "../pure/table";
+import { element } from "./api";
+
+const TYPING_MS = 500;
+
+/** What is done when a person uses the head. */
+export interface HeadActions {
+  sort: (column: string, isFurther: boolean) => void;
+  filter: (filter: ColumnFilter) => void;
+  profile: (column: Column, near: HTMLElement) => void;
+}
+
+/** Drawn anew only when the columns change, so that a box that is typed into stays. */
+export class Head {
+  readonly element = element("thead");
+  private columns: Column[] = [];
+  private readonly timers = new Map<string, number>();
+
+  constructor(private readonly actions: HeadActions) {
+    this.element.addEventListener("click", (event) => this.click(event));
+    this.element.addEventListener("input", (event) => this.type(event));
+    this.element.addEventListener("keydown", (event) => this.press(event));
+    this.element.addEventListener("change", (event) => this.leave(event));
+  }
+
+  draw(columns: Column[], filters: readonly ColumnFilter[], sort: readonly SortKey[]): void {
+    if (JSON.stringify(columns) !== JSON.stringify(this.columns)) {
+      this.columns = columns;
+      this.element.innerHTML = headHtml(columns);
+      this.fill(filters);
+    }
+    this.mark(sort);
+  }
+
+  /** Have the boxes say what the filters say. */
+  fill(filters: readonly ColumnFilter[]): void {
+    for (const input of this.element.querySelectorAll("input")) {
+      const column = this.columnOf(input);
+      input.value = filters.find((filter) => filter.column === column?.name)?.text ?? "";
+      showMisfit(input, "");
+      markUsed(input);
+    }
+  }
+
+  /** Show by which columns the rows are sorted. Only the first may say so to a screen reader. */
+  mark(sort: readonly SortKey[]): void {
+    for (const cell of this.element.querySelectorAll<HTMLElement>("th[data-column]")) {
+      const place = sort.findIndex((key) => key.column === this.columnOf(cell)?.name);
+      const key = sort[place];
+      const arrow = key === undefined ? "" : key.descending ? "▼" : "▲";
+      const mark = cell.querySelector("i");
+      if (mark) mark.textContent = arrow && sort.length > 1 ? `${arrow}${place + 1}` : arrow;
+      if (place === 0 && key) cell.setAttribute("aria-sort", key.descending ? "descending" : "ascending");
+      else cell.removeAttribute("aria-sort");
+    }
+  }
+
+  private click(event: MouseEvent): void {
+    const button = (event.target as HTMLElement).closest("button");
+    const column = button && this.columnOf(button);
+    if (!button || !column) return;
+    if (button.classList.contains("sort")) this.actions.sort(column.name, event.shiftKey);
+    else this.actions.profile(column, button);
+  }
+
+  private type(event: Event): void {
+    const input = event.target as HTMLInputElement;
+    const column = this.columnOf(input);
+    if (!column) return;
+    this.stopTimer(column);
+    // What is being typed is often no filter yet; only what stays so is told.
+    this.timers.set(
+      column.name,
+      window.setTimeout(() => this.apply(input), TYPING_MS),
+    );
+  }
+
+  private press(event: KeyboardEvent): void {
+    if (!(event.target instanceof HTMLInputElement) || event.isComposing) return;
+    if (event.key === "Enter") this.apply(event.target);
+    else if (event.key === "Escape" && event.target.value) {
+      event.target.value = "";
+      this.apply(event.target);
+    }
+  }
+
+  private leave(event: Event): void {
+    if (event.target instanceof HTMLInputElement) this.apply(event.target);
+  }
+
+  private apply(input: HTMLInputElement): void {
+    const column = this.columnOf(input);
+    if (!column) return;
+    this.stopTimer(column);
+    try {
+      const conditions = parseFilter(column, input.value);
+      showMisfit(input, "");
+      markUsed(input);
+      this.actions.filter({ column: column.name, text: input.value, conditions });
+    } catch (error) {
+      if (!(error instanceof FilterError)) throw error;
+      showMisfit(input, error.message);
+    }
+  }
+
+  private stopTimer(column: Column): void {
+    window.clearTimeout(this.timers.get(column.name));
+    this.timers.delete(column.name);
+  }
+
+  private columnOf(inside: HTMLElement): Column | undefined {
+    const index = inside.closest<HTMLElement>("[data-column]")?.dataset.column;
+    return index === undefined ? undefined : this.columns[Number(index)];
+  }
+}
+
+const HELP =
+  "> 5, >= 5, < 5, = x, != x, > 5 & < 9\nabc: cells that contain it, abc*: that begin with it\nin a, b\nmissing, present\nQuotes make text of anything";
+
+function showMisfit(input: HTMLInputElement, message: string): void {
+  input.setAttribute("aria-invalid", String(message !== ""));
+  input.title = message || HELP;
+}
+
+function markUsed(input: HTMLInputElement): void {
+  input.classList.toggle("used", input.value.trim() !== "");
+}
