@@ -63,7 +63,7 @@ class GroupedTable(ABC):
     @property
     def columns(self) -> list[ColumnInfo]:
         """The top-level columns with Arrow's names for their types."""
-        return [ColumnInfo(name=each.name, type=str(each.type)) for each in self._schema]
+        return list(self._columns)
 
     @property
     def warnings(self) -> list[str]:
@@ -140,6 +140,7 @@ class GroupedTable(ABC):
         if any(group.rows < 0 for group in groups):
             raise WorkspaceError(f"{self._name} cannot be read as {self.kind}: it tells of a negative number of rows")
         self._schema, self._groups = schema, groups
+        self._columns = [ColumnInfo(name=each.name, type=str(each.type)) for each in schema]
         self._widths = [_width(each.type) for each in schema]
         self._begins = list(itertools.accumulate((group.rows for group in groups), initial=0))
 
