@@ -7,15 +7,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from analystd.data.csv_dialect import Dialect, sniff_dialect, split_cells, split_records
-from analystd.errors import WorkspaceError
+from analystd.data.csv_dialect import Dialect, Sniffed, sniff_dialect
 
 CELLS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=8)
 ROWS = st.integers(2, 5).flatmap(lambda width: st.lists(st.lists(CELLS, min_size=width, max_size=width), max_size=8))
 
 
 def sniffed(text: str) -> Dialect:
-    return sniff_dialect(text.encode(), whole=True)
+    return sniff_dialect(text.encode(), whole=True).dialect
 
 
 @pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])
@@ -35,23 +34,46 @@ def test_one_column_is_a_table_too() -> None:
     assert sniffed("") == Dialect()
 
 
-def test_a_name_that_tells_the_delimiter_is_believed() -> None:
-    assert sniff_dialect(b"a,b\n1,2\n", whole=True, delimiter=b"\t").delimiter == b"\t"
+def test_a_delimiter_that_is_told_is_believed() -> None:
+    assert sniff_dialect(b"a,b\n1,2\n", whole=True, delimiter=b"\t").dialect.delimiter == b"\t"
 
 
-def test_marks_and_line_ends_are_found() -> None:
+def test_a_byte_order_mark_is_no_part_of_the_first_name() -> None:
     assert sniffed("\ufeffa,b\r\n1,2\r\n") == Dialect(start=3)
-    assert sniffed("a,b\r1,2\r") == Dialect(newline=b"\r")
-
-
-def test_utf_16_is_refused_with_what_to_do() -> None:
-    with pytest.raises(WorkspaceError, match="UTF-16") as caught:
-        sniff_dialect("a,b\n1,2\n".encode("utf-16"), whole=True)
-    assert caught.value.hint == "Save it again as UTF-8"
 
 
 def test_a_sample_that_ends_in_a_row_is_judged_by_its_whole_rows() -> None:
-    assert sniff_dialect(b"a|b,c|d\n1|2,3|4\n5|", whole=False).delimiter == b"|"
+    assert sniff_dialect(b"a|b,c|d\n1|2,3|4\n5|", whole=False).dialect.delimiter == b"|"
+
+
+@pytest.mark.parametrize("line", ["sep=^\r\n", "SEP=^\n", '"sep=^"\r'])
+def test_a_separator_line_tells_the_delimiter_and_is_no_row(line: str) -> None:
+    assert sniffed(f"\ufeff{line}a^b,c\n1^2") == Dialect(b"^", start=3 + len(line))
+
+
+@pytest.mark.parametrize(
+    ("text", "header", "remark"),
+    [
+        ("# from the desk, 2024\n# two\na,b\n1,2\n", "a,b", "2 comment lines before the header left out"),
+        ("\n# one; more\r\n\r\na;b\n1;2\n", "a;b", "1 comment line before the header left out"),
+        ("#date,close\n2024-01-01,5\n", "#date,close", None),
+        ("# date,close\n2024-01-01,5\n", "# date,close", None),
+        ("# made,by\n#date,close\n2024-01-01,5\n", "#date,close", "1 comment line before the header left out"),
+        ("# made,by hand\ndate,close\n2024-01-01,5\n", "date,close", "1 comment line before the header left out"),
+        ("# one\nprice\n1\n", "price", "1 comment line before the header left out"),
+        ("#only\n#comments\n", "#only", None),
+    ],
+)
+def test_comments_before_the_header_are_left_out_unless_they_name_the_columns(
+    text: str, header: str, remark: str | None
+) -> None:
+    found = sniff_dialect(text.encode(), whole=True)
+    assert text[found.dialect.start :].lstrip("\r\n").startswith(header)
+    assert found.remarks == ((remark,) if remark else ())
+
+
+def test_what_is_not_said_is_not_remarked() -> None:
+    assert sniff_dialect(b"a,b\n1,2\n", whole=True) == Sniffed(Dialect())
 
 
 @pytest.mark.parametrize(
@@ -66,12 +88,26 @@ def test_a_sample_that_ends_in_a_row_is_judged_by_its_whole_rows() -> None:
         ('"x"y"z,w', ['xy"z', "w"]),
         ('"open, to the end', ["open, to the end"]),
         ('""', [""]),
+        ('a,""', ["a", ""]),
+        ('a,"', ["a", ""]),
+        ('""""', ['"']),
         (' "a","b"', [' "a"', "b"]),
     ],
 )
 def test_a_record_falls_into_the_cells_that_pythons_csv_reads(record: str, cells: list[str]) -> None:
-    assert [cell.decode() for cell in split_cells(record.encode(), Dialect())] == cells
+    assert Dialect().cells(record.encode()) == cells
     assert (list(csv.reader([record])) or [[""]])[0] in (cells, [])
+
+
+def test_without_quotes_a_quote_is_a_character() -> None:
+    assert Dialect(quote=-1).cells(b'"a,b"') == ['"a', 'b"']
+    assert Dialect(quote=-1).split(b'"a\nb"\n', 5) == ([b'"a', b'b"'], 6)
+
+
+def test_bytes_that_are_no_utf8_raise_or_are_replaced() -> None:
+    with pytest.raises(UnicodeDecodeError):
+        Dialect().cells(b"a,\xff")
+    assert Dialect().cells(b'a,"\xff"', "replace") == ["a", "�"]
 
 
 @given(rows=ROWS, quoting=st.sampled_from([csv.QUOTE_MINIMAL, csv.QUOTE_ALL]), delimiter=st.sampled_from(",;\t|"))
@@ -80,6 +116,7 @@ def test_what_pythons_csv_writes_is_read_back_cell_by_cell(rows: list[list[str]]
     stream = io.StringIO(newline="")
     csv.writer(stream, delimiter=delimiter, quoting=quoting, lineterminator="\r\n").writerows(rows)  # type: ignore[arg-type]
     dialect = Dialect(delimiter.encode())
-    records, rest = split_records(stream.getvalue().encode(), dialect)
-    assert rest == b""
-    assert [[cell.decode() for cell in split_cells(record, dialect)] for record in records] == rows
+    text = stream.getvalue().encode()
+    records, consumed = dialect.split(text, len(rows) + 1)
+    assert text[consumed:].strip() == b""
+    assert [dialect.cells(record) for record in records] == rows

@@ -8,9 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from analystd.data import csv_table
-from analystd.data.csv_dialect import Dialect
-from analystd.data.csv_table import CsvTable, last_records, learn_csv
+from analystd.data import text_records
+from analystd.data.csv_table import CsvTable, learn_csv
 from analystd.data.question import Question
 from analystd.data.random_file import RandomFile
 from analystd.data.table import Rows, view
@@ -102,22 +101,14 @@ def test_a_tail_with_quotes_is_found_from_the_front(open_bytes: OpenFile) -> Non
     assert table.known_rows == 2
 
 
-@given(lines=st.lists(st.sampled_from(["", "1", "22", "\r"]), max_size=12), count=st.integers(1, 6))
-@settings(deadline=None)
-def test_a_tail_is_the_same_from_the_back_and_from_the_front(
-    lines: list[str], count: int, open_bytes: OpenFile
-) -> None:
-    file = open_bytes("\n".join(["head", *lines]).encode())
-    every = [record for record in (line.removesuffix("\r").encode() for line in lines) if record]
-    assert last_records(file, Dialect(), count) == every[-count:]
-
-
 def test_a_tail_steps_back_until_it_has_enough(open_bytes: OpenFile, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(csv_table, "_FIRST_TAIL_BYTES", 5)
-    file = open_bytes(b"n\n1\n\n22\n333\n4444\n")
-    assert last_records(file, Dialect(), 3) == [b"22", b"333", b"4444"]
-    monkeypatch.setattr(csv_table, "_MOST_TAIL_BYTES", 5)
-    assert last_records(file, Dialect(), 3) is None
+    monkeypatch.setattr(text_records, "_FIRST_TAIL_BYTES", 5)
+    table = table_of(open_bytes(b"n\n1\n\n22\n333\n4444\n"))
+    assert table.tail(3, [0]).cells == [["22"], ["333"], ["4444"]]
+    assert table.known_rows is None
+    monkeypatch.setattr(text_records, "_MOST_TAIL_BYTES", 5)
+    assert table.tail(3, [0]).cells == [["22"], ["333"], ["4444"]]
+    assert table.known_rows == 4
 
 
 def test_a_header_longer_than_the_sample_is_read_whole(open_bytes: OpenFile) -> None:
@@ -148,7 +139,7 @@ def test_arguments_out_of_their_range_are_refused(open_bytes: OpenFile) -> None:
 def test_a_file_that_becomes_shorter_is_told_and_not_guessed(open_bytes: OpenFile, tmp_path: object) -> None:
     file = open_bytes(b"a\n" + b"1\n" * 1000)
     table = table_of(file)
-    longer = RandomFile("x.csv", file.descriptor, (*file.key[:2], file.size + 10, file.key[3]))
+    longer = RandomFile("x.csv", file.descriptor, (*file.key[:2], file.size + 10, *file.key[3:]))
     with pytest.raises(WorkspaceError, match=r"x\.csv became shorter while it was read"):
         CsvTable(longer, learn_csv(longer)).count_rows()
     assert table.count_rows() == 1000

@@ -125,7 +125,7 @@ async def test_an_open_file_travels_as_a_descriptor(data: DataWorker, tmp_path: 
         ("link.csv", "Path is outside workspace"),
         ("boot/x.csv", "Access to 'boot/' is blocked for safety"),
         ("missing.csv", "No such file: missing.csv"),
-        ("sub", "Is a folder, not a file: sub"),
+        ("sub", "sub is a folder without Parquet files"),
         ("pipe.csv", "Not a regular file: pipe.csv is a named pipe"),
         ("notes.md", "notes.md is no table that can be viewed"),
         ("bad.parquet", "bad.parquet cannot be read as Parquet"),

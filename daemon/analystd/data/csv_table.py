@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
-import numpy as np
-
 from analystd.data.cell_types import guessed_type
-from analystd.data.csv_dialect import QUOTE, Dialect, sniff_dialect, split_cells, split_records, strip_line_end
-from analystd.data.csv_index import RecordIndex
-from analystd.data.csv_scan import ARMED, context_before, iterate_records, line_ends
-from analystd.data.random_file import RandomFile
+from analystd.data.column_parts import ColumnPart
+from analystd.data.content import Content
+from analystd.data.csv_dialect import Dialect, first_records, sniff_dialect, strip_newlines
+from analystd.data.record_index import RecordIndex
 from analystd.data.table import Rows, bounded
+from analystd.data.text_records import TextRecords
+from analystd.errors import WorkspaceError
 from analystd.protocol import ColumnInfo
 
-_SAMPLE_BYTES = 64 * 1024
+SAMPLE_BYTES = 64 * 1024
+
 _TYPED_ROWS = 200
-_BATCH_ROWS = 8192
-_FIRST_TAIL_BYTES = 64 * 1024
-_MOST_TAIL_BYTES = 64 * 1024 * 1024
 _NAMED_ROWS = 3
 
 Cell = str | None
@@ -28,7 +25,7 @@ Cell = str | None
 
 @dataclass(frozen=True)
 class CsvFacts:
-    """What is known of a file's content; it holds as long as the file's key does, whoever opens it."""
+    """What is known of a text, whoever opens it."""
 
     dialect: Dialect
     columns: list[ColumnInfo]
@@ -36,39 +33,47 @@ class CsvFacts:
     index: RecordIndex = field(compare=False)
 
 
-def learn_csv(file: RandomFile, delimiter: bytes | None = None) -> CsvFacts:
-    """The dialect, header and types, from the beginning of a file.
+def learn_csv(content: Content, delimiter: bytes | None = None) -> CsvFacts:
+    """The dialect, header and types, from the beginning of a text; a `delimiter` is one that was told.
 
     Raises:
-        WorkspaceError: for text in an encoding in which bytes are no characters, or a file that cannot be read.
+        WorkspaceError: for a text that cannot be read.
     """
-    sample = file.read(0, _SAMPLE_BYTES)
-    dialect = sniff_dialect(sample, whole=len(sample) == file.size, delimiter=delimiter)
-    records = _first_records(file, dialect, sample)
+    sample = content.read(0, SAMPLE_BYTES)
+    whole = len(sample) < SAMPLE_BYTES
+    sniffed = sniff_dialect(sample, whole=whole, delimiter=delimiter)
+    dialect, warnings = sniffed.dialect, list(sniffed.remarks)
+    index = RecordIndex(dialect)
+    records = first_records(sample[dialect.start :], dialect, 1 + _TYPED_ROWS, whole=whole)
+    if not whole and len(records) < 2:
+        records = _long_records(TextRecords(content, dialect, index))
     if not records:
-        return CsvFacts(dialect, [], ["The file is empty"], RecordIndex(dialect, file.size))
+        return CsvFacts(dialect, [], [*warnings, "The file is empty"], index)
     (header, *rows), damaged = _decoded(records, dialect)
     columns = [ColumnInfo(name=name, type=guessed_type(_column(rows, at))) for at, name in enumerate(header)]
-    warnings = ["Column names are not valid UTF-8; what could not be read is shown as �"] if 0 in damaged else []
+    if 0 in damaged:
+        warnings.append("Column names are not valid UTF-8; what could not be read is shown as �")
     if len(header) > 1 and all(guessed_type([name]) in ("integer", "number") for name in header):
         warnings.append("The first row looks like data, but it is taken as the header")
-    return CsvFacts(dialect, columns, warnings, RecordIndex(dialect, file.size))
+    return CsvFacts(dialect, columns, warnings, index)
 
 
-def _first_records(file: RandomFile, dialect: Dialect, sample: bytes) -> list[bytes]:
-    """The header and the rows that decide the types. They lie in the sample, or else only the header is looked for."""
-    records, rest = split_records(sample[dialect.start :], dialect, 1 + _TYPED_ROWS)
-    if len(sample) == file.size and len(records) <= _TYPED_ROWS:
-        records += filter(None, [strip_line_end(rest, dialect)])
-    return records or list(itertools.islice(iterate_records(file, dialect.start, dialect), 1))
+def _long_records(text: TextRecords) -> list[bytes]:
+    """The header and the first row where they are longer than the sample; a row that is too long to be shown tells no types."""
+    header = [*filter(None, [text.header()])]
+    try:
+        return [*header, *text.records(0, 1)]
+    except WorkspaceError:
+        return header
 
 
 class CsvTable:
-    """An open delimited text file."""
+    """An open delimited text."""
 
-    def __init__(self, file: RandomFile, facts: CsvFacts) -> None:
-        self._file = file
+    def __init__(self, content: Content, facts: CsvFacts) -> None:
+        self._content = content
         self._facts = facts
+        self._records = TextRecords(content, facts.dialect, facts.index)
 
     @property
     def columns(self) -> list[ColumnInfo]:
@@ -77,47 +82,43 @@ class CsvTable:
 
     @property
     def warnings(self) -> list[str]:
-        """What is odd about the header."""
-        return self._facts.warnings
+        """What is odd about the header, or about the end if that was met."""
+        unclosed = ["A quote that opens a cell of the last row is never closed"] if self._records.unclosed else []
+        return [*self._facts.warnings, *unclosed]
 
     @property
     def known_rows(self) -> int | None:
         """The rows, if the file was counted before."""
-        total = self._facts.index.total
-        return None if total is None else max(0, total - 1)
+        return self._records.known
 
     def count_rows(self) -> int:
         """The rows; reads the whole file once."""
-        return max(0, self._facts.index.count(self._file) - 1)
+        return self._records.count()
 
     def rows(self, offset: int, count: int, columns: Sequence[int]) -> Rows:
         """Rows from `offset`; what lies before was counted once, and is then skipped at once."""
-        dialect = self._facts.dialect
-        if offset == 0:
-            # No index is needed behind the header.
-            records = itertools.islice(iterate_records(self._file, dialect.start, dialect), 1, 1 + count)
-            return self._rows_of(records, columns, 0)
-        begin = self._facts.index.seek(self._file, offset + 1)
-        if begin is None:
-            return Rows([])
-        records = itertools.islice(iterate_records(self._file, begin, dialect), count)
-        return self._rows_of(records, columns, offset)
+        return self._rows_of(self._records.records(offset, count), columns, offset)
 
     def tail(self, count: int, columns: Sequence[int]) -> Rows:
         """The last rows: found from the back as long as no quote is met, from the front otherwise."""
-        records = None
-        if self.known_rows is None:
-            records = last_records(self._file, self._facts.dialect, count)
-        if records is None:
-            return self.rows(max(0, self.count_rows() - count), count, columns)
-        return self._rows_of(records, columns, None)
+        records = self._records.tail(count)
+        known = self.known_rows
+        return self._rows_of(records, columns, None if known is None else known - len(records))
+
+    def column_parts(self, columns: Sequence[int], start: int = 0) -> Iterator[ColumnPart]:
+        """See `HasColumnParts`."""
+        from analystd.data.csv_columns import column_parts
+
+        return column_parts(
+            self._records.stretches(start), columns, self.columns, self._facts.dialect, self._content.caller
+        )
 
     def batches(self, columns: Sequence[int]) -> Iterator[list[list[Cell]]]:
-        """All rows, 8192 at a time."""
-        dialect = self._facts.dialect
-        records = itertools.islice(iterate_records(self._file, dialect.start, dialect), 1, None)
-        while batch := list(itertools.islice(records, _BATCH_ROWS)):
-            yield [_picked(row, columns, every=False) for row in _decoded(batch, dialect)[0]]
+        """All rows, a stretch at a time."""
+        for stretch in self._records.stretches():
+            records, consumed = self._facts.dialect.split(stretch.data, stretch.num_rows)
+            records += filter(None, [strip_newlines(stretch.data[consumed:])])
+            yield [_picked(row, columns, every=False) for row in _decoded(records, self._facts.dialect)[0]]
 
     def _rows_of(self, records: Iterable[bytes], columns: Sequence[int], first: int | None) -> Rows:
         rows, damaged = _decoded(records, self._facts.dialect)
@@ -133,35 +134,6 @@ class CsvTable:
         picked = rows if every and not ragged else [_picked(row, columns, every=every) for row in rows]
         fitting = bounded(picked, lambda row: len("".join(filter(None, row))))
         return Rows(fitting.cells, (*warnings, *fitting.warnings))
-
-
-def last_records(file: RandomFile, dialect: Dialect, count: int) -> list[bytes] | None:
-    """The last `count` records after the header, read from the back; None where only the way from the front is exact.
-
-    With no quote between here and the end of the file, every newline on the way ends a record.
-    """
-    length = _FIRST_TAIL_BYTES
-    while True:
-        begin = max(dialect.start, file.size - length)
-        data = file.read(begin, length)
-        if QUOTE in data:
-            return None
-        records = _last_unquoted(data, dialect, count + 1)
-        if begin == dialect.start or len(records) > count:
-            # The first is the header, or perhaps cut, or one too many.
-            return records[1:]
-        if length >= _MOST_TAIL_BYTES:
-            return None
-        length *= 4
-
-
-def _last_unquoted(data: bytes, dialect: Dialect, count: int) -> list[bytes]:
-    """The last `count` records of `data`, in which there is no quote."""
-    window = np.frombuffer(context_before(b"", dialect) + data, np.uint8)
-    ends = line_ends(window, ARMED, dialect).records
-    begin = int(ends[-count - 1]) + 1 if len(ends) > count else 0
-    lines = (strip_line_end(line, dialect) for line in data[begin:].split(dialect.newline))
-    return [line for line in lines if line][-count:]
 
 
 def _column(rows: Sequence[Sequence[str]], at: int) -> list[str]:
@@ -180,18 +152,11 @@ def _decoded(records: Iterable[bytes], dialect: Dialect) -> tuple[list[list[str]
     damaged: list[int] = []
     for at, record in enumerate(records):
         try:
-            rows.append(_cells(record, dialect, "strict"))
+            rows.append(dialect.cells(record))
         except UnicodeDecodeError:
             damaged.append(at)
-            rows.append(_cells(record, dialect, "replace"))
+            rows.append(dialect.cells(record, "replace"))
     return rows, damaged
-
-
-def _cells(record: bytes, dialect: Dialect, errors: str) -> list[str]:
-    if QUOTE in record:
-        return [cell.decode("utf-8", errors) for cell in split_cells(record, dialect)]
-    # One conversion is faster than one for each cell, and no delimiter is part of a longer character.
-    return record.decode("utf-8", errors).split(dialect.delimiter.decode())
 
 
 def _some(positions: Sequence[int], first: int | None) -> str:

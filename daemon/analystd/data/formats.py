@@ -2,40 +2,43 @@
 
 from __future__ import annotations
 
-import threading
-from collections import OrderedDict
 from pathlib import PurePath
 
-from analystd.data.csv_table import CsvFacts, CsvTable, learn_csv
-from analystd.data.random_file import FileKey, RandomFile
+from analystd.data.csv_table import CsvTable, learn_csv
+from analystd.data.known_texts import KnownTexts
+from analystd.data.random_file import Caller, RandomFile
+from analystd.data.remembered import Remembered
 from analystd.data.table import Table
+from analystd.data.text_decoders import GZIP_MAGIC, is_utf32
 from analystd.errors import WorkspaceError
+from analystd.jail.workspace import Workspace
 
-UNDERSTOOD = "analystd reads CSV, TSV and other delimited text, and Parquet"
+UNDERSTOOD = "analystd reads CSV, TSV and other delimited text (also gzip-compressed), Parquet files and folders of them, Arrow and Feather"
 
 _MAGIC_BYTES = 8
 _PARQUET_MAGIC = b"PAR1"
 _DELIMITERS = {".tsv": b"\t", ".tab": b"\t", ".psv": b"|"}
 _TEXT_SUFFIXES = {".csv", ".txt", ".dat", "", *_DELIMITERS}
 _PARQUET_SUFFIXES = {".parquet", ".pq"}
+_GZIP_SUFFIXES = {".gz", ".gzip"}
+_ARROW_MAGICS = (b"ARROW1", b"FEA1", b"\xff\xff\xff\xff")
+_ARROW_SUFFIXES = {".arrow", ".arrows", ".feather", ".ipc"}
+_TYPED_REMEMBERED = 32
 _OTHER_MAGICS = (
-    (b"\x1f\x8b", "gzip"),
     (b"PK\x03\x04", "a zip archive or an Excel workbook"),
     (b"\x28\xb5\x2f\xfd", "Zstandard"),
-    (b"ARROW1", "Arrow IPC"),
     (b"SQLite f", "an SQLite database"),
     (b"\x89HDF", "HDF5"),
     (b"%PDF", "PDF"),
 )
-_FILES_REMEMBERED = 64
 
 
 class Formats:
     """Opens tables, and remembers what was learnt of the files that were opened last."""
 
     def __init__(self) -> None:
-        self._facts: OrderedDict[tuple[FileKey, bytes | None], CsvFacts] = OrderedDict()
-        self._lock = threading.Lock()
+        self._texts = KnownTexts()
+        self._typed = Remembered(_TYPED_REMEMBERED)
 
     def open_table(self, file: RandomFile, delimiter: str | None = None) -> Table:
         """The table in a file; it lives as long as the file is open. A `delimiter` makes it delimited text.
@@ -43,35 +46,54 @@ class Formats:
         Raises:
             WorkspaceError: for an unknown format, or a file that is not what it seems.
         """
-        suffix = PurePath(file.name).suffix.lower()
         magic = file.read(0, _MAGIC_BYTES)
+        suffix = _suffix(file.name, compressed=magic.startswith(GZIP_MAGIC))
         if magic.startswith(_PARQUET_MAGIC) or suffix in _PARQUET_SUFFIXES:
             from analystd.data.parquet_table import ParquetTable
 
             return ParquetTable(file)
-        _refuse_other_formats(file.name, suffix, magic)
-        given = delimiter.encode() if delimiter else _DELIMITERS.get(suffix)
-        return CsvTable(file, self._csv_facts(file, given))
+        if magic.startswith(_ARROW_MAGICS) or suffix in _ARROW_SUFFIXES:
+            from analystd.data.arrow_table import open_arrow
 
-    def _csv_facts(self, file: RandomFile, delimiter: bytes | None) -> CsvFacts:
-        key = (file.key, delimiter)
-        with self._lock:
-            if key in self._facts:
-                self._facts.move_to_end(key)
-                return self._facts[key]
-        facts = learn_csv(file, delimiter)
-        with self._lock:
-            facts = self._facts.setdefault(key, facts)
-            while len(self._facts) > _FILES_REMEMBERED:
-                self._facts.popitem(last=False)
-        return facts
+            return open_arrow(file, self._typed)
+        _refuse_other_formats(file.name, suffix, magic, told=delimiter is not None)
+        return self._open_csv(file, delimiter.encode() if delimiter else _DELIMITERS.get(suffix))
+
+    def open_folder(self, workspace: Workspace, folder: str, caller: Caller) -> Table:
+        """The Parquet files in a folder as one table. Raises as `open_parquet_folder`."""
+        from analystd.data.parquet_folder import open_parquet_folder
+
+        return open_parquet_folder(workspace, folder, caller, self._typed)
+
+    def rewritten_meanwhile(self, file: RandomFile) -> bool:
+        """Whether an open file holds another content now, more than something appended; what was learnt of it is dropped then."""
+        now = file.reopened()
+        if now.key == file.key or self._texts.only_grew(file, now):
+            return False
+        self._texts.forget(file)
+        return True
+
+    def _open_csv(self, file: RandomFile, delimiter: bytes | None) -> CsvTable:
+        content = self._texts.open(file)
+        facts = self._texts.learn(file, content, ("csv", delimiter), lambda text: learn_csv(text, delimiter))
+        return CsvTable(content, facts)
 
 
-def _refuse_other_formats(name: str, suffix: str, magic: bytes) -> None:
+def _suffix(name: str, *, compressed: bool) -> str:
+    """The ending that tells the format: that before `.gz`."""
+    path = PurePath(name)
+    if compressed and path.suffix.lower() in _GZIP_SUFFIXES:
+        path = path.with_suffix("")
+    return path.suffix.lower()
+
+
+def _refuse_other_formats(name: str, suffix: str, magic: bytes, *, told: bool) -> None:
     for start, known_as in _OTHER_MAGICS:
         if magic.startswith(start):
             raise WorkspaceError(f"{name} is {known_as}, which is no table that can be viewed: {UNDERSTOOD}")
-    if suffix not in _TEXT_SUFFIXES:
+    if is_utf32(magic):
+        raise WorkspaceError(f"{name} is UTF-32 text; analystd reads UTF-8 and UTF-16", "Save it again as UTF-8")
+    if suffix not in _TEXT_SUFFIXES and not told:
         raise WorkspaceError(f"{name} is no table that can be viewed, by its ending {suffix!r}: {UNDERSTOOD}")
-    if b"\0" in magic and not magic.startswith((b"\xff\xfe", b"\xfe\xff")):
+    if suffix == "" and b"\0" in magic and not magic.startswith((b"\xff\xfe", b"\xfe\xff", GZIP_MAGIC)):
         raise WorkspaceError(f"{name} is binary, no table that can be viewed: {UNDERSTOOD}")

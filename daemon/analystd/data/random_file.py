@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 
 from analystd.errors import AnalystdError, WorkspaceError
 
-FileKey = tuple[int, int, int, int]
-"""Device, inode, size and modification time in nanoseconds: as long as they hold, what is known of a file's content holds."""
+FileKey = tuple[int, int, int, int, int]
+"""Device, inode, size, and times of modification and of change in nanoseconds: as long as they hold, what is known of the content holds."""
 
 
 class ViewCancelledError(AnalystdError):
@@ -55,7 +55,7 @@ class RandomFile:
         status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode):
             raise WorkspaceError(f"Not a regular file: {name}")
-        key = (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
+        key = (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
         return cls(name, descriptor, key, caller or Caller())
 
     @property
@@ -81,12 +81,20 @@ class RandomFile:
             self.raise_if_cancelled()
             got = os.preadv(self.descriptor, [buffer[done:]], offset + done)
             if got == 0:
-                raise WorkspaceError(f"{self.name} became shorter while it was read", "Try again when it is complete")
+                raise self.shortened()
             done += got
 
-    def changed(self) -> bool:
-        """Whether the file is no longer what it was when it was opened."""
-        return RandomFile.of_descriptor(self.name, self.descriptor).key != self.key
+    def shortened(self) -> WorkspaceError:
+        """The error for a file that ends too early."""
+        return WorkspaceError(f"{self.name} became shorter while it was read", "Try again when it is complete")
+
+    def done(self, offset: int) -> float:
+        """Which part of the file lies before `offset`, from 0 to 1."""
+        return min(1.0, offset / self.size) if self.size else 1.0
+
+    def reopened(self) -> RandomFile:
+        """The same open file as it is now."""
+        return RandomFile.of_descriptor(self.name, self.descriptor, self.caller)
 
     def raise_if_cancelled(self) -> None:
         """Raise `ViewCancelledError` if the caller has lost interest."""

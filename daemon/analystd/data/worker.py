@@ -23,8 +23,9 @@ from analystd.data.memory_cap import cap_memory, give_back_memory, out_of_memory
 from analystd.data.question import Question
 from analystd.data.random_file import Caller, RandomFile
 from analystd.data.table import view
-from analystd.errors import AnalystdError
+from analystd.errors import AnalystdError, WorkspaceError
 from analystd.jail.workspace import Workspace
+from analystd.protocol import ViewResult
 from analystd.workers.child import Channel, Request
 
 logger = logging.getLogger(__name__)
@@ -69,9 +70,27 @@ class DataDesk:
         return None
 
     def _view(self, request: Request) -> Any:
-        question = Question.of(request.params["question"])
+        question, source = Question.of(request.params["question"]), request.params["source"]
+        if not request.descriptors and self._workspace.resolve(source).is_dir():
+            return view(self._formats.open_folder(self._workspace, source, _caller(request)), question)
+        result = self._view_of_one_state(request, question) or self._view_of_one_state(request, question, last=True)
+        assert result is not None
+        return result
+
+    def _view_of_one_state(self, request: Request, question: Question, *, last: bool = False) -> ViewResult | None:
+        """A view, or None if the file was rewritten meanwhile; in the `last` attempt a view then tells of it."""
         with self._opened(request, request.params["source"]) as file:
-            return view(self._formats.open_table(file, question.delimiter), question)
+            try:
+                result = view(self._formats.open_table(file, question.delimiter), question)
+            except WorkspaceError:
+                if last or not self._formats.rewritten_meanwhile(file):
+                    raise
+                return None
+            if self._formats.rewritten_meanwhile(file):
+                if not last:
+                    return None
+                result["warnings"].append(f"{file.name} is being written: what is shown may mix its states")
+            return result
 
     def _list_files(self, request: Request) -> Any:
         return files.list_files(self._workspace, **request.params, cancelled=request.cancelled)
@@ -87,7 +106,7 @@ class DataDesk:
     @contextmanager
     def _opened(self, request: Request, name: str) -> Iterator[RandomFile]:
         """The file that came with the request as a descriptor, or else the one called `name` in the workspace."""
-        caller = Caller(request.cancelled, _reporter(request))
+        caller = _caller(request)
         if request.descriptors:
             yield RandomFile.of_descriptor(name, request.descriptors[0], caller)
             return
@@ -96,6 +115,10 @@ class DataDesk:
             yield RandomFile.of_descriptor(name, descriptor, caller)
         finally:
             os.close(descriptor)
+
+
+def _caller(request: Request) -> Caller:
+    return Caller(request.cancelled, _reporter(request))
 
 
 def _reporter(request: Request) -> Callable[[float], None]:
