@@ -111,21 +111,27 @@ class Worker:
         """
         ours, theirs = socket.socketpair()
         our_descriptors, their_descriptors = socket.socketpair()
-        with theirs, their_descriptors:
-            process = await asyncio.create_subprocess_exec(
-                *argv,
-                stdin=asyncio.subprocess.DEVNULL,
-                stdout=asyncio.subprocess.PIPE,
-                stderr=asyncio.subprocess.STDOUT,
-                pass_fds=(theirs.fileno(), their_descriptors.fileno()),
-                cwd=cwd,
-                env={
-                    **environment,
-                    CHANNEL_FD_VARIABLE: str(theirs.fileno()),
-                    DESCRIPTORS_FD_VARIABLE: str(their_descriptors.fileno()),
-                },
-                start_new_session=True,
-            )
+        try:
+            with theirs, their_descriptors:
+                process = await asyncio.create_subprocess_exec(
+                    *argv,
+                    stdin=asyncio.subprocess.DEVNULL,
+                    stdout=asyncio.subprocess.PIPE,
+                    stderr=asyncio.subprocess.STDOUT,
+                    pass_fds=(theirs.fileno(), their_descriptors.fileno()),
+                    cwd=cwd,
+                    env={
+                        **environment,
+                        CHANNEL_FD_VARIABLE: str(theirs.fileno()),
+                        DESCRIPTORS_FD_VARIABLE: str(their_descriptors.fileno()),
+                    },
+                    start_new_session=True,
+                )
+        except BaseException:
+            # Above all when the one who needs the worker loses interest while it starts.
+            ours.close()
+            our_descriptors.close()
+            raise
         our_descriptors.setblocking(False)
         worker = cls(name, process, ours, our_descriptors)
         worker._on_death = on_death
