@@ -71,10 +71,7 @@ class Table implements vscode.Disposable {
     if (isFirst || countedRows(question) !== countedRows(this.question)) this.forgetCount();
     this.question = question;
     if (offset !== "end") await this.show(offset);
-    else {
-      const numRows = await this.count();
-      if (numRows !== undefined) await this.show(lastOffset(numRows, pageSize()));
-    }
+    else await this.showEnd();
   }
 
   /** Show the file's rows as they are now. */
@@ -88,9 +85,21 @@ class Table implements vscode.Disposable {
     if (await this.load(offset)) await this.count();
   }
 
-  private async load(offset: number): Promise<boolean> {
-    const operation = offset === 0 ? "head" : "rows";
-    const view = await this.view("page", operation, { n_rows: pageSize(), ...(offset && { offset }) });
+  private async showEnd(): Promise<void> {
+    const numRows = await this.count();
+    if (numRows === undefined) return;
+    const offset = lastOffset(numRows, pageSize());
+    // The end of a long order can only be reached from behind.
+    if (this.question.sort.length > 0) await this.load(offset, "tail", { n_rows: Math.max(1, numRows - offset) });
+    else await this.show(offset);
+  }
+
+  private async load(
+    offset: number,
+    operation = offset === 0 ? "head" : "rows",
+    args: object = { n_rows: pageSize(), ...(offset && { offset }) },
+  ): Promise<boolean> {
+    const view = await this.view("page", operation, args);
     if (view === undefined) return false;
     this.offset = offset;
     this.post({ type: "page", page: toPage(view, offset), pageSize: pageSize() });

@@ -75,7 +75,7 @@ test("frequent values are listed with their counts, and escaped", () => {
   assert.match(html, /title="&lt;BTC&gt;">&lt;BTC&gt;<\/td>.*width="100".*title="66\.7 %">600<\/td>/);
   assert.match(html, /<em>empty<\/em>/);
   assert.match(html, /<caption>Most frequent<\/caption>/);
-  assert.match(profileHtml({ ...SYMBOL, top_exact: false }), /counted approximately/);
+  assert.match(profileHtml({ ...SYMBOL, top_exact: false }), /at least so often/);
 });
 
 test("nothing in it needs an inline style, which the view's policy would refuse", () => {

@@ -12,6 +12,7 @@ import {
 } from "../src/pure/question";
 
 const CLOSE = { name: "close", type: "number" };
+const AT = { name: "at", type: "timestamp[us]" };
 const SYMBOL = { name: "symbol", type: "text" };
 
 describe("filters", () => {
@@ -21,7 +22,9 @@ describe("filters", () => {
     [CLOSE, ">=1.5e3", [{ column: "close", op: ">=", value: 1500 }]],
     [CLOSE, "= -.5", [{ column: "close", op: "=", value: -0.5 }]],
     [CLOSE, "100", [{ column: "close", op: "=", value: 100 }]],
-    [CLOSE, '"100"', [{ column: "close", op: "contains", value: "100" }]],
+    [CLOSE, '"100"', [{ column: "close", op: "=", value: "100" }]],
+    [AT, "2024-01-31", [{ column: "at", op: "=", value: "2024-01-31" }]],
+    [{ ...AT, type: "timestamp" }, "2024-01", [{ column: "at", op: "contains", value: "2024-01" }]],
     [CLOSE, "!= 12345678901234567890", [{ column: "close", op: "!=", value: "12345678901234567890" }]],
     [
       CLOSE,

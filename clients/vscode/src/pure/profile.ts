@@ -64,7 +64,7 @@ function topHtml({ top, top_exact, count, type }: Profile): string {
       `<td class="number" title="${percent(times, count)}">${number(times)}</td></tr>`
     );
   });
-  const title = top_exact ? "Most frequent" : "Most frequent, counted approximately";
+  const title = top_exact ? "Most frequent" : "Most frequent; at least so often";
   return `<table class="top"><caption>${title}</caption>${rows.join("")}</table>`;
 }
 

@@ -32,12 +32,14 @@ const MAX_SORT_KEYS = 8;
 const COMPARISON = /^(!=|<=|>=|=|<|>)\s*(.*)$/s;
 /** Where one condition ends and another begins: at an `&` before an operator, so that `AT & T` stays what it is. */
 const AND = /\s*&\s*(?=[!<>=])/;
+/** Typed dates and times, which are no text to look into; those of text formats (`timestamp`) are. */
+const TIMES = /^(date32|date64|time32|time64|timestamp\[)/;
 const QUOTED = /^"(?:[^"]|"")*"$/s;
 
 /** The conditions that a text over a column means; none for an empty one.
  *
  * `> 5`, `= x`, `!= x`, `> 5 & < 9`, `in a, b`, `missing`, `present`, `abc*` for a beginning; all else is looked for within the cells,
- * but a number over a column of numbers is meant as that number. Quotes make text of anything.
+ * but over numbers, dates and times it is meant as a whole. Quotes make text of anything.
  *
  * @throws FilterError when an operator has nothing to compare with.
  */
@@ -102,8 +104,9 @@ function parseCondition(column: Column, text: string): Condition {
   }
   if (/^in(\s|$)/.test(text)) return { column: name, op: "in", value: parseList(column, text.slice(2)) };
   if (/^[^"].*\*$/s.test(text)) return { column: name, op: "starts_with", value: text.slice(0, -1) };
-  const value = parseValue(column, text);
-  if (typeof value === "number") return { column: name, op: "=", value };
+  if (isNumberType(column.type) || TIMES.test(column.type)) {
+    return { column: name, op: "=", value: parseValue(column, text) };
+  }
   return { column: name, op: "contains", value: unquoted(text) };
 }
 

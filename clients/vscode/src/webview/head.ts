@@ -119,7 +119,7 @@ export class Head {
 }
 
 const HELP =
-  "> 5, >= 5, < 5, = x, != x, > 5 & < 9\nabc: cells that contain it, abc*: that begin with it\nin a, b\nmissing, present\nQuotes make text of anything";
+  "> 5, >= 5, < 5, = x, != x, > 5 & < 9\nabc: text that contains it, abc*: that begins with it\nin a, b\nmissing, present\nQuotes make text of anything";
 
 function showMisfit(input: HTMLInputElement, message: string): void {
   input.setAttribute("aria-invalid", String(message !== ""));
