@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import json
 from abc import ABC, abstractmethod
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
@@ -14,6 +13,7 @@ from typing import Any
 import pyarrow as pa
 
 from analystd.data.arrow_values import json_values, plain_array
+from analystd.data.cell_sizes import characters
 from analystd.data.column_ahead import ahead
 from analystd.data.column_parts import ColumnPart
 from analystd.data.random_file import Caller, ViewCancelledError
@@ -92,7 +92,7 @@ class GroupedTable(ABC):
         cells: list[list[Any]] = []
         total = 0
         for row in self._each_row(offset, count, columns):
-            size = sum(map(_characters, row))
+            size = sum(map(characters, row))
             if size > MAX_ROW_CHARACTERS:
                 raise _row_too_large(self._name, offset + len(cells), size)
             total += size
@@ -270,15 +270,6 @@ def _joined(held: Sequence[list[pa.Array]]) -> list[pa.Array]:
     if len(held) == 1:
         return held[0]
     return [pa.concat_arrays(pieces) for pieces in zip(*held, strict=True)]
-
-
-def _characters(value: Any) -> int:
-    """About how much room a value takes in a reply."""
-    if isinstance(value, str):
-        return len(value)
-    if isinstance(value, (list, dict)):
-        return len(json.dumps(value))
-    return 8
 
 
 def _row_too_large(name: str, row: int, size: int) -> ResourceLimitError:

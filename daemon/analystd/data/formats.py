@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import PurePath
 
 from analystd.data.csv_table import CsvTable, learn_csv
+from analystd.data.json_table import JsonTable, learn_json
 from analystd.data.known_texts import KnownTexts
 from analystd.data.random_file import Caller, RandomFile
 from analystd.data.remembered import Remembered
@@ -13,7 +14,10 @@ from analystd.data.text_decoders import GZIP_MAGIC, is_utf32
 from analystd.errors import WorkspaceError
 from analystd.jail.workspace import Workspace
 
-UNDERSTOOD = "analystd reads CSV, TSV and other delimited text (also gzip-compressed), Parquet files and folders of them, Arrow and Feather"
+UNDERSTOOD = (
+    "analystd reads CSV, TSV and other delimited text, JSON Lines (both also gzip-compressed), "
+    "Parquet files and folders of them, Arrow and Feather"
+)
 
 _MAGIC_BYTES = 8
 _PARQUET_MAGIC = b"PAR1"
@@ -23,6 +27,7 @@ _PARQUET_SUFFIXES = {".parquet", ".pq"}
 _GZIP_SUFFIXES = {".gz", ".gzip"}
 _ARROW_MAGICS = (b"ARROW1", b"FEA1", b"\xff\xff\xff\xff")
 _ARROW_SUFFIXES = {".arrow", ".arrows", ".feather", ".ipc"}
+_JSON_SUFFIXES = {".json", ".jsonl", ".jsonlines", ".ndjson"}
 _TYPED_REMEMBERED = 32
 _OTHER_MAGICS = (
     (b"PK\x03\x04", "a zip archive or an Excel workbook"),
@@ -56,6 +61,8 @@ class Formats:
             from analystd.data.arrow_table import open_arrow
 
             return open_arrow(file, self._typed)
+        if suffix in _JSON_SUFFIXES and delimiter is None:
+            return self._open_json(file)
         _refuse_other_formats(file.name, suffix, magic, told=delimiter is not None)
         return self._open_csv(file, delimiter.encode() if delimiter else _DELIMITERS.get(suffix))
 
@@ -72,6 +79,10 @@ class Formats:
             return False
         self._texts.forget(file)
         return True
+
+    def _open_json(self, file: RandomFile) -> JsonTable:
+        content = self._texts.open(file)
+        return JsonTable(content, self._texts.learn(file, content, "json", learn_json))
 
     def _open_csv(self, file: RandomFile, delimiter: bytes | None) -> CsvTable:
         content = self._texts.open(file)

@@ -1,0 +1,113 @@
+"""Stretches of JSON Lines as arrays: by pyarrow where it reads them as we do, line by line otherwise."""
+
+from __future__ import annotations
+
+import decimal
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.json as pa_json
+
+from analystd.data.column_ahead import ahead
+from analystd.data.column_parts import ColumnPart
+from analystd.data.csv_dialect import Dialect
+from analystd.data.json_records import ExactInteger, ExactNumber, parse_record
+from analystd.data.json_table import stretch_lines
+from analystd.data.random_file import Caller
+from analystd.data.stretches import Stretch
+from analystd.protocol import ColumnInfo
+
+_QUICK = {"integer": pa.int64(), "number": pa.float64(), "boolean": pa.bool_(), "text": pa.string()}
+_MOST_DIGITS = 38
+_LARGEST = 2**63
+
+
+def column_parts(
+    stretches: Iterator[Stretch], columns: Sequence[ColumnInfo], dialect: Dialect, caller: Caller
+) -> Iterator[ColumnPart]:
+    """The columns of each stretch, in order, two stretches ahead.
+
+    Integers are `int64`, or `decimal128(38, 0)` in a part that has larger ones, or doubles in one that has fractions; other
+    numbers are doubles. Everything else is UTF-8 as `binary`: texts as they are, other values as their JSON.
+
+    Raises:
+        AnalystdError: what `stretches` raises, as when the request was cancelled.
+    """
+    pairs = ((_part(stretch, columns, dialect), stretch.done) for stretch in stretches)
+    with closing(ahead(pairs)) as parts:
+        for part, done in parts:
+            yield part
+            caller.report(done)
+
+
+def _part(stretch: Stretch, columns: Sequence[ColumnInfo], dialect: Dialect) -> ColumnPart:
+    arrays = _quick(stretch, columns)
+    strange = [0] * len(columns)
+    if arrays is None:
+        records = [parse_record(line).values for line in stretch_lines(stretch, dialect)]
+        pairs = [_array([record.get(each["name"]) for record in records], each["type"]) for each in columns]
+        arrays, strange = [array for array, _ in pairs], [count for _, count in pairs]
+    return ColumnPart(stretch.number, stretch.first_row, stretch.num_rows, arrays, strange)
+
+
+def _quick(stretch: Stretch, columns: Sequence[ColumnInfo]) -> list[pa.Array] | None:
+    """The arrays as pyarrow parses them; None where it finds something else than so many objects with such values."""
+    if not columns or any(each["type"] not in _QUICK for each in columns):
+        return None
+    schema = pa.schema([(each["name"], _QUICK[each["type"]]) for each in columns])
+    try:
+        table = pa_json.read_json(
+            pa.BufferReader(stretch.data),
+            # All is one block, so that each column is one array.
+            read_options=pa_json.ReadOptions(use_threads=False, block_size=len(stretch.data) + 1),
+            parse_options=pa_json.ParseOptions(
+                explicit_schema=schema, newlines_in_values=False, unexpected_field_behavior="ignore"
+            ),
+        )
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError, UnicodeEncodeError):
+        return None
+    if table.num_rows != stretch.num_rows:
+        return None
+    return [_settled(table.column(each["name"]).combine_chunks()) for each in columns]
+
+
+def _settled(array: pa.Array) -> pa.Array:
+    return array if pa.types.is_integer(array.type) or pa.types.is_floating(array.type) else _bytes(array)
+
+
+def _bytes(array: pa.Array) -> pa.Array:
+    return array.cast(pa.string()).view(pa.binary())
+
+
+def _array(values: Sequence[Any], kind: str) -> tuple[pa.Array, int]:
+    """The values of one column, and how many of them are no numbers though the column is one of numbers."""
+    if kind not in ("integer", "number"):
+        return pa.array([_text(value) for value in values], pa.binary()), 0
+    numbers = [value if _is_number(value) else None for value in values]
+    strange = sum(value is not None for value in values) - sum(number is not None for number in numbers)
+    if kind == "integer" and not any(isinstance(number, (float, ExactNumber)) for number in numbers):
+        integers = [None if number is None or len(str(number)) > _MOST_DIGITS else int(number) for number in numbers]
+        strange += integers.count(None) - numbers.count(None)
+        large = any(number is not None and not -_LARGEST <= number < _LARGEST for number in integers)
+        if large:
+            return pa.array(map(_decimal, integers), pa.decimal128(_MOST_DIGITS, 0)), strange
+        return pa.array(integers, pa.int64()), strange
+    return pa.array([None if number is None else float(number) for number in numbers], pa.float64()), strange
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float, ExactInteger, ExactNumber)) and not isinstance(value, bool)
+
+
+def _decimal(number: int | None) -> decimal.Decimal | None:
+    return None if number is None else decimal.Decimal(number)
+
+
+def _text(value: Any) -> bytes | None:
+    if value is None:
+        return None
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    return text.encode("utf-8", "replace")
