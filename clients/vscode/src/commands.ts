@@ -61,7 +61,9 @@ async function openTable(uri?: vscode.Uri): Promise<void> {
 }
 
 function activeDataFile(): vscode.Uri | undefined {
-  const uri = vscode.window.activeTextEditor?.document.uri;
+  // The tab and not the text editor: a large file is in the tab, while the editor refuses to show it.
+  const input = vscode.window.tabGroups.activeTabGroup.activeTab?.input;
+  const uri = input instanceof vscode.TabInputText ? input.uri : undefined;
   return uri?.scheme === "file" && /\.(csv|tsv|tab|psv|dat|txt|jsonl|ndjson)$/i.test(uri.path) ? uri : undefined;
 }
 

@@ -106,10 +106,15 @@ function show(page: Page): void {
 
 /** Tell what is wrong in place; the rows that are there stay. */
 function fail(message: string): void {
-  problem.textContent = message;
-  problem.hidden = false;
+  tell(message, "problem");
   if (shown === 0) range.textContent = "";
   settle("page", "count");
+}
+
+function tell(message: string, kind: "problem" | "notes"): void {
+  problem.className = kind;
+  problem.textContent = message;
+  problem.hidden = false;
 }
 
 function sort(column: string, isFurther: boolean): void {
@@ -143,6 +148,8 @@ function change(changed: Partial<TableState>): void {
 
 function load(offset: number | "end", isFirst = false): void {
   work("page", 0);
+  // What was wrong before may not be any more.
+  problem.hidden = true;
   send({ type: "ask", question: questionOf(state), offset, isFirst });
 }
 
@@ -151,8 +158,7 @@ function cancelLoading(): void {
   const wasPage = working.has("page");
   settle("page", "count");
   if (!wasPage) return;
-  problem.textContent = "Cancelled: the rows below are those from before.";
-  problem.hidden = false;
+  tell("Cancelled: the rows below are those from before.", "notes");
 }
 
 function work(kind: TableWork, percentage: number): void {
