@@ -38,7 +38,9 @@ class GzipDecoder:
         except zlib.error as exc:
             # zlib says what it did and at which number, then why.
             raise DecodeError(f"holds damaged compressed data ({str(exc).rpartition(': ')[2]})") from exc
-        used = len(data) - len(self._member.unconsumed_tail) - len(self._member.unused_data)
+        # At its end a member may have what follows it in both.
+        rest = self._member.unused_data if self._member.eof else self._member.unconsumed_tail
+        used = len(data) - len(rest)
         if self._member.eof:
             self._member = zlib.decompressobj(_GZIP_WINDOW)
             self._members += 1

@@ -101,15 +101,17 @@ class TextRecords:
             data = self._content.read(begin, chunk)
             records, consumed = self._dialect.split(data, count - len(found))
             found += records
-            begin += consumed
-            if len(found) < count and len(data) < chunk:
-                return [*found, *filter(None, [strip_newlines(data[consumed:])])]
-            if not records and len(data) >= MAX_RECORD_BYTES:
+            rest = strip_newlines(data[consumed:])
+            begin += len(data) - len(rest)
+            if len(found) < count and len(rest) > MAX_RECORD_BYTES:
                 raise too_long(self._content.name, MAX_RECORD_BYTES)
-            if records:
+            if len(found) < count and len(data) < chunk:
+                return [*found, *filter(None, [rest])]
+            if len(rest) < len(data):
                 chunk = min(2 * chunk, _CHUNK_BYTES)
             else:
-                chunk = 4 * chunk
+                # All of it is the beginning of one record, for whose line end there is room, too.
+                chunk = min(4 * chunk, MAX_RECORD_BYTES + 1)
         return found
 
     def _tail_from_the_back(self, count: int) -> list[bytes] | None:

@@ -1,0 +1,63 @@
+"""Files on the disk seen as the data worker sees them, in this process; and what a view must say of a file whose rows are known."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from tests.data.slow_reader import records_of
+
+from analystd.data.formats import Formats
+from analystd.data.question import Question
+from analystd.data.random_file import Caller, RandomFile
+from analystd.data.table import view
+from analystd.protocol import ViewResult
+
+Row = Sequence[str | None]
+
+
+class Viewer:
+    """It remembers what was learnt of the files that it saw, as a worker does."""
+
+    def __init__(self) -> None:
+        self._formats = Formats()
+
+    def view(self, path: Path, operation: str, caller: Caller | None = None, **options: Any) -> ViewResult:
+        descriptor = os.open(path, os.O_RDONLY)
+        try:
+            file = RandomFile.of_descriptor(path.name, descriptor, caller)
+            question = Question(operation, **options)
+            return view(self._formats.open_table(file, question.delimiter), question)
+        finally:
+            os.close(descriptor)
+
+    def rows(self, path: Path, **options: Any) -> list[list[Any]]:
+        return self.view(path, "rows", **{"n_rows": 10_000, **options})["rows"] or []
+
+    def names(self, path: Path, **options: Any) -> list[str]:
+        return [column["name"] for column in self.view(path, "columns", **options)["columns"] or []]
+
+    def check(self, path: Path, header: Sequence[str], rows: Sequence[Row], **options: Any) -> None:
+        """Have every view say the same of the file: each before the rows were counted, and each after."""
+        expected = [list(row) for row in rows]
+        many = max(1, len(expected))
+        for _ in range(2):
+            assert self.names(path, **options) == list(header)
+            assert self.view(path, "head", n_rows=many, **options)["rows"] == expected
+            for count in {1, 2, many}:
+                assert self.view(path, "tail", n_rows=count, **options)["rows"] == expected[-count:]
+            for offset in range(len(expected) + 1):
+                assert self.rows(path, n_rows=2, offset=offset, **options) == expected[offset : offset + 2]
+            shape = self.view(path, "shape", **options)
+            assert (shape["num_rows"], shape["num_columns"]) == (len(expected), len(header))
+
+
+def table_in(text: bytes, delimiter: bytes = b",") -> tuple[list[str], list[list[str | None]]]:
+    """The header and rows of a text by the slow reader, rows that are too short made up with None."""
+    records = [[cell.decode("utf-8", "replace") for cell in record] for record in records_of(text, delimiter)]
+    if not records:
+        return [], []
+    header, *rows = records
+    return header, [[*row, *([None] * (len(header) - len(row)))] for row in rows]
