@@ -50,6 +50,7 @@ $(VSCODE)/node_modules/.installed: $(VSCODE)/package.json $(VSCODE)/package-lock
 	touch $@
 
 bench: $(STAMP) ## measure, side by side with peers (minutes; wants a quiet machine)
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --group bench
 	for script in bench/*.py; do $(BIN)/python $$script || exit 1; done
 
 clean: ## remove what was built (not your models, logs or workspaces)

@@ -13,6 +13,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import psutil
 from jupyter_client.asynchronous.client import AsyncKernelClient
@@ -81,6 +82,7 @@ async def resets(desk: Client, plain: AsyncKernelClient) -> tuple[list[float], l
 
 
 async def restart(plain: AsyncKernelClient) -> None:
+    assert plain.parent is not None
     await plain.parent.restart_kernel(now=True)
     await plain.wait_for_ready()
     await plain.execute_interactive("1 + 1", output_hook=lambda message: None)
@@ -101,7 +103,7 @@ async def plain_kernel() -> AsyncIterator[AsyncKernelClient]:
 
 
 async def second_window(home: Path) -> float:
-    params = {"processId": None, "rootUri": home.as_uri(), "capabilities": {}}
+    params: dict[str, Any] = {"processId": None, "rootUri": home.as_uri(), "capabilities": {}}
     started = time.perf_counter()
     relay = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "analystd", "stdio", stdin=subprocess.PIPE, stdout=subprocess.PIPE, limit=1 << 20
