@@ -21,6 +21,11 @@ def test_what_was_not_given_is_not_asked() -> None:
     assert {options.filter, options.sort, options.columns, options.delimiter, options.n, options.offset} == {None}
 
 
+def test_the_operation_of_a_view_may_stand_anywhere_after_the_path() -> None:
+    for words in (["shape", "-n", "3"], ["-n", "3", "shape"], ["--sort", "-a", "shape", "--json"]):
+        assert parse_arguments(["view", "a.csv", *words]).operation == "shape"
+
+
 def test_code_that_looks_like_an_option_of_a_view_is_left_alone() -> None:
     assert parse_arguments(["exec", "--session", "s", "--", "--sort"]).code == "--sort"
 
@@ -31,6 +36,8 @@ def test_code_that_looks_like_an_option_of_a_view_is_left_alone() -> None:
         (["--filter", "close"], "argument --filter: 'close' has no operator between spaces; write COLUMN OP VALUE"),
         (["--sort", "-"], "argument --sort: name the column to sort by"),
         (["--sort"], "argument --sort: expected one argument"),
+        (["head", "-n", "3", "tail"], "unrecognized arguments: tail"),
+        (["-n", "3", "frobnicate"], "unrecognized arguments: frobnicate"),
         (["frobnicate"], "argument OPERATION: invalid choice: 'frobnicate'"),
     ],
 )

@@ -18,6 +18,8 @@ examples:
   analystd view btc_1m_bars.csv --filter 'close > 17000' --sort -volume
 """
 
+_OPERATIONS = ("head", "tail", "rows", "columns", "schema", "shape", "describe", "profile")
+
 _VIEW_EPILOG = """\
 operations:
   head, tail, rows    rows: the first, the last, those from --offset on
@@ -43,7 +45,17 @@ examples:
 
 def parse_arguments(argv: Sequence[str]) -> argparse.Namespace:
     """The words of a command line, parsed; ends the program with status 2 when they make no sense."""
-    return build_parser().parse_args(list(_with_sort_keys_joined(argv)) if argv[:1] == ["view"] else argv)
+    parser = build_parser()
+    if argv[:1] != ["view"]:
+        return parser.parse_args(argv)
+    options, others = parser.parse_known_args(list(_with_sort_keys_joined(argv)))
+    # An argument that may be left out is taken for left out as soon as an option follows the ones before it.
+    if len(others) == 1 and others[0] in _OPERATIONS and options.operation is None:
+        options.operation = others.pop()
+    if others:
+        parser.error(f"unrecognized arguments: {' '.join(others)}")
+    options.operation = options.operation or _OPERATIONS[0]
+    return options
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -118,9 +130,12 @@ def _add_view_command(
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     view.add_argument("path", metavar="PATH", help="a file in the workspace, or a folder of Parquet files")
-    operations = ["head", "tail", "rows", "columns", "schema", "shape", "describe", "profile"]
     view.add_argument(
-        "operation", metavar="OPERATION", nargs="?", default="head", choices=operations, help=", ".join(operations)
+        "operation",
+        metavar="OPERATION",
+        nargs="?",
+        choices=_OPERATIONS,
+        help=", ".join(_OPERATIONS) + " (default: head)",
     )
     view.add_argument("-n", type=int, metavar="N", help="rows to show (default: 10); for `profile`, columns")
     view.add_argument("--offset", type=int, metavar="K", help="for `rows` (`profile`): the first row (column), from 0")
