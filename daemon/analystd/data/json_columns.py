@@ -14,7 +14,7 @@ import pyarrow.json as pa_json
 from analystd.data.column_ahead import ahead
 from analystd.data.column_parts import ColumnPart
 from analystd.data.csv_dialect import Dialect
-from analystd.data.json_records import ExactInteger, ExactNumber, parse_record
+from analystd.data.json_records import ExactInteger, ExactNumber, parse_records
 from analystd.data.json_table import stretch_lines
 from analystd.data.random_file import Caller
 from analystd.data.stretches import Stretch
@@ -23,6 +23,7 @@ from analystd.protocol import ColumnInfo
 _QUICK = {"integer": pa.int64(), "number": pa.float64(), "boolean": pa.bool_(), "text": pa.string()}
 _MOST_DIGITS = 38
 _LARGEST = 2**63
+_encode = json.JSONEncoder(ensure_ascii=False).encode
 
 
 def column_parts(
@@ -44,20 +45,29 @@ def column_parts(
 
 
 def _part(stretch: Stretch, columns: Sequence[ColumnInfo], dialect: Dialect) -> ColumnPart:
-    arrays = _quick(stretch, columns)
-    strange = [0] * len(columns)
-    if arrays is None:
-        records = [parse_record(line).values for line in stretch_lines(stretch, dialect)]
-        pairs = [_array([record.get(each["name"]) for record in records], each["type"]) for each in columns]
-        arrays, strange = [array for array, _ in pairs], [count for _, count in pairs]
-    return ColumnPart(stretch.number, stretch.first_row, stretch.num_rows, arrays, strange)
+    found = {name: (array, 0) for name, array in _quick(stretch, columns).items()}
+    rest = {each["name"]: each["type"] for each in columns if each["name"] not in found}
+    if rest:
+        values: dict[str, list[Any]] = {name: [] for name in rest}
+        for record in parse_records(stretch_lines(stretch, dialect)):
+            for name, column in values.items():
+                column.append(record.values.get(name))
+        found |= {name: _array(values[name], kind) for name, kind in rest.items()}
+    arrays = [found[each["name"]] for each in columns]
+    return ColumnPart(
+        stretch.number,
+        stretch.first_row,
+        stretch.num_rows,
+        [array for array, _ in arrays],
+        [strange for _, strange in arrays],
+    )
 
 
-def _quick(stretch: Stretch, columns: Sequence[ColumnInfo]) -> list[pa.Array] | None:
-    """The arrays as pyarrow parses them; None where it finds something else than so many objects with such values."""
-    if not columns or any(each["type"] not in _QUICK for each in columns):
-        return None
-    schema = pa.schema([(each["name"], _QUICK[each["type"]]) for each in columns])
+def _quick(stretch: Stretch, columns: Sequence[ColumnInfo]) -> dict[str, pa.Array]:
+    """The columns that pyarrow can parse; none where it finds something else than so many objects with such values."""
+    schema = pa.schema([(each["name"], _QUICK[each["type"]]) for each in columns if each["type"] in _QUICK])
+    if not len(schema):
+        return {}
     try:
         table = pa_json.read_json(
             pa.BufferReader(stretch.data),
@@ -68,10 +78,10 @@ def _quick(stretch: Stretch, columns: Sequence[ColumnInfo]) -> list[pa.Array] | 
             ),
         )
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError, UnicodeEncodeError):
-        return None
+        return {}
     if table.num_rows != stretch.num_rows:
-        return None
-    return [_settled(table.column(each["name"]).combine_chunks()) for each in columns]
+        return {}
+    return {name: _settled(table.column(name).combine_chunks()) for name in schema.names}
 
 
 def _settled(array: pa.Array) -> pa.Array:
@@ -109,5 +119,5 @@ def _decimal(number: int | None) -> decimal.Decimal | None:
 def _text(value: Any) -> bytes | None:
     if value is None:
         return None
-    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    text = value if isinstance(value, str) else _encode(value)
     return text.encode("utf-8", "replace")

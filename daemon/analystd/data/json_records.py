@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
@@ -43,33 +43,13 @@ class Record:
     """What was changed to make it fit, as it goes on after `Row 3 `."""
 
 
-def parse_record(line: bytes) -> Record:
-    """The object in a line. Numbers are JSON's where a double holds exactly what is written, else exact text."""
-    remarks: list[str] = []
-    try:
-        text = line.decode()
-    except UnicodeDecodeError:
-        text = line.decode("utf-8", "replace")
-        remarks.append("is not valid UTF-8; what could not be read is shown as �")
+def parse_records(lines: Iterable[bytes]) -> Iterator[Record]:
+    """The objects in some lines. Numbers are JSON's where a double holds exactly what is written, else exact text."""
     doubled: list[str] = []
-    try:
-        value = _decoder(doubled).decode(text.strip())
-    except RecursionError:
-        return Record(trouble=f"values are nested more than {MAX_DEPTH} deep")
-    except ValueError:
-        return Record(trouble=_excerpt(text))
-    if not isinstance(value, dict):
-        return Record(trouble=_excerpt(text))
-    if text.count("[") + text.count("{") > MAX_DEPTH and _is_deeper(value, MAX_DEPTH):
-        return Record(trouble=f"values are nested more than {MAX_DEPTH} deep")
-    if _SURROGATE_ESCAPE.search(line):
-        whole = _without_surrogates(value)
-        if whole != value:
-            remarks.append("has half a surrogate pair, which is shown as �")
-            value = whole
-    if doubled:
-        remarks.append(f"has the key {doubled[0][:_EXCERPT]!r} twice; the last value is shown")
-    return Record(value, None, tuple(remarks))
+    decoder = _decoder(doubled)
+    for line in lines:
+        doubled.clear()
+        yield _parsed(line, decoder, doubled)
 
 
 def kind_of(value: Any) -> str:
@@ -99,6 +79,33 @@ def common_kind(kinds: Iterable[str]) -> str:
     if found == {"integer", "number"}:
         return "number"
     return found.pop() if len(found) == 1 else "mixed"
+
+
+def _parsed(line: bytes, decoder: json.JSONDecoder, doubled: list[str]) -> Record:
+    remarks: list[str] = []
+    try:
+        text = line.decode()
+    except UnicodeDecodeError:
+        text = line.decode("utf-8", "replace")
+        remarks.append("is not valid UTF-8; what could not be read is shown as �")
+    try:
+        value = decoder.decode(text.strip())
+    except RecursionError:
+        return Record(trouble=f"values are nested more than {MAX_DEPTH} deep")
+    except ValueError:
+        return Record(trouble=_excerpt(text))
+    if not isinstance(value, dict):
+        return Record(trouble=_excerpt(text))
+    if text.count("[") + text.count("{") > MAX_DEPTH and _is_deeper(value, MAX_DEPTH):
+        return Record(trouble=f"values are nested more than {MAX_DEPTH} deep")
+    if _SURROGATE_ESCAPE.search(line):
+        whole = _without_surrogates(value)
+        if whole != value:
+            remarks.append("has half a surrogate pair, which is shown as �")
+            value = whole
+    if doubled:
+        remarks.append(f"has the key {doubled[0][:_EXCERPT]!r} twice; the last value is shown")
+    return Record(value, None, tuple(remarks))
 
 
 def _decoder(doubled: list[str]) -> json.JSONDecoder:

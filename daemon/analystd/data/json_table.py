@@ -10,7 +10,7 @@ from analystd.data.cell_sizes import characters
 from analystd.data.column_parts import ColumnPart
 from analystd.data.content import Content
 from analystd.data.csv_dialect import NO_QUOTE, Dialect, first_records, strip_newlines
-from analystd.data.json_records import Record, common_kind, kind_of, parse_record
+from analystd.data.json_records import Record, common_kind, kind_of, parse_records
 from analystd.data.record_index import RecordIndex
 from analystd.data.stretches import Stretch
 from analystd.data.table import Rows, bounded
@@ -49,7 +49,7 @@ def learn_json(content: Content) -> JsonFacts:
     lines = first_records(sample[start:], dialect, _SAMPLE_ROWS, whole=whole)
     if not lines:
         return JsonFacts(dialect, [], ["The file is empty"], RecordIndex(dialect))
-    records = [parse_record(line) for line in lines]
+    records = list(parse_records(lines))
     if sum(record.trouble is None for record in records) < len(records) / 2:
         raise _no_lines(content.name, sample[start:].lstrip()[:1])
     kinds: dict[str, set[str]] = {}
@@ -101,7 +101,7 @@ class JsonTable:
         """All rows, a stretch at a time."""
         names = self._names(columns)
         for stretch in self._records.stretches():
-            records = map(parse_record, stretch_lines(stretch, self._facts.dialect))
+            records = parse_records(stretch_lines(stretch, self._facts.dialect))
             yield [[record.values.get(name) for name in names] for record in records]
             self._content.caller.report(stretch.done)
 
@@ -113,7 +113,7 @@ class JsonTable:
         return column_parts(stretches, [self.columns[at] for at in columns], self._facts.dialect, self._content.caller)
 
     def _rows_of(self, lines: Sequence[bytes], columns: Sequence[int], first: int | None) -> Rows:
-        records = [parse_record(line) for line in lines]
+        records = list(parse_records(lines))
         names = self._names(columns)
         cells = [[record.values.get(name) for name in names] for record in records]
         fitting = bounded(cells, lambda row: sum(map(characters, row)))
