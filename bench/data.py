@@ -375,7 +375,8 @@ def describe_peers(path: str) -> list[Peer]:
 
 def sql(query: str) -> list[Any]:
     """What DuckDB answers, in the connection that it keeps."""
-    return duckdb.execute(query).fetchall()
+    rows: list[Any] = duckdb.execute(query).fetchall()
+    return rows
 
 
 def stamp(rows: Sequence[Sequence[Any]]) -> str:
