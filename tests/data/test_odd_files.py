@@ -9,10 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from analystd.client import connect
 from analystd.data.base import FileInJail, OpenFile
 from analystd.data.question import Question
 from analystd.data.service import DataWorker
-from analystd.errors import WorkerDiedError, WorkspaceError
+from analystd.errors import DaemonLostError, WorkerDiedError, WorkspaceError
 from analystd.jail.sandbox import Sandbox, measure_sandbox
 from analystd.jail.workspace import Workspace
 
@@ -195,3 +196,30 @@ async def test_a_long_reply_reaches_its_caller_whole(data: DataWorker, folder: P
     assert len(view["text"]) < 100_000
     assert (await data.view(FileInJail("x.csv"), Question("shape")))["num_rows"] == 2
     path.unlink()
+
+
+async def test_two_clients_at_once_do_not_notice_each_other(
+    endless: Path, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "script.jsonl").touch()
+    monkeypatch.setenv("AGENT_MODEL_PATH", str(tmp_path / "script.jsonl"))
+    monkeypatch.setenv("AGENT_MIN_FREE_RAM_PERCENT", "0")
+    monkeypatch.setenv("AGENT_WORKSPACE_MAX_GB", "1000")
+    (folder / "x.csv").write_text("a,b\n" + "".join(f"{number},x\n" for number in range(10_000)))
+    async with await connect(folder) as one, await connect(folder) as two:
+        try:
+            count = asyncio.create_task(one.view_data("endless.csv", "shape"))
+            for offset in range(0, 10_000, 500):
+                seen = await asyncio.gather(
+                    *(client.view_data("x.csv", "rows", offset=offset, n_rows=1) for client in (one, two))
+                )
+                assert [view["rows"] for view in seen] == [[[str(offset), "x"]]] * 2
+            with pytest.raises(WorkspaceError):
+                await two.view_data("missing.csv", "shape")
+            assert not count.done()
+            await one.aclose()
+            assert (await two.view_data("x.csv", "shape"))["num_rows"] == 10_000
+            with pytest.raises(DaemonLostError):
+                await count
+        finally:
+            await two.shutdown(now=True)
