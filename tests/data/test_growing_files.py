@@ -5,13 +5,14 @@ import io
 import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, cast
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.data.viewer import Viewer, table_in
+from tests.data.viewer import Viewer, small_borders, table_in
 
 from analystd.data import worker
 from analystd.data.question import Question
@@ -42,19 +43,20 @@ PIECES = st.lists(
 )
 
 
-@given(pieces=PIECES)
-@settings(max_examples=150, deadline=None)
+@given(pieces=PIECES, small=st.booleans())
+@settings(max_examples=100, deadline=None)
 def test_a_file_that_grows_is_read_as_if_it_were_new(
-    pieces: Sequence[bytes], tmp_path_factory: pytest.TempPathFactory
+    pieces: Sequence[bytes], small: bool, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     path = tmp_path_factory.getbasetemp() / "growing.csv"
     viewer = Viewer()
     text = b"name,value\n1,2"
     path.write_bytes(text)
-    for piece in [b"", *pieces]:
-        append(path, piece)
-        text += piece
-        viewer.check(path, *table_in(text), delimiter=",")
+    with small_borders() if small else nullcontext():
+        for piece in [b"", *pieces]:
+            append(path, piece)
+            text += piece
+            viewer.check(path, *table_in(text), delimiter=",")
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import csv
+import gzip
 import io
 import os
 from collections.abc import Iterator
@@ -12,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.data.slow_reader import ARMED, INSIDE, PLAIN, count_from, records_of
-from tests.data.viewer import Viewer, table_in
+from tests.data.viewer import Viewer, small_borders, table_in
 
 from analystd.data import _records
 from analystd.errors import WorkspaceError
@@ -243,6 +244,18 @@ def test_any_bytes_behind_a_header_are_read_as_the_slow_reader_reads_them(
     path.write_bytes(b"name,value\n" + text)
     header, rows = table_in(b"name,value\n" + text)
     Viewer().check(path, header, rows, delimiter=",")
+
+
+@given(text=ANY_BYTES, compressed=st.booleans())
+@settings(max_examples=150, deadline=None)
+def test_any_bytes_are_read_in_the_same_way_however_borders_fall(
+    text: bytes, compressed: bool, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    path = tmp_path_factory.getbasetemp() / "any.csv"
+    whole = b"name,value\n" + text
+    path.write_bytes(gzip.compress(whole) if compressed else whole)
+    with small_borders():
+        Viewer().check(path, *table_in(whole), delimiter=",")
 
 
 @given(text=st.text(st.sampled_from('",\n\r;x\t\0é'), max_size=60))

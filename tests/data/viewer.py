@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import pytest
 from tests.data.slow_reader import records_of
 
+from analystd.data import csv_table, known_texts, record_index, text_records
 from analystd.data.formats import Formats
 from analystd.data.question import Question
 from analystd.data.random_file import Caller, RandomFile
@@ -52,6 +55,24 @@ class Viewer:
                 assert self.rows(path, n_rows=2, offset=offset, **options) == expected[offset : offset + 2]
             shape = self.view(path, "shape", **options)
             assert (shape["num_rows"], shape["num_columns"]) == (len(expected), len(header))
+
+
+@contextmanager
+def small_borders() -> Iterator[None]:
+    """Have blocks, chunks and samples of a few bytes, so that a short text has many borders.
+
+    Not so the stretch in which a tail looks for quotes: a quote that is open before it goes unnoticed by design.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(csv_table, "SAMPLE_BYTES", 16)
+        patch.setattr(record_index, "BLOCK_BYTES", 23)
+        patch.setattr(record_index, "_STRIPE_BLOCKS", 2)
+        patch.setattr(record_index, "_MOST_BLOCKS_AT_ONCE", 5)
+        patch.setattr(record_index, "_SEARCHED_BYTES", 7)
+        patch.setattr(text_records, "_FIRST_CHUNK_BYTES", 5)
+        patch.setattr(text_records, "_CHUNK_BYTES", 11)
+        patch.setattr(known_texts, "_BEGINNING_BYTES", 1)
+        yield
 
 
 def table_in(text: bytes, delimiter: bytes = b",") -> tuple[list[str], list[list[str | None]]]:
