@@ -17,12 +17,12 @@ from analystd.tools.files import LIST_FILES, READ_FILE, WRITE_FILE
 from analystd.tools.pyexe import PYEXE
 
 TOOLS = (LIST_FILES, READ_FILE, WRITE_FILE, DATA_VIEW, PYEXE)
-LISTING = ("btc_1m_bars.csv", "notes.txt", "data/")
+LISTING = ("btc_1m_bars.csv", "notes.txt", "ticks.CSV.gz", "data/")
 
 
 def test_the_system_message_names_files_and_tools() -> None:
     text = system_prompt(TOOLS, LISTING)
-    assert "Files: btc_1m_bars.csv, notes.txt, data/." in text
+    assert "Files: btc_1m_bars.csv, notes.txt, ticks.CSV.gz, data/." in text
     assert "data_view(path, operation=columns|head|tail|shape|schema|rows|describe, n_rows?, offset?, columns?)" in text
     assert text.index("data_view(") < text.index("list_files(")
 
@@ -59,6 +59,7 @@ def test_examples_are_whole_exchanges() -> None:
         ("Describe 'BTC_1M_BARS.CSV'.", (DATA_VIEW, PYEXE)),
         ("What do notes.txt and btc_1m_bars.csv say?", (DATA_VIEW, PYEXE, READ_FILE)),
         ("What does notes.txt say?", (PYEXE, READ_FILE)),
+        ("What is in ticks.csv.gz?", (DATA_VIEW, PYEXE)),
         ("What is in old_btc_1m_bars.csv?", ()),
         ("What is in btc_1m_bars.csv.gz?", ()),
         ("What is in data/?", ()),

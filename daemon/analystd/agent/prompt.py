@@ -20,7 +20,7 @@ LISTED_FILES = 20
 """So many names of the workspace are told; `list_files` tells all."""
 
 _PREFERRED = ("data_view", "pyexe", "read_file", "write_file", "list_files")
-_TABLES = {".csv", ".tsv", ".parquet"}
+_TABLES = {".csv", ".tsv", ".jsonl", ".ndjson", ".parquet", ".arrow", ".feather"}
 
 
 @dataclass(frozen=True)
@@ -97,10 +97,13 @@ def first_call_tools(
     named = [path for path in workspace_listing if _names(question, path)]
     if not named:
         return ()
-    lookers = {"pyexe"} | {
-        "data_view" if PurePosixPath(path).suffix.lower() in _TABLES else "read_file" for path in named
-    }
+    lookers = {"pyexe"} | {"data_view" if _is_table(path) else "read_file" for path in named}
     return tuple(tool for tool in _ordered(tools) if tool.name in lookers)
+
+
+def _is_table(path: str) -> bool:
+    """Whether a path looks like that of a table, gzipped or not."""
+    return PurePosixPath(path.lower().removesuffix(".gz")).suffix in _TABLES
 
 
 def _names(question: str, path: str) -> bool:
