@@ -43,6 +43,7 @@ HEAVY = {
         "data/csv_columns.py",
         "data/json_columns.py",
         "data/query*.py",
+        "data/profile*.py",
     ],
 }
 

@@ -55,7 +55,7 @@ class EventKind(StrEnum):
 
 AgentStatus = Literal["done", "cancelled", "failed", "limit"]
 PythonStatus = Literal["ok", "error", "interrupted", "died", "limit"]
-ViewOperation = Literal["columns", "head", "tail", "shape", "schema", "rows", "describe"]
+ViewOperation = Literal["columns", "head", "tail", "shape", "schema", "rows", "describe", "profile"]
 
 
 class Event(TypedDict):
@@ -145,6 +145,44 @@ class ColumnInfo(TypedDict):
     type: str
 
 
+class ValueCount(TypedDict):
+    """A value and how often it occurs."""
+
+    value: Any
+    count: int
+
+
+class HistogramBins(TypedDict):
+    """Bins of one width: bin i counts the values from edge i up to edge i + 1."""
+
+    edges: list[float]
+    counts: list[int]
+
+
+class ColumnProfile(TypedDict):
+    """What a column holds; what its type does not have is None.
+
+    `count` are the values that are there, `strange` those of them that do not fit the type and are left out of what follows.
+    `distinct` is an estimate unless `distinct_exact`; the counts in `top` are lower bounds unless `top_exact`.
+    `min` and `max` are the cells themselves, `mean` and `std` (of a sample) doubles.
+    """
+
+    column: str
+    type: str
+    count: int
+    missing: int
+    strange: int
+    distinct: int | None
+    distinct_exact: bool
+    min: Any
+    max: Any
+    mean: float | str | None
+    std: float | str | None
+    histogram: HistogramBins | None
+    top: list[ValueCount] | None
+    top_exact: bool
+
+
 class ViewResult(TypedDict):
     """The result of `analystd.viewData`; what an operation does not need is None."""
 
@@ -156,6 +194,7 @@ class ViewResult(TypedDict):
     num_columns: int | None
     offset: int | None
     warnings: list[str]
+    profiles: NotRequired[list[ColumnProfile] | None]
 
 
 class RunSummary(TypedDict):

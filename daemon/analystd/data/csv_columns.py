@@ -15,7 +15,7 @@ import pyarrow.csv as pa_csv
 from analystd.data.cell_types import MISSING
 from analystd.data.column_numbers import numbers_of, without_nan
 from analystd.data.column_parts import ColumnPart
-from analystd.data.csv_dialect import NO_QUOTE, Dialect
+from analystd.data.csv_dialect import NO_QUOTE, Dialect, strip_newlines
 from analystd.data.random_file import Caller
 from analystd.data.stretches import Stretch
 from analystd.protocol import ColumnInfo
@@ -144,8 +144,9 @@ def _parsed(data: bytes, wanted: Wanted, kinds: dict[int, pa.DataType], rows: in
 
 def _evened(stretch: Stretch, wanted: Wanted) -> bytes:
     """The stretch with as many cells in each record as the header has: what lacks is missing, what is too much left out."""
+    records, consumed = wanted.dialect.split(stretch.data, stretch.num_rows)
     # A last record may lack its line end.
-    records, _ = wanted.dialect.split(stretch.data + b"\n", stretch.num_rows)
+    records += filter(None, [strip_newlines(stretch.data[consumed:])])
     return b"\n".join([_even(record, wanted.dialect, len(wanted.columns)) for record in records])
 
 

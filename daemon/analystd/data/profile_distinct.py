@@ -1,0 +1,135 @@
+"""How many distinct values a column has: exactly while they are few, estimated from their smallest hashes beyond.
+
+Of evenly spread hashes, the k-th smallest of n lies at about k/n of the range (Bar-Yossef et al., "Counting distinct
+elements in a data stream", 2002); the relative error is about 1/√k, here 0.45 %.
+"""
+
+from __future__ import annotations
+
+import hashlib
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+MOST_EXACT = 50_000
+
+_LONG_BYTES = 4096
+_EXACT_DOUBLE = 2**53
+_RANGE = 2.0**64
+_SALT = np.uint64(0x9E3779B97F4A7C15)
+
+Hashes = NDArray[np.uint64]
+
+
+class DistinctCounter:
+    """Counts the distinct hashes."""
+
+    def __init__(self, most: int = MOST_EXACT) -> None:
+        self._most = most
+        self._kept: Hashes = np.zeros(0, np.uint64)
+        self._new: list[Hashes] = []
+        self._waiting = 0
+        self.exact = True
+        """Whether no more than `most` were met yet."""
+
+    def add(self, hashes: Hashes) -> None:
+        """Take in some more."""
+        if not self.exact:
+            hashes = hashes[hashes < self._kept[-1]]
+        self._new.append(hashes)
+        self._waiting += len(hashes)
+        if self._waiting > self._most:
+            self._compact()
+
+    def count(self) -> int:
+        """How many distinct ones there were, about as many if not `exact`."""
+        self._compact()
+        if self.exact:
+            return len(self._kept)
+        return round((self._most - 1) / ((float(self._kept[-1]) + 1) / _RANGE))
+
+    def _compact(self) -> None:
+        kept = np.unique(np.concatenate([self._kept, *self._new]))
+        self.exact = self.exact and len(kept) <= self._most
+        self._kept, self._new, self._waiting = kept[: self._most], [], 0
+
+
+def hashes_of(array: pa.Array) -> Hashes:
+    """A hash for each value that is not null. Numbers that are equal have the same one, whatever their type."""
+    array = array.drop_null()
+    kind = array.type
+    if pa.types.is_floating(kind):
+        return _of_doubles(array.cast(pa.float64()).to_numpy())
+    if pa.types.is_integer(kind):
+        return _of_integers(array.to_numpy())
+    if pa.types.is_decimal(kind):
+        return _of_decimals(array)
+    if pa.types.is_boolean(kind):
+        return _mixed(array.cast(pa.uint8()).to_numpy().astype(np.uint64))
+    if pa.types.is_temporal(kind):
+        integers = array.view(pa.int32() if kind.bit_width == 32 else pa.int64())
+        return _mixed(integers.to_numpy().astype(np.int64).view(np.uint64))
+    return _of_bytes(array.cast(pa.large_binary()))
+
+
+def _mixed(words: Hashes) -> Hashes:
+    """The finalizer of SplitMix64: each bit of the input moves each bit of the output."""
+    words = words + _SALT
+    words = (words ^ (words >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    words = (words ^ (words >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    mixed: Hashes = words ^ (words >> np.uint64(31))
+    return mixed
+
+
+def _of_doubles(values: NDArray[np.float64]) -> Hashes:
+    # The two zeros are one number.
+    return _mixed((values + 0.0).view(np.uint64))
+
+
+def _of_integers(values: NDArray[np.integer]) -> Hashes:
+    as_doubles = values.astype(np.float64)
+    hashes = _of_doubles(as_doubles)
+    large = np.abs(as_doubles) >= _EXACT_DOUBLE
+    if large.any():
+        hashes[large] = _mixed(values[large].astype(np.uint64) ^ _SALT)
+    return hashes
+
+
+def _of_decimals(array: pa.Array) -> Hashes:
+    as_doubles = array.cast(pa.float64()).to_numpy()
+    hashes = _of_bytes(array.cast(pa.string()).cast(pa.large_binary()))
+    small = (np.abs(as_doubles) < _EXACT_DOUBLE) & (array.type.scale == 0)
+    hashes[small] = _of_doubles(as_doubles[small])
+    return hashes
+
+
+def _of_bytes(array: pa.Array) -> Hashes:
+    """Of values of any length, eight bytes of all of them at a time."""
+    if not len(array):
+        return np.zeros(0, np.uint64)
+    _, offsets, data = array.buffers()
+    ends = np.frombuffer(offsets, np.int64)[array.offset : array.offset + len(array) + 1]
+    content = b"" if data is None else data[int(ends[0]) : int(ends[-1])].to_pybytes()
+    words = np.ndarray((len(content) + 1,), "<u8", content + bytes(8), strides=(1,))
+    begins, lengths = ends[:-1] - ends[0], np.diff(ends)
+    hashes = _mixed(lengths.astype(np.uint64))
+    active = np.flatnonzero((lengths > 0) & (lengths <= _LONG_BYTES))
+    at = 0
+    while len(active):
+        left = np.minimum(lengths[active] - at, 8).astype(np.uint64)
+        # A word of which all eight bytes count is not shifted; by 64 bits it could not be.
+        unused = (np.uint64(8) - left) * np.uint64(8)
+        hashes[active] = _mixed(hashes[active] ^ (words[begins[active] + at] << unused))
+        at += 8
+        active = active[lengths[active] > at]
+    for number in np.flatnonzero(lengths > _LONG_BYTES):
+        long = content[begins[number] : begins[number] + lengths[number]]
+        hashes[number] = int.from_bytes(hashlib.blake2b(long, digest_size=8).digest(), "little")
+    return hashes
+
+
+def unique_hashes(array: pa.Array) -> Hashes:
+    """The same, each value once."""
+    return hashes_of(pc.unique(array))
