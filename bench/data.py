@@ -15,7 +15,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -138,7 +138,7 @@ async def desk(folder: Path) -> AsyncIterator[Client]:
 def tell_of_the_run(level: str, rounds: int) -> None:
     wc = subprocess.run(["wc", "--version"], capture_output=True, text=True, check=True).stdout.splitlines()[0]
     print(
-        f"sandbox level {level}; {len(os.sched_getaffinity(0))} cores; medians of {rounds} rounds after one that does not count\n"
+        f"sandbox level {level}; {len(os.sched_getaffinity(0))} cores, load {os.getloadavg()[0]:.1f}; medians of {rounds} rounds after one that does not count\n"
         f"(of at most {SLOW_ROUNDS} where [3], of one where [1]); (…): ours as a part of the peer's time\n"
         f"polars {polars.__version__}, DuckDB {duckdb.__version__}, pandas {pandas.__version__}, pyarrow {pyarrow.__version__}, {wc}"
     )
@@ -185,9 +185,11 @@ class Bench:
             key = [{"column": column, "descending": descending}]
             page = self.first_cell(name, column, "rows", offset=0, n_rows=PAGE, sort=key)
             await self.compare(f"sort: {what}", page, sort_peers(path, column, descending), before=bars.touch)
-        await self.compare(
-            "describe, all columns", self.means(name), describe_peers(path), before=bars.touch, rounds=SLOW_ROUNDS
-        )
+        for what, ours, peers in (
+            ("describe, all columns", self.described_mean(name), describe_peers(path, bars)),
+            ("profile, all columns", self.profiled_mean(name), profile_peers(path)),
+        ):
+            await self.compare(what, ours, peers, before=bars.touch, rounds=SLOW_ROUNDS)
 
     async def parquet(self, path: Path, rows: int) -> None:
         title(f"{path.name}: {rows:,} rows, {path.stat().st_size / 1e6:,.0f} MB")
@@ -239,12 +241,12 @@ class Bench:
     async def compare(
         self, what: str, ours: Ours, peers: Sequence[Peer], *, before: Work | None = None, rounds: int | None = None
     ) -> None:
-        """Measure in turns, after one round that does not count; tell medians, and answers that differ."""
+        """Measure in turns, after one round that does not count unless `rounds` are told; tell medians, and answers that differ."""
         if self._only not in what:
             return
         own, theirs = Times("ours"), [Times(peer.name) for peer in peers]
         most = min(self._rounds, rounds or self._rounds)
-        for number in range(-1, most):
+        for number in range(-1 if rounds is None else 0, most):
             if before is not None:
                 before()
             started = time.perf_counter()
@@ -278,13 +280,22 @@ class Bench:
 
         return ours
 
-    def means(self, name: str) -> Ours:
+    def described_mean(self, name: str) -> Ours:
         """A description of all columns, of which the mean of `close` is compared."""
 
         async def ours() -> Any:
             view = await self._client.view_data(name, "describe")
             at = [each["name"] for each in view["columns"] or []].index("mean")
-            return next(round(float(row[at]), 4) for row in view["rows"] or [] if row[0] == "close")
+            return next(mean_of(row[at]) for row in view["rows"] or [] if row[0] == "close")
+
+        return ours
+
+    def profiled_mean(self, name: str) -> Ours:
+        """A profile of all columns, of which the mean of `close` is compared."""
+
+        async def ours() -> Any:
+            view: Mapping[str, Any] = await self._client.view_data(name, "profile")
+            return next(mean_of(each["mean"]) for each in view["profiles"] if each["column"] == "close")
 
         return ours
 
@@ -362,15 +373,39 @@ def sort_peers(path: str, column: str, descending: bool) -> list[Peer]:
     ]
 
 
-def describe_peers(path: str) -> list[Peer]:
+def describe_peers(path: str, bars: Bars) -> list[Peer]:
+    """Count, smallest and largest value of each column, and the mean of numbers, as a description has them."""
+    asked = [f"count({name}), min({name}), max({name})" for name in bars.names]
+    query = f"select avg(close), {', '.join(asked + [f'avg({name})' for name in bars.names[1:]])} from '{path}'"
+
+    def by_polars() -> float:
+        every, numbers = polars.all(), polars.exclude("timestamp")
+        parts = [numbers.mean().name.suffix("_mean"), every.count().name.suffix("_count")]
+        parts += [every.min().name.suffix("_min"), every.max().name.suffix("_max")]
+        return mean_of(polars.scan_csv(path).select(parts).collect().item(0, "close_mean"))
+
+    return [Peer("DuckDB", lambda: mean_of(sql(query)[0][0])), Peer("polars", by_polars)]
+
+
+def profile_peers(path: str) -> list[Peer]:
+    """Their own summaries, which have quantiles where ours have histograms and the most frequent values."""
+
     def by_duckdb() -> float:
         rows = sql(f"select column_name, avg from (summarize from '{path}')")
-        return next(round(float(mean), 4) for name, mean in rows if name == "close")
+        return next(mean_of(mean) for name, mean in rows if name == "close")
 
     return [
-        Peer("DuckDB", by_duckdb),
-        Peer("polars", lambda: round(polars.read_csv(path).describe().filter(statistic="mean").item(0, "close"), 4)),
+        Peer("DuckDB summarize", by_duckdb),
+        Peer(
+            "polars describe",
+            lambda: mean_of(polars.scan_csv(path).describe().filter(statistic="mean").item(0, "close")),
+        ),
     ]
+
+
+def mean_of(value: Any) -> float:
+    """A mean as it is compared: sums are rounded in different orders."""
+    return round(float(value), 3)
 
 
 def sql(query: str) -> list[Any]:
