@@ -138,7 +138,8 @@ async def desk(folder: Path) -> AsyncIterator[Client]:
 def tell_of_the_run(level: str, rounds: int) -> None:
     wc = subprocess.run(["wc", "--version"], capture_output=True, text=True, check=True).stdout.splitlines()[0]
     print(
-        f"sandbox level {level}; {len(os.sched_getaffinity(0))} cores, load {os.getloadavg()[0]:.1f}; medians of {rounds} rounds after one that does not count\n"
+        f"sandbox level {level}; {len(os.sched_getaffinity(0))} cores, load {os.getloadavg()[0]:.1f}; "
+        f"medians of {rounds} rounds after one that does not count\n"
         f"(of at most {SLOW_ROUNDS} where [3], of one where [1]); (…): ours as a part of the peer's time\n"
         f"polars {polars.__version__}, DuckDB {duckdb.__version__}, pandas {pandas.__version__}, pyarrow {pyarrow.__version__}, {wc}"
     )
