@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
 
-from analystd.data.arrow_groups import GroupedTable
+from analystd.data.arrow_rows import GroupedTable
 from analystd.data.arrow_table import open_arrow
 from analystd.data.arrow_values import json_values
 from analystd.data.formats import Formats
@@ -183,7 +183,9 @@ def test_types_that_only_arrow_has_are_shown_exactly(
 ) -> None:
     assert json_values(array) == expected
     content = ipc_bytes(pa.table({"x": array}), pa.ipc.new_stream)
-    assert opened(open_bytes(content)).rows(0, 9, [0]).cells == [[value] for value in expected]
+    table = opened(open_bytes(content))
+    assert table.rows(0, 9, [0]).cells == [[value] for value in expected]
+    assert table.rows_at([len(expected) - 1, 0], [0]).cells == [[expected[-1]], [expected[0]]]
 
 
 def test_tables_without_rows_batches_or_columns_are_tables(open_bytes: OpenFile) -> None:

@@ -278,3 +278,12 @@ def test_parts_that_nobody_wants_any_more_are_not_prepared(open_bytes: OpenFile)
     file.caller.cancelled.set()
     with pytest.raises(ViewCancelledError):
         list(parts)
+
+
+def test_scattered_rows_are_read_in_one_pass_over_each_group(open_bytes: OpenFile) -> None:
+    content = parquet_bytes(pa.table({"n": range(1000), "s": list(map(str, range(1000)))}), row_group_size=300)
+    table = ParquetTable(open_bytes(content))
+    numbers = [999, 0, 301, 300, 0, 599, 5000]
+    assert table.rows_at(numbers, [1, 0]).cells == [[str(number), number] for number in numbers[:-1]]
+    assert table.rows_at(range(1000), [0]).cells == [[number] for number in range(1000)]
+    assert table.rows_at([3, 2], []).cells == [[], []]

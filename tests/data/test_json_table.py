@@ -165,7 +165,7 @@ def test_rows_are_found_from_both_ends(opened: Opened, end: str) -> None:
     assert table.tail(2, [0]).cells == [[39_998], [39_999]]
     assert table.rows(31_000, 1, [0]).cells == [[31_000]]
     assert table.count_rows() == 40_000
-    assert sum(len(rows) for rows in table.batches([0])) == 40_000
+    assert sum(part.num_rows for part in table.column_parts([0])) == 40_000
 
 
 def test_parts_have_numbers_as_numbers_and_the_rest_as_bytes(opened: Opened) -> None:

@@ -10,8 +10,9 @@ from io import RawIOBase
 import pyarrow as pa
 import pyarrow.ipc as ipc
 
-from analystd.data.arrow_groups import Group, GroupedTable
+from analystd.data.arrow_groups import Group
 from analystd.data.arrow_messages import FILE_MAGIC, Batch, StreamLayout, file_batches, stream_layout
+from analystd.data.arrow_rows import GroupedTable
 from analystd.data.random_file import PositionedStream, RandomFile
 from analystd.data.remembered import Remembered
 from analystd.data.table import Table
@@ -52,7 +53,7 @@ class _ArrowTable(GroupedTable):
         wanted = sorted(set(columns))
         batch = self._batch(number, wanted)
         if batch.num_rows != self._groups[number].rows:
-            raise WorkspaceError(f"{self._name} changed while it was read", "Try again when it is complete")
+            raise WorkspaceError(f"{self.name} changed while it was read", "Try again when it is complete")
         arrays = [_validated(batch.column(wanted.index(at))) for at in columns]
         for begin in range(0, batch.num_rows, batch_rows):
             yield [array.slice(begin, batch_rows) for array in arrays]

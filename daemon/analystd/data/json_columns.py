@@ -13,9 +13,8 @@ import pyarrow.json as pa_json
 
 from analystd.data.column_ahead import ahead
 from analystd.data.column_parts import ColumnPart
-from analystd.data.csv_dialect import Dialect
+from analystd.data.csv_dialect import Dialect, strip_newlines
 from analystd.data.json_records import ExactInteger, ExactNumber, parse_records
-from analystd.data.json_table import stretch_lines
 from analystd.data.random_file import Caller
 from analystd.data.stretches import Stretch
 from analystd.protocol import ColumnInfo
@@ -49,7 +48,7 @@ def _part(stretch: Stretch, columns: Sequence[ColumnInfo], dialect: Dialect) -> 
     rest = {each["name"]: each["type"] for each in columns if each["name"] not in found}
     if rest:
         values: dict[str, list[Any]] = {name: [] for name in rest}
-        for record in parse_records(stretch_lines(stretch, dialect)):
+        for record in parse_records(_lines(stretch, dialect)):
             for name, column in values.items():
                 column.append(record.values.get(name))
         found |= {name: _array(values[name], kind) for name, kind in rest.items()}
@@ -61,6 +60,12 @@ def _part(stretch: Stretch, columns: Sequence[ColumnInfo], dialect: Dialect) -> 
         [array for array, _ in arrays],
         [strange for _, strange in arrays],
     )
+
+
+def _lines(stretch: Stretch, dialect: Dialect) -> list[bytes]:
+    """The lines of a stretch, `num_rows` of them."""
+    lines, consumed = dialect.split(stretch.data, stretch.num_rows)
+    return [*lines, *filter(None, [strip_newlines(stretch.data[consumed:])])]
 
 
 def _quick(stretch: Stretch, columns: Sequence[ColumnInfo]) -> dict[str, pa.Array]:

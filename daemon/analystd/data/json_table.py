@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 from analystd.data.cell_sizes import characters
 from analystd.data.column_parts import ColumnPart
 from analystd.data.content import Content
-from analystd.data.csv_dialect import NO_QUOTE, Dialect, first_records, strip_newlines
+from analystd.data.csv_dialect import NO_QUOTE, Dialect, first_records
 from analystd.data.json_records import Record, common_kind, kind_of, parse_records
 from analystd.data.record_index import RecordIndex
-from analystd.data.stretches import Stretch
 from analystd.data.table import Rows, bounded
 from analystd.data.text_records import TextRecords
 from analystd.errors import WorkspaceError
@@ -97,14 +95,6 @@ class JsonTable:
         known = self.known_rows
         return self._rows_of(lines, columns, None if known is None else known - len(lines))
 
-    def batches(self, columns: Sequence[int]) -> Iterator[list[list[Any]]]:
-        """All rows, a stretch at a time."""
-        names = self._names(columns)
-        for stretch in self._records.stretches():
-            records = parse_records(stretch_lines(stretch, self._facts.dialect))
-            yield [[record.values.get(name) for name in names] for record in records]
-            self._content.caller.report(stretch.done)
-
     def column_parts(self, columns: Sequence[int], start: int = 0) -> Iterator[ColumnPart]:
         """See `HasColumnParts`; nested and mixed values are their JSON text."""
         from analystd.data.json_columns import column_parts
@@ -134,12 +124,6 @@ class JsonTable:
             yield from remarks[:_NAMED_ROWS]
             if (more := len(remarks) - _NAMED_ROWS) > 0:
                 yield f"… and so have {more} more rows of those shown"
-
-
-def stretch_lines(stretch: Stretch, dialect: Dialect) -> list[bytes]:
-    """The lines of a stretch, `num_rows` of them."""
-    lines, consumed = dialect.split(stretch.data, stretch.num_rows)
-    return [*lines, *filter(None, [strip_newlines(stretch.data[consumed:])])]
 
 
 def _remarks_of(record: Record, known: set[str]) -> Iterator[tuple[str, str]]:

@@ -11,7 +11,8 @@ from itertools import accumulate
 
 import pyarrow as pa
 
-from analystd.data.arrow_groups import Group, GroupedTable
+from analystd.data.arrow_groups import Group
+from analystd.data.arrow_rows import GroupedTable
 from analystd.data.parquet_members import Member, Members, all_integers, find_members, folder_values, open_member
 from analystd.data.parquet_schemas import UnifiedSchema
 from analystd.data.parquet_table import ParquetTable
@@ -63,9 +64,9 @@ class ParquetFolder(GroupedTable):
         footer = self._facts.footers[at]
         names = [self._schema[column].name for column in columns]
         own = [name for name in names if name in footer.schema.names]
-        with _opened(self._workspace, self._name, footer.member, self._caller) as table:
+        with _opened(self._workspace, self.name, footer.member, self.caller) as table:
             places = [footer.schema.get_field_index(name) for name in own]
-            for rows, arrays in table.group_arrays(number - self._firsts[at], places, batch_rows):
+            for rows, arrays in _whole_group(table, number - self._firsts[at], places, batch_rows):
                 found = dict(zip(own, arrays, strict=True))
                 yield [self._column(column, found, footer, rows) for column in columns]
 
@@ -122,6 +123,18 @@ def _with_folder_columns(schema: pa.Schema, footers: Sequence[_Footer]) -> tuple
         integers = all_integers([footer.folder_values.get(key) for footer in footers])
         schema = schema.append(pa.field(key, pa.int64() if integers else pa.string()))
     return schema, warnings
+
+
+def _whole_group(
+    table: ParquetTable, number: int, columns: Sequence[int], batch_rows: int
+) -> Iterator[tuple[int, list[pa.Array]]]:
+    """The arrays of a member's group, some rows at a time, and how many rows that are: there may be no column to tell."""
+    rows = table.groups[number].rows
+    if not columns:
+        yield from ((min(batch_rows, rows - at), []) for at in range(0, rows, batch_rows))
+        return
+    for arrays in table.arrays(number, 0, rows, columns, batch_rows):
+        yield len(arrays[0]), arrays
 
 
 @contextmanager

@@ -8,7 +8,8 @@ from collections.abc import Iterator, Sequence
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from analystd.data.arrow_groups import Group, GroupedTable
+from analystd.data.arrow_groups import Group
+from analystd.data.arrow_rows import GroupedTable
 from analystd.data.random_file import PositionedStream, RandomFile
 from analystd.errors import WorkspaceError
 
@@ -38,21 +39,11 @@ class ParquetTable(GroupedTable):
             )
             groups = [_group(metadata.row_group(number)) for number in range(metadata.num_row_groups)]
             self._set(self._parquet.schema_arrow, groups)
-        if metadata.num_rows != self.known_rows:
+        if metadata.num_rows != self.total:
             raise WorkspaceError(
                 f"{file.name} cannot be read as Parquet: "
-                f"its footer tells of {metadata.num_rows} rows, its row groups of {self.known_rows}"
+                f"its footer tells of {metadata.num_rows} rows, its row groups of {self.total}"
             )
-
-    @property
-    def schema(self) -> pa.Schema:
-        """The columns with their Arrow types."""
-        return self._schema
-
-    @property
-    def groups(self) -> Sequence[Group]:
-        """The row groups."""
-        return self._groups
 
     def _read(self, number: int, columns: Sequence[int], batch_rows: int) -> Iterator[list[pa.Array]]:
         names = list({self._schema[at].name for at in columns})
