@@ -19,8 +19,9 @@ describe("filters", () => {
   const cases: [typeof CLOSE, string, object[]][] = [
     [CLOSE, "  ", []],
     [CLOSE, "> 100", [{ column: "close", op: ">", value: 100 }]],
-    [CLOSE, ">=1.5e3", [{ column: "close", op: ">=", value: 1500 }]],
-    [CLOSE, "= -.5", [{ column: "close", op: "=", value: -0.5 }]],
+    [CLOSE, ">=1.5e3", [{ column: "close", op: ">=", value: "1.5e3" }]],
+    [CLOSE, "= -0.5", [{ column: "close", op: "=", value: -0.5 }]],
+    [CLOSE, "< Infinity", [{ column: "close", op: "<", value: "Infinity" }]],
     [CLOSE, "100", [{ column: "close", op: "=", value: 100 }]],
     [CLOSE, '"100"', [{ column: "close", op: "=", value: "100" }]],
     [AT, "2024-01-31", [{ column: "at", op: "=", value: "2024-01-31" }]],

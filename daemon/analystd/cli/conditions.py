@@ -82,11 +82,14 @@ def _items(text: str) -> list[str]:
 def _value(text: str) -> Any:
     text = text.strip()
     try:
-        value = json.loads(text, parse_constant=_refuse)
+        value = json.loads(text)
     except ValueError:
         return _unquoted(text)
-    is_plain = isinstance(value, bool | int | str) or (isinstance(value, float) and math.isfinite(value))
-    return value if is_plain else text
+    # Written otherwise than JSON writes it (`1.50`), it goes as text: a column of numbers takes it for the same, one of text does not.
+    is_same = isinstance(value, bool | int | float) and json.dumps(value) == text
+    # NaN and the infinities, which JSON does not have, are words.
+    is_word = isinstance(value, float) and not math.isfinite(value)
+    return value if is_same and not is_word else _unquoted(text)
 
 
 def _unquoted(text: str) -> str:
@@ -99,8 +102,3 @@ def _unquoted(text: str) -> str:
         except ValueError:
             return text[1:-1]
     return text
-
-
-def _refuse(name: str) -> None:
-    # JSON has no NaN and no Infinity; as a value they are words.
-    raise ValueError(name)

@@ -41,6 +41,8 @@ async def status(options: Options) -> int:
     print(
         f"model    {engine['model']} ({engine['kind']}, {'loaded' if engine['loaded'] else engine['note'] or 'not loaded yet'})"
     )
+    if engine["goes"]:
+        print(f"         {engine['goes']}")
     print(f"sandbox  {sandbox['level']}: {sandbox['reason']}")
     print(f"clients  {', '.join(about['clients'])}")
     print(f"log      {about['log']}")

@@ -117,12 +117,11 @@ function parseList(column: Column, text: string): Scalar[] {
   return filled.map((item) => parseValue(column, item));
 }
 
-/** A number only where the column holds numbers, and only one that stays what it is. */
+/** A number only where the column holds numbers, and only one that stays what it is; as text the daemon reads any exactly. */
 function parseValue(column: Column, text: string): Scalar {
-  const isNumber = isNumberType(column.type) && /^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i.test(text);
   const number = Number(text);
-  if (!isNumber || !Number.isFinite(number)) return unquoted(text);
-  return Number.isInteger(number) && !Number.isSafeInteger(number) ? text : number;
+  const isExact = Number.isFinite(number) && String(number) === text;
+  return isNumberType(column.type) && isExact ? number : unquoted(text);
 }
 
 function unquoted(text: string): string {
