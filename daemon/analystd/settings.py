@@ -32,6 +32,12 @@ class Settings:
 
     model_path: str | None = None
     """A GGUF file, or a `.jsonl` script that plays a model; None: the embedded default, if it was pulled."""
+    model_url: str | None = None
+    """An OpenAI-compatible server that has the model, such as `http://127.0.0.1:8080/v1`; wins over `AGENT_MODEL_PATH`."""
+    model_name: str | None = None
+    """Which of the server's models; None: the only one that it has."""
+    model_api_key: str | None = field(default=None, repr=False)
+    """The server's key; it is never shown."""
     enable_files: bool = True
     """Offer `list_files`, `read_file` and `write_file`."""
     enable_data_view: bool = True

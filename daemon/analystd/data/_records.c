@@ -579,7 +579,7 @@ static PyMethodDef methods[] = {
 static PyModuleDef_Slot slots[] = {{0, NULL}};
 
 static struct PyModuleDef definition = {
-    PyModuleDef_HEAD_INIT, "_records", "The records and cells of delimited text; see csv_scan for what is made of them.",
+    PyModuleDef_HEAD_INIT, "_records", "The records and cells of delimited text; see record_index for what is made of them.",
     0, methods, slots, NULL, NULL, NULL,
 };
 

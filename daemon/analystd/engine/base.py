@@ -70,6 +70,8 @@ class EngineInfo:
     pid: int | None = None
     note: str | None = None
     """What keeps it from working, or None."""
+    goes: str | None = None
+    """Where text goes, if it leaves the daemon's own workers."""
 
 
 class Engine(Protocol):

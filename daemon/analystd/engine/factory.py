@@ -16,8 +16,16 @@ def make_engine(settings: Settings, walls: Walls | None = None) -> Engine:
 
     Never raises and starts nothing: what is missing is told by `info()` and by the first call.
     """
-    if settings.model_path is not None and settings.model_path.endswith(".jsonl"):
+    if settings.model_url is None and settings.model_path is not None and settings.model_path.endswith(".jsonl"):
         return ScriptedEngine(Path(settings.model_path).expanduser())
+
+    if settings.model_url is not None:
+        # Only who asks a server needs a client for it.
+        from analystd.engine.chat_api import Server
+        from analystd.engine.endpoint import EndpointEngine
+
+        server = Server(settings.model_url, settings.model_api_key)
+        return EndpointEngine(server, settings.model_name, context_tokens=settings.context_tokens)
 
     def find_model() -> Path:
         return resolve_model(settings).path

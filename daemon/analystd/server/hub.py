@@ -37,7 +37,7 @@ logger = logging.getLogger(__name__)
 _MAX_RUNTIME_PATH = 60
 """A kernel's sockets are made in the runtime folder, and a socket's path has 107 bytes at the most."""
 
-_MODEL_SETTINGS = ("model_path", "gpu_layers", "context_tokens")
+_MODEL_SETTINGS = ("model_path", "model_url", "model_name", "model_api_key", "gpu_layers", "context_tokens")
 
 
 class Hub:
@@ -159,11 +159,19 @@ class Hub:
 def _foreign_model_settings(asked: Settings, in_force: Settings) -> list[str]:
     """What a client asks of the model that this daemon has otherwise: first come, first served."""
     return [
-        f"{variable(name)}={getattr(asked, name)!r} is not in force: the daemon has {getattr(in_force, name)!r} since an "
+        f"{variable(name)}={_shown(asked, name)} is not in force: the daemon has {_shown(in_force, name)} since an "
         "earlier window asked for it. `analystd stop` ends it, and the next start takes yours."
         for name in _MODEL_SETTINGS
         if getattr(asked, name) != getattr(in_force, name)
     ]
+
+
+def _shown(settings: Settings, name: str) -> str:
+    """A setting's value as it may be shown: of what may hold a secret, only whether there is one."""
+    value = getattr(settings, name)
+    if value is not None and name in ("model_url", "model_api_key"):
+        return "(one)"
+    return repr(value)
 
 
 def _desk_status(desk: Desk) -> dict[str, Any]:

@@ -1,0 +1,253 @@
+"""The chat API that OpenAI's server has and others took over (`/chat/completions`): requests with patience, answers as they stream in.
+
+Nothing that is raised or logged here holds the key, or what a URL has before its host or after its path.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import random
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+
+from analystd.errors import EngineUnavailableError
+
+logger = logging.getLogger(__name__)
+
+# httpx would log each URL, and a URL may hold a secret.
+logging.getLogger("httpx").setLevel(logging.WARNING)
+logging.getLogger("httpcore").setLevel(logging.WARNING)
+
+ATTEMPTS = 4
+
+_CONNECT_SECONDS = 10.0
+_SILENCE_SECONDS = 300.0
+"""A server may read a long prompt for so long before its first token."""
+_FIRST_PAUSE_SECONDS = 0.5
+_LONGEST_PAUSE_SECONDS = 30.0
+_MORE_LUCK_LATER = {408, 409, 425, 429, 500, 502, 503, 504, 529}
+_TOLD_CHARACTERS = 300
+_MOST_LINE_CHARACTERS = 16 * 1024 * 1024
+
+
+@dataclass(frozen=True)
+class Server:
+    """Where the API is, and the key to it."""
+
+    url: str
+    key: str | None = None
+
+    @property
+    def shown(self) -> str:
+        """The URL without whatever may be secret in it."""
+        try:
+            url = httpx.URL(self.url)
+        except httpx.InvalidURL:
+            return "(no valid URL)"
+        port = f":{url.port}" if url.port else ""
+        return f"{url.scheme}://{url.host}{port}{url.path}".rstrip("/")
+
+    @property
+    def is_here(self) -> bool:
+        """Whether it runs on this machine."""
+        try:
+            host = httpx.URL(self.url).host
+        except httpx.InvalidURL:
+            return False
+        return host in ("localhost", "::1") or host.startswith("127.")
+
+
+class BadRequestError(EngineUnavailableError):
+    """The server has understood the request and does not take it."""
+
+
+class ChatApi:
+    """A client of one server. Cancelling a call closes its connection, which ends the server's work."""
+
+    def __init__(self, server: Server) -> None:
+        self._server = server
+        headers = {"Authorization": f"Bearer {server.key}"} if server.key else {}
+        timeout = httpx.Timeout(_SILENCE_SECONDS, connect=_CONNECT_SECONDS)
+        try:
+            # A proxy that the environment names is no way to this machine itself.
+            self._client = httpx.AsyncClient(
+                base_url=server.url, headers=headers, timeout=timeout, trust_env=not server.is_here
+            )
+        except (httpx.InvalidURL, UnicodeEncodeError):
+            raise EngineUnavailableError(
+                "AGENT_MODEL_URL or AGENT_MODEL_API_KEY cannot be used as it is",
+                "A URL looks like http://127.0.0.1:8080/v1.",
+            ) from None
+
+    async def models(self) -> list[dict[str, Any]]:
+        """What the server says of its models.
+
+        Raises:
+            EngineUnavailableError: when it cannot be reached or refuses.
+        """
+        async with self._answer("GET", "models") as response:
+            content = await response.aread()
+        try:
+            return [each for each in json.loads(content)["data"] if isinstance(each.get("id"), str)]
+        except (ValueError, TypeError, KeyError, AttributeError):
+            raise EngineUnavailableError(
+                f"The server at {self._server.shown} does not answer as a model server",
+                "AGENT_MODEL_URL ends where the API begins, mostly in /v1.",
+            ) from None
+
+    async def stream(self, body: dict[str, Any]) -> AsyncGenerator[dict[str, Any], None]:
+        """The chunks of a completion as they come.
+
+        Raises:
+            EngineUnavailableError: when the server cannot be reached, refuses, or breaks off; `BadRequestError` when it does not
+                take the request.
+        """
+        began = ended = False
+        async with self._answer("POST", "chat/completions", body) as response:
+            async for data in _events(response):
+                if data == "[DONE]":
+                    ended = began
+                    break
+                chunk, began = self._chunk(data), True
+                ended = ended or any(choice.get("finish_reason") for choice in chunk.get("choices") or ())
+                yield chunk
+        if not began:
+            raise BadRequestError(f"The server at {self._server.shown} gave an empty reply", "Its log may say why.")
+        if not ended:
+            raise EngineUnavailableError(
+                f"The server at {self._server.shown} broke off in the middle of its reply",
+                "Ask again; its log may say more.",
+            )
+
+    async def aclose(self) -> None:
+        """Close what connections there are."""
+        await self._client.aclose()
+
+    @asynccontextmanager
+    async def _answer(
+        self, method: str, path: str, body: dict[str, Any] | None = None
+    ) -> AsyncIterator[httpx.Response]:
+        """A good answer, its content still to be read. What may pass is tried again, before anything of a reply was read."""
+        attempt = 0
+        while True:
+            attempt += 1
+            try:
+                request = self._client.build_request(method, path, json=body)
+                response = await self._client.send(request, stream=True)
+            except (httpx.TransportError, httpx.InvalidURL) as exc:
+                if attempt == ATTEMPTS or not isinstance(
+                    exc, (httpx.ConnectError, httpx.ReadError, httpx.RemoteProtocolError)
+                ):
+                    raise self._unreachable(exc) from None
+                await self._pause(attempt, None, type(exc).__name__)
+                continue
+            if response.status_code in _MORE_LUCK_LATER and attempt < ATTEMPTS:
+                await response.aclose()
+                await self._pause(attempt, response.headers.get("retry-after"), f"status {response.status_code}")
+                continue
+            break
+        try:
+            if response.status_code != 200:
+                raise await self._refusal(response)
+            yield response
+        except httpx.TransportError as exc:
+            raise self._broken(exc) from None
+        finally:
+            await response.aclose()
+
+    async def _pause(self, attempt: int, asked: str | None, why: str) -> None:
+        """Wait longer each time, as long as the server asks for within reason, and not in step with other clients."""
+        pause = _FIRST_PAUSE_SECONDS * 2 ** (attempt - 1) * random.uniform(0.75, 1.25)
+        if asked is not None and asked.isdecimal():
+            pause = max(pause, float(asked))
+        pause = min(pause, _LONGEST_PAUSE_SECONDS)
+        logger.info("model server %s: %s, trying again in %.1f s", self._server.shown, why, pause)
+        await asyncio.sleep(pause)
+
+    def _chunk(self, data: str) -> dict[str, Any]:
+        try:
+            chunk = json.loads(data)
+        except ValueError:
+            chunk = None
+        if not isinstance(chunk, dict):
+            raise EngineUnavailableError(f"The server at {self._server.shown} sent what is no chunk of a reply")
+        if error := chunk.get("error"):
+            raise EngineUnavailableError(f"The server at {self._server.shown} failed: {self._told(error)}")
+        return chunk
+
+    async def _refusal(self, response: httpx.Response) -> EngineUnavailableError:
+        """The error for an answer that is none, by its status."""
+        where, status = self._server.shown, response.status_code
+        content = (await response.aread())[: 64 * 1024].decode("utf-8", "replace")
+        told = self._told(content)
+        if status in (401, 403):
+            return EngineUnavailableError(
+                f"The server at {where} refuses the key ({status})", "AGENT_MODEL_API_KEY takes the key."
+            )
+        if status == 404:
+            return EngineUnavailableError(
+                f"The server at {where} has no such model or no such API (404): {told}",
+                "AGENT_MODEL_NAME takes the model's name; AGENT_MODEL_URL ends where the API begins, mostly in /v1.",
+            )
+        if status == 429:
+            return EngineUnavailableError(f"The server at {where} has too much to do (429): {told}", "Try again later.")
+        if 300 <= status < 400:
+            return EngineUnavailableError(
+                f"The server at {where} sends us elsewhere ({status})", "AGENT_MODEL_URL takes the address itself."
+            )
+        if status in (400, 413, 422):
+            return BadRequestError(f"The server at {where} does not take the request ({status}): {told}")
+        return EngineUnavailableError(
+            f"The server at {where} failed with status {status}: {told}", "Its log may say more."
+        )
+
+    def _told(self, content: Any) -> str:
+        """What the server says for itself: in one line, short, and without the key, should it repeat it."""
+        try:
+            said = json.loads(content) if isinstance(content, str) else content
+            while isinstance(said, dict):
+                said = said.get("error") or said.get("message") or said.get("detail") or json.dumps(said)
+        except ValueError:
+            said = content
+        line = " ".join(str(said).split())
+        if self._server.key:
+            line = line.replace(self._server.key, "…")
+        return line[:_TOLD_CHARACTERS] or "it does not say why"
+
+    def _unreachable(self, exc: Exception) -> EngineUnavailableError:
+        what = "does not answer in time" if isinstance(exc, httpx.TimeoutException) else "cannot be reached"
+        return EngineUnavailableError(
+            f"The model server at {self._server.shown} {what}",
+            "Is it running? AGENT_MODEL_URL says where it is looked for.",
+        )
+
+    def _broken(self, exc: Exception) -> EngineUnavailableError:
+        if isinstance(exc, httpx.TimeoutException):
+            return EngineUnavailableError(
+                f"The server at {self._server.shown} was silent for {_SILENCE_SECONDS:.0f} s in the middle of its reply"
+            )
+        return EngineUnavailableError(
+            f"The server at {self._server.shown} broke off in the middle of its reply",
+            "Ask again; its log may say more.",
+        )
+
+
+async def _events(response: httpx.Response) -> AsyncIterator[str]:
+    """The data of server-sent events, of which only `data` fields matter here."""
+    lines: list[str] = []
+    async for line in response.aiter_lines():
+        if len(line) > _MOST_LINE_CHARACTERS:
+            raise EngineUnavailableError("The model server sent a line without an end")
+        if line.startswith("data:"):
+            lines.append(line[5:].removeprefix(" "))
+        elif not line and lines:
+            yield "\n".join(lines)
+            lines.clear()
+    if lines:
+        yield "\n".join(lines)
