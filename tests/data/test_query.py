@@ -301,8 +301,10 @@ def _is_missing(value: Any) -> bool:
 def _meets(value: Any, op: str, other: Any) -> bool:
     if _is_missing(value) or op == "missing":
         return op == "missing" and _is_missing(value)
+    key: Any
+    against: Any
     key, against = (value.encode(), other.encode()) if isinstance(value, str) else (value, other)
-    return {
+    found: dict[str, bool] = {
         "=": key == against,
         "!=": key != against,
         "<": key < against,
@@ -311,7 +313,8 @@ def _meets(value: Any, op: str, other: Any) -> bool:
         ">=": key >= against,
         "in": key == against,
         "present": True,
-    }[op]
+    }
+    return found[op]
 
 
 def _sorted(values: list[Any], rows: list[int], *, descending: bool) -> list[int]:
@@ -346,7 +349,7 @@ def test_filters_and_orders_are_what_python_finds(typed: Any, op: str, data: st.
     assert numbers(table, filter=condition) == expected
     descending = data.draw(st.booleans())
     in_order = _sorted(values, expected, descending=descending)
-    asked = {"filter": condition, "sort": (SortKey("x", descending),)}
+    asked: dict[str, Any] = {"filter": condition, "sort": (SortKey("x", descending),)}
     assert numbers(table, **asked) == in_order
     for question in (Question("rows", **asked), Question("rows", filter=condition)):
         wanted = in_order if question.sort else expected

@@ -25,6 +25,7 @@ _TYPES = (
     ("timestamp", _TIMESTAMP),
     ("time", _TIME),
 )
+_PATTERNS = dict(_TYPES)
 
 
 def guessed_type(cells: Iterable[str]) -> str:
@@ -34,3 +35,9 @@ def guessed_type(cells: Iterable[str]) -> str:
     if not values:
         return "empty"
     return next((name for name, pattern in _TYPES if all(map(pattern.fullmatch, values))), "text")
+
+
+def fits(cell: str, kind: str) -> bool:
+    """Whether a cell that is no missing value is of a type that was guessed; as text, any is."""
+    pattern = _PATTERNS.get(kind)
+    return pattern is None or pattern.fullmatch(cell.strip()) is not None

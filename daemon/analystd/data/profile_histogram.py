@@ -64,7 +64,7 @@ class Histogram:
         counts = np.zeros(last - first + 1, np.int64)
         np.add.at(counts, places - first, self._counts[used])
         edges = _edges(np.arange(first, last + 2) * factor, exponent)
-        return edges.tolist(), counts.tolist()
+        return np.clip(edges, -sys.float_info.max, sys.float_info.max).tolist(), counts.tolist()
 
     def _begun(self, values: Doubles) -> Doubles:
         """What is left to count after the beginning, for which two different values are needed."""
@@ -143,5 +143,4 @@ def _edges(places: NDArray[np.int64], exponent: int) -> Doubles:
     """The doubles that are written `places` · 10ᵉ: a power of ten up to 22 is exact, so that the result is rounded once."""
     with np.errstate(over="ignore"):
         power = 10.0 ** abs(exponent)
-        edges = places * power if exponent >= 0 else places / power
-    return np.asarray(np.clip(edges, -sys.float_info.max, sys.float_info.max), np.float64)
+        return np.asarray(places * power if exponent >= 0 else places / power, np.float64)
