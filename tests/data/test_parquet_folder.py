@@ -14,14 +14,17 @@ import pyarrow.parquet as pq
 import pytest
 
 from analystd.data import parquet_folder, parquet_members
+from analystd.data.base import FileInJail
 from analystd.data.parquet_folder import ParquetFolder, open_parquet_folder
 from analystd.data.parquet_schemas import common_type
 from analystd.data.parquet_table import ParquetTable
-from analystd.data.question import Question
+from analystd.data.question import Condition, Question
 from analystd.data.random_file import Caller, RandomFile, ViewCancelledError
 from analystd.data.remembered import Remembered
+from analystd.data.service import DataWorker
 from analystd.data.table import view
 from analystd.errors import ResourceLimitError, WorkspaceError
+from analystd.jail.sandbox import measure_sandbox
 from analystd.jail.workspace import Workspace
 
 Open = Callable[..., ParquetFolder]
@@ -149,6 +152,14 @@ def test_values_survive_their_widening(sales: Path, opened: Open) -> None:
     assert cells == [["1.5000", "1970-01-01T00:00:01"], ["123.4567", "2024-01-01T00:00:00.000005"]]
 
 
+def test_a_value_that_cannot_be_widened_is_told_of_with_its_file(sales: Path, opened: Open) -> None:
+    put(sales / "1.parquet", {"t": pa.array([2**40], pa.timestamp("s"))})
+    put(sales / "2.parquet", {"t": pa.array([1], pa.timestamp("ns"))})
+    with pytest.raises(WorkspaceError, match=r"sales/1\.parquet cannot be read as Parquet: Casting from timestamp"):
+        opened().rows(0, 2, [0])
+    assert opened().tail(1, [0]).cells == [["1970-01-01T00:00:00.000000001"]]
+
+
 def test_a_name_in_files_and_folders_shows_the_files_values(sales: Path, opened: Open) -> None:
     put(sales / "n=7/1.parquet", {"n": [1]})
     assert opened().rows(0, 1, [0]).cells == [[1]]
@@ -255,3 +266,27 @@ def test_cancelling_stops_the_walk(sales: Path, opened: Open) -> None:
     caller.cancelled.set()
     with pytest.raises(ViewCancelledError):
         opened(caller=caller)
+
+
+async def test_the_worker_views_folders_and_refuses_hostile_ones(folder: Path, tmp_path: Path) -> None:
+    for number in range(300):
+        put(folder / f"many/day={number:03}x/part.parquet", {"n": [number]})
+    put(tmp_path / "outside.parquet", {"secret": [1]})
+    put(folder / "hostile/1.parquet", {"n": [1]})
+    (folder / "hostile/2.parquet").symlink_to(tmp_path / "outside.parquet")
+    (folder / "link").symlink_to(tmp_path)
+    runtime = tmp_path / "runtime"
+    runtime.mkdir()
+    data = DataWorker(Workspace(folder, min_free_ram_percent=0), await measure_sandbox("auto"), runtime)
+    try:
+        many = FileInJail("many")
+        assert (await data.view(many, Question("shape")))["num_rows"] == 300
+        assert (await data.view(many, Question("tail", n_rows=1)))["rows"] == [[299, "299x"]]
+        filtered = await data.view(many, Question("head", filter=(Condition("day", "=", "007x"),)))
+        assert filtered["rows"] == [[7, "007x"]]
+        for path in ("hostile", "link", "..", "/"):
+            with pytest.raises(WorkspaceError, match="Path is outside workspace"):
+                await data.view(FileInJail(path), Question("head"))
+        assert (await data.view(many, Question("head", n_rows=1)))["rows"] == [[0, "000x"]]
+    finally:
+        await data.aclose()

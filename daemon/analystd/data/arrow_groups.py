@@ -101,7 +101,7 @@ class Groups(ABC):
             WorkspaceError: that names the file, when the data are damaged or fewer than the file tells.
             ViewCancelledError: when the request was cancelled.
         """
-        with self._translated():
+        with self.translated():
             for arrays in self._read(number, columns, batch_rows):
                 self.raise_if_cancelled()
                 taken = min(count, len(arrays[0]) - skip)
@@ -138,7 +138,7 @@ class Groups(ABC):
             yield found
 
     @contextmanager
-    def _translated(self) -> Iterator[None]:
+    def translated(self) -> Iterator[None]:
         """Turn the library's errors into one that names the file; memory that is lacking is no fault of the file's."""
         try:
             yield

@@ -64,7 +64,7 @@ class ArrowFile(_ArrowTable):
 
     def __init__(self, file: RandomFile, known: Remembered) -> None:
         super().__init__(file)
-        with self._translated():
+        with self.translated():
             batches: tuple[Batch, ...] = known.learn(("arrow file", file.key), lambda: file_batches(file))
             reader = self._opened(ipc.IpcReadOptions(use_threads=False))
             if reader.num_record_batches != len(batches):
@@ -84,7 +84,7 @@ class ArrowStream(_ArrowTable):
 
     def __init__(self, file: RandomFile, known: Remembered) -> None:
         super().__init__(file)
-        with self._translated():
+        with self.translated():
             self._layout: StreamLayout = known.learn(("arrow stream", file.key), lambda: stream_layout(file))
             self._set(self._opened([], None).schema, _groups(self._layout.batches))
 

@@ -51,6 +51,8 @@ class ParquetFolder(GroupedTable):
         super().__init__(folder, caller)
         self._workspace = workspace
         self._facts = facts
+        self.content_key = (os.path.normpath(folder), tuple(footer.member for footer in facts.footers))
+        """Changes with any of the files."""
         self._firsts = list(accumulate((len(each.groups) for each in facts.footers), initial=0))
         self._set(facts.schema, [group for footer in facts.footers for group in footer.groups])
 
@@ -67,14 +69,16 @@ class ParquetFolder(GroupedTable):
         with _opened(self._workspace, self.name, footer.member, self.caller) as table:
             places = [footer.schema.get_field_index(name) for name in own]
             for rows, arrays in _whole_group(table, number - self._firsts[at], places, batch_rows):
-                found = dict(zip(own, arrays, strict=True))
+                # What cannot be widened is told of with the member's name.
+                with table.translated():
+                    wide = [_widened(array, self._schema.field(name)) for name, array in zip(own, arrays, strict=True)]
+                found = dict(zip(own, wide, strict=True))
                 yield [self._column(column, found, footer, rows) for column in columns]
 
     def _column(self, column: int, found: dict[str, pa.Array], footer: _Footer, rows: int) -> pa.Array:
         field = self._schema[column]
         if field.name in found:
-            array = found[field.name]
-            return array if array.type == field.type else array.cast(field.type)
+            return found[field.name]
         value = footer.folder_values.get(field.name) if field.name not in footer.schema.names else None
         if value is None:
             return pa.nulls(rows, field.type)
@@ -123,6 +127,10 @@ def _with_folder_columns(schema: pa.Schema, footers: Sequence[_Footer]) -> tuple
         integers = all_integers([footer.folder_values.get(key) for footer in footers])
         schema = schema.append(pa.field(key, pa.int64() if integers else pa.string()))
     return schema, warnings
+
+
+def _widened(array: pa.Array, field: pa.Field) -> pa.Array:
+    return array if array.type == field.type else array.cast(field.type)
 
 
 def _whole_group(

@@ -25,7 +25,7 @@ class ParquetTable(GroupedTable):
 
     def __init__(self, file: RandomFile) -> None:
         super().__init__(file.name, file.caller)
-        with self._translated():
+        with self.translated():
             metadata = pq.read_metadata(pa.PythonFile(PositionedStream(file), mode="r"))
             # Each column that is read has a buffer of its own.
             buffer = max(_LEAST_BUFFER_BYTES, min(_BUFFER_BYTES, _ALL_BUFFERS_BYTES // max(1, metadata.num_columns)))
