@@ -9,6 +9,7 @@ from analystd.data.cell_types import guessed_type
 from analystd.data.column_parts import ColumnPart
 from analystd.data.content import Content
 from analystd.data.csv_dialect import Dialect, first_records, sniff_dialect, strip_newlines
+from analystd.data.misfits import misfits
 from analystd.data.record_index import RecordIndex
 from analystd.data.table import Rows, bounded
 from analystd.data.text_records import TextRecords
@@ -132,6 +133,7 @@ class CsvTable:
             warnings.append(f"{_some(ragged, first)} not as long as the header: {cells} cells, not {names}")
         every = len(columns) == names and list(columns) == list(range(names))
         picked = rows if every and not ragged else [_picked(row, columns, every=every) for row in rows]
+        warnings += misfits(picked, [self._facts.columns[at] for at in columns], first)
         fitting = bounded(picked, lambda row: len("".join(filter(None, row))))
         return Rows(fitting.cells, (*warnings, *fitting.warnings))
 

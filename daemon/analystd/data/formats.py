@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import PurePath
+from typing import TYPE_CHECKING
 
 from analystd.data.csv_table import CsvTable, learn_csv
 from analystd.data.json_table import JsonTable, learn_json
@@ -13,6 +14,9 @@ from analystd.data.table import Table
 from analystd.data.text_decoders import GZIP_MAGIC, is_utf32
 from analystd.errors import WorkspaceError
 from analystd.jail.workspace import Workspace
+
+if TYPE_CHECKING:
+    from analystd.data.parquet_folder import ParquetFolder
 
 UNDERSTOOD = (
     "analystd reads CSV, TSV and other delimited text, JSON Lines (both also gzip-compressed), "
@@ -66,7 +70,7 @@ class Formats:
         _refuse_other_formats(file.name, suffix, magic, told=delimiter is not None)
         return self._open_csv(file, delimiter.encode() if delimiter else _DELIMITERS.get(suffix))
 
-    def open_folder(self, workspace: Workspace, folder: str, caller: Caller) -> Table:
+    def open_folder(self, workspace: Workspace, folder: str, caller: Caller) -> ParquetFolder:
         """The Parquet files in a folder as one table. Raises as `open_parquet_folder`."""
         from analystd.data.parquet_folder import open_parquet_folder
 

@@ -22,6 +22,7 @@ from analystd.data.formats import Formats
 from analystd.data.memory_cap import cap_memory, give_back_memory, out_of_memory
 from analystd.data.question import Question
 from analystd.data.random_file import Caller, RandomFile
+from analystd.data.selections import Selections
 from analystd.data.table import view
 from analystd.errors import AnalystdError, WorkspaceError
 from analystd.jail.workspace import Workspace
@@ -41,6 +42,7 @@ class DataDesk:
         self._workspace = workspace
         self._room = Room(workspace)
         self._formats = Formats()
+        self._selections = Selections()
         self._methods: dict[str, Callable[[Request], Any]] = {
             "view": self._view,
             "list_files": self._list_files,
@@ -72,7 +74,8 @@ class DataDesk:
     def _view(self, request: Request) -> Any:
         question, source = Question.of(request.params["question"]), request.params["source"]
         if not request.descriptors and self._workspace.resolve(source).is_dir():
-            return view(self._formats.open_folder(self._workspace, source, _caller(request)), question)
+            folder = self._formats.open_folder(self._workspace, source, _caller(request))
+            return view(folder, question, self._selections.of(folder.content_key, question))
         result = self._view_of_one_state(request, question) or self._view_of_one_state(request, question, last=True)
         assert result is not None
         return result
@@ -81,7 +84,8 @@ class DataDesk:
         """A view, or None if the file was rewritten meanwhile; in the `last` attempt a view then tells of it."""
         with self._opened(request, request.params["source"]) as file:
             try:
-                result = view(self._formats.open_table(file, question.delimiter), question)
+                table = self._formats.open_table(file, question.delimiter)
+                result = view(table, question, self._selections.of(file.key, question))
             except WorkspaceError:
                 if last or not self._formats.rewritten_meanwhile(file):
                     raise
