@@ -107,8 +107,9 @@ async def test_a_cell_of_fifty_megabytes_is_shown_whole(data: DataWorker, folder
 
 
 async def test_a_row_that_no_reply_could_hold_is_refused(data: DataWorker, folder: Path) -> None:
-    pq.write_table(pa.table({"s": [b"x" * 80_000_000]}), folder / "huge.parquet")
-    with pytest.raises(ResourceLimitError, match=r"Row 0 of huge\.parquet holds 152 MiB; a reply holds at most 128"):
+    # Each NUL is written as six characters.
+    pq.write_table(pa.table({"s": ["\0" * 30_000_000]}), folder / "huge.parquet")
+    with pytest.raises(ResourceLimitError, match=r"Row 0 of huge\.parquet holds 171 MiB; a reply holds at most 128"):
         await data.view(FileInJail("huge.parquet"), Question("head"))
     assert (await data.view(FileInJail("huge.parquet"), Question("shape")))["num_rows"] == 1
 

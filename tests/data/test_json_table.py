@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import gzip
 import json
 import random
 from collections.abc import Callable
@@ -117,6 +118,21 @@ def test_bytes_that_are_no_utf_8_are_told(opened: Opened) -> None:
     found = opened(b'{"n": "a"}\n{"n": "\xff"}\n').rows(0, 2, [0])
     assert found.cells == [["a"], ["�"]]
     assert found.warnings == ("Row 1 is not valid UTF-8; what could not be read is shown as �",)
+
+
+def test_names_that_are_no_utf_8_have_their_values_also_as_parts(opened: Opened) -> None:
+    table = opened(b'{"\xff": 1, "\\udc00b": 2}\n' * 2)
+    assert [column["name"] for column in table.columns] == ["�", "�b"]
+    (part,) = table.column_parts([0, 1])
+    assert [array.to_pylist() for array in part.arrays] == [[1, 1], [2, 2]]
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-8-sig"])
+def test_compressed_and_otherwise_encoded_lines_are_read(opened: Opened, encoding: str) -> None:
+    text = lines({"a": "x"}, {"a": "y"}).encode(encoding)
+    for content, name in ((text, "x.jsonl"), (gzip.compress(text), "x.jsonl.gz")):
+        assert opened(content, name).rows(0, 5, [0]).cells == [["x"], ["y"]]
+        assert opened(content, name).tail(1, [0]).cells == [["y"]]
 
 
 def test_many_surprises_of_a_kind_are_counted(opened: Opened) -> None:

@@ -11,14 +11,14 @@ import pyarrow as pa
 from analystd.data.arrow_groups import Group, Groups, slabs
 from analystd.data.arrow_parts import column_parts
 from analystd.data.arrow_values import json_values
-from analystd.data.cell_sizes import characters
+from analystd.data.cell_sizes import json_bytes
 from analystd.data.column_parts import ColumnPart
 from analystd.data.random_file import Caller
 from analystd.data.table import MAX_REPLY_CHARACTERS, Rows
 from analystd.errors import ResourceLimitError
 from analystd.protocol import ColumnInfo
 
-MAX_ROW_CHARACTERS = 128 * 1024 * 1024
+MAX_ROW_BYTES = 128 * 1024 * 1024
 """What a single row may hold to be sent as one reply."""
 
 _SEARCHED_ROWS = 16 * 1024
@@ -121,8 +121,8 @@ def _fitting_rows(name: str, numbers: Sequence[int], rows: Iterable[list[Any]]) 
     cells: list[list[Any]] = []
     total = 0
     for number, row in zip(numbers, rows, strict=True):
-        size = sum(map(characters, row))
-        if size > MAX_ROW_CHARACTERS:
+        size = sum(map(json_bytes, row))
+        if size > MAX_ROW_BYTES:
             raise _row_too_large(name, number, size)
         total += size
         if cells and total > MAX_REPLY_CHARACTERS:
@@ -134,6 +134,6 @@ def _fitting_rows(name: str, numbers: Sequence[int], rows: Iterable[list[Any]]) 
 
 def _row_too_large(name: str, row: int, size: int) -> ResourceLimitError:
     return ResourceLimitError(
-        f"Row {row} of {name} holds {size >> 20} MiB; a reply holds at most {MAX_ROW_CHARACTERS >> 20} MiB",
+        f"Row {row} of {name} holds {size >> 20} MiB; a reply holds at most {MAX_ROW_BYTES >> 20} MiB",
         "Ask for fewer columns, or read the file in a Python session",
     )

@@ -5,13 +5,15 @@ from __future__ import annotations
 import json
 from typing import Any
 
-_OTHER_CHARACTERS = 8
+_OTHER_BYTES = 8
+_LONG = 1024 * 1024
 
 
-def characters(value: Any) -> int:
-    """About how many characters a value takes in a reply."""
+def json_bytes(value: Any) -> int:
+    """About how many bytes a value takes in a reply."""
+    if isinstance(value, (list, dict)) or (isinstance(value, str) and len(value) > _LONG):
+        # What is escaped or takes several bytes makes a difference in what is long.
+        return len(json.dumps(value, ensure_ascii=False).encode("utf-8", "surrogatepass"))
     if isinstance(value, str):
         return len(value)
-    if isinstance(value, (list, dict)):
-        return len(json.dumps(value))
-    return _OTHER_CHARACTERS
+    return _OTHER_BYTES

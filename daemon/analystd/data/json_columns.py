@@ -70,7 +70,9 @@ def _lines(stretch: Stretch, dialect: Dialect) -> list[bytes]:
 
 def _quick(stretch: Stretch, columns: Sequence[ColumnInfo]) -> dict[str, pa.Array]:
     """The columns that pyarrow can parse; none where it finds something else than so many objects with such values."""
-    schema = pa.schema([(each["name"], _QUICK[each["type"]]) for each in columns if each["type"] in _QUICK])
+    # A name with a mark in it stands for bytes that were no UTF-8, which pyarrow would not find under that name.
+    plain = [each for each in columns if each["type"] in _QUICK and "\ufffd" not in each["name"]]
+    schema = pa.schema([(each["name"], _QUICK[each["type"]]) for each in plain])
     if not len(schema):
         return {}
     try:

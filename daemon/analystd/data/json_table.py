@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from analystd.data.cell_sizes import characters
+from analystd.data.cell_sizes import json_bytes
 from analystd.data.column_parts import ColumnPart
 from analystd.data.content import Content
 from analystd.data.csv_dialect import NO_QUOTE, Dialect, first_records
@@ -106,7 +106,7 @@ class JsonTable:
         records = list(parse_records(lines))
         names = self._names(columns)
         cells = [[record.values.get(name) for name in names] for record in records]
-        fitting = bounded(cells, lambda row: sum(map(characters, row)))
+        fitting = bounded(cells, lambda row: sum(map(json_bytes, row)))
         return Rows(fitting.cells, (*self._remarks(records, first), *fitting.warnings))
 
     def _names(self, columns: Sequence[int]) -> list[str]:
