@@ -16,7 +16,6 @@ from analystd.data.profile_numbers import Extremes, Moments
 from analystd.data.profile_top import TopValues
 from analystd.data.query import Query
 from analystd.data.query_kinds import Kind, is_bytes, kind_of
-from analystd.data.scattered_rows import rows_at
 from analystd.data.table import Table
 from analystd.protocol import ColumnInfo, ColumnProfile, HistogramBins
 
@@ -98,9 +97,12 @@ def extreme_cells(table: Table, position: int, summary: ColumnSummary) -> tuple[
     extremes = summary.extremes
     if extremes is None or extremes.smallest is None or extremes.largest is None:
         return None, None
-    rows = rows_at(table, [extremes.smallest.row, extremes.largest.row], [position])
-    smallest, largest = rows.cells
-    return smallest[0], largest[0]
+    smallest, largest = (_cell(table, position, each.row) for each in (extremes.smallest, extremes.largest))
+    return smallest, largest
+
+
+def _cell(table: Table, position: int, row: int) -> Any:
+    return table.rows(row, 1, [position]).cells[0][0]
 
 
 def _fill(summaries: Sequence[ColumnSummary], positions: Sequence[int], query: Query) -> None:
