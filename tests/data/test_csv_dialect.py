@@ -54,6 +54,7 @@ def test_a_separator_line_tells_the_delimiter_and_is_no_row(line: str) -> None:
 @pytest.mark.parametrize(
     ("text", "header", "remark"),
     [
+        ("sep=;\n# one; more\na;b\n1;2\n", "a;b", "1 comment line before the header left out"),
         ("# from the desk, 2024\n# two\na,b\n1,2\n", "a,b", "2 comment lines before the header left out"),
         ("\n# one; more\r\n\r\na;b\n1;2\n", "a;b", "1 comment line before the header left out"),
         ("#date,close\n2024-01-01,5\n", "#date,close", None),

@@ -58,7 +58,7 @@ def sniff_dialect(sample: bytes, *, whole: bool, delimiter: bytes | None = None)
     start = len(_UTF8_MARK) if sample.startswith(_UTF8_MARK) else 0
     if line := _SEPARATOR_LINE.match(sample, start):
         # Excel's way to tell the delimiter; the line is no part of the table.
-        return Sniffed(Dialect(delimiter or line[1], start=line.end()))
+        delimiter, start = delimiter or line[1], line.end()
     after = _after_comments(sample, start)
     dialect = _best(sample[after:], delimiter, whole=whole)
     header = _commented_header(sample, start, after, dialect)
