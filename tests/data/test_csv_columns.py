@@ -99,6 +99,11 @@ def test_records_of_another_length_lack_cells_or_have_too_many() -> None:
     assert found.strange == [0, 0]
 
 
+def test_an_only_cell_may_be_empty() -> None:
+    assert values(b'1\n,b\n""\n"",2\n', "integer") == [[1, None, None, None]]
+    assert values(b"1\n,b\n", "text", dialect=Dialect(b",", NO_QUOTE)) == [[b"1", None]]
+
+
 def test_bytes_that_are_no_utf_8_stay_as_they_are() -> None:
     assert values(b'Z\xfcrich,1\n"\xff",2,3\n', "text", "integer")[0] == [b"Z\xfcrich", b"\xff"]
 
@@ -169,6 +174,6 @@ def test_text_columns_are_what_python_reads(rows: list[list[str]], newline: str)
     expected = [_records.cells(record, b",", ord('"'), "strict") for record in records]
     first = [row[0] if row else "" for row in expected]
     missing = [cell.lower() in MISSING or (len(cell) <= 8 and not cell.strip(" ")) for cell in first]
-    assert values(data, "text", "text", "text")[0] == [
-        None if gone else cell.encode() for cell, gone in zip(first, missing, strict=True)
-    ]
+    wanted = [None if gone else cell.encode() for cell, gone in zip(first, missing, strict=True)]
+    for width in (1, 2, 3):
+        assert values(data, *["text"] * width)[0] == wanted

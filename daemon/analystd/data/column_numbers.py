@@ -29,6 +29,13 @@ def numbers_of(texts: pa.Array, kind: pa.DataType) -> tuple[pa.Array, int]:
     whole numbers, else of doubles.
     """
     texts = pc.ascii_trim_whitespace(texts.view(pa.string()))
+    try:
+        return texts.cast(kind), 0
+    except pa.ArrowInvalid:
+        return _numbers_among(texts, kind)
+
+
+def _numbers_among(texts: pa.Array, kind: pa.DataType) -> tuple[pa.Array, int]:
     lower = pc.ascii_lower(texts)
     texts = pc.if_else(pc.is_in(lower, pa.array(sorted(MISSING))), None, texts)
     fits = pc.match_substring_regex(texts, _NUMBER)

@@ -22,6 +22,7 @@ from analystd.protocol import ColumnInfo
 
 _MOST_THREADS = 4
 _LONGEST_BLANK = 8
+_MISSING = b"NA"
 _ARROW_TYPES = {"integer": pa.int64(), "number": pa.float64()}
 
 
@@ -90,28 +91,38 @@ def column_parts(
 
 def part_of(stretch: Stretch, wanted: Wanted) -> ColumnPart:
     """The wanted columns of one stretch."""
-    kinds = wanted.kinds() if stretch.num_rows else {}
-    columns = _parsed(stretch.data, wanted, kinds, stretch.num_rows) if kinds else {}
-    strange = dict.fromkeys(kinds, 0)
-    if columns is None:
-        texts = _texts(stretch, wanted, kinds)
-        columns = {}
-        for at, kind in kinds.items():
-            columns[at], strange[at] = (texts[at], 0) if kind == pa.binary() else numbers_of(texts[at], kind)
+    kinds = wanted.kinds()
+    columns = _columns(stretch, wanted, kinds) if kinds and stretch.num_rows else {}
+    found = [columns.get(at, (pa.array([], kinds[at]), 0)) for at in wanted.positions]
     return ColumnPart(
         stretch.number,
         stretch.first_row,
         stretch.num_rows,
-        [without_nan(columns[at]) if columns else pa.array([], wanted.kinds()[at]) for at in wanted.positions],
-        [strange.get(at, 0) for at in wanted.positions],
+        [without_nan(array) for array, _ in found],
+        [strange for _, strange in found],
     )
 
 
-def _texts(stretch: Stretch, wanted: Wanted, kinds: dict[int, pa.DataType]) -> dict[int, pa.Array]:
-    """The columns as text where their cells are no numbers, or the records not all as long as the header."""
+def _columns(stretch: Stretch, wanted: Wanted, kinds: dict[int, pa.DataType]) -> dict[int, tuple[pa.Array, int]]:
+    """The columns by position, and how many values of each do not fit its type."""
     as_text = dict.fromkeys(kinds, pa.binary())
-    columns = _parsed(stretch.data, wanted, as_text, stretch.num_rows)
-    return columns or _parsed(_evened(stretch, wanted), wanted, as_text, stretch.num_rows) or {}
+    for data in _readable(stretch, wanted):
+        if columns := _parsed(data, wanted, kinds, stretch.num_rows):
+            return {at: (array, 0) for at, array in columns.items()}
+        if texts := _parsed(data, wanted, as_text, stretch.num_rows):
+            return {at: _typed(texts[at], kind) for at, kind in kinds.items()}
+    # Records of one length that are quoted anew are read by any reader.
+    raise AssertionError(f"stretch {stretch.number} is not read as {stretch.num_rows} records")
+
+
+def _readable(stretch: Stretch, wanted: Wanted) -> Iterator[bytes]:
+    """The stretch as it is, and, if that will not do, with its records all as long as the header."""
+    yield stretch.data
+    yield _evened(stretch, wanted)
+
+
+def _typed(texts: pa.Array, kind: pa.DataType) -> tuple[pa.Array, int]:
+    return (texts, 0) if kind == pa.binary() else numbers_of(texts, kind)
 
 
 def _parsed(data: bytes, wanted: Wanted, kinds: dict[int, pa.DataType], rows: int) -> dict[int, pa.Array] | None:
@@ -154,7 +165,8 @@ def _even(record: bytes, dialect: Dialect, width: int) -> bytes:
     delimiter = dialect.delimiter
     if dialect.quote == NO_QUOTE or dialect.quote not in record:
         more = width - 1 - record.count(delimiter)
-        return record + more * delimiter if more >= 0 else delimiter.join(record.split(delimiter)[:width])
+        # An only cell that is empty would make a blank line, which is no record.
+        return record + more * delimiter if more >= 0 else delimiter.join(record.split(delimiter)[:width]) or _MISSING
     cells = dialect.cells(record, "surrogateescape")[:width]
     cells += [""] * (width - len(cells))
     quote = bytes([dialect.quote])
