@@ -151,6 +151,12 @@ def test_damage_anywhere_is_an_error_or_another_value_but_never_a_crash(open_byt
     assert 30 < refused < 300
 
 
+def test_names_within_structs_that_are_no_utf_8_are_damage(open_bytes: OpenFile) -> None:
+    content = ipc_bytes(pa.table({"x": [{"inner-name": 1}]}), pa.ipc.new_file)
+    with pytest.raises(WorkspaceError, match="cannot be read as Arrow"):
+        opened(open_bytes(content.replace(b"inner-name", b"inner\xffname"))).rows(0, 1, [0])
+
+
 def test_offsets_that_lead_out_of_the_file_are_found(open_bytes: OpenFile) -> None:
     offsets = (0).to_bytes(4, "little") + (2**30).to_bytes(4, "little")
     stream = io.BytesIO()

@@ -89,7 +89,9 @@ class GroupedTable(Groups):
 
     def _cells(self, offset: int, count: int, columns: Sequence[int]) -> Iterator[list[Any]]:
         for arrays in self.windows(offset, count, columns):
-            for row in zip(*map(json_values, arrays), strict=True):
+            with self.translated():
+                values = [json_values(array) for array in arrays]
+            for row in zip(*values, strict=True):
                 yield list(row)
 
     def _scattered(self, group: int, wanted: Sequence[int], columns: Sequence[int]) -> Iterator[tuple[int, list[Any]]]:
@@ -103,7 +105,8 @@ class GroupedTable(Groups):
             while after < len(wanted) and wanted[after] < begin + len(arrays[0]):
                 after += 1
             if here := wanted[at:after]:
-                picked = [_picked(array, [number - begin for number in here]) for array in arrays]
+                with self.translated():
+                    picked = [_picked(array, [number - begin for number in here]) for array in arrays]
                 yield from zip(here, map(list, zip(*picked, strict=True)), strict=True)
             at, begin = after, begin + len(arrays[0])
 
