@@ -85,3 +85,11 @@ def test_lists_are_separated_by_commas_or_as_the_path_variable_is() -> None:
         "core",
     )
     assert load_settings({"AGENT_READ_ONLY_PATHS": "/a:/b c"}, None, nowhere).settings.read_only_paths == ("/a", "/b c")
+
+
+@pytest.mark.parametrize("line", ["AGENT_SEED=-1", "AGENT_SEED=x", "AGENT_TEMPERATURE=-0.5", "AGENT_TEMPERATURE=warm"])
+def test_a_number_that_makes_no_sense_is_told_and_the_default_used(project: Path, line: str) -> None:
+    name, _, value = line.partition("=")
+    loaded = load_settings({name: value}, project, project / "none")
+    assert loaded.settings == Settings()
+    assert loaded.problems[0].startswith(f"{name}={value!r} (from environment) is not a ")

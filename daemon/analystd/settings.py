@@ -25,6 +25,9 @@ logger = logging.getLogger(__name__)
 
 PREFIX = "AGENT_"
 
+Count = int
+"""A whole number that is not negative."""
+
 
 @dataclass(frozen=True)
 class Settings:
@@ -48,6 +51,10 @@ class Settings:
     """Layers of the model on the GPU; -1: all."""
     context_tokens: int = 0
     """The context window; 0: the model's own, at most 8192."""
+    temperature: float = 0.0
+    """How freely the agent's replies are drawn; 0: always the likeliest token."""
+    seed: Count = 0
+    """What drawn replies are repeatable by."""
     workspace: str | None = None
     """The jail; None: `workspace` in the nearest folder upward that has one."""
     workspace_max_gb: float = 5.0
@@ -185,6 +192,12 @@ def _parse_int(text: str) -> int:
         raise ValueError("is not a whole number") from None
 
 
+def _parse_count(text: str) -> int:
+    if not text.isdecimal():
+        raise ValueError("is not a whole number from 0 up")
+    return int(text)
+
+
 def _parse_positive(text: str) -> float:
     try:
         number = float(text)
@@ -209,6 +222,7 @@ def _parse_list(text: str) -> tuple[str, ...]:
 _PARSERS: dict[str, Callable[[str], Any]] = {
     "bool": _parse_bool,
     "int": _parse_int,
+    "Count": _parse_count,
     "float": _parse_positive,
     "str | None": lambda text: text or None,
     "tuple[str, ...]": _parse_list,

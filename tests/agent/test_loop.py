@@ -2,13 +2,14 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from analystd.agent.loop import Agent, Limits, Outcome, Task
-from analystd.engine.base import Message, ToolSpec
+from analystd.engine.base import Completion, GenerateRequest, Message, Sampling, ToolSpec
 from analystd.engine.scripted import ScriptedEngine
 from analystd.errors import ResourceLimitError
 from analystd.protocol import Step
@@ -86,6 +87,27 @@ async def test_a_call_is_run_and_the_answer_follows(tmp_path: Path) -> None:
     assert desk.watcher.text == "Let me add. It is 5."
     assert desk.watcher.calls == [("add", {"a": 2, "b": 3})]
     assert outcome.usage["completion_tokens"] > 0
+
+
+class AttentiveEngine(ScriptedEngine):
+    """A scripted model that remembers how it was asked."""
+
+    asked: GenerateRequest | None = None
+
+    async def generate(self, request: GenerateRequest, on_text: Callable[[str], bool]) -> Completion:
+        self.asked = request
+        return await super().generate(request, on_text)
+
+
+async def test_replies_are_drawn_as_the_settings_have_it(tmp_path: Path) -> None:
+    (tmp_path / "script.jsonl").write_text('{"say": "Five."}\n')
+    engine = AttentiveEngine(tmp_path / "script.jsonl")
+    context = ToolContext("main", lambda output: None)
+    agent = Agent(engine, Toolbox([], lambda: None), context, Watcher(), Sampling(temperature=0.7, seed=42))
+    outcome = await agent.run(Task("conv", (Message("user", "What is 2 + 3?"),), Limits(5, 10.0)))
+    assert outcome.answer == "Five."
+    assert engine.asked is not None
+    assert (engine.asked.temperature, engine.asked.seed) == (0.7, 42)
 
 
 async def test_arguments_that_do_not_fit_the_schema_are_told_to_the_model(tmp_path: Path) -> None:

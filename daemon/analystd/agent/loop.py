@@ -13,7 +13,7 @@ from analystd.agent.context import fit, shortened
 from analystd.agent.prompt import tool_result_message
 from analystd.agent.repetition import repeated_tail
 from analystd.agent.toolcalls import BadCall, Item, ToolCall, ToolCallParser, without_thoughts
-from analystd.engine.base import Completion, Engine, GenerateRequest, Message, ToolSpec
+from analystd.engine.base import LIKELIEST, Completion, Engine, GenerateRequest, Message, Sampling, ToolSpec
 from analystd.errors import AnalystdError
 from analystd.protocol import AgentStatus, Step, Usage
 from analystd.tools.base import Toolbox, ToolContext
@@ -76,11 +76,19 @@ class Outcome:
 class Agent:
     """One run of the loop over an engine and the tools of a desk."""
 
-    def __init__(self, engine: Engine, toolbox: Toolbox, context: ToolContext, observer: Observer) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        toolbox: Toolbox,
+        context: ToolContext,
+        observer: Observer,
+        sampling: Sampling = LIKELIEST,
+    ) -> None:
         self._engine = engine
         self._toolbox = toolbox
         self._context = context
         self._observer = observer
+        self._sampling = sampling
 
     async def run(self, task: Task) -> Outcome:
         """Carry out a task. Ends by itself in every case: an engine that fails gives `failed`, a cancelled task `cancelled`."""
@@ -139,7 +147,15 @@ class Agent:
         room = REPLY_TOKENS if window is None else min(REPLY_TOKENS, window // 4)
         if window is not None:
             messages = await fit(messages, window - room, self._engine.count_tokens, keep=len(task.messages) - 1)
-        request = GenerateRequest(task.conversation, messages, offer.tools, offer.choice, max_tokens=room)
+        request = GenerateRequest(
+            task.conversation,
+            messages,
+            offer.tools,
+            offer.choice,
+            max_tokens=room,
+            temperature=self._sampling.temperature,
+            seed=self._sampling.seed,
+        )
         completion = await self._engine.generate(request, reader.feed)
         _add_usage(outcome.usage, completion)
         return reader.finish(cut=completion.reason in ("length", "context"))

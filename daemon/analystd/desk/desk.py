@@ -19,7 +19,7 @@ from analystd.desk.queue import Turnstile
 from analystd.desk.runs import Request, Result, Run, RunBook
 from analystd.desk.sessions import MAIN, Seat, Sessions
 from analystd.desk.state import DeskState
-from analystd.engine.base import Engine, Message
+from analystd.engine.base import Engine, Message, Sampling
 from analystd.errors import AnalystdError, StartTimeoutError
 from analystd.jail.sandbox import Level
 from analystd.jail.workspace import Workspace
@@ -207,7 +207,11 @@ class Desk:
         specs = self._toolbox.specs
         system = Message("system", system_prompt(specs, listing))
         agent = Agent(
-            self._engine, self._toolbox, ToolContext(run.request.session or MAIN, run.put_out), _RunObserver(run)
+            self._engine,
+            self._toolbox,
+            ToolContext(run.request.session or MAIN, run.put_out),
+            _RunObserver(run),
+            Sampling(self.settings.temperature, self.settings.seed),
         )
         task = Task(
             conversation,

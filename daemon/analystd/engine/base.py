@@ -28,6 +28,17 @@ class ToolSpec:
 
 
 @dataclass(frozen=True)
+class Sampling:
+    """How tokens are chosen: the likeliest one at temperature 0, else one that is drawn, the same one for the same seed."""
+
+    temperature: float = 0.0
+    seed: int = 0
+
+
+LIKELIEST = Sampling()
+
+
+@dataclass(frozen=True)
 class GenerateRequest:
     """One reply to generate.
 
