@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from analystd.data.cell_types import guessed_type
 from analystd.data.column_parts import ColumnPart
 from analystd.data.content import Content
-from analystd.data.csv_dialect import Dialect, first_records, sniff_dialect, strip_newlines
+from analystd.data.csv_dialect import Dialect, first_records, sniff_dialect
 from analystd.data.misfits import misfits
 from analystd.data.record_index import RecordIndex
 from analystd.data.table import Rows, bounded
@@ -113,13 +113,6 @@ class CsvTable:
         return column_parts(
             self._records.stretches(start), columns, self.columns, self._facts.dialect, self._content.caller
         )
-
-    def batches(self, columns: Sequence[int]) -> Iterator[list[list[Cell]]]:
-        """All rows, a stretch at a time."""
-        for stretch in self._records.stretches():
-            records, consumed = self._facts.dialect.split(stretch.data, stretch.num_rows)
-            records += filter(None, [strip_newlines(stretch.data[consumed:])])
-            yield [_picked(row, columns, every=False) for row in _decoded(records, self._facts.dialect)[0]]
 
     def _rows_of(self, records: Iterable[bytes], columns: Sequence[int], first: int | None) -> Rows:
         rows, damaged = _decoded(records, self._facts.dialect)
