@@ -1,10 +1,12 @@
 import json
+from collections.abc import Sequence
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from analystd.agent.toolcalls import BadCall, Item, ToolCall, ToolCallParser, tool_call_text, without_thoughts
+from analystd.engine.base import ToolSpec
 
 SHAPE = '<tool name="data_view">\n{"path": "a.csv", "operation": "shape"}\n</tool>'
 
@@ -35,7 +37,12 @@ FRAGMENTS = [
 
 def parse(*pieces: str) -> list[Item]:
     """What the parser makes of these pieces, neighbouring texts joined."""
-    parser = ToolCallParser()
+    return parse_with((), *pieces)
+
+
+def parse_with(tools: Sequence[ToolSpec], *pieces: str) -> list[Item]:
+    """The same where these tools are on offer."""
+    parser = ToolCallParser(tools)
     items = [item for piece in pieces for item in parser.feed(piece)] + parser.finish()
     joined: list[Item] = []
     for item in items:

@@ -130,7 +130,7 @@ class Agent:
             step = await self._call(reply.call)
             outcome.steps.append(step)
             result = tool_result_message(step["tool"], step["ok"], shortened(step["output"]))
-            messages = (*messages, Message("assistant", reply.text + reply.call.raw), Message("tool", result))
+            messages = (*messages, Message("assistant", reply.text + reply.call.text), Message("tool", result))
 
     def _offer(self, task: Task, steps: Sequence[Step]) -> _Offer:
         """What the next reply may call: nothing at the step limit or after a call that only repeated the one before."""
@@ -142,7 +142,7 @@ class Agent:
 
     async def _reply(self, task: Task, messages: tuple[Message, ...], offer: _Offer, outcome: Outcome) -> _Reply:
         """One reply of the model, up to the end of its first call if there is one."""
-        reader = _ReplyReader(self._observer.said, calls_allowed=offer.choice != "none")
+        reader = _ReplyReader(self._observer.said, offer)
         window = self._engine.info().context_tokens
         room = REPLY_TOKENS if window is None else min(REPLY_TOKENS, window // 4)
         if window is not None:
@@ -194,10 +194,10 @@ class _ReplyReader:
     Where no call may be made, calls are passed over.
     """
 
-    def __init__(self, say: Callable[[str], None], *, calls_allowed: bool) -> None:
+    def __init__(self, say: Callable[[str], None], offer: _Offer) -> None:
         self._say = say
-        self._calls_allowed = calls_allowed
-        self._parser = ToolCallParser()
+        self._calls_allowed = offer.choice != "none"
+        self._parser = ToolCallParser(offer.tools)
         self._text = ""
         self._call: ToolCall | BadCall | None = None
 

@@ -4,196 +4,233 @@
     {"path": "prices.csv", "operation": "shape"}
     </tool>
 
-It is fed what the model generated and nothing else: text from files or programs can thus never call a tool. How the text is cut into
-pieces makes no difference to what comes out.
+That is how the model is told to write them. Models that were trained on another syntax fall back into it, so those are read too
+(`agent/call_syntaxes.py`). The parser is fed what the model generated and nothing else: text from files or programs can thus never call
+a tool. How the text is cut into pieces makes no difference to what comes out.
+
+Other syntaxes than ours count as mere text where they are quoted: in inline code, and in a code fence that text stands before.
 """
 
 from __future__ import annotations
 
-import json
 import re
-from dataclasses import dataclass
-from typing import Any, NoReturn
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from itertools import groupby
 
-OPENING, CLOSING = "<tool", "</tool>"
-THINK_OPENING, THINK_CLOSING = "<think>", "</think>"
+from analystd.agent.call_ends import End, beginnings, half_at_end
+from analystd.agent.call_syntaxes import LONGEST_HEAD, SYNTAXES, Head, Syntax, Tools
+from analystd.agent.calls import BadCall, Item, ToolCall, UnreadableError, tool_call_text
+from analystd.engine.base import ToolSpec
+from analystd.engine.markup import THOUGHTS, without_thoughts
 
-_LONGEST_OPENING = 512
-_OPENING_TAG = re.compile(r"""<tool(?=[\s/>])(?P<attributes>(?:"[^"]*"|'[^']*'|[^"'>])*)>""")
-_NAME = re.compile(r"""\sname\s*=\s*(?:"(?P<double>[^"]*)"|'(?P<single>[^']*)'|(?P<bare>[^\s"'/>]+))""")
-_FENCE = re.compile(r"\A```[\w-]*\s*\n(?P<content>.*)\n\s*```\Z", re.DOTALL)
-_THOUGHT = re.compile(r"<think>.*?(?:</think>|\Z)", re.DOTALL)
-_END_OR_QUOTE = re.compile(r'</tool>|"')
-_END_OF_STRING = re.compile(r'(?:[^"\\]++|\\.)*+"', re.DOTALL)
+__all__ = ["BadCall", "Item", "ToolCall", "ToolCallParser", "tool_call_text", "without_thoughts"]
 
-
-@dataclass(frozen=True)
-class ToolCall:
-    """A call that can be validated and run; `raw` is its text with the tags."""
-
-    name: str
-    arguments: dict[str, Any]
-    raw: str
+_FENCE = "```"
 
 
-@dataclass(frozen=True)
-class BadCall:
-    """What was meant as a call and cannot be run; the message tells the model why."""
+def _marks(whole: bool) -> tuple[re.Pattern[str], frozenset[str]]:
+    """What is to be looked at closely in a text, and all that may become such a mark at its end."""
+    marks = {_FENCE, *THOUGHTS, *(syntax.mark for syntax in SYNTAXES if whole or not syntax.is_whole)}
+    longest_first = sorted(marks, key=len, reverse=True)
+    return re.compile("|".join(map(re.escape, longest_first))), beginnings(marks)
 
-    message: str
-    raw: str
 
-
-Item = str | ToolCall | BadCall
+_AT_BEGINNING, _LATER = _marks(True), _marks(False)
 
 
 class ToolCallParser:
-    """Turns pieces of a reply into text and calls. Text that may still become a tag is held back; nothing raises."""
+    """Turns pieces of a reply into text and calls. Text that may still become a call is held back; nothing raises.
 
-    def __init__(self) -> None:
+    `tools` are those on offer: an object, or a call in Python's syntax, is a call only if it names one of them, and arguments that are
+    written as mere text get the types that their schemas say.
+    """
+
+    def __init__(self, tools: Sequence[ToolSpec] = (), *, may_be_whole: bool = True) -> None:
+        self._tools: Tools = {tool.name: tool for tool in tools}
+        self._may_be_whole = may_be_whole
         self._held = ""
-        self._thinking = False
-        self._opening: re.Match[str] | None = None
-        self._looked_at = 0
+        self._thought_end = ""
+        self._open: _OpenCall | None = None
+        self._prose = _Prose()
+
+    @property
+    def held_characters(self) -> int:
+        """How much of the text has to be looked at again when more comes."""
+        return len(self._held)
 
     def feed(self, piece: str) -> list[Item]:
         """What the piece completes, in order."""
-        self._held += piece
+        text, self._held = self._held + piece, ""
         items: list[Item] = []
-        while (item := self._next()) is not None:
-            if item:
-                items.append(item)
+        at = 0
+        while at < len(text):
+            if self._open is not None:
+                at = self._in_call(self._open, text, at, items)
+            elif self._thought_end:
+                at = self._in_thought(text, at, items)
+            else:
+                at = self._in_text(text, at, items)
         return _joined(items)
 
     def finish(self) -> list[Item]:
         """What is left when the reply has ended: half a tag is text, a call without its end a bad call."""
         rest, self._held = self._held, ""
-        unfinished, self._opening = self._opening, None
+        unfinished, self._open = self._open, None
         if unfinished is None:
             return [rest] if rest else []
-        content, closing, after = rest[unfinished.end() :].rpartition(CLOSING)
-        if not closing:
-            return [BadCall(f"The call was not finished: {CLOSING} is missing", rest)]
-        # A string that never ended has swallowed the closing tag; the JSON parser says where it began.
-        raw = rest.removesuffix(after)
-        return [_read_call(unfinished["attributes"], content, raw), *([after] if after else [])]
+        unfinished.parts.append(rest)
+        return _joined(self._unfinished(unfinished))
 
-    def _next(self) -> Item | None:
-        """The next item, which may be an empty text; None when more has to come first."""
-        if self._opening is not None:
-            return self._call(self._opening)
-        return self._thought() if self._thinking else self._text()
+    def _in_text(self, text: str, at: int, items: list[Item]) -> int:
+        marks, halves = _LATER if self._prose.begun or not self._may_be_whole else _AT_BEGINNING
+        found = marks.search(text, at)
+        end = found.start() if found else len(text) - half_at_end(text, at, halves)
+        if end > at:
+            self._say(text[at:end], items)
+            # Once something was said, a mark of what is only looked for at the beginning is none.
+            return self._wait(text, end) if found is None and end < len(text) else end
+        return self._wait(text, at) if found is None else self._at_mark(text, at, items)
 
-    def _text(self) -> str | None:
-        at = self._held.find("<")
-        if at != 0:
-            return self._cut(at) if at > 0 else self._cut(len(self._held)) or None
-        if self._held.startswith(THINK_OPENING):
-            self._thinking = True
-            return self._cut(len(THINK_OPENING))
-        if opening := _OPENING_TAG.match(self._held, 0, _LONGEST_OPENING):
-            self._opening, self._looked_at = opening, opening.end()
-            return ""
-        return None if _may_become_tag(self._held) else self._cut(1)
+    def _at_mark(self, text: str, at: int, items: list[Item]) -> int:
+        for opening, closing in THOUGHTS.items():
+            if text.startswith(opening, at):
+                self._thought_end = closing
+                items.append(opening)
+                return at + len(opening)
+        eligible = [syntax for syntax in SYNTAXES if text.startswith(syntax.mark, at) and self._counts(syntax)]
+        for syntax in eligible:
+            if head := syntax.head.match(text, at, at + LONGEST_HEAD):
+                self._open = _OpenCall(syntax, head, syntax.end())
+                return self._closed(self._open, head.end(), items) if head[0].endswith("/>") else head.end()
+        if len(text) - at < LONGEST_HEAD and self._may_become_more(eligible, text, at):
+            return self._wait(text, at)
+        length = len(_FENCE) if text.startswith(_FENCE, at) else 1
+        self._say(text[at : at + length], items)
+        return at + length
 
-    def _thought(self) -> str | None:
-        at = self._held.find(THINK_CLOSING)
-        if at >= 0:
-            self._thinking = False
-            return self._cut(at + len(THINK_CLOSING))
-        return self._cut(len(self._held) - _held_back(self._held, THINK_CLOSING)) or None
+    def _may_become_more(self, eligible: Sequence[Syntax], text: str, at: int) -> bool:
+        return text[at:] in _LATER[1] or any(syntax.so_far.fullmatch(text, at) for syntax in eligible)
 
-    def _call(self, opening: re.Match[str]) -> ToolCall | BadCall | None:
-        if opening["attributes"].endswith("/"):
-            end = content_end = opening.end()
-        else:
-            content_end = self._content_end()
-            end = content_end + len(CLOSING)
-        if content_end < 0:
-            return None
-        self._opening = None
-        content = self._held[opening.end() : content_end]
-        return _read_call(opening["attributes"], content, self._cut(end))
+    def _counts(self, syntax: Syntax) -> bool:
+        if syntax.is_whole:
+            return self._may_be_whole and not self._prose.begun
+        return syntax.is_ours or not self._prose.quotes
 
-    def _content_end(self) -> int:
-        """Where the closing tag begins, one inside a JSON string not counted; -1 when it has not come yet."""
-        while found := _END_OR_QUOTE.search(self._held, self._looked_at):
-            if found[0] == CLOSING:
-                return found.start()
-            string_end = _END_OF_STRING.match(self._held, found.end())
-            if string_end is None:
-                self._looked_at = found.start()
-                return -1
-            self._looked_at = string_end.end()
-        self._looked_at = max(self._looked_at, len(self._held) - len(CLOSING) + 1)
-        return -1
+    def _in_thought(self, text: str, at: int, items: list[Item]) -> int:
+        end = text.find(self._thought_end, at)
+        if end >= 0:
+            end += len(self._thought_end)
+            self._thought_end = ""
+            items.append(text[at:end])
+            return end
+        end = len(text) - half_at_end(text, at, beginnings([self._thought_end]))
+        items.append(text[at:end])
+        return self._wait(text, end)
 
-    def _cut(self, length: int) -> str:
-        cut, self._held = self._held[:length], self._held[length:]
-        return cut
+    def _in_call(self, call: _OpenCall, text: str, at: int, items: list[Item]) -> int:
+        end, complete = call.end.scan(text, at)
+        call.parts.append(text[at:end])
+        return self._closed(call, end, items) if complete else self._wait(text, end)
 
+    def _closed(self, call: _OpenCall, end: int, items: list[Item]) -> int:
+        self._open = None
+        self._prose.after_call()
+        body = "".join(call.parts)
+        items += self._read(call, body.removesuffix(call.syntax.closing), call.head[0] + body)
+        return end
 
-def tool_call_text(name: str, arguments: str) -> str:
-    """A call as the model writes it; `arguments` is a JSON object."""
-    return f'{OPENING} name="{name}">\n{arguments}\n{CLOSING}'
+    def _read(self, call: _OpenCall, body: str, raw: str) -> list[Item]:
+        """The calls, or why they cannot be run, or the text that it turns out to be."""
+        try:
+            return list(call.syntax.read(call.head, body, raw, self._tools)) or [raw]
+        except UnreadableError as exc:
+            return [BadCall(str(exc), raw)]
 
+    def _unfinished(self, call: _OpenCall) -> list[Item]:
+        body = "".join(call.parts)
+        raw = call.head[0] + body
+        if call.syntax.is_whole:
+            calls = self._read(call, body, raw)
+            if calls != [raw]:
+                return calls
+            again = ToolCallParser(list(self._tools.values()), may_be_whole=False)
+            return again.feed(raw) + again.finish()
+        content, closing, after = body.rpartition(call.syntax.closing or "\0")
+        if closing:
+            # A string that never ended has swallowed the closing tag; the JSON parser says where it began.
+            return [*self._read(call, content, raw.removesuffix(after)), *([after] if after else [])]
+        what = f"{call.syntax.closing} is missing" if call.syntax.closing else "its JSON has no end"
+        return [BadCall(f"The call was not finished: {what}", raw)]
 
-def without_thoughts(text: str) -> str:
-    """A reply without what the model only thought."""
-    return _THOUGHT.sub("", text).strip()
+    def _say(self, text: str, items: list[Item]) -> None:
+        self._prose.say(text)
+        items.append(text)
 
-
-def _read_call(attributes: str, content: str, raw: str) -> ToolCall | BadCall:
-    named = _NAME.search(attributes)
-    name = (named["double"] or named["single"] or named["bare"]) if named else None
-    if not name:
-        return BadCall(f'The call names no tool; it begins with {OPENING} name="…">', raw)
-    try:
-        arguments = _read_arguments(content)
-    except RecursionError:
-        return BadCall("The arguments are nested too deeply", raw)
-    except ValueError as exc:
-        return BadCall(f"The arguments are not valid JSON: {exc}", raw)
-    if not isinstance(arguments, dict):
-        return BadCall(f"The arguments are not a JSON object but {json.dumps(arguments)[:100]}", raw)
-    return ToolCall(name, arguments, raw)
-
-
-def _read_arguments(content: str) -> Any:
-    """JSON in which a string may go over several lines, as small models write code."""
-    content = content.strip()
-    if fenced := _FENCE.match(content):
-        content = fenced["content"]
-    if not content.strip():
-        return {}
-    arguments = json.loads(content, strict=False, parse_constant=_refuse_constant)
-    # Half a surrogate pair is no text: it could be neither stored nor shown.
-    json.dumps(arguments, ensure_ascii=False).encode()
-    return arguments
+    def _wait(self, text: str, at: int) -> int:
+        """Hold what is left of the text until more comes."""
+        self._held = text[at:]
+        return len(text)
 
 
-def _refuse_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is not JSON")
+@dataclass
+class _OpenCall:
+    """A call whose end has not come yet."""
+
+    syntax: Syntax
+    head: Head
+    end: End
+    parts: list[str] = field(default_factory=list)
 
 
-def _may_become_tag(held: str) -> bool:
-    if THINK_OPENING.startswith(held) or OPENING.startswith(held):
-        return True
-    follows = held[len(OPENING) : len(OPENING) + 1]
-    return held.startswith(OPENING) and (follows.isspace() or follows == "/") and len(held) < _LONGEST_OPENING
+@dataclass
+class _Prose:
+    """What the text so far means for a call that comes next."""
 
+    begun: bool = False
+    """Whether there was anything but white space and thoughts."""
+    _fence: str = ""
+    _backticks: int = 0
+    """Of the paragraph so far."""
+    _line_is_blank: bool = True
 
-def _held_back(text: str, tag: str) -> int:
-    """The length of the text's end that may be the beginning of the tag."""
-    return next((length for length in range(len(tag) - 1, 0, -1) if text.endswith(tag[:length])), 0)
+    @property
+    def quotes(self) -> bool:
+        """Whether what comes next is quoted: in inline code, or in a code fence that does not begin the reply."""
+        return self._backticks % 2 == 1 or self._fence == "later"
+
+    def say(self, text: str) -> None:
+        """Go on by a text that is no thought and no call; a fence's mark comes alone."""
+        if text == _FENCE and self._line_is_blank:
+            self._fence = "" if self._fence else "later" if self.begun else "first"
+            self._line_is_blank = False
+            self.begun = True
+            return
+        self.begun = self.begun or bool(text.strip())
+        first, *more = text.split("\n")
+        self._go_on(first)
+        for line in more:
+            if self._line_is_blank:
+                self._backticks = 0
+            self._line_is_blank = True
+            self._go_on(line)
+
+    def after_call(self) -> None:
+        """A call has ended."""
+        self.begun = True
+        self._backticks = 0
+
+    def _go_on(self, part_of_line: str) -> None:
+        self._backticks += part_of_line.count("`")
+        self._line_is_blank = self._line_is_blank and not part_of_line.strip()
 
 
 def _joined(items: list[Item]) -> list[Item]:
-    """The items with neighbouring texts made one."""
+    """The items with neighbouring texts made one, and without empty ones."""
     joined: list[Item] = []
-    for item in items:
-        if isinstance(item, str) and joined and isinstance(joined[-1], str):
-            joined[-1] += item
-        else:
-            joined.append(item)
+    for is_text, group in groupby(items, lambda item: isinstance(item, str)):
+        if not is_text:
+            joined += group
+        elif text := "".join(map(str, group)):
+            joined.append(text)
     return joined

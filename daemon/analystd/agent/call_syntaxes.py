@@ -1,0 +1,298 @@
+"""The syntaxes in which open models write tool calls, as their chat templates teach them, and how each is read.
+
+| syntax | models |
+|---|---|
+| `<tool name="n">{…}</tool>` | ours |
+| `<tool_call>{"name": …, "arguments": {…}}</tool_call>` | Hermes, Qwen 2.5 and 3, and many tuned after them |
+| `<tool_call><function=n><parameter=k>v</parameter></function></tool_call>`, bare too | Qwen 3 Coder |
+| `<function=n>{…}</function>` | Llama 3.1 (own tools), Functionary |
+| `<tool_call>n<arg_key>k</arg_key><arg_value>v</arg_value></tool_call>` | GLM 4.5 |
+| `<|python_tag|>{"name": …, "parameters": {…}}` | Llama 3.1 |
+| `[TOOL_CALLS][{"name": …, "arguments": {…}}]`, `[TOOL_CALLS]n[ARGS]{…}` | Mistral, older and newer |
+| `<｜tool▁call▁begin｜>function<｜tool▁sep｜>n`, JSON in a fence, `<｜tool▁call▁end｜>`; without `function` and fence | DeepSeek V3, R1; V3.1 |
+| `<|tool_call|>[{…}]` | Granite 3 |
+| `<|channel|>commentary to=functions.n <|constrain|>json<|message|>{…}<|call|>` | gpt-oss |
+| a fence `tool_code` with `n(k=v)` | Gemma |
+| a reply that is nothing but `{"name": n, "parameters": {…}}`, in a fence or not, or `[n(k=v)]`, n an offered tool | Llama 3.2, 4; others |
+
+An opening has to be followed by what the syntax demands there; else it is text that speaks of it.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from analystd.agent.call_ends import End, JsonEnd, ReplyEnd, TagEnd
+from analystd.agent.calls import (
+    CLOSING,
+    OPENING,
+    ToolCall,
+    UnreadableError,
+    checked,
+    object_of,
+    read_arguments,
+    read_call,
+    read_json,
+    value_of,
+)
+from analystd.engine.base import ToolSpec
+
+Tools = Mapping[str, ToolSpec]
+Head = re.Match[str]
+Read = Callable[[Head, str, str, Tools], Sequence[ToolCall]]
+"""The calls in a head, a body and the raw text; none where it turns out to be text.
+
+Raises:
+    UnreadableError: when it is a call that cannot be run.
+"""
+
+LONGEST_HEAD = 512
+"""A head is no longer than that."""
+
+_NAME = r"(?P<name>[\w.:-]{1,128})"
+_SPACE = r"\s{0,32}"
+_PARAMETER = re.compile(
+    r"<parameter=(?P<key>[^>\n]{1,128})>(?P<value>.*?)(?:</parameter>|(?=<parameter=)|\Z)", re.DOTALL
+)
+_GLM_ARGUMENT = re.compile(
+    r"<arg_key>(?P<key>.*?)</arg_key>\s*<arg_value>(?P<value>.*?)(?:</arg_value>|(?=<arg_key>)|\Z)", re.DOTALL
+)
+_TOOL_NAME = re.compile(r"""\sname\s*=\s*(?:"(?P<double>[^"]*)"|'(?P<single>[^']*)'|(?P<bare>[^\s"'/>]+))""")
+
+
+@dataclass(frozen=True)
+class Syntax:
+    """One way to write a call: how it begins and ends, and how what stands between is read."""
+
+    mark: str
+    """The text by which it is noticed."""
+    head: re.Pattern[str]
+    """What has to stand at the call's beginning; its body follows."""
+    so_far: re.Pattern[str]
+    """All texts that may still become a head, if they are shorter than `LONGEST_HEAD`."""
+    end: Callable[[], End]
+    read: Read
+    closing: str = ""
+    """The tag before which the body ends, if it is one."""
+    is_ours: bool = False
+    is_whole: bool = False
+    """Whether it counts only as the whole of a reply."""
+
+
+def _read_ours(head: Head, body: str, raw: str, _tools: Tools) -> Sequence[ToolCall]:
+    named = _TOOL_NAME.search(head["attributes"])
+    name = (named["double"] or named["single"] or named["bare"]) if named else None
+    if not name:
+        raise UnreadableError(f'The call names no tool; it begins with {OPENING} name="…">')
+    return [ToolCall(name, read_arguments(body), raw)]
+
+
+def _read_objects(_head: Head, body: str, raw: str, _tools: Tools) -> Sequence[ToolCall]:
+    """One object that names its tool, or a list of them; the text belongs to the first."""
+    value = read_json(body)
+    listed = value if isinstance(value, list) else [value]
+    return [read_call(each, raw if index == 0 else "") for index, each in enumerate(listed)]
+
+
+def _read_named(head: Head, body: str, raw: str, _tools: Tools) -> Sequence[ToolCall]:
+    return [ToolCall(head["name"], read_arguments(body), raw)]
+
+
+def _read_pairs(pairs: re.Pattern[str], strip: str) -> Read:
+    """Reads arguments that are written as mere text between tags."""
+
+    def read(head: Head, body: str, raw: str, tools: Tools) -> Sequence[ToolCall]:
+        tool = tools.get(head["name"])
+        schemas: Mapping[str, Any] = tool.parameters.get("properties", {}) if tool else {}
+        arguments: dict[str, Any] = {}
+        for pair in pairs.finditer(body):
+            key = pair["key"].strip()
+            value = pair["value"]
+            value = value.removeprefix(strip).removesuffix(strip) if strip else value
+            arguments[key] = value_of(value, schemas.get(key))
+        if tool is None and not arguments:
+            # A word between two tags is not enough to be a call of something.
+            return []
+        return [ToolCall(head["name"], object_of(checked(arguments)), raw)]
+
+    return read
+
+
+def _read_offered_object(head: Head, _body: str, raw: str, tools: Tools) -> Sequence[ToolCall]:
+    """A reply that is an object naming an offered tool, or a list of them; any other object is an answer."""
+    try:
+        calls = _read_objects(head, raw, raw, tools)
+    except UnreadableError:
+        return []
+    return calls if all(call.name in tools for call in calls) else []
+
+
+def _read_offered_python(head: Head, _body: str, raw: str, tools: Tools) -> Sequence[ToolCall]:
+    return _read_python(head, raw, raw, tools)
+
+
+def _read_python(_head: Head, body: str, raw: str, tools: Tools) -> Sequence[ToolCall]:
+    """Calls of offered tools in Python's syntax, with named arguments that are literals. Nothing is ever evaluated."""
+    nodes = _python_calls(body)
+    calls = [_python_call(node, tools) for node in nodes]
+    named = [call for call in calls if call is not None]
+    if not named or len(named) < len(calls):
+        return []
+    return [
+        ToolCall(name, object_of(checked(arguments)), raw if index == 0 else "")
+        for index, (name, arguments) in enumerate(named)
+    ]
+
+
+def _python_calls(code: str) -> list[ast.expr]:
+    """The expressions of `f(…)`, `print(f(…))`, `[f(…), g(…)]` or one of these on each line; none for other code."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            statements = ast.parse(code.strip()).body
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return []
+    expressions = [each.value for each in statements if isinstance(each, ast.Expr)]
+    if len(expressions) < len(statements):
+        return []
+    found: list[ast.expr] = []
+    for each in expressions:
+        found += each.elts if isinstance(each, ast.List) else [_printed(each)]
+    return found
+
+
+def _printed(node: ast.expr) -> ast.expr:
+    """What a call of `print` prints."""
+    is_print = isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "print"
+    return node.args[0] if is_print and isinstance(node, ast.Call) and len(node.args) == 1 else node
+
+
+def _python_call(node: ast.expr, tools: Tools) -> tuple[str, dict[str, Any]] | None:
+    """The name and the arguments; Gemma writes `default_api.` before the name."""
+    if not isinstance(node, ast.Call) or node.args:
+        return None
+    function = node.func
+    name = function.attr if isinstance(function, ast.Attribute) else getattr(function, "id", None)
+    if not isinstance(name, str) or name not in tools:
+        return None
+    try:
+        return name, {keyword.arg or "": ast.literal_eval(keyword.value) for keyword in node.keywords}
+    except (ValueError, TypeError, RecursionError, MemoryError):
+        return None
+
+
+Parts = Sequence[str]
+"""Literal texts and, in odd places, patterns."""
+
+
+def _syntax(
+    head: Parts, then: Sequence[Parts], end: Callable[[], End], read: Read, closing: str = "", *, whole: bool = False
+) -> Syntax:
+    """A syntax with a head after which one of the parts in `then` has to follow, which belong to the body."""
+    follows = "|".join(map(_complete, then))
+    following = "|".join(_growing(parts) for parts in then)
+    return Syntax(
+        head[0],
+        re.compile(f"{_complete(head)}(?={follows})"),
+        re.compile(_growing(head, f"(?:{following})")),
+        end,
+        read,
+        closing,
+        is_whole=whole,
+    )
+
+
+def _tagged(head: Parts, then: Sequence[Parts], closing: str, quotes: tuple[str, str] | None, read: Read) -> Syntax:
+    return _syntax(head, then, lambda: TagEnd(closing, quotes), read, closing)
+
+
+def _complete(parts: Parts) -> str:
+    """The pattern of these parts."""
+    return "".join(part if index % 2 else re.escape(part) for index, part in enumerate(parts))
+
+
+def _growing(parts: Parts, rest: str = "") -> str:
+    """The pattern of all beginnings of what the parts match, and of the parts with a beginning of the rest."""
+    for index in reversed(range(len(parts))):
+        if index % 2:
+            # What needs one character at least has begun before that one has come.
+            rest = parts[index].replace("{1,", "{0,") + rest
+        for character in reversed("" if index % 2 else parts[index]):
+            rest = f"(?:{re.escape(character)}{rest})?"
+    return rest
+
+
+_STRINGS = ('"', '"')
+_PARAMETERS = ("<parameter=", "</parameter>")
+_VALUES = ("<arg_value>", "</arg_value>")
+_OBJECT: Sequence[Parts] = (["{"],)
+_OBJECTS: Sequence[Parts] = (["{"], ["[", _SPACE, "{"])
+_read_parameters = _read_pairs(_PARAMETER, "\n")
+_read_glm = _read_pairs(_GLM_ARGUMENT, "")
+
+_TO, _START = "<|channel|>commentary to=functions.", "<|start|>assistant to=functions."
+_REST, _KIND = r"[^<\n]{0,64}", ["<|constrain|>", r"\w{1,16}"]
+_HARMONY_HEADS: Sequence[Parts] = (
+    [_TO, _NAME + _REST],
+    [_TO, _NAME + _REST, *_KIND],
+    [_START, _NAME, "<|channel|>commentary", _REST],
+    [_START, _NAME, "<|channel|>commentary", _REST, *_KIND],
+)
+
+_CALL_BEGIN, _CALL_END, _SEPARATOR = "<｜tool▁call▁begin｜>", "<｜tool▁call▁end｜>", "<｜tool▁sep｜>"
+_DEEPSEEK_HEADS: Sequence[tuple[Parts, Sequence[Parts]]] = (
+    ([_CALL_BEGIN + "function" + _SEPARATOR, _NAME + _SPACE], (["```"],)),
+    ([_CALL_BEGIN, _NAME, _SEPARATOR, _SPACE], _OBJECT),
+)
+
+_OURS = Syntax(
+    OPENING,
+    re.compile(r"""<tool(?=[\s/>])(?P<attributes>(?:"[^"]*"|'[^']*'|[^"'>])*)>"""),
+    re.compile(rf"{_growing([OPENING])}|{OPENING}[\s/].*", re.DOTALL),
+    lambda: TagEnd(CLOSING, _STRINGS),
+    _read_ours,
+    CLOSING,
+    is_ours=True,
+)
+
+SYNTAXES: tuple[Syntax, ...] = (
+    _OURS,
+    _tagged(["<tool_call>", _SPACE], _OBJECTS, "</tool_call>", _STRINGS, _read_objects),
+    _tagged(
+        ["<tool_call>", _SPACE, "<function=", _NAME, ">", _SPACE],
+        (["<parameter="], ["</function>"]),
+        "</tool_call>",
+        _PARAMETERS,
+        _read_parameters,
+    ),
+    _tagged(
+        ["<tool_call>", _SPACE + _NAME + _SPACE],
+        (["<arg_key>"], ["</tool_call>"]),
+        "</tool_call>",
+        _VALUES,
+        _read_glm,
+    ),
+    _tagged(["<function=", _NAME, ">", _SPACE], (["<parameter="],), "</function>", _PARAMETERS, _read_parameters),
+    _tagged(["<function=", _NAME, ">", _SPACE], _OBJECT, "</function>", _STRINGS, _read_named),
+    _syntax(["<|python_tag|>", _SPACE], _OBJECT, JsonEnd, _read_objects),
+    _syntax(["[TOOL_CALLS]", _SPACE], _OBJECTS, JsonEnd, _read_objects),
+    _syntax(["[TOOL_CALLS]", _SPACE + _NAME, "[ARGS]", _SPACE], _OBJECT, JsonEnd, _read_named),
+    _syntax(
+        ["[TOOL_CALLS]", _SPACE + _NAME, "[CALL_ID]", r"\w{1,64}", "[ARGS]", _SPACE], _OBJECT, JsonEnd, _read_named
+    ),
+    *(_tagged(head, then, _CALL_END, _STRINGS, _read_named) for head, then in _DEEPSEEK_HEADS),
+    _syntax(["<|tool_call|>", _SPACE], _OBJECTS, JsonEnd, _read_objects),
+    *(_syntax([*head, "<|message|>", _SPACE], _OBJECT, JsonEnd, _read_named) for head in _HARMONY_HEADS),
+    _tagged(["```tool_code", r"[ \t]{0,8}", "\n"], ([""],), "```", None, _read_python),
+    *(
+        _syntax(head, (["", _SPACE, f'"{key}"'],), ReplyEnd, _read_offered_object, whole=True)
+        for key in ("name", "type", "function", "parameters", "arguments")
+        for head in (["{"], ["```", r"[a-z]{0,8}\s{1,32}", "{"], ["[", _SPACE, "{"])
+    ),
+    _syntax(["["], (["", _NAME, "("],), ReplyEnd, _read_offered_python, whole=True),
+)
