@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from analystd.settings import Settings, load_settings
+from analystd.settings import Adapter, Settings, load_settings
 
 
 @pytest.fixture
@@ -93,3 +93,10 @@ def test_a_number_that_makes_no_sense_is_told_and_the_default_used(project: Path
     loaded = load_settings({name: value}, project, project / "none")
     assert loaded.settings == Settings()
     assert loaded.problems[0].startswith(f"{name}={value!r} (from environment) is not a ")
+
+
+def test_adapters_are_paths_with_scales_that_may_be_left_out() -> None:
+    text = "/m/a.gguf:0.5, /m/b.gguf,/m/c:d.gguf,"
+    loaded = load_settings({"AGENT_LORA_PATH": text}, None, Path("/nonexistent"))
+    assert loaded.problems == ()
+    assert loaded.settings.lora_path == (Adapter("/m/a.gguf", 0.5), Adapter("/m/b.gguf"), Adapter("/m/c:d.gguf"))

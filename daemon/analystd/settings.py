@@ -13,6 +13,7 @@ import logging
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from math import isfinite
 from pathlib import Path
 from typing import Any, Literal
 
@@ -27,6 +28,14 @@ PREFIX = "AGENT_"
 
 Count = int
 """A whole number that is not negative."""
+
+
+@dataclass(frozen=True)
+class Adapter:
+    """A LoRA adapter: a GGUF file, and how strongly it is applied."""
+
+    path: str
+    scale: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -51,6 +60,14 @@ class Settings:
     """Layers of the model on the GPU; -1: all."""
     context_tokens: int = 0
     """The context window; 0: the model's own, at most 8192."""
+    threads: Count = 0
+    """Threads that the model is computed with on the CPU; 0: one for each core that the daemon may use."""
+    lora_path: tuple[Adapter, ...] = ()
+    """LoRA adapters for the model: GGUF files separated by commas, each `path` or `path:scale`."""
+    model_idle_seconds: float = 900.0
+    """The model is unloaded after so long without a request, and loaded again for the next one; 0: never."""
+    model_dirs: tuple[str, ...] = ()
+    """More folders in which `analystd model list` looks for GGUF files, separated as `AGENT_READ_ONLY_PATHS` are."""
     temperature: float = 0.0
     """How freely the agent's replies are drawn; 0: always the likeliest token."""
     seed: Count = 0
@@ -219,6 +236,18 @@ def _parse_list(text: str) -> tuple[str, ...]:
     return tuple(part.strip() for part in text.split(separator) if part.strip())
 
 
+def _parse_adapters(text: str) -> tuple[Adapter, ...]:
+    return tuple(_parse_adapter(part.strip()) for part in text.split(",") if part.strip())
+
+
+def _parse_adapter(text: str) -> Adapter:
+    path, _, scale = text.rpartition(":")
+    try:
+        return Adapter(path, float(scale)) if path and isfinite(float(scale)) else Adapter(text)
+    except ValueError:
+        return Adapter(text)
+
+
 _PARSERS: dict[str, Callable[[str], Any]] = {
     "bool": _parse_bool,
     "int": _parse_int,
@@ -226,6 +255,7 @@ _PARSERS: dict[str, Callable[[str], Any]] = {
     "float": _parse_positive,
     "str | None": lambda text: text or None,
     "tuple[str, ...]": _parse_list,
+    "tuple[Adapter, ...]": _parse_adapters,
     "Literal['auto', 'off']": _parse_sandbox,
     'Literal["auto", "off"]': _parse_sandbox,
 }

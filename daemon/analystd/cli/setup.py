@@ -7,6 +7,7 @@ import importlib.util
 import os
 import platform
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -41,8 +42,8 @@ async def status(options: Options) -> int:
     print(
         f"model    {engine['model']} ({engine['kind']}, {'loaded' if engine['loaded'] else engine['note'] or 'not loaded yet'})"
     )
-    if engine["goes"]:
-        print(f"         {engine['goes']}")
+    for line in _engine_lines(engine):
+        print(f"         {line}")
     print(f"sandbox  {sandbox['level']}: {sandbox['reason']}")
     print(f"clients  {', '.join(about['clients'])}")
     print(f"log      {about['log']}")
@@ -148,6 +149,21 @@ async def trust(options: Options) -> int:
         print(f"{path} is trusted as it is now. In force through it: {', '.join(sorted(fresh)) or 'nothing new'}.")
         print("A daemon that is running takes it up for folders that it has not opened yet; `analystd stop` ends it.")
     return EXIT_DONE
+
+
+def _engine_lines(engine: dict[str, Any]) -> Iterator[str]:
+    """What there is to tell of a model beyond its name."""
+    if engine["goes"]:
+        yield engine["goes"]
+    facts = []
+    if engine["load_seconds"] is not None:
+        facts.append(f"loaded in {engine['load_seconds']:.1f} s")
+    if engine["tokens_per_second"] is not None:
+        facts.append(f"{engine['tokens_per_second']:.0f} tokens/s")
+    if engine["context_used"] is not None:
+        facts.append(f"{engine['context_used']} of {engine['context_tokens']} tokens of context used")
+    if facts:
+        yield ", ".join(facts)
 
 
 def _print_desk(desk: dict[str, Any]) -> None:

@@ -83,6 +83,12 @@ class EngineInfo:
     """What keeps it from working, or None."""
     goes: str | None = None
     """Where text goes, if it leaves the daemon's own workers."""
+    load_seconds: float | None = None
+    """How long the last loading took."""
+    tokens_per_second: float | None = None
+    """How fast the last replies were written, the reading of their prompts not counted."""
+    context_used: int | None = None
+    """Tokens that the longest conversation held after the last reply, out of `context_tokens`."""
 
 
 class Engine(Protocol):

@@ -49,6 +49,10 @@ class Result:
     cached_tokens: int
     completion_tokens: int
     seconds: float
+    writing_seconds: float
+    """From the first token of the reply to the last one."""
+    context_used: int
+    """Tokens that the conversation with the most of them holds."""
 
 
 @dataclass(eq=False)
@@ -61,6 +65,7 @@ class Job:
     reply: Reply
     max_tokens: int
     started: float = field(default_factory=time.monotonic)
+    writing_since: float | None = None
     slot: Slot | None = None
     cached: int = 0
     unsent: str = ""
@@ -158,6 +163,7 @@ class Decoder:
     def _write(self, job: Job, index: int) -> None:
         job.unsent += job.reply.advance(self._model.logits(index))
         now = time.monotonic()
+        job.writing_since = job.writing_since or now
         if job.unsent and (job.reply.reason or now - job.sent_at >= _EMIT_SECONDS):
             job.client.said(job.unsent)
             job.unsent, job.sent_at = "", now
@@ -178,8 +184,18 @@ class Decoder:
 
     def _finish(self, job: Job, reason: str) -> None:
         self._retire(job)
-        seconds = time.monotonic() - job.started
-        job.client.finished(Result(reason, len(job.prompt), job.cached, len(job.reply.tokens), seconds))
+        now = time.monotonic()
+        job.client.finished(
+            Result(
+                reason,
+                len(job.prompt),
+                job.cached,
+                len(job.reply.tokens),
+                seconds=now - job.started,
+                writing_seconds=now - (job.writing_since or now),
+                context_used=self._slots.most_tokens,
+            )
+        )
 
     def _fail(self, job: Job, error: EngineUnavailableError) -> None:
         self._retire(job)

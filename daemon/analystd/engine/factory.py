@@ -5,9 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from analystd.engine.base import Engine
-from analystd.engine.llama import LlamaEngine, Walls
+from analystd.engine.llama import LlamaEngine
 from analystd.engine.models import resolve_model
 from analystd.engine.scripted import ScriptedEngine
+from analystd.engine.walls import Walls
 from analystd.settings import Settings
 
 
@@ -30,4 +31,12 @@ def make_engine(settings: Settings, walls: Walls | None = None) -> Engine:
     def find_model() -> Path:
         return resolve_model(settings).path
 
-    return LlamaEngine(find_model, gpu_layers=settings.gpu_layers, context_tokens=settings.context_tokens, walls=walls)
+    return LlamaEngine(
+        find_model,
+        gpu_layers=settings.gpu_layers,
+        context_tokens=settings.context_tokens,
+        threads=settings.threads,
+        adapters=settings.lora_path,
+        idle_seconds=settings.model_idle_seconds,
+        walls=walls,
+    )

@@ -2,50 +2,34 @@
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
 import importlib.util
+import logging
 import os
-from collections.abc import Callable, Iterator, Mapping
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from analystd.engine.base import Completion, EngineInfo, GenerateRequest, Message
+from analystd.engine.walls import Walls, worker_environment
 from analystd.errors import EngineUnavailableError, WorkerDiedError
-from analystd.jail.sandbox import Policy, Sandbox
+from analystd.jail.sizes import memory
+from analystd.settings import Adapter
 from analystd.workers.parent import Supervisor, Worker, python_module
+
+logger = logging.getLogger(__name__)
 
 LOADING_SECONDS = 600.0
 
-_ENVIRONMENT = ("PATH", "HOME", "LANG", "TMPDIR", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH")
-_ENVIRONMENT_PREFIXES = ("CUDA", "NVIDIA_", "HIP_", "ROCR_", "HSA_", "VK_", "GGML_", "LC_", "OMP_", "GOMP_")
-
-
-@dataclass(frozen=True)
-class Walls:
-    """Where the worker is locked in: it reads the model's folder and the GPU's devices, writes in `runtime`, and has no network.
-
-    So a hostile model file that takes over the worker has gained nothing.
-    """
-
-    sandbox: Sandbox
-    runtime: Path
-
-    def around(self, argv: list[str], environment: Mapping[str, str], model: Path) -> tuple[list[str], dict[str, str]]:
-        """The command line and the environment of the worker behind the walls; as they are where no walls can be had."""
-        if self.sandbox.level == "none":
-            return argv, dict(environment)
-        for name in ("home", "cache"):
-            (self.runtime / name).mkdir(mode=0o700, parents=True, exist_ok=True)
-        # A split model's parts lie beside the first one; a link leads to where they are.
-        folders = (model.parent, model.resolve().parent)
-        policy = Policy(self.runtime / "home", self.runtime / "cache", folders, gpu=True)
-        return self.sandbox.command(argv, policy), {**environment, **self.sandbox.environment(policy)}
+_REPLIES_REMEMBERED = 8
 
 
 class LlamaEngine:
-    """An `Engine` whose worker is started when it is first needed, and again after it died."""
+    """An `Engine` whose worker is started when it is first needed, ended when it was not for long, and started again after it died."""
 
     def __init__(
         self,
@@ -53,19 +37,31 @@ class LlamaEngine:
         *,
         gpu_layers: int = -1,
         context_tokens: int = 0,
+        threads: int = 0,
+        adapters: Sequence[Adapter] = (),
+        idle_seconds: float = 0.0,
         walls: Walls | None = None,
     ) -> None:
         self._find_model = find_model
         self._walls = walls
         self._gpu_layers = gpu_layers
         self._context_tokens = context_tokens
+        self._threads = threads
+        self._adapters = adapters
+        self._idle_seconds = idle_seconds
         self._supervisor = Supervisor(self._start)
         self._model = ""
         self._about: Mapping[str, Any] = {}
         self._problem: str | None = None
+        self._load_seconds: float | None = None
+        self._context_used: int | None = None
+        self._written: deque[tuple[int, float]] = deque(maxlen=_REPLIES_REMEMBERED)
+        self._requests = 0
+        self._idle_timer: asyncio.TimerHandle | None = None
+        self._resting: asyncio.Task[None] | None = None
 
     def info(self) -> EngineInfo:
-        """Which model it is, and whether it is loaded."""
+        """Which model it is, whether it is loaded, and how fast it was."""
         worker = self._supervisor.running
         return EngineInfo(
             kind="llama",
@@ -74,28 +70,34 @@ class LlamaEngine:
             context_tokens=self._about.get("context_tokens"),
             pid=worker.pid if worker else None,
             note=self._note(),
+            load_seconds=self._load_seconds,
+            tokens_per_second=self._tokens_per_second(),
+            context_used=self._context_used if worker else None,
         )
 
     async def load(self) -> None:
         """Start the worker, which loads the model."""
-        with _as_engine_errors():
+        with self._request():
             await self._supervisor.worker()
 
     async def count_tokens(self, messages: tuple[Message, ...]) -> int:
         """Tokens of the prompt as the model's own template has it."""
-        with _as_engine_errors():
+        with self._request():
             worker = await self._supervisor.worker()
             answer = await worker.request("count", {"messages": [dataclasses.asdict(each) for each in messages]})
         return int(answer["tokens"])
 
     async def generate(self, request: GenerateRequest, on_text: Callable[[str], bool]) -> Completion:
         """Generate one reply in the worker."""
-        with _as_engine_errors():
+        with self._request():
             worker = await self._supervisor.worker()
             stream = _Stream(on_text)
             call = worker.call("generate", dataclasses.asdict(request), on_event=stream.take)
             stream.stop = call.cancel
             answer = await call.result()
+        self._context_used = answer.pop("context_used")
+        # The first token is there as soon as the prompt was read; the time is that of those after it.
+        self._written.append((answer["completion_tokens"] - 1, answer.pop("writing_seconds")))
         reason = "stopped" if stream.stopped else answer.pop("reason")
         return Completion(text=stream.text, **{**answer, "reason": reason})
 
@@ -106,20 +108,72 @@ class LlamaEngine:
 
     async def aclose(self) -> None:
         """End the worker."""
+        self._stay()
         await self._supervisor.aclose()
+        if self._resting is not None:
+            await self._resting
 
     async def _start(self) -> Worker:
+        started, self._problem = time.monotonic(), None
+        try:
+            path = self._find_model()
+            worker = await self._start_for(path)
+        except EngineUnavailableError as exc:
+            self._problem = _sentence(exc)
+            raise
+        self._model, self._about = str(path), worker.ready
+        self._load_seconds = round(time.monotonic() - started, 3)
+        self._context_used = 0
+        return worker
+
+    async def _start_for(self, path: Path) -> Worker:
         if importlib.util.find_spec("llama_cpp") is None or importlib.util.find_spec("jinja2") is None:
             raise EngineUnavailableError("llama-cpp-python is not installed", "Run `pip install 'analystd[llama]'`.")
-        path = self._find_model()
+        adapters = [(_adapter_file(adapter), adapter.scale) for adapter in self._adapters]
         argv = python_module("analystd.engine.worker", str(path))
         argv += ["--gpu-layers", str(self._gpu_layers), "--context-tokens", str(self._context_tokens)]
+        argv += ["--threads", str(self._threads), "--memory", str(memory().available)]
+        for file, scale in adapters:
+            argv += ["--lora", str(file), str(scale)]
         environment = worker_environment(os.environ)
         if self._walls is not None:
-            argv, environment = self._walls.around(argv, environment, path)
-        worker = await Worker.start("model", argv, environment=environment, ready_seconds=LOADING_SECONDS)
-        self._model, self._about = str(path), worker.ready
-        return worker
+            argv, environment = self._walls.around(argv, environment, [path, *(file for file, _ in adapters)])
+        try:
+            return await Worker.start("model", argv, environment=environment, ready_seconds=LOADING_SECONDS)
+        except WorkerDiedError as exc:
+            raise EngineUnavailableError(
+                f"{path} could not be loaded: {exc.message}",
+                "The file may be damaged, or the memory be taken by others; the log says more.",
+            ) from exc
+
+    @contextmanager
+    def _request(self) -> Iterator[None]:
+        """Around each request: while there is one, the model stays; the time without any begins after the last."""
+        self._stay()
+        self._requests += 1
+        try:
+            yield
+        except WorkerDiedError as exc:
+            raise EngineUnavailableError(
+                exc.message, "The model is loaded again when it is next asked; the log says more."
+            ) from exc
+        finally:
+            self._requests -= 1
+            if not self._requests and self._idle_seconds:
+                self._idle_timer = asyncio.get_running_loop().call_later(self._idle_seconds, self._rest)
+
+    def _stay(self) -> None:
+        if self._idle_timer is not None:
+            self._idle_timer.cancel()
+            self._idle_timer = None
+
+    def _rest(self) -> None:
+        logger.info("the model was not asked for %g s", self._idle_seconds)
+        self._resting = asyncio.ensure_future(self._supervisor.rest(lambda: not self._requests))
+
+    def _tokens_per_second(self) -> float | None:
+        seconds = sum(seconds for _, seconds in self._written)
+        return round(sum(tokens for tokens, _ in self._written) / seconds, 1) if seconds else None
 
     def _expected_model(self) -> str:
         try:
@@ -133,8 +187,8 @@ class LlamaEngine:
         try:
             self._find_model()
         except EngineUnavailableError as exc:
-            return exc.message if exc.hint is None else f"{exc.message}. {exc.hint}"
-        return None
+            return _sentence(exc)
+        return self._problem
 
 
 class _Stream:
@@ -160,25 +214,14 @@ class _Stream:
             self.stop()
 
 
-def worker_environment(environment: Mapping[str, str]) -> dict[str, str]:
-    """What the worker needs to find its libraries and the GPU; no setting and no secret of the user's.
-
-    Threads that wait for each other spin only briefly: left to its default, OpenMP spins so long that a second busy process on the
-    machine (the user's Python, say) brings generation from 70 down to 6 tokens a second. An idle machine is as fast either way.
-    """
-    kept = {
-        name: value
-        for name, value in environment.items()
-        if name in _ENVIRONMENT or name.startswith(_ENVIRONMENT_PREFIXES)
-    }
-    return {"GOMP_SPINCOUNT": "1000", **kept}
-
-
-@contextmanager
-def _as_engine_errors() -> Iterator[None]:
-    try:
-        yield
-    except WorkerDiedError as exc:
+def _adapter_file(adapter: Adapter) -> Path:
+    path = Path(adapter.path).expanduser().absolute()
+    if not path.is_file():
         raise EngineUnavailableError(
-            exc.message, "The model is loaded again when it is next asked; the log says more."
-        ) from exc
+            f"The adapter {path} does not exist", "AGENT_LORA_PATH takes GGUF files, separated by commas."
+        )
+    return path
+
+
+def _sentence(error: EngineUnavailableError) -> str:
+    return error.message if error.hint is None else f"{error.message}. {error.hint}"

@@ -8,7 +8,8 @@ from __future__ import annotations
 import ctypes
 import enum
 import logging
-import os
+import re
+from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,13 +17,14 @@ from pathlib import Path
 import llama_cpp.llama_cpp as lib
 import numpy as np
 import numpy.typing as npt
-import psutil
 
+from analystd.engine.cores import usable_cores
+from analystd.engine.needs import window_of
 from analystd.errors import EngineUnavailableError
+from analystd.settings import Adapter
 
 logger = logging.getLogger(__name__)
 
-DEFAULT_WINDOW = 8192
 CPU_BATCH = 64
 """Small, because an aborted batch is lost as a whole; llama.cpp is no faster with more on a CPU (64: 381 tokens/s, 512: 336)."""
 GPU_BATCH = 512
@@ -30,6 +32,7 @@ MAX_SEQUENCES = 32
 
 _SPECIAL = lib.LLAMA_TOKEN_ATTR_CONTROL | lib.LLAMA_TOKEN_ATTR_USER_DEFINED
 _WARNING, _ERROR = 3, 4
+_ERRORS_KEPT = 4
 
 Logits = npt.NDArray[np.float32]
 
@@ -93,15 +96,24 @@ class Vocabulary:
 class Model:
     """A loaded model. `decode` runs a batch; `logits` of its entries are valid until the next one."""
 
-    def __init__(self, path: Path, *, gpu_layers: int = -1, context_tokens: int = 0) -> None:
+    def __init__(
+        self,
+        path: Path,
+        *,
+        gpu_layers: int = -1,
+        context_tokens: int = 0,
+        threads: int = 0,
+        adapters: Sequence[Adapter] = (),
+    ) -> None:
         self._log = _Log()
         lib.llama_backend_init()
         self._model = self._load(path, gpu_layers)
         self.vocabulary = Vocabulary(lib.llama_model_get_vocab(self._model))
-        self.on_gpu = gpu_layers != 0 and bool(lib.llama_supports_gpu_offload())
+        self.on_gpu = uses_gpu(gpu_layers)
         self.batch_size = GPU_BATCH if self.on_gpu else CPU_BATCH
         trained: int = lib.llama_model_n_ctx_train(self._model)
-        self._context = self._open(min(context_tokens or DEFAULT_WINDOW, trained or DEFAULT_WINDOW))
+        self._context = self._open(window_of(context_tokens, trained), threads or usable_cores())
+        self._adapt(adapters)
         self.window: int = lib.llama_n_ctx(self._context)
         """Cells of the context: what one conversation can hold, and all of them together."""
         self.can_share = not (lib.llama_model_is_recurrent(self._model) or lib.llama_model_is_hybrid(self._model))
@@ -175,33 +187,48 @@ class Model:
         parameters.n_gpu_layers = gpu_layers
         model = lib.llama_model_load_from_file(str(path).encode(), parameters)
         if not model:
-            raise EngineUnavailableError(
-                f"{path} could not be loaded: {self._log.last_error or 'llama.cpp does not say why'}"
-            )
+            raise _not_loaded(path, self._log.errors)
         return model
 
-    def _open(self, window: int) -> object:
+    def _adapt(self, adapters: Sequence[Adapter]) -> None:
+        """Put LoRA adapters over the weights. They are freed with the model."""
+        if not adapters:
+            return
+        handles = (lib.llama_adapter_lora_p_ctypes * len(adapters))()
+        for index, adapter in enumerate(adapters):
+            handle = lib.llama_adapter_lora_init(self._model, adapter.path.encode())
+            if not handle:
+                raise EngineUnavailableError(
+                    f"The adapter {adapter.path} could not be applied: {_reason(self._log.errors)}",
+                    "AGENT_LORA_PATH takes LoRA adapters that were made for this very model.",
+                )
+            handles[index] = handle
+        scales = (ctypes.c_float * len(adapters))(*(adapter.scale for adapter in adapters))
+        if lib.llama_set_adapters_lora(self._context, handles, len(adapters), scales) != 0:
+            raise EngineUnavailableError(f"The adapters could not be applied: {_reason(self._log.errors)}")
+
+    def _open(self, window: int, threads: int) -> object:
         parameters = lib.llama_context_default_params()
         parameters.n_ctx = window
         parameters.n_batch = parameters.n_ubatch = self.batch_size
         parameters.n_seq_max = MAX_SEQUENCES
-        parameters.n_threads = parameters.n_threads_batch = _threads()
+        parameters.n_threads = parameters.n_threads_batch = threads
         parameters.kv_unified = True
         parameters.no_perf = True
         context = lib.llama_init_from_model(self._model, parameters)
         if not context:
             raise EngineUnavailableError(
-                f"A context of {window} tokens could not be made: {self._log.last_error or 'llama.cpp does not say why'}",
+                f"A context of {window} tokens could not be made: {_reason(self._log.errors)}",
                 "Set AGENT_CONTEXT_TOKENS to a smaller number, or AGENT_GPU_LAYERS to fewer layers.",
             )
         return context
 
 
 class _Log:
-    """Receives llama.cpp's log: warnings and errors are passed on, and the last error explains a failure."""
+    """Receives llama.cpp's log: warnings and errors are passed on, and the errors explain a failure."""
 
     def __init__(self) -> None:
-        self.last_error = ""
+        self.errors: deque[str] = deque(maxlen=_ERRORS_KEPT)
         self._callback = lib.llama_log_callback(self._take)
         lib.llama_log_set(self._callback, None)
 
@@ -210,20 +237,26 @@ class _Log:
         if line and level in (_WARNING, _ERROR):
             logger.warning("%s", line)
         if line and level == _ERROR:
-            self.last_error = line
+            self.errors.append(line)
 
 
-def _threads() -> int:
-    """The cores that this process may use. More threads than that wait for each other at every layer."""
-    cores = min(psutil.cpu_count(logical=False) or 1, len(os.sched_getaffinity(0)))
-    quota = _cpu_quota(Path("/sys/fs/cgroup/cpu.max"))
-    return max(1, cores if quota is None else min(cores, round(quota)))
+def uses_gpu(gpu_layers: int) -> bool:
+    """Whether layers go to a GPU: some are wanted there, and llama.cpp was built for one and finds it."""
+    return gpu_layers != 0 and bool(lib.llama_supports_gpu_offload())
 
 
-def _cpu_quota(file: Path) -> float | None:
-    """The cores that a container may use, from the control group's `cpu.max` (`200000 100000`: two); None: all."""
-    try:
-        quota, period = file.read_text().split()
-        return int(quota) / int(period)
-    except (OSError, ValueError):
-        return None
+def _not_loaded(path: Path, errors: Sequence[str]) -> EngineUnavailableError:
+    reason = _reason(errors)
+    hint = (
+        "A newer llama-cpp-python may know it; or choose another model (`analystd model list`)."
+        if "unknown model architecture" in reason
+        else "Fetch it again, or choose another model (`analystd model list`)."
+    )
+    return EngineUnavailableError(f"{path} could not be loaded: {reason}", hint)
+
+
+def _reason(errors: Sequence[str]) -> str:
+    """What llama.cpp says of a failure: the first of the last errors names the cause, those after it only that there was one."""
+    if not errors:
+        return "llama.cpp does not say why"
+    return re.sub(r"^(\w+: )+(error loading model[\w ]*: )*", "", errors[0])

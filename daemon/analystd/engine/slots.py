@@ -50,6 +50,11 @@ class Slots:
         self._slots: dict[str, Slot] = {}
         self._uses = itertools.count(1)
 
+    @property
+    def most_tokens(self) -> int:
+        """What the conversation with the most tokens holds."""
+        return max((len(slot.tokens) for slot in self._slots.values()), default=0)
+
     def is_busy(self, owner: str) -> bool:
         """Whether a reply of this conversation is under way."""
         return owner in self._slots and self._slots[owner].reserved > 0

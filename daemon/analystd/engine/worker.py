@@ -1,4 +1,4 @@
-"""The child process that holds the model: `python -m analystd.engine.worker MODEL`, see `analystd.workers` for its channel.
+"""The child process that holds the model: `python -m analystd.engine.worker MODEL …`, see `analystd.workers` for its channel.
 
 count     {messages}                   → {tokens}
 generate  a GenerateRequest as data    → text events, then {reason, prompt_tokens, …}
@@ -17,12 +17,15 @@ from typing import Any
 from analystd.engine.base import GenerateRequest, Message, ToolSpec
 from analystd.engine.constraint import Grammar
 from analystd.engine.decoder import Decoder, Job, Result
+from analystd.engine.gguf import read_header
 from analystd.engine.grammar import grammar_with_root, tool_call_grammar
-from analystd.engine.native import Model
+from analystd.engine.native import Model, uses_gpu
+from analystd.engine.needs import needs_of, refusal
 from analystd.engine.rendering import Renderer
 from analystd.engine.reply import Reply, Rules
 from analystd.engine.sampling import make_sampler
 from analystd.errors import AnalystdError, EngineUnavailableError
+from analystd.settings import Adapter
 from analystd.workers.child import Channel, Request
 
 logger = logging.getLogger(__name__)
@@ -33,13 +36,48 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = _options(arguments)
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
     channel = Channel()
+    adapters = [Adapter(path, float(scale)) for path, scale in options.lora]
     try:
-        model = Model(options.model, gpu_layers=options.gpu_layers, context_tokens=options.context_tokens)
+        check(options.model, adapters, options.context_tokens, None if uses_gpu(options.gpu_layers) else options.memory)
+        model = Model(
+            options.model,
+            gpu_layers=options.gpu_layers,
+            context_tokens=options.context_tokens,
+            threads=options.threads,
+            adapters=adapters,
+        )
     except AnalystdError as exc:
         channel.refuse(exc)
         return
     channel.ready({"context_tokens": model.window, "description": model.description, "on_gpu": model.on_gpu})
     Service(model).serve(channel)
+
+
+def check(model: Path, adapters: Sequence[Adapter], context_tokens: int, available: int | None) -> None:
+    """Look at the files before llama.cpp does: it ends the process over some that are damaged, and loads what does not fit.
+
+    `available` are the bytes of memory that there are; None: not to be asked, since layers go to a GPU's own.
+
+    Raises:
+        EngineUnavailableError: with what is wrong and what to do.
+    """
+    header = read_header(model)
+    if header.kind == "adapter":
+        raise EngineUnavailableError(
+            f"{model} is a LoRA adapter and no model",
+            "AGENT_LORA_PATH takes it, AGENT_MODEL_PATH what it was made for.",
+        )
+    adapters_bytes = 0
+    for adapter in adapters:
+        about = read_header(Path(adapter.path))
+        if about.kind != "adapter":
+            raise EngineUnavailableError(
+                f"{adapter.path} is no LoRA adapter", "AGENT_LORA_PATH takes adapters; AGENT_MODEL_PATH takes models."
+            )
+        adapters_bytes += about.tensor_bytes
+    needs = needs_of(header, context_tokens, adapters_bytes)
+    if available is not None and (problem := refusal(model, needs, available)) is not None:
+        raise problem
 
 
 class Service:
@@ -150,6 +188,9 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("model", type=Path)
     parser.add_argument("--gpu-layers", type=int, default=-1)
     parser.add_argument("--context-tokens", type=int, default=0)
+    parser.add_argument("--threads", type=int, default=0)
+    parser.add_argument("--lora", nargs=2, action="append", default=[], metavar=("PATH", "SCALE"))
+    parser.add_argument("--memory", type=int, metavar="BYTES", help="what is available; default: not to be asked")
     return parser.parse_args(arguments)
 
 

@@ -21,7 +21,7 @@ from analystd.desk.desk import Desk, Equipment
 from analystd.desk.state import DeskState
 from analystd.engine.base import Engine
 from analystd.engine.factory import make_engine
-from analystd.engine.llama import Walls
+from analystd.engine.walls import Walls
 from analystd.errors import AnalystdError
 from analystd.folders import state_folder, user_settings_file
 from analystd.jail.sandbox import Sandbox, measure_sandbox
@@ -37,7 +37,17 @@ logger = logging.getLogger(__name__)
 _MAX_RUNTIME_PATH = 60
 """A kernel's sockets are made in the runtime folder, and a socket's path has 107 bytes at the most."""
 
-_MODEL_SETTINGS = ("model_path", "model_url", "model_name", "model_api_key", "gpu_layers", "context_tokens")
+_MODEL_SETTINGS = (
+    "model_path",
+    "model_url",
+    "model_name",
+    "model_api_key",
+    "gpu_layers",
+    "context_tokens",
+    "threads",
+    "lora_path",
+    "model_idle_seconds",
+)
 
 
 class Hub:

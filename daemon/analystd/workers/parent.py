@@ -301,6 +301,13 @@ class Supervisor:
             assert self._worker is not None
             return self._worker
 
+    async def rest(self, may_rest: Callable[[], bool]) -> None:
+        """End the worker until it is needed again; not if `may_rest`, asked when nobody can get at it, says no."""
+        async with self._lock:
+            if self._worker is not None and may_rest():
+                await self._worker.aclose()
+                self._worker = None
+
     async def aclose(self) -> None:
         """End the worker for good."""
         self._closed = True
