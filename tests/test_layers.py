@@ -37,13 +37,12 @@ HEAVY = {
     "lsprotocol": ["server/lsp.py", "server/connection.py", "server/places.py", "server/handlers/*.py"],
     "llama_cpp": ["engine/native.py", "engine/constraint.py"],
     "pyarrow": [
-        "data/parquet_*.py",
-        "data/arrow_*.py",
-        "data/column_*.py",
-        "data/csv_columns.py",
-        "data/json_columns.py",
-        "data/query*.py",
-        "data/profile*.py",
+        "data/column_parts.py",
+        "data/compute/*.py",
+        "data/text/csv_columns.py",
+        "data/text/column_numbers.py",
+        "data/text/json_columns.py",
+        "data/typed/*.py",
     ],
 }
 

@@ -9,13 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.data.slow_reader import records_of
+from tests.data.text.slow_reader import records_of
 
-from analystd.data import csv_table, known_texts, record_index, text_records
 from analystd.data.formats import Formats
 from analystd.data.question import Question
 from analystd.data.random_file import Caller, RandomFile
 from analystd.data.table import view
+from analystd.data.text import csv_table, known_texts, record_index
+from analystd.data.text import records as text_records
 from analystd.protocol import ViewResult
 
 Row = Sequence[str | None]

@@ -5,18 +5,18 @@ from __future__ import annotations
 from pathlib import PurePath
 from typing import TYPE_CHECKING
 
-from analystd.data.csv_table import CsvTable, learn_csv
-from analystd.data.json_table import JsonTable, learn_json
-from analystd.data.known_texts import KnownTexts
 from analystd.data.random_file import Caller, RandomFile
-from analystd.data.remembered import Remembered
 from analystd.data.table import Table
-from analystd.data.text_decoders import GZIP_MAGIC, is_utf32
+from analystd.data.text.csv_table import CsvTable, learn_csv
+from analystd.data.text.decoders import GZIP_MAGIC, is_utf32
+from analystd.data.text.json_table import JsonTable, learn_json
+from analystd.data.text.known_texts import KnownTexts
+from analystd.data.typed.remembered import Remembered
 from analystd.errors import WorkspaceError
 from analystd.jail.workspace import Workspace
 
 if TYPE_CHECKING:
-    from analystd.data.parquet_folder import ParquetFolder
+    from analystd.data.typed.parquet_folder import ParquetFolder
 
 UNDERSTOOD = (
     "analystd reads CSV, TSV and other delimited text, JSON Lines (both also gzip-compressed), "
@@ -58,11 +58,11 @@ class Formats:
         magic = file.read(0, _MAGIC_BYTES)
         suffix = _suffix(file.name, compressed=magic.startswith(GZIP_MAGIC))
         if magic.startswith(_PARQUET_MAGIC) or suffix in _PARQUET_SUFFIXES:
-            from analystd.data.parquet_table import ParquetTable
+            from analystd.data.typed.parquet_table import ParquetTable
 
             return ParquetTable(file)
         if magic.startswith(_ARROW_MAGICS) or suffix in _ARROW_SUFFIXES:
-            from analystd.data.arrow_table import open_arrow
+            from analystd.data.typed.arrow_table import open_arrow
 
             return open_arrow(file, self._typed)
         if suffix in _JSON_SUFFIXES and delimiter is None:
@@ -72,7 +72,7 @@ class Formats:
 
     def open_folder(self, workspace: Workspace, folder: str, caller: Caller) -> ParquetFolder:
         """The Parquet files in a folder as one table. Raises as `open_parquet_folder`."""
-        from analystd.data.parquet_folder import open_parquet_folder
+        from analystd.data.typed.parquet_folder import open_parquet_folder
 
         return open_parquet_folder(workspace, folder, caller, self._typed)
 

@@ -8,14 +8,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 from analystd.data.column_parts import HasColumnParts
+from analystd.data.compute.selections import Selection
 from analystd.data.question import Question
-from analystd.data.selections import Selection
 from analystd.data.table_text import column_list, grid, printable
 from analystd.errors import InvalidArgumentsError
 from analystd.protocol import ColumnInfo, ViewResult
 
 if TYPE_CHECKING:
-    from analystd.data.query import Page, Query
+    from analystd.data.compute.query import Page, Query
 
 MAX_ROWS = 10_000
 MAX_REPLY_CHARACTERS = 16 * 1024 * 1024
@@ -128,7 +128,7 @@ class Asked:
 
     def query(self) -> Query:
         """What finds the rows. Only a question that needs it has the worker load what that takes."""
-        from analystd.data.query import Query
+        from analystd.data.compute.query import Query
 
         return Query(self.table, self.question, self.known)
 
@@ -205,7 +205,7 @@ def _view_rows(asked: Asked) -> ViewResult:
 
 
 def _view_chosen(asked: Asked, query: Query, page: Page) -> ViewResult:
-    from analystd.data.scattered_rows import rows_at
+    from analystd.data.compute.scattered_rows import rows_at
 
     rows = rows_at(asked.table, page.numbers, asked.positions)
     title = _title(asked, page.offset, len(rows.cells), query.total)
@@ -214,13 +214,13 @@ def _view_chosen(asked: Asked, query: Query, page: Page) -> ViewResult:
 
 
 def _view_described(asked: Asked) -> ViewResult:
-    from analystd.data.query_views import view_describe
+    from analystd.data.compute.views import view_describe
 
     return view_describe(asked)
 
 
 def _view_profiled(asked: Asked) -> ViewResult:
-    from analystd.data.query_views import view_profile
+    from analystd.data.compute.views import view_profile
 
     return view_profile(asked)
 

@@ -16,13 +16,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from analystd.data import files
-from analystd.data.file_writing import Room, write_file
+from analystd.data.compute.selections import Selections
+from analystd.data.files import reading as files
+from analystd.data.files.writing import Room, write_file
 from analystd.data.formats import Formats
 from analystd.data.memory_cap import cap_memory, give_back_memory, out_of_memory
 from analystd.data.question import Question
 from analystd.data.random_file import Caller, RandomFile
-from analystd.data.selections import Selections
 from analystd.data.table import view
 from analystd.errors import AnalystdError, WorkspaceError
 from analystd.jail.workspace import Workspace

@@ -1,0 +1,1 @@
+"""What is computed over whole tables: filters, orders, profiles."""

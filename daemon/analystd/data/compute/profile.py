@@ -1,0 +1,143 @@
+"""What the columns of a table hold, in one pass and bounded memory: counts, extremes, moments, distinct values, distribution."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from analystd.data.compute.distinct import DistinctCounter, hashes_of, unique_hashes
+from analystd.data.compute.histogram import Histogram
+from analystd.data.compute.kinds import Kind, is_bytes, kind_of
+from analystd.data.compute.numbers import Extremes, Moments
+from analystd.data.compute.query import Query
+from analystd.data.compute.top import TopValues
+from analystd.data.table import Table
+from analystd.data.text.column_numbers import without_nan
+from analystd.protocol import ColumnInfo, ColumnProfile, HistogramBins
+
+_DATES_AS_TEXT = ("date", "timestamp", "time")
+_WHOLE_NUMBERS = ("int", "uint")
+
+
+class ColumnSummary:
+    """What is known of one column so far: what `describe` says."""
+
+    def __init__(self, column: ColumnInfo) -> None:
+        self.column = column
+        self.kind = kind_of(column["type"])
+        self.count = 0
+        self.missing = 0
+        self.strange = 0
+        """Values that do not fit the type; they are counted, and left out of everything else."""
+        ordered = self.kind in (Kind.NUMBER, Kind.TIME) or column["type"] in _DATES_AS_TEXT
+        self.extremes = Extremes() if ordered else None
+        self.moments = Moments() if self.kind is Kind.NUMBER else None
+
+    def add(self, array: pa.Array, rows: NDArray[np.int64], strange: int) -> None:
+        """Take in the column's values of more rows, in which `strange` values are null for not fitting."""
+        array = without_nan(array)
+        valid = len(array) - array.null_count
+        self.count += valid + strange
+        self.missing += array.null_count - strange
+        self.strange += strange
+        if valid:
+            self._add_values(array, rows)
+
+    def _add_values(self, array: pa.Array, rows: NDArray[np.int64]) -> None:
+        if self.extremes is not None:
+            self.extremes.add(array, rows)
+        if self.moments is not None:
+            self.moments.add(_doubles(array))
+
+
+class ColumnProfiler(ColumnSummary):
+    """The same, with distinct values, a histogram of numbers, and the most frequent of other values."""
+
+    def __init__(self, column: ColumnInfo) -> None:
+        super().__init__(column)
+        self.histogram = Histogram(whole_numbers=column["type"].startswith(_WHOLE_NUMBERS))
+        self.distinct = DistinctCounter()
+        self.top = TopValues()
+        self.is_text = False
+
+    def _add_values(self, array: pa.Array, rows: NDArray[np.int64]) -> None:
+        super()._add_values(array, rows)
+        if self.kind is Kind.OTHER:
+            return
+        # While there are few values, each is best looked at once.
+        self.distinct.add(unique_hashes(array) if self.distinct.exact else hashes_of(array))
+        if self.kind is Kind.NUMBER:
+            self.histogram.add(_doubles(array))
+        else:
+            # The text of text formats comes as bytes.
+            self.is_text = self.kind is not Kind.BYTES and is_bytes(array.type)
+            self.top.add(array)
+
+
+def described(table: Table, positions: Sequence[int], query: Query) -> list[ColumnSummary]:
+    """The summary of each column, over the rows that meet the query's filter. Raises as `Query.page`."""
+    summaries = [ColumnSummary(table.columns[at]) for at in positions]
+    _fill(summaries, positions, query)
+    return summaries
+
+
+def profiled(table: Table, positions: Sequence[int], query: Query) -> list[ColumnProfile]:
+    """The profile of each column, over the rows that meet the query's filter. Raises as `Query.page`."""
+    profilers = [ColumnProfiler(table.columns[at]) for at in positions]
+    _fill(profilers, positions, query)
+    return [_profile(each, extreme_cells(table, at, each)) for at, each in zip(positions, profilers, strict=True)]
+
+
+def extreme_cells(table: Table, position: int, summary: ColumnSummary) -> tuple[Any, Any]:
+    """The cells that hold the smallest and the largest value, as the table gives them; None where there is none."""
+    extremes = summary.extremes
+    if extremes is None or extremes.smallest is None or extremes.largest is None:
+        return None, None
+    smallest, largest = (_cell(table, position, each.row) for each in (extremes.smallest, extremes.largest))
+    return smallest, largest
+
+
+def _cell(table: Table, position: int, row: int) -> Any:
+    return table.rows(row, 1, [position]).cells[0][0]
+
+
+def _fill(summaries: Sequence[ColumnSummary], positions: Sequence[int], query: Query) -> None:
+    for each in query.parts(positions):
+        every = len(each.rows) == each.part.num_rows
+        rows = each.rows + each.part.first_row
+        for at, summary in enumerate(summaries):
+            array, strange = each.part.arrays[at], each.part.strange[at]
+            # Which rows the values that do not fit are in is not known: those filtered out cannot be told apart.
+            summary.add(array if every else array.take(pa.array(each.rows)), rows, strange if every else 0)
+
+
+def _doubles(array: pa.Array) -> NDArray[np.float64]:
+    values: NDArray[np.float64] = array.drop_null().cast(pa.float64(), safe=False).to_numpy()
+    return values
+
+
+def _profile(profiler: ColumnProfiler, extremes: tuple[Any, Any]) -> ColumnProfile:
+    numbers = profiler.kind is Kind.NUMBER
+    other = profiler.kind is Kind.OTHER
+    moments = profiler.moments
+    edges, counts = profiler.histogram.bins()
+    return ColumnProfile(
+        column=profiler.column["name"],
+        type=profiler.column["type"],
+        count=profiler.count,
+        missing=profiler.missing,
+        strange=profiler.strange,
+        distinct=None if other else profiler.distinct.count(),
+        distinct_exact=not other and profiler.distinct.exact,
+        min=extremes[0],
+        max=extremes[1],
+        mean=moments.mean if moments else None,
+        std=moments.std if moments else None,
+        histogram=HistogramBins(edges=edges, counts=counts) if counts else None,
+        top=None if numbers or other else profiler.top.top(text=profiler.is_text),
+        top_exact=not numbers and not other and profiler.top.exact,
+    )

@@ -1,0 +1,1 @@
+"""The work of the file tools: listing, reading, writing."""

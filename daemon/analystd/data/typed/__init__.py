@@ -1,0 +1,1 @@
+"""Tables whose file tells their types: Parquet and Arrow."""

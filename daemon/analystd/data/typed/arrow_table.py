@@ -1,0 +1,157 @@
+"""Arrow IPC files and streams as tables; Feather of version 2 is such a file."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from io import RawIOBase
+
+import pyarrow as pa
+import pyarrow.ipc as ipc
+
+from analystd.data.random_file import PositionedStream, RandomFile
+from analystd.data.table import Table
+from analystd.data.typed.arrow_groups import Group
+from analystd.data.typed.arrow_messages import FILE_MAGIC, Batch, StreamLayout, file_batches, stream_layout
+from analystd.data.typed.arrow_rows import GroupedTable
+from analystd.data.typed.remembered import Remembered
+from analystd.errors import WorkspaceError
+
+_FEATHER_1_MAGIC = b"FEA1"
+
+
+def open_arrow(file: RandomFile, known: Remembered) -> Table:
+    """The table in an Arrow IPC file or stream; where its batches are is remembered in `known`.
+
+    Raises:
+        WorkspaceError: for a damaged file, or one of another format.
+    """
+    magic = file.read(0, len(FILE_MAGIC))
+    if magic.startswith(_FEATHER_1_MAGIC):
+        raise WorkspaceError(
+            f"{file.name} is Feather of version 1, which is no longer read",
+            "Save it again as Feather of version 2, as pandas and pyarrow do",
+        )
+    return ArrowFile(file, known) if magic == FILE_MAGIC else ArrowStream(file, known)
+
+
+class _ArrowTable(GroupedTable):
+    """What both have in common: a group is a record batch, which is read whole, as far as its columns are asked for."""
+
+    kind = "Arrow"
+
+    def __init__(self, file: RandomFile) -> None:
+        super().__init__(file.name, file.caller)
+        self._file = file
+
+    @abstractmethod
+    def _batch(self, number: int, columns: Sequence[int]) -> pa.RecordBatch:
+        """Record batch `number`, with these of its columns in the file's order."""
+
+    def _read(self, number: int, columns: Sequence[int], batch_rows: int) -> Iterator[list[pa.Array]]:
+        wanted = sorted(set(columns))
+        batch = self._batch(number, wanted)
+        if batch.num_rows != self._groups[number].rows:
+            raise WorkspaceError(f"{self.name} changed while it was read", "Try again when it is complete")
+        arrays = [_validated(batch.column(wanted.index(at))) for at in columns]
+        for begin in range(0, batch.num_rows, batch_rows):
+            yield [array.slice(begin, batch_rows) for array in arrays]
+
+
+class ArrowFile(_ArrowTable):
+    """An open Arrow IPC file. Only the asked columns of the batches that hold the asked rows are read."""
+
+    def __init__(self, file: RandomFile, known: Remembered) -> None:
+        super().__init__(file)
+        with self.translated():
+            batches: tuple[Batch, ...] = known.learn(("arrow file", file.key), lambda: file_batches(file))
+            reader = self._opened(ipc.IpcReadOptions(use_threads=False))
+            if reader.num_record_batches != len(batches):
+                raise ValueError("its metadata are damaged")
+            self._set(reader.schema, _groups(batches))
+
+    def _batch(self, number: int, columns: Sequence[int]) -> pa.RecordBatch:
+        options = ipc.IpcReadOptions(use_threads=False, included_fields=list(columns))
+        return self._opened(options).get_batch(number)
+
+    def _opened(self, options: ipc.IpcReadOptions) -> ipc.RecordBatchFileReader:
+        return ipc.open_file(pa.PythonFile(PositionedStream(self._file), mode="r"), options=options)
+
+
+class ArrowStream(_ArrowTable):
+    """An Arrow IPC stream in a file. A batch is read by itself, behind the schema and the dictionaries before it."""
+
+    def __init__(self, file: RandomFile, known: Remembered) -> None:
+        super().__init__(file)
+        with self.translated():
+            self._layout: StreamLayout = known.learn(("arrow stream", file.key), lambda: stream_layout(file))
+            self._set(self._opened([], None).schema, _groups(self._layout.batches))
+
+    @property
+    def warnings(self) -> list[str]:
+        """That its end is missing, if it is."""
+        if not self._layout.cut:
+            return []
+        return ["The last record batch is incomplete and left out: the file is cut or still being written"]
+
+    def _batch(self, number: int, columns: Sequence[int]) -> pa.RecordBatch:
+        batch = self._layout.batches[number]
+        spans = [*self._layout.dictionaries[: batch.dictionaries], (batch.offset, batch.end)]
+        return self._opened(spans, columns).read_next_batch()
+
+    def _opened(self, spans: Sequence[tuple[int, int]], columns: Sequence[int] | None) -> ipc.RecordBatchStreamReader:
+        options = ipc.IpcReadOptions(use_threads=False, included_fields=None if columns is None else list(columns))
+        stream = _Spliced(self._file, [_Span(*span) for span in (self._layout.schema, *spans)])
+        return ipc.open_stream(pa.PythonFile(stream, mode="r"), options=options)
+
+
+@dataclass(frozen=True)
+class _Span:
+    begin: int
+    end: int
+
+
+class _Spliced(RawIOBase):
+    """Some ranges of a file as one stream."""
+
+    def __init__(self, file: RandomFile, spans: Sequence[_Span]) -> None:
+        super().__init__()
+        self._file = file
+        self._spans = list(spans)
+
+    def readable(self) -> bool:
+        """True."""
+        return True
+
+    def read(self, size: int | None = -1) -> bytes:
+        """The next bytes, `size` of them unless the ranges end."""
+        wanted = sum(span.end - span.begin for span in self._spans) if size is None or size < 0 else size
+        pieces = []
+        while wanted > 0 and self._spans:
+            span = self._spans.pop(0)
+            piece = self._file.read(span.begin, min(wanted, span.end - span.begin))
+            pieces.append(piece)
+            wanted -= len(piece)
+            if piece and span.begin + len(piece) < span.end:
+                self._spans.insert(0, _Span(span.begin + len(piece), span.end))
+        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+
+def _groups(batches: Sequence[Batch]) -> list[Group]:
+    return [Group(batch.rows, batch.end - batch.offset) for batch in batches]
+
+
+def _validated(array: pa.Array) -> pa.Array:
+    """The array, once it is certain that nothing in it leads out of its memory: what a file says of offsets is not checked on reading."""
+    binary = _BINARY_OF_TEXT.get(array.type)
+    # Text that is no UTF-8 is shown with marks in its place.
+    (array if binary is None else array.view(binary)).validate(full=True)
+    return array
+
+
+_BINARY_OF_TEXT = {
+    pa.string(): pa.binary(),
+    pa.large_string(): pa.large_binary(),
+    pa.string_view(): pa.binary_view(),
+}
