@@ -1,0 +1,24 @@
+"""How many threads are of use."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import psutil
+
+
+def usable_cores() -> int:
+    """The cores that this process may use. More threads than that wait for each other at every layer."""
+    cores = min(psutil.cpu_count(logical=False) or 1, len(os.sched_getaffinity(0)))
+    quota = _cpu_quota(Path("/sys/fs/cgroup/cpu.max"))
+    return max(1, cores if quota is None else min(cores, round(quota)))
+
+
+def _cpu_quota(file: Path) -> float | None:
+    """The cores that a container may use, from the control group's `cpu.max` (`200000 100000`: two); None: all."""
+    try:
+        quota, period = file.read_text().split()
+        return int(quota) / int(period)
+    except (OSError, ValueError):
+        return None
