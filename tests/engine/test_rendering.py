@@ -126,6 +126,78 @@ def test_a_template_that_does_not_hold_every_message_once_in_order_is_not_used(t
     assert rendered(template, *messages) == rendered(CHATML, *messages)
 
 
+FORCED_INTO_CHATML = {
+    "drops the system message": "{% for m in messages if m['role'] != 'system' %}{{ m['content'] }}{% endfor %}{{ messages[1]['content'] }}",
+    "shows the last one only": "<|im_start|>user\n{{ messages[-1]['content'] }}<|im_end|>\n",
+    "moves the system message to the end": "{% for m in messages[1:] %}{{ m['content'] }}{% endfor %}{{ messages[0]['content'] }}",
+    "repeats the first before it": "{{ messages[1]['content'] }}{% for m in messages %}{{ m['content'] }}{% endfor %}",
+    "shows a part of one more": "{% for m in messages %}{{ m['content'] }}{% endfor %}{{ messages[0]['content'][:5] }}",
+    "raises": "{{ raise_exception('never') }}",
+    "takes two messages": "{% if messages | length > 2 %}{{ raise_exception('two') }}{% endif %}{{ messages[0]['content'] }}",
+}
+
+
+@pytest.mark.parametrize("template", FORCED_INTO_CHATML.values(), ids=FORCED_INTO_CHATML)
+def test_an_unfit_template_of_a_real_model_gives_way_and_the_log_says_why_once(
+    model: Model, template: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    messages = (SYSTEM, QUESTION, Message("assistant", "A"), RESULT, Message("assistant", "B"), Message("user", "Q2"))
+    renderer = Renderer(model.vocabulary, template)
+    expected = Renderer(model.vocabulary, None).prompt(messages)
+    assert renderer.prompt(messages) == renderer.prompt(messages) == expected
+    told = [record.getMessage() for record in caplog.records]
+    assert 0 < len(told) == len(set(told))
+    assert all("the model's chat template cannot be used as it is" in line for line in told)
+
+
+def test_a_template_that_wants_roles_to_alternate_gets_them_so() -> None:
+    template = (
+        "{% for m in messages %}{% if (m['role'] == 'user') != (loop.index0 % 2 == 0) %}"
+        "{{ raise_exception('Conversation roles must alternate user/assistant/user/assistant/...') }}{% endif %}"
+        "[{{ m['role'] }}:{{ m['content'] }}]{% endfor %}"
+    )
+    assert rendered(template, SYSTEM, QUESTION, Message("assistant", "A"), RESULT, QUESTION) == (
+        "[user:S\n\nQ][assistant:A][user:R\n\nQ]"
+    )
+
+
+TEXTUAL = {
+    "vicuna": "{% for m in messages %}{% if m['role'] == 'assistant' %}ASSISTANT: {% else %}USER: {% endif %}{{ m['content'] }}\n"
+    "{% endfor %}ASSISTANT:",
+    "llama 2": "{% for m in messages %}{% if m['role'] == 'assistant' %} {{ m['content'] }} {% else %}[INST] {{ m['content'] }} [/INST]"
+    "{% endif %}{% endfor %}",
+    "alpaca": "{% for m in messages %}### {{ m['role'] | title }}:\n{{ m['content'] }}\n\n{% endfor %}### Assistant:\n",
+}
+
+
+@pytest.mark.parametrize(("name", "template"), TEXTUAL.items(), ids=TEXTUAL)
+def test_roles_that_are_marked_by_mere_text_cannot_be_forged_either(model: Model, name: str, template: str) -> None:
+    def occurrences(content: str, sign: str) -> int:
+        prompt = Renderer(model.vocabulary, template).prompt([Message("user", content)])
+        return sum(
+            prompt.tokens[at : at + len(form)] == tuple(form)
+            for form in {
+                tuple(model.vocabulary.tokenize(text, special=True)) for text in (sign, "\n" + sign, " " + sign)
+            }
+            for at in range(len(prompt.tokens))
+        )
+
+    for sign in {"vicuna": ["USER:", "ASSISTANT:"], "llama 2": ["[INST]", "[/INST]"], "alpaca": ["###"]}[name]:
+        assert occurrences(f"x\n{sign} y {sign}\n", sign) == occurrences("harmless", sign)
+        prompt = Renderer(model.vocabulary, template).prompt([Message("user", f"x\n{sign} y {sign}\n")])
+        assert f"x\n{sign} y {sign}\n" in text_of(model, prompt.tokens)
+
+
+def test_tokens_of_a_calls_syntax_begin_no_turn() -> None:
+    class Calling(Letters):
+        def piece(self, token: int, *, special: bool = False) -> bytes:
+            return b"<|python_tag|>" if token == self.control and special else super().piece(token, special=special)
+
+    renderer = Renderer(Calling(), "{% for m in messages %}<<TURN>><<USER>>{{ m['content'] }}{% endfor %}")
+    assert renderer.shown == {1000: b"<|python_tag|>"}
+    assert renderer.prompt([QUESTION]).structure == {1001}
+
+
 def test_a_template_that_opens_a_thought_says_so() -> None:
     template = "{% for m in messages %}{{ m['content'] }}{% endfor %}assistant:<think>\n"
     assert Renderer(Letters(), template).prompt([QUESTION]).opening == "<think>"
@@ -135,3 +207,22 @@ def test_a_template_that_opens_a_thought_says_so() -> None:
 def test_content_keeps_its_text(model: Model, renderer: Renderer, text: str) -> None:
     prompt = renderer.prompt([Message("system", "s"), Message("user", text)])
     assert f"<|im_start|>user\n{text}<|im_end|>" in text_of(model, prompt.tokens)
+
+
+def test_what_is_common_to_all_conversations_ends_before_the_first_content_of_this_one(
+    model: Model, renderer: Renderer
+) -> None:
+    common = [Message("system", "Be brief."), Message("user", "a"), Message("assistant", "b")]
+    first, second = (renderer.prompt([*common, Message("user", question)], 3) for question in ("Hello", "Who?"))
+    assert first.common == second.common
+    assert first.tokens[: first.common] == second.tokens[: second.common]
+    assert text_of(model, first.tokens[: first.common]).endswith("b<|im_end|>\n<|im_start|>user\n")
+
+
+def test_a_system_turn_that_is_merged_with_the_question_is_not_common() -> None:
+    template = "{% for m in messages %}{% if m.role == 'system' %}{{ raise_exception('no') }}{% endif %}{{ m.content }}{% endfor %}"
+    renderer = Renderer(Letters(), template)
+    system, question = Message("system", "Be brief."), Message("user", "Hello")
+    examples = [Message("user", "a"), Message("assistant", "b")]
+    assert renderer.prompt([system, question], 1).common == 0
+    assert renderer.prompt([system, *examples, question], 3).common == len("Be brief.\n\nab")

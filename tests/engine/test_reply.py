@@ -104,7 +104,42 @@ def test_characters_are_given_whole(model: Model) -> None:
 
 
 def test_the_watch_finds_an_opening_in_a_growing_text() -> None:
-    text = "a <think> <tool </think> b <to <tool"
+    text = "a <think> <tool </think> b <to <tool_call> <tool "
     watch = OpeningWatch()
     found = [length for length in range(len(text) + 1) if watch.sees_opening(text[:length])]
     assert found == [len(text)]
+
+
+def test_a_call_in_a_syntax_of_the_models_own_is_left_to_the_model(model: Model, grammar: str) -> None:
+    call = '<tool_call>{"name": "nonsense", "arguments": {}}</tool_call>'
+    reply = Reply(model.vocabulary, rules(grammar=grammar))
+    assert write(model, reply, call) == call
+
+
+def test_control_tokens_of_a_call_are_text_and_end_nothing(model: Model) -> None:
+    reply = Reply(model.vocabulary, rules(shown={1: b"<|python_tag|>"}))
+    assert (reply.advance(wanting(model, 1)), reply.reason) == ("<|python_tag|>", None)
+    assert reply.advance(wanting(model, 3)) == ""
+
+
+@pytest.mark.parametrize("opening", ["[THINK]", "<|channel|>analysis<|message|>"])
+def test_every_kind_of_thought_is_free_of_the_grammar(model: Model, grammar: str, opening: str) -> None:
+    reply = Reply(model.vocabulary, rules(grammar=grammar), opening=opening)
+    thought = 'maybe <tool name="nonsense">'
+    assert write(model, reply, thought) == thought
+
+
+def test_bytes_that_are_no_characters_become_replacement_characters(model: Model) -> None:
+    half = model.vocabulary.tokenize("🦔", special=False)[0]
+    letter = model.vocabulary.tokenize("a", special=False)[0]
+    reply = Reply(model.vocabulary, rules())
+    assert reply.advance(wanting(model, half)) + reply.advance(wanting(model, letter)) == "\ufffda"
+
+
+def test_a_model_that_never_stops_is_stopped_in_a_call_too(model: Model, grammar: str) -> None:
+    reply = Reply(model.vocabulary, rules(grammar=grammar, must_call=True, max_tokens=40))
+    letter = model.vocabulary.tokenize("a", special=False)[0]
+    while reply.reason is None:
+        reply.advance(wanting(model, letter))
+    assert (len(reply.tokens), reply.reason) == (40, "length")
+    reply.close()

@@ -6,6 +6,7 @@ Each is named in the chat template of the family it belongs to.
 from __future__ import annotations
 
 import re
+from typing import Protocol
 
 THOUGHTS = {
     # Qwen 3, DeepSeek R1, GLM 4.5 and most others that think aloud.
@@ -50,6 +51,23 @@ _THOUGHT = re.compile(
     "|".join(rf"{re.escape(opening)}.*?(?:{re.escape(closing)}|\Z)" for opening, closing in THOUGHTS.items()), re.DOTALL
 )
 _HARMONY = re.compile(r"(?:<\|start\|>assistant)?(?:<\|channel\|>(?:final|commentary)\s*<\|message\|>)|<\|end\|>")
+
+
+class Tokens(Protocol):
+    """What is needed of a vocabulary."""
+
+    reserved: frozenset[int]
+
+    def piece(self, token: int, *, special: bool = False) -> bytes:
+        """The bytes of a token."""
+        ...
+
+
+def shown_tokens(vocabulary: Tokens) -> dict[int, bytes]:
+    """The reserved tokens whose text belongs to a reply, with it: without it a call in the model's own syntax could not be read."""
+    texts = {token: vocabulary.piece(token, special=True) for token in vocabulary.reserved}
+    shown = SHOWN | HARMONY_TURNS if HARMONY_SIGN.encode() in texts.values() else SHOWN
+    return {token: text for token, text in texts.items() if text.decode("utf-8", "replace") in shown}
 
 
 def without_thoughts(text: str) -> str:

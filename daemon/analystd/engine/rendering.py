@@ -8,8 +8,10 @@ tokens in any text) is spelt out in characters.
 from __future__ import annotations
 
 import datetime
+import itertools
 import json
 import logging
+import re
 import secrets
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,6 +21,7 @@ import jinja2
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from analystd.engine.base import Message
+from analystd.engine.markup import shown_tokens
 
 logger = logging.getLogger(__name__)
 
@@ -31,6 +34,9 @@ CHATML = (
 Turn = dict[str, str]
 
 _THINK = "<think>"
+_MARK_BEGIN = "\ue000"
+_MARK = re.compile(f"({_MARK_BEGIN}[0-9a-f]+\\.[0-9]+\ue001)")
+_SIGN = re.compile(r"[<\[|#]\S*[>\]|#:]|[A-Z]\w*:")
 
 
 class Tokens(Protocol):
@@ -66,6 +72,9 @@ class Renderer:
 
     def __init__(self, vocabulary: Tokens, template: str | None) -> None:
         self._vocabulary = vocabulary
+        self.shown = shown_tokens(vocabulary)
+        """The control tokens whose text belongs to a reply; they begin no turn, though a template may write them."""
+        self._refusals: set[str] = set()
         self._shapes = [*_shapes(template), (CHATML, _as_they_are)] if template else [(CHATML, _as_they_are)]
 
     def prompt(self, messages: Sequence[Message]) -> Prompt:
@@ -76,41 +85,57 @@ class Renderer:
                 return self._render(template, arrange(turns))
             except Exception as exc:
                 # A template is foreign code from a file: it may raise anything.
-                logger.warning("the model's chat template does not fit %s: %s", [turn["role"] for turn in turns], exc)
+                self._tell(f"{type(exc).__name__}: {exc}"[:300])
         template, arrange = self._shapes[-1]
         return self._render(template, arrange(turns))
 
     def _render(self, template: str, turns: Sequence[Turn]) -> Prompt:
         nonce = secrets.token_hex(8)
-        marks = [f"\ue000{nonce}.{index}\ue001" for index in range(len(turns))]
+        marks = [f"{_MARK_BEGIN}{nonce}.{index}\ue001" for index in range(len(turns))]
         marked = [{**turn, "content": mark} for turn, mark in zip(turns, marks, strict=True)]
         rest = _fill(template, marked, self._text_of(self._vocabulary.bos), self._text_of(self._vocabulary.eos))
+        heads = _heads(rest, marks)
+        *before, after = [self._vocabulary.tokenize(head, special=True) for head in heads]
+        signs = None if self._have_control_tokens([*before[1:], after]) else _textual_signs(heads)
         tokens: list[int] = []
-        structure: set[int] = set()
-        for mark, turn in zip(marks, turns, strict=True):
-            head, found, rest = rest.partition(mark)
-            if not found or mark in rest:
-                raise ValueError("it drops, moves or repeats a message")
-            markup = self._vocabulary.tokenize(head, special=True)
-            structure.update(markup)
-            tokens += markup + self._plain(turn["content"])
-        markup = self._vocabulary.tokenize(rest, special=True)
-        structure.update(markup)
-        opening = _THINK if rest.rstrip().endswith(_THINK) else ""
-        return Prompt(self._with_bos(tokens + markup), frozenset(structure & self._vocabulary.reserved), opening)
+        for markup, turn in zip(before, turns, strict=True):
+            tokens += markup + self._plain(turn["content"], signs)
+        opening = _THINK if heads[-1].rstrip().endswith(_THINK) else ""
+        return Prompt(self._with_bos(tokens + after), self._structure(*before, after), opening)
 
-    def _plain(self, text: str) -> list[int]:
+    def _structure(self, *markups: Sequence[int]) -> frozenset[int]:
+        """The control tokens in the template's own text that mean a turn."""
+        return self._vocabulary.reserved.intersection(itertools.chain(*markups)).difference(self.shown)
+
+    def _have_control_tokens(self, markups: Sequence[Sequence[int]]) -> bool:
+        """Whether each has a token that no content can have."""
+        return not any(self._vocabulary.reserved.isdisjoint(markup) for markup in markups)
+
+    def _tell(self, refusal: str) -> None:
+        """Log, once each, why a template is not used as it is."""
+        if refusal not in self._refusals:
+            self._refusals.add(refusal)
+            logger.warning("the model's chat template cannot be used as it is, another form is tried: %s", refusal)
+
+    def _plain(self, text: str, signs: re.Pattern[str] | None) -> list[int]:
         """The tokens of a content, none of them reserved unless it stands for a single character or for white space."""
         tokens: list[int] = []
-        for token in self._vocabulary.tokenize(text, special=False):
-            tokens += self._spelt_out(token) if token in self._vocabulary.reserved else [token]
+        for index, part in enumerate(signs.split(text) if signs else [text]):
+            if index % 2:
+                tokens += self._characters(part)
+                continue
+            for token in self._vocabulary.tokenize(part, special=False):
+                tokens += self._spelt_out(token) if token in self._vocabulary.reserved else [token]
         return tokens
+
+    def _characters(self, text: str) -> list[int]:
+        return [token for character in text for token in self._vocabulary.tokenize(character, special=False)]
 
     def _spelt_out(self, token: int) -> list[int]:
         piece = self._vocabulary.piece(token, special=True).decode("utf-8", "replace")
         if not piece.strip():
             return [token]
-        return [each for character in piece for each in self._vocabulary.tokenize(character, special=False)]
+        return self._characters(piece)
 
     def _with_bos(self, tokens: list[int]) -> tuple[int, ...]:
         bos = self._vocabulary.bos
@@ -119,6 +144,28 @@ class Renderer:
 
     def _text_of(self, token: int) -> str:
         return self._vocabulary.piece(token, special=True).decode("utf-8", "replace") if token >= 0 else ""
+
+
+def _heads(text: str, marks: Sequence[str]) -> list[str]:
+    """What a rendered template has before each mark, and after the last.
+
+    Raises:
+        ValueError: when the marks are not there once each, whole and in order.
+    """
+    parts = _MARK.split(text)
+    if parts[1::2] != list(marks) or text.count(_MARK_BEGIN) != len(marks):
+        raise ValueError("it drops, moves, repeats or changes a message")
+    return parts[::2]
+
+
+def _textual_signs(heads: Sequence[str]) -> re.Pattern[str] | None:
+    """The texts by which a template parts messages where it has no control tokens for that, such as `[INST]` or `USER:`.
+
+    A content that has them is spelt out there, so that its tokens are others than the template's.
+    """
+    signs = {sign for head in heads for sign in _SIGN.findall(head)}
+    longest_first = sorted(signs, key=len, reverse=True)
+    return re.compile(f"({'|'.join(map(re.escape, longest_first))})") if signs else None
 
 
 def _shapes(template: str) -> list[tuple[str, Callable[[Sequence[Turn]], Sequence[Turn]]]]:

@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import codecs
 from collections import deque
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
 
 from analystd.engine.constraint import Grammar
 from analystd.engine.grammar import CLOSING, OPENING, grammar_with_root
+from analystd.engine.markup import THOUGHTS
 from analystd.engine.native import Logits, Vocabulary
 from analystd.engine.sampling import Sampler
 
-THINK_OPENING, THINK_CLOSING = "<think>", "</think>"
-
+# With what follows it in our syntax: `<tool_call>` begins a call in a syntax of the model's own, which is left to the model.
+_CALL = OPENING + " "
+_LONGEST_MARK = max(map(len, (_CALL, *THOUGHTS, *THOUGHTS.values())))
 # The opening is never spread over more tokens than it has characters.
-_TOKENS_REMEMBERED = len(OPENING)
+_TOKENS_REMEMBERED = len(_CALL)
 
 
 @dataclass(frozen=True)
@@ -32,6 +35,8 @@ class Rules:
     turn_tokens: frozenset[int] = frozenset()
     """Tokens that begin another turn, and thereby end this one."""
     max_tokens: int = 512
+    shown: Mapping[int, bytes] = field(default_factory=dict)
+    """The control tokens that are text of the reply, see `shown_tokens`; others are not seen."""
 
 
 class Reply:
@@ -57,7 +62,7 @@ class Reply:
             self.reason = "stop"
             return ""
         self.tokens.append(token)
-        piece = self._vocabulary.piece(token)
+        piece = self._rules.shown.get(token) or self._vocabulary.piece(token)
         text = self._characters.decode(piece)
         self._text += text
         self._follow(token, piece)
@@ -98,7 +103,7 @@ class Reply:
     def _grammar_of_opened_call(self, rules: str) -> Grammar | None:
         """The grammar, with the opening's tokens accepted; None if what followed the opening in its last token is no call."""
         tokens, pieces = zip(*self._since_opening(), strict=True)
-        before, _, _ = b"".join(pieces).partition(OPENING.encode())
+        before, _, _ = b"".join(pieces).partition(_CALL.encode())
         try:
             grammar = Grammar(self._vocabulary, grammar_with_root(rules, before.decode()))
         except UnicodeDecodeError:
@@ -115,7 +120,7 @@ class Reply:
         tail: list[tuple[int, bytes]] = []
         for token, piece in reversed(self._recent):
             tail.insert(0, (token, piece))
-            if OPENING.encode() in b"".join(piece for _, piece in tail):
+            if _CALL.encode() in b"".join(piece for _, piece in tail):
                 break
         return tail
 
@@ -125,18 +130,18 @@ class OpeningWatch:
 
     def __init__(self) -> None:
         self._position = 0
-        self._thinking = False
+        self._thought_end = ""
 
     def sees_opening(self, text: str) -> bool:
         """Whether the text, of which more is there at each call, has come to an opening since the last one."""
         while True:
-            awaited = (THINK_CLOSING,) if self._thinking else (THINK_OPENING, OPENING)
+            awaited = (self._thought_end,) if self._thought_end else (_CALL, *THOUGHTS)
             found = [(at, tag) for tag in awaited if (at := text.find(tag, self._position)) >= 0]
             if not found:
-                self._position = max(self._position, len(text) - len(THINK_CLOSING))
+                self._position = max(self._position, len(text) - _LONGEST_MARK)
                 return False
             at, tag = min(found)
             self._position = at + len(tag)
-            if tag == OPENING:
+            if tag == _CALL:
                 return True
-            self._thinking = not self._thinking
+            self._thought_end = THOUGHTS.get(tag, "")

@@ -140,6 +140,7 @@ class Service:
             wanted.tool_choice == "required",
             prompt.structure,
             max_tokens,
+            self._renderer.shown,
         )
         reply = Reply(self._model.vocabulary, rules, prompt.opening)
         return Job(_Waiting(request), wanted.sequence, prompt.tokens, reply, max_tokens, unsent=prompt.opening)
