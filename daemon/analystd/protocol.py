@@ -79,6 +79,9 @@ class Event(TypedDict):
     title: NotRequired[str]
     conversation: NotRequired[str | None]
     position: NotRequired[int]
+    reply: NotRequired[str]
+    files: NotRequired[list[str]]
+    displays: NotRequired[int]
     status: NotRequired[str]
     result: NotRequired[dict[str, Any]]
     error: NotRequired[dict[str, Any]]
@@ -94,13 +97,18 @@ class Usage(TypedDict):
 
 
 class Step(TypedDict):
-    """One tool call of a run, with what came of it."""
+    """One tool call of a run, with what came of it.
+
+    `displays` is how many plots, tables and other displays it showed, if any; `valid` is False for a call that did not fit its tool's schema.
+    """
 
     tool: str
     arguments: dict[str, Any]
     ok: bool
     output: str
     seconds: float
+    displays: NotRequired[int]
+    valid: NotRequired[bool]
 
 
 class AgentResult(TypedDict):

@@ -1,48 +1,193 @@
-"""The context budget: what is shortened when a conversation outgrows the model's window."""
+"""The context budget: what is shortened when a conversation outgrows the model's window.
+
+Each reply's prompt should begin as the one before it, for what they share is not processed again. So more is cut than must be, in quarters
+of the budget: the next few prompts then find the same things cut.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from dataclasses import replace
+from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import dataclass, replace
 
+from analystd.agent.turns import Exchange, Talk, shortened
 from analystd.engine.base import Message
-
-TOOL_OUTPUT_CHARS = 4000
-"""What the model is shown of one tool's output; people and the journal get all of it."""
-
-_SHRUNK_CHARS = 300
+from analystd.errors import InvalidArgumentsError
 
 CountTokens = Callable[[tuple[Message, ...]], Awaitable[int]]
 
+_SHRUNK_CHARS = 300
+_QUARTERS = 4
+_TRIES = 4
+_MOST_CHARS_PER_TOKEN = 64
+"""A conversation with more characters for each token of the budget is cut without counting: to count it would take seconds."""
 
-def shortened(text: str, limit: int = TOOL_OUTPUT_CHARS) -> str:
-    """The beginning and the end of a text that is longer than `limit` characters, with a mark that says how much is gone."""
-    if len(text) <= limit:
-        return text
-    half = limit // 2
-    return f"{text[:half]}\n… [{len(text) - 2 * half} characters cut] …\n{text[-half:]}"
+_ANCHOR = Message("system", "Answer.")
 
 
-async def fit(
-    messages: tuple[Message, ...], budget_tokens: int, count: CountTokens, *, keep: int
-) -> tuple[Message, ...]:
-    """Messages that take at most `budget_tokens`, if that can be had.
+class TokenCosts:
+    """What each message adds to a prompt, counted once."""
 
-    Older tool outputs shrink first, then the oldest turns go; the system prompt and the messages from position `keep`
-    (the question) on never go, though their outputs may shrink.
+    def __init__(self, count: CountTokens) -> None:
+        self.count = count
+        self._costs: dict[Message, int] = {}
+        self._base: int | None = None
+
+    async def of(self, message: Message) -> int:
+        """The tokens that a message adds, with its markup."""
+        if message not in self._costs:
+            if self._base is None:
+                self._base = await self.count((_ANCHOR,))
+            self._costs[message] = await self.count((_ANCHOR, message)) - self._base
+        return self._costs[message]
+
+
+async def fit(talk: Talk, budget: int, costs: TokenCosts) -> tuple[Message, ...]:
+    """The messages of a talk in at most `budget` tokens; all of them if they fit.
+
+    Older tool outputs are shortened first, then one line of facts stands for each, then the oldest turns go, then the worked examples, then
+    the oldest calls of this question, at last its last result. The system message and the question never go.
+
+    Raises:
+        InvalidArgumentsError: when these two alone do not fit.
     """
-    if await count(messages) <= budget_tokens:
+    talk = _countable(talk, budget)
+    messages = talk.messages
+    excess = await costs.count(messages) - budget
+    freed = excess
+    for _ in range(_TRIES):
+        if excess <= 0:
+            return messages
+        messages = await _lightened(talk, freed, max(1, budget // _QUARTERS), costs)
+        # Templates may make more of two messages than of each: what the sum did not tell is added.
+        excess = await costs.count(messages) - budget
+        freed += max(excess, 0)
+    if excess <= 0:
         return messages
-    for position, message in enumerate(messages[:-1]):
-        if message.role == "tool" and len(message.content) > _SHRUNK_CHARS:
-            messages = (
-                *messages[:position],
-                replace(message, content=shortened(message.content, _SHRUNK_CHARS)),
-                *messages[position + 1 :],
-            )
-            if await count(messages) <= budget_tokens:
-                return messages
-    while keep > 1 and await count(messages) > budget_tokens:
-        messages = (messages[0], *messages[2:])
-        keep -= 1
-    return messages
+    least = await costs.count(talk.least)
+    if least > budget:
+        raise InvalidArgumentsError(
+            f"The question is too long: with what the model has to be told it takes {least} tokens, and {budget} fit",
+            "Name the file instead of pasting what is in it, or raise AGENT_CONTEXT_TOKENS if the model can do more.",
+        )
+    return talk.least
+
+
+@dataclass(frozen=True)
+class _Relief:
+    """Something that may be made smaller: the message at `position` of a block becomes `lighter`, or the whole block goes.
+
+    `in_advance`: it may be done before it must be.
+    """
+
+    block: list[Message]
+    in_advance: bool
+    position: int = 0
+    lighter: Message | None = None
+
+    @property
+    def heavy(self) -> list[Message]:
+        return list(self.block) if self.lighter is None else [self.block[self.position]]
+
+    def carry_out(self) -> None:
+        if self.lighter is None:
+            self.block.clear()
+        else:
+            self.block[self.position] = self.lighter
+
+
+@dataclass(frozen=True)
+class _Output:
+    """Where a tool's output stands."""
+
+    block: list[Message]
+    position: int
+    fact: Message
+
+    def shortening(self, *, in_advance: bool) -> Iterator[_Relief]:
+        result = self.block[self.position]
+        if len(result.content) > _SHRUNK_CHARS:
+            lighter = replace(result, content=shortened(result.content, _SHRUNK_CHARS))
+            yield _Relief(self.block, in_advance, self.position, lighter)
+
+    def summing_up(self, *, in_advance: bool) -> Iterator[_Relief]:
+        if len(self.block[self.position].content) > len(self.fact.content):
+            yield _Relief(self.block, in_advance, self.position, self.fact)
+
+
+class _Load:
+    """A talk in blocks that can be made smaller."""
+
+    def __init__(self, talk: Talk) -> None:
+        self._system = list(talk.opening[:1])
+        self._examples = list(talk.opening[1:])
+        self._turns = [list(turn.messages) for turn in talk.earlier]
+        self._own = [list(each.messages) for each in talk.exchanges]
+        self._end = [talk.question], list(talk.notes)
+        outputs = [
+            output
+            for block, turn in zip(self._turns, talk.earlier, strict=True)
+            for output in _outputs(block, 1, turn.exchanges)
+        ]
+        own = [
+            output
+            for block, each in zip(self._own, talk.exchanges, strict=True)
+            for output in _outputs(block, 0, (each,))
+        ]
+        self._older, self._last = outputs + own[:-1], own[-1:]
+
+    @property
+    def messages(self) -> tuple[Message, ...]:
+        question, notes = self._end
+        blocks = [self._system, self._examples, *self._turns, question, *self._own, notes]
+        return tuple(message for block in blocks for message in block)
+
+    def reliefs(self) -> Iterator[_Relief]:
+        """What may be done, in order; each is told after those before it were carried out."""
+        for output in self._older:
+            yield from output.shortening(in_advance=True)
+        for output in self._older:
+            yield from output.summing_up(in_advance=True)
+        for block in self._turns:
+            yield _Relief(block, in_advance=True)
+        for block in [self._examples, *self._own[:-1]]:
+            yield _Relief(block, in_advance=False)
+        for output in self._last:
+            yield from output.shortening(in_advance=False)
+            yield from output.summing_up(in_advance=False)
+        for block in self._own[-1:]:
+            yield _Relief(block, in_advance=False)
+
+
+def _outputs(block: list[Message], first: int, exchanges: tuple[Exchange, ...]) -> list[_Output]:
+    """The outputs of a block that holds `exchanges` from position `first` on."""
+    return [_Output(block, first + 2 * number + 1, each.fact) for number, each in enumerate(exchanges)]
+
+
+async def _lightened(talk: Talk, excess: int, quantum: int, costs: TokenCosts) -> tuple[Message, ...]:
+    """The messages with at least `excess` tokens less if that can be had, as a rule the next multiple of `quantum`."""
+    load = _Load(talk)
+    freed, in_advance = 0, -(-excess // quantum) * quantum
+    for relief in load.reliefs():
+        if freed >= (in_advance if relief.in_advance else excess):
+            break
+        for message in relief.heavy:
+            freed += await costs.of(message)
+        if relief.lighter is not None:
+            freed -= await costs.of(relief.lighter)
+        relief.carry_out()
+    return load.messages
+
+
+def _countable(talk: Talk, budget: int) -> Talk:
+    """A talk without the oldest of very many turns."""
+    most = budget * _MOST_CHARS_PER_TOKEN
+    lengths = [sum(len(message.content) for message in turn.messages) for turn in talk.earlier]
+    excess = sum(lengths) - most
+    if excess <= 0:
+        return talk
+    quantum = max(1, most // _QUARTERS)
+    goal, freed, gone = -(-excess // quantum) * quantum, 0, 0
+    while freed < goal and gone < len(lengths):
+        freed += lengths[gone]
+        gone += 1
+    return replace(talk, earlier=talk.earlier[gone:])

@@ -5,14 +5,15 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal, Protocol
 
-from analystd.agent.context import fit, shortened
-from analystd.agent.prompt import tool_result_message
-from analystd.agent.repetition import repeated_tail
-from analystd.agent.toolcalls import BadCall, Item, ToolCall, ToolCallParser, without_thoughts
+from analystd.agent.context import TokenCosts, fit
+from analystd.agent.progress import is_stuck
+from analystd.agent.replies import Reply, ReplyReader
+from analystd.agent.toolcalls import BadCall, ToolCall, without_thoughts
+from analystd.agent.turns import Talk, Turn, exchange, shortened
 from analystd.engine.base import LIKELIEST, Completion, Engine, GenerateRequest, Message, Sampling, ToolSpec
 from analystd.errors import AnalystdError
 from analystd.protocol import AgentStatus, Step, Usage
@@ -21,9 +22,12 @@ from analystd.tools.base import Toolbox, ToolContext
 logger = logging.getLogger(__name__)
 
 MAX_BAD_CALLS = 3
+"""A run ends with so many calls that could not be read or did not fit their tool's schema."""
+
 REPLY_TOKENS = 1024
 
 _BAD_CALL_TURN = Message("assistant", "(a call that was not valid)")
+_BAD_CALL_CHARACTERS = 300
 
 
 @dataclass(frozen=True)
@@ -36,11 +40,16 @@ class Limits:
 
 @dataclass(frozen=True)
 class Task:
-    """What to do: `messages` end with the question; `first_tools`, if any, are those of which the first reply has to call one."""
+    """What to do: `opening` is the system message and what examples follow it, `earlier` what was said before the question.
+
+    `first_tools`, if any, are those of which the first reply has to call one.
+    """
 
     conversation: str
-    messages: tuple[Message, ...]
+    opening: tuple[Message, ...]
+    question: str
     limits: Limits
+    earlier: tuple[Turn, ...] = ()
     first_tools: tuple[ToolSpec, ...] = ()
 
 
@@ -51,8 +60,8 @@ class Observer(Protocol):
         """The model wrote text."""
         ...
 
-    def calling(self, tool: str, arguments: dict[str, Any]) -> None:
-        """A valid call is about to run."""
+    def calling(self, tool: str, arguments: dict[str, Any], said: str) -> None:
+        """A call is about to run; `said` is all that the model wrote to make it."""
         ...
 
     def called(self, step: Step) -> None:
@@ -89,6 +98,7 @@ class Agent:
         self._context = context
         self._observer = observer
         self._sampling = sampling
+        self._costs = TokenCosts(engine.count_tokens)
 
     async def run(self, task: Task) -> Outcome:
         """Carry out a task. Ends by itself in every case: an engine that fails gives `failed`, a cancelled task `cancelled`."""
@@ -109,44 +119,46 @@ class Agent:
         return outcome
 
     async def _converse(self, task: Task, outcome: Outcome) -> None:
-        messages = task.messages
-        bad_calls: list[BadCall] = []
+        talk = Talk(task.opening, Message("user", task.question), task.earlier)
+        bad_calls: list[str] = []
         while True:
             offer = self._offer(task, outcome.steps)
-            reply = await self._reply(task, messages, offer, outcome)
+            reply = await self._reply(task, talk, offer, outcome)
             if reply.call is None:
-                outcome.answer = without_thoughts(reply.text) or f"The model gave no answer in words, {_found(outcome)}"
-                outcome.status = "limit" if reply.cut or len(outcome.steps) >= task.limits.max_steps else "done"
+                _end_with(reply, outcome, task.limits)
                 return
             if isinstance(reply.call, BadCall):
-                bad_calls.append(reply.call)
-                logger.info("bad call %d of %d: %s", len(bad_calls), MAX_BAD_CALLS, reply.call.message)
-                if len(bad_calls) == MAX_BAD_CALLS:
-                    outcome.answer = _too_many_bad_calls(bad_calls, outcome)
-                    outcome.status = "limit"
-                    return
-                messages = (*messages, _BAD_CALL_TURN, Message("tool", reply.call.message))
-                continue
-            step = await self._call(reply.call)
-            outcome.steps.append(step)
-            result = tool_result_message(step["tool"], step["ok"], shortened(step["output"]))
-            messages = (*messages, Message("assistant", reply.text + reply.call.text), Message("tool", result))
+                bad_calls.append(reply.call.message)
+            else:
+                step = await self._call(reply.call, reply.said)
+                outcome.steps.append(step)
+                if step.get("valid", True):
+                    # What was not valid is forgotten: a small model takes whatever stands in a conversation for an example.
+                    talk = replace(talk, exchanges=(*talk.exchanges, exchange(reply.said, step)), notes=())
+                    continue
+                bad_calls.append(step["output"])
+            logger.info("bad call %d of %d: %s", len(bad_calls), MAX_BAD_CALLS, bad_calls[-1])
+            if len(bad_calls) == MAX_BAD_CALLS:
+                outcome.answer = _too_many_bad_calls(bad_calls, outcome)
+                outcome.status = "limit"
+                return
+            note = Message("tool", shortened(bad_calls[-1], _BAD_CALL_CHARACTERS))
+            talk = replace(talk, notes=(*talk.notes, _BAD_CALL_TURN, note))
 
     def _offer(self, task: Task, steps: Sequence[Step]) -> _Offer:
-        """What the next reply may call: nothing at the step limit or after a call that only repeated the one before."""
-        if len(steps) >= task.limits.max_steps or _is_repeated(steps):
+        """What the next reply may call: nothing at the step limit or when the calls lead nowhere."""
+        if len(steps) >= task.limits.max_steps or is_stuck(steps):
             return _Offer((), "none")
         if not steps and task.first_tools:
             return _Offer(task.first_tools, "required")
         return _Offer(self._toolbox.specs, "auto" if self._toolbox.specs else "none")
 
-    async def _reply(self, task: Task, messages: tuple[Message, ...], offer: _Offer, outcome: Outcome) -> _Reply:
+    async def _reply(self, task: Task, talk: Talk, offer: _Offer, outcome: Outcome) -> Reply:
         """One reply of the model, up to the end of its first call if there is one."""
-        reader = _ReplyReader(self._observer.said, offer)
+        reader = ReplyReader(self._observer.said, offer.tools, calls_allowed=offer.choice != "none")
         window = self._engine.info().context_tokens
         room = REPLY_TOKENS if window is None else min(REPLY_TOKENS, window // 4)
-        if window is not None:
-            messages = await fit(messages, window - room, self._engine.count_tokens, keep=len(task.messages) - 1)
+        messages = talk.messages if window is None else await fit(talk, window - room, self._costs)
         request = GenerateRequest(
             task.conversation,
             messages,
@@ -160,8 +172,8 @@ class Agent:
         _add_usage(outcome.usage, completion)
         return reader.finish(cut=completion.reason in ("length", "context"))
 
-    async def _call(self, call: ToolCall) -> Step:
-        self._observer.calling(call.name, call.arguments)
+    async def _call(self, call: ToolCall, said: str) -> Step:
+        self._observer.calling(call.name, call.arguments, said)
         started = time.monotonic()
         result = await self._toolbox.call(call.name, call.arguments, self._context)
         step: Step = {
@@ -171,6 +183,10 @@ class Agent:
             "output": result.text,
             "seconds": round(time.monotonic() - started, 3),
         }
+        if displays := len(result.data.get("displays", ())):
+            step["displays"] = displays
+        if not result.valid:
+            step["valid"] = False
         self._observer.called(step)
         return step
 
@@ -181,53 +197,16 @@ class _Offer:
     choice: Literal["auto", "required", "none"]
 
 
-@dataclass(frozen=True)
-class _Reply:
-    text: str
-    call: ToolCall | BadCall | None
-    cut: bool
+def _end_with(reply: Reply, outcome: Outcome, limits: Limits) -> None:
+    """Take a reply without a call as the answer."""
+    answer = without_thoughts(reply.text)
+    outcome.answer = answer or f"The model gave no answer in words, {_found(outcome)}"
+    is_whole = bool(answer) and not reply.cut and len(outcome.steps) < limits.max_steps
+    outcome.status = "done" if is_whole else "limit"
 
 
-class _ReplyReader:
-    """Reads a reply as it is generated: text goes to `say`, the first call ends the reply, and so does mere repetition.
-
-    Where no call may be made, calls are passed over.
-    """
-
-    def __init__(self, say: Callable[[str], None], offer: _Offer) -> None:
-        self._say = say
-        self._calls_allowed = offer.choice != "none"
-        self._parser = ToolCallParser(offer.tools)
-        self._text = ""
-        self._call: ToolCall | BadCall | None = None
-
-    def feed(self, piece: str) -> bool:
-        self._take(self._parser.feed(piece))
-        return self._call is not None or repeated_tail(self._text) > 0
-
-    def finish(self, *, cut: bool) -> _Reply:
-        self._take(self._parser.finish())
-        surplus = repeated_tail(self._text)
-        return _Reply(self._text[: len(self._text) - surplus], self._call, cut or surplus > 0)
-
-    def _take(self, items: Sequence[Item]) -> None:
-        for item in items:
-            if self._call is not None:
-                return
-            if isinstance(item, str):
-                self._text += item
-                self._say(item)
-            elif self._calls_allowed:
-                self._call = item
-
-
-def _is_repeated(steps: Sequence[Step]) -> bool:
-    """Whether the last call was the same as the one before."""
-    return len(steps) > 1 and all(steps[-1][key] == steps[-2][key] for key in ("tool", "arguments"))
-
-
-def _too_many_bad_calls(bad_calls: Sequence[BadCall], outcome: Outcome) -> str:
-    return f"The model made {len(bad_calls)} calls that were not valid, {_found(outcome)}. The last: {bad_calls[-1].message}"
+def _too_many_bad_calls(bad_calls: Sequence[str], outcome: Outcome) -> str:
+    return f"The model made {len(bad_calls)} calls that were not valid, {_found(outcome)}. The last: {bad_calls[-1]}"
 
 
 def _add_usage(usage: Usage, completion: Completion) -> None:

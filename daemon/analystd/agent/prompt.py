@@ -80,6 +80,11 @@ def example_turns(tools: Sequence[ToolSpec]) -> tuple[Message, ...]:
     return tuple(turn for example in _EXAMPLES if example.tool in offered for turn in _turns(example))
 
 
+def with_new_files(question: str, names: Sequence[str]) -> str:
+    """A question of a conversation, with the files that came into the workspace since its system message told of them."""
+    return f"{question}\n\n(New files: {_names(names)}.)" if names else question
+
+
 def tool_result_message(tool: str, ok: bool, output: str) -> str:
     """What the model is shown of a call's outcome."""
     if ok:
@@ -94,7 +99,7 @@ def first_call_tools(
 
     Offered alone, and required, for the first reply, they keep a small model from answering out of thin air.
     """
-    named = [path for path in workspace_listing if _names(question, path)]
+    named = [path for path in workspace_listing if _is_named(question, path)]
     if not named:
         return ()
     lookers = {"pyexe"} | {"data_view" if _is_table(path) else "read_file" for path in named}
@@ -106,7 +111,7 @@ def _is_table(path: str) -> bool:
     return PurePosixPath(path.lower().removesuffix(".gz")).suffix in _TABLES
 
 
-def _names(question: str, path: str) -> bool:
+def _is_named(question: str, path: str) -> bool:
     """Whether a file's name stands in the question as a word of its own. Folders, listed with a `/` at the end, do not count."""
     name = re.escape(PurePosixPath(path).name)
     return not path.endswith("/") and bool(re.search(rf"(?<![\w.-]){name}(?![\w-]|\.\w)", question, re.IGNORECASE))
@@ -120,8 +125,12 @@ def _ordered(tools: Sequence[ToolSpec]) -> list[ToolSpec]:
 def _files(listing: Sequence[str]) -> str:
     if not listing:
         return "The workspace has no files yet."
+    return f"Files: {_names(listing)}."
+
+
+def _names(listing: Sequence[str]) -> str:
     more = len(listing) - LISTED_FILES
-    return f"Files: {', '.join(listing[:LISTED_FILES])}{f' and {more} more' if more > 0 else ''}."
+    return f"{', '.join(listing[:LISTED_FILES])}{f' and {more} more' if more > 0 else ''}"
 
 
 def _signature(tool: ToolSpec) -> str:

@@ -1,20 +1,46 @@
-"""Conversations: earlier questions and answers, as the model is given them again."""
+"""Conversations: what was said in earlier runs, told again from the journal in the very words of then.
+
+A prompt that begins as the last one did costs the model nothing to read again, so nothing here may depend on what has changed since.
+"""
 
 from __future__ import annotations
 
 import json
 import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from analystd.agent.context import shortened
-from analystd.agent.prompt import tool_result_message
+from analystd.agent.prompt import with_new_files
 from analystd.agent.toolcalls import tool_call_text
-from analystd.desk.journal import Journal
+from analystd.agent.turns import Exchange, Turn, exchange
+from analystd.desk.journal import Event, Journal
 from analystd.engine.base import Message
 from analystd.errors import InvalidArgumentsError
 from analystd.protocol import EventKind
 
-_REMEMBERED_OUTPUT_CHARS = 300
+MAX_FILES_TOLD = 1000
+"""So many names of a workspace are remembered as told; where there are more, news of files are not told."""
+
+_NO_ANSWER = "(no answer)"
+
+
+@dataclass(frozen=True)
+class Earlier:
+    """What was said before: the turns, the files that the system message told of, and those told of since."""
+
+    turns: tuple[Turn, ...] = ()
+    first_files: tuple[str, ...] | None = None
+    later_files: tuple[str, ...] = ()
+
+    def files_to_tell(self, listing: Sequence[str]) -> tuple[str, ...]:
+        """What the next run tells of the workspace: all of it at first, later only what is new."""
+        if self.first_files is None:
+            return tuple(listing[:MAX_FILES_TOLD])
+        if len(self.first_files) == MAX_FILES_TOLD:
+            return ()
+        told = {*self.first_files, *self.later_files}
+        return tuple(name for name in listing if name not in told)[:MAX_FILES_TOLD]
 
 
 def new_conversation() -> str:
@@ -22,29 +48,66 @@ def new_conversation() -> str:
     return f"conv_{secrets.token_hex(6)}"
 
 
-def history(journal: Journal, conversation: str) -> tuple[Message, ...]:
-    """What was said in earlier runs of a conversation: questions, shortened calls, answers.
+def require(journal: Journal, conversation: str) -> None:
+    """Refuse to continue what there is not.
 
     Raises:
         InvalidArgumentsError: when there is no such conversation.
     """
-    runs = [run for run in journal.runs().values() if run["conversation"] == conversation]
-    if not runs:
+    if not _runs_of(journal, conversation):
         raise InvalidArgumentsError(f"There is no conversation '{conversation}' here")
-    return tuple(message for run in runs for message in _turns(journal.of_run(run["run_id"])))
 
 
-def _turns(events: list[dict[str, Any]]) -> list[Message]:
-    question = next((event["prompt"] for event in events if event["kind"] == EventKind.RUN_QUEUED), None)
-    result = next((event.get("result") for event in events if event["kind"] == EventKind.RUN_FINISHED), None)
-    if question is None or result is None:
-        return []
-    turns = [Message("user", question)]
-    for step in result["steps"]:
-        output = shortened(step["output"], _REMEMBERED_OUTPUT_CHARS)
-        turns.append(
-            Message("assistant", tool_call_text(step["tool"], json.dumps(step["arguments"], ensure_ascii=False)))
-        )
-        turns.append(Message("tool", tool_result_message(step["tool"], step["ok"], output)))
-    turns.append(Message("assistant", result["answer"]))
-    return turns
+def earlier(journal: Journal, conversation: str) -> Earlier:
+    """What was said in a conversation's runs that have ended. A run that came to nothing is left out."""
+    turns: list[Turn] = []
+    first_files: tuple[str, ...] | None = None
+    later_files: list[str] = []
+    for events in journal.of_runs(_runs_of(journal, conversation)).values():
+        told = _first(events, EventKind.RUN_STARTED).get("files")
+        turn = _turn(events, () if first_files is None else told or ())
+        if turn is not None:
+            turns.append(turn)
+        if first_files is None:
+            first_files = None if told is None else tuple(told)
+        elif turn is not None:
+            later_files += told or ()
+    return Earlier(tuple(turns), first_files, tuple(later_files))
+
+
+def _runs_of(journal: Journal, conversation: str) -> list[str]:
+    return [run_id for run_id, run in journal.runs().items() if run["conversation"] == conversation]
+
+
+def _turn(events: Sequence[Event], new_files: Sequence[str]) -> Turn | None:
+    """The turn of one run; None if it has not ended, or was cut short before it had found anything."""
+    prompt = _first(events, EventKind.RUN_QUEUED).get("prompt")
+    result = _first(events, EventKind.RUN_FINISHED).get("result")
+    if prompt is None or result is None:
+        return None
+    exchanges = _exchanges(events, result["steps"])
+    if result["status"] in ("done", "limit"):
+        answer = result["answer"]
+    elif exchanges:
+        answer = _NO_ANSWER
+    else:
+        return None
+    return Turn(Message("user", with_new_files(prompt, new_files)), exchanges, Message("assistant", answer))
+
+
+def _exchanges(events: Sequence[Event], steps: Sequence[Any]) -> tuple[Exchange, ...]:
+    """The calls that were valid, as the model wrote them; journals of earlier versions kept only their arguments."""
+    replies = {event["step"]: event.get("reply") for event in events if event["kind"] == EventKind.TOOL_CALL}
+    return tuple(
+        exchange(replies.get(number) or _call_text(step), step)
+        for number, step in enumerate(steps, 1)
+        if step.get("valid", True)
+    )
+
+
+def _call_text(step: Any) -> str:
+    return tool_call_text(step["tool"], json.dumps(step["arguments"], ensure_ascii=False))
+
+
+def _first(events: Sequence[Event], kind: EventKind) -> Event:
+    return next((event for event in events if event["kind"] == kind), {})

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from analystd.agent.loop import Agent, Limits, Outcome, Task
-from analystd.agent.prompt import example_turns, first_call_tools, system_prompt
+from analystd.agent.prompt import example_turns, first_call_tools, system_prompt, with_new_files
 from analystd.data.base import DataService, Source
 from analystd.data.question import Question
 from analystd.desk import conversations
 from analystd.desk.journal import Event, Journal
+from analystd.desk.observer import RunObserver
 from analystd.desk.queue import Turnstile
 from analystd.desk.runs import Request, Result, Run, RunBook
 from analystd.desk.sessions import MAIN, Seat, Sessions
@@ -24,7 +24,7 @@ from analystd.errors import AnalystdError, StartTimeoutError
 from analystd.jail.sandbox import Level
 from analystd.jail.workspace import Workspace
 from analystd.kernel.base import Execution, Output, SessionSupply
-from analystd.protocol import EventKind, Step, ViewResult
+from analystd.protocol import EventKind, ViewResult
 from analystd.runids import current_run_id
 from analystd.settings import Settings
 from analystd.tools import files
@@ -89,7 +89,7 @@ class Desk:
         prompt = _with_context(arguments["prompt"], arguments.get("context"))
         conversation = arguments.get("conversation")
         if conversation is not None and conversation not in self._conversations:
-            conversations.history(self.journal, conversation)
+            conversations.require(self.journal, conversation)
         conversation = conversation or conversations.new_conversation()
         turnstile = self._conversations.setdefault(conversation, Turnstile(f"The conversation '{conversation}'"))
         request = Request(
@@ -201,22 +201,26 @@ class Desk:
 
     async def _converse(self, run: Run, prompt: str, conversation: str, limits: Limits) -> Outcome:
         await self._engine.load()
-        run.emit(EventKind.RUN_STARTED, sandbox=self._sandbox_level)
         listing = await self._file_names()
-        earlier = conversations.history(self.journal, conversation)
+        earlier = conversations.earlier(self.journal, conversation)
+        told = earlier.files_to_tell(listing)
+        run.emit(EventKind.RUN_STARTED, sandbox=self._sandbox_level, files=told)
         specs = self._toolbox.specs
-        system = Message("system", system_prompt(specs, listing))
+        is_first = earlier.first_files is None
+        system = Message("system", system_prompt(specs, told if earlier.first_files is None else earlier.first_files))
         agent = Agent(
             self._engine,
             self._toolbox,
             ToolContext(run.request.session or MAIN, run.put_out),
-            _RunObserver(run),
+            RunObserver(run),
             Sampling(self.settings.temperature, self.settings.seed),
         )
         task = Task(
             conversation,
-            (system, *example_turns(specs), *earlier, Message("user", prompt)),
+            (system, *example_turns(specs)),
+            prompt if is_first else with_new_files(prompt, told),
             limits,
+            earlier.turns,
             first_tools=first_call_tools(prompt, listing, specs),
         )
         return await agent.run(task)
@@ -279,39 +283,6 @@ class Desk:
     def _publish(self, event: Event) -> None:
         for listener in list(self._listeners.values()):
             listener(event)
-
-
-class _RunObserver:
-    """Tells what an agent does as events of its run."""
-
-    def __init__(self, run: Run) -> None:
-        self._run = run
-        self._step = 0
-
-    def said(self, text: str) -> None:
-        self._run.say(text)
-
-    def calling(self, tool: str, arguments: dict[str, Any]) -> None:
-        self._step += 1
-        logger.info("step %d: %s %s", self._step, tool, json.dumps(arguments, ensure_ascii=False)[:500])
-        self._run.emit(EventKind.TOOL_CALL, step=self._step, tool=tool, arguments=arguments)
-
-    def called(self, step: Step) -> None:
-        logger.info(
-            "step %d: %s in %.3f s: %s",
-            self._step,
-            "ok" if step["ok"] else "refused",
-            step["seconds"],
-            step["output"][:200],
-        )
-        self._run.emit(
-            EventKind.TOOL_RESULT,
-            step=self._step,
-            tool=step["tool"],
-            ok=step["ok"],
-            text=step["output"],
-            seconds=step["seconds"],
-        )
 
 
 _NEVER_RAN = Execution("interrupted", None, "", "", None, (), None, False, 0.0)

@@ -41,6 +41,8 @@ class Run:
         self.request = request
         self.interrupt: Callable[[], Awaitable[None]] | None = None
         """While set, cancelling calls this instead of cancelling the task, and the work ends by itself with what it has."""
+        self.step: int | None = None
+        """The tool call under way, counted from 1; what is put out meanwhile carries it."""
         self._journal = journal
         self._publish = publish
         self._batch = Batcher(self._emit_text)
@@ -59,7 +61,7 @@ class Run:
     def put_out(self, output: Output) -> None:
         """Tell what running code put out; text is batched."""
         if output.kind == "display":
-            self.emit(EventKind.DISPLAY, data=output.data)
+            self.emit(EventKind.DISPLAY, data=output.data, **self._of_step())
         else:
             self._batch.add(output.kind, output.text)
 
@@ -85,7 +87,10 @@ class Run:
         if key == "model":
             self._record(EventKind.TEXT, {"text": text})
         else:
-            self._record(EventKind.OUTPUT, {"stream": key, "text": text})
+            self._record(EventKind.OUTPUT, {"stream": key, "text": text, **self._of_step()})
+
+    def _of_step(self) -> dict[str, int]:
+        return {} if self.step is None else {"step": self.step}
 
     def _record(self, kind: EventKind, content: dict[str, Any]) -> None:
         event = self._journal.append(kind, self.id, client=self.request.client, session=self.request.session, **content)

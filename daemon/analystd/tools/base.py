@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from jsonschema import Draft202012Validator
@@ -31,6 +31,8 @@ class ToolResult:
     ok: bool
     text: str
     data: dict[str, Any] = field(default_factory=dict)
+    valid: bool = True
+    """False when the call was not run, since there is no such tool or the arguments do not fit its schema."""
 
 
 @dataclass(frozen=True)
@@ -58,11 +60,13 @@ class Toolbox:
         try:
             tool = self._find(name)
             validate(tool.spec.parameters, arguments)
+        except AnalystdError as exc:
+            return replace(_refusal(exc), valid=False)
+        try:
             self._check_resources()
             return await tool.run(arguments, context)
         except AnalystdError as exc:
-            text = exc.message if exc.hint is None else f"{exc.message}. {exc.hint}"
-            return ToolResult(False, text, {"error": {"kind": exc.kind, "message": exc.message, "hint": exc.hint}})
+            return _refusal(exc)
 
     def _find(self, name: str) -> Tool:
         if name not in self._tools:
@@ -82,6 +86,11 @@ def validate(schema: Schema, arguments: Any) -> None:
         raise InvalidArgumentsError(
             f"Invalid arguments: {_shortened(misfit.message)}", f"Look at '{where}'." if where else None
         )
+
+
+def _refusal(exc: AnalystdError) -> ToolResult:
+    text = exc.message if exc.hint is None else f"{exc.message}. {exc.hint}"
+    return ToolResult(False, text, {"error": {"kind": exc.kind, "message": exc.message, "hint": exc.hint}})
 
 
 def _shortened(message: str, limit: int = 500) -> str:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections import Counter
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -41,10 +42,23 @@ def pyexe_tool(execute: Execute) -> Tool:
 def execution_text(execution: Execution) -> str:
     """What a person would have seen: streams, the last value, the error, and what happened if it was not a plain end."""
     parts = [execution.stdout.rstrip("\n"), execution.stderr.rstrip("\n"), execution.result or ""]
-    parts += [f"[display: {', '.join(sorted(display))}]" for display in execution.displays]
+    parts += [f"[{_shown(execution.displays)} shown to the user]"] if execution.displays else []
     if execution.error is not None:
         line = f" (line {execution.error.line})" if execution.error.line else ""
         parts.append(f"{execution.error.name}: {execution.error.message}{line}")
     elif execution.status != "ok":
         parts.append(f"[the code ended with status {execution.status}]")
     return "\n".join(part for part in parts if part) or "(no output)"
+
+
+def _shown(displays: Sequence[Mapping[str, Any]]) -> str:
+    """`2 plots and 1 table were`: told so that the model speaks of them instead of describing how to make them."""
+    counts = Counter(map(_kind_of_display, displays))
+    words = [f"{count} {kind}{'s' if count > 1 else ''}" for kind, count in counts.items()]
+    return f"{' and '.join(words)} {'were' if len(displays) > 1 else 'was'}"
+
+
+def _kind_of_display(display: Mapping[str, Any]) -> str:
+    if any(mime.startswith("image/") or "plotly" in mime or "vega" in mime for mime in display):
+        return "plot"
+    return "table" if "<table" in str(display.get("text/html", "")) else "display"

@@ -1,0 +1,62 @@
+"""What is left of a tool's output when there is no room for it: one line of its own facts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+_LINE_CHARACTERS = 160
+
+
+def fact_of(tool: str, arguments: Mapping[str, Any], ok: bool, output: str) -> str:
+    """One line, of at most some 300 characters, on what was called and what came of it."""
+    if not ok:
+        return f"{tool} failed: {_clipped(_last_line(output))}"
+    say = _FACTS.get(tool, _first_line_of)
+    return f"{tool}: {say(arguments, output)}"
+
+
+def _view(arguments: Mapping[str, Any], output: str) -> str:
+    """The operation and the path, and what the view said of shape and columns; of rows, how many lines there were."""
+    asked = f"{arguments.get('operation')} of {_clipped(arguments.get('path'))}"
+    telling = [line for line in output.splitlines() if line.startswith(("Shape", "Columns"))]
+    if telling:
+        return f"{asked}: {_clipped('; '.join(telling))}"
+    return f"{asked}: {len(output.splitlines())} lines"
+
+
+def _python(_arguments: Mapping[str, Any], output: str) -> str:
+    return f"ok, {_clipped(_last_line(output))}"
+
+
+def _read(arguments: Mapping[str, Any], output: str) -> str:
+    lines = len(output.splitlines())
+    first = arguments.get("offset", 1)
+    if "byte_offset" in arguments or "byte_limit" in arguments:
+        return f"{_clipped(arguments.get('path'))} from byte {arguments.get('byte_offset', 0)}, {lines} lines"
+    return f"{_clipped(arguments.get('path'))}, lines {first} to {first + lines - 1}"
+
+
+def _listed(_arguments: Mapping[str, Any], output: str) -> str:
+    return f"{len(output.splitlines())} lines of names"
+
+
+def _first_line_of(_arguments: Mapping[str, Any], output: str) -> str:
+    return _clipped(next(iter(output.strip().splitlines()), "done"))
+
+
+_FACTS: dict[str, Callable[[Mapping[str, Any], str], str]] = {
+    "data_view": _view,
+    "pyexe": _python,
+    "read_file": _read,
+    "list_files": _listed,
+}
+
+
+def _last_line(text: str) -> str:
+    return next((line for line in reversed(text.splitlines()) if line.strip()), "no output")
+
+
+def _clipped(value: Any) -> str:
+    text = str(value).strip()
+    return text if len(text) <= _LINE_CHARACTERS else f"{text[: _LINE_CHARACTERS - 1]}…"
