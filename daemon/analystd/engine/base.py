@@ -43,6 +43,8 @@ class GenerateRequest:
     """One reply to generate.
 
     `sequence` names the conversation: the longest prefix that its last request shared with this one is not processed again.
+    `common_messages`: so many of the first messages are no part of the conversation itself (system message, examples), so that others
+    begin with them too, and an engine may keep what it made of them.
     `tool_choice`: with `auto` the model may write text, and is held to the tools' grammar from `<tool` on; with `required` the reply is
     exactly one call; with `none` it is text.
     """
@@ -54,6 +56,7 @@ class GenerateRequest:
     max_tokens: int = 512
     temperature: float = 0.0
     seed: int = 0
+    common_messages: int = 0
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from analystd.engine.beginnings import Beginnings
 from analystd.engine.native import MAX_SEQUENCES, Entry, Model, Outcome
+from analystd.engine.prefixes import Prefixes
 from analystd.engine.reply import Reply
 from analystd.engine.slots import Slot, Slots
 from analystd.errors import EngineUnavailableError
@@ -64,6 +66,8 @@ class Job:
     prompt: tuple[int, ...]
     reply: Reply
     max_tokens: int
+    common: int = 0
+    """How many tokens the prompt has in common with those of all conversations."""
     started: float = field(default_factory=time.monotonic)
     writing_since: float | None = None
     slot: Slot | None = None
@@ -79,19 +83,30 @@ class Job:
         return [*self.prompt[stored : stored + limit], *self.reply.tokens][:limit]
 
     @property
+    def beginning(self) -> tuple[int, ...]:
+        """The tokens that all conversations begin with."""
+        return self.prompt[: self.common]
+
+    @property
     def length(self) -> int:
         """Tokens of prompt and reply so far."""
         return len(self.prompt) + len(self.reply.tokens)
 
 
 class Decoder:
-    """Generates replies for as many conversations at once as the model's memory holds; the others wait in order."""
+    """Generates replies for as many conversations at once as the model's memory holds; the others wait in order.
 
-    def __init__(self, model: Model) -> None:
+    Common beginnings are found in `prefixes`, and stored there, where the model's state can be cut.
+    """
+
+    def __init__(self, model: Model, prefixes: Prefixes | None = None) -> None:
         self._model = model
         self._slots = Slots(model, cells=model.window, sequences=MAX_SEQUENCES, can_share=model.can_share)
         self._waiting: deque[Job] = deque()
         self._active: list[Job] = []
+        self._beginnings: Beginnings | None = None
+        if prefixes is not None and model.can_share:
+            self._beginnings = Beginnings(model, self._slots, prefixes)
 
     @property
     def idle(self) -> bool:
@@ -137,6 +152,8 @@ class Decoder:
             job.slot = self._slots.take(job.sequence, job.prompt, cells)
             if job.slot is None:
                 return
+            if self._beginnings is not None:
+                self._beginnings.recall(job.slot, job.beginning)
             job.cached = len(job.slot.tokens)
             self._waiting.remove(job)
             self._active.append(job)
@@ -196,6 +213,9 @@ class Decoder:
                 context_used=self._slots.most_tokens,
             )
         )
+        # Only now: whoever waited for the reply need not wait for the disk.
+        if self._beginnings is not None and job.slot is not None:
+            self._beginnings.remember(job.slot, job.beginning)
 
     def _fail(self, job: Job, error: EngineUnavailableError) -> None:
         self._retire(job)

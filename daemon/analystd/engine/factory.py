@@ -9,6 +9,7 @@ from analystd.engine.llama import LlamaEngine
 from analystd.engine.models import resolve_model
 from analystd.engine.scripted import ScriptedEngine
 from analystd.engine.walls import Walls
+from analystd.folders import cache_folder
 from analystd.settings import Settings
 
 
@@ -39,4 +40,5 @@ def make_engine(settings: Settings, walls: Walls | None = None) -> Engine:
         adapters=settings.lora_path,
         idle_seconds=settings.model_idle_seconds,
         walls=walls,
+        prefixes=cache_folder() / "prefixes",
     )

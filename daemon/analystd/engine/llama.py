@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from analystd.engine.base import Completion, EngineInfo, GenerateRequest, Message
+from analystd.engine.prefix_folders import prefix_folder
 from analystd.engine.walls import Walls, worker_environment
 from analystd.errors import EngineUnavailableError, WorkerDiedError
 from analystd.jail.sizes import memory
@@ -41,8 +42,10 @@ class LlamaEngine:
         adapters: Sequence[Adapter] = (),
         idle_seconds: float = 0.0,
         walls: Walls | None = None,
+        prefixes: Path | None = None,
     ) -> None:
         self._find_model = find_model
+        self._prefixes = prefixes
         self._walls = walls
         self._gpu_layers = gpu_layers
         self._context_tokens = context_tokens
@@ -135,9 +138,12 @@ class LlamaEngine:
         argv += ["--threads", str(self._threads), "--memory", str(memory().available)]
         for file, scale in adapters:
             argv += ["--lora", str(file), str(scale)]
+        prefixes = prefix_folder(self._prefixes, path) if self._prefixes is not None else None
+        if prefixes is not None:
+            argv += ["--prefixes", str(prefixes)]
         environment = worker_environment(os.environ)
         if self._walls is not None:
-            argv, environment = self._walls.around(argv, environment, [path, *(file for file, _ in adapters)])
+            argv, environment = self._walls.around(argv, environment, [path, *(file for file, _ in adapters)], prefixes)
         try:
             return await Worker.start("model", argv, environment=environment, ready_seconds=LOADING_SECONDS)
         except WorkerDiedError as exc:

@@ -12,6 +12,7 @@ import re
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 
 import llama_cpp.llama_cpp as lib
@@ -29,6 +30,7 @@ CPU_BATCH = 64
 """Small, because an aborted batch is lost as a whole; llama.cpp is no faster with more on a CPU (64: 381 tokens/s, 512: 336)."""
 GPU_BATCH = 512
 MAX_SEQUENCES = 32
+_SPARE_SEQUENCE = MAX_SEQUENCES
 
 _SPECIAL = lib.LLAMA_TOKEN_ATTR_CONTROL | lib.LLAMA_TOKEN_ATTR_USER_DEFINED
 _WARNING, _ERROR = 3, 4
@@ -137,6 +139,12 @@ class Model:
         lib.llama_model_desc(self._model, buffer, len(buffer))
         return buffer.value.decode("utf-8", "replace")
 
+    @property
+    def build(self) -> str:
+        """What a state depends on besides the files: llama.cpp's version, the processor's abilities, and the form of the context."""
+        system: bytes = lib.llama_print_system_info()
+        return f"{version('llama-cpp-python')} {system.decode()} {self.window} {self.batch_size}"
+
     def decode(self, entries: Sequence[Entry], should_abort: Callable[[], bool] | None = None) -> Outcome:
         """Process a batch of at most `batch_size` entries.
 
@@ -171,6 +179,25 @@ class Model:
     def copy(self, source: int, target: int, length: int) -> None:
         """Let an empty sequence share the first `length` positions of another; no cell is used for it."""
         lib.llama_memory_seq_cp(self._memory, source, target, 0, length)
+
+    def state(self, sequence: int, length: int) -> bytes:
+        """What a sequence holds of its first `length` positions, for `restore`; empty when llama.cpp does not give it."""
+        self.keep(_SPARE_SEQUENCE, 0)
+        self.copy(sequence, _SPARE_SEQUENCE, length)
+        room: int = lib.llama_state_seq_get_size(self._context, _SPARE_SEQUENCE)
+        buffer = (ctypes.c_uint8 * room)()
+        size: int = lib.llama_state_seq_get_data(self._context, buffer, room, _SPARE_SEQUENCE)
+        self.keep(_SPARE_SEQUENCE, 0)
+        return bytes(memoryview(buffer)[:size])
+
+    def restore(self, sequence: int, state: bytes, length: int) -> bool:
+        """Fill an empty sequence with the `length` positions of a state; False, and the sequence empty, when it does not take them."""
+        buffer = (ctypes.c_uint8 * len(state)).from_buffer_copy(state)
+        size: int = lib.llama_state_seq_set_data(self._context, buffer, len(state), sequence)
+        if size == len(state) and self.stored(sequence) == length:
+            return True
+        self.keep(sequence, 0)
+        return False
 
     def stored(self, sequence: int) -> int:
         """How many positions a sequence holds."""
@@ -211,7 +238,7 @@ class Model:
         parameters = lib.llama_context_default_params()
         parameters.n_ctx = window
         parameters.n_batch = parameters.n_ubatch = self.batch_size
-        parameters.n_seq_max = MAX_SEQUENCES
+        parameters.n_seq_max = MAX_SEQUENCES + 1
         parameters.n_threads = parameters.n_threads_batch = threads
         parameters.kv_unified = True
         parameters.no_perf = True

@@ -32,6 +32,7 @@ CHATML = (
 """For models whose GGUF has no usable template."""
 
 Turn = dict[str, str]
+Arrange = Callable[[Sequence[Turn]], Sequence[Turn]]
 
 _THINK = "<think>"
 _MARK_BEGIN = "\ue000"
@@ -63,6 +64,8 @@ class Prompt:
     tokens: tuple[int, ...]
     structure: frozenset[int]
     """A model that generates one of these begins another turn."""
+    common: int = 0
+    """How many of the tokens are those of the messages that were said to be common, with the markup up to the next one's content."""
     opening: str = ""
     """What the template itself put at the reply's beginning: `<think>`, for models that always think first."""
 
@@ -77,19 +80,19 @@ class Renderer:
         self._refusals: set[str] = set()
         self._shapes = [*_shapes(template), (CHATML, _as_they_are)] if template else [(CHATML, _as_they_are)]
 
-    def prompt(self, messages: Sequence[Message]) -> Prompt:
-        """The prompt after which the model speaks as the assistant."""
+    def prompt(self, messages: Sequence[Message], common: int = 0) -> Prompt:
+        """The prompt after which the model speaks as the assistant; the first `common` messages are those of other conversations too."""
         turns = [Turn(role=message.role, content=message.content) for message in messages]
         for template, arrange in self._shapes[:-1]:
             try:
-                return self._render(template, arrange(turns))
+                return self._render(template, arrange(turns), _arranged(arrange, turns, common))
             except Exception as exc:
                 # A template is foreign code from a file: it may raise anything.
                 self._tell(f"{type(exc).__name__}: {exc}"[:300])
         template, arrange = self._shapes[-1]
-        return self._render(template, arrange(turns))
+        return self._render(template, arrange(turns), _arranged(arrange, turns, common))
 
-    def _render(self, template: str, turns: Sequence[Turn]) -> Prompt:
+    def _render(self, template: str, turns: Sequence[Turn], common: int) -> Prompt:
         nonce = secrets.token_hex(8)
         marks = [f"{_MARK_BEGIN}{nonce}.{index}\ue001" for index in range(len(turns))]
         marked = [{**turn, "content": mark} for turn, mark in zip(turns, marks, strict=True)]
@@ -98,10 +101,17 @@ class Renderer:
         *before, after = [self._vocabulary.tokenize(head, special=True) for head in heads]
         signs = None if self._have_control_tokens([*before[1:], after]) else _textual_signs(heads)
         tokens: list[int] = []
+        ends_of_markup: list[int] = []
         for markup, turn in zip(before, turns, strict=True):
-            tokens += markup + self._plain(turn["content"], signs)
+            tokens += markup
+            ends_of_markup.append(len(tokens))
+            tokens += self._plain(turn["content"], signs)
+        structure = self._structure(*before, after)
         opening = _THINK if heads[-1].rstrip().endswith(_THINK) else ""
-        return Prompt(self._with_bos(tokens + after), self._structure(*before, after), opening)
+        complete = self._with_bos(tokens + after)
+        added = len(complete) - len(tokens) - len(after)
+        length = ends_of_markup[common] + added if 0 < common < len(turns) else 0
+        return Prompt(complete, structure, length, opening)
 
     def _structure(self, *markups: Sequence[int]) -> frozenset[int]:
         """The control tokens in the template's own text that mean a turn."""
@@ -168,10 +178,16 @@ def _textual_signs(heads: Sequence[str]) -> re.Pattern[str] | None:
     return re.compile(f"({'|'.join(map(re.escape, longest_first))})") if signs else None
 
 
-def _shapes(template: str) -> list[tuple[str, Callable[[Sequence[Turn]], Sequence[Turn]]]]:
+def _shapes(template: str) -> list[tuple[str, Arrange]]:
     """The model's template with messages in the forms that templates are known to accept, the most faithful first."""
     faithful = _as_they_are if _knows_tool_role(template) else _tools_as_user
     return [(template, faithful), (template, _system_in_first_question)]
+
+
+def _arranged(arrange: Arrange, turns: Sequence[Turn], common: int) -> int:
+    """How many turns the first `common` ones become; 0 if one of them is merged with what comes after them."""
+    alone = arrange(turns[:common])
+    return len(alone) if list(arrange(turns)[: len(alone)]) == list(alone) else 0
 
 
 def _knows_tool_role(template: str) -> bool:

@@ -86,6 +86,10 @@ class Slots:
         """After a batch that was not finished: only what was there before it remains."""
         self._rewind(slot, len(slot.tokens))
 
+    def empty(self, slot: Slot) -> None:
+        """Drop what the slot holds."""
+        self._rewind(slot, 0)
+
     def forget(self, owner: str) -> None:
         """Drop a conversation that rests."""
         if owner in self._slots and not self.is_busy(owner):

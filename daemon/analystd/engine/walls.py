@@ -23,16 +23,19 @@ class Walls:
     runtime: Path
 
     def around(
-        self, argv: list[str], environment: Mapping[str, str], files: Sequence[Path]
+        self, argv: list[str], environment: Mapping[str, str], files: Sequence[Path], cache: Path | None = None
     ) -> tuple[list[str], dict[str, str]]:
-        """The command line and the environment of the worker behind the walls; as they are where no walls can be had."""
+        """The command line and the environment of the worker behind the walls; as they are where no walls can be had.
+
+        `cache` is written in too, and outlives the daemon.
+        """
         if self.sandbox.level == "none":
             return argv, dict(environment)
         for name in ("home", "cache"):
             (self.runtime / name).mkdir(mode=0o700, parents=True, exist_ok=True)
         # A split model's parts lie beside the first one; a link leads to where they are.
         folders = tuple(dict.fromkeys(place.parent for file in files for place in (file, file.resolve())))
-        policy = Policy(self.runtime / "home", self.runtime / "cache", folders, gpu=True)
+        policy = Policy(self.runtime / "home", cache or self.runtime / "cache", folders, gpu=True)
         return self.sandbox.command(argv, policy), {**environment, **self.sandbox.environment(policy)}
 
 

@@ -21,6 +21,7 @@ from analystd.engine.gguf import read_header
 from analystd.engine.grammar import grammar_with_root, tool_call_grammar
 from analystd.engine.native import Model, uses_gpu
 from analystd.engine.needs import needs_of, refusal
+from analystd.engine.prefixes import Prefixes, sampled
 from analystd.engine.rendering import Renderer
 from analystd.engine.reply import Reply, Rules
 from analystd.engine.sampling import make_sampler
@@ -50,7 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         channel.refuse(exc)
         return
     channel.ready({"context_tokens": model.window, "description": model.description, "on_gpu": model.on_gpu})
-    Service(model).serve(channel)
+    Service(model, _prefixes(options, model)).serve(channel)
 
 
 def check(model: Path, adapters: Sequence[Adapter], context_tokens: int, available: int | None) -> None:
@@ -83,10 +84,10 @@ def check(model: Path, adapters: Sequence[Adapter], context_tokens: int, availab
 class Service:
     """Takes requests between the steps of the decode loop."""
 
-    def __init__(self, model: Model) -> None:
+    def __init__(self, model: Model, prefixes: Prefixes | None = None) -> None:
         self._model = model
         self._renderer = Renderer(model.vocabulary, model.chat_template)
-        self._decoder = Decoder(model)
+        self._decoder = Decoder(model, prefixes)
 
     def serve(self, channel: Channel) -> None:
         """Until the channel is closed."""
@@ -126,7 +127,7 @@ class Service:
         raise EngineUnavailableError(f"The model worker knows no method {request.method}")
 
     def _job(self, request: Request, wanted: GenerateRequest) -> Job:
-        prompt = self._renderer.prompt(wanted.messages)
+        prompt = self._renderer.prompt(wanted.messages, wanted.common_messages)
         room = self._model.window - len(prompt.tokens)
         if room < 1:
             raise EngineUnavailableError(
@@ -143,7 +144,15 @@ class Service:
             self._renderer.shown,
         )
         reply = Reply(self._model.vocabulary, rules, prompt.opening)
-        return Job(_Waiting(request), wanted.sequence, prompt.tokens, reply, max_tokens, unsent=prompt.opening)
+        return Job(
+            _Waiting(request),
+            wanted.sequence,
+            prompt.tokens,
+            reply,
+            max_tokens,
+            common=prompt.common,
+            unsent=prompt.opening,
+        )
 
     def _grammar(self, wanted: GenerateRequest) -> str | None:
         if wanted.tool_choice == "none" or not wanted.tools:
@@ -173,6 +182,20 @@ class _Waiting:
         self._request.fail(error)
 
 
+def _prefixes(options: argparse.Namespace, model: Model) -> Prefixes | None:
+    """The states on disk that were made by this very model, as it is loaded here."""
+    if options.prefixes is None:
+        return None
+    files = [options.model, *(Path(path) for path, _ in options.lora)]
+    scales = [scale for _, scale in options.lora]
+    try:
+        identity = [model.build, *map(sampled, files), *scales, str(options.gpu_layers)]
+    except OSError as exc:
+        logger.warning("what the model makes of the system prompt is not kept: %s", exc)
+        return None
+    return Prefixes(options.prefixes, "\n".join(identity))
+
+
 def request_from_data(data: dict[str, Any]) -> GenerateRequest:
     """What `dataclasses.asdict` made of a request, as a request again."""
     tools = tuple(ToolSpec(**tool) for tool in data["tools"])
@@ -192,6 +215,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--threads", type=int, default=0)
     parser.add_argument("--lora", nargs=2, action="append", default=[], metavar=("PATH", "SCALE"))
     parser.add_argument("--memory", type=int, metavar="BYTES", help="what is available; default: not to be asked")
+    parser.add_argument("--prefixes", type=Path, metavar="DIR", help="where the states of common beginnings are kept")
     return parser.parse_args(arguments)
 
 
