@@ -70,19 +70,17 @@ class RandomFile:
             WorkspaceError: when the file has become shorter meanwhile.
             ViewCancelledError: when the request was cancelled.
         """
-        buffer = bytearray(max(0, min(length, self.size - offset)))
-        self.read_into(memoryview(buffer), offset)
-        return bytes(buffer)
-
-    def read_into(self, buffer: memoryview, offset: int) -> None:
-        """Fill `buffer`, which must end within the file, from `offset`. Raises as `read`."""
-        done = 0
-        while done < len(buffer):
+        length = max(0, min(length, self.size - offset))
+        self.raise_if_cancelled()
+        data = os.pread(self.descriptor, length, offset)
+        while len(data) < length:
+            # Only a signal, a strange file system or a file that was cut gives less than was asked.
             self.raise_if_cancelled()
-            got = os.preadv(self.descriptor, [buffer[done:]], offset + done)
-            if got == 0:
+            more = os.pread(self.descriptor, length - len(data), offset + len(data))
+            if not more:
                 raise self.shortened()
-            done += got
+            data += more
+        return data
 
     def shortened(self) -> WorkspaceError:
         """The error for a file that ends too early."""

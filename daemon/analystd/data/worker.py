@@ -73,7 +73,7 @@ class DataDesk:
 
     def _view(self, request: Request) -> Any:
         question, source = Question.of(request.params["question"]), request.params["source"]
-        if not request.descriptors and self._workspace.resolve(source).is_dir():
+        if not request.descriptors and (self._workspace.root / source).is_dir():
             folder = self._formats.open_folder(self._workspace, source, _caller(request))
             return view(folder, question, self._selections.of(folder.content_key, question))
         result = self._view_of_one_state(request, question) or self._view_of_one_state(request, question, last=True)
@@ -147,10 +147,9 @@ def main() -> None:
     desk = DataDesk(Workspace(**settings))
     logger.info("Views may take %d MiB of memory", cap_memory() >> 20)
     channel = Channel()
-    channel.ready({"pid": os.getpid()})
     with ThreadPoolExecutor(_SIDE_BY_SIDE, thread_name_prefix="request") as pool:
-        for request in channel:
-            pool.submit(desk.answer, request)
+        channel.ready({"pid": os.getpid()}, take=lambda request: pool.submit(desk.answer, request))
+        channel.wait_closed()
 
 
 if __name__ == "__main__":

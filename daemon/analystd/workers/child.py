@@ -8,7 +8,7 @@ import os
 import queue
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -58,11 +58,16 @@ class Channel:
         for end in (self._socket, self._descriptors):
             os.set_inheritable(end.fileno(), False)
         self._queue: queue.SimpleQueue[Request | None] = queue.SimpleQueue()
+        self._take: Callable[[Request], object] = self._queue.put
         self._open: dict[int, Request] = {}
         self._lock = threading.Lock()
 
-    def ready(self, about: dict[str, Any]) -> None:
-        """Tell the parent that requests are welcome, and start to read them."""
+    def ready(self, about: dict[str, Any], take: Callable[[Request], object] | None = None) -> None:
+        """Tell the parent that requests are welcome, and start to read them.
+
+        `take` gets each request as it comes, from the thread that reads; without it they wait for `next_request`.
+        """
+        self._take = take or self._queue.put
         self.send({"ready": about})
         threading.Thread(target=self._read, daemon=True, name="channel").start()
 
@@ -84,6 +89,11 @@ class Channel:
             self._queue.put(None)
             raise EOFError("the channel is closed")
         return request
+
+    def wait_closed(self) -> None:
+        """Return when the parent has closed the channel; for a child whose requests are taken as they come."""
+        for _ in self:
+            pass
 
     def __iter__(self) -> Iterator[Request]:
         while True:
@@ -122,4 +132,4 @@ class Channel:
             descriptors = tuple(socket.recv_fds(self._descriptors, 1, count)[1])
         request = Request(message["id"], message["method"], message["params"], descriptors, self)
         self._open[request.number] = request
-        self._queue.put(request)
+        self._take(request)

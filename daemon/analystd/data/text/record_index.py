@@ -83,7 +83,8 @@ class RecordIndex:
         if block == 0:
             return self._dialect.start, 0
         while self._total is None and len(self._before) <= block:
-            self._extend(content, _MOST_BLOCKS_AT_ONCE)
+            # Who looks for a few rows only should not wait for many blocks.
+            self._extend(content, min(max(_STRIPE_BLOCKS, len(self._states)), _MOST_BLOCKS_AT_ONCE))
         if block >= len(self._before):
             return None
         record = self._before[block] + 1

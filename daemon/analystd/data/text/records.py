@@ -85,7 +85,11 @@ class TextRecords:
         if number == 0 and self._dialect.header:
             begin = self._index.seek(self._content, 1)
             return None if begin is None else (begin, 1)
-        return self._index.first_begin(self._content, number * _STRETCH_BLOCKS)
+        # The first stretches are short: many a search ends there.
+        few = number < _STRETCH_BLOCKS
+        return self._index.first_begin(
+            self._content, number if few else (number - _STRETCH_BLOCKS + 1) * _STRETCH_BLOCKS
+        )
 
     def _end(self) -> int:
         size = self._content.size
