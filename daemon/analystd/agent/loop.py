@@ -167,6 +167,8 @@ class Agent:
             max_tokens=room,
             temperature=self._sampling.temperature,
             seed=self._sampling.seed,
+            # Unless it was cut, the opening is what all conversations of a desk begin with.
+            common_messages=len(talk.opening) if messages[: len(talk.opening)] == talk.opening else 0,
         )
         completion = await self._engine.generate(request, reader.feed)
         _add_usage(outcome.usage, completion)
