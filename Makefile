@@ -14,7 +14,7 @@ help: ## tell what can be made
 
 setup: $(STAMP) ## make the virtual environment with everything in it (compiles llama.cpp the first time: minutes)
 
-$(STAMP): pyproject.toml constraints.txt daemon/analystd/data/text/_records.c
+$(STAMP): pyproject.toml setup.py constraints.txt daemon/analystd/data/text/_records.c
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade --constraint constraints.txt pip
 	$(BIN)/python -m pip install --progress-bar off --constraint constraints.txt --editable '.[llama,analysis]' --group dev
