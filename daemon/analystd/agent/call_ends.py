@@ -18,6 +18,26 @@ class End(Protocol):
         ...
 
 
+class Beginnings:
+    """All that is less than one of some words and begins it."""
+
+    def __init__(self, words: Iterable[str]) -> None:
+        self._all = frozenset(word[:length] for word in words for length in range(1, len(word)))
+        self._first = frozenset(each[0] for each in self._all)
+        self._longest = max(map(len, self._all), default=0)
+
+    def __contains__(self, text: str) -> bool:
+        return text in self._all
+
+    def at_end_of(self, text: str, at: int) -> int:
+        """The length of the text's end, from `at` on, that is one of these; the longest."""
+        end = len(text)
+        for start in range(max(at, end - self._longest), end):
+            if text[start] in self._first and text[start:] in self._all:
+                return end - start
+        return 0
+
+
 class JsonEnd:
     """The end of a JSON object or list."""
 
@@ -54,8 +74,8 @@ class TagEnd:
         opens, closes = quotes or ("", "")
         self._outside = re.compile("|".join(re.escape(each) for each in (closing, opens) if each))
         self._inside = re.compile(r'\\.|"' if closes == '"' else re.escape(closes), re.DOTALL)
-        self._halves_outside = beginnings([closing, opens])
-        self._halves_inside = frozenset("\\") if closes == '"' else beginnings([closes])
+        self._halves_outside = Beginnings([closing, opens])
+        self._halves_inside = Beginnings(["\\." if closes == '"' else closes])
 
     def scan(self, text: str, at: int) -> tuple[int, bool]:
         """As `End` has it."""
@@ -67,7 +87,8 @@ class TagEnd:
                 return at, True
             else:
                 self._quoted = True
-        return len(text) - half_at_end(text, at, self._halves_inside if self._quoted else self._halves_outside), False
+        halves = self._halves_inside if self._quoted else self._halves_outside
+        return len(text) - halves.at_end_of(text, at), False
 
 
 class ReplyEnd:
@@ -76,14 +97,3 @@ class ReplyEnd:
     def scan(self, text: str, at: int) -> tuple[int, bool]:
         """As `End` has it."""
         return len(text), False
-
-
-def beginnings(words: Iterable[str]) -> frozenset[str]:
-    """All that is less than one of the words and begins it."""
-    return frozenset(word[:length] for word in words for length in range(1, len(word)))
-
-
-def half_at_end(text: str, at: int, halves: frozenset[str]) -> int:
-    """The length of the text's end, from `at` on, that is one of these beginnings; the longest."""
-    longest = min(len(text) - at, max(map(len, halves), default=0))
-    return next((length for length in range(longest, 0, -1) if text[len(text) - length :] in halves), 0)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, Protocol
 
@@ -51,6 +51,8 @@ class Task:
     limits: Limits
     earlier: tuple[Turn, ...] = ()
     first_tools: tuple[ToolSpec, ...] = ()
+    narrow: Callable[[tuple[ToolSpec, ...]], Awaitable[tuple[ToolSpec, ...]]] | None = None
+    """Makes of the tools on offer those whose schemas hold the next reply to the names that there are."""
 
 
 class Observer(Protocol):
@@ -162,7 +164,7 @@ class Agent:
         request = GenerateRequest(
             task.conversation,
             messages,
-            offer.tools,
+            offer.tools if task.narrow is None else await task.narrow(offer.tools),
             offer.choice,
             max_tokens=room,
             temperature=self._sampling.temperature,

@@ -111,7 +111,7 @@ def _is_table(path: str) -> bool:
     return PurePosixPath(path.lower().removesuffix(".gz")).suffix in _TABLES
 
 
-def _is_named(question: str, path: str) -> bool:
+def is_named(question: str, path: str) -> bool:
     """Whether a file's name stands in the question as a word of its own. Folders, listed with a `/` at the end, do not count."""
     name = re.escape(PurePosixPath(path).name)
     return not path.endswith("/") and bool(re.search(rf"(?<![\w.-]){name}(?![\w-]|\.\w)", question, re.IGNORECASE))

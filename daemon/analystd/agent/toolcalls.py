@@ -18,7 +18,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
 
-from analystd.agent.call_ends import End, beginnings, half_at_end
+from analystd.agent.call_ends import Beginnings, End
 from analystd.agent.call_syntaxes import LONGEST_HEAD, SYNTAXES, Head, Syntax, Tools
 from analystd.agent.calls import BadCall, Item, ToolCall, UnreadableError, tool_call_text
 from analystd.engine.base import ToolSpec
@@ -29,13 +29,14 @@ __all__ = ["BadCall", "Item", "ToolCall", "ToolCallParser", "tool_call_text", "w
 _FENCE = "```"
 
 
-def _marks(whole: bool) -> tuple[re.Pattern[str], frozenset[str]]:
+def _marks(whole: bool) -> tuple[re.Pattern[str], Beginnings]:
     """What is to be looked at closely in a text, and all that may become such a mark at its end."""
     marks = {_FENCE, *THOUGHTS, *(syntax.mark for syntax in SYNTAXES if whole or not syntax.is_whole)}
     longest_first = sorted(marks, key=len, reverse=True)
-    return re.compile("|".join(map(re.escape, longest_first))), beginnings(marks)
+    return re.compile("|".join(map(re.escape, longest_first))), Beginnings(marks)
 
 
+_THOUGHT_ENDS = Beginnings(THOUGHTS.values())
 _AT_BEGINNING, _LATER = _marks(True), _marks(False)
 
 
@@ -85,7 +86,7 @@ class ToolCallParser:
     def _in_text(self, text: str, at: int, items: list[Item]) -> int:
         marks, halves = _LATER if self._prose.begun or not self._may_be_whole else _AT_BEGINNING
         found = marks.search(text, at)
-        end = found.start() if found else len(text) - half_at_end(text, at, halves)
+        end = found.start() if found else len(text) - halves.at_end_of(text, at)
         if end > at:
             self._say(text[at:end], items)
             # Once something was said, a mark of what is only looked for at the beginning is none.
@@ -124,7 +125,7 @@ class ToolCallParser:
             self._thought_end = ""
             items.append(text[at:end])
             return end
-        end = len(text) - half_at_end(text, at, beginnings([self._thought_end]))
+        end = len(text) - _THOUGHT_ENDS.at_end_of(text, at)
         items.append(text[at:end])
         return self._wait(text, end)
 

@@ -14,6 +14,7 @@ from analystd.data.base import DataService, Source
 from analystd.data.question import Question
 from analystd.desk import conversations
 from analystd.desk.journal import Event, Journal
+from analystd.desk.known_names import KnownNames
 from analystd.desk.observer import RunObserver
 from analystd.desk.queue import Turnstile
 from analystd.desk.runs import Request, Result, Run, RunBook
@@ -222,8 +223,13 @@ class Desk:
             limits,
             earlier.turns,
             first_tools=first_call_tools(prompt, listing, specs),
+            narrow=self._known_names(prompt),
         )
         return await agent.run(task)
+
+    def _known_names(self, prompt: str) -> KnownNames | None:
+        """What holds replies to the names in the workspace; none where files outside of it may be read too."""
+        return None if self.workspace.read_only_paths else KnownNames(self.data, prompt)
 
     async def _file_names(self) -> list[str]:
         """The names in the workspace, for the system prompt; none where files cannot be listed."""
