@@ -99,7 +99,7 @@ def first_call_tools(
 
     Offered alone, and required, for the first reply, they keep a small model from answering out of thin air.
     """
-    named = [path for path in workspace_listing if _is_named(question, path)]
+    named = [path for path in workspace_listing if is_named(question, path)]
     if not named:
         return ()
     lookers = {"pyexe"} | {"data_view" if _is_table(path) else "read_file" for path in named}

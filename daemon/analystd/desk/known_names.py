@@ -88,5 +88,5 @@ class KnownNames:
         key = (table["name"], table["size"], table["modified"])
         if key not in self._columns:
             view = await self._data.view(FileInJail(table["name"]), Question("columns"))
-            self._columns[key] = tuple(column["name"] for column in view["columns"])
+            self._columns[key] = tuple(column["name"] for column in view["columns"] or ())
         return self._columns[key]
