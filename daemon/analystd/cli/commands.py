@@ -49,7 +49,7 @@ async def _carry_out(action: Action, options: Options) -> int:
 
 
 def _action(command: str) -> Action:
-    from analystd.cli import demo, history, setup, work
+    from analystd.cli import demo, history, models, setup, work
 
     actions: dict[str, Action] = {
         "run": work.ask,
@@ -62,7 +62,7 @@ def _action(command: str) -> Action:
         "status": setup.status,
         "stop": setup.stop,
         "doctor": setup.doctor,
-        "model": setup.model,
+        "model": models.model,
         "trust": setup.trust,
         "demo": demo.demo,
     }

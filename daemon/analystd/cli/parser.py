@@ -20,6 +20,8 @@ examples:
 
 _OPERATIONS = ("head", "tail", "rows", "columns", "schema", "shape", "describe", "profile")
 
+_BATCH_HELP = "nobody waits for it: others' interactive work goes first"
+
 _VIEW_EPILOG = """\
 operations:
   head, tail, rows    rows: the first, the last, those from --offset on
@@ -40,6 +42,15 @@ examples:
   analystd view bars.csv --sort symbol --sort -volume               by symbol, each with its greatest volume first
   analystd view bars.csv profile --columns close --json
   analystd view export.txt --delimiter ';'
+"""
+
+
+_MODEL_EPILOG = """\
+examples:
+  analystd model list
+  analystd model pull Qwen/Qwen2.5-7B-Instruct-GGUF:Q4_K_M
+  analystd model use qwen2.5-7b                               a part of the name is enough
+  analystd model use http://127.0.0.1:11434/v1 llama3.2:3b    a model of a server, here Ollama's
 """
 
 
@@ -108,11 +119,13 @@ def _add_work_commands(
     run.add_argument("--session", metavar="NAME", help="the Python session to work in (default: main)")
     run.add_argument("--max-steps", type=int, metavar="N", help="tool calls at the most")
     run.add_argument("--max-seconds", type=float, metavar="S", help="seconds at the most")
+    run.add_argument("--batch", action="store_true", help=_BATCH_HELP)
     execute = commands.add_parser("exec", parents=[shared], help="run Python in the session")
     execute.add_argument("code", metavar="CODE", help="the code; `-` reads it from stdin")
     execute.add_argument("--reset", action="store_true", help="forget all variables first")
     execute.add_argument("--session", metavar="NAME", help="another session than main")
     execute.add_argument("--timeout", type=float, metavar="S", help="seconds at the most")
+    execute.add_argument("--batch", action="store_true", help=_BATCH_HELP)
     _add_view_command(commands, shared)
     files = commands.add_parser("files", parents=[shared], help="list a folder of the workspace")
     files.add_argument("path", metavar="PATH", nargs="?", default=".", help="the folder (default: the workspace)")
@@ -183,13 +196,36 @@ def _add_history_commands(
     logs.add_argument("run_id", metavar="RUN", nargs="?")
 
 
+def _add_model_command(
+    commands: argparse._SubParsersAction[argparse.ArgumentParser], shared: argparse.ArgumentParser
+) -> None:
+    model = commands.add_parser(
+        "model",
+        help="list, fetch, choose and show models",
+        epilog=_MODEL_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    actions = model.add_subparsers(dest="action", metavar="ACTION", required=True)
+    actions.add_parser(
+        "list", parents=[shared], help="the models on this machine, and whether they fit into its memory"
+    )
+    pull = actions.add_parser("pull", parents=[shared], help="fetch a model into your cache")
+    pull.add_argument(
+        "name",
+        metavar="NAME",
+        nargs="?",
+        help="owner/repository[:file or quantisation] on Hugging Face (default: the embedded model, 94 MiB)",
+    )
+    use = actions.add_parser("use", parents=[shared], help="put a model into your settings")
+    use.add_argument("name", metavar="NAME", help="part of a listed name, a GGUF file, or a server's URL (http://…/v1)")
+    use.add_argument("model", metavar="MODEL", nargs="?", help="which of the server's models")
+    actions.add_parser("show", parents=[shared], help="the model in force: from where, what it needs, how it does")
+
+
 def _add_setup_commands(
     commands: argparse._SubParsersAction[argparse.ArgumentParser], shared: argparse.ArgumentParser
 ) -> None:
-    model = commands.add_parser("model", help="fetch and show models")
-    actions = model.add_subparsers(dest="action", metavar="ACTION", required=True)
-    actions.add_parser("pull", parents=[shared], help="fetch the embedded model (94 MiB) into your cache, once")
-    actions.add_parser("show", parents=[shared], help="which model is in force, and from where")
+    _add_model_command(commands, shared)
     trust = commands.add_parser("trust", parents=[shared], help="believe a project's `.env` as it is now")
     trust.add_argument("folder", metavar="DIR", help="the project's folder")
     trust.add_argument("--revoke", action="store_true", help="believe it no longer")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, Self
 
 from analystd.protocol import EventKind
@@ -26,6 +26,7 @@ class Terminal:
         show = (
             {
                 EventKind.RUN_QUEUED: self._queued,
+                EventKind.RUN_WAITING: self._queued,
                 EventKind.TEXT: self._text,
                 EventKind.TOOL_CALL: self._call,
                 EventKind.TOOL_RESULT: self._result,
@@ -44,7 +45,8 @@ class Terminal:
         print(self._styled(text, style), file=self._trail, flush=True)
 
     def _queued(self, event: Mapping[str, Any]) -> None:
-        waiting = f", {event['position']} before it" if event.get("position") else ""
+        reason = f" for the {event['reason']}" if event.get("reason") else ""
+        waiting = f" waits{reason}, {event['position']} before it" if event.get("position") else ""
         self.line(f"{event['run_id']}{waiting}", style="2")
 
     def _text(self, event: Mapping[str, Any]) -> None:
@@ -132,6 +134,26 @@ def table(rows: list[list[str]], head: list[str]) -> str:
 def ago(at: float) -> str:
     """A moment of Unix time in the local clock."""
     return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(at))
+
+
+def engine_lines(engine: Mapping[str, Any]) -> Iterator[str]:
+    """What there is to tell of a model beyond its name."""
+    if engine["goes"]:
+        yield engine["goes"]
+    facts: list[str] = []
+    if engine["load_seconds"] is not None:
+        facts.append(f"loaded in {engine['load_seconds']:.1f} s")
+    if engine["tokens_per_second"] is not None:
+        facts.append(f"{engine['tokens_per_second']:.0f} tokens/s")
+    if engine["context_used"] is not None:
+        facts.append(f"{engine['context_used']} of {engine['context_tokens']} tokens of context used")
+    if facts:
+        yield ", ".join(facts)
+
+
+def printable(text: str) -> str:
+    """Text from somewhere else without what a terminal would obey."""
+    return "".join(character for character in text if character.isprintable())
 
 
 def gigabytes(count: float) -> str:

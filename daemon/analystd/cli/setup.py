@@ -1,4 +1,4 @@
-"""`status`, `stop`, `doctor`, `model`."""
+"""`status`, `stop`, `doctor`, `trust`."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import importlib.util
 import os
 import platform
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +14,9 @@ from analystd import __version__
 from analystd import trust as trust_store
 from analystd.cli import EXIT_DONE, EXIT_FAILED
 from analystd.cli.commands import Options
-from analystd.cli.render import gigabytes, print_json
+from analystd.cli.render import engine_lines, gigabytes, print_json
 from analystd.client import connect_to_daemon
 from analystd.engine.factory import make_engine
-from analystd.engine.models import pull_embedded
 from analystd.errors import AnalystdError, DaemonLostError, WorkspaceError
 from analystd.jail.sandbox import measure_sandbox
 from analystd.jail.workspace import Workspace, find_workspace
@@ -39,11 +37,7 @@ async def status(options: Options) -> int:
     print(
         f"analystd {about['version']}, pid {about['pid']}, up {about['uptime_seconds']:.0f} s, {gigabytes(about['memory_bytes'])}"
     )
-    print(
-        f"model    {engine['model']} ({engine['kind']}, {'loaded' if engine['loaded'] else engine['note'] or 'not loaded yet'})"
-    )
-    for line in _engine_lines(engine):
-        print(f"         {line}")
+    _print_engine(engine)
     print(f"sandbox  {sandbox['level']}: {sandbox['reason']}")
     print(f"clients  {', '.join(about['clients'])}")
     print(f"log      {about['log']}")
@@ -110,21 +104,6 @@ async def doctor(options: Options) -> int:
     return EXIT_DONE if all(check["ok"] for check in checks) else EXIT_FAILED
 
 
-async def model(options: Options) -> int:
-    """`model pull` and `model show`."""
-    if options.action == "pull":
-        path = await asyncio.to_thread(pull_embedded, _print_progress)
-        about: dict[str, Any] = {"path": str(path), "bytes": path.stat().st_size}
-    else:
-        info = make_engine(load_settings(os.environ).settings).info()
-        about = {"model": info.model, "kind": info.kind, "note": info.note}
-    if options.json:
-        print_json(about)
-    else:
-        print("\n".join(f"{name}: {value}" for name, value in about.items() if value is not None))
-    return EXIT_DONE
-
-
 async def trust(options: Options) -> int:
     """Believe a project's `.env` as it is now, or no longer; says what that brings into force."""
     path = project_file(Path(options.folder))
@@ -151,19 +130,14 @@ async def trust(options: Options) -> int:
     return EXIT_DONE
 
 
-def _engine_lines(engine: dict[str, Any]) -> Iterator[str]:
-    """What there is to tell of a model beyond its name."""
-    if engine["goes"]:
-        yield engine["goes"]
-    facts = []
-    if engine["load_seconds"] is not None:
-        facts.append(f"loaded in {engine['load_seconds']:.1f} s")
-    if engine["tokens_per_second"] is not None:
-        facts.append(f"{engine['tokens_per_second']:.0f} tokens/s")
-    if engine["context_used"] is not None:
-        facts.append(f"{engine['context_used']} of {engine['context_tokens']} tokens of context used")
-    if facts:
-        yield ", ".join(facts)
+def _print_engine(engine: dict[str, Any] | None) -> None:
+    if engine is None:
+        print("model    none was asked for yet")
+        return
+    state = "loaded" if engine["loaded"] else engine["note"] or "not loaded now"
+    print(f"model    {engine['model']} ({engine['kind']}, {state})")
+    for line in engine_lines(engine):
+        print(f"         {line}")
 
 
 def _print_desk(desk: dict[str, Any]) -> None:
@@ -226,12 +200,3 @@ def _print_checks(checks: list[dict[str, Any]], gaps: tuple[str, ...], sources: 
         print(f"    gap        {gap}")
     for name, source in sources.items():
         print(f"    {name} comes from {source}")
-
-
-def _print_progress(done: int, total: int) -> None:
-    if sys.stderr.isatty():
-        print(
-            f"\r{gigabytes(done)} of {gigabytes(total)} ({100 * done // max(total, 1)} %)",
-            end="\n" if done >= total else "",
-            file=sys.stderr,
-        )

@@ -63,9 +63,14 @@ class ModelFile:
     kind: Literal["gguf", "script"]
 
 
+def models_folder() -> Path:
+    """Where fetched models are."""
+    return cache_folder() / "models"
+
+
 def embedded_model_path() -> Path:
     """Where the embedded default is, once it was pulled."""
-    return cache_folder() / "models" / EMBEDDED.name
+    return models_folder() / EMBEDDED.name
 
 
 def resolve_model(settings: Settings) -> ModelFile:

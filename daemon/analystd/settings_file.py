@@ -1,0 +1,76 @@
+"""Changes to the user's own settings file, which is theirs: all that is not changed stays as it stands there."""
+
+from __future__ import annotations
+
+import os
+import re
+import tempfile
+from collections.abc import Mapping
+from io import StringIO
+from pathlib import Path
+
+from dotenv.parser import parse_stream
+
+_PLAIN = re.compile(r"[\w./:@%+,=~-]+")
+
+
+def changed(text: str, changes: Mapping[str, str | None]) -> str:
+    """A settings file's text with these variables set, or, where the value is None, their lines made comments.
+
+    Other lines stay as they are; a variable that was not there comes last.
+    """
+    lines: list[str] = []
+    done: set[str] = set()
+    for binding in parse_stream(StringIO(text)):
+        original, name = binding.original.string, binding.key
+        if name is None or name not in changes:
+            lines.append(original)
+            continue
+        value = changes[name]
+        # The comments and empty lines before a variable count as part of it.
+        before, own = _parted(original)
+        lines.append(before)
+        if value is None:
+            lines += [f"# {line}" for line in own.splitlines(keepends=True)]
+        elif name not in done:
+            lines.append(f"{name}={_quoted(value)}\n")
+        done.add(name)
+    result = "".join(lines)
+    fresh = [f"{name}={_quoted(value)}\n" for name, value in changes.items() if value is not None and name not in done]
+    separator = "\n" if fresh and result and not result.endswith("\n") else ""
+    return result + separator + "".join(fresh)
+
+
+def change_file(path: Path, changes: Mapping[str, str | None]) -> None:
+    """Change a settings file at once or not at all. It is then readable by its owner only: it may hold keys.
+
+    Raises:
+        OSError: when it cannot be read or written.
+    """
+    # Where the file is a link, as in a collection of dotfiles, what it leads to is changed.
+    target = path.resolve()
+    target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    text = target.read_bytes().decode("utf-8", "surrogateescape") if target.exists() else ""
+    with tempfile.NamedTemporaryFile(dir=target.parent, prefix=".settings-", delete=False) as file:
+        try:
+            file.write(changed(text, changes).encode("utf-8", "surrogateescape"))
+            file.flush()
+            os.fsync(file.fileno())
+            Path(file.name).replace(target)
+        except BaseException:
+            Path(file.name).unlink(missing_ok=True)
+            raise
+
+
+def _parted(original: str) -> tuple[str, str]:
+    """What stands before a variable, and the lines of the variable."""
+    own = original.lstrip()
+    return original[: len(original) - len(own)], own if own.endswith("\n") else own + "\n"
+
+
+def _quoted(value: str) -> str:
+    """A value as dotenv reads it back."""
+    if _PLAIN.fullmatch(value):
+        return value
+    escaped = value.replace("\\", "\\\\").replace("'", "\\'")
+    return f"'{escaped}'"

@@ -1,0 +1,172 @@
+"""`analystd model` as people use it, in a home with models of its own."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from tests.engine.chat_servers import free_port
+from tests.engine.ggufs import LLAMA, Tensor, header, write_gguf, write_huge_gguf
+from tests.engine.hub_servers import Hub, serving
+from tests.station import Station
+
+from analystd.engine.models import pull_embedded
+
+GIB = 1024**3
+
+
+@pytest.fixture
+def station(tmp_path: Path) -> Iterator[Station]:
+    """A user with a small model, one that is too big, and a broken one."""
+    station = Station(tmp_path / "home")
+    station.environment |= {"HOME": str(station.home), "XDG_CACHE_HOME": str(station.home / "cache")}
+    write_huge_gguf(station.home / "models" / "Small-Q4_K_M.gguf", 1 << 20)
+    write_huge_gguf(station.home / "models" / "Huge-Q4_K_M.gguf", 5 << 40)
+    (station.home / "models" / "broken.gguf").write_text("no model")
+    yield station
+    station.stop()
+
+
+def settings(station: Station) -> str:
+    return (station.home / "config" / "analystd" / "settings.env").read_text()
+
+
+def test_a_list_tells_of_each_model_what_it_is_and_whether_it_fits(station: Station) -> None:
+    station.run("model", "use", "small")
+    about = station.result("model", "list")
+    assert about["folders"] == [str(station.home / "models")]
+    broken, huge, small = about["files"]
+    assert (broken["problem"], broken["fits"]) == (f"{station.home}/models/broken.gguf is not a GGUF file", None)
+    assert (huge["fits"], huge["in_force"], huge["needs_bytes"] > 5 << 40) == (False, False, True)
+    assert {name: small[name] for name in small if name not in ("path", "bytes", "needs_bytes")} == {
+        "kind": "model",
+        "architecture": "llama",
+        "parameters": 262144,
+        "quantisation": "Q4_K_M",
+        "context_tokens": 131072,
+        "chat_template": True,
+        "fits": True,
+        "in_force": True,
+        "problem": None,
+    }
+    lines = station.run("model", "list").stdout.splitlines()
+    assert lines[2].startswith("*  Small-Q4_K_M.gguf")
+    assert lines[1].endswith("does not fit")
+    assert lines[-1] == f"broken: {station.home}/models/broken.gguf is not a GGUF file"
+
+
+def test_without_models_a_list_says_how_to_get_one(station: Station) -> None:
+    shutil.rmtree(station.home / "models")
+    assert station.run("model", "list").stdout.startswith("There is no model yet. `analystd model pull`")
+
+
+def test_a_model_in_a_folder_of_the_settings_is_listed(station: Station) -> None:
+    write_gguf(station.home / "lake" / "deep" / "m.gguf", LLAMA)
+    station.environment["AGENT_MODEL_DIRS"] = str(station.home / "lake")
+    assert "m.gguf" in station.run("model", "list").stdout
+
+
+def test_using_a_model_changes_one_line_of_the_settings(station: Station) -> None:
+    file = station.home / "config" / "analystd" / "settings.env"
+    file.parent.mkdir(parents=True)
+    file.write_text("# mine\nAGENT_MODEL_URL=http://127.0.0.1:1/v1\nAGENT_SEED=3\n")
+    path = station.home / "models" / "Small-Q4_K_M.gguf"
+    assert f"AGENT_MODEL_PATH={path}" in station.run("model", "use", "small").stdout
+    assert settings(station) == (
+        f"# mine\n# AGENT_MODEL_URL=http://127.0.0.1:1/v1\nAGENT_SEED=3\nAGENT_MODEL_PATH={path}\n"
+    )
+    shown = station.result("model", "show")
+    assert (shown["model"], shown["source"], shown["daemon"]) == (str(path), str(file), None)
+
+
+def test_a_path_can_be_used_wherever_it_is(station: Station) -> None:
+    write_gguf(station.project / "my model.gguf", LLAMA)
+    station.run("model", "use", "my model.gguf")
+    assert station.result("model", "show")["model"] == str(station.project / "my model.gguf")
+
+
+def test_what_does_not_fit_or_cannot_talk_is_used_with_a_word_of_warning(station: Station) -> None:
+    assert "does not fit into the memory" in station.run("model", "use", "huge").stdout
+    write_gguf(station.home / "models" / "base.gguf", {"general.architecture": "llama"})
+    assert "no chat template" in station.run("model", "use", "base").stdout
+
+
+def test_what_the_environment_has_otherwise_is_told(station: Station) -> None:
+    station.environment["AGENT_MODEL_PATH"] = "/m/other.gguf"
+    assert "AGENT_MODEL_PATH from environment wins over it." in station.run("model", "use", "small").stdout
+
+
+@pytest.mark.parametrize(
+    ("name", "said", "status"),
+    [
+        ("q4_k_m", "'q4_k_m' means 2 models", 2),
+        ("gemma", "No model here is named 'gemma'", 2),
+        ("broken", "broken.gguf is not a GGUF file", 1),
+    ],
+)
+def test_a_name_that_means_no_model_changes_nothing(station: Station, name: str, said: str, status: int) -> None:
+    assert said in station.run("model", "use", name, check=status).stderr
+    assert not (station.home / "config").exists()
+
+
+def test_an_adapter_is_not_taken_for_a_model(station: Station) -> None:
+    write_gguf(station.home / "models" / "lora.gguf", {"general.type": "adapter"})
+    assert "is no model but of type adapter" in station.run("model", "use", "lora", check=2).stderr
+
+
+def test_a_server_is_used_by_its_url_and_its_key_never_shown(station: Station) -> None:
+    station.environment["AGENT_MODEL_API_KEY"] = "sesame"
+    with serving(Hub(answers=b'{"data": [{"id": "one"}, {"id": "two"}]}')) as server:
+        assert "MODEL chooses: one, two" in station.run("model", "use", f"{server.url}/v1").stdout
+        station.run("model", "use", f"{server.url}/v1", "two")
+    assert settings(station) == f"AGENT_MODEL_URL={server.url}/v1\nAGENT_MODEL_NAME=two\n"
+    about = station.result("model", "show")
+    assert (about["model"], about["kind"], about["file"]) == ("two", "endpoint", None)
+    shown = station.run("model", "show").stdout
+    assert f"text goes to a server on this machine: {server.url}/v1" in shown
+    assert "sesame" not in shown + str(about) + station.run("model", "list").stdout
+
+
+def test_a_secret_in_a_url_is_written_down_and_not_shown(station: Station) -> None:
+    url = f"http://me:sesame@127.0.0.1:{free_port()}/v1"
+    told = station.run("model", "use", url).stdout
+    assert "sesame" not in told
+    assert "No model server answers there now" in told
+    assert url in settings(station)
+
+
+def test_a_model_is_pulled_from_the_hub_and_then_listed(station: Station) -> None:
+    content = header(LLAMA, [Tensor("a", (8,))]) + bytes(32)
+    with serving(Hub({"m-Q4_K_M.gguf": content})) as hub:
+        station.environment["HF_ENDPOINT"] = hub.url
+        told = station.run("model", "pull", "owner/model").stdout
+    path = station.home / "cache" / "analystd" / "models" / "owner" / "model" / "m-Q4_K_M.gguf"
+    assert told == (f"path: {path}\nbytes: {len(content)}\n`analystd model use m-Q4_K_M` puts it into your settings.\n")
+    assert str(path) in [each["path"] for each in station.result("model", "list")["files"]]
+    assert "owner/model could not be fetched from" in station.run("model", "pull", "owner/model", check=1).stderr
+
+
+def test_show_tells_what_a_running_daemon_does_with_the_model(station: Station) -> None:
+    station.run("model", "use", str(pull_embedded()))
+    before = station.run("model", "show").stdout
+    assert "134.5 M parameters, Q4_1, up to 8192 tokens, a chat template" in before
+    assert "daemon: no daemon is running" in before
+    station.run("run", "--max-steps", "1", "Say hello.", check=None)
+    engine = station.result("model", "show")["daemon"]
+    assert engine["loaded"]
+    assert engine["load_seconds"] > 0
+    assert 0 < engine["context_used"] < engine["context_tokens"]
+    assert "tokens/s" in station.run("model", "show").stdout
+    assert "tokens of context used" in station.run("status").stdout
+    assert "`analystd stop`" in station.run("model", "use", "small").stdout
+
+
+def test_a_model_that_does_not_fit_fails_its_run_and_the_daemon_goes_on(station: Station) -> None:
+    station.run("model", "use", "huge")
+    refused = station.run("run", "Hello?", check=1)
+    assert "Huge-Q4_K_M.gguf needs about 5" in refused.stderr
+    assert "GiB are available" in refused.stderr
+    assert "3" in station.run("exec", "print(1 + 2)").stdout
+    assert "needs about" in station.run("status").stdout
