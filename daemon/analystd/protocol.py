@@ -41,6 +41,7 @@ class EventKind(StrEnum):
     """What an `analystd/event` tells of."""
 
     RUN_QUEUED = "run_queued"
+    RUN_WAITING = "run_waiting"
     RUN_STARTED = "run_started"
     TEXT = "text"
     TOOL_CALL = "tool_call"
@@ -54,6 +55,7 @@ class EventKind(StrEnum):
 
 
 AgentStatus = Literal["done", "cancelled", "failed", "limit"]
+Priority = Literal["interactive", "batch"]
 PythonStatus = Literal["ok", "error", "interrupted", "died", "limit"]
 ViewOperation = Literal["columns", "head", "tail", "shape", "schema", "rows", "describe", "profile"]
 
@@ -79,6 +81,7 @@ class Event(TypedDict):
     title: NotRequired[str]
     conversation: NotRequired[str | None]
     position: NotRequired[int]
+    reason: NotRequired[str | None]
     reply: NotRequired[str]
     files: NotRequired[list[str]]
     displays: NotRequired[int]

@@ -20,6 +20,7 @@ T = TypeVar("T")
 async def ask(options: Options) -> int:
     """Ask the model: the trail goes to stderr as it happens, the answer to stdout."""
     given = {name: getattr(options, name) for name in ("conversation", "session", "max_steps", "max_seconds")}
+    given["priority"] = "batch" if options.batch else None
     async with await connect(options.workspace) as client:
         if not options.json:
             _show_own_events(client, Terminal())
@@ -35,6 +36,7 @@ async def ask(options: Options) -> int:
 async def execute(options: Options) -> int:
     """Run Python: its streams as they come, then the last value or the traceback."""
     given = {"session": options.session, "timeout_seconds": options.timeout, "reset": options.reset or None}
+    given["priority"] = "batch" if options.batch else None
     async with await connect(options.workspace) as client:
         if not options.json:
             client.on_event(lambda event: _print_output(client, event))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from analystd.agent.loop import Agent, Limits, Outcome, Task
@@ -16,12 +16,13 @@ from analystd.desk import conversations
 from analystd.desk.journal import Event, Journal
 from analystd.desk.known_names import KnownNames
 from analystd.desk.observer import RunObserver
-from analystd.desk.queue import Turnstile
+from analystd.desk.queue import Ticket, Turnstile
 from analystd.desk.runs import Request, Result, Run, RunBook
 from analystd.desk.sessions import MAIN, Seat, Sessions
 from analystd.desk.state import DeskState
+from analystd.desk.waiting import Wait
 from analystd.engine.base import Engine, Message, Sampling
-from analystd.errors import AnalystdError, StartTimeoutError
+from analystd.errors import AnalystdError, OverloadedError, StartTimeoutError
 from analystd.jail.sandbox import Level
 from analystd.jail.workspace import Workspace
 from analystd.kernel.base import Execution, Output, SessionSupply
@@ -37,6 +38,14 @@ logger = logging.getLogger(__name__)
 
 MAX_EVENTS_AT_ONCE = 10_000
 
+AGENTS_AT_ONCE = 4
+"""So many agents share the model. More would take each other's conversations out of its memory, and all would be slower."""
+
+
+def model_turns() -> Turnstile:
+    """The queue before the model."""
+    return Turnstile("The model", places=AGENTS_AT_ONCE)
+
 
 @dataclass(frozen=True)
 class Equipment:
@@ -46,6 +55,8 @@ class Equipment:
     data: DataService
     supply: SessionSupply
     sandbox_level: Level
+    model_turns: Turnstile = field(default_factory=model_turns)
+    """Shared by all desks, as the engine is."""
 
 
 class Desk:
@@ -60,6 +71,7 @@ class Desk:
         self.sessions = Sessions(equipment.supply, self._tell_background_output)
         self._state = state
         self._engine = equipment.engine
+        self._model_turns = equipment.model_turns
         self._sandbox_level = equipment.sandbox_level
         self._listeners: dict[object, Callable[[Event], None]] = {}
         self._conversations: dict[str, Turnstile] = {}
@@ -100,17 +112,28 @@ class Desk:
             arguments.get("session", MAIN),
             {"prompt": prompt},
             conversation,
+            batch=_is_batch(arguments),
         )
         limits = Limits(
             min(arguments.get("max_steps", self.settings.max_steps), self.settings.max_steps),
             min(arguments.get("max_seconds", self.settings.max_seconds), self.settings.max_seconds),
         )
+        wait = Wait(request, turnstile, "conversation")
+        if wait.first.position == 0:
+            try:
+                wait.go_on(self._model_turns, "model")
+            except OverloadedError:
+                wait.first.leave()
+                raise
 
         async def work(run: Run) -> Result:
-            async with turnstile.turn():
-                return _agent_result(run, await self._converse(run, prompt, conversation, limits))
+            async with wait.first:
+                if wait.place is wait.first:
+                    wait.go_on(self._model_turns, "model")
+                async with wait.place:
+                    return _agent_result(run, await self._converse(run, prompt, conversation, limits))
 
-        return self.runs.begin(request, turnstile.position, work, lambda run: _agent_result(run, Outcome("cancelled")))
+        return wait.begin(self.runs, work, lambda run: _agent_result(run, Outcome("cancelled")))
 
     def start_python(self, arguments: Mapping[str, Any], client: str | None) -> Run:
         """Accept code to run (valid arguments of `execPython`)."""
@@ -118,14 +141,16 @@ class Desk:
         seat = self.sessions.seat(name)
         code = arguments["code"]
         content = {"code": code, "uri": arguments.get("uri"), "line": arguments.get("line")}
-        request = Request("python", _title(code), client, name, content)
+        request = Request("python", _title(code), client, name, content, batch=_is_batch(arguments))
         timeout = min(
             arguments.get("timeout_seconds", self.settings.exec_timeout_seconds), self.settings.exec_timeout_seconds
         )
 
+        wait = Wait(request, seat.turnstile, "session")
+
         async def work(run: Run) -> Result:
             try:
-                async with asyncio.timeout(timeout) as waiting, seat.turnstile.turn():
+                async with asyncio.timeout(timeout) as waiting, wait.place:
                     waiting.reschedule(None)
                     self.workspace.check_resources()
                     run.emit(EventKind.RUN_STARTED, sandbox=self._sandbox_level)
@@ -138,7 +163,7 @@ class Desk:
                 ) from None
             return _python_result(run, execution)
 
-        return self.runs.begin(request, seat.turnstile.position, work, lambda run: _python_result(run, _NEVER_RAN))
+        return wait.begin(self.runs, work, lambda run: _python_result(run, _NEVER_RAN))
 
     def start_write(self, arguments: Mapping[str, Any], client: str | None) -> Run:
         """Accept a file to write (valid arguments of `writeFile`)."""
@@ -149,7 +174,7 @@ class Desk:
             run.emit(EventKind.RUN_STARTED, sandbox=self._sandbox_level)
             return {"run_id": run.id, "status": "done", **await files.write_file(self.data, arguments)}
 
-        return self.runs.begin(request, 0, work, lambda run: {"run_id": run.id, "status": "cancelled", "text": ""})
+        return self.runs.begin(request, work, lambda run: {"run_id": run.id, "status": "cancelled", "text": ""})
 
     async def view(
         self, source: Source, question: Question, on_progress: Callable[[float], None] | None = None
@@ -212,7 +237,7 @@ class Desk:
         agent = Agent(
             self._engine,
             self._toolbox,
-            ToolContext(run.request.session or MAIN, run.put_out),
+            ToolContext(run.request.session or MAIN, run.put_out, run.request.client, run.request.batch),
             RunObserver(run),
             Sampling(self.settings.temperature, self.settings.seed),
         )
@@ -242,7 +267,7 @@ class Desk:
 
     async def _execute_for_tool(self, code: str, reset: bool, context: ToolContext) -> Execution:
         seat = self.sessions.seat(context.session)
-        async with seat.turnstile.turn():
+        async with seat.turnstile.turn(Ticket(context.client, context.batch)):
             if reset:
                 await self._reset(seat, None)
             timeout = self.settings.exec_timeout_seconds
@@ -292,6 +317,10 @@ class Desk:
 
 
 _NEVER_RAN = Execution("interrupted", None, "", "", None, (), None, False, 0.0)
+
+
+def _is_batch(arguments: Mapping[str, Any]) -> bool:
+    return arguments.get("priority") == "batch"
 
 
 def _title(text: str) -> str:

@@ -31,6 +31,7 @@ class Request:
     session: str | None
     content: dict[str, Any]
     conversation: str | None = None
+    batch: bool = False
 
 
 class Run:
@@ -48,6 +49,8 @@ class Run:
         self._batch = Batcher(self._emit_text)
         self._cancelling: asyncio.Task[None] | None = None
         self.task: asyncio.Task[Result] | None = None
+        self.has_begun = False
+        """Whether the task has come to its first line: one that is cancelled before never gets there."""
 
     def emit(self, kind: EventKind, **content: Any) -> None:
         """Write an event of this run, then send it."""
@@ -57,6 +60,10 @@ class Run:
     def say(self, text: str) -> None:
         """Tell a piece of the model's text; pieces are batched."""
         self._batch.add("model", text)
+
+    def tell_waiting(self, position: int, reason: str) -> None:
+        """Tell a new place in a queue, or another queue."""
+        self.emit(EventKind.RUN_WAITING, position=position, reason=reason)
 
     def put_out(self, output: Output) -> None:
         """Tell what running code put out; text is batched."""
@@ -69,7 +76,9 @@ class Run:
         """Have the run end soon. Harmless when repeated or too late."""
         if self.task is None or self.task.done():
             return
-        if self.interrupt is None:
+        if not self.has_begun:
+            asyncio.get_running_loop().call_soon(self.task.cancel)
+        elif self.interrupt is None:
             self.task.cancel()
         elif self._cancelling is None or self._cancelling.done():
             self._cancelling = asyncio.ensure_future(self.interrupt())
@@ -114,11 +123,16 @@ class RunBook:
     def begin(
         self,
         request: Request,
-        position: int,
         work: Callable[[Run], Awaitable[Result]],
         cancelled: Callable[[Run], Result],
+        *,
+        position: int = 0,
+        reason: str | None = None,
     ) -> Run:
-        """Accept a request: `work` runs in a task of its own; `cancelled` gives the result if it was cancelled before it had one."""
+        """Accept a request: `work` runs in a task of its own; `cancelled` gives the result if it was cancelled before it had one.
+
+        `position` and `reason` tell how many are before it and for what it waits.
+        """
         run = Run(request, self._journal, self._publish)
         token = current_run_id.set(run.id)
         try:
@@ -128,6 +142,7 @@ class RunBook:
                 title=request.title,
                 conversation=request.conversation,
                 position=position,
+                reason=reason if position else None,
                 **request.content,
             )
             logger.info("queued at position %d: %s %r", position, request.kind, request.title)
@@ -176,6 +191,7 @@ class RunBook:
         self, run: Run, work: Callable[[Run], Awaitable[Result]], cancelled: Callable[[Run], Result]
     ) -> Result:
         current_run_id.set(run.id)
+        run.has_begun = True
         try:
             result = await work(run)
         except asyncio.CancelledError:

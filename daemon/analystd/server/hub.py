@@ -17,7 +17,7 @@ import psutil
 
 from analystd import __version__
 from analystd.data.service import DataWorker
-from analystd.desk.desk import Desk, Equipment
+from analystd.desk.desk import Desk, Equipment, model_turns
 from analystd.desk.state import DeskState
 from analystd.engine.base import Engine
 from analystd.engine.factory import make_engine
@@ -63,6 +63,7 @@ class Hub:
         self.desks: dict[Path, Desk] = {}
         self._model_settings: Settings | None = None
         self._engine: Engine | None = None
+        self._model_turns = model_turns()
         self._runtime = _runtime_folder()
         self._background: set[asyncio.Future[Any]] = set()
         self._lock = asyncio.Lock()
@@ -162,7 +163,8 @@ class Hub:
         python = Path(settings.python).expanduser() if settings.python else None
         launch = Launch(root, runtime, self.sandbox, workspace.read_only_paths, python)
         supply = KernelSupply(launch, watchdog(workspace, runtime=runtime))
-        equipment = Equipment(self.engine, DataWorker(workspace, self.sandbox, runtime), supply, self.sandbox.level)
+        data = DataWorker(workspace, self.sandbox, runtime)
+        equipment = Equipment(self.engine, data, supply, self.sandbox.level, self._model_turns)
         return Desk(workspace, settings, state, equipment)
 
 

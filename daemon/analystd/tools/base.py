@@ -18,10 +18,12 @@ Schema = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class ToolContext:
-    """Who calls: the Python session that the run works in, and where output goes as it appears."""
+    """Who calls: the Python session that the run works in, where output goes as it appears, and for which client, in a batch or not."""
 
     session: str
     on_output: Callable[[Output], None]
+    client: str | None = None
+    batch: bool = False
 
 
 @dataclass(frozen=True)

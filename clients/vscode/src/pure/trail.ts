@@ -40,6 +40,7 @@ export function take(entry: Entry, event: RunEvent): boolean {
   const step = entry.steps.at(-1);
   switch (event.kind) {
     case "run_queued":
+    case "run_waiting":
       entry.note = event.position ? `waiting, ${event.position} before it` : "";
       return true;
     case "run_started":

@@ -8,7 +8,7 @@ from lsprotocol import types
 
 from analystd.protocol import Command
 from analystd.server.connection import Connection, Handler
-from analystd.server.handlers.base import COUNT, POSITIVE, SESSION, STRING, follow, object_schema
+from analystd.server.handlers.base import COUNT, POSITIVE, PRIORITY, SESSION, STRING, follow, object_schema
 from analystd.tools.base import validate
 
 RUN_AGENT = object_schema(
@@ -18,6 +18,7 @@ RUN_AGENT = object_schema(
         "session": SESSION,
         "max_steps": COUNT,
         "max_seconds": POSITIVE,
+        "priority": PRIORITY,
         "context": {"type": "object", "properties": {"uri": STRING, "range": {"type": "object"}, "text": STRING}},
     },
 )

@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import Any
+from typing import Any, get_args
 
 from lsprotocol import types
 
 from analystd.desk.journal import Event
 from analystd.desk.runs import Run
 from analystd.errors import InvalidArgumentsError
-from analystd.protocol import EventKind
+from analystd.protocol import EventKind, Priority
 from analystd.server.connection import Connection
 from analystd.tools.base import Schema
 
 STRING = {"type": "string"}
 SESSION = {"type": "string", "minLength": 1, "maxLength": 64}
 POSITIVE = {"type": "number", "exclusiveMinimum": 0}
+PRIORITY = {"enum": list(get_args(Priority))}
 COUNT = {"type": "integer", "minimum": 1}
 
 

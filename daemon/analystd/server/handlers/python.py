@@ -11,7 +11,7 @@ from analystd.desk.desk import Desk
 from analystd.desk.sessions import MAIN
 from analystd.protocol import Command
 from analystd.server.connection import Connection, Handler
-from analystd.server.handlers.base import POSITIVE, SESSION, STRING, follow, object_schema, require_enabled
+from analystd.server.handlers.base import POSITIVE, PRIORITY, SESSION, STRING, follow, object_schema, require_enabled
 from analystd.tools.base import validate
 
 EXEC_PYTHON = object_schema(
@@ -20,6 +20,7 @@ EXEC_PYTHON = object_schema(
         "reset": {"type": "boolean"},
         "session": SESSION,
         "timeout_seconds": POSITIVE,
+        "priority": PRIORITY,
         "uri": STRING,
         "line": {"type": "integer", "minimum": 1},
     },
