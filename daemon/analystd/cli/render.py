@@ -27,7 +27,6 @@ class Terminal:
             {
                 EventKind.RUN_QUEUED: self._queued,
                 EventKind.RUN_WAITING: self._queued,
-                EventKind.RUN_WAITING: self._queued,
                 EventKind.TEXT: self._text,
                 EventKind.TOOL_CALL: self._call,
                 EventKind.TOOL_RESULT: self._result,
