@@ -1,0 +1,142 @@
+"""A desk over a scripted model, with a workspace and a Python of no consequence: for what a desk itself does."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from analystd.data.base import Source
+from analystd.data.question import Question
+from analystd.desk.desk import Desk, Equipment
+from analystd.desk.state import DeskState
+from analystd.engine.base import Completion, GenerateRequest
+from analystd.engine.scripted import ScriptedEngine
+from analystd.jail.workspace import Workspace
+from analystd.kernel.base import Completions, Execution, Output, Session, SessionInfo, Variable
+from analystd.protocol import ViewResult
+from analystd.settings import Settings
+
+
+class Listing:
+    """A data service that lists files which are not there."""
+
+    def __init__(self, *names: str) -> None:
+        self.names = list(names)
+
+    async def view(
+        self, source: Source, question: Question, on_progress: Callable[[float], None] | None = None
+    ) -> ViewResult:
+        raise NotImplementedError
+
+    async def list_files(self, path: str, *, pattern: str | None = None, recursive: bool = False) -> dict[str, Any]:
+        entries = [{"name": name, "type": "file", "size": 1, "modified": 0.0} for name in self.names]
+        return {"text": "\n".join(self.names), "path": path, "entries": entries, "truncated": False}
+
+    async def read_file(
+        self,
+        path: str,
+        *,
+        offset: int | None = None,
+        limit: int | None = None,
+        byte_offset: int | None = None,
+        byte_limit: int | None = None,
+    ) -> dict[str, Any]:
+        raise NotImplementedError
+
+    async def write_file(self, path: str, content: str) -> dict[str, Any]:
+        self.names.append(path)
+        return {"text": f"Wrote {path}", "path": path, "size": len(content), "created": True}
+
+    async def aclose(self) -> None:
+        pass
+
+
+class Echo(Session):
+    """A session in which code prints itself; `plot` shows a plot."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._count = 0
+
+    def info(self) -> SessionInfo:
+        return SessionInfo(self._name, "idle", None, self._count, None)
+
+    async def execute(self, code: str, *, timeout_seconds: float, on_output: Callable[[Output], None]) -> Execution:
+        self._count += 1
+        await asyncio.sleep(0)
+        on_output(Output("stdout", code))
+        displays: tuple[dict[str, Any], ...] = ({"image/png": "iVBORw"},) if code == "plot" else ()
+        for display in displays:
+            on_output(Output("display", data=display))
+        return Execution("ok", self._count, code, "", None, displays, None, False, 0.0)
+
+    async def interrupt(self) -> None:
+        pass
+
+    async def reset(self) -> None:
+        pass
+
+    async def variables(self) -> tuple[Variable, ...]:
+        return ()
+
+    async def complete(self, code: str, cursor: int) -> Completions:
+        return Completions((), cursor, cursor)
+
+    async def inspect(self, code: str, cursor: int) -> str | None:
+        return None
+
+    async def aclose(self) -> None:
+        pass
+
+
+class Echoes:
+    """A supply of such sessions."""
+
+    def session(self, name: str, on_background_output: Callable[[Output], None]) -> Session:
+        return Echo(name)
+
+    async def aclose(self) -> None:
+        pass
+
+
+class Attentive(ScriptedEngine):
+    """A scripted model that remembers what it was asked, and how many asked at once."""
+
+    def __init__(self, script: Path) -> None:
+        super().__init__(script)
+        self.requests: list[GenerateRequest] = []
+        self.most_at_once = 0
+        self._at_once = 0
+
+    async def generate(self, request: GenerateRequest, on_text: Callable[[str], bool]) -> Completion:
+        self.requests.append(replace(request, tools=()))
+        self._at_once += 1
+        self.most_at_once = max(self.most_at_once, self._at_once)
+        try:
+            return await super().generate(request, on_text)
+        finally:
+            self._at_once -= 1
+
+
+class Office:
+    """A folder with a workspace and the state of its desk; desks may be opened in it one after another."""
+
+    def __init__(self, folder: Path, *files: str) -> None:
+        self._folder = folder
+        self.data = Listing(*files)
+        (folder / "workspace").mkdir()
+
+    def open(self, replies: Sequence[str]) -> tuple[Desk, Attentive]:
+        """A desk whose model says these replies in each conversation; to be closed by `aclose`."""
+        script = self._folder / "script.jsonl"
+        script.write_text("".join(json.dumps({"say": reply}) + "\n" for reply in replies))
+        engine = Attentive(script)
+        root = self._folder / "workspace"
+        state = DeskState.claim(self._folder / "desks", root)
+        settings = Settings()
+        equipment = Equipment(engine, self.data, Echoes(), "none")
+        return Desk(Workspace.of_settings(root, settings), settings, state, equipment), engine
