@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from analystd.settings import Adapter, Settings, load_settings
+from analystd.setting_values import Adapter
+from analystd.settings import Settings, load_settings
 
 
 @pytest.fixture
@@ -38,6 +39,9 @@ def test_a_projects_file_may_switch_tools_off_and_lower_limits(project: Path) ->
     "line",
     [
         "AGENT_MODEL_PATH=/tmp/evil.gguf",
+        "AGENT_LORA_PATH=/tmp/evil.gguf",
+        "AGENT_MODEL_DIRS=/tmp",
+        "AGENT_THREADS=1000",
         "AGENT_PYTHON=/tmp/evil",
         "AGENT_SANDBOX=off",
         "AGENT_READ_ONLY_PATHS=/",

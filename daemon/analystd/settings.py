@@ -11,31 +11,20 @@ import dataclasses
 import io
 import logging
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from math import isfinite
 from pathlib import Path
 from typing import Any, Literal
 
 from dotenv import dotenv_values
 
 from analystd.folders import state_folder, user_settings_file
+from analystd.setting_values import PARSERS, Adapter, Count
 from analystd.trust import is_trusted
 
 logger = logging.getLogger(__name__)
 
 PREFIX = "AGENT_"
-
-Count = int
-"""A whole number that is not negative."""
-
-
-@dataclass(frozen=True)
-class Adapter:
-    """A LoRA adapter: a GGUF file, and how strongly it is applied."""
-
-    path: str
-    scale: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -167,7 +156,7 @@ def _apply(loaded: Loaded, values: Mapping[str, str], source: str, *, trusted: b
             continue
         each = fields[name]
         try:
-            value = _PARSERS[str(each.type)](text.strip())
+            value = PARSERS[str(each.type)](text.strip())
         except ValueError as exc:
             problems.append(f"{name}={text!r} (from {source}) {exc}; {getattr(settings, each.name)!r} is used")
             continue
@@ -192,70 +181,3 @@ def _tightens(name: str, old: Any, new: Any) -> bool:
     if name == "protected_dirs":
         return set(old) <= set(new)
     return False
-
-
-def _parse_bool(text: str) -> bool:
-    if text.lower() in ("1", "true", "yes", "on"):
-        return True
-    if text.lower() in ("0", "false", "no", "off"):
-        return False
-    raise ValueError("is neither true nor false")
-
-
-def _parse_int(text: str) -> int:
-    try:
-        return int(text)
-    except ValueError:
-        raise ValueError("is not a whole number") from None
-
-
-def _parse_count(text: str) -> int:
-    if not text.isdecimal():
-        raise ValueError("is not a whole number from 0 up")
-    return int(text)
-
-
-def _parse_positive(text: str) -> float:
-    try:
-        number = float(text)
-    except ValueError:
-        raise ValueError("is not a number") from None
-    if not 0 <= number < float("inf"):
-        raise ValueError("is not a number from 0 up")
-    return number
-
-
-def _parse_sandbox(text: str) -> str:
-    if text not in ("auto", "off"):
-        raise ValueError("is neither auto nor off")
-    return text
-
-
-def _parse_list(text: str) -> tuple[str, ...]:
-    separator = "," if "," in text else os.pathsep
-    return tuple(part.strip() for part in text.split(separator) if part.strip())
-
-
-def _parse_adapters(text: str) -> tuple[Adapter, ...]:
-    return tuple(_parse_adapter(part.strip()) for part in text.split(",") if part.strip())
-
-
-def _parse_adapter(text: str) -> Adapter:
-    path, _, scale = text.rpartition(":")
-    try:
-        return Adapter(path, float(scale)) if path and isfinite(float(scale)) else Adapter(text)
-    except ValueError:
-        return Adapter(text)
-
-
-_PARSERS: dict[str, Callable[[str], Any]] = {
-    "bool": _parse_bool,
-    "int": _parse_int,
-    "Count": _parse_count,
-    "float": _parse_positive,
-    "str | None": lambda text: text or None,
-    "tuple[str, ...]": _parse_list,
-    "tuple[Adapter, ...]": _parse_adapters,
-    "Literal['auto', 'off']": _parse_sandbox,
-    'Literal["auto", "off"]': _parse_sandbox,
-}

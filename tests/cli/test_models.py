@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import shutil
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from tests.engine.chat_servers import free_port
-from tests.engine.ggufs import LLAMA, Tensor, header, write_gguf, write_huge_gguf
+from tests.engine.ggufs import LLAMA, Tensor, header, write_gguf, write_huge_gguf, write_lora
 from tests.engine.hub_servers import Hub, serving
 from tests.station import Station
 
 from analystd.engine.models import pull_embedded
 
-GIB = 1024**3
+WAIT = 60.0
 
 
 @pytest.fixture
@@ -170,3 +171,23 @@ def test_a_model_that_does_not_fit_fails_its_run_and_the_daemon_goes_on(station:
     assert "GiB are available" in refused.stderr
     assert "3" in station.run("exec", "print(1 + 2)").stdout
     assert "needs about" in station.run("status").stdout
+
+
+def test_threads_adapters_and_idle_time_are_taken_from_the_settings(station: Station) -> None:
+    adapter = write_lora(station.home / "adapters" / "lora.gguf")
+    station.environment |= {
+        "AGENT_MODEL_PATH": str(pull_embedded()),
+        "AGENT_THREADS": "1",
+        "AGENT_LORA_PATH": f"{adapter}:0.5",
+        "AGENT_MODEL_IDLE_SECONDS": "8",
+    }
+    station.run("run", "--max-steps", "1", "--max-seconds", "20", "Say hello.", check=None)
+    engine = station.result("status")["engine"]
+    assert engine["loaded"], engine
+    words = Path(f"/proc/{engine['pid']}/cmdline").read_text().split("\0")
+    assert words[words.index("--threads") + 1] == "1"
+    assert words[words.index("--lora") + 1 :][:2] == [str(adapter), "0.5"]
+    until = time.monotonic() + WAIT
+    while station.result("status")["engine"]["loaded"]:
+        assert time.monotonic() < until, "it is still loaded"
+    assert "not loaded now" in station.run("status").stdout

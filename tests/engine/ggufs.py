@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import struct
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -71,6 +72,25 @@ def write_gguf(path: Path, metadata: Mapping[str, Any], tensors: Sequence[Tensor
 def write_huge_gguf(path: Path, weights: int) -> Path:
     """A model that claims so many bytes of weights, and has a hole of that size."""
     return write_gguf(path, LLAMA, [Tensor("token_embd.weight", (1024, weights // 4096))])
+
+
+def write_lora(path: Path, *, width: int = 576, layers: int = 30) -> Path:
+    """A LoRA over all the query weights of the embedded model, with random numbers in it."""
+    dice = random.Random(1)
+
+    def numbers(count: int) -> bytes:
+        return struct.pack(f"<{count}f", *(dice.gauss(0, 0.3) for _ in range(count)))
+
+    tensors = [
+        tensor
+        for layer in range(layers)
+        for tensor in (
+            Tensor(f"blk.{layer}.attn_q.weight.lora_a", (width, 4), numbers(width * 4)),
+            Tensor(f"blk.{layer}.attn_q.weight.lora_b", (4, width), numbers(4 * width)),
+        )
+    ]
+    about = {"general.architecture": "llama", "general.type": "adapter"}
+    return write_gguf(path, {**about, "adapter.type": "lora", "adapter.lora.alpha": 8.0}, tensors)
 
 
 def _typed(value: Any) -> bytes:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import random
 import shutil
 import struct
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -12,13 +11,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.engine.ggufs import Tensor, write_gguf, write_huge_gguf
+from tests.engine.ggufs import Tensor, write_gguf, write_huge_gguf, write_lora
 
 from analystd.engine.base import Completion, GenerateRequest, Message
 from analystd.engine.llama import LlamaEngine
 from analystd.engine.models import resolve_model
 from analystd.errors import EngineUnavailableError
-from analystd.settings import Adapter, Settings
+from analystd.setting_values import Adapter
+from analystd.settings import Settings
 
 WAIT = 60.0
 
@@ -76,25 +76,6 @@ def too_big(path: Path, gguf: Path) -> None:
 
 def an_adapter(path: Path, gguf: Path) -> None:
     write_lora(path)
-
-
-def write_lora(path: Path, *, width: int = 576, layers: int = 30) -> Path:
-    """A LoRA over all the query weights of the embedded model, with random numbers in it."""
-    dice = random.Random(1)
-
-    def numbers(count: int) -> bytes:
-        return struct.pack(f"<{count}f", *(dice.gauss(0, 0.3) for _ in range(count)))
-
-    tensors = [
-        tensor
-        for layer in range(layers)
-        for tensor in (
-            Tensor(f"blk.{layer}.attn_q.weight.lora_a", (width, 4), numbers(width * 4)),
-            Tensor(f"blk.{layer}.attn_q.weight.lora_b", (4, width), numbers(4 * width)),
-        )
-    ]
-    about = {"general.architecture": "llama", "general.type": "adapter"}
-    return write_gguf(path, {**about, "adapter.type": "lora", "adapter.lora.alpha": 8.0}, tensors)
 
 
 @pytest.mark.parametrize(

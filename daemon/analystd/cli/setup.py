@@ -16,6 +16,7 @@ from analystd.cli import EXIT_DONE, EXIT_FAILED
 from analystd.cli.commands import Options
 from analystd.cli.render import engine_lines, gigabytes, print_json
 from analystd.client import connect_to_daemon
+from analystd.engine.catalogue import look_at
 from analystd.engine.factory import make_engine
 from analystd.errors import AnalystdError, DaemonLostError, WorkspaceError
 from analystd.jail.sandbox import measure_sandbox
@@ -179,7 +180,10 @@ def _check(name: str, ok: bool, found: str, advice: str) -> dict[str, Any]:
 
 def _model_check(settings: Settings) -> dict[str, Any]:
     info = make_engine(settings).info()
-    return _check("model", info.note is None, info.model, info.note or "")
+    problem = info.note
+    if problem is None and info.kind == "llama":
+        problem = look_at(Path(info.model), settings.context_tokens).problem
+    return _check("model", problem is None, info.model, problem or "")
 
 
 def _workspace_check(folder: Path, settings: Settings) -> dict[str, Any]:

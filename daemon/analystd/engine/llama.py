@@ -19,7 +19,7 @@ from analystd.engine.prefix_folders import prefix_folder
 from analystd.engine.walls import Walls, worker_environment
 from analystd.errors import EngineUnavailableError, WorkerDiedError
 from analystd.jail.sizes import memory
-from analystd.settings import Adapter
+from analystd.setting_values import Adapter
 from analystd.workers.parent import Supervisor, Worker, python_module
 
 logger = logging.getLogger(__name__)

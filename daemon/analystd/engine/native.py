@@ -22,7 +22,7 @@ import numpy.typing as npt
 from analystd.engine.cores import usable_cores
 from analystd.engine.needs import window_of
 from analystd.errors import EngineUnavailableError
-from analystd.settings import Adapter
+from analystd.setting_values import Adapter
 
 logger = logging.getLogger(__name__)
 

@@ -26,7 +26,7 @@ from analystd.engine.rendering import Renderer
 from analystd.engine.reply import Reply, Rules
 from analystd.engine.sampling import make_sampler
 from analystd.errors import AnalystdError, EngineUnavailableError
-from analystd.settings import Adapter
+from analystd.setting_values import Adapter
 from analystd.workers.child import Channel, Request
 
 logger = logging.getLogger(__name__)

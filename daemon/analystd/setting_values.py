@@ -1,0 +1,88 @@
+"""How the values of settings are written: each kind of value, and how it is read from text."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from math import isfinite
+from typing import Any
+
+Count = int
+"""A whole number that is not negative."""
+
+
+@dataclass(frozen=True)
+class Adapter:
+    """A LoRA adapter: a GGUF file, and how strongly it is applied."""
+
+    path: str
+    scale: float = 1.0
+
+
+def _parse_bool(text: str) -> bool:
+    if text.lower() in ("1", "true", "yes", "on"):
+        return True
+    if text.lower() in ("0", "false", "no", "off"):
+        return False
+    raise ValueError("is neither true nor false")
+
+
+def _parse_int(text: str) -> int:
+    try:
+        return int(text)
+    except ValueError:
+        raise ValueError("is not a whole number") from None
+
+
+def _parse_count(text: str) -> int:
+    if not text.isdecimal():
+        raise ValueError("is not a whole number from 0 up")
+    return int(text)
+
+
+def _parse_positive(text: str) -> float:
+    try:
+        number = float(text)
+    except ValueError:
+        raise ValueError("is not a number") from None
+    if not 0 <= number < float("inf"):
+        raise ValueError("is not a number from 0 up")
+    return number
+
+
+def _parse_sandbox(text: str) -> str:
+    if text not in ("auto", "off"):
+        raise ValueError("is neither auto nor off")
+    return text
+
+
+def _parse_list(text: str) -> tuple[str, ...]:
+    separator = "," if "," in text else os.pathsep
+    return tuple(part.strip() for part in text.split(separator) if part.strip())
+
+
+def _parse_adapters(text: str) -> tuple[Adapter, ...]:
+    return tuple(_parse_adapter(part.strip()) for part in text.split(",") if part.strip())
+
+
+def _parse_adapter(text: str) -> Adapter:
+    path, _, scale = text.rpartition(":")
+    try:
+        return Adapter(path, float(scale)) if path and isfinite(float(scale)) else Adapter(text)
+    except ValueError:
+        return Adapter(text)
+
+
+PARSERS: dict[str, Callable[[str], Any]] = {
+    "bool": _parse_bool,
+    "int": _parse_int,
+    "Count": _parse_count,
+    "float": _parse_positive,
+    "str | None": lambda text: text or None,
+    "tuple[str, ...]": _parse_list,
+    "tuple[Adapter, ...]": _parse_adapters,
+    "Literal['auto', 'off']": _parse_sandbox,
+    'Literal["auto", "off"]': _parse_sandbox,
+}
+"""By a field's annotation; each raises ValueError with what is wrong, to follow the name and the value."""
