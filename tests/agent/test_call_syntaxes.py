@@ -138,6 +138,10 @@ def test_a_call_in_a_fence_that_begins_the_reply_is_a_call(syntax: str) -> None:
         "```tool_code\ndata_view('a.csv')\n```",
         "```tool_code\nunknown(path='a.csv')\n```",
         "[data_view(path=__import__('os').getcwd())]",
+        "[data_view(**{'path': 'a.csv'})]",
+        "[data_view(path='a.csv'), 5]",
+        "[data_view(path=" + "-" * 100_000 + "1)]",
+        "[data_view(path=" + "[" * 150 + ")]",
         '{"name": "data_view", "arguments": ',
         '{"name": "data_view", "arguments": 5}',
         '{"answer": 5}',
@@ -227,6 +231,15 @@ def test_arguments_that_are_mere_text_get_the_types_of_the_schema() -> None:
     assert parse_with(TOOLS, text) == [ToolCall("pyexe", {"code": "5", "reset": True}, text)]
     unknown = "<function=other>\n<parameter=a>\n5\n</parameter>\n<parameter=b>\nfive\n</parameter>\n</function>"
     assert parse_with(TOOLS, unknown) == [ToolCall("other", {"a": 5, "b": "five"}, unknown)]
+
+
+def test_python_literals_become_what_json_has() -> None:
+    text = "[data_view(path='a.csv', operation='rows', columns=('a', 'b'), n_rows=2)]"
+    assert parse_with(TOOLS, text) == [
+        ToolCall("data_view", {"path": "a.csv", "operation": "rows", "columns": ["a", "b"], "n_rows": 2}, text)
+    ]
+    (bad,) = parse_with(TOOLS, "[data_view(path=b'a.csv')]")
+    assert isinstance(bad, BadCall)
 
 
 def test_arguments_may_be_nested_so_deep_and_no_deeper() -> None:

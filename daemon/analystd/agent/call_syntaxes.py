@@ -20,9 +20,7 @@ An opening has to be followed by what the syntax demands there; else it is text 
 
 from __future__ import annotations
 
-import ast
 import re
-import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -40,6 +38,7 @@ from analystd.agent.calls import (
     read_json,
     value_of,
 )
+from analystd.agent.python_calls import python_calls
 from analystd.engine.base import ToolSpec
 
 Tools = Mapping[str, ToolSpec]
@@ -137,53 +136,8 @@ def _read_offered_python(head: Head, _body: str, raw: str, tools: Tools) -> Sequ
 
 
 def _read_python(_head: Head, body: str, raw: str, tools: Tools) -> Sequence[ToolCall]:
-    """Calls of offered tools in Python's syntax, with named arguments that are literals. Nothing is ever evaluated."""
-    nodes = _python_calls(body)
-    calls = [_python_call(node, tools) for node in nodes]
-    named = [call for call in calls if call is not None]
-    if not named or len(named) < len(calls):
-        return []
-    return [
-        ToolCall(name, object_of(checked(arguments)), raw if index == 0 else "")
-        for index, (name, arguments) in enumerate(named)
-    ]
-
-
-def _python_calls(code: str) -> list[ast.expr]:
-    """The expressions of `f(…)`, `print(f(…))`, `[f(…), g(…)]` or one of these on each line; none for other code."""
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            statements = ast.parse(code.strip()).body
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return []
-    expressions = [each.value for each in statements if isinstance(each, ast.Expr)]
-    if len(expressions) < len(statements):
-        return []
-    found: list[ast.expr] = []
-    for each in expressions:
-        found += each.elts if isinstance(each, ast.List) else [_printed(each)]
-    return found
-
-
-def _printed(node: ast.expr) -> ast.expr:
-    """What a call of `print` prints."""
-    is_print = isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "print"
-    return node.args[0] if is_print and isinstance(node, ast.Call) and len(node.args) == 1 else node
-
-
-def _python_call(node: ast.expr, tools: Tools) -> tuple[str, dict[str, Any]] | None:
-    """The name and the arguments; Gemma writes `default_api.` before the name."""
-    if not isinstance(node, ast.Call) or node.args:
-        return None
-    function = node.func
-    name = function.attr if isinstance(function, ast.Attribute) else getattr(function, "id", None)
-    if not isinstance(name, str) or name not in tools:
-        return None
-    try:
-        return name, {keyword.arg or "": ast.literal_eval(keyword.value) for keyword in node.keywords}
-    except (ValueError, TypeError, RecursionError, MemoryError):
-        return None
+    calls = python_calls(body, tools)
+    return [ToolCall(name, arguments, raw if index == 0 else "") for index, (name, arguments) in enumerate(calls)]
 
 
 Parts = Sequence[str]
