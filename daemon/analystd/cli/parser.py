@@ -22,8 +22,6 @@ _OPERATIONS = ("head", "tail", "rows", "columns", "schema", "shape", "describe",
 
 _BATCH_HELP = "nobody waits for it: others' interactive work goes first"
 
-_BATCH_HELP = "nobody waits for it: others' interactive work goes first"
-
 _VIEW_EPILOG = """\
 operations:
   head, tail, rows    rows: the first, the last, those from --offset on
@@ -122,13 +120,11 @@ def _add_work_commands(
     run.add_argument("--max-steps", type=int, metavar="N", help="tool calls at the most")
     run.add_argument("--max-seconds", type=float, metavar="S", help="seconds at the most")
     run.add_argument("--batch", action="store_true", help=_BATCH_HELP)
-    run.add_argument("--batch", action="store_true", help=_BATCH_HELP)
     execute = commands.add_parser("exec", parents=[shared], help="run Python in the session")
     execute.add_argument("code", metavar="CODE", help="the code; `-` reads it from stdin")
     execute.add_argument("--reset", action="store_true", help="forget all variables first")
     execute.add_argument("--session", metavar="NAME", help="another session than main")
     execute.add_argument("--timeout", type=float, metavar="S", help="seconds at the most")
-    execute.add_argument("--batch", action="store_true", help=_BATCH_HELP)
     execute.add_argument("--batch", action="store_true", help=_BATCH_HELP)
     _add_view_command(commands, shared)
     files = commands.add_parser("files", parents=[shared], help="list a folder of the workspace")
