@@ -1,16 +1,20 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from analystd.data.base import DataService, Source
+from analystd.data.base import DataService, FileInJail, Source
 from analystd.data.question import Question
+from analystd.data.service import DataWorker
 from analystd.desk import known_names
 from analystd.desk.known_names import KnownNames
 from analystd.engine.base import ToolSpec
 from analystd.errors import WorkspaceError
+from analystd.jail.sandbox import measure_sandbox
+from analystd.jail.workspace import Workspace
 from analystd.tools.data_view import DATA_VIEW
 from analystd.tools.files import READ_FILE
 
@@ -105,4 +109,27 @@ async def test_a_reply_does_not_wait_long_for_its_names(monkeypatch: pytest.Monk
     monkeypatch.setattr(known_names, "LOOK_SECONDS", 0.01)
     folder = Folder(prices_csv=["close"])
     folder.pause = 30
-    assert await folder.names_for("prices.csv?")((DATA_VIEW,)) == (DATA_VIEW,)
+    narrow = folder.names_for("prices.csv?")
+    assert await narrow((DATA_VIEW,)) == (DATA_VIEW,)
+    folder.pause = 0
+    assert await narrow((DATA_VIEW,)) == (DATA_VIEW,), "what took too long is not tried again for this question"
+
+
+async def test_a_real_listing_has_paths_that_the_tools_take(tmp_path: Path) -> None:
+    folder = tmp_path / "workspace"
+    (folder / "deep" / "er").mkdir(parents=True)
+    (folder / "deep" / "er" / 'say "hi" Zürich.csv').write_text('"the ""one""",b\n1,2\n')
+    (folder / "notes.txt").write_text("-")
+    runtime = tmp_path / "runtime"
+    runtime.mkdir()
+    data = DataWorker(Workspace(folder, max_gb=0.01, min_free_ram_percent=0), await measure_sandbox("auto"), runtime)
+    try:
+        await data.list_files(".")
+        tools = await KnownNames(data, 'What is in "say "hi" Zürich.csv"?')((DATA_VIEW,))
+        assert path(tools) == ['deep/er/say "hi" Zürich.csv', "notes.txt"]
+        assert columns(tools) == ['the "one"', "b"]
+        for name in path(tools)[:1]:
+            view = await data.view(FileInJail(name), Question("head", columns=tuple(columns(tools))))
+            assert view["num_columns"] == 2
+    finally:
+        await data.aclose()

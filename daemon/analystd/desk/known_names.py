@@ -35,10 +35,11 @@ class KnownNames:
         self._data = data
         self._question = question
         self._columns: dict[tuple[str, Any, Any], tuple[str, ...]] = {}
+        self._too_many = False
 
     async def __call__(self, tools: tuple[ToolSpec, ...]) -> tuple[ToolSpec, ...]:
         """The tools, held to the names that are there now; as they are where the names are not all known in time."""
-        if not tools:
+        if not tools or self._too_many:
             return tools
         try:
             async with asyncio.timeout(LOOK_SECONDS):
@@ -46,6 +47,7 @@ class KnownNames:
             names = await self._names(entries)
         except TimeoutError:
             logger.info("the names in the workspace could not be looked up in %g s", LOOK_SECONDS)
+            self._too_many = True
             return tools
         except AnalystdError as exc:
             logger.info("the names in the workspace could not be looked up: %s", exc.message)
@@ -57,8 +59,9 @@ class KnownNames:
         listing = await self._data.list_files(".", recursive=True)
         entries: list[Mapping[str, Any]] = listing["entries"]
         # A listing shows control characters, and bytes that are no text, as escapes: those are not the files' names.
+        self._too_many = listing["truncated"]
         exact = not any("\\" in entry["name"] for entry in entries)
-        return entries if exact and not listing["truncated"] else []
+        return entries if exact and not self._too_many else []
 
     async def _names(self, entries: Sequence[Mapping[str, Any]]) -> Names:
         files = [entry for entry in entries if entry["type"] in ("file", "link")]
@@ -71,8 +74,10 @@ class KnownNames:
 
     def _asks_for_another(self, paths: Sequence[str]) -> bool:
         """Whether the question names a file that is not there: held to others, a model would answer from one of them."""
-        there = {PurePosixPath(path).name.casefold() for path in paths}
-        return any(PurePosixPath(word).name.casefold() not in there for word in _FILE_WORD.findall(self._question))
+        there = [PurePosixPath(path).name.casefold() for path in paths]
+        asked = [PurePosixPath(word).name.casefold() for word in _FILE_WORD.findall(self._question)]
+        # A word may be the end of a name with spaces.
+        return not all(any(name.endswith(word) for name in there) for word in asked)
 
     async def _columns_of(self, tables: Sequence[Mapping[str, Any]]) -> tuple[str, ...] | None:
         """The columns of all these tables; None when one of them does not tell its own in time."""
