@@ -55,7 +55,8 @@ def test_a_list_tells_of_each_model_what_it_is_and_whether_it_fits(station: Stat
     lines = station.run("model", "list").stdout.splitlines()
     assert lines[2].startswith("*  Small-Q4_K_M.gguf")
     assert lines[1].endswith("does not fit")
-    assert lines[-1] == f"broken: {station.home}/models/broken.gguf is not a GGUF file"
+    assert lines[-2] == f"broken: {station.home}/models/broken.gguf is not a GGUF file"
+    assert lines[-1] == f"In force (*): {small['path']} (llama)"
 
 
 def test_without_models_a_list_says_how_to_get_one(station: Station) -> None:
@@ -126,8 +127,10 @@ def test_a_server_is_used_by_its_url_and_its_key_never_shown(station: Station) -
     about = station.result("model", "show")
     assert (about["model"], about["kind"], about["file"]) == ("two", "endpoint", None)
     shown = station.run("model", "show").stdout
+    listed = station.run("model", "list").stdout
+    assert listed.endswith(f"In force (*): two (endpoint); text goes to a server on this machine: {server.url}/v1\n")
     assert f"text goes to a server on this machine: {server.url}/v1" in shown
-    assert "sesame" not in shown + str(about) + station.run("model", "list").stdout
+    assert "sesame" not in shown + listed + str(about)
 
 
 def test_a_secret_in_a_url_is_written_down_and_not_shown(station: Station) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -41,6 +42,7 @@ def test_models_are_found_in_folders_of_folders_each_once_and_by_name(home: Path
     (snapshot / "gone.gguf").symlink_to(home / "nothing")
     write_gguf(hub / "A.GGUF", LLAMA)
     write_gguf(hub / ".hidden" / "c.gguf", LLAMA)
+    os.mkfifo(hub / "pipe.gguf")
     (hub / "d.gguf.part").write_bytes(b"")
     (hub / "loop").symlink_to(hub)
     assert names(hub, hub) == ["A.GGUF", "b.gguf"]

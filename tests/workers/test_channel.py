@@ -120,3 +120,16 @@ async def worker_has_calls(worker: Worker, count: int) -> None:
     async with asyncio.timeout(5):
         while len(worker._calls) != count:
             await asyncio.sleep(0)
+
+
+async def test_a_worker_that_rests_is_started_again_when_it_is_needed() -> None:
+    supervisor = Supervisor(start)
+    first = await supervisor.worker()
+    await supervisor.rest(lambda: False)
+    assert supervisor.running is first
+    await supervisor.rest(lambda: True)
+    assert (supervisor.running, first.alive) == (None, False)
+    await supervisor.rest(lambda: True)
+    second = await supervisor.worker()
+    assert (await second.request("echo", {"text": "awake"}))["text"] == "awake"
+    await supervisor.aclose()

@@ -40,14 +40,18 @@ def print_entries(entries: Sequence[ModelEntry], in_force: Path | None, availabl
     whole = [entry for entry in entries if entry.header is not None]
     if whole:
         print(table([_row(entry, in_force, available) for entry in whole], _HEAD))
-        print(
-            f"{gib(available)} of memory are available. * is in force. `analystd model use NAME` puts one into your settings."
-        )
+        print(f"{gib(available)} of memory are available. `analystd model use NAME` puts one into your settings.")
     else:
         print("There is no model yet. `analystd model pull` fetches a small one.")
     for entry in entries:
         if entry.problem is not None:
             print(f"broken: {printable(entry.problem)}")
+
+
+def in_force_line(info: EngineInfo) -> str:
+    """What would be loaded or asked, and what is in the way of it."""
+    more = "; ".join(each for each in (info.goes, info.note) if each)
+    return printable(f"In force (*): {info.model or 'no model'} ({info.kind})" + (f"; {more}" if more else ""))
 
 
 def offer_lines(offer: Offer) -> Iterator[str]:

@@ -10,9 +10,10 @@ from typing import Any
 
 from analystd.cli import EXIT_DONE
 from analystd.cli.commands import Options
-from analystd.cli.model_facts import entry_data, offer_lines, print_entries, print_model
+from analystd.cli.model_facts import entry_data, in_force_line, offer_lines, print_entries, print_model
 from analystd.cli.render import gigabytes, print_json
 from analystd.client import connect_to_daemon
+from analystd.engine.base import EngineInfo
 from analystd.engine.catalogue import ModelEntry, choose, find_models, look_at, model_folders
 from analystd.engine.chat_api import Server
 from analystd.engine.factory import make_engine
@@ -39,9 +40,10 @@ async def _list(options: Options) -> None:
     settings = _loaded(options).settings
     folders = model_folders(settings)
     entries, offers = await asyncio.gather(_entries(settings, folders), find_offers())
-    in_force, available = _file_in_force(settings), memory().available
+    in_force, available, info = _file_in_force(settings), memory().available, make_engine(settings).info()
     if not options.json:
         print_entries(entries, in_force, available)
+        print(in_force_line(info))
         for offer in offers:
             print("\n".join(offer_lines(offer)))
         return
@@ -51,6 +53,7 @@ async def _list(options: Options) -> None:
             "servers": [_offer_data(offer) for offer in offers],
             "folders": [str(folder) for folder in folders],
             "available_bytes": available,
+            "in_force": _info_data(info),
         }
     )
 
@@ -168,8 +171,9 @@ async def _show(options: Options) -> None:
         return
     available = memory().available
     file_data = None if entry is None else entry_data(entry, file, available)
-    about: dict[str, Any] = {"model": info.model, "kind": info.kind, "note": info.note, "goes": info.goes}
-    print_json({**about, "source": source, "file": file_data, "available_bytes": available, "daemon": engine})
+    print_json(
+        {**_info_data(info), "source": source, "file": file_data, "available_bytes": available, "daemon": engine}
+    )
 
 
 async def _running_engine() -> dict[str, Any] | None:
@@ -205,6 +209,10 @@ def _loaded(options: Options) -> Loaded:
     """The settings of the project that the command is run in."""
     folder = find_workspace(Path.cwd(), options.workspace or os.environ.get("AGENT_WORKSPACE"))
     return load_settings(os.environ, folder.parent)
+
+
+def _info_data(info: EngineInfo) -> dict[str, Any]:
+    return {"model": info.model, "kind": info.kind, "note": info.note, "goes": info.goes}
 
 
 def _offer_data(offer: Offer) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -54,6 +55,9 @@ def find_models(folders: Sequence[Path], context_tokens: int = 0) -> list[ModelE
             status = path.stat()
         except OSError:
             # A link into nothing, or a file that has gone since.
+            continue
+        if not stat.S_ISREG(status.st_mode):
+            # Who opens a pipe waits for its other end.
             continue
         found.setdefault((status.st_dev, status.st_ino), path)
         if len(found) == _MOST_FILES:
