@@ -8,6 +8,9 @@ That is how the model is told to write them. Models that were trained on another
 (`agent/call_syntaxes.py`). The parser is fed what the model generated and nothing else: text from files or programs can thus never call
 a tool. How the text is cut into pieces makes no difference to what comes out.
 
+Of several calls in a reply the agent runs the first and ends the reply with it: the others are never made, and the conversation shows
+one call with its result, after which the model may call again.
+
 Other syntaxes than ours count as mere text where they are quoted: in inline code, and in a code fence that text stands before.
 """
 

@@ -7,6 +7,7 @@ tokens in any text) is spelt out in characters.
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import itertools
 import json
@@ -37,7 +38,7 @@ Arrange = Callable[[Sequence[Turn]], Sequence[Turn]]
 _THINK = "<think>"
 _MARK_BEGIN = "\ue000"
 _MARK = re.compile(f"({_MARK_BEGIN}[0-9a-f]+\\.[0-9]+\ue001)")
-_SIGN = re.compile(r"[<\[|#]\S*[>\]|#:]|[A-Z]\w*:")
+_SIGN = re.compile(r"[<\[|#]\S*?[>\]#:]|[A-Z]\w*:")
 
 
 class Tokens(Protocol):
@@ -93,13 +94,9 @@ class Renderer:
         return self._render(template, arrange(turns), _arranged(arrange, turns, common))
 
     def _render(self, template: str, turns: Sequence[Turn], common: int) -> Prompt:
-        nonce = secrets.token_hex(8)
-        marks = [f"{_MARK_BEGIN}{nonce}.{index}\ue001" for index in range(len(turns))]
-        marked = [{**turn, "content": mark} for turn, mark in zip(turns, marks, strict=True)]
-        rest = _fill(template, marked, self._text_of(self._vocabulary.bos), self._text_of(self._vocabulary.eos))
-        heads = _heads(rest, marks)
+        heads = self._heads(template, turns)
         *before, after = [self._vocabulary.tokenize(head, special=True) for head in heads]
-        signs = None if self._have_control_tokens([*before[1:], after]) else _textual_signs(heads)
+        signs = None if self._have_control_tokens([*before[1:], after]) else self._textual_signs(template, heads)
         tokens: list[int] = []
         ends_of_markup: list[int] = []
         for markup, turn in zip(before, turns, strict=True):
@@ -112,6 +109,34 @@ class Renderer:
         added = len(complete) - len(tokens) - len(after)
         length = ends_of_markup[common] + added if 0 < common < len(turns) else 0
         return Prompt(complete, structure, length, opening)
+
+    def _heads(self, template: str, turns: Sequence[Turn]) -> list[str]:
+        """What the template writes before each turn's content, and after the last.
+
+        Raises:
+            ValueError: when it does not write each content once, whole and in order.
+        """
+        nonce = secrets.token_hex(8)
+        marks = [f"{_MARK_BEGIN}{nonce}.{index}\ue001" for index in range(len(turns))]
+        marked = [{**turn, "content": mark} for turn, mark in zip(turns, marks, strict=True)]
+        text = _fill(template, marked, self._text_of(self._vocabulary.bos), self._text_of(self._vocabulary.eos))
+        parts = _MARK.split(text)
+        if parts[1::2] != marks or text.count(_MARK_BEGIN) != len(marks):
+            raise ValueError("it drops, moves, repeats or changes a message")
+        return parts[::2]
+
+    def _textual_signs(self, template: str, heads: Sequence[str]) -> re.Pattern[str] | None:
+        """The texts by which a template parts messages where it has no control tokens for that, such as `[INST]` or `USER:`.
+
+        A content that has them is spelt out there, so that its tokens are others than the template's.
+        """
+        signs = {sign for head in heads for sign in _SIGN.findall(head)}
+        # A role that has not spoken yet could be forged too.
+        for role in ("system", "user", "assistant", "tool"):
+            with contextlib.suppress(Exception):
+                signs.update(sign for head in self._heads(template, [Turn(role=role)]) for sign in _SIGN.findall(head))
+        longest_first = sorted(signs, key=len, reverse=True)
+        return re.compile(f"({'|'.join(map(re.escape, longest_first))})") if signs else None
 
     def _structure(self, *markups: Sequence[int]) -> frozenset[int]:
         """The control tokens in the template's own text that mean a turn."""
@@ -154,28 +179,6 @@ class Renderer:
 
     def _text_of(self, token: int) -> str:
         return self._vocabulary.piece(token, special=True).decode("utf-8", "replace") if token >= 0 else ""
-
-
-def _heads(text: str, marks: Sequence[str]) -> list[str]:
-    """What a rendered template has before each mark, and after the last.
-
-    Raises:
-        ValueError: when the marks are not there once each, whole and in order.
-    """
-    parts = _MARK.split(text)
-    if parts[1::2] != list(marks) or text.count(_MARK_BEGIN) != len(marks):
-        raise ValueError("it drops, moves, repeats or changes a message")
-    return parts[::2]
-
-
-def _textual_signs(heads: Sequence[str]) -> re.Pattern[str] | None:
-    """The texts by which a template parts messages where it has no control tokens for that, such as `[INST]` or `USER:`.
-
-    A content that has them is spelt out there, so that its tokens are others than the template's.
-    """
-    signs = {sign for head in heads for sign in _SIGN.findall(head)}
-    longest_first = sorted(signs, key=len, reverse=True)
-    return re.compile(f"({'|'.join(map(re.escape, longest_first))})") if signs else None
 
 
 def _shapes(template: str) -> list[tuple[str, Arrange]]:
