@@ -45,8 +45,8 @@ class GenerateRequest:
     `sequence` names the conversation: the longest prefix that its last request shared with this one is not processed again.
     `common_messages`: so many of the first messages are no part of the conversation itself (system message, examples), so that others
     begin with them too, and an engine may keep what it made of them.
-    `tool_choice`: with `auto` the model may write text, and is held to the tools' grammar from `<tool` on; with `required` the reply is
-    exactly one call; with `none` it is text.
+    `tool_choice`: with `auto` the model may write text, and is held to the tools' grammar from `<tool ` on (not in a syntax of its own, such
+    as `<tool_call>`); with `required` the reply is exactly one call in ours; with `none` it is text.
     """
 
     sequence: str
