@@ -72,8 +72,9 @@ class Station:
         return json.loads(self.run(*arguments, "--json", check=check).stdout)
 
     def daemon_pid(self) -> int | None:
-        cards = list(self.state.glob("*.json"))
-        return json.loads(cards[0].read_text())["pid"] if cards else None
+        # What the user trusts is kept beside the card.
+        kept = [json.loads(path.read_text()) for path in self.state.glob("*.json")]
+        return next((card["pid"] for card in kept if "pid" in card), None)
 
     def log_tail(self, lines: int = 40) -> str:
         return "\n".join(self.log.read_text().splitlines()[-lines:]) if self.log.exists() else "(no log)"

@@ -64,6 +64,22 @@ def test_without_models_a_list_says_how_to_get_one(station: Station) -> None:
     assert station.run("model", "list").stdout.startswith("There is no model yet. `analystd model pull`")
 
 
+def test_no_workspace_is_made_for_a_question_about_models(station: Station) -> None:
+    station.workspace.rmdir()
+    station.run("model", "show")
+    station.run("model", "use", "small")
+    assert list(station.project.iterdir()) == []
+
+
+def test_the_settings_of_a_trusted_project_count(station: Station) -> None:
+    path = station.home / "models" / "Small-Q4_K_M.gguf"
+    (station.project / ".env").write_text(f"AGENT_MODEL_PATH={path}\n")
+    assert station.result("model", "show")["source"] == "the embedded default"
+    station.run("trust", str(station.project))
+    about = station.result("model", "show")
+    assert (about["model"], about["source"]) == (str(path), str(station.project / ".env"))
+
+
 def test_a_model_in_a_folder_of_the_settings_is_listed(station: Station) -> None:
     write_gguf(station.home / "lake" / "deep" / "m.gguf", LLAMA)
     station.environment["AGENT_MODEL_DIRS"] = str(station.home / "lake")

@@ -23,7 +23,7 @@ from analystd.engine.offers import Offer, find_offers, models_at
 from analystd.errors import AnalystdError, DaemonLostError, EngineUnavailableError, InvalidArgumentsError
 from analystd.folders import user_settings_file
 from analystd.jail.sizes import memory
-from analystd.jail.workspace import find_workspace
+from analystd.jail.workspace import workspace_place
 from analystd.server.dial import daemon_address, read_card
 from analystd.settings import Loaded, Settings, load_settings
 from analystd.settings_file import change_file
@@ -207,8 +207,8 @@ def _file_in_force(settings: Settings) -> Path | None:
 
 def _loaded(options: Options) -> Loaded:
     """The settings of the project that the command is run in."""
-    folder = find_workspace(Path.cwd(), options.workspace or os.environ.get("AGENT_WORKSPACE"))
-    return load_settings(os.environ, folder.parent)
+    place = workspace_place(Path.cwd(), options.workspace or os.environ.get("AGENT_WORKSPACE"))
+    return load_settings(os.environ, place.resolve().parent)
 
 
 def _info_data(info: EngineInfo) -> dict[str, Any]:

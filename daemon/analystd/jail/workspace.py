@@ -215,7 +215,7 @@ def find_workspace(start: Path, explicit: str | None) -> Path:
     Raises:
         WorkspaceError: when it cannot be made, or would let the jail out to the user's whole home.
     """
-    folder = start / Path(explicit).expanduser() if explicit else _nearest_workspace(start)
+    folder = workspace_place(start, explicit)
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as exc:
@@ -224,6 +224,11 @@ def find_workspace(start: Path, explicit: str | None) -> Path:
     if Path(os.path.realpath(Path.home())).is_relative_to(real):
         raise WorkspaceError(f"The workspace cannot be {real}: your home would be in it", "Choose a folder of its own")
     return real
+
+
+def workspace_place(start: Path, explicit: str | None) -> Path:
+    """Where `find_workspace` finds the workspace or would make it; makes nothing."""
+    return start / Path(explicit).expanduser() if explicit else _nearest_workspace(start)
 
 
 class _Remembered:
