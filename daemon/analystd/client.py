@@ -61,7 +61,7 @@ class Client:
         await self.aclose()
 
     async def run_agent(self, prompt: str, **options: Any) -> AgentResult:
-        """Ask the model. Options: `conversation`, `session`, `max_steps`, `max_seconds`, `context`.
+        """Ask the model. Options: `conversation`, `session`, `max_steps`, `max_seconds`, `priority`, `context`.
 
         Raises:
             AnalystdError: when the run never started.
@@ -69,7 +69,7 @@ class Client:
         return cast(AgentResult, await self.command(Command.RUN_AGENT, prompt=prompt, **options))
 
     async def exec_python(self, code: str, **options: Any) -> PythonResult:
-        """Run Python. Options: `reset`, `session`, `timeout_seconds`, `uri`, `line`.
+        """Run Python. Options: `reset`, `session`, `timeout_seconds`, `priority`, `uri`, `line`.
 
         Raises:
             AnalystdError: when the code never started.
