@@ -16,6 +16,7 @@ from analystd.desk import conversations
 from analystd.desk.journal import Event, Journal
 from analystd.desk.known_names import KnownNames
 from analystd.desk.observer import RunObserver
+from analystd.desk.payloads import NEVER_RAN, agent_result, is_batch, python_result, title_of, with_context
 from analystd.desk.queue import Ticket, Turnstile
 from analystd.desk.runs import Request, Result, Run, RunBook
 from analystd.desk.sessions import MAIN, Seat, Sessions
@@ -99,7 +100,7 @@ class Desk:
         Raises:
             InvalidArgumentsError: when it continues a conversation that is not there.
         """
-        prompt = _with_context(arguments["prompt"], arguments.get("context"))
+        prompt = with_context(arguments["prompt"], arguments.get("context"))
         conversation = arguments.get("conversation")
         if conversation is not None and conversation not in self._conversations:
             conversations.require(self.journal, conversation)
@@ -107,12 +108,12 @@ class Desk:
         turnstile = self._conversations.setdefault(conversation, Turnstile(f"The conversation '{conversation}'"))
         request = Request(
             "agent",
-            _title(arguments["prompt"]),
+            title_of(arguments["prompt"]),
             client,
             arguments.get("session", MAIN),
             {"prompt": prompt},
             conversation,
-            batch=_is_batch(arguments),
+            batch=is_batch(arguments),
         )
         limits = Limits(
             min(arguments.get("max_steps", self.settings.max_steps), self.settings.max_steps),
@@ -131,9 +132,9 @@ class Desk:
                 if wait.place is wait.first:
                     wait.go_on(self._model_turns, "model")
                 async with wait.place:
-                    return _agent_result(run, await self._converse(run, prompt, conversation, limits))
+                    return agent_result(run, await self._converse(run, prompt, conversation, limits))
 
-        return wait.begin(self.runs, work, lambda run: _agent_result(run, Outcome("cancelled")))
+        return wait.begin(self.runs, work, lambda run: agent_result(run, Outcome("cancelled")))
 
     def start_python(self, arguments: Mapping[str, Any], client: str | None) -> Run:
         """Accept code to run (valid arguments of `execPython`)."""
@@ -141,7 +142,7 @@ class Desk:
         seat = self.sessions.seat(name)
         code = arguments["code"]
         content = {"code": code, "uri": arguments.get("uri"), "line": arguments.get("line")}
-        request = Request("python", _title(code), client, name, content, batch=_is_batch(arguments))
+        request = Request("python", title_of(code), client, name, content, batch=is_batch(arguments))
         timeout = min(
             arguments.get("timeout_seconds", self.settings.exec_timeout_seconds), self.settings.exec_timeout_seconds
         )
@@ -161,9 +162,9 @@ class Desk:
                 raise StartTimeoutError(
                     f"The session '{name}' was busy for {timeout:g} s", "Interrupt it, or name another session."
                 ) from None
-            return _python_result(run, execution)
+            return python_result(run, execution)
 
-        return wait.begin(self.runs, work, lambda run: _python_result(run, _NEVER_RAN))
+        return wait.begin(self.runs, work, lambda run: python_result(run, NEVER_RAN))
 
     def start_write(self, arguments: Mapping[str, Any], client: str | None) -> Run:
         """Accept a file to write (valid arguments of `writeFile`)."""
@@ -314,42 +315,3 @@ class Desk:
     def _publish(self, event: Event) -> None:
         for listener in list(self._listeners.values()):
             listener(event)
-
-
-_NEVER_RAN = Execution("interrupted", None, "", "", None, (), None, False, 0.0)
-
-
-def _is_batch(arguments: Mapping[str, Any]) -> bool:
-    return arguments.get("priority") == "batch"
-
-
-def _title(text: str) -> str:
-    line = next((line.strip() for line in text.splitlines() if line.strip()), "")
-    return line if len(line) <= 100 else line[:99] + "…"
-
-
-def _with_context(prompt: str, context: Mapping[str, Any] | None) -> str:
-    if not context or not context.get("text"):
-        return prompt
-    return f"{prompt}\n\nFrom {context.get('uri') or 'the editor'}:\n{context['text']}"
-
-
-def _agent_result(run: Run, outcome: Outcome) -> Result:
-    result: Result = {
-        "run_id": run.id,
-        "conversation": run.request.conversation,
-        "status": outcome.status,
-        "answer": outcome.answer,
-        "steps": outcome.steps,
-        "usage": outcome.usage,
-    }
-    if outcome.error is not None:
-        result["error"] = {"kind": outcome.error.kind, "message": outcome.error.message, "hint": outcome.error.hint}
-    return result
-
-
-def _python_result(run: Run, execution: Execution) -> Result:
-    error = (
-        None if execution.error is None else {**asdict(execution.error), "traceback": list(execution.error.traceback)}
-    )
-    return {"run_id": run.id, **asdict(execution), "displays": list(execution.displays), "error": error}
