@@ -3,8 +3,11 @@ from __future__ import annotations
 import csv
 import io
 import itertools
+import os
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 from hypothesis import example, given, settings
@@ -168,3 +171,23 @@ def test_blocks_beyond_the_end_of_a_file_are_an_error(open_bytes: OpenFile) -> N
         _records.count_blocks(-1, 0, 10, 4, True, b",", 34)
     with pytest.raises(ValueError, match="wrong way round"):
         _records.count_blocks(0, 10, 0, 4, True, b",", 34)
+
+
+def test_a_file_that_is_cut_while_it_is_counted_is_an_error_and_nothing_worse(tmp_path: Path) -> None:
+    path = tmp_path / "x.csv"
+    size = 8 * 1024 * 1024
+    path.write_bytes(b"1,2\n" * (size // 4))
+    told = 0
+    with path.open("r+b") as file, ThreadPoolExecutor(1) as pool:
+        for _ in range(100):
+            cut = pool.submit(os.truncate, path, 4096)
+            try:
+                ((counts, _), *_) = _records.count_blocks(file.fileno(), 0, size, size, True, b",", 34)
+                assert counts[ARMED] == size // 4
+            except EOFError:
+                told += 1
+            cut.result()
+            file.seek(0)
+            file.write(b"1,2\n" * (size // 4))
+            file.flush()
+    assert told > 0

@@ -21,6 +21,10 @@
 #include <stdlib.h>
 #include <string.h>
 #ifndef _WIN32
+#include <setjmp.h>
+#include <signal.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 #endif
 
@@ -45,7 +49,6 @@ static inline int lowest_bit(uint64_t bits) { unsigned long at; _BitScanForward6
 enum { PLAIN = 0, ARMED = 1, INSIDE = 2, STATES = 3 };
 
 #define CHUNK 64
-#define READ_BYTES (256 * 1024)
 #define PIECE_BYTES (8 * 1024)
 #define NO_QUOTE (-1)
 
@@ -301,26 +304,84 @@ static int read_fully(int descriptor, unsigned char *buffer, int64_t length, int
     return 0;
 }
 
-static int count_one_block(int descriptor, unsigned char *buffer, int64_t begin, int64_t end, int after_newline, Rule rule,
-                           Block *block) {
-    State states[STATES];
-    for (int each = 0; each < STATES; each++) {
-        states[each] = state_of(each, after_newline);
-        block->counts[each] = 0;
-    }
-    while (begin < end) {
-        int64_t length = end - begin < READ_BYTES ? end - begin : READ_BYTES;
-        int failed = read_fully(descriptor, buffer, length, begin);
-        if (failed) return failed;
-        for (int64_t at = 0; at < length; at += PIECE_BYTES) {
-            int64_t piece = length - at < PIECE_BYTES ? length - at : PIECE_BYTES;
-            if (piece % CHUNK || !follow_unquoted(buffer + at, piece, rule, states, block->counts))
-                follow(buffer + at, piece, rule, states, block->counts);
+/* The blocks of some text that lies in memory. */
+static void count_text(const unsigned char *text, int64_t length, int64_t block_bytes, int after_newline, Rule rule, Block *blocks) {
+    for (int64_t begin = 0; begin < length; begin += block_bytes, blocks++) {
+        int64_t end = length - begin < block_bytes ? length : begin + block_bytes;
+        State states[STATES];
+        for (int each = 0; each < STATES; each++) states[each] = state_of(each, after_newline);
+        for (int64_t at = begin; at < end; at += PIECE_BYTES) {
+            int64_t piece = end - at < PIECE_BYTES ? end - at : PIECE_BYTES;
+            if (piece % CHUNK || !follow_unquoted(text + at, piece, rule, states, blocks->counts))
+                follow(text + at, piece, rule, states, blocks->counts);
         }
-        begin += length;
+        for (int each = 0; each < STATES; each++) blocks->ends[each] = number_of(states[each]);
+        after_newline = is_newline(text[end - 1]);
     }
-    for (int each = 0; each < STATES; each++) block->ends[each] = number_of(states[each]);
+}
+
+/* A file is mapped rather than read, which spares a copy at the price that it may end under our eyes: then the system sends
+ * SIGBUS to the thread that looks, and the thread jumps back to where it began. A signal that is meant for somebody else
+ * goes where it went before. */
+
+static __thread sigjmp_buf *way_back;
+static struct sigaction before_us;
+
+static void on_bus_error(int number, siginfo_t *info, void *context) {
+    (void)number, (void)info, (void)context;
+    if (way_back != NULL) siglongjmp(*way_back, 1);
+    sigaction(SIGBUS, &before_us, NULL);
+}
+
+static void catch_bus_errors(void) {
+    static int caught; /* guarded by the interpreter's lock */
+    struct sigaction ours;
+    if (caught++) return;
+    memset(&ours, 0, sizeof ours);
+    ours.sa_sigaction = on_bus_error;
+    ours.sa_flags = SA_SIGINFO;
+    sigemptyset(&ours.sa_mask);
+    sigaction(SIGBUS, &ours, &before_us);
+}
+
+/* As `count_text`, of a mapped file; 1 when the file ended meanwhile. */
+static int count_mapped(const unsigned char *text, int64_t length, int64_t block_bytes, int after_newline, Rule rule, Block *blocks) {
+    sigjmp_buf here;
+    if (sigsetjmp(here, 1)) {
+        way_back = NULL;
+        return 1;
+    }
+    way_back = &here;
+    count_text(text, length, block_bytes, after_newline, rule, blocks);
+    way_back = NULL;
     return 0;
+}
+
+/* Whether a file is at least so long: 0; 1 when it is not; -1 with errno set. */
+static int too_short(int descriptor, int64_t length) {
+    struct stat status;
+    return fstat(descriptor, &status) < 0 ? -1 : status.st_size < length;
+}
+
+/* The blocks of a part of a file; 1 when the file ends too early, -1 with errno set. */
+static int count_part(int descriptor, int64_t begin, int64_t end, int64_t block_bytes, int after_newline, Rule rule, Block *blocks) {
+    int64_t lead = begin % sysconf(_SC_PAGESIZE), length = end - begin;
+    int failed = too_short(descriptor, end);
+    if (failed || length == 0) return failed;
+    unsigned char *map = mmap(NULL, (size_t)(lead + length), PROT_READ, MAP_SHARED, descriptor, (off_t)(begin - lead));
+    if (map != MAP_FAILED) {
+        failed = count_mapped(map + lead, length, block_bytes, after_newline, rule, blocks);
+        munmap(map, (size_t)(lead + length));
+        /* What a page has beyond the end of a file reads as zeros. */
+        return failed ? failed : too_short(descriptor, end);
+    }
+    /* Some file systems cannot map. */
+    unsigned char *buffer = malloc((size_t)length);
+    if (buffer == NULL) return -1;
+    failed = read_fully(descriptor, buffer, length, begin);
+    if (!failed) count_text(buffer, length, block_bytes, after_newline, rule, blocks);
+    free(buffer);
+    return failed;
 }
 
 static PyObject *block_tuple(const Block *block) {
@@ -345,23 +406,14 @@ static PyObject *count_blocks(PyObject *module, PyObject *args) {
     }
     int64_t number = (end - begin + block_bytes - 1) / block_bytes;
     Block *blocks = calloc((size_t)(number ? number : 1), sizeof(Block));
-    unsigned char *buffer = malloc(READ_BYTES);
     int failed = 0, error = 0;
-    if (blocks == NULL || buffer == NULL) {
-        free(blocks);
-        free(buffer);
-        return PyErr_NoMemory();
-    }
+    if (blocks == NULL) return PyErr_NoMemory();
     Rule rule = rule_of(delimiter, quote);
+    catch_bus_errors();
     Py_BEGIN_ALLOW_THREADS
-    for (int64_t at = 0; at < number && !failed; at++) {
-        int64_t from = begin + at * block_bytes, to = from + block_bytes < end ? from + block_bytes : end;
-        failed = count_one_block(descriptor, buffer, from, to, after_newline, rule, &blocks[at]);
-        after_newline = !failed && is_newline(buffer[(to - from - 1) % READ_BYTES]);
-    }
+    failed = count_part(descriptor, begin, end, block_bytes, after_newline, rule, blocks);
     error = errno;
     Py_END_ALLOW_THREADS
-    free(buffer);
     PyObject *result = NULL;
     if (failed > 0) {
         PyErr_SetString(PyExc_EOFError, "the file became shorter");

@@ -24,11 +24,11 @@ BLOCK_BYTES = 1024 * 1024
 PLAIN, ARMED, INSIDE = 0, 1, 2
 """The state before a byte: a quote here would be text, would open a cell (or double the one before), would close it."""
 
-_STRIPE_BLOCKS = 8
-_MOST_BLOCKS_AT_ONCE = 128
+_STRIPE_BLOCKS = 12
+_MOST_BLOCKS_AT_ONCE = 240
 _SEARCHED_BYTES = 64 * 1024
-# While one thread waits for memory another counts: two for each core are quicker than one.
-_THREADS = min(16, 2 * len(os.sched_getaffinity(0)))
+# More threads would wait for the same memory, and what each has mapped counts as this process's own.
+_THREADS = min(4, len(os.sched_getaffinity(0)))
 
 _pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="scan")
 
