@@ -10,6 +10,9 @@ import pytest
 
 from analystd.settings import PREFIX
 
+# As the model's worker has it: threads that wait for long keep each other from working on a busy machine.
+os.environ.setdefault("GOMP_SPINCOUNT", "1000")
+
 
 @pytest.fixture(autouse=True)
 def own_places(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:

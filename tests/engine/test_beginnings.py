@@ -23,8 +23,12 @@ class Tape:
         del self.held.setdefault(sequence, [])[length:]
         return True
 
-    def copy(self, source: int, target: int, length: int) -> None:
+    def copy(self, source: int, target: int, length: int) -> bool:
         self.held[target] = self.held[source][:length]
+        return True
+
+    def stored(self, sequence: int) -> int:
+        return len(self.held[sequence])
 
     def state(self, sequence: int, length: int) -> bytes:
         return " ".join(map(str, self.held[sequence][:length])).encode()
@@ -36,8 +40,8 @@ class Tape:
 
 
 def slot_of(tape: Tape, prompt: list[int]) -> tuple[Slots, Slot]:
-    slots = Slots(tape, cells=100, sequences=4)
-    slot = slots.take("a", prompt, 20)
+    slots = Slots(tape, sequences=4)
+    slot = slots.take("a", prompt)
     assert slot is not None
     return slots, slot
 
@@ -50,7 +54,7 @@ def test_a_beginning_that_was_processed_is_there_after_a_new_start(tmp_path: Pat
 
     anew = Tape()
     slots, slot = slot_of(anew, [1, 2, 9])
-    Beginnings(anew, slots, Prefixes(tmp_path, "m")).recall(slot, [1, 2])
+    Beginnings(anew, slots, Prefixes(tmp_path, "m")).recall(slot, [1, 2, 9], 2)
     assert (slot.tokens, anew.held[slot.number]) == ([1, 2], [1, 2])
 
 
@@ -67,8 +71,34 @@ def test_a_state_that_the_model_refuses_goes_and_the_slot_is_empty(tmp_path: Pat
     prefixes.save([1, 2], b"1 2")
     tape = Tape(refuses=True)
     slots, slot = slot_of(tape, [1, 2, 3])
-    Beginnings(tape, slots, prefixes).recall(slot, [1, 2])
+    Beginnings(tape, slots, prefixes).recall(slot, [1, 2, 3], 2)
     assert (slot.tokens, prefixes.load([1, 2])) == ([], None)
+
+
+def test_a_beginning_that_a_conversation_holds_is_not_read_from_disk(tmp_path: Path) -> None:
+    prefixes = Prefixes(tmp_path, "m")
+    prefixes.save([1, 2], b"1 2")
+    tape = Tape()
+    slots, slot = slot_of(tape, [1, 2, 3])
+    tape.held[slot.number] = slot.tokens = [1, 2, 3]
+    other = slots.take("b", [1, 2, 9])
+    assert other is not None
+    Beginnings(tape, slots, prefixes).recall(other, [1, 2, 9], 2)
+    assert other.tokens == []
+
+
+def test_a_conversation_that_storing_lost_is_processed_again(tmp_path: Path) -> None:
+    class Forgetful(Tape):
+        def state(self, sequence: int, length: int) -> bytes:
+            part = super().state(sequence, length)
+            self.held[sequence] = []
+            return part
+
+    tape = Forgetful()
+    slots, slot = slot_of(tape, [1, 2, 3])
+    tape.held[slot.number] = slot.tokens = [1, 2, 3]
+    Beginnings(tape, slots, Prefixes(tmp_path, "m")).remember(slot, [1, 2])
+    assert slot.tokens == []
 
 
 async def ask_anew(gguf: Path, prefixes: Path, question: str) -> Completion:

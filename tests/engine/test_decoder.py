@@ -25,7 +25,7 @@ class Digits:
 class CountingModel:
     """A model that counts down from the last token, and checks that each sequence is fed without gaps."""
 
-    window, batch_size, can_share = 60, 16, True
+    window, batch_size, can_share, conversations = 60, 16, True, 2
 
     def __init__(self) -> None:
         self.vocabulary: Any = Digits()
@@ -57,8 +57,9 @@ class CountingModel:
         del self.stored.setdefault(sequence, [])[length:]
         return True
 
-    def copy(self, source: int, target: int, length: int) -> None:
+    def copy(self, source: int, target: int, length: int) -> bool:
         self.stored[target] = self.stored[source][:length]
+        return True
 
 
 class Ear:
@@ -95,7 +96,7 @@ def add(
 ) -> Ear:
     ear = Ear()
     reply = Reply(model.vocabulary, Rules(make_sampler(0, 0), max_tokens=max_tokens))
-    decoder.add(Job(ear, sequence, tuple(prompt), reply, max_tokens))
+    decoder.add(Job(ear, sequence, tuple(prompt), reply))
     return ear
 
 
@@ -192,11 +193,11 @@ def test_a_request_that_was_cancelled_before_its_turn_is_answered(model: Countin
     assert (ear.result.reason, model.batches) == ("stopped", [])
 
 
-def test_what_does_not_fit_beside_the_others_waits(model: CountingModel) -> None:
+def test_more_conversations_than_the_model_keeps_wait(model: CountingModel) -> None:
     decoder = decoder_of(model)
-    ears = [add(decoder, model, [3], str(n), max_tokens=30) for n in range(3)]
+    ears = [add(decoder, model, [3], str(n)) for n in range(3)]
     decoder.step()
-    assert len(model.batches[-1]) == 1
+    assert len(model.batches[-1]) == 2
     finish(decoder)
     assert [ear.text for ear in ears] == ["2 1 "] * 3
 
@@ -220,13 +221,3 @@ def test_a_batch_that_fails_fails_its_replies_only(model: CountingModel) -> None
     finish(decoder)
     assert ear.error is not None
     assert later.text == "2 1 "
-
-
-def test_without_cells_those_at_rest_make_room_and_the_batch_is_tried_again(model: CountingModel) -> None:
-    decoder = decoder_of(model)
-    add(decoder, model, [9] * 5)
-    finish(decoder)
-    model.outcomes = [Outcome.NO_CELLS]
-    ear = add(decoder, model, [4], "b")
-    finish(decoder)
-    assert ear.text == "3 2 1 "

@@ -133,17 +133,21 @@ async def test_a_reply_ends_where_the_model_ends_it(engine: LlamaEngine) -> None
     assert "4" in completion.text
 
 
-async def test_the_same_question_has_the_same_answer_alone_and_in_company(engine: LlamaEngine) -> None:
-    request = question("Count from 1 to 9.", "counting", max_tokens=24)
-    alone = await ask(engine, request)
-    engine.forget("counting")
-    again = await ask(engine, request)
-    engine.forget("counting")
-    others = [
-        question(f"Tell me a story about {animal}.", animal, max_tokens=24) for animal in ("a fox", "an owl", "a cat")
+@pytest.mark.parametrize("temperature", [0.0, 0.8])
+async def test_replies_are_the_same_alone_and_in_company(engine: LlamaEngine, temperature: float) -> None:
+    """Six conversations, two more than are kept at once, which begin with the same long words."""
+    system = Message("system", f"You tell stories. You know these words: {long_text(600)}.")
+    requests = [
+        GenerateRequest(
+            name, (system, Message("user", f"Tell me about {name}.")), max_tokens=24, temperature=temperature
+        )
+        for name in ("a fox", "the sea", "an owl", "winter", "the moon", "rain")
     ]
-    company, *_ = await asyncio.gather(*(ask(engine, each) for each in (request, *others)))
-    assert alone.text == again.text == company.text
+    alone = [(await ask(engine, request)).text for request in requests]
+    for request in requests:
+        engine.forget(request.sequence)
+    company = await asyncio.gather(*(ask(engine, request) for request in requests))
+    assert [each.text for each in company] == alone
 
 
 async def test_one_conversation_sees_nothing_of_another(engine: LlamaEngine) -> None:
@@ -198,8 +202,9 @@ async def test_conversations_that_rest_make_room_for_new_ones(small_engine: Llam
         assert (await ask(small_engine, request)).prompt_tokens > 100
 
 
-async def test_replies_that_do_not_fit_together_wait_for_each_other(small_engine: LlamaEngine) -> None:
-    requests = [question(f"{number} {long_text(50)}", f"wide-{number}", max_tokens=100) for number in range(3)]
+async def test_more_conversations_than_are_kept_at_once_take_turns(small_engine: LlamaEngine) -> None:
+    count = (small_engine.info().conversations or 0) + 3
+    requests = [question(f"{number} {long_text(50)}", f"wide-{number}", max_tokens=100) for number in range(count)]
     completions = await asyncio.gather(*(small_engine.generate(request, Ear(enough=1)) for request in requests))
     assert all(completion.prompt_tokens > 50 for completion in completions)
 

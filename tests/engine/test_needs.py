@@ -57,6 +57,13 @@ def test_what_fits_is_not_refused_and_what_does_not_is_told_in_numbers() -> None
     assert problem.hint == "AGENT_CONTEXT_TOKENS=7936 would fit; so does a smaller quantisation."
 
 
+def test_more_conversations_take_a_quarter_of_what_is_left() -> None:
+    needs = Needs(weights=4 * GIB, window=8192, token_bytes=128 * 1024)
+    kept = [needs.conversations_within(needs.total + left * GIB, 4) for left in (0, 3, 4, 8, 100)]
+    assert kept == [1, 1, 2, 3, 4]
+    assert needs.conversations_within(0, 4) == 1
+
+
 def test_where_no_context_helps_a_smaller_model_is_advised() -> None:
     problem = refusal(Path("m.gguf"), Needs(4 * GIB, 8192, 128 * 1024), 3 * GIB)
     assert problem is not None

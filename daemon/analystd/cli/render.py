@@ -147,6 +147,8 @@ def engine_lines(engine: Mapping[str, Any]) -> Iterator[str]:
         facts.append(f"{engine['tokens_per_second']:.0f} tokens/s")
     if engine["context_used"] is not None:
         facts.append(f"{engine['context_used']} of {engine['context_tokens']} tokens of context used")
+    if engine["conversations"] is not None:
+        facts.append(f"room for {engine['conversations']} conversations")
     if facts:
         yield ", ".join(facts)
 

@@ -81,6 +81,8 @@ class EngineInfo:
     model: str
     loaded: bool
     context_tokens: int | None = None
+    conversations: int | None = None
+    """How many conversations are kept in the model's memory, each with `context_tokens` of its own."""
     pid: int | None = None
     note: str | None = None
     """What keeps it from working, or None."""

@@ -20,6 +20,10 @@ class States(Protocol):
         """Fill an empty sequence; False, and the sequence empty, when the state does not fit."""
         ...
 
+    def stored(self, sequence: int) -> int:
+        """How many positions a sequence holds."""
+        ...
+
 
 class Beginnings:
     """Puts what is known of a common beginning into a slot, and stores what was not known yet."""
@@ -29,9 +33,10 @@ class Beginnings:
         self._slots = slots
         self._prefixes = prefixes
 
-    def recall(self, slot: Slot, beginning: Sequence[int]) -> None:
-        """Have the slot hold at least the beginning, if its state is on disk."""
-        if len(slot.tokens) >= len(beginning) or (state := self._prefixes.load(beginning)) is None:
+    def recall(self, slot: Slot, prompt: Sequence[int], length: int) -> None:
+        """Have the slot hold the prompt's first `length` tokens, if their state is on disk and no conversation holds them."""
+        beginning = prompt[:length]
+        if self._slots.known(prompt) >= length or (state := self._prefixes.load(beginning)) is None:
             return
         self._slots.empty(slot)
         if self._model.restore(slot.number, state, len(beginning)):
@@ -45,3 +50,5 @@ class Beginnings:
             return
         if state := self._model.state(slot.number, len(beginning)):
             self._prefixes.save(beginning, state)
+        if self._model.stored(slot.number) != len(slot.tokens):
+            self._slots.empty(slot)

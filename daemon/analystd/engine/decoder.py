@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from analystd.engine.beginnings import Beginnings
-from analystd.engine.native import MAX_SEQUENCES, Entry, Model, Outcome
+from analystd.engine.native import Entry, Model, Outcome
 from analystd.engine.prefixes import Prefixes
 from analystd.engine.reply import Reply
 from analystd.engine.slots import Slot, Slots
@@ -65,7 +65,6 @@ class Job:
     sequence: str
     prompt: tuple[int, ...]
     reply: Reply
-    max_tokens: int
     common: int = 0
     """How many tokens the prompt has in common with those of all conversations."""
     started: float = field(default_factory=time.monotonic)
@@ -94,14 +93,14 @@ class Job:
 
 
 class Decoder:
-    """Generates replies for as many conversations at once as the model's memory holds; the others wait in order.
+    """Generates replies for as many conversations at once as the model keeps; the others wait in order.
 
     Common beginnings are found in `prefixes`, and stored there, where the model's state can be cut.
     """
 
     def __init__(self, model: Model, prefixes: Prefixes | None = None) -> None:
         self._model = model
-        self._slots = Slots(model, cells=model.window, sequences=MAX_SEQUENCES, can_share=model.can_share)
+        self._slots = Slots(model, sequences=model.conversations, can_share=model.can_share)
         self._waiting: deque[Job] = deque()
         self._active: list[Job] = []
         self._beginnings: Beginnings | None = None
@@ -148,12 +147,12 @@ class Decoder:
         for job in list(self._waiting):
             if self._slots.is_busy(job.sequence):
                 continue
-            cells = min(len(job.prompt) + job.max_tokens, self._model.window)
-            job.slot = self._slots.take(job.sequence, job.prompt, cells)
+            job.slot = self._slots.take(job.sequence, job.prompt)
             if job.slot is None:
                 return
             if self._beginnings is not None:
-                self._beginnings.recall(job.slot, job.beginning)
+                self._beginnings.recall(job.slot, job.prompt, job.common)
+            self._slots.share(job.slot, job.prompt)
             job.cached = len(job.slot.tokens)
             self._waiting.remove(job)
             self._active.append(job)
@@ -166,7 +165,9 @@ class Decoder:
         writers = [(job, 1) for job in self._active if _missing(job) == 1]
         readers = [job for job in self._active if _missing(job) > 1]
         room = self._model.batch_size // _SHARE_IN_COMPANY if writers else self._model.batch_size
-        return writers + [(job, min(_missing(job), max(1, room // len(readers)))) for job in readers]
+        portions = writers + [(job, min(_missing(job), max(1, room // len(readers)))) for job in readers]
+        # llama.cpp processes neighbours together.
+        return sorted(portions, key=lambda portion: portion[0].slot.number if portion[0].slot else 0)
 
     def _advance(self, portions: Sequence[tuple[Job, int]]) -> None:
         index = -1
@@ -190,13 +191,13 @@ class Decoder:
             self._finish(job, job.reply.reason)
 
     def _recover(self, outcome: Outcome, jobs: Sequence[Job]) -> None:
-        """After a batch that was not done: all but the cancelled try again, unless nothing better can be expected."""
+        """After a batch that was not done: all but the cancelled try again if that was why it ended."""
         for job in jobs:
             assert job.slot is not None
             self._slots.rewind(job.slot)
-        if outcome is Outcome.ABORTED or (outcome is Outcome.NO_CELLS and self._slots.drop_resting()):
+        if outcome is Outcome.ABORTED:
             return
-        for job in jobs if outcome is Outcome.FAILED else jobs[-1:]:
+        for job in jobs:
             self._fail(job, EngineUnavailableError("The model could not process the conversation; the log says more"))
 
     def _finish(self, job: Job, reason: str) -> None:

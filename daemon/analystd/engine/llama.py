@@ -71,6 +71,7 @@ class LlamaEngine:
             model=self._model or self._expected_model(),
             loaded=worker is not None,
             context_tokens=self._about.get("context_tokens"),
+            conversations=self._about.get("conversations"),
             pid=worker.pid if worker else None,
             note=self._note(),
             load_seconds=self._load_seconds,

@@ -1,12 +1,15 @@
 """A GGUF in memory and one llama.cpp context over it, on the low-level API; only the engine worker imports this.
 
-All sequences share the context's cells (a unified KV cache), so that a prompt which two conversations have in common is kept once.
+Each sequence has cells of its own, in the order of its tokens, so that what is computed for a conversation does not depend on who else is
+there. On a CPU its keys are kept as `q8_0`: for keys of another type than the values, llama.cpp has one way of attending, whatever the size
+of the batch and of the context; for equal types it has three, which add up in different orders.
 """
 
 from __future__ import annotations
 
 import ctypes
 import enum
+import itertools
 import logging
 import re
 from collections import deque
@@ -14,13 +17,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import llama_cpp.llama_cpp as lib
 import numpy as np
 import numpy.typing as npt
 
 from analystd.engine.cores import usable_cores
-from analystd.engine.needs import window_of
+from analystd.engine.needs import padded, window_of
 from analystd.errors import EngineUnavailableError
 from analystd.setting_values import Adapter
 
@@ -29,12 +33,14 @@ logger = logging.getLogger(__name__)
 CPU_BATCH = 64
 """Small, because an aborted batch is lost as a whole; llama.cpp is no faster with more on a CPU (64: 381 tokens/s, 512: 336)."""
 GPU_BATCH = 512
-MAX_SEQUENCES = 32
-_SPARE_SEQUENCE = MAX_SEQUENCES
+MOST_CONVERSATIONS = 4
+"""Sequences that are kept where memory allows: as many as agents share the model."""
 
 _SPECIAL = lib.LLAMA_TOKEN_ATTR_CONTROL | lib.LLAMA_TOKEN_ATTR_USER_DEFINED
 _WARNING, _ERROR = 3, 4
 _ERRORS_KEPT = 4
+_F16, _Q8_0 = 1, 8
+"""Of `enum ggml_type`."""
 
 Logits = npt.NDArray[np.float32]
 
@@ -53,7 +59,6 @@ class Outcome(enum.Enum):
     """What became of a batch."""
 
     DONE = 0
-    NO_CELLS = 1
     ABORTED = 2
     FAILED = -1
 
@@ -104,6 +109,7 @@ class Model:
         *,
         gpu_layers: int = -1,
         context_tokens: int = 0,
+        conversations: int = MOST_CONVERSATIONS,
         threads: int = 0,
         adapters: Sequence[Adapter] = (),
     ) -> None:
@@ -114,10 +120,12 @@ class Model:
         self.on_gpu = uses_gpu(gpu_layers)
         self.batch_size = GPU_BATCH if self.on_gpu else CPU_BATCH
         trained: int = lib.llama_model_n_ctx_train(self._model)
-        self._context = self._open(window_of(context_tokens, trained), threads or usable_cores())
+        self._context = self._open(window_of(context_tokens, trained), conversations, threads or usable_cores())
         self._adapt(adapters)
-        self.window: int = lib.llama_n_ctx(self._context)
-        """Cells of the context: what one conversation can hold, and all of them together."""
+        self.window: int = lib.llama_n_ctx_seq(self._context)
+        """Tokens that one conversation can hold."""
+        self.conversations: int = lib.llama_n_seq_max(self._context)
+        """How many conversations are kept: fewer than asked for, where memory did not suffice."""
         self.can_share = not (lib.llama_model_is_recurrent(self._model) or lib.llama_model_is_hybrid(self._model))
         """Whether a sequence can begin with a part of another; a state that sums up all before it cannot be cut."""
         self._memory = lib.llama_get_memory(self._context)
@@ -143,7 +151,9 @@ class Model:
     def build(self) -> str:
         """What a state depends on besides the files: llama.cpp's version, the processor's abilities, and the form of the context."""
         system: bytes = lib.llama_print_system_info()
-        return f"{version('llama-cpp-python')} {system.decode()} {self.window} {self.batch_size}"
+        return (
+            f"{version('llama-cpp-python')} {system.decode()} {self.window} {self.batch_size} own cells {self.on_gpu}"
+        )
 
     def decode(self, entries: Sequence[Entry], should_abort: Callable[[], bool] | None = None) -> Outcome:
         """Process a batch of at most `batch_size` entries.
@@ -162,7 +172,7 @@ class Model:
         self._should_abort = should_abort or self._should_abort
         lib.llama_set_abort_callback(self._context, self._abort if should_abort else self._never, None)
         code: int = lib.llama_decode(self._context, batch)
-        return Outcome(code) if code in (0, 1, 2) else Outcome.FAILED
+        return Outcome(code) if code in (0, 2) else Outcome.FAILED
 
     def logits(self, index: int) -> Logits:
         """The scores of all tokens after entry `index` of the last batch; a view that the next batch overwrites."""
@@ -176,25 +186,27 @@ class Model:
         lib.llama_memory_seq_rm(self._memory, sequence, -1, -1)
         return False
 
-    def copy(self, source: int, target: int, length: int) -> None:
-        """Let an empty sequence share the first `length` positions of another; no cell is used for it."""
-        lib.llama_memory_seq_cp(self._memory, source, target, 0, length)
+    def copy(self, source: int, target: int, length: int) -> bool:
+        """Give an empty sequence the first `length` positions of another; False, and the sequence empty, when that cannot be.
+
+        By way of a state, since llama.cpp's own copy takes all cells, and is carried out only with the next batch.
+        """
+        return self._put(target, self._whole_state(source)) and self.keep(target, length)
 
     def state(self, sequence: int, length: int) -> bytes:
-        """What a sequence holds of its first `length` positions, for `restore`; empty when llama.cpp does not give it."""
-        self.keep(_SPARE_SEQUENCE, 0)
-        self.copy(sequence, _SPARE_SEQUENCE, length)
-        room: int = lib.llama_state_seq_get_size(self._context, _SPARE_SEQUENCE)
-        buffer = (ctypes.c_uint8 * room)()
-        size: int = lib.llama_state_seq_get_data(self._context, buffer, room, _SPARE_SEQUENCE)
-        self.keep(_SPARE_SEQUENCE, 0)
-        return bytes(memoryview(buffer)[:size])
+        """What a sequence holds of its first `length` positions, for `restore`; empty when llama.cpp does not give it.
+
+        When the whole cannot be put back afterwards, the sequence holds nothing more: see `stored`.
+        """
+        whole = self._whole_state(sequence)
+        part = self._whole_state(sequence) if self.keep(sequence, length) else b""
+        self.keep(sequence, 0)
+        self._put(sequence, whole)
+        return part
 
     def restore(self, sequence: int, state: bytes, length: int) -> bool:
         """Fill an empty sequence with the `length` positions of a state; False, and the sequence empty, when it does not take them."""
-        buffer = (ctypes.c_uint8 * len(state)).from_buffer_copy(state)
-        size: int = lib.llama_state_seq_set_data(self._context, buffer, len(state), sequence)
-        if size == len(state) and self.stored(sequence) == length:
+        if self._put(sequence, state) and self.stored(sequence) == length:
             return True
         self.keep(sequence, 0)
         return False
@@ -234,21 +246,45 @@ class Model:
         if lib.llama_set_adapters_lora(self._context, handles, len(adapters), scales) != 0:
             raise EngineUnavailableError(f"The adapters could not be applied: {_reason(self._log.errors)}")
 
-    def _open(self, window: int, threads: int) -> object:
+    def _whole_state(self, sequence: int) -> bytes:
+        room: int = lib.llama_state_seq_get_size(self._context, sequence)
+        buffer = (ctypes.c_uint8 * room)()
+        size: int = lib.llama_state_seq_get_data(self._context, buffer, room, sequence)
+        return bytes(memoryview(buffer)[:size])
+
+    def _put(self, sequence: int, state: bytes) -> bool:
+        """Fill an empty sequence; False, and the sequence empty, when llama.cpp does not take all of the state."""
+        buffer = (ctypes.c_uint8 * len(state)).from_buffer_copy(state)
+        if state and lib.llama_state_seq_set_data(self._context, buffer, len(state), sequence) == len(state):
+            return True
+        self.keep(sequence, 0)
+        return False
+
+    def _open(self, window: int, conversations: int, threads: int) -> object:
+        """A context for as many conversations as there is memory for, at most so many."""
+        # The width of a head may be no multiple of a block of q8_0.
+        key_types = (_F16,) if self.on_gpu else (_Q8_0, _F16)
+        counts = [count for count in (conversations, conversations // 2, 1) if count]
+        for count, key_type in itertools.product(dict.fromkeys(counts), key_types):
+            self._log.errors.clear()
+            parameters = self._parameters(window, count, threads)
+            parameters.type_k, parameters.type_v = key_type, _F16
+            if context := lib.llama_init_from_model(self._model, parameters):
+                return context
+        raise EngineUnavailableError(
+            f"A context of {window} tokens could not be made: {_reason(self._log.errors)}",
+            "Set AGENT_CONTEXT_TOKENS to a smaller number, or AGENT_GPU_LAYERS to fewer layers.",
+        )
+
+    def _parameters(self, window: int, conversations: int, threads: int) -> Any:
         parameters = lib.llama_context_default_params()
-        parameters.n_ctx = window
+        parameters.n_ctx = padded(window) * conversations
         parameters.n_batch = parameters.n_ubatch = self.batch_size
-        parameters.n_seq_max = MAX_SEQUENCES + 1
+        parameters.n_seq_max = conversations
         parameters.n_threads = parameters.n_threads_batch = threads
-        parameters.kv_unified = True
+        parameters.kv_unified = False
         parameters.no_perf = True
-        context = lib.llama_init_from_model(self._model, parameters)
-        if not context:
-            raise EngineUnavailableError(
-                f"A context of {window} tokens could not be made: {_reason(self._log.errors)}",
-                "Set AGENT_CONTEXT_TOKENS to a smaller number, or AGENT_GPU_LAYERS to fewer layers.",
-            )
-        return context
+        return parameters
 
 
 class _Log:

@@ -14,7 +14,7 @@ DEFAULT_WINDOW = 8192
 """Tokens of context, where no setting asks for more and the model can do as many."""
 
 _CELL_BYTES = 2
-"""A number in the KV cache is an f16."""
+"""A number in the KV cache is an f16, or somewhat less."""
 _CELLS_STEP = 256
 """llama.cpp rounds the cells up to a multiple of this (`GGML_PAD(n_ctx, 256)` in llama-context.cpp)."""
 _PROCESS_BYTES = 128 * 1024 * 1024
@@ -22,6 +22,8 @@ _PROCESS_BYTES = 128 * 1024 * 1024
 _WEIGHTS_MARGIN = 0.03
 """Buffers grow with the model's width, as the weights do."""
 _LEAST_WINDOW = 1024
+_COMPANY_SHARE = 4
+"""Caches for more conversations than one take this fraction of the memory that is left."""
 _GIB = 1024**3
 _PART = re.compile(r"-(\d{5})-of-(\d{5})\.gguf\Z")
 
@@ -40,7 +42,7 @@ class Needs:
     @property
     def cache(self) -> int:
         """The KV cache: for each token a key and a value of every KV head of every layer."""
-        return -(-self.window // _CELLS_STEP) * _CELLS_STEP * self.token_bytes
+        return padded(self.window) * self.token_bytes
 
     @property
     def overhead(self) -> int:
@@ -49,14 +51,24 @@ class Needs:
 
     @property
     def total(self) -> int:
-        """All of it."""
+        """All of it, for one conversation."""
         return self.weights + self.cache + self.overhead
+
+    def conversations_within(self, available: int, most: int) -> int:
+        """For how many conversations, from 1 to `most`, there should be a cache, with so many bytes available."""
+        left = max(0, available - self.total) // _COMPANY_SHARE
+        return min(most, 1 + left // max(1, self.cache))
 
     def window_within(self, available: int) -> int:
         """The longest context that fits into so many bytes; 0 where none of use does."""
         room = available - self.weights - self.overhead
         cells = room // max(1, self.token_bytes) // _CELLS_STEP * _CELLS_STEP
         return min(cells, self.window) if cells >= _LEAST_WINDOW else 0
+
+
+def padded(window: int) -> int:
+    """The cells that llama.cpp makes for so many tokens."""
+    return -(-window // _CELLS_STEP) * _CELLS_STEP
 
 
 def window_of(context_tokens: int, trained: int) -> int:

@@ -1,4 +1,4 @@
-"""Which conversation holds which sequence and cells of the model's memory, and what of a new prompt is there already."""
+"""Which conversation holds which sequence of the model's memory, and what of a new prompt is there already."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ class Memory(Protocol):
         """Drop what a sequence holds from position `length` on; False when all of it had to go."""
         ...
 
-    def copy(self, source: int, target: int, length: int) -> None:
-        """Let an empty sequence share the beginning of another."""
+    def copy(self, source: int, target: int, length: int) -> bool:
+        """Give an empty sequence the beginning of another; False, and the sequence empty, when that cannot be."""
         ...
 
 
@@ -28,23 +28,17 @@ class Slot:
     owner: str
     tokens: list[int] = field(default_factory=list)
     """What its cells hold."""
-    reserved: int = 0
-    """Cells that a reply under way may need; 0: nothing is under way."""
+    busy: bool = False
+    """Whether a reply is under way."""
     used: int = 0
     """When it was last used, counted in uses."""
 
-    @property
-    def cells(self) -> int:
-        """Cells that it has or was promised."""
-        return max(len(self.tokens), self.reserved)
-
 
 class Slots:
-    """The owner of the model's memory. Cells are promised before a reply begins, so that none ends for want of them."""
+    """The owner of the model's sequences. A conversation keeps its own until another one needs it."""
 
-    def __init__(self, memory: Memory, *, cells: int, sequences: int, can_share: bool = True) -> None:
+    def __init__(self, memory: Memory, *, sequences: int, can_share: bool = True) -> None:
         self._memory = memory
-        self._cells = cells
         self._can_share = can_share
         self._free = list(reversed(range(sequences)))
         self._slots: dict[str, Slot] = {}
@@ -57,30 +51,37 @@ class Slots:
 
     def is_busy(self, owner: str) -> bool:
         """Whether a reply of this conversation is under way."""
-        return owner in self._slots and self._slots[owner].reserved > 0
+        return owner in self._slots and self._slots[owner].busy
 
-    def take(self, owner: str, prompt: Sequence[int], cells: int) -> Slot | None:
-        """A slot that holds the longest beginning of the prompt that is to be had, all but its last token at the most.
+    def take(self, owner: str, prompt: Sequence[int]) -> Slot | None:
+        """The conversation's slot, with what it holds of the prompt's beginning, all but its last token at the most.
 
-        None when `cells` are not free and will not be before another reply ends. Conversations that rest make room, the one that
-        rested longest first.
+        None when all are busy. A conversation that rests makes room, the one that rested longest first.
         """
-        others_at_work = [slot for slot in self._slots.values() if slot.reserved and slot.owner != owner]
-        if sum(slot.cells for slot in others_at_work) + cells > self._cells:
-            return None
-        slot = self._slots.get(owner) or self._new(owner, kept=self._closest(prompt))
+        slot = self._slots.get(owner) or self._new(owner, prompt)
         if slot is None:
             return None
-        slot.reserved, slot.used = cells, next(self._uses)
-        self._rewind(slot, min(_common(slot.tokens, prompt), len(prompt) - 1))
-        self._share(slot, prompt)
-        while sum(each.cells for each in self._slots.values()) > self._cells and self._drop_longest_resting():
-            pass
+        slot.busy, slot.used = True, next(self._uses)
+        self._rewind(slot, _held(slot, prompt))
         return slot
+
+    def known(self, prompt: Sequence[int]) -> int:
+        """How much of a prompt's beginning any conversation holds, as a rule the system's words."""
+        return max((_held(slot, prompt) for slot in self._slots.values()), default=0) if self._can_share else 0
+
+    def share(self, slot: Slot, prompt: Sequence[int]) -> None:
+        """Take over what another conversation has in common with the prompt, if that is more than the slot holds."""
+        length = self.known(prompt)
+        if length <= len(slot.tokens):
+            return
+        source = self._closest(prompt)
+        self._rewind(slot, 0)
+        if self._memory.copy(source.number, slot.number, length):
+            slot.tokens = list(prompt[:length])
 
     def release(self, slot: Slot) -> None:
         """The reply is over; what the slot holds stays for the next one."""
-        slot.reserved = 0
+        slot.busy = False
 
     def rewind(self, slot: Slot) -> None:
         """After a batch that was not finished: only what was there before it remains."""
@@ -93,56 +94,38 @@ class Slots:
     def forget(self, owner: str) -> None:
         """Drop a conversation that rests."""
         if owner in self._slots and not self.is_busy(owner):
-            self._drop(self._slots[owner])
+            slot = self._slots.pop(owner)
+            self._memory.keep(slot.number, 0)
+            self._free.append(slot.number)
+            # Neighbours are processed together, so the lowest number comes first.
+            self._free.sort(reverse=True)
 
-    def drop_resting(self) -> bool:
-        """Drop every conversation that rests; whether there was one."""
-        dropped = False
-        while self._drop_longest_resting():
-            dropped = True
-        return dropped
-
-    def _new(self, owner: str, kept: Slot | None) -> Slot | None:
-        if not self._free and not self._drop_longest_resting(kept):
+    def _new(self, owner: str, prompt: Sequence[int]) -> Slot | None:
+        """A free slot, or one at rest with what it holds."""
+        if self._free:
+            slot = Slot(self._free.pop(), owner)
+        elif resting := [each for each in self._slots.values() if not each.busy]:
+            # The one with most in common is left to its owner, and copied from, unless it is the only one.
+            closest = self._closest(prompt)
+            slot = min(resting, key=lambda each: (each is closest, each.used))
+            del self._slots[slot.owner]
+            slot.owner = owner
+        else:
             return None
-        slot = self._slots[owner] = Slot(self._free.pop(), owner)
+        self._slots[owner] = slot
         return slot
 
-    def _closest(self, prompt: Sequence[int]) -> Slot | None:
-        """The slot that has most in common with a prompt; None if none has anything."""
-        closest = max(self._slots.values(), key=lambda slot: _common(slot.tokens, prompt), default=None)
-        return closest if closest is not None and _common(closest.tokens, prompt) else None
-
-    def _share(self, slot: Slot, prompt: Sequence[int]) -> None:
-        """Take over what another conversation has in common with the prompt (as a rule the system's words), if that is more."""
-        source = self._closest(prompt)
-        if not self._can_share or source is None or source is slot:
-            return
-        length = min(_common(source.tokens, prompt), len(prompt) - 1)
-        if length > len(slot.tokens):
-            self._rewind(slot, 0)
-            self._memory.copy(source.number, slot.number, length)
-            slot.tokens = list(prompt[:length])
+    def _closest(self, prompt: Sequence[int]) -> Slot:
+        return max(self._slots.values(), key=lambda slot: _held(slot, prompt))
 
     def _rewind(self, slot: Slot, length: int) -> None:
         kept = self._memory.keep(slot.number, length)
         del slot.tokens[length if kept else 0 :]
 
-    def _drop_longest_resting(self, kept: Slot | None = None) -> bool:
-        resting = [slot for slot in self._slots.values() if not slot.reserved and slot is not kept]
-        if resting:
-            self._drop(min(resting, key=lambda slot: slot.used))
-        return bool(resting)
 
-    def _drop(self, slot: Slot) -> None:
-        self._memory.keep(slot.number, 0)
-        self._free.append(slot.number)
-        del self._slots[slot.owner]
-
-
-def _common(left: Sequence[int], right: Sequence[int]) -> int:
-    """The length of the longest common beginning."""
-    for index, (one, other) in enumerate(zip(left, right, strict=False)):
+def _held(slot: Slot, prompt: Sequence[int]) -> int:
+    """How many tokens of a prompt, less its last one, a slot begins with."""
+    for index, (one, other) in enumerate(zip(slot.tokens, prompt[:-1], strict=False)):
         if one != other:
             return index
-    return min(len(left), len(right))
+    return min(len(slot.tokens), len(prompt) - 1)

@@ -19,8 +19,8 @@ from analystd.engine.constraint import Grammar
 from analystd.engine.decoder import Decoder, Job, Result
 from analystd.engine.gguf import read_header
 from analystd.engine.grammar import grammar_with_root, tool_call_grammar
-from analystd.engine.native import Model, uses_gpu
-from analystd.engine.needs import needs_of, refusal
+from analystd.engine.native import MOST_CONVERSATIONS, Model, uses_gpu
+from analystd.engine.needs import Needs, needs_of, refusal
 from analystd.engine.prefixes import Prefixes, sampled
 from analystd.engine.rendering import Renderer
 from analystd.engine.reply import Reply, Rules
@@ -39,25 +39,36 @@ def main(arguments: Sequence[str] | None = None) -> None:
     channel = Channel()
     adapters = [Adapter(path, float(scale)) for path, scale in options.lora]
     try:
-        check(options.model, adapters, options.context_tokens, None if uses_gpu(options.gpu_layers) else options.memory)
+        available = None if uses_gpu(options.gpu_layers) else options.memory
+        needs = check(options.model, adapters, options.context_tokens, available)
         model = Model(
             options.model,
             gpu_layers=options.gpu_layers,
             context_tokens=options.context_tokens,
+            conversations=MOST_CONVERSATIONS
+            if available is None
+            else needs.conversations_within(available, MOST_CONVERSATIONS),
             threads=options.threads,
             adapters=adapters,
         )
     except AnalystdError as exc:
         channel.refuse(exc)
         return
-    channel.ready({"context_tokens": model.window, "description": model.description, "on_gpu": model.on_gpu})
+    channel.ready(
+        {
+            "context_tokens": model.window,
+            "conversations": model.conversations,
+            "description": model.description,
+            "on_gpu": model.on_gpu,
+        }
+    )
     Service(model, _prefixes(options, model)).serve(channel)
 
 
-def check(model: Path, adapters: Sequence[Adapter], context_tokens: int, available: int | None) -> None:
+def check(model: Path, adapters: Sequence[Adapter], context_tokens: int, available: int | None) -> Needs:
     """Look at the files before llama.cpp does: it ends the process over some that are damaged, and loads what does not fit.
 
-    `available` are the bytes of memory that there are; None: not to be asked, since layers go to a GPU's own.
+    Gives what the model needs. `available` are the bytes of memory that there are; None: not to be asked, since layers go to a GPU's own.
 
     Raises:
         EngineUnavailableError: with what is wrong and what to do.
@@ -79,6 +90,7 @@ def check(model: Path, adapters: Sequence[Adapter], context_tokens: int, availab
     needs = needs_of(header, context_tokens, adapters_bytes)
     if available is not None and (problem := refusal(model, needs, available)) is not None:
         raise problem
+    return needs
 
 
 class Service:
@@ -149,7 +161,6 @@ class Service:
             wanted.sequence,
             prompt.tokens,
             reply,
-            max_tokens,
             common=prompt.common,
             unsent=prompt.opening,
         )
