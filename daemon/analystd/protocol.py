@@ -16,6 +16,9 @@ HELLO_METHOD = "analystd/hello"
 EVENT_METHOD = "analystd/event"
 """Notification, daemon to client: one `Event`."""
 
+SNAPSHOT_METHOD = "analystd/snapshot"
+"""Notification, daemon to client: a `Snapshot`, in place of events that were too many or are not kept any more."""
+
 
 class Command(StrEnum):
     """The commands of `workspace/executeCommand`; each takes one object."""
@@ -33,6 +36,7 @@ class Command(StrEnum):
     LIST_RUNS = "analystd.listRuns"
     GET_RUN = "analystd.getRun"
     EVENTS = "analystd.events"
+    SUBSCRIBE = "analystd.subscribe"
     STATUS = "analystd.status"
     SHUTDOWN = "analystd.shutdown"
 
@@ -55,9 +59,17 @@ class EventKind(StrEnum):
 
 
 AgentStatus = Literal["done", "cancelled", "failed", "limit"]
+Subscription = Literal["all", "mine", "none"]
 Priority = Literal["interactive", "batch"]
 PythonStatus = Literal["ok", "error", "interrupted", "died", "limit"]
 ViewOperation = Literal["columns", "head", "tail", "shape", "schema", "rows", "describe", "profile"]
+
+
+class Attribution(TypedDict):
+    """Who it was: the name for people, and the id that stays the same when the client connects again."""
+
+    client: str | None
+    client_id: str | None
 
 
 class Event(TypedDict):
@@ -68,6 +80,7 @@ class Event(TypedDict):
     kind: str
     at: float
     client: str | None
+    client_id: str | None
     session: str | None
     text: NotRequired[str]
     stream: NotRequired[str]
@@ -88,6 +101,7 @@ class Event(TypedDict):
     status: NotRequired[str]
     result: NotRequired[dict[str, Any]]
     error: NotRequired[dict[str, Any]]
+    cancelled_by: NotRequired[Attribution]
 
 
 class Usage(TypedDict):
@@ -216,7 +230,26 @@ class RunSummary(TypedDict):
     title: str
     status: str
     client: str | None
+    client_id: str | None
     session: str | None
     conversation: str | None
     started_at: float
     seconds: float | None
+
+
+class Snapshot(TypedDict):
+    """How a desk stands after event `seq`: its latest runs, newest first, and its sessions; events from `first_seq` on can be read."""
+
+    seq: int
+    first_seq: int
+    runs: list[RunSummary]
+    sessions: list[dict[str, Any]]
+
+
+class EventPage(TypedDict):
+    """The result of `analystd.events`: ask again after the last event's number while there are `more`."""
+
+    events: list[Event]
+    seq: int
+    more: bool
+    snapshot: NotRequired[Snapshot]

@@ -83,6 +83,8 @@ class Settings:
     """Wall-clock limit of one agent run."""
     idle_exit_seconds: float = 1800.0
     """The daemon ends after so long without clients, runs or variables."""
+    client_queue_mb: float = 64.0
+    """A client that does not read is dropped when more than this many MB (2²⁰ bytes) wait for it."""
     log_dir: str | None = None
     """Where `agent.log` goes; None: `logs` in the state folder."""
 

@@ -11,7 +11,9 @@ from typing import Any
 
 from analystd.data.base import Source
 from analystd.data.question import Question
+from analystd.desk.asker import Asker
 from analystd.desk.desk import Desk, Equipment
+from analystd.desk.journal import Journal
 from analystd.desk.state import DeskState
 from analystd.engine.base import Completion, GenerateRequest
 from analystd.engine.scripted import ScriptedEngine
@@ -19,6 +21,21 @@ from analystd.jail.workspace import Workspace
 from analystd.kernel.base import Completions, Execution, Output, Session, SessionInfo, Variable
 from analystd.protocol import ViewResult
 from analystd.settings import Settings
+
+
+def by(name: str) -> Asker:
+    """A client whose name is its id."""
+    return Asker(name, name)
+
+
+async def all_events(journal: Journal, after: int = 0) -> list[dict[str, Any]]:
+    """What a journal has after a number, read page by page."""
+    events: list[dict[str, Any]] = []
+    while after < journal.seq:
+        page = await journal.page(after)
+        events += [json.loads(line) for line in page.lines]
+        after = page.last
+    return events
 
 
 class Listing:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.desk.desks import Attentive, Office
+from tests.desk.desks import Attentive, Office, all_events, by
 
 from analystd.desk.desk import AGENTS_AT_ONCE, Desk
 from analystd.errors import InvalidArgumentsError
@@ -22,7 +22,7 @@ PRINT = call("pyexe", '{ "code":  "total = 42" }')
 
 
 async def ask(desk: Desk, prompt: str, **options: Any) -> dict[str, Any]:
-    return await desk.start_agent({"prompt": prompt, **options}, options.pop("client", "window")).result()
+    return await desk.start_agent({"prompt": prompt, **options}, by(options.pop("client", "window"))).result()
 
 
 def assert_each_begins_with_the_one_before(engine: Attentive, *more: Attentive) -> None:
@@ -90,7 +90,7 @@ async def test_calls_that_were_not_valid_do_not_come_back(tmp_path: Path) -> Non
 async def test_a_conversation_that_is_not_there_is_refused(tmp_path: Path) -> None:
     desk, _ = Office(tmp_path).open([])
     with pytest.raises(InvalidArgumentsError, match="There is no conversation 'conv_x' here"):
-        desk.start_agent({"prompt": "And?", "conversation": "conv_x"}, None)
+        desk.start_agent({"prompt": "And?", "conversation": "conv_x"}, by("window"))
     await desk.aclose()
 
 
@@ -98,7 +98,7 @@ async def test_what_a_step_shows_carries_its_number(tmp_path: Path) -> None:
     plot = call("pyexe", '{"code": "plot"}')
     desk, engine = Office(tmp_path).open([PRINT, plot, "See the plot."])
     result = await ask(desk, "Draw it.")
-    events = desk.journal.of_run(result["run_id"])
+    events = await desk.journal.of_run(result["run_id"])
     await desk.aclose()
     assert [step.get("displays") for step in result["steps"]] == [None, 1]
     assert [(event["kind"], event.get("step")) for event in events if event["kind"] in ("output", "display")] == [
@@ -113,9 +113,9 @@ async def test_what_a_step_shows_carries_its_number(tmp_path: Path) -> None:
 async def test_twenty_runs_of_four_clients_share_the_model_fairly_and_end_once(tmp_path: Path) -> None:
     desk, engine = Office(tmp_path).open([PRINT, "It is 42."])
     events: list[dict[str, Any]] = []
-    desk.listen(events.append)
+    desk.listen(lambda entry: events.append(entry.event))
     clients = [client for client in "abcd" for _ in range(5)]
-    runs = [desk.start_agent({"prompt": f"Question {number}?"}, client) for number, client in enumerate(clients)]
+    runs = [desk.start_agent({"prompt": f"Question {number}?"}, by(client)) for number, client in enumerate(clients)]
     results = await asyncio.gather(*(run.result() for run in runs))
     await desk.aclose()
     assert {result["status"] for result in results} == {"done"}
@@ -130,14 +130,14 @@ async def test_twenty_runs_of_four_clients_share_the_model_fairly_and_end_once(t
 
 async def test_a_waiting_run_tells_each_new_place_and_what_it_waits_for(tmp_path: Path) -> None:
     desk, _ = Office(tmp_path).open(["One.", "Two.", "Three."])
-    first = desk.start_agent({"prompt": "One?"}, "a")
+    first = desk.start_agent({"prompt": "One?"}, by("a"))
     conversation = first.request.conversation
-    second = desk.start_agent({"prompt": "Two?", "conversation": conversation}, "a")
-    third = desk.start_agent({"prompt": "Three?", "conversation": conversation}, "a")
+    second = desk.start_agent({"prompt": "Two?", "conversation": conversation}, by("a"))
+    third = desk.start_agent({"prompt": "Three?", "conversation": conversation}, by("a"))
     await asyncio.gather(first.result(), second.result(), third.result())
     told = [
         (event["kind"], event.get("position"), event.get("reason"))
-        for event in desk.journal.of_run(third.id)
+        for event in await desk.journal.of_run(third.id)
         if event["kind"] in ("run_queued", "run_waiting", "run_started")
     ]
     await desk.aclose()
@@ -150,18 +150,18 @@ async def test_a_waiting_run_tells_each_new_place_and_what_it_waits_for(tmp_path
 
 async def test_what_someone_waits_for_goes_before_a_batch(tmp_path: Path) -> None:
     desk, _ = Office(tmp_path).open([PRINT, "Done."])
-    batches = [desk.start_agent({"prompt": "b", "priority": "batch"}, "script") for _ in range(8)]
-    window = desk.start_agent({"prompt": "w"}, "window")
-    assert desk.journal.of_run(window.id)[0]["position"] == 0
+    batches = [desk.start_agent({"prompt": "b", "priority": "batch"}, by("script")) for _ in range(8)]
+    window = desk.start_agent({"prompt": "w"}, by("window"))
+    assert (await desk.journal.of_run(window.id))[0]["position"] == 0
     await asyncio.gather(*(run.result() for run in (*batches, window)))
-    ends = [event["client"] for event in desk.journal.after(0) if event["kind"] == "run_finished"]
+    ends = [event["client"] for event in await all_events(desk.journal) if event["kind"] == "run_finished"]
     await desk.aclose()
     assert "window" in ends[:4]
 
 
 async def test_a_run_that_is_cancelled_before_it_began_ends_all_the_same(tmp_path: Path) -> None:
     desk, _ = Office(tmp_path).open(["Done.", "Again."])
-    run = desk.start_agent({"prompt": "One?"}, "a")
+    run = desk.start_agent({"prompt": "One?"}, by("a"))
     run.cancel()
     assert (await run.result())["status"] == "cancelled"
     assert (await ask(desk, "Two?"))["status"] == "done"

@@ -166,7 +166,7 @@ export interface Handshake {
 export interface DaemonStatus {
   version: string;
   pid: number;
-  clients: string[];
+  clients: { name: string }[];
   engine: { kind: string; model: string; loaded: boolean; note?: string | null };
   sandbox: { level: string; reason: string };
   memory_bytes?: number;

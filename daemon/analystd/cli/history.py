@@ -12,7 +12,7 @@ from analystd.cli.commands import Options
 from analystd.cli.render import ago, call_text, indented, print_json, table
 from analystd.client import connect
 from analystd.errors import WorkspaceError
-from analystd.protocol import EventKind
+from analystd.protocol import EventKind, RunSummary
 from analystd.runids import LOG_NAME
 from analystd.settings import load_settings, log_folder
 
@@ -26,8 +26,7 @@ async def runs(options: Options) -> int:
     elif not found:
         print("No runs yet.")
     else:
-        rows = [[run["run_id"], run["kind"], run["status"], ago(run["started_at"]), run["title"][:60]] for run in found]
-        print(table(rows, ["RUN", "KIND", "STATUS", "STARTED", "TITLE"]))
+        print(table([_run_row(run) for run in found], ["RUN", "KIND", "STATUS", "STARTED", "BY", "SESSION", "TITLE"]))
     return EXIT_DONE
 
 
@@ -39,7 +38,8 @@ async def show(options: Options) -> int:
         print_json(about)
         return EXIT_DONE
     run = about["run"]
-    print(f"{run['run_id']}  {run['kind']}  {run['status']}  {ago(run['started_at'])}  by {run['client']}")
+    place = f" on {run['session']}" if run["session"] else ""
+    print(f"{run['run_id']}  {run['kind']}  {run['status']}  {ago(run['started_at'])}  by {run['client']}{place}")
     for event in about["events"]:
         for line in _event_lines(event):
             print(line)
@@ -58,6 +58,11 @@ async def logs(options: Options) -> int:
     else:
         print("\n".join(found))
     return EXIT_DONE if found else EXIT_FAILED
+
+
+def _run_row(run: RunSummary) -> list[str]:
+    who, where = run["client"] or "", run["session"] or ""
+    return [run["run_id"], run["kind"], run["status"], ago(run["started_at"]), who, where, run["title"][:60]]
 
 
 def _log_lines(path: Path, run_id: str | None) -> list[str]:
@@ -90,4 +95,6 @@ def _ending_lines(event: dict[str, Any]) -> list[str]:
         lines.append(f"! {error.get('name', error.get('kind'))}: {error['message']}")
     if text := result.get("answer") or result.get("result") or result.get("text"):
         lines.append(f"= {indented(text)}")
-    return [*lines, f"{event['status']} at {ago(event['at'])}"]
+    ender = event.get("cancelled_by")
+    by = f" by {ender['client']}" if ender else ""
+    return [*lines, f"{event['status']}{by} at {ago(event['at'])}"]

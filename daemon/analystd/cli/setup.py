@@ -40,7 +40,7 @@ async def status(options: Options) -> int:
     )
     _print_engine(engine)
     print(f"sandbox  {sandbox['level']}: {sandbox['reason']}")
-    print(f"clients  {', '.join(about['clients'])}")
+    print(f"clients  {', '.join(client['name'] for client in about['clients'])}")
     print(f"log      {about['log']}")
     for desk in about["desks"]:
         _print_desk(desk)
@@ -153,7 +153,10 @@ def _print_desk(desk: dict[str, Any]) -> None:
         memory = f", {gigabytes(session['memory_bytes'])}" if session["memory_bytes"] else ""
         print(f"  session {session['name']}: {session['state']}, {session['execution_count']} cells{memory}")
     for run in desk["runs"]:
-        print(f"  running {run['run_id']} {run['kind']}: {run['title']}")
+        place = f" on {run['session']}" if run["session"] else ""
+        print(f"  {run['status']} {run['run_id']} {run['kind']}{place} by {run['client']}: {run['title']}")
+    if desk["journal_problem"]:
+        print(f"  the journal cannot be written: {desk['journal_problem']}; {desk['unwritten_events']} events wait")
 
 
 async def _until_gone(pid: int, seconds: float | None) -> None:

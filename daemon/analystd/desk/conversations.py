@@ -14,7 +14,8 @@ from typing import Any
 from analystd.agent.prompt import with_new_files
 from analystd.agent.toolcalls import tool_call_text
 from analystd.agent.turns import Exchange, Turn, exchange
-from analystd.desk.journal import Event, Journal
+from analystd.desk.journal import Journal
+from analystd.desk.segments import Event
 from analystd.engine.base import Message
 from analystd.errors import InvalidArgumentsError
 from analystd.protocol import EventKind
@@ -58,12 +59,12 @@ def require(journal: Journal, conversation: str) -> None:
         raise InvalidArgumentsError(f"There is no conversation '{conversation}' here")
 
 
-def earlier(journal: Journal, conversation: str) -> Earlier:
+async def earlier(journal: Journal, conversation: str) -> Earlier:
     """What was said in a conversation's runs that have ended. A run that came to nothing is left out."""
     turns: list[Turn] = []
     first_files: tuple[str, ...] | None = None
     later_files: list[str] = []
-    for events in journal.of_runs(_runs_of(journal, conversation)).values():
+    for events in (await journal.of_runs(_runs_of(journal, conversation))).values():
         told = _first(events, EventKind.RUN_STARTED).get("files")
         turn = _turn(events, () if first_files is None else told or ())
         if turn is not None:
@@ -76,7 +77,7 @@ def earlier(journal: Journal, conversation: str) -> Earlier:
 
 
 def _runs_of(journal: Journal, conversation: str) -> list[str]:
-    return [run_id for run_id, run in journal.runs().items() if run["conversation"] == conversation]
+    return [run_id for run_id, run in journal.runs.items() if run["conversation"] == conversation]
 
 
 def _turn(events: Sequence[Event], new_files: Sequence[str]) -> Turn | None:

@@ -13,7 +13,9 @@ from analystd.agent.prompt import example_turns, first_call_tools, system_prompt
 from analystd.data.base import DataService, Source
 from analystd.data.question import Question
 from analystd.desk import conversations
-from analystd.desk.journal import Event, Journal
+from analystd.desk.asker import Asker
+from analystd.desk.chronicle import Chronicle, Listener
+from analystd.desk.journal import Journal
 from analystd.desk.known_names import KnownNames
 from analystd.desk.observer import RunObserver
 from analystd.desk.payloads import NEVER_RAN, agent_result, is_batch, python_result, title_of, with_context
@@ -27,7 +29,7 @@ from analystd.errors import AnalystdError, OverloadedError, StartTimeoutError
 from analystd.jail.sandbox import Level
 from analystd.jail.workspace import Workspace
 from analystd.kernel.base import Execution, Output, SessionSupply
-from analystd.protocol import EventKind, ViewResult
+from analystd.protocol import EventKind, Snapshot, ViewResult
 from analystd.runids import current_run_id
 from analystd.settings import Settings
 from analystd.tools import files
@@ -37,7 +39,7 @@ from analystd.tools.pyexe import pyexe_tool
 
 logger = logging.getLogger(__name__)
 
-MAX_EVENTS_AT_ONCE = 10_000
+SNAPSHOT_RUNS = 100
 
 AGENTS_AT_ONCE = 4
 """So many agents share the model. More would take each other's conversations out of its memory, and all would be slower."""
@@ -68,38 +70,41 @@ class Desk:
         self.settings = settings
         self.data = equipment.data
         self.journal = Journal(state.journal)
-        self.runs = RunBook(self.journal, self._publish)
+        self._chronicle = Chronicle(self.journal)
+        self.runs = RunBook(self._chronicle)
         self.sessions = Sessions(equipment.supply, self._tell_background_output)
         self._state = state
         self._engine = equipment.engine
         self._model_turns = equipment.model_turns
         self._sandbox_level = equipment.sandbox_level
-        self._listeners: dict[object, Callable[[Event], None]] = {}
         self._conversations: dict[str, Turnstile] = {}
         self._toolbox = Toolbox(self._tools(), workspace.check_resources)
 
-    def listen(self, listener: Callable[[Event], None]) -> Callable[[], None]:
+    def listen(self, listener: Listener) -> Callable[[], None]:
         """Have every event told to `listener` after it was written; gives what ends that."""
-        key = object()
-        self._listeners[key] = listener
-        return lambda: self._listeners.pop(key, None) and None
+        return self._chronicle.listen(listener)
 
-    def events_after(self, seq: int) -> dict[str, Any]:
-        """`{"events", "seq"}`; with `"snapshot"` (the latest runs) when `seq` is older than the journal."""
-        answer: dict[str, Any] = {"events": self.journal.after(seq, MAX_EVENTS_AT_ONCE), "seq": self.journal.seq}
-        if seq + 1 < self.journal.first_seq:
-            answer["snapshot"] = {
-                "runs": self.runs.summaries(100),
-                "sessions": [asdict(info) for info in self.sessions.infos()],
-            }
-        return answer
+    def tells_all_after(self, seq: int) -> bool:
+        """Whether the journal still has every event after a number; not so for one that it never gave out."""
+        return self.journal.first_seq <= seq + 1 <= self.journal.seq + 1
 
-    def start_agent(self, arguments: Mapping[str, Any], client: str | None) -> Run:
+    def snapshot(self) -> Snapshot:
+        """How the desk stands, for who cannot be told all that led to it."""
+        return {
+            "seq": self.journal.seq,
+            "first_seq": self.journal.first_seq,
+            "runs": self.runs.summaries(SNAPSHOT_RUNS),
+            "sessions": [asdict(info) for info in self.sessions.infos()],
+        }
+
+    def start_agent(self, arguments: Mapping[str, Any], asker: Asker) -> Run:
         """Accept a question (valid arguments of `runAgent`).
 
         Raises:
             InvalidArgumentsError: when it continues a conversation that is not there.
+            ResourceLimitError: when its events could not be written.
         """
+        self._chronicle.require_writable()
         prompt = with_context(arguments["prompt"], arguments.get("context"))
         conversation = arguments.get("conversation")
         if conversation is not None and conversation not in self._conversations:
@@ -109,7 +114,7 @@ class Desk:
         request = Request(
             "agent",
             title_of(arguments["prompt"]),
-            client,
+            asker,
             arguments.get("session", MAIN),
             {"prompt": prompt},
             conversation,
@@ -136,13 +141,18 @@ class Desk:
 
         return wait.begin(self.runs, work, lambda run: agent_result(run, Outcome("cancelled")))
 
-    def start_python(self, arguments: Mapping[str, Any], client: str | None) -> Run:
-        """Accept code to run (valid arguments of `execPython`)."""
+    def start_python(self, arguments: Mapping[str, Any], asker: Asker) -> Run:
+        """Accept code to run (valid arguments of `execPython`).
+
+        Raises:
+            ResourceLimitError: when its events could not be written.
+        """
+        self._chronicle.require_writable()
         name = arguments.get("session", MAIN)
         seat = self.sessions.seat(name)
         code = arguments["code"]
         content = {"code": code, "uri": arguments.get("uri"), "line": arguments.get("line")}
-        request = Request("python", title_of(code), client, name, content, batch=is_batch(arguments))
+        request = Request("python", title_of(code), asker, name, content, batch=is_batch(arguments))
         timeout = min(
             arguments.get("timeout_seconds", self.settings.exec_timeout_seconds), self.settings.exec_timeout_seconds
         )
@@ -153,7 +163,7 @@ class Desk:
             try:
                 async with asyncio.timeout(timeout) as waiting, wait.place:
                     waiting.reschedule(None)
-                    self.workspace.check_resources()
+                    self._check_resources()
                     run.emit(EventKind.RUN_STARTED, sandbox=self._sandbox_level)
                     execution = await self._execute(
                         run, seat, code, reset=arguments.get("reset", False), timeout=timeout
@@ -166,12 +176,17 @@ class Desk:
 
         return wait.begin(self.runs, work, lambda run: python_result(run, NEVER_RAN))
 
-    def start_write(self, arguments: Mapping[str, Any], client: str | None) -> Run:
-        """Accept a file to write (valid arguments of `writeFile`)."""
-        request = Request("write", arguments["path"], client, None, {"path": arguments["path"]})
+    def start_write(self, arguments: Mapping[str, Any], asker: Asker) -> Run:
+        """Accept a file to write (valid arguments of `writeFile`).
+
+        Raises:
+            ResourceLimitError: when its events could not be written.
+        """
+        self._chronicle.require_writable()
+        request = Request("write", arguments["path"], asker, None, {"path": arguments["path"]})
 
         async def work(run: Run) -> Result:
-            self.workspace.check_resources()
+            self._check_resources()
             run.emit(EventKind.RUN_STARTED, sandbox=self._sandbox_level)
             return {"run_id": run.id, "status": "done", **await files.write_file(self.data, arguments)}
 
@@ -183,7 +198,7 @@ class Desk:
         """A view of a table; see `DataService.view`."""
         return await self.data.view(source, question, on_progress)
 
-    async def reset_session(self, name: str, client: str | None) -> None:
+    async def reset_session(self, name: str, asker: Asker) -> None:
         """Forget a session's variables, after what runs in it now.
 
         Raises:
@@ -191,10 +206,10 @@ class Desk:
         """
         seat = self.sessions.seat(name)
         async with seat.turnstile.turn():
-            await self._reset(seat, client)
+            await self._reset(seat, asker)
 
-    def cancel(self, run_id: str) -> str:
-        """Have a run end soon; gives `cancelling`, or the status of a run that has ended.
+    def cancel(self, run_id: str, asker: Asker) -> str:
+        """Have a run end soon, whoever asked for it; gives `cancelling`, or the status of a run that has ended.
 
         Raises:
             InvalidArgumentsError: when there is no such run.
@@ -202,14 +217,14 @@ class Desk:
         run = self.runs.find_active(run_id)
         if run is None:
             return self.runs.summary(run_id)["status"]
-        run.cancel()
+        run.cancel(asker)
         return "cancelling"
 
     async def aclose(self) -> None:
         """End the runs and the workers and give up the lock. Harmless when repeated."""
         await self.runs.aclose()
         await asyncio.gather(self.sessions.aclose(), self.data.aclose())
-        self.journal.close()
+        self._chronicle.close()
         self._state.release()
 
     def __repr__(self) -> str:
@@ -226,10 +241,16 @@ class Desk:
             tools += files.file_tools(self.data)
         return tools
 
+    def _check_resources(self) -> None:
+        """What has to be there when a run starts: it may have waited long."""
+        self._chronicle.require_writable()
+        self.workspace.check_resources()
+
     async def _converse(self, run: Run, prompt: str, conversation: str, limits: Limits) -> Outcome:
+        self._chronicle.require_writable()
         await self._engine.load()
         listing = await self._file_names()
-        earlier = conversations.earlier(self.journal, conversation)
+        earlier = await conversations.earlier(self.journal, conversation)
         told = earlier.files_to_tell(listing)
         run.emit(EventKind.RUN_STARTED, sandbox=self._sandbox_level, files=told)
         specs = self._toolbox.specs
@@ -238,7 +259,7 @@ class Desk:
         agent = Agent(
             self._engine,
             self._toolbox,
-            ToolContext(run.request.session or MAIN, run.put_out, run.request.client, run.request.batch),
+            ToolContext(run.request.session or MAIN, run.put_out, run.request.asker.id, run.request.batch),
             RunObserver(run),
             Sampling(self.settings.temperature, self.settings.seed),
         )
@@ -267,51 +288,42 @@ class Desk:
         return [entry["name"] for entry in listing["entries"]]
 
     async def _execute_for_tool(self, code: str, reset: bool, context: ToolContext) -> Execution:
+        run = self.runs.under_way(current_run_id.get())
         seat = self.sessions.seat(context.session)
         async with seat.turnstile.turn(Ticket(context.client, context.batch)):
             if reset:
-                await self._reset(seat, None)
+                await self._reset(seat, run.request.asker)
             timeout = self.settings.exec_timeout_seconds
             execution = await seat.session.execute(code, timeout_seconds=timeout, on_output=context.on_output)
-        self._tell_bad_end(execution, context.session)
+        self._tell_bad_end(execution, run)
         return execution
 
     async def _execute(self, run: Run, seat: Seat, code: str, *, reset: bool, timeout: float) -> Execution:
         if reset:
-            await self._reset(seat, run.request.client)
+            await self._reset(seat, run.request.asker)
         run.interrupt = seat.session.interrupt
         try:
             execution = await seat.session.execute(code, timeout_seconds=timeout, on_output=run.put_out)
         finally:
             run.interrupt = None
-        self._tell_bad_end(execution, run.request.session)
+        self._tell_bad_end(execution, run)
         return execution
 
-    def _tell_bad_end(self, execution: Execution, session: str | None) -> None:
+    def _tell_bad_end(self, execution: Execution, run: Run) -> None:
         """Tell everyone that a limit ended the code, or that the session's Python died, and what was lost."""
         kinds = {"limit": EventKind.LIMIT, "died": EventKind.WORKER_DIED}
         if execution.status in kinds and execution.error is not None:
             text = execution.error.message
-            logger.warning("session %s: %s", session, text)
-            event = self.journal.append(
-                kinds[execution.status], current_run_id.get(), client=None, session=session, worker="kernel", text=text
-            )
-            self._publish(event)
+            logger.warning("session %s: %s", run.request.session, text)
+            run.emit(kinds[execution.status], worker="kernel", text=text)
 
-    async def _reset(self, seat: Seat, client: str | None) -> None:
+    async def _reset(self, seat: Seat, asker: Asker | None) -> None:
         await seat.session.reset()
-        self._publish(
-            self.journal.append(EventKind.SESSION_RESET, None, client=client, session=seat.session.info().name)
-        )
+        self._chronicle.record(EventKind.SESSION_RESET, None, asker, seat.session.info().name)
 
     def _tell_background_output(self, session: str, output: Output) -> None:
         """Output of threads and children whose code has ended belongs to the session and to no run."""
-        kind = EventKind.DISPLAY if output.kind == "display" else EventKind.OUTPUT
-        content: dict[str, Any] = (
-            {"data": output.data} if output.kind == "display" else {"stream": output.kind, "text": output.text}
-        )
-        self._publish(self.journal.append(kind, None, client=None, session=session, **content))
-
-    def _publish(self, event: Event) -> None:
-        for listener in list(self._listeners.values()):
-            listener(event)
+        if output.kind == "display":
+            self._chronicle.record(EventKind.DISPLAY, None, None, session, data=output.data)
+        else:
+            self._chronicle.record(EventKind.OUTPUT, None, None, session, stream=output.kind, text=output.text)

@@ -7,17 +7,20 @@ Segments are named for the first sequence number that they hold; a closed one ha
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
+import errno
 import json
 import logging
 import os
-import re
 import time
-from collections.abc import Container, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections import deque
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from io import BufferedReader
 from pathlib import Path
-from typing import Any
 
+from analystd.desk.segments import Event, Segment, later_summary, lines_between, load_segment, summary_after
 from analystd.protocol import EventKind, RunSummary
 
 logger = logging.getLogger(__name__)
@@ -26,42 +29,29 @@ SEGMENT_BYTES = 8 * 1024 * 1024
 KEEP_BYTES = 512 * 1024 * 1024
 KEEP_DAYS = 180.0
 
-Event = dict[str, Any]
+MAX_UNWRITTEN_BYTES = 16 * 1024 * 1024
+"""While the disk takes nothing, so much is kept in memory; of what runs put out beyond that, only the number of pieces is."""
 
-_BEGIN = re.compile(rb'\{"seq":\d+,"run_id":"(\w+)"')
-"""How the line of a run's event begins, as `Journal.append` writes it."""
+PAGE_EVENTS = 10_000
+PAGE_BYTES = 1024 * 1024
+
+_OUTPUT = (EventKind.TEXT, EventKind.OUTPUT, EventKind.DISPLAY)
 
 
-@dataclass
-class Segment:
-    """One file of the journal: the sequence numbers in it, and the runs with events in it."""
+@dataclass(frozen=True, eq=False)
+class Entry:
+    """An event and the line that it is in the journal."""
 
-    path: Path
-    first: int
+    event: Event
+    line: bytes
+
+
+@dataclass(frozen=True)
+class Page:
+    """Some lines of the journal in a row; nothing up to the number `last` is missing."""
+
+    lines: tuple[bytes, ...]
     last: int
-    runs: dict[str, RunSummary] = field(default_factory=dict)
-
-    def note(self, event: Event) -> None:
-        """Take an event into the index."""
-        self.last = event["seq"]
-        if run_id := event.get("run_id"):
-            self.runs[run_id] = _summary_after(self.runs.get(run_id), event)
-
-    def events_of(self, run_ids: Container[str]) -> Iterator[Event]:
-        """The events of some runs; only their lines are parsed."""
-        with self.path.open("rb") as lines:
-            for line in lines:
-                begin = _BEGIN.match(line)
-                if begin is not None and begin[1].decode() in run_ids:
-                    with contextlib.suppress(ValueError):
-                        yield json.loads(line)
-
-    def events(self) -> Iterator[Event]:
-        """All events, oldest first; a line that is no event is passed over."""
-        with self.path.open("rb") as lines:
-            for line in lines:
-                with contextlib.suppress(ValueError):
-                    yield json.loads(line)
 
 
 class Journal:
@@ -74,17 +64,26 @@ class Journal:
         segment_bytes: int = SEGMENT_BYTES,
         keep_bytes: int = KEEP_BYTES,
         keep_days: float = KEEP_DAYS,
+        max_unwritten_bytes: int = MAX_UNWRITTEN_BYTES,
     ) -> None:
         self._folder = folder
-        self._segment_bytes = segment_bytes
+        self._segment_bytes = self._roll_at = segment_bytes
         self._keep_bytes = keep_bytes
         self._keep_days = keep_days
-        self._unwritten: list[bytes] = []
+        self._max_unwritten_bytes = max_unwritten_bytes
+        self._unwritten: deque[Entry] = deque()
+        self._unwritten_bytes = 0
+        self._left_out = 0
+        self._problem: str | None = None
+        self._is_torn = False
+        """Whether half a line may stand at the end of the file."""
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        self._segments = [_load_segment(path) for path in sorted(folder.glob("*.jsonl"))]
+        self._segments = [load_segment(path) for path in sorted(folder.glob("*.jsonl"))]
         if not self._segments:
             self._segments.append(Segment(self._path(1), 1, 0))
-        self._descriptor = self._open_last()
+        self._runs = _all_runs(self._segments)
+        self._numbered = self.seq
+        self._descriptor = _open(self._segments[-1].path)
         self._size = os.fstat(self._descriptor).st_size
 
     @property
@@ -94,7 +93,7 @@ class Journal:
 
     @property
     def seq(self) -> int:
-        """The last number that was given out; 0 for a new journal."""
+        """The number of the last event that is on disk; 0 for a new journal."""
         return self._segments[-1].last
 
     @property
@@ -104,95 +103,143 @@ class Journal:
 
     @property
     def unwritten(self) -> int:
-        """Events that the disk has not taken yet (it was full); they are tried again with the next one."""
+        """Events that the disk has not taken yet (it was full)."""
         return len(self._unwritten)
 
-    def append(self, kind: EventKind, run_id: str | None, **content: Any) -> Event:
-        """Number an event, stamp it (`at`, Unix seconds) and write it; gives it as it was written."""
-        if self._size >= self._segment_bytes:
-            self._roll()
-        event: Event = {"seq": self.seq + 1, "run_id": run_id, "kind": str(kind), "at": time.time(), **content}
-        self._unwritten.append(
-            json.dumps(event, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "surrogatepass") + b"\n"
-        )
-        self._segments[-1].note(event)
-        self._write()
-        return event
+    @property
+    def problem(self) -> str | None:
+        """Why the disk does not take events now, or None."""
+        return self._problem
 
-    def after(self, seq: int, limit: int = 10_000) -> list[Event]:
-        """Events with numbers above `seq`, oldest first, at most `limit`."""
-        found: list[Event] = []
-        for segment in self._segments:
-            if segment.last > seq:
-                for event in segment.events():
-                    if event["seq"] > seq:
-                        found.append(event)
-                    if len(found) == limit:
-                        return found
-        return found
-
-    def of_run(self, run_id: str) -> list[Event]:
-        """All events of one run, oldest first."""
-        return self.of_runs([run_id])[run_id]
-
-    def of_runs(self, run_ids: Sequence[str]) -> dict[str, list[Event]]:
-        """All events of some runs, oldest first, by run in the order asked for; every segment is read once at the most."""
-        found: dict[str, list[Event]] = {run_id: [] for run_id in run_ids}
-        for segment in self._segments:
-            if not found.keys().isdisjoint(segment.runs):
-                for event in segment.events_of(found):
-                    found[event["run_id"]].append(event)
-        return found
-
-    def runs(self) -> dict[str, RunSummary]:
+    @property
+    def runs(self) -> Mapping[str, RunSummary]:
         """Every run that has events here, oldest first."""
-        runs: dict[str, RunSummary] = {}
-        for segment in self._segments:
-            for run_id, summary in segment.runs.items():
-                runs[run_id] = _later_summary(runs.get(run_id), summary)
-        return runs
+        return self._runs
+
+    def append(self, kind: EventKind, run_id: str | None, **content: object) -> list[Entry]:
+        """Number an event, stamp it (`at`, Unix seconds) and write it; gives what came to disk by that, oldest first.
+
+        That is the event, unless the disk takes nothing: then it is kept for the next time, as are those after it.
+        """
+        written = self.flush()
+        if self._unwritten_bytes >= self._max_unwritten_bytes and kind in _OUTPUT:
+            self._left_out += 1
+            return written
+        if self._size >= self._roll_at and not self._unwritten:
+            self._roll()
+        self._keep(kind, run_id, content)
+        return written + self.flush()
+
+    def flush(self) -> list[Entry]:
+        """Write what could not be written before; gives what is on disk now and was not, oldest first."""
+        written: list[Entry] = []
+        while self._unwritten and self._write(self._unwritten[0].line):
+            entry = self._unwritten.popleft()
+            self._unwritten_bytes -= len(entry.line)
+            self._segments[-1].last = entry.event["seq"]
+            written.append(entry)
+            if self._left_out and not self._unwritten:
+                self._tell_left_out()
+        return written
+
+    async def page(self, after: int, *, limit: int = PAGE_EVENTS, max_bytes: int = PAGE_BYTES) -> Page:
+        """What follows a number, in pages of at most `limit` events and of `max_bytes` or one event; read in a thread.
+
+        A page may be short, even empty, where a file ends; all was told when its `last` is the journal's `seq`.
+        """
+        segment = next((segment for segment in self._segments if segment.last > after), None)
+        if segment is None:
+            return Page((), max(after, self.seq))
+        last = segment.last
+        try:
+            # Opened at once: a segment that is too old may be deleted meanwhile.
+            file = segment.path.open("rb")
+            return await asyncio.to_thread(_read_page, file, after, last, limit, max_bytes)
+        except OSError as exc:
+            logger.error("A part of the journal is lost: %s", exc)
+            return Page((), last)
+
+    async def of_run(self, run_id: str) -> list[Event]:
+        """All events of one run, oldest first."""
+        return (await self.of_runs([run_id]))[run_id]
+
+    async def of_runs(self, run_ids: Sequence[str]) -> dict[str, list[Event]]:
+        """All events of some runs, oldest first, by run in the order asked for; read in a thread, every segment once at the most."""
+        segments = [segment for segment in self._segments if any(run_id in segment.runs for run_id in run_ids)]
+        return await asyncio.to_thread(_read_runs, segments, run_ids)
 
     def close(self) -> None:
         """Write what is left and close. Harmless when repeated."""
         if self._descriptor < 0:
             return
-        self._write()
+        self.flush()
+        if self._unwritten:
+            logger.error("%d events could not be written to %s and are lost", len(self._unwritten), self._folder)
         os.close(self._descriptor)
         self._descriptor = -1
+
+    def _keep(self, kind: EventKind, run_id: str | None, content: Mapping[str, object]) -> None:
+        self._numbered += 1
+        event: Event = {"seq": self._numbered, "run_id": run_id, "kind": str(kind), "at": time.time(), **content}
+        line = json.dumps(event, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "surrogatepass") + b"\n"
+        self._unwritten.append(Entry(event, line))
+        self._unwritten_bytes += len(line)
+        summary = self._segments[-1].note(event)
+        if summary is not None and (known := self._runs.setdefault(summary["run_id"], summary)) is not summary:
+            summary_after(known, event)
+
+    def _tell_left_out(self) -> None:
+        text = f"The disk was full: {self._left_out} pieces of what runs put out meanwhile were not kept"
+        self._left_out = 0
+        self._keep(EventKind.LIMIT, None, {"client": None, "client_id": None, "session": None, "text": text})
 
     def _path(self, first: int) -> Path:
         return self._folder / f"{first:012d}.jsonl"
 
-    def _open_last(self) -> int:
-        return os.open(self._segments[-1].path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    def _write(self, line: bytes) -> bool:
+        try:
+            if self._is_torn:
+                self._mend()
+            written = os.write(self._descriptor, line)
+            if written < len(line):
+                self._is_torn = True
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        except OSError as exc:
+            self._complain(exc)
+            with contextlib.suppress(OSError):
+                self._mend()
+            return False
+        self._size += written
+        if self._problem is not None:
+            logger.warning("The journal in %s can be written again", self._folder)
+            self._problem = None
+        return True
 
-    def _write(self) -> None:
-        while self._unwritten:
-            line = self._unwritten[0]
-            try:
-                written = os.write(self._descriptor, line)
-                if written < len(line):
-                    raise OSError(28, "only a part of an event was written")
-            except OSError as exc:
-                # Half a line must not stay: what follows it would be lost with it.
-                with contextlib.suppress(OSError):
-                    os.ftruncate(self._descriptor, self._size)
-                logger.error(
-                    "The journal in %s cannot be written (%s); %d events wait", self._folder, exc, len(self._unwritten)
-                )
-                return
-            self._size += written
-            del self._unwritten[0]
+    def _mend(self) -> None:
+        """Half a line must not stay: what follows it would be lost with it."""
+        if self._is_torn:
+            os.ftruncate(self._descriptor, self._size)
+            self._is_torn = False
+
+    def _complain(self, error: OSError) -> None:
+        if self._problem is None:
+            logger.error("The journal in %s cannot be written (%s); its events wait", self._folder, error)
+        self._problem = error.strerror or str(error)
 
     def _roll(self) -> None:
-        if self._unwritten:
-            return
+        """Begin another file; where none can be made, go on in this one."""
         closed = self._segments[-1]
-        _save_index(closed)
+        path = self._path(closed.last + 1)
+        try:
+            descriptor = _open(path)
+        except OSError as exc:
+            logger.error("%s cannot be made (%s); the journal goes on in %s", path, exc, closed.path.name)
+            self._roll_at = self._size + self._segment_bytes
+            return
+        closed.save_index()
         os.close(self._descriptor)
-        self._segments.append(Segment(self._path(closed.last + 1), closed.last + 1, closed.last))
-        self._descriptor = self._open_last()
-        self._size = 0
+        self._segments.append(Segment(path, closed.last + 1, closed.last))
+        self._descriptor, self._size, self._roll_at = descriptor, 0, self._segment_bytes
         self._drop_old()
 
     def _drop_old(self) -> None:
@@ -200,73 +247,53 @@ class Journal:
         oldest = time.time() - self._keep_days * 86_400
         total = 0
         for position in range(len(self._segments) - 1, -1, -1):
-            about = self._segments[position].path.stat()
-            total += about.st_size
-            if position < len(self._segments) - 1 and (total > self._keep_bytes or about.st_mtime < oldest):
+            size, changed = _size_and_time(self._segments[position].path)
+            total += size
+            if position < len(self._segments) - 1 and (total > self._keep_bytes or changed < oldest):
                 for segment in self._segments[: position + 1]:
-                    segment.path.unlink(missing_ok=True)
-                    _index_path(segment.path).unlink(missing_ok=True)
+                    segment.remove()
                 del self._segments[: position + 1]
+                self._runs = _all_runs(self._segments)
                 return
 
 
-def _index_path(path: Path) -> Path:
-    return path.with_suffix(".index.json")
+def _open(path: Path) -> int:
+    return os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
 
 
-def _save_index(segment: Segment) -> None:
-    with contextlib.suppress(OSError):
-        _index_path(segment.path).write_text(json.dumps({"last": segment.last, "runs": segment.runs}))
-
-
-def _load_segment(path: Path) -> Segment:
-    first = int(path.stem)
-    segment = Segment(path, first, first - 1)
+def _size_and_time(path: Path) -> tuple[int, float]:
     try:
-        index = json.loads(_index_path(path).read_text())
-        segment.last, segment.runs = index["last"], index["runs"]
-    except (OSError, ValueError, KeyError):
-        _cut_half_line(path)
-        for event in segment.events():
-            segment.note(event)
-    return segment
+        about = path.stat()
+    except OSError:
+        return 0, 0.0
+    return about.st_size, about.st_mtime
 
 
-def _cut_half_line(path: Path) -> None:
-    """Drop what a crash left of an event at the end of the file."""
-    with path.open("rb+") as file:
-        data = file.read()
-        file.truncate(data.rfind(b"\n") + 1)
+def _all_runs(segments: Sequence[Segment]) -> dict[str, RunSummary]:
+    runs: dict[str, RunSummary] = {}
+    for segment in segments:
+        for run_id, summary in segment.runs.items():
+            runs[run_id] = later_summary(runs.get(run_id), summary)
+    return runs
 
 
-def _summary_after(before: RunSummary | None, event: Event) -> RunSummary:
-    summary: RunSummary = before or {
-        "run_id": event["run_id"],
-        "kind": event.get("run_kind", ""),
-        "title": event.get("title", ""),
-        "status": "running",
-        "client": event.get("client"),
-        "session": event.get("session"),
-        "conversation": event.get("conversation"),
-        "started_at": event["at"],
-        "seconds": None,
-    }
-    if event["kind"] == EventKind.RUN_QUEUED:
-        summary["status"] = "queued"
-    elif event["kind"] == EventKind.RUN_STARTED:
-        summary["status"] = "running"
-        summary["started_at"] = event["at"]
-    elif event["kind"] == EventKind.RUN_FINISHED:
-        summary["status"] = event["status"]
-        summary["seconds"] = round(event["at"] - summary["started_at"], 3)
-    return summary
+def _read_page(file: BufferedReader, after: int, last: int, limit: int, max_bytes: int) -> Page:
+    lines: list[bytes] = []
+    size = 0
+    with file:
+        for number, line in lines_between(file, after, last):
+            lines.append(line)
+            size += len(line)
+            if len(lines) == limit or size >= max_bytes:
+                return Page(tuple(lines), number)
+    return Page(tuple(lines), last)
 
 
-def _later_summary(before: RunSummary | None, after: RunSummary) -> RunSummary:
-    """The summary of a run whose events lie in two segments."""
-    if before is None:
-        return {**after}
-    seconds = (
-        None if after["seconds"] is None else round(after["started_at"] + after["seconds"] - before["started_at"], 3)
-    )
-    return {**before, "status": after["status"], "seconds": seconds}
+def _read_runs(segments: Sequence[Segment], run_ids: Sequence[str]) -> dict[str, list[Event]]:
+    found: dict[str, list[Event]] = {run_id: [] for run_id in run_ids}
+    for segment in segments:
+        # A segment that is too old may be deleted meanwhile.
+        with contextlib.suppress(FileNotFoundError):
+            for event in segment.events_of(found):
+                found[event["run_id"]].append(event)
+    return found

@@ -8,8 +8,9 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
+from analystd.desk.asker import Asker, attribution
 from analystd.desk.batching import Batcher
-from analystd.desk.journal import Event, Journal
+from analystd.desk.chronicle import Chronicle
 from analystd.errors import AnalystdError, InvalidArgumentsError
 from analystd.kernel.base import Output
 from analystd.protocol import EventKind, RunSummary
@@ -18,7 +19,6 @@ from analystd.runids import current_run_id, generate_run_id
 logger = logging.getLogger(__name__)
 
 Result = dict[str, Any]
-Publish = Callable[[Event], None]
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class Request:
 
     kind: str
     title: str
-    client: str | None
+    asker: Asker
     session: str | None
     content: dict[str, Any]
     conversation: str | None = None
@@ -37,15 +37,16 @@ class Request:
 class Run:
     """One run under way. Its task belongs to the desk: the window that asked may leave."""
 
-    def __init__(self, request: Request, journal: Journal, publish: Publish) -> None:
+    def __init__(self, request: Request, chronicle: Chronicle) -> None:
         self.id = generate_run_id()
         self.request = request
         self.interrupt: Callable[[], Awaitable[None]] | None = None
         """While set, cancelling calls this instead of cancelling the task, and the work ends by itself with what it has."""
         self.step: int | None = None
         """The tool call under way, counted from 1; what is put out meanwhile carries it."""
-        self._journal = journal
-        self._publish = publish
+        self.cancelled_by: Asker | None = None
+        """Who had it end, if someone did."""
+        self._chronicle = chronicle
         self._batch = Batcher(self._emit_text)
         self._cancelling: asyncio.Task[None] | None = None
         self.task: asyncio.Task[Result] | None = None
@@ -72,10 +73,11 @@ class Run:
         else:
             self._batch.add(output.kind, output.text)
 
-    def cancel(self) -> None:
-        """Have the run end soon. Harmless when repeated or too late."""
+    def cancel(self, asker: Asker | None = None) -> None:
+        """Have the run end soon, as `asker` wants. Harmless when repeated or too late."""
         if self.task is None or self.task.done():
             return
+        self.cancelled_by = self.cancelled_by or asker
         if not self.has_begun:
             asyncio.get_running_loop().call_soon(self.task.cancel)
         elif self.interrupt is None:
@@ -102,16 +104,14 @@ class Run:
         return {} if self.step is None else {"step": self.step}
 
     def _record(self, kind: EventKind, content: dict[str, Any]) -> None:
-        event = self._journal.append(kind, self.id, client=self.request.client, session=self.request.session, **content)
-        self._publish(event)
+        self._chronicle.record(kind, self.id, self.request.asker, self.request.session, **content)
 
 
 class RunBook:
     """All runs of a desk: those under way, and the summaries of those in the journal."""
 
-    def __init__(self, journal: Journal, publish: Publish) -> None:
-        self._journal = journal
-        self._publish = publish
+    def __init__(self, chronicle: Chronicle) -> None:
+        self._chronicle = chronicle
         self._active: dict[str, Run] = {}
         self._close_lost_runs()
 
@@ -133,7 +133,7 @@ class RunBook:
 
         `position` and `reason` tell how many are before it and for what it waits.
         """
-        run = Run(request, self._journal, self._publish)
+        run = Run(request, self._chronicle)
         token = current_run_id.set(run.id)
         try:
             run.emit(
@@ -154,6 +154,14 @@ class RunBook:
             current_run_id.reset(token)
         return run
 
+    def under_way(self, run_id: str | None) -> Run:
+        """The run of this id, which has not ended.
+
+        Raises:
+            KeyError: when it has, or there is none.
+        """
+        return self._active[run_id or ""]
+
     def find_active(self, run_id: str) -> Run | None:
         """The run if it is under way, None if it has ended.
 
@@ -167,7 +175,8 @@ class RunBook:
 
     def summaries(self, limit: int) -> list[RunSummary]:
         """The latest runs, newest first."""
-        return list(reversed(self._journal.runs().values()))[:limit]
+        latest = list(self._chronicle.journal.runs.values())[-limit:]
+        return [{**summary} for summary in reversed(latest)]
 
     def summary(self, run_id: str) -> RunSummary:
         """The summary of one run.
@@ -176,7 +185,7 @@ class RunBook:
             InvalidArgumentsError: when there is none of this id.
         """
         try:
-            return self._journal.runs()[run_id]
+            return {**self._chronicle.journal.runs[run_id]}
         except KeyError:
             raise InvalidArgumentsError(f"There is no run '{run_id}' here", "`analystd runs` lists them.") from None
 
@@ -206,7 +215,7 @@ class RunBook:
             raise error from exc
         finally:
             self._active.pop(run.id, None)
-        run.emit(EventKind.RUN_FINISHED, status=result["status"], result=result)
+        run.emit(EventKind.RUN_FINISHED, status=result["status"], result=result, **_ender(run, result))
         logger.info("finished: %s", result["status"])
         return result
 
@@ -221,17 +230,17 @@ class RunBook:
 
     def _close_lost_runs(self) -> None:
         """End the runs that an earlier daemon left open when it died."""
-        for summary in self._journal.runs().values():
-            if summary["status"] in ("queued", "running"):
-                self._journal.append(
-                    EventKind.RUN_FINISHED,
-                    summary["run_id"],
-                    client=summary["client"],
-                    session=summary["session"],
-                    status="failed",
-                    error={
-                        "kind": "daemon_lost",
-                        "message": "The daemon ended while this run was under way",
-                        "hint": None,
-                    },
-                )
+        lost = [run for run in self._chronicle.journal.runs.values() if run["status"] in ("queued", "running")]
+        for run in lost:
+            asker = Asker(run["client_id"] or "", run["client"] or "")
+            error = {"kind": "daemon_lost", "message": "The daemon ended while this run was under way", "hint": None}
+            self._chronicle.record(
+                EventKind.RUN_FINISHED, run["run_id"], asker, run["session"], status="failed", error=error
+            )
+
+
+def _ender(run: Run, result: Result) -> dict[str, Any]:
+    """Who had the run end, where someone did before it was done."""
+    if run.cancelled_by is None or result["status"] not in ("cancelled", "interrupted"):
+        return {}
+    return {"cancelled_by": attribution(run.cancelled_by)}

@@ -40,4 +40,4 @@ class Wait:
             if self._run is not None:
                 self._run.tell_waiting(position, reason)
 
-        return turnstile.turn(Ticket(self._request.client, self._request.batch, moved))
+        return turnstile.turn(Ticket(self._request.asker.id, self._request.batch, moved))

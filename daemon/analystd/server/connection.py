@@ -6,6 +6,7 @@ import asyncio
 import json
 import logging
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,15 +15,18 @@ from pygls.exceptions import JsonRpcException
 
 from analystd import framing
 from analystd.desk.desk import Desk
-from analystd.desk.journal import Event
 from analystd.errors import InvalidArgumentsError, WorkspaceError
-from analystd.protocol import EVENT_METHOD, PROTOCOL_VERSION
+from analystd.protocol import PROTOCOL_VERSION
+from analystd.server.feed import Feed, wishes
+from analystd.server.hello import Caller, label_of
 from analystd.server.hub import Hub
 from analystd.server.lsp import INVALID_REQUEST, PARSE_ERROR, ConnectionServer
 from analystd.server.outbox import Outbox
 from analystd.server.places import path_of_uri, workspace_folder
 
 logger = logging.getLogger(__name__)
+
+_NO_DESK = ("This connection has no workspace", "Connect with `workspace`, and without `desk: false`.")
 
 Handler = Callable[["Connection", dict[str, Any], "types.ProgressToken | None"], Awaitable[Any]]
 
@@ -31,10 +35,12 @@ class Connection:
     """One client: its desk, its open folders, and what it was sent."""
 
     def __init__(
-        self, hub: Hub, name: str, environment: Mapping[str, str], outbox: Outbox, commands: Mapping[str, Handler]
+        self, hub: Hub, caller: Caller, environment: Mapping[str, str], outbox: Outbox, commands: Mapping[str, Handler]
     ) -> None:
         self.hub = hub
-        self.name = name
+        self.asker = caller.asker
+        """How the runs that it asks for know it."""
+        self._caller = caller
         self.environment = dict(environment)
         self._commands = commands
         self.leaving = False
@@ -43,11 +49,28 @@ class Connection:
         self._outbox = outbox
         self._desk: Desk | None = None
         self._is_open = False
-        self._stop_listening: Callable[[], None] = lambda: None
+        self._seq = 0
+        self._feed: Feed | None = None
         self._notices: list[str] = []
         self._server = ConnectionServer(self)
         self._protocol = self._server.protocol
         self._protocol.set_writer(outbox)
+
+    @property
+    def name(self) -> str:
+        """What people are shown."""
+        return self.asker.name
+
+    @property
+    def feed(self) -> Feed:
+        """What this client hears of the desk.
+
+        Raises:
+            WorkspaceError: when it has none.
+        """
+        if self._feed is None:
+            raise WorkspaceError(*_NO_DESK)
+        return self._feed
 
     @property
     def desk(self) -> Desk:
@@ -57,9 +80,7 @@ class Connection:
             WorkspaceError: when it opened none.
         """
         if self._desk is None:
-            raise WorkspaceError(
-                "This connection has no workspace", "Connect with `workspace`, and without `desk: false`."
-            )
+            raise WorkspaceError(*_NO_DESK)
         return self._desk
 
     @property
@@ -90,7 +111,8 @@ class Connection:
             for task in (reading, leaving):
                 task.cancel()
             await asyncio.gather(reading, leaving, return_exceptions=True)
-            self._stop_listening()
+            if self._feed is not None:
+                self._feed.close()
             self._protocol.abandon_requests()
             await self._outbox.aclose()
 
@@ -102,6 +124,7 @@ class Connection:
         """
         if command not in self._commands:
             raise InvalidArgumentsError(f"Unknown command '{command}'")
+        self._begin_feed()
         return await self._commands[command](self, arguments, token)
 
     def leave(self) -> None:
@@ -109,11 +132,18 @@ class Connection:
         self._exited.set()
 
     async def open(self, params: types.InitializeParams) -> None:
-        """Open the desk that `initialize` asks for, if any, and hear its events from now on."""
+        """Open the desk that `initialize` asks for, if any; its events from now on are this client's."""
+        if params.client_info is not None and (label := label_of(params.client_info.name)):
+            self.asker = replace(self._caller, label=label).asker
+            self._outbox.name = self.name
         folder = workspace_folder(params)
         if folder is not None:
             self._desk, self._notices = await self.hub.desk(folder, self._settings_of(params))
-            self._stop_listening = self._desk.listen(self._send_event)
+            subscription, after, problems = wishes(params.initialization_options)
+            self._notices += problems
+            self._seq = self._desk.journal.seq
+            after = self._seq if after is None else after
+            self._feed = Feed(self._desk, self._outbox, self.asker.id, subscription, after)
         self._is_open = True
 
     def about(self) -> dict[str, Any]:
@@ -122,6 +152,7 @@ class Connection:
         about = {
             "protocol": PROTOCOL_VERSION,
             "client": self.name,
+            "client_id": self.asker.id,
             "sandbox": {"level": sandbox.level, "reason": sandbox.reason},
             "notices": self._notices,
         }
@@ -133,7 +164,18 @@ class Connection:
             "desk": self._desk.workspace.root.name,
             "workspace": str(self._desk.workspace.root),
             "engine": {"kind": engine.kind, "model": engine.model},
-            "seq": self._desk.journal.seq,
+            "events": self.feed.subscription,
+            "seq": self._seq,
+        }
+
+    def info(self) -> dict[str, Any]:
+        """What `status` tells of this client."""
+        return {
+            "name": self.name,
+            "id": self.asker.id,
+            "workspace": None if self._desk is None else str(self._desk.workspace.root),
+            "events": None if self._feed is None else self._feed.subscription,
+            "waiting_bytes": self._outbox.waiting_bytes,
         }
 
     def notify(self, method: str, params: Any) -> None:
@@ -145,10 +187,11 @@ class Connection:
         if token is not None:
             self.notify("$/progress", {"token": token, "value": dict(value)})
 
-    def tell_notices(self) -> None:
-        """Show what is wrong with the client's settings."""
+    def begin(self) -> None:
+        """Show what is wrong with the client's settings, then tell it events: it has the answer to `initialize`."""
         for notice in self._notices:
             self.notify("window/showMessage", {"type": types.MessageType.Warning.value, "message": notice})
+        self._begin_feed()
 
     def document_path(self, uri: str) -> Path:
         """The file of a `uri` that this window may show.
@@ -167,8 +210,10 @@ class Connection:
             )
         return real
 
-    def _send_event(self, event: Event) -> None:
-        self.notify(EVENT_METHOD, event)
+    def _begin_feed(self) -> None:
+        """A client that asks for something has the answer to `initialize` too, even if it never says so."""
+        if self._feed is not None:
+            self._feed.begin()
 
     def _settings_of(self, params: types.InitializeParams) -> dict[str, str]:
         options = params.initialization_options

@@ -22,7 +22,7 @@ from analystd.runids import log_to_file
 from analystd.server.connection import Connection
 from analystd.server.dial import Address, daemon_address, private_folder
 from analystd.server.handlers import all_commands
-from analystd.server.hello import introduce
+from analystd.server.hello import caller_of, introduce
 from analystd.server.hub import Hub
 from analystd.server.outbox import Outbox
 from analystd.settings import load_settings, log_folder
@@ -104,19 +104,20 @@ class Daemon:
         if hello is None:
             logger.warning("a connection without the token was refused")
             return
-        name = f"{str(hello.get('client', 'client'))[:40]}-{next(self._numbers)} (pid {hello.get('pid')})"
         hub = self._hub
-        hub.clients[name] = name
-        hub.touch()
+        caller = caller_of(hello, next(self._numbers))
+        outbox = Outbox(writer, caller.asker.name, int(hub.settings.client_queue_mb * 2**20))
         environment = {str(key): str(value) for key, value in dict(hello.get("environment") or {}).items()}
-        logger.info("%s connected", name)
+        connection = Connection(hub, caller, environment, outbox, all_commands())
+        hub.clients.add(connection)
+        hub.touch()
+        logger.info("%s connected", connection.name)
         try:
-            connection = Connection(hub, name, environment, Outbox(writer, name), all_commands())
             await connection.serve(reader)
         finally:
-            hub.clients.pop(name, None)
+            hub.clients.discard(connection)
             hub.touch()
-            logger.info("%s left", name)
+            logger.info("%s left", connection.name)
 
     async def _watch_idleness(self) -> None:
         limit = self._hub.settings.idle_exit_seconds

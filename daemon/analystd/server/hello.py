@@ -6,13 +6,46 @@ import asyncio
 import contextlib
 import hmac
 import json
+import uuid
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from analystd import framing
+from analystd.desk.asker import Asker
 
 _HELLO_SECONDS = 10.0
 _REFUSED = -32600
+_MAX_LABEL = 40
+_MAX_ID = 64
+
+
+@dataclass(frozen=True)
+class Caller:
+    """A client as it introduced itself; `number` is the daemon's own, so that no two have one name."""
+
+    id: str
+    label: str
+    number: int
+    pid: str
+
+    @property
+    def asker(self) -> Asker:
+        """How its desk knows it."""
+        return Asker(self.id, f"{self.label}-{self.number} (pid {self.pid})")
+
+
+def caller_of(hello: Mapping[str, Any], number: int) -> Caller:
+    """Who sent a hello: the id that it keeps when it connects again, or one for this connection alone."""
+    given = hello.get("id")
+    kept = given if isinstance(given, str) and given.isprintable() and 0 < len(given) <= _MAX_ID else None
+    return Caller(kept or str(uuid.uuid4()), label_of(hello.get("client")) or "client", number, str(hello.get("pid")))
+
+
+def label_of(name: Any) -> str:
+    """What a client calls itself, in one short line; nothing of what is no text."""
+    line = "".join(each for each in name if each.isprintable()).strip() if isinstance(name, str) else ""
+    return line[:_MAX_LABEL]
 
 
 async def introduce(

@@ -11,7 +11,7 @@ import time
 from collections.abc import Awaitable, Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import psutil
 
@@ -22,7 +22,7 @@ from analystd.desk.state import DeskState
 from analystd.engine.base import Engine
 from analystd.engine.factory import make_engine
 from analystd.engine.walls import Walls
-from analystd.errors import AnalystdError
+from analystd.errors import AnalystdError, WorkspaceError
 from analystd.folders import state_folder, user_settings_file
 from analystd.jail.sandbox import Sandbox, measure_sandbox
 from analystd.jail.workspace import Workspace, find_workspace
@@ -50,6 +50,14 @@ _MODEL_SETTINGS = (
 )
 
 
+class Visitor(Protocol):
+    """A connection, as far as the hub knows it."""
+
+    def info(self) -> dict[str, Any]:
+        """What `status` tells of it, `name` among it."""
+        ...
+
+
 class Hub:
     """One per daemon. Connections come and go; what they opened stays."""
 
@@ -59,7 +67,7 @@ class Hub:
         self.started_at = time.time()
         self.last_activity = time.monotonic()
         self.stopping = asyncio.Event()
-        self.clients: dict[str, str] = {}
+        self.clients: set[Visitor] = set()
         self.desks: dict[Path, Desk] = {}
         self._model_settings: Settings | None = None
         self._engine: Engine | None = None
@@ -103,7 +111,7 @@ class Hub:
                 self._engine = make_engine(loaded.settings, Walls(self.sandbox, self._runtime / "model"))
             notices = [*loaded.problems, *_foreign_model_settings(loaded.settings, self._model_settings)]
             if root not in self.desks:
-                self.desks[root] = self._open(root, loaded.settings)
+                self.desks[root] = self._open_or_explain(root, loaded.settings)
                 logger.info("desk opened: %s", root)
         return self.desks[root], notices
 
@@ -114,7 +122,7 @@ class Hub:
             "version": __version__,
             "pid": os.getpid(),
             "uptime_seconds": round(time.time() - self.started_at, 1),
-            "clients": sorted(self.clients.values()),
+            "clients": sorted((client.info() for client in self.clients), key=lambda info: str(info["name"])),
             "engine": asdict(self._engine.info()) if self._engine is not None else None,
             "sandbox": {"level": self.sandbox.level, "reason": self.sandbox.reason, "gaps": list(self.sandbox.gaps)},
             "memory_bytes": psutil.Process().memory_info().rss,
@@ -154,6 +162,15 @@ class Hub:
             await self._engine.aclose()
         shutil.rmtree(self._runtime, ignore_errors=True)
 
+    def _open_or_explain(self, root: Path, settings: Settings) -> Desk:
+        try:
+            return self._open(root, settings)
+        except OSError as exc:
+            raise WorkspaceError(
+                f"The state of {root} cannot be kept in {state_folder() / 'desks'}: {exc.strerror}",
+                "Make room there, or set XDG_STATE_HOME to a folder that can be written.",
+            ) from exc
+
     def _open(self, root: Path, settings: Settings) -> Desk:
         workspace = Workspace.of_settings(root, settings)
         state = DeskState.claim(state_folder() / "desks", root)
@@ -192,7 +209,8 @@ def _desk_status(desk: Desk) -> dict[str, Any]:
         "seq": desk.journal.seq,
         "journal": str(desk.journal.folder),
         "unwritten_events": desk.journal.unwritten,
-        "runs": [{"run_id": run.id, "kind": run.request.kind, "title": run.request.title} for run in desk.runs.active],
+        "journal_problem": desk.journal.problem,
+        "runs": [desk.runs.summary(run.id) for run in desk.runs.active],
         "sessions": [asdict(info) for info in desk.sessions.infos()],
     }
     try:

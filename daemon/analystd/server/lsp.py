@@ -32,8 +32,12 @@ INTERNAL_ERROR = -32603
 class Owner(Protocol):
     """The connection that a protocol object belongs to."""
 
-    name: str
     leaving: bool
+
+    @property
+    def name(self) -> str:
+        """What people are shown."""
+        ...
 
     @property
     def is_open(self) -> bool:
@@ -53,8 +57,8 @@ class Owner(Protocol):
         """What `initialize` tells of the desk."""
         ...
 
-    def tell_notices(self) -> None:
-        """Show what is wrong with the client's settings."""
+    def begin(self) -> None:
+        """The client has the answer to `initialize`: it may be told things."""
         ...
 
     async def execute(self, command: str, arguments: dict[str, Any], token: types.ProgressToken | None) -> Any:
@@ -104,8 +108,8 @@ class ConnectionProtocol(LanguageServerProtocol):
 
     @lsp_method(types.INITIALIZED)
     def lsp_initialized(self, *_args: Any) -> None:
-        """Tell what is wrong with the settings, once."""
-        self._server.connection.tell_notices()
+        """Tell what the client should know."""
+        self._server.connection.begin()
 
     @lsp_method(types.SHUTDOWN)
     def lsp_shutdown(self, *_args: Any) -> None:  # type: ignore[override]

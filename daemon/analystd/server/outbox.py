@@ -5,42 +5,62 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+from collections import deque
 
 logger = logging.getLogger(__name__)
 
-MAX_WAITING_BYTES = 64 * 1024 * 1024
+ROOM_BYTES = 1024 * 1024
+"""While less waits, what can wait elsewhere (a replay) may be added."""
+
+_PIECE_BYTES = 256 * 1024
 
 
 class Outbox:
     """A queue in front of a stream writer. Has the `write` and `close` that pygls wants of a writer."""
 
-    def __init__(self, writer: asyncio.StreamWriter, name: str, max_bytes: int = MAX_WAITING_BYTES) -> None:
+    def __init__(self, writer: asyncio.StreamWriter, name: str, max_bytes: int) -> None:
+        self.name = name
         self._writer = writer
-        self._name = name
         self._max_bytes = max_bytes
-        self._waiting: list[bytes] = []
+        self._waiting: deque[bytes] = deque()
         self._bytes = 0
         self._wake = asyncio.Event()
+        self._roomy = asyncio.Event()
+        self._roomy.set()
         self._closed = False
         self._task = asyncio.create_task(self._drain(), name=f"outbox {name}")
 
+    @property
+    def waiting_bytes(self) -> int:
+        """How much the client has not taken yet."""
+        return self._bytes
+
+    @property
+    def closed(self) -> bool:
+        """Whether nothing more will be taken, as after a client was dropped."""
+        return self._closed
+
     def write(self, data: bytes) -> None:
-        """Queue a message; drops the whole client when too much waits."""
+        """Queue a message, or drop the client for which too much waits already. The bytes are not copied, so that clients can share them."""
         if self._closed:
+            return
+        if self._bytes > self._max_bytes:
+            self._drop()
             return
         self._waiting.append(data)
         self._bytes += len(data)
         self._wake.set()
-        if self._bytes > self._max_bytes:
-            logger.warning("%s does not read: %d bytes wait for it; it is dropped", self._name, self._bytes)
-            self._waiting.clear()
-            self._closed = True
-            self._task.cancel()
-            self._writer.transport.abort()
+        if self._bytes > ROOM_BYTES:
+            self._roomy.clear()
+
+    async def room(self) -> None:
+        """Wait until little waits, or until nothing more is taken."""
+        await self._roomy.wait()
 
     def close(self) -> None:
         """Send what is queued, then close."""
         self._closed = True
+        self._roomy.set()
         self._wake.set()
 
     async def aclose(self, seconds: float = 2.0) -> None:
@@ -49,20 +69,52 @@ class Outbox:
         with contextlib.suppress(TimeoutError, asyncio.CancelledError):
             await asyncio.wait_for(self._task, seconds)
 
+    def _drop(self) -> None:
+        logger.warning(
+            "%s does not read: %d bytes wait for it, and %d are the limit (AGENT_CLIENT_QUEUE_MB); it is dropped",
+            self.name,
+            self._bytes,
+            self._max_bytes,
+        )
+        self._forget()
+        self._task.cancel()
+        self._writer.transport.abort()
+
+    def _forget(self) -> None:
+        self._closed = True
+        self._waiting.clear()
+        self._bytes = 0
+        self._roomy.set()
+
     async def _drain(self) -> None:
         try:
             while self._waiting or not self._closed:
                 while self._waiting:
-                    # What came in one turn of the loop goes out in one write.
-                    data = b"".join(self._waiting)
-                    self._waiting.clear()
-                    self._writer.write(data)
-                    await self._writer.drain()
-                    self._bytes -= len(data)
+                    await self._send(self._next_messages())
                 self._wake.clear()
                 if not self._closed:
                     await self._wake.wait()
         except OSError:
-            self._closed = True
+            self._forget()
         finally:
             self._writer.close()
+
+    def _next_messages(self) -> bytes:
+        """The next message, or several small ones in one: what came in one turn of the loop goes out in one write."""
+        messages = [self._waiting.popleft()]
+        size = len(messages[0])
+        while self._waiting and size + len(self._waiting[0]) <= _PIECE_BYTES:
+            messages.append(self._waiting.popleft())
+            size += len(messages[-1])
+        return messages[0] if len(messages) == 1 else b"".join(messages)
+
+    async def _send(self, data: bytes) -> None:
+        """Send piece by piece: the transport keeps a copy of what the socket does not take."""
+        view = memoryview(data)
+        for start in range(0, len(data), _PIECE_BYTES):
+            piece = view[start : start + _PIECE_BYTES]
+            self._writer.write(piece)
+            await self._writer.drain()
+            self._bytes -= len(piece)
+            if self._bytes <= ROOM_BYTES:
+                self._roomy.set()

@@ -27,7 +27,7 @@ RUN_AGENT = object_schema(
 async def run_agent(connection: Connection, arguments: dict[str, Any], token: types.ProgressToken | None) -> Any:
     """Ask the model; the result is an `AgentResult`."""
     validate(RUN_AGENT, arguments)
-    return await follow(connection, connection.desk.start_agent(arguments, connection.name), token)
+    return await follow(connection, connection.desk.start_agent(arguments, connection.asker), token)
 
 
 COMMANDS: dict[Command, Handler] = {Command.RUN_AGENT: run_agent}

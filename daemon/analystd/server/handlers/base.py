@@ -8,8 +8,8 @@ from typing import Any, get_args
 
 from lsprotocol import types
 
-from analystd.desk.journal import Event
 from analystd.desk.runs import Run
+from analystd.desk.segments import Event
 from analystd.errors import InvalidArgumentsError
 from analystd.protocol import EventKind, Priority
 from analystd.server.connection import Connection
@@ -52,13 +52,15 @@ async def follow(connection: Connection, run: Run, token: types.ProgressToken | 
     """
     connection.progress(token, {"kind": "begin", "title": run.request.title, "cancellable": True})
     stop = (
-        connection.desk.listen(lambda event: _report(connection, run, token, event)) if token is not None else _nothing
+        connection.desk.listen(lambda entry: _report(connection, run, token, entry.event))
+        if token is not None
+        else _nothing
     )
     try:
         return await run.result()
     except asyncio.CancelledError:
         if not connection.leaving:
-            run.cancel()
+            run.cancel(connection.asker)
         raise
     finally:
         stop()

@@ -31,7 +31,7 @@ async def write_file(connection: Connection, arguments: dict[str, Any], token: t
     """Write a file of the workspace; a run, since it changes something."""
     _require_files(connection, Command.WRITE_FILE)
     validate(files.WRITE_FILE.parameters, arguments)
-    return await follow(connection, connection.desk.start_write(arguments, connection.name), token)
+    return await follow(connection, connection.desk.start_write(arguments, connection.asker), token)
 
 
 def _require_files(connection: Connection, command: Command) -> None:

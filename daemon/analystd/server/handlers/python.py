@@ -33,14 +33,14 @@ async def exec_python(connection: Connection, arguments: dict[str, Any], token: 
     """Run code; the result is a `PythonResult`."""
     _require_python(connection, Command.EXEC_PYTHON)
     validate(EXEC_PYTHON, arguments)
-    return await follow(connection, connection.desk.start_python(arguments, connection.name), token)
+    return await follow(connection, connection.desk.start_python(arguments, connection.asker), token)
 
 
 async def reset_session(connection: Connection, arguments: dict[str, Any], _token: types.ProgressToken | None) -> Any:
     """Forget a session's variables; gives its state."""
     _require_python(connection, Command.RESET_SESSION)
     name = _session(arguments)
-    await connection.desk.reset_session(name, connection.name)
+    await connection.desk.reset_session(name, connection.asker)
     return _state(connection.desk, name)
 
 

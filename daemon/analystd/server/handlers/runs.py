@@ -1,27 +1,34 @@
-"""`cancelRun`, `listRuns`, `getRun`, `events`."""
+"""`cancelRun`, `listRuns`, `getRun`, `events`, `subscribe`."""
 
 from __future__ import annotations
 
-from typing import Any
+import json
+from typing import Any, get_args
 
 from lsprotocol import types
 
-from analystd.protocol import Command
+from analystd.desk.desk import Desk
+from analystd.desk.journal import Page
+from analystd.protocol import Command, EventPage, Subscription
 from analystd.server.connection import Connection, Handler
 from analystd.server.handlers.base import STRING, object_schema
 from analystd.tools.base import validate
 
 ONE_RUN = object_schema({"run_id": STRING})
 LIST_RUNS = object_schema({}, {"limit": {"type": "integer", "minimum": 1, "maximum": 10_000}})
-EVENTS = object_schema({"after": {"type": "integer", "minimum": 0}})
+EVENTS = object_schema(
+    {"after": {"type": "integer", "minimum": 0}}, {"limit": {"type": "integer", "minimum": 1, "maximum": 10_000}}
+)
+SUBSCRIBE = object_schema({"events": {"enum": list(get_args(Subscription))}})
 
 DEFAULT_LIMIT = 50
+DEFAULT_EVENTS = 1000
 
 
 async def cancel_run(connection: Connection, arguments: dict[str, Any], _token: types.ProgressToken | None) -> Any:
     """Have a run end soon; gives `{"status"}`."""
     validate(ONE_RUN, arguments)
-    return {"status": connection.desk.cancel(arguments["run_id"])}
+    return {"status": connection.desk.cancel(arguments["run_id"], connection.asker)}
 
 
 async def list_runs(connection: Connection, arguments: dict[str, Any], _token: types.ProgressToken | None) -> Any:
@@ -34,13 +41,33 @@ async def get_run(connection: Connection, arguments: dict[str, Any], _token: typ
     """Everything about one run: `{"run": RunSummary, "events": [Event]}`."""
     validate(ONE_RUN, arguments)
     summary = connection.desk.runs.summary(arguments["run_id"])
-    return {"run": summary, "events": connection.desk.journal.of_run(arguments["run_id"])}
+    return {"run": summary, "events": await connection.desk.journal.of_run(arguments["run_id"])}
 
 
 async def events(connection: Connection, arguments: dict[str, Any], _token: types.ProgressToken | None) -> Any:
-    """What happened after a sequence number."""
+    """A page of what happened after a sequence number, or a snapshot where that is not known any more: an `EventPage`."""
     validate(EVENTS, arguments)
-    return connection.desk.events_after(arguments["after"])
+    desk, after = connection.desk, arguments["after"]
+    if not desk.tells_all_after(after):
+        answer: EventPage = {"events": [], "seq": desk.journal.seq, "more": False, "snapshot": desk.snapshot()}
+        return answer
+    page = await _next_page(desk, after, arguments.get("limit", DEFAULT_EVENTS))
+    seq = desk.journal.seq
+    return {"events": [json.loads(line) for line in page.lines], "seq": seq, "more": page.last < seq}
+
+
+async def subscribe(connection: Connection, arguments: dict[str, Any], _token: types.ProgressToken | None) -> Any:
+    """Which events this client is told of from now on: `{"events", "seq"}`; it holds for greater numbers."""
+    validate(SUBSCRIBE, arguments)
+    return {"events": arguments["events"], "seq": connection.feed.subscribe(arguments["events"])}
+
+
+async def _next_page(desk: Desk, after: int, limit: int) -> Page:
+    """The next page that has a line in it, if there is one."""
+    page = await desk.journal.page(after, limit=limit)
+    while not page.lines and page.last < desk.journal.seq:
+        page = await desk.journal.page(page.last, limit=limit)
+    return page
 
 
 COMMANDS: dict[Command, Handler] = {
@@ -48,4 +75,5 @@ COMMANDS: dict[Command, Handler] = {
     Command.LIST_RUNS: list_runs,
     Command.GET_RUN: get_run,
     Command.EVENTS: events,
+    Command.SUBSCRIBE: subscribe,
 }
