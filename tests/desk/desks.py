@@ -33,7 +33,7 @@ async def all_events(journal: Journal, after: int = 0) -> list[dict[str, Any]]:
     events: list[dict[str, Any]] = []
     while after < journal.seq:
         page = await journal.page(after)
-        events += [json.loads(line) for line in page.lines]
+        events += [entry.event for entry in page.entries]
         after = page.last
     return events
 

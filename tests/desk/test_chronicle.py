@@ -11,7 +11,8 @@ from tests.desk.desks import Office, all_events, by
 from tests.desk.test_journal import full_disk, needs_full
 
 from analystd.desk.chronicle import Chronicle
-from analystd.desk.journal import Entry, Journal
+from analystd.desk.journal import Journal
+from analystd.desk.segments import Entry
 from analystd.errors import ResourceLimitError
 from analystd.protocol import EventKind
 

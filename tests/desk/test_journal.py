@@ -125,9 +125,9 @@ async def test_any_event_is_sought_without_reading_what_is_before_it(tmp_path: P
         journal.append(EventKind.TEXT, "run_1", text=f"{number} " * (size if number % 7 else 1))
     for after in (0, 1, 6, 7, 500, 993, 998, 999):
         page = await journal.page(after, limit=2)
-        assert [json.loads(line)["seq"] for line in page.lines] == [after + 1, after + 2][: 1000 - after]
+        assert [entry.event["seq"] for entry in page.entries] == [after + 1, after + 2][: 1000 - after]
         assert page.last == min(after + 2, 1000)
-    assert (await journal.page(1000)).lines == ()
+    assert (await journal.page(1000)).entries == ()
     journal.close()
 
 
@@ -139,11 +139,21 @@ async def test_pages_are_bounded_in_bytes_and_lose_nothing(tmp_path: Path) -> No
     numbers: list[int] = []
     while after < journal.seq:
         page = await journal.page(after, max_bytes=2000)
-        assert sum(map(len, page.lines)) < 2000 + 1000
-        numbers += [json.loads(line)["seq"] for line in page.lines]
+        assert sum(len(entry.line) for entry in page.entries) < 2000 + 1000
+        numbers += [entry.event["seq"] for entry in page.entries]
         after, pages = page.last, pages + 1
     assert numbers == list(range(1, 201))
     assert pages > 40
+    journal.close()
+
+
+async def test_a_line_that_is_no_event_is_passed_over(tmp_path: Path) -> None:
+    journal = Journal(tmp_path)
+    for text in "abc":
+        journal.append(EventKind.TEXT, "run_1", text=text)
+    (path,) = tmp_path.glob("*.jsonl")
+    path.write_bytes(path.read_bytes().replace(b'"b"}', b'"b" '))
+    assert [event["text"] for event in await all_events(journal)] == ["a", "c"]
     journal.close()
 
 

@@ -27,3 +27,14 @@ def test_desks_of_other_folders_are_apart(tmp_path: Path) -> None:
     assert (one.folder / "workspace").read_text() == f"{tmp_path / 'one'}\n"
     one.release()
     two.release()
+
+
+def test_a_desk_that_cannot_be_claimed_is_left_to_the_next_try(tmp_path: Path) -> None:
+    state = DeskState.claim(tmp_path / "desks", tmp_path / "jail")
+    state.release()
+    (state.folder / "workspace").unlink()
+    (state.folder / "workspace").mkdir()
+    with pytest.raises(OSError):
+        DeskState.claim(tmp_path / "desks", tmp_path / "jail")
+    (state.folder / "workspace").rmdir()
+    DeskState.claim(tmp_path / "desks", tmp_path / "jail").release()

@@ -30,3 +30,15 @@ def test_code_that_fills_the_workspace_is_stopped_and_the_session_goes_on(fresh_
     assert "limit" in [event["kind"] for event in events]
     (station.workspace / "fill").unlink()
     assert station.run("exec", "1 + 1").stdout == "2\n"
+
+
+def test_a_desk_that_cannot_be_kept_is_refused_and_says_where(fresh_station: Station) -> None:
+    station = fresh_station
+    station.play([])
+    station.state.mkdir(parents=True, mode=0o700)
+    (station.state / "desks").write_text("no folder")
+    error = station.result("exec", "1", check=4)["error"]
+    assert (error["kind"], error["code"]) == ("workspace", 4001)
+    assert error["message"] == f"The desk of {station.workspace} cannot be kept in {station.state}: Not a directory"
+    (station.state / "desks").unlink()
+    assert station.run("exec", "1 + 1").stdout == "2\n"

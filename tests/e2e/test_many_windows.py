@@ -64,6 +64,17 @@ async def test_sixty_four_clients_at_once_are_each_served_and_told_everything_on
         assert peer.numbers == list(range(1, last + 1))
 
 
+async def test_an_answer_comes_after_the_events_that_led_to_it_also_while_a_client_catches_up(
+    station: Station, come: Come
+) -> None:
+    first = await come(station)
+    await asyncio.gather(*(first.command("execPython", code="1") for _ in range(50)))
+    for _ in range(5):
+        peer = await come(station, events_after=0)
+        answer = await peer.command("execPython", code="1")
+        assert (peer.events[-1]["kind"], peer.events[-1]["run_id"]) == ("run_finished", answer["run_id"])
+
+
 async def test_a_client_that_does_not_read_is_dropped_delays_nobody_and_catches_up(
     station: Station, come: Come
 ) -> None:

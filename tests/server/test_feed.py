@@ -58,8 +58,9 @@ class Listeners:
     async def aclose(self) -> None:
         for feed, outbox, other in self._open:
             feed.close()
-            other.close()
             await outbox.aclose()
+            other.close()
+            await asyncio.gather(other.wait_closed(), return_exceptions=True)
 
 
 @pytest.fixture

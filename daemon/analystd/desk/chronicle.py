@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from analystd.desk.asker import Asker, attribution
-from analystd.desk.journal import Entry, Journal
+from analystd.desk.journal import Journal
+from analystd.desk.segments import Entry
 from analystd.errors import ResourceLimitError
 from analystd.protocol import EventKind
 

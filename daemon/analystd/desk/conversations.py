@@ -15,7 +15,7 @@ from analystd.agent.prompt import with_new_files
 from analystd.agent.toolcalls import tool_call_text
 from analystd.agent.turns import Exchange, Turn, exchange
 from analystd.desk.journal import Journal
-from analystd.desk.segments import Event
+from analystd.desk.segments import UNDER_WAY, Event
 from analystd.engine.base import Message
 from analystd.errors import InvalidArgumentsError
 from analystd.protocol import EventKind
@@ -64,7 +64,8 @@ async def earlier(journal: Journal, conversation: str) -> Earlier:
     turns: list[Turn] = []
     first_files: tuple[str, ...] | None = None
     later_files: list[str] = []
-    for events in (await journal.of_runs(_runs_of(journal, conversation))).values():
+    ended = [run for run in _runs_of(journal, conversation) if journal.runs[run]["status"] not in UNDER_WAY]
+    for events in (await journal.of_runs(ended)).values():
         told = _first(events, EventKind.RUN_STARTED).get("files")
         turn = _turn(events, () if first_files is None else told or ())
         if turn is not None:

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from io import BufferedReader
 from pathlib import Path
 
-from analystd.desk.segments import Event, Segment, later_summary, lines_between, load_segment, summary_after
+from analystd.desk.segments import Entry, Event, Segment, entries_between, later_summary, load_segment, summary_after
 from analystd.protocol import EventKind, RunSummary
 
 logger = logging.getLogger(__name__)
@@ -38,19 +38,11 @@ PAGE_BYTES = 1024 * 1024
 _OUTPUT = (EventKind.TEXT, EventKind.OUTPUT, EventKind.DISPLAY)
 
 
-@dataclass(frozen=True, eq=False)
-class Entry:
-    """An event and the line that it is in the journal."""
-
-    event: Event
-    line: bytes
-
-
 @dataclass(frozen=True)
 class Page:
-    """Some lines of the journal in a row; nothing up to the number `last` is missing."""
+    """Some events of the journal in a row; nothing up to the number `last` is missing."""
 
-    lines: tuple[bytes, ...]
+    entries: tuple[Entry, ...]
     last: int
 
 
@@ -153,8 +145,8 @@ class Journal:
         last = segment.last
         try:
             # Opened at once: a segment that is too old may be deleted meanwhile.
-            file = segment.path.open("rb")
-            return await asyncio.to_thread(_read_page, file, after, last, limit, max_bytes)
+            with segment.path.open("rb") as file:
+                return await asyncio.to_thread(_read_page, file, after, last, limit, max_bytes)
         except OSError as exc:
             logger.error("A part of the journal is lost: %s", exc)
             return Page((), last)
@@ -166,6 +158,8 @@ class Journal:
     async def of_runs(self, run_ids: Sequence[str]) -> dict[str, list[Event]]:
         """All events of some runs, oldest first, by run in the order asked for; read in a thread, every segment once at the most."""
         segments = [segment for segment in self._segments if any(run_id in segment.runs for run_id in run_ids)]
+        if not segments:
+            return {run_id: [] for run_id in run_ids}
         return await asyncio.to_thread(_read_runs, segments, run_ids)
 
     def close(self) -> None:
@@ -278,15 +272,14 @@ def _all_runs(segments: Sequence[Segment]) -> dict[str, RunSummary]:
 
 
 def _read_page(file: BufferedReader, after: int, last: int, limit: int, max_bytes: int) -> Page:
-    lines: list[bytes] = []
+    entries: list[Entry] = []
     size = 0
-    with file:
-        for number, line in lines_between(file, after, last):
-            lines.append(line)
-            size += len(line)
-            if len(lines) == limit or size >= max_bytes:
-                return Page(tuple(lines), number)
-    return Page(tuple(lines), last)
+    for entry in entries_between(file, after, last):
+        entries.append(entry)
+        size += len(entry.line)
+        if len(entries) == limit or size >= max_bytes:
+            return Page(tuple(entries), entry.event["seq"])
+    return Page(tuple(entries), last)
 
 
 def _read_runs(segments: Sequence[Segment], run_ids: Sequence[str]) -> dict[str, list[Event]]:

@@ -11,6 +11,7 @@ from typing import Any
 from analystd.desk.asker import Asker, attribution
 from analystd.desk.batching import Batcher
 from analystd.desk.chronicle import Chronicle
+from analystd.desk.segments import UNDER_WAY
 from analystd.errors import AnalystdError, InvalidArgumentsError
 from analystd.kernel.base import Output
 from analystd.protocol import EventKind, RunSummary
@@ -230,7 +231,7 @@ class RunBook:
 
     def _close_lost_runs(self) -> None:
         """End the runs that an earlier daemon left open when it died."""
-        lost = [run for run in self._chronicle.journal.runs.values() if run["status"] in ("queued", "running")]
+        lost = [run for run in self._chronicle.journal.runs.values() if run["status"] in UNDER_WAY]
         for run in lost:
             asker = Asker(run["client_id"] or "", run["client"] or "")
             error = {"kind": "daemon_lost", "message": "The daemon ended while this run was under way", "hint": None}

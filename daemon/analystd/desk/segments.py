@@ -1,4 +1,4 @@
-"""One file of the journal: its lines, the numbers in it, and the runs that have events in it."""
+"""One file of the journal: its events, and the runs that have events in it. A line that is no event is passed over."""
 
 from __future__ import annotations
 
@@ -15,6 +15,9 @@ from analystd.protocol import EventKind, RunSummary
 
 Event = dict[str, Any]
 
+UNDER_WAY = ("queued", "running")
+"""The statuses of a run that has not ended."""
+
 _NUMBER = re.compile(rb'\{"seq":(\d+),')
 """How each line begins, as `Journal.append` writes it."""
 
@@ -23,6 +26,14 @@ _RUN = re.compile(rb'\{"seq":\d+,"run_id":"(\w+)"')
 
 _NEAR_BYTES = 64 * 1024
 """So little is read through rather than halved again."""
+
+
+@dataclass(frozen=True, eq=False)
+class Entry:
+    """An event and the line that it is in the journal."""
+
+    event: Event
+    line: bytes
 
 
 @dataclass
@@ -86,15 +97,16 @@ def index_path(path: Path) -> Path:
     return path.with_suffix(".index.json")
 
 
-def lines_between(file: BufferedReader, after: int, last: int) -> Iterator[tuple[int, bytes]]:
-    """The numbers above `after` and up to `last` with their lines; what comes before is sought past, not read."""
+def entries_between(file: BufferedReader, after: int, last: int) -> Iterator[Entry]:
+    """The events with numbers above `after` and up to `last`; what comes before is sought past, not read."""
     file.seek(_offset_before(file, after + 1))
     for line in file:
         number = _number_of(line)
         if number is not None and number > last:
             return
         if number is not None and number > after:
-            yield number, line
+            with contextlib.suppress(ValueError):
+                yield Entry(json.loads(line), line)
 
 
 def _offset_before(file: BufferedReader, number: int) -> int:
@@ -119,7 +131,7 @@ def _number_of(line: bytes) -> int | None:
 
 
 def _events(path: Path) -> Iterator[Event]:
-    """All events, oldest first; a line that is no event is passed over."""
+    """All events, oldest first."""
     with path.open("rb") as lines:
         for line in lines:
             with contextlib.suppress(ValueError):

@@ -29,9 +29,13 @@ class DeskState:
         """
         folder = desks / hashlib.sha256(os.fsencode(root)).hexdigest()[:16]
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        lock = _lock(folder / "lock", root)
-        (folder / "workspace").write_bytes(os.fsencode(root) + b"\n")
-        return cls(folder, lock)
+        state = cls(folder, _lock(folder / "lock", root))
+        try:
+            state._note(root)
+        except OSError:
+            state.release()
+            raise
+        return state
 
     @property
     def journal(self) -> Path:
@@ -43,6 +47,12 @@ class DeskState:
         if self._lock >= 0:
             os.close(self._lock)
             self._lock = -1
+
+    def _note(self, root: Path) -> None:
+        """Keep whose state it is. What is noted already is not written again: the disk may be full."""
+        path, note = self.folder / "workspace", os.fsencode(root) + b"\n"
+        if not path.exists() or path.read_bytes() != note:
+            path.write_bytes(note)
 
 
 def _lock(path: Path, root: Path) -> int:

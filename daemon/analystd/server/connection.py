@@ -125,7 +125,10 @@ class Connection:
         if command not in self._commands:
             raise InvalidArgumentsError(f"Unknown command '{command}'")
         self._begin_feed()
-        return await self._commands[command](self, arguments, token)
+        result = await self._commands[command](self, arguments, token)
+        if self._feed is not None:
+            await self._feed.reach(self.desk.journal.seq)
+        return result
 
     def leave(self) -> None:
         """End this connection."""

@@ -6,15 +6,17 @@ While it is behind, it is served from the journal, at the pace at which it reads
 from __future__ import annotations
 
 import asyncio
-import json
+import logging
 from functools import lru_cache
 from typing import Any, get_args
 
 from analystd import framing
 from analystd.desk.desk import Desk
-from analystd.desk.journal import Entry
+from analystd.desk.segments import Entry
 from analystd.protocol import EVENT_METHOD, SNAPSHOT_METHOD, Subscription
 from analystd.server.outbox import Outbox
+
+logger = logging.getLogger(__name__)
 
 MAX_REPLAYED = 10_000
 """A client that missed more events than this is sent a snapshot."""
@@ -46,18 +48,26 @@ class Feed:
         self._client_id = client_id
         self._seq = after
         self._is_live = False
+        self._moved = asyncio.Event()
         self._stop_listening = desk.listen(self._hear)
         self._catching_up: asyncio.Task[None] | None = None
 
     def begin(self) -> None:
         """Tell what is missing, then what happens. Harmless when repeated."""
-        if self._catching_up is None:
+        if self._seq == self._desk.journal.seq:
+            self._is_live = True
+        elif self._catching_up is None:
             self._catching_up = asyncio.create_task(self._catch_up(), name=f"feed of {self._outbox.name}")
 
     def subscribe(self, subscription: Subscription) -> int:
         """Want other events; gives the number after which that counts."""
         self.subscription = subscription
         return self._seq
+
+    async def reach(self, seq: int) -> None:
+        """Wait until all up to that number was told, so that an answer does not come before the events that led to it."""
+        while not self._is_live and self._seq < seq:
+            await self._moved.wait()
 
     def close(self) -> None:
         """Tell nothing more. Harmless when repeated."""
@@ -78,6 +88,16 @@ class Feed:
         return self.subscription == "all"
 
     async def _catch_up(self) -> None:
+        try:
+            await self._tell_missed()
+        except Exception:
+            logger.exception("%s cannot be told what it missed", self._outbox.name)
+            self._send_snapshot()
+        # Nothing was awaited since the journal had no more than what was told.
+        self._is_live = True
+        self._moved.set()
+
+    async def _tell_missed(self) -> None:
         journal = self._desk.journal
         if journal.seq - self._seq > MAX_REPLAYED:
             self._send_snapshot()
@@ -88,15 +108,15 @@ class Feed:
                 self._send_snapshot()
             else:
                 await self._send_page()
-        # Nothing was awaited since the journal had no more than this.
-        self._is_live = True
 
     async def _send_page(self) -> None:
         page = await self._desk.journal.page(self._seq)
-        for line in page.lines:
-            if self.subscription == "all" or self._wants(json.loads(line)):
-                self._outbox.write(_notification(line))
+        for entry in page.entries:
+            if self._wants(entry.event):
+                self._outbox.write(_notification(entry.line))
         self._seq = page.last
+        self._moved.set()
+        self._moved.clear()
         await self._outbox.room()
 
     def _send_snapshot(self) -> None:

@@ -111,7 +111,7 @@ class Hub:
                 self._engine = make_engine(loaded.settings, Walls(self.sandbox, self._runtime / "model"))
             notices = [*loaded.problems, *_foreign_model_settings(loaded.settings, self._model_settings)]
             if root not in self.desks:
-                self.desks[root] = self._open_or_explain(root, loaded.settings)
+                self.desks[root] = self._open(root, loaded.settings)
                 logger.info("desk opened: %s", root)
         return self.desks[root], notices
 
@@ -162,20 +162,24 @@ class Hub:
             await self._engine.aclose()
         shutil.rmtree(self._runtime, ignore_errors=True)
 
-    def _open_or_explain(self, root: Path, settings: Settings) -> Desk:
+    def _open(self, root: Path, settings: Settings) -> Desk:
         try:
-            return self._open(root, settings)
+            state = DeskState.claim(state_folder() / "desks", root)
+            try:
+                return self._desk_with(state, root, settings)
+            except BaseException:
+                state.release()
+                raise
         except OSError as exc:
             raise WorkspaceError(
-                f"The state of {root} cannot be kept in {state_folder() / 'desks'}: {exc.strerror}",
+                f"The desk of {root} cannot be kept in {state_folder()}: {exc.strerror}",
                 "Make room there, or set XDG_STATE_HOME to a folder that can be written.",
             ) from exc
 
-    def _open(self, root: Path, settings: Settings) -> Desk:
+    def _desk_with(self, state: DeskState, root: Path, settings: Settings) -> Desk:
         workspace = Workspace.of_settings(root, settings)
-        state = DeskState.claim(state_folder() / "desks", root)
         runtime = self._runtime / state.folder.name[:8]
-        runtime.mkdir(mode=0o700)
+        runtime.mkdir(mode=0o700, exist_ok=True)
 
         python = Path(settings.python).expanduser() if settings.python else None
         launch = Launch(root, runtime, self.sandbox, workspace.read_only_paths, python)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any, get_args
 
 from lsprotocol import types
@@ -53,7 +52,7 @@ async def events(connection: Connection, arguments: dict[str, Any], _token: type
         return answer
     page = await _next_page(desk, after, arguments.get("limit", DEFAULT_EVENTS))
     seq = desk.journal.seq
-    return {"events": [json.loads(line) for line in page.lines], "seq": seq, "more": page.last < seq}
+    return {"events": [entry.event for entry in page.entries], "seq": seq, "more": page.last < seq}
 
 
 async def subscribe(connection: Connection, arguments: dict[str, Any], _token: types.ProgressToken | None) -> Any:
@@ -63,9 +62,9 @@ async def subscribe(connection: Connection, arguments: dict[str, Any], _token: t
 
 
 async def _next_page(desk: Desk, after: int, limit: int) -> Page:
-    """The next page that has a line in it, if there is one."""
+    """The next page that has an event in it, if there is one."""
     page = await desk.journal.page(after, limit=limit)
-    while not page.lines and page.last < desk.journal.seq:
+    while not page.entries and page.last < desk.journal.seq:
         page = await desk.journal.page(page.last, limit=limit)
     return page
 
