@@ -135,6 +135,16 @@ async def test_everyone_sees_who_ran_what_and_anyone_can_cancel_it(station: Stat
     assert "interrupted by Helix-" in (await asyncio.to_thread(station.run, "show", event["run_id"])).stdout
 
 
+async def test_a_run_says_who_interrupted_its_session(station: Station, come: Come) -> None:
+    mine, other = await come(station, "id-of-a"), await come(station, "id-of-b")
+    running = mine.start("execPython", code="import time; print('begun', flush=True); time.sleep(60)")
+    await other.event("output", text="begun\n", client_id="id-of-a")
+    await other.command("interrupt")
+    assert (await asyncio.wait_for(running, SECONDS))["result"]["status"] == "interrupted"
+    finished = await mine.event("run_finished", status="interrupted")
+    assert finished["cancelled_by"]["client_id"] == "id-of-b"
+
+
 async def test_a_run_of_a_window_that_left_goes_on_and_is_its_own_when_it_comes_back(
     station: Station, come: Come
 ) -> None:

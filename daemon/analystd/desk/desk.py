@@ -198,6 +198,14 @@ class Desk:
         """A view of a table; see `DataService.view`."""
         return await self.data.view(source, question, on_progress)
 
+    async def interrupt_session(self, name: str, asker: Asker) -> None:
+        """Stop what runs in a session."""
+        session = self.sessions.seat(name).session
+        for run in self.runs.active:
+            if run.interrupt == session.interrupt:
+                run.cancelled_by = run.cancelled_by or asker
+        await session.interrupt()
+
     async def reset_session(self, name: str, asker: Asker) -> None:
         """Forget a session's variables, after what runs in it now.
 

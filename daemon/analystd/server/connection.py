@@ -142,11 +142,7 @@ class Connection:
         folder = workspace_folder(params)
         if folder is not None:
             self._desk, self._notices = await self.hub.desk(folder, self._settings_of(params))
-            subscription, after, problems = wishes(params.initialization_options)
-            self._notices += problems
-            self._seq = self._desk.journal.seq
-            after = self._seq if after is None else after
-            self._feed = Feed(self._desk, self._outbox, self.asker.id, subscription, after)
+            self._take_seat(self._desk, params.initialization_options)
         self._is_open = True
 
     def about(self) -> dict[str, Any]:
@@ -167,7 +163,7 @@ class Connection:
             "desk": self._desk.workspace.root.name,
             "workspace": str(self._desk.workspace.root),
             "engine": {"kind": engine.kind, "model": engine.model},
-            "events": self.feed.subscription,
+            "events": None if self._feed is None else self._feed.subscription,
             "seq": self._seq,
         }
 
@@ -212,6 +208,15 @@ class Connection:
                 "Open its folder in the editor, or copy it into the workspace.",
             )
         return real
+
+    def _take_seat(self, desk: Desk, options: Any) -> None:
+        """Get a place in the desk's events, unless the client left while its desk was opened."""
+        subscription, after, problems = wishes(options)
+        self._notices += problems
+        self._seq = desk.journal.seq
+        if self._feed is None and not self.leaving:
+            after = self._seq if after is None else after
+            self._feed = Feed(desk, self._outbox, self.asker.id, subscription, after)
 
     def _begin_feed(self) -> None:
         """A client that asks for something has the answer to `initialize` too, even if it never says so."""

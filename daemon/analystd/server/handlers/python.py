@@ -48,7 +48,7 @@ async def interrupt(connection: Connection, arguments: dict[str, Any], _token: t
     """Stop what runs in a session; gives its state."""
     _require_python(connection, Command.INTERRUPT)
     name = _session(arguments)
-    await connection.desk.sessions.seat(name).session.interrupt()
+    await connection.desk.interrupt_session(name, connection.asker)
     return _state(connection.desk, name)
 
 
