@@ -7,7 +7,7 @@ from typing import Any, get_args
 from lsprotocol import types
 
 from analystd.desk.desk import Desk
-from analystd.desk.journal import Page
+from analystd.desk.journal import PAGE_EVENTS, Page
 from analystd.protocol import Command, EventPage, Subscription
 from analystd.server.connection import Connection, Handler
 from analystd.server.handlers.base import STRING, object_schema
@@ -16,12 +16,11 @@ from analystd.tools.base import validate
 ONE_RUN = object_schema({"run_id": STRING})
 LIST_RUNS = object_schema({}, {"limit": {"type": "integer", "minimum": 1, "maximum": 10_000}})
 EVENTS = object_schema(
-    {"after": {"type": "integer", "minimum": 0}}, {"limit": {"type": "integer", "minimum": 1, "maximum": 10_000}}
+    {"after": {"type": "integer", "minimum": 0}}, {"limit": {"type": "integer", "minimum": 1, "maximum": PAGE_EVENTS}}
 )
 SUBSCRIBE = object_schema({"events": {"enum": list(get_args(Subscription))}})
 
 DEFAULT_LIMIT = 50
-DEFAULT_EVENTS = 1000
 
 
 async def cancel_run(connection: Connection, arguments: dict[str, Any], _token: types.ProgressToken | None) -> Any:
@@ -50,7 +49,7 @@ async def events(connection: Connection, arguments: dict[str, Any], _token: type
     if not desk.tells_all_after(after):
         answer: EventPage = {"events": [], "seq": desk.journal.seq, "more": False, "snapshot": desk.snapshot()}
         return answer
-    page = await _next_page(desk, after, arguments.get("limit", DEFAULT_EVENTS))
+    page = await _next_page(desk, after, arguments.get("limit", PAGE_EVENTS))
     seq = desk.journal.seq
     return {"events": [entry.event for entry in page.entries], "seq": seq, "more": page.last < seq}
 
