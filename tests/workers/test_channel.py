@@ -134,3 +134,32 @@ async def test_a_worker_that_rests_is_started_again_when_it_is_needed() -> None:
     second = await supervisor.worker()
     assert (await second.request("echo", {"text": "awake"}))["text"] == "awake"
     await supervisor.aclose()
+
+
+LINGERING = """
+import os, sys, time
+if child := os.fork():
+    os.closerange(3, 100)
+    os.waitpid(child, 0)
+    time.sleep(60)
+os.execv(sys.executable, [sys.executable, *sys.argv[1:]])
+"""
+
+
+async def test_a_worker_whose_launcher_outlives_it_is_replaced_at_the_next_request() -> None:
+    started: list[Worker] = []
+
+    async def start_lingering() -> Worker:
+        argv = [sys.executable, "-c", LINGERING, *ECHO[1:]]
+        started.append(await Worker.start("echo", argv, environment=dict(os.environ)))
+        return started[-1]
+
+    supervisor = Supervisor(start_lingering)
+    dying = (await supervisor.worker()).call("die", {})
+    async with asyncio.timeout(20):
+        while (await supervisor.worker()) is started[0]:
+            await asyncio.sleep(0.01)
+    with pytest.raises(WorkerDiedError):
+        await dying.result()
+    assert (await (await supervisor.worker()).request("echo", {"text": "anew"}))["text"] == "anew"
+    await supervisor.aclose()

@@ -92,6 +92,7 @@ class Worker:
         self._tasks: list[asyncio.Task[None]] = []
         self._on_death: Callable[[Worker], None] | None = None
         self._closing = False
+        self._hung_up = False
 
     @classmethod
     async def start(
@@ -150,7 +151,7 @@ class Worker:
     @property
     def alive(self) -> bool:
         """Whether calls can be made."""
-        return self._process.returncode is None and self._writer is not None and not self._closing
+        return self._process.returncode is None and self._writer is not None and not self._closing and not self._hung_up
 
     def call(
         self,
@@ -224,6 +225,8 @@ class Worker:
         with contextlib.suppress(OSError, asyncio.IncompleteReadError):
             while (message := await _read_frame(reader)) is not None:
                 self._dispatch(message)
+        # The launcher, which is our child, may outlive the program by a moment; nobody would answer a call in it.
+        self._hung_up = True
         await self._process.wait()
         death = self._death()
         if not self._closing:
@@ -266,7 +269,7 @@ class Worker:
         if code is not None and code < 0:
             how = f"was ended by {signal.Signals(-code).name}"
         else:
-            how = f"ended with exit status {code}"
+            how = "hung up" if code is None else f"ended with exit status {code}"
         last = next((line for line in reversed(self._last_lines) if line.strip()), "")
         return WorkerDiedError(f"The {self.name} worker {how}" + (f": {last}" if last else ""))
 
