@@ -30,6 +30,7 @@ import pyarrow.csv
 
 from analystd.cli.demo import write_bars
 from analystd.client import Client, connect
+from analystd.protocol import ViewOperation
 
 PAGE = 100
 LARGE_BYTES = 6_000_000_000
@@ -269,11 +270,11 @@ class Bench:
 
         return ours
 
-    def first_time(self, name: str, operation: str, **options: Any) -> Ours:
+    def first_time(self, name: str, operation: ViewOperation, **options: Any) -> Ours:
         """A view, of which the first row's timestamp is compared."""
         return self.first_cell(name, "timestamp", operation, **options)
 
-    def first_cell(self, name: str, column: str, operation: str, **options: Any) -> Ours:
+    def first_cell(self, name: str, column: str, operation: ViewOperation, **options: Any) -> Ours:
         async def ours() -> Any:
             view = await self._client.view_data(name, operation, **options)
             at = [each["name"] for each in view["columns"] or []].index(column)
@@ -436,7 +437,7 @@ async def memory(folder: Path, bars: Bars) -> None:
         await client.list_files(".", pattern="nothing")
         worker = data_worker((await client.status())["pid"])
         idle = worker.memory_info().rss
-        asked: list[tuple[str, dict[str, Any]]] = [("head", {}), ("tail", {}), ("shape", {})]
+        asked: list[tuple[ViewOperation, dict[str, Any]]] = [("head", {}), ("tail", {}), ("shape", {})]
         asked.append(("rows", {"offset": bars.rows * 9 // 10}))
         for operation, options in asked:
             await client.view_data(name, operation, **{"n_rows": PAGE, **options})

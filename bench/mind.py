@@ -26,14 +26,14 @@ import httpx
 import llama_cpp
 
 from analystd.agent.prompt import example_turns, system_prompt
-from analystd.client import Client, connect
+from analystd.client import Client, Event, connect
 from analystd.engine.base import Completion, GenerateRequest, Message, ToolSpec
 from analystd.engine.cores import usable_cores
 from analystd.engine.llama import LlamaEngine
 from analystd.engine.models import pull_embedded
 from analystd.engine.walls import Walls
 from analystd.jail.sandbox import measure_sandbox
-from analystd.protocol import Event, EventKind
+from analystd.protocol import EventKind
 
 CONTEXT = 4096
 TOKENS = 64

@@ -22,6 +22,7 @@ BASE = {"workers"}
 
 MAY_IMPORT = {
     "workers": set[str](),
+    "client": {"client", "server", "jail"},
     "server": {"server", "desk", "agent", "tools", "engine", "kernel", "data", "jail"},
     "desk": {"desk", "agent", "tools", "engine", "kernel", "data", "jail"},
     "agent": {"agent", "tools", "engine", "kernel"},

@@ -24,7 +24,9 @@ class Command(StrEnum):
     """The commands of `workspace/executeCommand`; each takes one object."""
 
     RUN_AGENT = "analystd.runAgent"
+    START_AGENT = "analystd.startAgent"
     EXEC_PYTHON = "analystd.execPython"
+    START_PYTHON = "analystd.startPython"
     VIEW_DATA = "analystd.viewData"
     LIST_FILES = "analystd.listFiles"
     READ_FILE = "analystd.readFile"
@@ -223,7 +225,7 @@ class ViewResult(TypedDict):
 
 
 class RunSummary(TypedDict):
-    """One line of `analystd.listRuns`."""
+    """One line of `analystd.listRuns`, and the result of `analystd.startAgent` and `analystd.startPython`."""
 
     run_id: str
     kind: str

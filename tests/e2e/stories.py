@@ -6,9 +6,8 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
-from analystd.client import Client
+from analystd.client import Client, Event
 from analystd.errors import AnalystdError
-from analystd.protocol import Event
 
 SECONDS = 90.0
 """Far more than anything here takes, also on a machine with other work."""
@@ -27,7 +26,7 @@ class Story:
 
     @property
     def run_id(self) -> str:
-        run_id = self.events[0]["run_id"]
+        run_id = self.events[0].run_id
         assert run_id is not None
         return run_id
 

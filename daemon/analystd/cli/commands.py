@@ -58,6 +58,7 @@ def _action(command: str) -> Action:
         "files": work.list_files,
         "runs": history.runs,
         "show": history.show,
+        "cancel": history.cancel,
         "logs": history.logs,
         "status": setup.status,
         "stop": setup.stop,

@@ -72,27 +72,22 @@ async def demo(options: Options) -> int:
             f"Wrote {BARS:,} one-minute bars to {bars} ({gigabytes(bars.stat().st_size)}, {time.monotonic() - started:.1f} s)"
         )
     await _have_model(terminal)
-    async with await connect(folder) as client:
+    async with connect(folder) as client:
         about = client.about
-        terminal.line(
-            f"Desk {about['workspace']}, sandbox {about['sandbox']['level']}, model {about['engine']['model']}",
-            style="2",
-        )
+        model = None if about.engine is None else about.engine.model
+        terminal.line(f"Desk {about.workspace}, sandbox {about.sandbox.level}, model {model}", style="2")
         works = [await _walk(client, terminal, *step) for step in WORKFLOW]
         terminal.line(f"\nAsk the model: {QUESTION}", style="1")
-        client.on_event(lambda event: terminal.event(event) if event["client"] == about["client"] else None)
-        answer = await client.run_agent(QUESTION)
-    terminal.line(f"= {answer['answer']}", style="1")
-    terminal.line(
-        f"{answer['run_id']}: {answer['status']}, {len(answer['steps'])} calls, {answer['usage']['seconds']:.1f} s",
-        style="2",
-    )
-    terminal.line(
-        f"The whole trail: analystd show {answer['run_id']}; its log: analystd logs {answer['run_id']}", style="2"
-    )
+        async with client.start_agent(QUESTION) as run:
+            async for event in run.events():
+                terminal.event(event)
+            answer = await run.result()
+    terminal.line(f"= {answer.answer}", style="1")
+    terminal.line(f"{run.id}: {answer.status}, {len(answer.steps)} calls, {answer.usage.seconds:.1f} s", style="2")
+    terminal.line(f"The whole trail: analystd show {run.id}; its log: analystd logs {run.id}", style="2")
     if options.json:
         print_json(answer)
-    return EXIT_DONE if all(works) and answer["status"] in ("done", "limit") else EXIT_FAILED
+    return EXIT_DONE if all(works) and answer.status in ("done", "limit") else EXIT_FAILED
 
 
 def write_bars(path: Path, bars: int = BARS, seed: int = 7) -> None:

@@ -1,26 +1,25 @@
-"""`runs`, `show`, `logs`."""
+"""`runs`, `show`, `cancel`, `logs`."""
 
 from __future__ import annotations
 
 import json
 import os
 from pathlib import Path
-from typing import Any
 
 from analystd.cli import EXIT_DONE, EXIT_FAILED
 from analystd.cli.commands import Options
 from analystd.cli.render import ago, call_text, indented, print_json, table
-from analystd.client import connect
+from analystd.client import Event, RunSummary, connect
 from analystd.errors import WorkspaceError
-from analystd.protocol import EventKind, RunSummary
+from analystd.protocol import EventKind
 from analystd.runids import LOG_NAME
 from analystd.settings import load_settings, log_folder
 
 
 async def runs(options: Options) -> int:
     """List the latest runs, newest first."""
-    async with await connect(options.workspace) as client:
-        found = await client.list_runs(options.n)
+    async with connect(options.workspace) as desk:
+        found = await desk.list_runs(options.n)
     if options.json:
         print_json({"runs": found})
     elif not found:
@@ -31,19 +30,34 @@ async def runs(options: Options) -> int:
 
 
 async def show(options: Options) -> int:
-    """Show one run from its events."""
-    async with await connect(options.workspace) as client:
-        about = await client.get_run(options.run_id)
-    if options.json:
-        print_json(about)
-        return EXIT_DONE
-    run = about["run"]
-    place = f" on {run['session']}" if run["session"] else ""
-    print(f"{run['run_id']}  {run['kind']}  {run['status']}  {ago(run['started_at'])}  by {run['client']}{place}")
-    for event in about["events"]:
-        for line in _event_lines(event):
-            print(line)
+    """Show one run from its events: those until now, or with `--follow` those until its end."""
+    async with connect(options.workspace) as desk:
+        if options.follow and options.json:
+            await desk.run(options.run_id).ended()
+        about = await desk.get_run(options.run_id)
+        if options.json:
+            print_json(about)
+            return EXIT_DONE
+        print(_head_line(about.run))
+        for event in about.events:
+            _print_event(event)
+        if options.follow and not about.run.is_over:
+            async for event in desk.run(options.run_id).events(after=about.events[-1].seq):
+                _print_event(event)
     return EXIT_DONE
+
+
+async def cancel(options: Options) -> int:
+    """Have a run end, whoever asked for it, and wait for that; the exit status is 1 when it had ended already."""
+    async with connect(options.workspace) as desk:
+        run = desk.run(options.run_id)
+        answer = await run.cancel()
+        status = (await run.ended()).status
+    if options.json:
+        print_json({"run_id": run.id, "status": status})
+    else:
+        print(f"{run.id}: {status}")
+    return EXIT_DONE if answer == "cancelling" else EXIT_FAILED
 
 
 async def logs(options: Options) -> int:
@@ -61,8 +75,20 @@ async def logs(options: Options) -> int:
 
 
 def _run_row(run: RunSummary) -> list[str]:
-    who, where = run["client"] or "", run["session"] or ""
-    return [run["run_id"], run["kind"], run["status"], ago(run["started_at"]), who, where, run["title"][:60]]
+    return [
+        run.run_id,
+        run.kind,
+        run.status,
+        ago(run.started_at),
+        run.client or "",
+        run.session or "",
+        run.title[:60],
+    ]
+
+
+def _head_line(run: RunSummary) -> str:
+    place = f" on {run.session}" if run.session else ""
+    return f"{run.run_id}  {run.kind}  {run.status}  {ago(run.started_at)}  by {run.client}{place}"
 
 
 def _log_lines(path: Path, run_id: str | None) -> list[str]:
@@ -70,7 +96,12 @@ def _log_lines(path: Path, run_id: str | None) -> list[str]:
     return lines if run_id is None else [line for line in lines if run_id in line]
 
 
-def _event_lines(event: dict[str, Any]) -> list[str]:
+def _print_event(event: Event) -> None:
+    for line in _event_lines(event):
+        print(line, flush=True)
+
+
+def _event_lines(event: Event) -> list[str]:
     kind = event["kind"]
     if kind == EventKind.RUN_QUEUED:
         asked = event.get("prompt") or event.get("code") or event.get("path") or event["title"]
@@ -88,7 +119,7 @@ def _event_lines(event: dict[str, Any]) -> list[str]:
     return []
 
 
-def _ending_lines(event: dict[str, Any]) -> list[str]:
+def _ending_lines(event: Event) -> list[str]:
     result = event.get("result") or {}
     lines = []
     if error := event.get("error") or result.get("error"):

@@ -120,7 +120,8 @@ def indented(text: str, limit: int = 30) -> str:
 
 def print_json(result: Any) -> None:
     """Print a result for a program."""
-    print(json.dumps(result, ensure_ascii=False, indent=2))
+    # Records of the client are mappings of what came over the wire.
+    print(json.dumps(result, ensure_ascii=False, indent=2, default=dict))
 
 
 def table(rows: list[list[str]], head: list[str]) -> str:

@@ -81,14 +81,14 @@ def private_folder(path: Path) -> None:
         path.chmod(0o700)
 
 
-def dial(*, start: bool = True, client: str = "client") -> socket.socket:
-    """A socket to the daemon, past the hello; from here on it speaks LSP.
+def dial(*, start: bool = True, client: str = "client", client_id: str | None = None) -> socket.socket:
+    """A socket to the daemon, past the hello; from here on it speaks LSP. A client that may come back has an id that it keeps.
 
     Raises:
         DaemonLostError: when none runs and `start` is False, or when it could not be started.
     """
     address = daemon_address()
-    if connection := _try(address, client):
+    if connection := _try(address, client, client_id):
         return connection
     if not start:
         raise DaemonLostError(
@@ -96,7 +96,7 @@ def dial(*, start: bool = True, client: str = "client") -> socket.socket:
         )
     private_folder(address.folder)
     with _locked(address.lock):
-        return _try(address, client) or _start(address, client)
+        return _try(address, client, client_id) or _start(address, client, client_id)
 
 
 def read_card(address: Address) -> dict[str, Any] | None:
@@ -108,7 +108,9 @@ def read_card(address: Address) -> dict[str, Any] | None:
     return card
 
 
-def hello(connection: socket.socket, token: str, client: str, environment: Mapping[str, str]) -> dict[str, Any]:
+def hello(
+    connection: socket.socket, token: str, client: str, environment: Mapping[str, str], client_id: str | None = None
+) -> dict[str, Any]:
     """Introduce a client; gives what the daemon says of itself.
 
     Raises:
@@ -117,6 +119,7 @@ def hello(connection: socket.socket, token: str, client: str, environment: Mappi
     about = {
         "token": token,
         "client": client,
+        "id": client_id,
         "pid": os.getpid(),
         "version": __version__,
         "environment": dict(environment),
@@ -134,7 +137,7 @@ def hello(connection: socket.socket, token: str, client: str, environment: Mappi
     return result
 
 
-def _try(address: Address, client: str) -> socket.socket | None:
+def _try(address: Address, client: str, client_id: str | None) -> socket.socket | None:
     card = read_card(address)
     if card is None:
         return None
@@ -142,7 +145,7 @@ def _try(address: Address, client: str) -> socket.socket | None:
     connection.settimeout(START_SECONDS)
     try:
         connection.connect(str(address.socket))
-        hello(connection, card["token"], client, agent_variables())
+        hello(connection, card["token"], client, agent_variables(), client_id)
     except (OSError, DaemonLostError):
         connection.close()
         return None
@@ -150,7 +153,7 @@ def _try(address: Address, client: str) -> socket.socket | None:
     return connection
 
 
-def _start(address: Address, client: str) -> socket.socket:
+def _start(address: Address, client: str, client_id: str | None) -> socket.socket:
     address.socket.unlink(missing_ok=True)
     errors = address.folder / "start.log"
     with errors.open("wb") as log:
@@ -167,7 +170,7 @@ def _start(address: Address, client: str) -> socket.socket:
     with contextlib.suppress(subprocess.TimeoutExpired):
         starter.wait(START_SECONDS)
     while time.monotonic() < deadline and starter.returncode == 0:
-        if connection := _try(address, client):
+        if connection := _try(address, client, client_id):
             return connection
         time.sleep(0.02)
     said = errors.read_text(errors="replace").strip().splitlines()

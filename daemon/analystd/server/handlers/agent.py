@@ -1,4 +1,4 @@
-"""`runAgent`."""
+"""`runAgent`, `startAgent`."""
 
 from __future__ import annotations
 
@@ -30,4 +30,10 @@ async def run_agent(connection: Connection, arguments: dict[str, Any], token: ty
     return await follow(connection, connection.desk.start_agent(arguments, connection.asker), token)
 
 
-COMMANDS: dict[Command, Handler] = {Command.RUN_AGENT: run_agent}
+async def start_agent(connection: Connection, arguments: dict[str, Any], _token: types.ProgressToken | None) -> Any:
+    """Have the model asked, and wait for nothing; the result is the run's `RunSummary`."""
+    validate(RUN_AGENT, arguments)
+    return connection.desk.runs.summary(connection.desk.start_agent(arguments, connection.asker).id)
+
+
+COMMANDS: dict[Command, Handler] = {Command.RUN_AGENT: run_agent, Command.START_AGENT: start_agent}

@@ -1,4 +1,4 @@
-"""`execPython`, `resetSession`, `interrupt`, `variables`."""
+"""`execPython`, `startPython`, `resetSession`, `interrupt`, `variables`."""
 
 from __future__ import annotations
 
@@ -34,6 +34,13 @@ async def exec_python(connection: Connection, arguments: dict[str, Any], token: 
     _require_python(connection, Command.EXEC_PYTHON)
     validate(EXEC_PYTHON, arguments)
     return await follow(connection, connection.desk.start_python(arguments, connection.asker), token)
+
+
+async def start_python(connection: Connection, arguments: dict[str, Any], _token: types.ProgressToken | None) -> Any:
+    """Have code run, and wait for nothing; the result is the run's `RunSummary`."""
+    _require_python(connection, Command.START_PYTHON)
+    validate(EXEC_PYTHON, arguments)
+    return connection.desk.runs.summary(connection.desk.start_python(arguments, connection.asker).id)
 
 
 async def reset_session(connection: Connection, arguments: dict[str, Any], _token: types.ProgressToken | None) -> Any:
@@ -79,6 +86,7 @@ def _state(desk: Desk, name: str) -> dict[str, Any]:
 
 COMMANDS: dict[Command, Handler] = {
     Command.EXEC_PYTHON: exec_python,
+    Command.START_PYTHON: start_python,
     Command.RESET_SESSION: reset_session,
     Command.INTERRUPT: interrupt,
     Command.VARIABLES: variables,

@@ -1,0 +1,62 @@
+"""The scripted client: ask, run, view and follow from a script, over the same daemon that the editors use.
+
+async with analystd.connect() as desk:
+    result = await desk.run_agent("How many rows does prices.csv have?")
+
+with analystd.connect_sync() as desk:
+    print(desk.exec_python("1 + 1").result)
+"""
+
+from __future__ import annotations
+
+from analystd.client.client import Client
+from analystd.client.connecting import connect, connect_sync, connect_to_daemon
+from analystd.client.displays import Display
+from analystd.client.errors import EventsGoneError, RequestCancelledError, RequestTimeoutError
+from analystd.client.feed import EventStream
+from analystd.client.plain import SyncClient, SyncRun, SyncStream
+from analystd.client.results import (
+    AgentResult,
+    AnyResult,
+    Event,
+    EventPage,
+    PythonResult,
+    RunRecord,
+    RunSummary,
+    SessionState,
+    Snapshot,
+    Status,
+    Step,
+    WrittenFile,
+)
+from analystd.client.runs import Run
+from analystd.client.views import ViewResult
+
+__all__ = [
+    "AgentResult",
+    "AnyResult",
+    "Client",
+    "Display",
+    "Event",
+    "EventPage",
+    "EventStream",
+    "EventsGoneError",
+    "PythonResult",
+    "RequestCancelledError",
+    "RequestTimeoutError",
+    "Run",
+    "RunRecord",
+    "RunSummary",
+    "SessionState",
+    "Snapshot",
+    "Status",
+    "Step",
+    "SyncClient",
+    "SyncRun",
+    "SyncStream",
+    "ViewResult",
+    "WrittenFile",
+    "connect",
+    "connect_sync",
+    "connect_to_daemon",
+]

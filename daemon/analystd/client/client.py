@@ -1,0 +1,309 @@
+"""The async client of a desk."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Awaitable, Callable
+from typing import Any, Self, Unpack
+
+from analystd.client.connection import ProgressListener
+from analystd.client.feed import EventListener, EventStream, Feed, Theme
+from analystd.client.link import Link, Visit
+from analystd.client.opening import Opening
+from analystd.client.options import AgentOptions, PythonOptions, ViewOptions, given
+from analystd.client.results import (
+    About,
+    AgentResult,
+    AnyResult,
+    Event,
+    EventPage,
+    FileList,
+    FileText,
+    PythonResult,
+    RunRecord,
+    RunSummary,
+    SessionState,
+    Status,
+    Stopping,
+    WrittenFile,
+    any_result,
+)
+from analystd.client.runs import Run
+from analystd.client.timeouts import within
+from analystd.client.views import ViewResult
+from analystd.protocol import Command, Subscription, ViewOperation
+
+
+class Client:
+    """An async client of one desk; made by `connect`. Use it as an async context manager, or call `aclose`.
+
+    Every method that asks the daemon something takes `timeout`, in seconds: when it is over, the request is cancelled and
+    `RequestTimeoutError` raised. Cancelling the task that waits cancels the request, too. A request to run something takes its run with it.
+
+    Errors are those of `analystd.errors`, as the daemon answered them. When the daemon ends, what waits raises `DaemonLostError`, and the
+    next request connects anew (unless `reconnect=False`).
+    """
+
+    def __init__(self, visit: Visit, subscription: Subscription) -> None:
+        self._feed = Feed(subscription)
+        self._link = Link(visit, self._feed.hear, self._feed.lose, self._feed.wanted)
+
+    @classmethod
+    async def connected(cls, visit: Visit, subscription: Subscription, timeout: float | None) -> Self:
+        """A client whose connection is made."""
+        client = cls(visit, subscription)
+        try:
+            await within(
+                timeout, "The connection to the daemon", client._link.connection(), "`analystd status` tells more."
+            )
+            client._feed.seq = client.about.seq
+        except BaseException:
+            await client.aclose()
+            raise
+        return client
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_exc: object) -> None:
+        await self.aclose()
+
+    def __del__(self) -> None:
+        link: Link | None = getattr(self, "_link", None)
+        if link is not None and not link.is_closed and link.is_up:
+            warnings.warn(f"{self!r} was never closed", ResourceWarning, source=self, stacklevel=2)
+            link.abort()
+
+    def __repr__(self) -> str:
+        state = "closed" if self._link.is_closed else "connected" if self._link.is_up else "not connected"
+        about = self._link.about
+        return f"<{type(self).__name__} {state}{'' if about is None else ' to ' + (about.workspace or 'no desk')}>"
+
+    @property
+    def about(self) -> About:
+        """What the daemon said of itself and the desk when this client last connected."""
+        assert self._link.about is not None
+        return self._link.about
+
+    @property
+    def id(self) -> str:
+        """The id by which this client's events are known (`Event.client_id`); it stays the same when it connects again."""
+        return self._link.visit.id
+
+    @property
+    def seq(self) -> int:
+        """The number of the latest event that this client heard of; `follow(after=seq)` goes on from there, also days later."""
+        return self._feed.seq
+
+    async def run_agent(
+        self, prompt: str, *, timeout: float | None = None, **options: Unpack[AgentOptions]
+    ) -> AgentResult:
+        """Ask the model, and wait for its answer.
+
+        Options: `conversation` (continue this one), `session` (the Python session it works in), `max_steps` (tool calls), `max_seconds`,
+        `priority` (`"batch"` lets others go first), `context` (`{"uri", "range", "text"}`).
+
+        Raises:
+            EngineUnavailableError: when there is no model.
+            AnalystdError: when the run never started for another reason.
+        """
+        return AgentResult.of(await self.command(Command.RUN_AGENT, timeout=timeout, prompt=prompt, **options))
+
+    def start_agent(
+        self, prompt: str, *, timeout: float | None = None, **options: Unpack[AgentOptions]
+    ) -> Opening[Run[AgentResult]]:
+        """Have the model asked; `await` gives a `Run` as soon as the question is accepted, and `async with` cancels it at the block's end.
+
+        Options as for `run_agent`.
+        """
+        return Opening(self._start(Command.START_AGENT, AgentResult.of, timeout, prompt=prompt, **options))
+
+    async def exec_python(
+        self, code: str, *, timeout: float | None = None, **options: Unpack[PythonOptions]
+    ) -> PythonResult:
+        """Run Python in a session that remembers, and wait for its end.
+
+        Options: `session` (`"main"` by default), `reset` (forget its variables first), `timeout_seconds` (stop the code after so long, with
+        status `limit`), `priority` (`"batch"` lets others go first), `uri` and `line` (where the code stands).
+
+        Raises:
+            SessionUnavailableError: when no session can be started.
+            AnalystdError: when the code never started for another reason.
+        """
+        return PythonResult.of(await self.command(Command.EXEC_PYTHON, timeout=timeout, code=code, **options))
+
+    def start_python(
+        self, code: str, *, timeout: float | None = None, **options: Unpack[PythonOptions]
+    ) -> Opening[Run[PythonResult]]:
+        """Have Python run; `await` gives a `Run` as soon as the code is accepted, and `async with` cancels it at the block's end.
+
+        Options as for `exec_python`.
+        """
+        return Opening(self._start(Command.START_PYTHON, PythonResult.of, timeout, code=code, **options))
+
+    def run(self, run_id: str) -> Run[AnyResult]:
+        """A handle of any run of this desk: another window's, or one that ended days ago. Asks the daemon nothing yet."""
+        return Run(self, run_id, any_result, is_own=False)
+
+    async def view_data(
+        self,
+        path: str,
+        operation: ViewOperation = "head",
+        *,
+        on_progress: ProgressListener | None = None,
+        timeout: float | None = None,
+        **options: Unpack[ViewOptions],
+    ) -> ViewResult:
+        """Look at a table in the workspace without loading it; `on_progress` is told what part of long work is done, from 0 to 1.
+
+        Options: `n_rows` (at most 10 000), `offset` (the first row, counted from 0, for `"rows"`), `columns` (names), `filter`
+        (`[{"column", "op", "value"}]`, all of which must hold), `sort` (`[{"column", "descending"}]`), `delimiter`.
+
+        Raises:
+            WorkspaceError: for a path that is refused or no table.
+            InvalidArgumentsError: for a column that is not there, or options that make no sense.
+        """
+        arguments = {"path": path, "operation": operation, **options}
+        return ViewResult.of(
+            await self.command(Command.VIEW_DATA, timeout=timeout, on_progress=on_progress, **arguments)
+        )
+
+    async def list_files(
+        self, path: str = ".", *, pattern: str | None = None, recursive: bool = False, timeout: float | None = None
+    ) -> FileList:
+        """List a folder of the workspace; `pattern` is one like `*.csv`."""
+        arguments: dict[str, Any] = {"path": path, "pattern": pattern, "recursive": recursive}
+        return FileList.of(await self.command(Command.LIST_FILES, timeout=timeout, **arguments))
+
+    async def read_file(
+        self,
+        path: str,
+        *,
+        offset: int | None = None,
+        limit: int | None = None,
+        byte_offset: int | None = None,
+        byte_limit: int | None = None,
+        timeout: float | None = None,
+    ) -> FileText:
+        """Read `limit` lines of a text file of the workspace from the 1-based line `offset` on, or bytes from `byte_offset` (from 0) on."""
+        arguments: dict[str, Any] = {
+            "offset": offset,
+            "limit": limit,
+            "byte_offset": byte_offset,
+            "byte_limit": byte_limit,
+        }
+        return FileText.of(await self.command(Command.READ_FILE, timeout=timeout, path=path, **arguments))
+
+    async def write_file(self, path: str, content: str, *, timeout: float | None = None) -> WrittenFile:
+        """Write a file of the workspace, whole or not at all."""
+        return WrittenFile.of(await self.command(Command.WRITE_FILE, timeout=timeout, path=path, content=content))
+
+    async def reset_session(self, session: str = "main", *, timeout: float | None = None) -> SessionState:
+        """Forget a session's variables; gives its state."""
+        return SessionState.of(await self.command(Command.RESET_SESSION, timeout=timeout, session=session))
+
+    async def interrupt(self, session: str = "main", *, timeout: float | None = None) -> SessionState:
+        """Stop what runs in a session; gives its state."""
+        return SessionState.of(await self.command(Command.INTERRUPT, timeout=timeout, session=session))
+
+    async def variables(self, session: str = "main", *, timeout: float | None = None) -> SessionState:
+        """A session's state with its variables."""
+        return SessionState.of(await self.command(Command.VARIABLES, timeout=timeout, session=session))
+
+    async def cancel_run(self, run_id: str, *, timeout: float | None = None) -> str:
+        """Have a run end soon, whoever asked for it; gives `cancelling`, or the status of one that has ended."""
+        return str((await self.command(Command.CANCEL_RUN, timeout=timeout, run_id=run_id))["status"])
+
+    async def list_runs(self, limit: int = 50, *, timeout: float | None = None) -> list[RunSummary]:
+        """The latest runs of the desk, newest first."""
+        answer = await self.command(Command.LIST_RUNS, timeout=timeout, limit=limit)
+        return [RunSummary.of(run) for run in answer["runs"]]
+
+    async def get_run(self, run_id: str, *, timeout: float | None = None) -> RunRecord:
+        """Everything about one run: its summary, and its events.
+
+        Raises:
+            InvalidArgumentsError: when there is no such run.
+        """
+        return RunRecord.of(await self.command(Command.GET_RUN, timeout=timeout, run_id=run_id))
+
+    async def events(self, after: int = 0, *, timeout: float | None = None) -> EventPage:
+        """A page of what happened after a number; with a `snapshot` when some of that is not kept any more. `follow` turns the pages itself."""
+        return EventPage.of(await self.command(Command.EVENTS, timeout=timeout, after=after))
+
+    def follow(self, *, after: int | None = None, mine: bool = False, timeout: float | None = None) -> EventStream:
+        """An async iterator over the events of the desk, each once and in order: from now on, or all `after` a number.
+
+        `mine`: only those of runs that this client asked for, and of sessions, which all share. `timeout`: seconds to wait for each next event. `seq` of the iterator is the
+        number to go on from another time. When the daemon ends, it waits for the next one, which it does not start itself, and goes on.
+
+        Raises, while it is iterated:
+            EventsGoneError: when some are not kept any more, with a snapshot; iterating again goes on after it.
+            RequestTimeoutError: when no event came in time; iterating again waits on.
+            DaemonLostError: when this client is closed, or was connected with `reconnect=False`.
+        """
+
+        def wants(event: Event) -> bool:
+            return not mine or event.run_id is None or event.client_id == self.id
+
+        theme = Theme(wants, lambda _event: False, "mine" if mine else "all", starts_daemon=False)
+        return self.stream(theme, self.events, after=after, timeout=timeout)
+
+    def on_event(self, listener: EventListener) -> Callable[[], None]:
+        """Have the desk's events told to `listener` as they come; gives what ends that. What happens without a connection is not told."""
+        return self._feed.listen(listener)
+
+    async def status(self, *, timeout: float | None = None) -> Status:
+        """The daemon as a whole."""
+        return Status.of(await self.command(Command.STATUS, timeout=timeout))
+
+    async def shutdown(self, *, now: bool = False, timeout: float | None = None) -> Stopping:
+        """Stop the daemon after its runs, or at once."""
+        return Stopping.of(await self.command(Command.SHUTDOWN, timeout=timeout, now=now))
+
+    async def command(
+        self,
+        command: Command,
+        *,
+        timeout: float | None = None,
+        on_progress: ProgressListener | None = None,
+        **arguments: Any,
+    ) -> dict[str, Any]:
+        """Send any command of docs/protocol.md and give what it answers; arguments that are None are left out.
+
+        Raises:
+            RequestTimeoutError: when there was no answer in time.
+            AnalystdError: as the daemon answered it.
+        """
+        work = self._execute(command, given(arguments), on_progress)
+        return await within(
+            timeout, f"The answer to {command}", work, "The request was cancelled, and with it what it ran."
+        )
+
+    def stream(
+        self,
+        theme: Theme,
+        missed: Callable[[int], Awaitable[EventPage]],
+        *,
+        after: int | None,
+        timeout: float | None,
+    ) -> EventStream:
+        """An iterator over events; `missed` asks for those after a number."""
+        return EventStream(self._link, self._feed, theme, missed, after=after, timeout=timeout)
+
+    async def aclose(self) -> None:
+        """Take leave; the desk and its runs go on. Harmless when repeated."""
+        await self._link.aclose()
+
+    async def _execute(
+        self, command: Command, arguments: dict[str, Any], on_progress: ProgressListener | None
+    ) -> dict[str, Any]:
+        connection = await self._link.connection()
+        answer: dict[str, Any] = await connection.execute(command, arguments, on_progress)
+        return answer
+
+    async def _start(
+        self, command: Command, result_of: Callable[[Any], Any], timeout: float | None, **arguments: Any
+    ) -> Run[Any]:
+        answer = await self.command(command, timeout=timeout, **arguments)
+        return Run(self, RunSummary.of(answer).run_id, result_of, is_own=True)

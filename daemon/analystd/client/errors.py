@@ -1,0 +1,33 @@
+"""The errors that only a client knows; all others are those of `analystd.errors`, as the daemon answered them."""
+
+from __future__ import annotations
+
+from analystd.client.results import Snapshot
+from analystd.errors import AnalystdError
+
+
+class RequestCancelledError(AnalystdError):
+    """The request was cancelled before it had a result."""
+
+    kind = "cancelled"
+    code = -32800
+
+
+class RequestTimeoutError(AnalystdError, TimeoutError):
+    """There was no answer within the `timeout` of the call."""
+
+    kind = "timeout"
+
+
+class EventsGoneError(AnalystdError):
+    """Events that were asked for are not kept any more; going on with the iterator tells what comes after `snapshot.seq`."""
+
+    kind = "events_gone"
+
+    def __init__(self, snapshot: Snapshot) -> None:
+        super().__init__(
+            f"Some of the events before number {snapshot.seq} are not kept any more",
+            "`snapshot` has the latest runs; go on with the same iterator to hear what comes after it.",
+        )
+        self.snapshot = snapshot
+        """The latest runs, and the sessions, as they are at event `snapshot.seq`."""

@@ -1,0 +1,75 @@
+from __future__ import annotations
+
+import json
+from typing import Any, get_type_hints
+
+import pytest
+
+from analystd import protocol
+from analystd.client import results, views
+from analystd.client.records import Record
+from analystd.client.results import AgentResult, Failure, PythonResult, any_result
+
+ANSWER: dict[str, Any] = {
+    "run_id": "run_1_a",
+    "conversation": "c",
+    "status": "done",
+    "answer": "It has 2 rows.",
+    "steps": [{"tool": "data_view", "arguments": {"path": "t.csv"}, "ok": True, "output": "2 rows", "seconds": 0.1}],
+    "usage": {"prompt_tokens": 10, "cached_tokens": 4, "completion_tokens": 5, "seconds": 1.5},
+    "of_a_newer_daemon": [1],
+}
+
+COUNTERPARTS: list[tuple[type[Record], Any]] = [
+    (results.Usage, protocol.Usage),
+    (results.Step, protocol.Step),
+    (results.AgentResult, protocol.AgentResult),
+    (results.PythonError, protocol.PythonError),
+    (results.PythonResult, protocol.PythonResult),
+    (results.Event, protocol.Event),
+    (results.RunSummary, protocol.RunSummary),
+    (results.Snapshot, protocol.Snapshot),
+    (results.EventPage, protocol.EventPage),
+    (views.Column, protocol.ColumnInfo),
+    (views.ValueCount, protocol.ValueCount),
+    (views.Histogram, protocol.HistogramBins),
+    (views.ColumnProfile, protocol.ColumnProfile),
+    (views.ViewResult, protocol.ViewResult),
+]
+
+
+@pytest.mark.parametrize(("record", "wire"), COUNTERPARTS, ids=[record.__name__ for record, _ in COUNTERPARTS])
+def test_a_record_has_every_member_that_the_wire_has(record: type[Record], wire: Any) -> None:
+    assert set(get_type_hints(wire)) - set(get_type_hints(record)) == set()
+
+
+def test_a_record_reads_by_attributes_all_the_way_down() -> None:
+    result = AgentResult.of(ANSWER)
+    assert (result.status, result.steps[0].tool, result.usage.cached_tokens) == ("done", "data_view", 4)
+    assert (result.steps[0].valid, result.error) == (True, None)
+    assert str(result) == "It has 2 rows."
+
+
+def test_a_record_is_the_object_of_the_wire_as_a_mapping() -> None:
+    result = AgentResult.of(ANSWER)
+    assert result == ANSWER
+    assert json.loads(json.dumps(dict(result))) == ANSWER
+    assert result["of_a_newer_daemon"] == [1]
+
+
+def test_a_record_cannot_be_changed() -> None:
+    with pytest.raises(AttributeError):
+        AgentResult.of(ANSWER).answer = "It has 3."  # type: ignore[misc]
+
+
+def test_what_is_null_stays_none_and_what_is_there_becomes_a_record() -> None:
+    wire = {"error": {"kind": "engine_unavailable", "message": "no model", "hint": None}}
+    assert AgentResult.of({**ANSWER, **wire}).error == Failure("engine_unavailable", "no model", wire=wire["error"])
+    assert AgentResult.of({**ANSWER, "error": None}).error is None
+
+
+def test_the_kind_of_a_result_is_seen_from_its_members() -> None:
+    assert isinstance(any_result(ANSWER), AgentResult)
+    python = dict.fromkeys(get_type_hints(protocol.PythonResult)) | {"displays": []}
+    assert isinstance(any_result(python), PythonResult)
+    assert any_result({"run_id": "r", "status": "done", "text": "", "size": 3}).run_id == "r"

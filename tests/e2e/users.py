@@ -1,0 +1,29 @@
+"""Being a station's user in the test's own process."""
+
+from __future__ import annotations
+
+import os
+import signal
+
+import psutil
+import pytest
+from tests.station import Station, is_running
+
+from analystd.settings import PREFIX
+
+
+def become_user(station: Station, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have this process find the station's daemon, settings and project."""
+    for name, value in station.environment.items():
+        if name.startswith((PREFIX, "XDG_STATE", "XDG_CONFIG")):
+            monkeypatch.setenv(name, value)
+    monkeypatch.chdir(station.project)
+
+
+def kill_daemon(station: Station) -> None:
+    """Have the daemon die without a word, and wait until it is gone."""
+    pid = station.daemon_pid()
+    assert pid is not None
+    os.kill(pid, signal.SIGKILL)
+    if is_running(pid):
+        psutil.wait_procs([psutil.Process(pid)], timeout=20)
