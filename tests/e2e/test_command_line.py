@@ -167,3 +167,38 @@ def test_an_interpreter_of_the_users_own_works_inside_with_its_editable_installs
     fresh_station.play([])
     done = fresh_station.run("exec", "import sys, analystd; print(sys.prefix, analystd.__version__)")
     assert done.stdout == f"{sys.prefix} {__version__}\n"
+
+
+def test_a_run_is_watched_from_another_terminal_and_cancelled_from_a_third(station: Station) -> None:
+    code = "import time\nprint('first', flush=True)\nwhile True: time.sleep(0.05)"
+    asking = subprocess.Popen(
+        station.command("exec", "--session", "watched", code),
+        cwd=station.project,
+        env=station.environment,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert asking.stdout is not None
+    assert asking.stdout.readline() == "first\n"
+    run_id = station.result("runs")["runs"][0]["run_id"]
+    watching = subprocess.Popen(
+        station.command("show", "--follow", run_id),
+        cwd=station.project,
+        env=station.environment,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert watching.stdout is not None
+    while watching.stdout.readline() != "  first\n":
+        assert watching.poll() is None
+    assert station.run("cancel", run_id).stdout == f"{run_id}: interrupted\n"
+    assert "interrupted at" in watching.communicate(timeout=30)[0].splitlines()[-1]
+    assert (watching.returncode, asking.wait(30)) == (0, 1)
+    asking.stdout.close()
+    assert station.result("cancel", run_id, check=1) == {"run_id": run_id, "status": "interrupted"}
+
+
+def test_watching_a_run_that_has_ended_shows_all_of_it(station: Station) -> None:
+    run_id = station.result("exec", "print('long gone')")["run_id"]
+    assert station.run("show", run_id, "--follow").stdout == station.run("show", run_id).stdout
+    assert station.result("show", run_id, "--follow")["run"]["status"] == "ok"
