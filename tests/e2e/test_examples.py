@@ -40,7 +40,7 @@ def user(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Station]:
 def run_example(user: Station, name: str, *arguments: str) -> list[str]:
     """What an example prints, line by line."""
     done = subprocess.run(
-        [sys.executable, ROOT / "examples" / name, *arguments],
+        [sys.executable, str(ROOT / "examples" / name), *arguments],
         cwd=user.project,
         env=user.environment,
         capture_output=True,
@@ -54,7 +54,7 @@ def run_example(user: Station, name: str, *arguments: str) -> list[str]:
 def type_checked(*paths: Path) -> subprocess.CompletedProcess[str]:
     """What a strict type checker of a user, who has no settings of ours, says of scripts."""
     command = [sys.executable, "-m", "mypy", "--strict", "--config-file", os.devnull]
-    command += ["--cache-dir", ROOT / ".mypy_cache" / "user", *map(str, paths)]
+    command += ["--cache-dir", str(ROOT / ".mypy_cache" / "user"), *map(str, paths)]
     environment = {**os.environ, "MYPYPATH": str(ROOT / "daemon")}
     return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=500)
 
