@@ -169,32 +169,28 @@ def test_an_interpreter_of_the_users_own_works_inside_with_its_editable_installs
     assert done.stdout == f"{sys.prefix} {__version__}\n"
 
 
+def in_background(station: Station, *arguments: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        station.command(*arguments), cwd=station.project, env=station.environment, stdout=subprocess.PIPE, text=True
+    )
+
+
+def until_printed(process: subprocess.Popen[str], line: str) -> None:
+    assert process.stdout is not None
+    while (printed := process.stdout.readline()) != line:
+        assert printed, "it ended without printing that"
+
+
 def test_a_run_is_watched_from_another_terminal_and_cancelled_from_a_third(station: Station) -> None:
     code = "import time\nprint('first', flush=True)\nwhile True: time.sleep(0.05)"
-    asking = subprocess.Popen(
-        station.command("exec", "--session", "watched", code),
-        cwd=station.project,
-        env=station.environment,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    assert asking.stdout is not None
-    assert asking.stdout.readline() == "first\n"
-    run_id = station.result("runs")["runs"][0]["run_id"]
-    watching = subprocess.Popen(
-        station.command("show", "--follow", run_id),
-        cwd=station.project,
-        env=station.environment,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    assert watching.stdout is not None
-    while watching.stdout.readline() != "  first\n":
-        assert watching.poll() is None
-    assert station.run("cancel", run_id).stdout == f"{run_id}: interrupted\n"
-    assert "interrupted at" in watching.communicate(timeout=30)[0].splitlines()[-1]
-    assert (watching.returncode, asking.wait(30)) == (0, 1)
-    asking.stdout.close()
+    with in_background(station, "exec", "--session", "watched", code) as asking:
+        until_printed(asking, "first\n")
+        run_id = station.result("runs")["runs"][0]["run_id"]
+        with in_background(station, "show", "--follow", run_id) as watching:
+            until_printed(watching, "  first\n")
+            assert station.run("cancel", run_id).stdout == f"{run_id}: interrupted\n"
+            assert watching.communicate(timeout=30)[0].splitlines()[-1].startswith("interrupted by client-")
+        assert (watching.returncode, asking.wait(30)) == (0, 1)
     assert station.result("cancel", run_id, check=1) == {"run_id": run_id, "status": "interrupted"}
 
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 
-import psutil
 import pytest
-from tests.station import Station, is_running
+from tests.station import SECONDS, Station, is_running
 
 from analystd.settings import PREFIX
 
@@ -25,5 +25,7 @@ def kill_daemon(station: Station) -> None:
     pid = station.daemon_pid()
     assert pid is not None
     os.kill(pid, signal.SIGKILL)
-    if is_running(pid):
-        psutil.wait_procs([psutil.Process(pid)], timeout=20)
+    deadline = time.monotonic() + SECONDS
+    while is_running(pid):
+        assert time.monotonic() < deadline, f"the daemon {pid} outlives SIGKILL"
+        time.sleep(0.01)

@@ -234,8 +234,9 @@ class Client:
     def follow(self, *, after: int | None = None, mine: bool = False, timeout: float | None = None) -> EventStream:
         """An async iterator over the events of the desk, each once and in order: from now on, or all `after` a number.
 
-        `mine`: only those of runs that this client asked for, and of sessions, which all share. `timeout`: seconds to wait for each next event. `seq` of the iterator is the
-        number to go on from another time. When the daemon ends, it waits for the next one, which it does not start itself, and goes on.
+        `mine`: only those of runs that this client asked for, and of sessions, which all share. `timeout`: seconds to wait for each next
+        event. `seq` of the iterator is the number to go on from another time. When the daemon ends, it waits for the next one, which it does
+        not start itself, and goes on.
 
         Raises, while it is iterated:
             EventsGoneError: when some are not kept any more, with a snapshot; iterating again goes on after it.
