@@ -6,7 +6,7 @@ from typing import Any, get_type_hints
 import pytest
 
 from analystd import protocol
-from analystd.client import results, views
+from analystd.client import history, results, views
 from analystd.client.records import Record
 from analystd.client.results import AgentResult, Failure, PythonResult, any_result
 
@@ -26,10 +26,10 @@ COUNTERPARTS: list[tuple[type[Record], Any]] = [
     (results.AgentResult, protocol.AgentResult),
     (results.PythonError, protocol.PythonError),
     (results.PythonResult, protocol.PythonResult),
-    (results.Event, protocol.Event),
-    (results.RunSummary, protocol.RunSummary),
-    (results.Snapshot, protocol.Snapshot),
-    (results.EventPage, protocol.EventPage),
+    (history.Event, protocol.Event),
+    (history.RunSummary, protocol.RunSummary),
+    (history.Snapshot, protocol.Snapshot),
+    (history.EventPage, protocol.EventPage),
     (views.Column, protocol.ColumnInfo),
     (views.ValueCount, protocol.ValueCount),
     (views.Histogram, protocol.HistogramBins),

@@ -149,6 +149,17 @@ def test_a_client_that_is_forgotten_warns_and_leaves_no_thread() -> None:
     assert not [thread for thread in threading.enumerate() if thread.name == "analystd client"]
 
 
+def test_a_client_lives_as_long_as_what_it_gave() -> None:
+    run = analystd.connect_sync().start_python("print('held')")
+    events = run.events(timeout=SECONDS)
+    gc.collect()
+    assert run.result(timeout=SECONDS).stdout == "held\n"
+    assert [event.kind for event in events][-1] == "run_finished"
+    with pytest.warns(ResourceWarning, match="never closed"):
+        del run, events
+        gc.collect()
+
+
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
 def test_after_a_fork_the_child_is_told_to_connect_again_and_the_parent_goes_on() -> None:
     with analystd.connect_sync() as desk:

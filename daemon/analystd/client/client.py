@@ -6,25 +6,20 @@ import warnings
 from collections.abc import Awaitable, Callable
 from typing import Any, Self, Unpack
 
+from analystd.client.about import About, Status, Stopping
 from analystd.client.connection import ProgressListener
 from analystd.client.feed import EventListener, EventStream, Feed, Theme
+from analystd.client.history import Event, EventPage, RunRecord, RunSummary
 from analystd.client.link import Link, Visit
 from analystd.client.opening import Opening
 from analystd.client.options import AgentOptions, PythonOptions, ViewOptions, given
 from analystd.client.results import (
-    About,
     AgentResult,
     AnyResult,
-    Event,
-    EventPage,
     FileList,
     FileText,
     PythonResult,
-    RunRecord,
-    RunSummary,
     SessionState,
-    Status,
-    Stopping,
     WrittenFile,
     any_result,
 )

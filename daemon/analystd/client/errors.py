@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from analystd.client.results import Snapshot
+from analystd.client.history import Snapshot
 from analystd.errors import AnalystdError
 
 

@@ -16,8 +16,8 @@ from typing import Any, Self
 
 from analystd.client.connection import tell
 from analystd.client.errors import EventsGoneError
+from analystd.client.history import Event, EventPage
 from analystd.client.link import Link
-from analystd.client.results import Event, EventPage
 from analystd.client.timeouts import within
 from analystd.errors import AnalystdError, DaemonLostError
 from analystd.protocol import EVENT_METHOD, Command, Subscription

@@ -11,8 +11,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from analystd.client.about import About
 from analystd.client.connection import Connection
-from analystd.client.results import About
 from analystd.errors import DaemonLostError, DeskInUseError
 from analystd.server.dial import dial
 

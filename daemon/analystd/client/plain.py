@@ -2,35 +2,21 @@
 
 from __future__ import annotations
 
-import inspect
 import warnings
 import weakref
-from collections.abc import Callable, Coroutine, Iterator
-from typing import Any, Generic, Self, TypeVar, Unpack
+from collections.abc import Callable
+from typing import Any, Self, TypeVar, Unpack
 
+from analystd.client.about import About, Status, Stopping
 from analystd.client.client import Client
 from analystd.client.connection import ProgressListener
-from analystd.client.feed import EventListener, EventStream
+from analystd.client.feed import EventListener
+from analystd.client.history import EventPage, RunRecord, RunSummary
 from analystd.client.options import AgentOptions, PythonOptions, ViewOptions
+from analystd.client.plain_runs import SyncRun, SyncStream, documented_as, in_loop
 from analystd.client.portal import Portal
 from analystd.client.records import Record
-from analystd.client.results import (
-    About,
-    AgentResult,
-    AnyResult,
-    Event,
-    EventPage,
-    FileList,
-    FileText,
-    PythonResult,
-    RunRecord,
-    RunSummary,
-    SessionState,
-    Status,
-    Stopping,
-    WrittenFile,
-)
-from analystd.client.runs import Run
+from analystd.client.results import AgentResult, AnyResult, FileList, FileText, PythonResult, SessionState, WrittenFile
 from analystd.client.timeouts import within
 from analystd.client.views import ViewResult
 from analystd.errors import AnalystdError
@@ -40,116 +26,6 @@ T = TypeVar("T")
 R = TypeVar("R", bound=Record, covariant=True)
 
 _LEAVE_SECONDS = 5.0
-
-
-def documented_as(model: type[Any]) -> Callable[[type[Any]], type[Any]]:
-    """Give a class's methods the docstrings of those that they stand for, so that `help` tells all of it."""
-
-    def document(plain: Any) -> Any:
-        for name, method in inspect.getmembers(plain, inspect.isfunction):
-            if (method.__doc__ or "").startswith(f"As `{model.__name__}."):
-                method.__doc__ = f"{inspect.getdoc(getattr(model, name))}"
-        return plain
-
-    return document
-
-
-class SyncStream(Iterator[Event]):
-    """An iterator that blocks until the next event; `seq` is the number of the last one."""
-
-    def __init__(self, owner: SyncClient, stream: EventStream, interrupted: Callable[[], None] = lambda: None) -> None:
-        self._owner = owner
-        self._stream = stream
-        self._interrupted = interrupted
-
-    @property
-    def seq(self) -> int:
-        """The number of the last event that was looked at; following `after` it later misses nothing."""
-        return self._stream.seq
-
-    def __next__(self) -> Event:
-        try:
-            event = self._owner.portal.call(self._stream.next_event())
-        except KeyboardInterrupt:
-            self._interrupted()
-            raise
-        if event is None:
-            raise StopIteration
-        return event
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_exc: object) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """Hear no more. Harmless when repeated."""
-        if not self._owner.portal.is_closed:
-            self._owner.portal.call(self._stream.aclose())
-
-
-@documented_as(Run)
-class SyncRun(Generic[R]):
-    """One run of the desk, as `Run`, for plain code. Ctrl-C while it is waited for cancels it, if it was started by this handle."""
-
-    def __init__(self, owner: SyncClient, run: Run[R]) -> None:
-        self._owner = owner
-        self._run = run
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *exc: object) -> None:
-        self._owner.portal.call(self._run.__aexit__(*exc))
-
-    def __repr__(self) -> str:
-        return f"<SyncRun {self.id}>"
-
-    @property
-    def id(self) -> str:
-        """The run's id, as in `run_1702473600_a1b2c3d4`."""
-        return self._run.id
-
-    @property
-    def is_own(self) -> bool:
-        """Whether it was started by this very handle."""
-        return self._run.is_own
-
-    def events(self, *, after: int = 0, timeout: float | None = None) -> SyncStream:
-        """As `Run.events`."""
-        make = self._owner.portal.call(_called(lambda: self._run.events(after=after, timeout=timeout)))
-        return SyncStream(self._owner, make, self._cancel_own)
-
-    def ended(self, *, timeout: float | None = None) -> Event:
-        """As `Run.ended`."""
-        return self._waited_for(self._run.ended(timeout=timeout))
-
-    def result(self, *, timeout: float | None = None) -> R:
-        """As `Run.result`."""
-        return self._waited_for(self._run.result(timeout=timeout))
-
-    def cancel(self, *, timeout: float | None = None) -> str:
-        """As `Run.cancel`."""
-        return self._owner.portal.call(self._run.cancel(timeout=timeout))
-
-    def summary(self, *, timeout: float | None = None) -> RunSummary:
-        """As `Run.summary`."""
-        return self._owner.portal.call(self._run.summary(timeout=timeout))
-
-    def _waited_for(self, work: Coroutine[Any, Any, T]) -> T:
-        try:
-            return self._owner.portal.call(work)
-        except KeyboardInterrupt:
-            self._cancel_own()
-            raise
-
-    def _cancel_own(self) -> None:
-        if self.is_own:
-            try:
-                self.cancel(timeout=_LEAVE_SECONDS)
-            except AnalystdError as exc:
-                warnings.warn(f"{self.id} could not be cancelled: {exc}", RuntimeWarning, stacklevel=3)
 
 
 @documented_as(Client)
@@ -299,7 +175,7 @@ class SyncClient:
 
     def follow(self, *, after: int | None = None, mine: bool = False, timeout: float | None = None) -> SyncStream:
         """As `Client.follow`."""
-        follow = _called(lambda: self._client.follow(after=after, mine=mine, timeout=timeout))
+        follow = in_loop(lambda: self._client.follow(after=after, mine=mine, timeout=timeout))
         return SyncStream(self, self.portal.call(follow))
 
     def on_event(self, listener: EventListener) -> Callable[[], None]:
@@ -343,11 +219,6 @@ def _leave(portal: Portal, client: Client) -> None:
         except AnalystdError as exc:
             warnings.warn(f"the connection was cut: {exc}", RuntimeWarning, stacklevel=2)
     portal.close()
-
-
-async def _called(make: Callable[[], EventStream]) -> EventStream:
-    """What must be made in the loop's thread."""
-    return make()
 
 
 async def _awaited(connecting: Callable[[], Any]) -> Client:

@@ -1,14 +1,14 @@
-"""What the commands give, but for views and displays. Each is a `Record`: attributes are typed, and the wire's own object is behind it."""
+"""What work gives: answers, code, files, sessions. Each is a `Record`: attributes are typed, and the wire's own object is behind it."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from analystd.client.displays import Display
 from analystd.client.records import Record
-from analystd.protocol import AgentStatus, EventKind, PythonStatus
+from analystd.protocol import AgentStatus, PythonStatus
 
 
 @dataclass(frozen=True, eq=False)
@@ -160,155 +160,6 @@ class SessionState(Record):
     memory_bytes: int | None
     waiting: int
     variables: tuple[Variable, ...] = ()
-
-
-@dataclass(frozen=True, eq=False)
-class RunSummary(Record):
-    """One run in a list: `kind` is `agent`, `python` or `write`; `started_at` is in Unix seconds; `seconds` is None until it ends."""
-
-    run_id: str
-    kind: str
-    title: str
-    status: str
-    client: str | None
-    session: str | None
-    conversation: str | None
-    started_at: float
-    seconds: float | None
-    client_id: str | None = None
-
-    @property
-    def is_over(self) -> bool:
-        """Whether it has ended."""
-        return self.status not in ("queued", "running")
-
-
-@dataclass(frozen=True, eq=False)
-class Event(Record):
-    """One event of a desk. `seq` counts per desk, `at` is in Unix seconds; which of the other members there are depends on `kind`."""
-
-    seq: int
-    run_id: str | None
-    kind: str
-    at: float
-    client: str | None = None
-    client_id: str | None = None
-    session: str | None = None
-    text: str = ""
-    stream: str = ""
-    data: Mapping[str, Any] = field(default_factory=dict)
-    step: int | None = None
-    tool: str = ""
-    arguments: Mapping[str, Any] = field(default_factory=dict)
-    ok: bool | None = None
-    valid: bool = True
-    seconds: float | None = None
-    run_kind: str = ""
-    title: str = ""
-    conversation: str | None = None
-    position: int | None = None
-    reason: str | None = None
-    reply: str = ""
-    files: Sequence[str] = ()
-    displays: int = 0
-    status: str = ""
-    result: Mapping[str, Any] | None = None
-    error: Failure | None = None
-    cancelled_by: Mapping[str, Any] | None = None
-
-    @property
-    def display(self) -> Display | None:
-        """What a `display` event shows."""
-        return Display.of(self.data) if self.kind == EventKind.DISPLAY else None
-
-    @property
-    def ends_run(self) -> bool:
-        """Whether it is the last of its run."""
-        return self.kind == EventKind.RUN_FINISHED
-
-
-@dataclass(frozen=True, eq=False)
-class RunRecord(Record):
-    """Everything about one run."""
-
-    run: RunSummary
-    events: tuple[Event, ...]
-
-
-@dataclass(frozen=True, eq=False)
-class Snapshot(Record):
-    """How a desk stands after event `seq`: its latest runs, newest first, and its sessions. Events from `first_seq` on can be read."""
-
-    seq: int
-    first_seq: int
-    runs: tuple[RunSummary, ...]
-    sessions: Sequence[Mapping[str, Any]]
-
-
-@dataclass(frozen=True, eq=False)
-class EventPage(Record):
-    """A page of events, the desk's latest number, whether there is `more` after the last event, and a snapshot in place of what is not kept."""
-
-    events: tuple[Event, ...]
-    seq: int
-    more: bool = False
-    snapshot: Snapshot | None = None
-
-
-@dataclass(frozen=True, eq=False)
-class Sandbox(Record):
-    """Behind which walls code runs: `full`, `partial` or `none`, and why."""
-
-    level: str
-    reason: str
-
-
-@dataclass(frozen=True, eq=False)
-class Model(Record):
-    """Which model is asked; None where there is none."""
-
-    kind: str
-    model: str | None = None
-
-
-@dataclass(frozen=True, eq=False)
-class About(Record):
-    """What the daemon said of itself and the desk when the client connected; `client` is the name that its runs carry."""
-
-    protocol: int
-    client: str
-    sandbox: Sandbox
-    notices: Sequence[str] = ()
-    desk: str = ""
-    workspace: str = ""
-    engine: Model | None = None
-    seq: int = 0
-
-
-@dataclass(frozen=True, eq=False)
-class Status(Record):
-    """The daemon as a whole; docs/protocol.md tells what is in the mappings."""
-
-    protocol: int
-    version: str
-    pid: int
-    uptime_seconds: float
-    clients: Sequence[Any]
-    engine: Mapping[str, Any] | None
-    sandbox: Mapping[str, Any]
-    memory_bytes: int
-    settings_file: str
-    log: str
-    problems: Sequence[str]
-    desks: Sequence[Mapping[str, Any]]
-
-
-@dataclass(frozen=True, eq=False)
-class Stopping(Record):
-    """A daemon that stops, and the runs that it waits for or cuts off."""
-
-    pid: int
-    runs: Sequence[str]
 
 
 AnyResult = AgentResult | PythonResult | WrittenFile

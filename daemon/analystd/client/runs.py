@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 
 from analystd.client.feed import EventStream, Theme
+from analystd.client.history import Event, EventPage, RunSummary
 from analystd.client.records import Record
-from analystd.client.results import Event, EventPage, RunSummary
 from analystd.client.timeouts import within
 from analystd.errors import error_of_kind
 
