@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 
@@ -9,7 +10,7 @@ from analystd.client.feed import EventStream, Theme
 from analystd.client.history import Event, EventPage, RunSummary
 from analystd.client.records import Record
 from analystd.client.timeouts import within
-from analystd.errors import error_of_kind
+from analystd.errors import DaemonLostError, error_of_kind
 
 if TYPE_CHECKING:
     from analystd.client.client import Client
@@ -40,7 +41,9 @@ class Run(Generic[R]):
 
     async def __aexit__(self, *_exc: object) -> None:
         if self._end is None:
-            await self.cancel()
+            # With its daemon the run has ended, too.
+            with contextlib.suppress(DaemonLostError):
+                await self.cancel()
 
     def __repr__(self) -> str:
         return f"<Run {self.id}{'' if self._end is None else ' ' + self._end.status}>"
