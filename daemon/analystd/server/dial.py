@@ -119,10 +119,10 @@ def hello(
     about = {
         "token": token,
         "client": client,
-        "id": client_id,
         "pid": os.getpid(),
         "version": __version__,
         "environment": dict(environment),
+        **({"id": client_id} if client_id is not None else {}),
     }
     connection.sendall(framing.frame({"jsonrpc": "2.0", "id": 0, "method": HELLO_METHOD, "params": about}))
     answer = _read_message(connection)
