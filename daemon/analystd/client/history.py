@@ -44,23 +44,30 @@ class Event(Record):
     client: str | None = None
     client_id: str | None = None
     session: str | None = None
+    run_kind: str = ""
+    title: str = ""
+    prompt: str = ""
+    code: str = ""
+    path: str = ""
+    uri: str | None = None
+    line: int | None = None
+    conversation: str | None = None
+    position: int | None = None
+    reason: str | None = None
+    sandbox: str = ""
+    files: Sequence[str] = ()
     text: str = ""
     stream: str = ""
     data: Mapping[str, Any] = field(default_factory=dict)
     step: int | None = None
     tool: str = ""
     arguments: Mapping[str, Any] = field(default_factory=dict)
+    reply: str = ""
     ok: bool | None = None
     valid: bool = True
     seconds: float | None = None
-    run_kind: str = ""
-    title: str = ""
-    conversation: str | None = None
-    position: int | None = None
-    reason: str | None = None
-    reply: str = ""
-    files: Sequence[str] = ()
     displays: int = 0
+    worker: str = ""
     status: str = ""
     result: Mapping[str, Any] | None = None
     error: Failure | None = None
