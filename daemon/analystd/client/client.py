@@ -227,7 +227,7 @@ class Client:
         return EventPage.of(await self.command(Command.EVENTS, timeout=timeout, after=after))
 
     def follow(self, *, after: int | None = None, mine: bool = False, timeout: float | None = None) -> EventStream:
-        """An async iterator over the events of the desk, each once and in order: from now on, or all `after` a number.
+        """An iterator over the events of the desk, each once and in order: from now on, or all `after` a number.
 
         `mine`: only those of runs that this client asked for, and of sessions, which all share. `timeout`: seconds to wait for each next
         event. `seq` of the iterator is the number to go on from another time. When the daemon ends, it waits for the next one, which it does

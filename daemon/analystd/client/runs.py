@@ -49,7 +49,7 @@ class Run(Generic[R]):
         return f"<Run {self.id}{'' if self._end is None else ' ' + self._end.status}>"
 
     def events(self, *, after: int = 0, timeout: float | None = None) -> EventStream:
-        """An async iterator over all events of the run, from the first on (or from those `after` a number), and ended by `run_finished`.
+        """An iterator over all events of the run, from the first on (or from those `after` a number), and ended by `run_finished`.
 
         It does not matter when it began: what was before is read from the desk's journal, and so is what a lost connection swallowed. A run
         that died with its daemon ends with status `failed` and the error kind `daemon_lost`.
