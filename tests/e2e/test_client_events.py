@@ -12,6 +12,7 @@ from tests.station import Station
 import analystd
 from analystd.client import Client, Event, EventsGoneError, EventStream
 from analystd.errors import DaemonLostError
+from analystd.protocol import SNAPSHOT_METHOD
 
 SECONDS = 60.0
 
@@ -126,3 +127,12 @@ async def test_who_asks_for_events_that_are_gone_is_given_a_snapshot_and_goes_on
         assert events.seq == gone.value.snapshot.seq
         after = await desk.exec_python("2")
         assert await first_end(events) == after.run_id
+
+
+async def test_events_that_the_daemon_left_out_are_read_in_its_journal() -> None:
+    async with analystd.connect() as desk:
+        events = desk.follow(timeout=SECONDS)
+        result = await desk.exec_python("1")
+        events._coming.clear()
+        desk._feed.hear(SNAPSHOT_METHOD, {})
+        assert await first_end(events) == result.run_id

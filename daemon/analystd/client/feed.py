@@ -20,7 +20,7 @@ from analystd.client.history import Event, EventPage
 from analystd.client.link import Link
 from analystd.client.timeouts import within
 from analystd.errors import AnalystdError, DaemonLostError
-from analystd.protocol import EVENT_METHOD, Command, Subscription
+from analystd.protocol import EVENT_METHOD, SNAPSHOT_METHOD, Command, Subscription
 
 MAX_WAITING = 10_000
 """A stream for which more events wait forgets them, and reads them from the journal when it is read again."""
@@ -54,6 +54,9 @@ class Feed:
 
     def hear(self, method: str, params: Any) -> None:
         """Take in a notification."""
+        if method == SNAPSHOT_METHOD:
+            # Events were left out; what streams need of them, they read in the journal.
+            self.lose()
         if method != EVENT_METHOD:
             return
         event = Event.of(params)
@@ -64,7 +67,7 @@ class Feed:
             stream.hear(event)
 
     def lose(self) -> None:
-        """The connection is over, and with it what follows it closely."""
+        """What comes next does not follow what came: the connection is over, or something was left out."""
         for stream in list(self._streams):
             stream.lose()
 
