@@ -7,7 +7,7 @@ STAMP := $(VENV)/.installed
 VSCODE := clients/vscode
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint typecheck fix vscode bench clean
+.PHONY: help setup demo test lint typecheck fix schemas vscode bench clean
 
 help: ## tell what can be made
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -41,6 +41,9 @@ fix: $(STAMP) $(VSCODE)/node_modules/.installed ## what ruff and prettier can me
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 	cd $(VSCODE) && npm run --silent fix
+
+schemas: $(STAMP) ## write docs/schema anew, after the shape of something on the wire has changed
+	$(BIN)/python -m analystd.server.published docs/schema
 
 vscode: $(VSCODE)/node_modules/.installed ## build the VS Code extension (.vsix)
 	cd $(VSCODE) && npm run --silent package

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import asyncio
+import json
+from typing import Any
 
 import pytest
 
@@ -15,10 +17,34 @@ def reader_of(data: bytes) -> asyncio.StreamReader:
 
 
 async def test_a_framed_message_is_read_back() -> None:
-    reader = reader_of(framing.frame({"text": "ü\ud800"}) + framing.frame({"second": True}))
-    assert await framing.read_body(reader) == '{"text":"ü\ud800"}'.encode("utf-8", "surrogatepass")
+    reader = reader_of(framing.frame({"text": "ü"}) + framing.frame({"second": True}))
+    assert await framing.read_body(reader) == '{"text":"ü"}'.encode()
     assert await framing.read_body(reader) == b'{"second":true}'
     assert await framing.read_body(reader) is None
+
+
+@pytest.mark.parametrize(
+    ("value", "body"),
+    [
+        ({"text": "ü\ud800"}, b'{"text":"\\u00fc\\ud800"}'),
+        ([float("nan"), float("inf"), -float("inf"), 0.5], b'["NaN","Infinity","-Infinity",0.5]'),
+        ({"a": [float("nan"), "\udfff"]}, b'{"a":["NaN","\\udfff"]}'),
+    ],
+)
+def test_what_json_or_utf_8_cannot_hold_is_written_so_that_all_can_read_it(value: Any, body: bytes) -> None:
+    assert framing.encoded(value) == body
+    json.loads(body.decode())
+
+
+async def test_a_message_that_cannot_be_read_is_read_past() -> None:
+    long = b"Content-Length: %d\r\n\r\n%b" % (framing.MAX_MESSAGE_BYTES + 1, b"x" * (framing.MAX_MESSAGE_BYTES + 1))
+    foreign = b"Content-Length: 2\r\nContent-Type: x; charset=latin-1\r\n\r\n{}"
+    reader = reader_of(long + foreign + framing.frame({}))
+    with pytest.raises(framing.SkippedMessageError, match="67108865 bytes is over the limit of 67108864"):
+        await framing.read_body(reader)
+    with pytest.raises(framing.SkippedMessageError, match="'latin-1', and only utf-8 can be read"):
+        await framing.read_body(reader)
+    assert await framing.read_body(reader) == b"{}"
 
 
 async def test_header_names_may_be_in_lower_case_and_in_any_order() -> None:
@@ -32,6 +58,12 @@ async def test_header_names_may_be_in_lower_case_and_in_any_order() -> None:
         (b"Content-Length: two\r\n\r\n{}", "not a number"),
         (b"Content-Length: -2\r\n\r\n{}", "not a number"),
         (b"Content-Type: x\r\n\r\n{}", "no Content-Length"),
+        (b"\r\n{}", "no Content-Length"),
+        (b"Content-Length: +2\r\n\r\n{}", "not a number"),
+        (b"Content-Length: \xc2\xb2\r\n\r\n{}", "is no line"),
+        (b"Content-Length: 2\r\nContent-Length: 1\r\n\r\n{}", "two things of content-length: '2' and '1'"),
+        (b"GET / HTTP/1.1\r\n\r\n", "'GET / HTTP/1.1' is no line"),
+        (b"Content-Length: " + b"9" * 5000 + b"\r\n\r\n{}", "over the limit"),
         (b"Content-Length: 99999999999\r\n\r\n{}", "over the limit"),
         (b"Content-Length: 10\r\n\r\n{}", "8 bytes before the end"),
         (b"Content-Len", "inside a message header"),

@@ -34,8 +34,15 @@ MAY_IMPORT = {
 }
 
 HEAVY = {
-    "pygls": ["server/lsp.py", "server/connection.py"],
-    "lsprotocol": ["server/lsp.py", "server/connection.py", "server/places.py", "server/handlers/*.py"],
+    "pygls": ["server/lsp.py", "server/params.py"],
+    "lsprotocol": [
+        "server/lsp.py",
+        "server/connection.py",
+        "server/intake.py",
+        "server/params.py",
+        "server/places.py",
+        "server/handlers/*.py",
+    ],
     "llama_cpp": ["engine/native.py", "engine/constraint.py"],
     "pyarrow": [
         "data/column_parts.py",

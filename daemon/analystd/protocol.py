@@ -6,7 +6,7 @@ Tests and clients written elsewhere rely on them; `docs/protocol.md` tells the s
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Any, Literal, NotRequired, TypedDict
+from typing import Any, Literal, NamedTuple, NotRequired, TypedDict
 
 PROTOCOL_VERSION = 1
 
@@ -74,38 +74,6 @@ class Attribution(TypedDict):
     client_id: str | None
 
 
-class Event(TypedDict):
-    """One line of the journal; further keys depend on `kind`."""
-
-    seq: int
-    run_id: str | None
-    kind: str
-    at: float
-    client: str | None
-    client_id: str | None
-    session: str | None
-    text: NotRequired[str]
-    stream: NotRequired[str]
-    data: NotRequired[dict[str, Any]]
-    step: NotRequired[int]
-    tool: NotRequired[str]
-    arguments: NotRequired[dict[str, Any]]
-    ok: NotRequired[bool]
-    seconds: NotRequired[float]
-    run_kind: NotRequired[str]
-    title: NotRequired[str]
-    conversation: NotRequired[str | None]
-    position: NotRequired[int]
-    reason: NotRequired[str | None]
-    reply: NotRequired[str]
-    files: NotRequired[list[str]]
-    displays: NotRequired[int]
-    status: NotRequired[str]
-    result: NotRequired[dict[str, Any]]
-    error: NotRequired[dict[str, Any]]
-    cancelled_by: NotRequired[Attribution]
-
-
 class Usage(TypedDict):
     """What a run cost; `cached_tokens` are prompt tokens that were in the model's KV cache already."""
 
@@ -113,6 +81,14 @@ class Usage(TypedDict):
     cached_tokens: int
     completion_tokens: int
     seconds: float
+
+
+class Failure(TypedDict):
+    """Why a run failed."""
+
+    kind: str
+    message: str
+    hint: str | None
 
 
 class Step(TypedDict):
@@ -139,6 +115,7 @@ class AgentResult(TypedDict):
     answer: str
     steps: list[Step]
     usage: Usage
+    error: NotRequired[Failure]
 
 
 class PythonError(TypedDict):
@@ -163,6 +140,17 @@ class PythonResult(TypedDict):
     error: PythonError | None
     truncated: bool
     seconds: float
+
+
+class WriteResult(TypedDict):
+    """The result of `analystd.writeFile`; of one that was cancelled, nothing is known of the file."""
+
+    run_id: str
+    status: Literal["done", "cancelled"]
+    text: str
+    path: NotRequired[str]
+    size: NotRequired[int]
+    created: NotRequired[bool]
 
 
 class ColumnInfo(TypedDict):
@@ -222,6 +210,71 @@ class ViewResult(TypedDict):
     offset: int | None
     warnings: list[str]
     profiles: NotRequired[list[ColumnProfile] | None]
+
+
+class Event(TypedDict):
+    """One line of the journal. `EVENT_KEYS` says which of the further keys each `kind` has."""
+
+    seq: int
+    run_id: str | None
+    kind: str
+    at: float
+    client: str | None
+    client_id: str | None
+    session: str | None
+    run_kind: NotRequired[Literal["agent", "python", "write"]]
+    title: NotRequired[str]
+    conversation: NotRequired[str | None]
+    position: NotRequired[int]
+    reason: NotRequired[Literal["conversation", "model", "session"] | None]
+    prompt: NotRequired[str]
+    code: NotRequired[str]
+    uri: NotRequired[str | None]
+    line: NotRequired[int | None]
+    path: NotRequired[str]
+    sandbox: NotRequired[Literal["full", "partial", "none"]]
+    files: NotRequired[list[str]]
+    text: NotRequired[str]
+    stream: NotRequired[Literal["stdout", "stderr"]]
+    data: NotRequired[dict[str, Any]]
+    step: NotRequired[int]
+    tool: NotRequired[str]
+    arguments: NotRequired[dict[str, Any]]
+    reply: NotRequired[str]
+    ok: NotRequired[bool]
+    seconds: NotRequired[float]
+    displays: NotRequired[int]
+    valid: NotRequired[bool]
+    worker: NotRequired[str]
+    status: NotRequired[str]
+    result: NotRequired[AgentResult | PythonResult | WriteResult]
+    error: NotRequired[Failure]
+    cancelled_by: NotRequired[Attribution]
+
+
+class EventKeys(NamedTuple):
+    """Which keys an event of a kind has beside those that all have: those that are always there, and those that may be."""
+
+    always: tuple[str, ...] = ()
+    sometimes: tuple[str, ...] = ()
+
+
+EVENT_KEYS: dict[EventKind, EventKeys] = {
+    EventKind.RUN_QUEUED: EventKeys(
+        ("run_kind", "title", "conversation", "position", "reason"), ("prompt", "code", "uri", "line", "path")
+    ),
+    EventKind.RUN_WAITING: EventKeys(("position", "reason")),
+    EventKind.RUN_STARTED: EventKeys(("sandbox",), ("files",)),
+    EventKind.TEXT: EventKeys(("text",)),
+    EventKind.TOOL_CALL: EventKeys(("step", "tool", "arguments", "reply")),
+    EventKind.OUTPUT: EventKeys(("stream", "text"), ("step",)),
+    EventKind.DISPLAY: EventKeys(("data",), ("step",)),
+    EventKind.TOOL_RESULT: EventKeys(("step", "tool", "ok", "text", "seconds"), ("displays", "valid")),
+    EventKind.RUN_FINISHED: EventKeys(("status",), ("result", "error", "cancelled_by")),
+    EventKind.SESSION_RESET: EventKeys(),
+    EventKind.WORKER_DIED: EventKeys(("worker", "text")),
+    EventKind.LIMIT: EventKeys(("text",), ("worker",)),
+}
 
 
 class RunSummary(TypedDict):

@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
-import json
 import logging
 import os
 import time
@@ -21,6 +20,7 @@ from io import BufferedReader
 from pathlib import Path
 
 from analystd.desk.segments import Entry, Event, Segment, entries_between, later_summary, load_segment, summary_after
+from analystd.framing import encoded
 from analystd.protocol import EventKind, RunSummary
 
 logger = logging.getLogger(__name__)
@@ -175,7 +175,7 @@ class Journal:
     def _keep(self, kind: EventKind, run_id: str | None, content: Mapping[str, object]) -> None:
         self._numbered += 1
         event: Event = {"seq": self._numbered, "run_id": run_id, "kind": str(kind), "at": time.time(), **content}
-        line = json.dumps(event, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "surrogatepass") + b"\n"
+        line = encoded(event) + b"\n"
         self._unwritten.append(Entry(event, line))
         self._unwritten_bytes += len(line)
         summary = self._segments[-1].note(event)

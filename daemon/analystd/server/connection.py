@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
@@ -11,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 from lsprotocol import types
-from pygls.exceptions import JsonRpcException
 
 from analystd import framing
 from analystd.desk.desk import Desk
@@ -20,9 +18,10 @@ from analystd.protocol import PROTOCOL_VERSION
 from analystd.server.feed import Feed, wishes
 from analystd.server.hello import Caller, label_of
 from analystd.server.hub import Hub
-from analystd.server.lsp import INVALID_REQUEST, PARSE_ERROR, ConnectionServer
+from analystd.server.intake import Intake
+from analystd.server.lsp import ConnectionServer
 from analystd.server.outbox import Outbox
-from analystd.server.places import path_of_uri, workspace_folder
+from analystd.server.places import options_of, path_of_uri, workspace_folder
 
 logger = logging.getLogger(__name__)
 
@@ -48,7 +47,6 @@ class Connection:
         self._exited = asyncio.Event()
         self._outbox = outbox
         self._desk: Desk | None = None
-        self._is_open = False
         self._seq = 0
         self._feed: Feed | None = None
         self._notices: list[str] = []
@@ -89,11 +87,6 @@ class Connection:
         return sorted(self._commands)
 
     @property
-    def is_open(self) -> bool:
-        """Whether `initialize` was carried out."""
-        return self._is_open
-
-    @property
     def folders(self) -> list[Path]:
         """The window's workspace folders."""
         workspace = self._server.workspace
@@ -102,7 +95,8 @@ class Connection:
 
     async def serve(self, reader: asyncio.StreamReader) -> None:
         """Read and handle messages until the client leaves; nothing that it sends ends more than this connection."""
-        reading = asyncio.create_task(self._read(reader))
+        intake = Intake(self._protocol, self._outbox, self.hub.touch)
+        reading = asyncio.create_task(intake.read(reader))
         leaving = asyncio.create_task(self._exited.wait())
         try:
             await asyncio.wait({reading, leaving}, return_when=asyncio.FIRST_COMPLETED)
@@ -143,7 +137,6 @@ class Connection:
         if folder is not None:
             self._desk, self._notices = await self.hub.desk(folder, self._settings_of(params))
             self._take_seat(self._desk, params.initialization_options)
-        self._is_open = True
 
     def about(self) -> dict[str, Any]:
         """What `initialize` tells of the desk, in `capabilities.experimental.analystd`."""
@@ -224,54 +217,5 @@ class Connection:
             self._feed.begin()
 
     def _settings_of(self, params: types.InitializeParams) -> dict[str, str]:
-        options = params.initialization_options
-        given = options.get("settings") if isinstance(options, dict) else None
-        return {**self.environment, **{str(name): str(value) for name, value in (given or {}).items()}}
-
-    async def _read(self, reader: asyncio.StreamReader) -> None:
-        try:
-            while (body := await framing.read_body(reader)) is not None:
-                self.hub.touch()
-                self._handle_body(body)
-        except (framing.FramingError, OSError) as exc:
-            logger.warning("%s: %s; the connection is closed", self.name, exc)
-            self._answer_error(None, PARSE_ERROR, str(exc))
-
-    def _handle_body(self, body: bytes) -> None:
-        try:
-            message = json.loads(body)
-        except (ValueError, RecursionError) as exc:
-            self._answer_error(None, PARSE_ERROR, f"The message is not JSON: {exc}")
-            return
-        if not isinstance(message, dict) or message.get("jsonrpc") != "2.0":
-            self._answer_error(
-                _id_of(message),
-                INVALID_REQUEST,
-                "The message is not a JSON-RPC 2.0 object; batches are not part of LSP",
-            )
-            return
-        # Requests without parameters may leave them out; pygls' fallback for unknown methods may not.
-        message.setdefault("params", None)
-        if refusal := self._protocol.refusal(message):
-            if "id" in message:
-                self._answer_error(_id_of(message), *refusal)
-            return
-        try:
-            self._protocol.handle_message(self._protocol.structure_message(message))
-        except JsonRpcException as exc:
-            if "id" in message and "method" in message:
-                self._answer_error(_id_of(message), exc.code, f"Invalid parameters for {message['method']}")
-        except Exception:
-            logger.exception("%s sent a message that could not be handled", self.name)
-            if "id" in message and "method" in message:
-                self._answer_error(_id_of(message), INVALID_REQUEST, "The message could not be understood")
-
-    def _answer_error(self, request_id: str | int | None, code: int, text: str) -> None:
-        self._outbox.write(
-            framing.frame({"jsonrpc": "2.0", "id": request_id, "error": {"code": code, "message": text}})
-        )
-
-
-def _id_of(message: Any) -> str | int | None:
-    request_id = message.get("id") if isinstance(message, dict) else None
-    return request_id if isinstance(request_id, str | int) else None
+        given = options_of(params).get("settings", {})
+        return {**self.environment, **{name: str(value) for name, value in given.items()}}

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import hmac
-import json
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,9 +12,15 @@ from typing import Any
 
 from analystd import framing
 from analystd.desk.asker import Asker
+from analystd.errors import InvalidArgumentsError
+from analystd.protocol_answers import Hello
+from analystd.schemas import schema_of
+from analystd.server.messages import INVALID_REQUEST, Message, NotAMessageError, error_frame, message_in
+from analystd.tools.base import validate
+
+HELLO = schema_of(Hello, closed=False)
 
 _HELLO_SECONDS = 10.0
-_REFUSED = -32600
 _MAX_LABEL = 40
 _MAX_ID = 64
 
@@ -51,14 +56,27 @@ def label_of(name: Any) -> str:
 async def introduce(
     reader: asyncio.StreamReader, token: str, about: Mapping[str, Any], writer: asyncio.StreamWriter
 ) -> dict[str, Any] | None:
-    """Read a client's hello and answer it; None for a stranger, who is told nothing more than that."""
-    with contextlib.suppress(framing.FramingError, ValueError, OSError, asyncio.IncompleteReadError):
+    """Read a client's hello and answer it; None for a stranger, who is told nothing more than that, and for who cannot be understood."""
+    with contextlib.suppress(framing.FramingError, NotAMessageError, TimeoutError, OSError):
         body = await asyncio.wait_for(framing.read_body(reader), _HELLO_SECONDS)
-        message = json.loads(body or b"null")
-        params = message.get("params", {})
-        if hmac.compare_digest(str(params.get("token")).encode(), token.encode()):
-            writer.write(framing.frame({"jsonrpc": "2.0", "id": message["id"], "result": dict(about)}))
+        message = message_in(body or b"")
+        refusal = _refusal(message, token)
+        if refusal is None:
+            writer.write(framing.frame({"jsonrpc": "2.0", "id": message.get("id"), "result": dict(about)}))
             await writer.drain()
-            return dict(params)
-        writer.write(framing.frame({"jsonrpc": "2.0", "id": 0, "error": {"code": _REFUSED, "message": "wrong token"}}))
+            return dict(message["params"])
+        writer.write(refusal)
+    return None
+
+
+def _refusal(message: Message, token: str) -> bytes | None:
+    """What a client is told that is not let in."""
+    params, request_id = message.get("params"), message.get("id")
+    given = params.get("token") if isinstance(params, dict) else None
+    if not hmac.compare_digest(str(given).encode("utf-8", "surrogatepass"), token.encode()):
+        return error_frame(request_id, INVALID_REQUEST, "wrong token")
+    try:
+        validate(HELLO, params)
+    except InvalidArgumentsError as exc:
+        return error_frame(request_id, exc.code, exc.message)
     return None

@@ -1,15 +1,18 @@
 """LSP as pygls has it, changed where pygls takes one client per process for granted.
 
-pygls keeps LSP's own bookkeeping: initialize, documents, message types. Answering errors, cancelling, commands and leaving are done here.
+pygls keeps LSP's own bookkeeping: initialize, documents, handlers by method. What arrives is checked in `intake.py`; answering errors,
+cancelling, commands and leaving are done here.
 """
 
 from __future__ import annotations
 
-import json
+import asyncio
+import contextvars
 import logging
-from collections.abc import Generator
+from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import Future
-from typing import Any, Protocol
+from contextlib import contextmanager
+from typing import Any, Literal, Protocol
 
 from lsprotocol import types
 from pygls.exceptions import JsonRpcException
@@ -19,14 +22,13 @@ from pygls.protocol.language_server import lsp_method
 
 from analystd import __version__, framing
 from analystd.errors import AnalystdError, InvalidArgumentsError
+from analystd.server.messages import INTERNAL_ERROR, error_message
 
 logger = logging.getLogger(__name__)
 
-NOT_INITIALIZED = -32002
-INVALID_REQUEST = -32600
-PARSE_ERROR = -32700
 CANCELLED = -32800
-INTERNAL_ERROR = -32603
+
+Phase = Literal["new", "opening", "open", "shut down"]
 
 
 class Owner(Protocol):
@@ -37,11 +39,6 @@ class Owner(Protocol):
     @property
     def name(self) -> str:
         """What people are shown."""
-        ...
-
-    @property
-    def is_open(self) -> bool:
-        """Whether `initialize` was carried out."""
         ...
 
     @property
@@ -74,20 +71,35 @@ class ConnectionProtocol(LanguageServerProtocol):
     """pygls' protocol for one connection of many."""
 
     _server: ConnectionServer
+    phase: Phase = "new"
+    """How far LSP's life cycle has come."""
 
-    def refusal(self, message: dict[str, Any]) -> tuple[int, str] | None:
-        """Why LSP's life cycle forbids this message now, as code and text, or None."""
-        method = message.get("method")
-        if method is None or method == types.EXIT:
-            return None
-        if self._shutdown:
-            return INVALID_REQUEST, "The connection is shut down; only `exit` may follow"
-        initialized = self._server.connection.is_open
-        if not initialized and method != types.INITIALIZE:
-            return NOT_INITIALIZED, "Send `initialize` first"
-        if initialized and method == types.INITIALIZE:
-            return INVALID_REQUEST, "`initialize` was sent already"
-        return None
+    def __init__(self, server: ConnectionServer, converter: Any) -> None:
+        super().__init__(server, converter)
+        self._working: dict[types.ProgressToken, asyncio.Task[Any]] = {}
+        """The requests under way, by the tokens that their progress is told for."""
+
+    def serves(self, method: str) -> bool:
+        """Whether there is something that handles the method."""
+        return method == types.CANCEL_REQUEST or method in self.fm.builtin_features or method in self.fm.features
+
+    def is_under_way(self, request_id: str | int) -> bool:
+        """Whether a request with this id is not answered yet."""
+        return request_id in self._request_futures
+
+    def handle(self, method: str, params: Any, request_id: str | int | None = None) -> None:
+        """Hand a checked message to its handler: a request, or without an id a notification."""
+        if method == types.INITIALIZE:
+            self.phase = "opening"
+        context = contextvars.copy_context()
+        if request_id is None:
+            context.run(self._handle_notification, method, params)
+        else:
+            context.run(self._handle_request, request_id, method, params)
+
+    def get_message_type(self, method: str) -> type[Any] | None:  # type: ignore[override]
+        """As pygls has it, but for its cache, which keeps connections in memory that are long gone."""
+        return types.METHOD_TO_TYPES.get(method, (None,))[0]
 
     def abandon_requests(self) -> None:
         """Stop waiting for what the client asked; runs go on."""
@@ -95,15 +107,19 @@ class ConnectionProtocol(LanguageServerProtocol):
             future.cancel()
 
     @lsp_method(types.INITIALIZE)
-    def lsp_initialize(self, params: types.InitializeParams) -> Generator[Any, Any, types.InitializeResult]:
-        """Open the desk, then answer as pygls does, with our commands and what we say of ourselves."""
-        connection = self._server.connection
-        yield connection.open, (params,), None
-        result = yield from super().lsp_initialize(params)
+    async def lsp_initialize(self, params: types.InitializeParams) -> types.InitializeResult:  # type: ignore[override]
+        """Open the desk, then answer as pygls does, with our commands and what we say of ourselves. May be sent again after an error."""
+        try:
+            await self._server.connection.open(params)
+            result = _outcome_of(super().lsp_initialize(params))
+        except BaseException:
+            self.phase = "new"
+            raise
+        self.phase = "open"
         result.capabilities.execute_command_provider = types.ExecuteCommandOptions(
-            commands=connection.command_names, work_done_progress=True
+            commands=self._server.connection.command_names, work_done_progress=True
         )
-        result.capabilities.experimental = {"analystd": connection.about()}
+        result.capabilities.experimental = {"analystd": self._server.connection.about()}
         return result
 
     @lsp_method(types.INITIALIZED)
@@ -114,7 +130,7 @@ class ConnectionProtocol(LanguageServerProtocol):
     @lsp_method(types.SHUTDOWN)
     def lsp_shutdown(self, *_args: Any) -> None:  # type: ignore[override]
         """End this connection's requests; the desk goes on."""
-        self._shutdown = True
+        self.phase = "shut down"
         self._server.connection.leaving = True
         self.abandon_requests()
 
@@ -129,11 +145,52 @@ class ConnectionProtocol(LanguageServerProtocol):
         arguments: list[Any] = list(params.arguments or [{}])
         if len(arguments) != 1 or not isinstance(arguments[0], dict):
             raise InvalidArgumentsError("Invalid arguments: a command takes one object")
-        return await self._server.connection.execute(params.command, arguments[0], params.work_done_token)
+        with self._telling_progress(params.work_done_token) as token:
+            return await self._server.connection.execute(params.command, arguments[0], token)
+
+    @lsp_method(types.WINDOW_WORK_DONE_PROGRESS_CANCEL)
+    def lsp_work_done_progress_cancel(self, params: types.WorkDoneProgressCancelParams) -> None:
+        """Cancel the request whose progress is told for the token."""
+        if (task := self._working.get(params.token)) is not None:
+            task.cancel()
+
+    @contextmanager
+    def _telling_progress(self, token: types.ProgressToken | None) -> Iterator[types.ProgressToken | None]:
+        """The token to tell the current request's progress for; none when another request has it."""
+        task = asyncio.current_task()
+        if token is None or task is None or token in self._working:
+            yield None
+            return
+        self._working[token] = task
+        try:
+            yield token
+        finally:
+            del self._working[token]
+
+    def _execute_handler(
+        self,
+        msg_id: str | int,
+        handler: Callable[..., Any],
+        callback: Callable[[Future[Any]], None],
+        args: tuple[Any, ...] | None = None,
+        kwargs: dict[str, Any] | None = None,
+    ) -> None:
+        """As pygls does, which keeps the outcome of every notification for ever."""
+
+        def done(future: Future[Any]) -> None:
+            self._request_futures.pop(msg_id, None)
+            callback(future)
+
+        super()._execute_handler(msg_id, handler, done, args, kwargs)
+
+    def _handle_cancel_notification(self, msg_id: str | int) -> None:
+        """Cancel a request of a command, which sends the answer; others are answered soon, and an unknown id is no error."""
+        future: Any = self._request_futures.get(msg_id)
+        if isinstance(future, asyncio.Task):
+            future.cancel()
 
     def _send_handler_result(self, future: Future[Any], *, msg_id: str | int) -> None:
         """Answer a request once; errors carry a code, a sentence and a hint, and never a traceback."""
-        self._request_futures.pop(msg_id, None)
         if future.cancelled():
             self._send_error(msg_id, CANCELLED, "The request was cancelled")
             return
@@ -142,7 +199,9 @@ class ConnectionProtocol(LanguageServerProtocol):
             self._send_response(msg_id, result=future.result())
         elif isinstance(error, AnalystdError):
             data = {"kind": error.kind, "run_id": error.run_id, "hint": error.hint}
-            self._send_error(msg_id, error.code, error.message, data)
+            self._send_error(
+                msg_id, error.code, error.message, data if self.phase != "new" else {**data, "retry": False}
+            )
         elif isinstance(error, JsonRpcException):
             self._send_error(msg_id, error.code, error.message)
         else:
@@ -150,15 +209,22 @@ class ConnectionProtocol(LanguageServerProtocol):
             self._send_error(msg_id, INTERNAL_ERROR, f"Internal error: {type(error).__name__}; the log has the details")
 
     def _send_error(self, msg_id: str | int, code: int, message: str, data: dict[str, Any] | None = None) -> None:
-        self._send_response(msg_id, error=types.ResponseError(code=code, message=message, data=data))
+        self._send_data(error_message(msg_id, code, message, data))
 
     def _send_data(self, data: Any) -> None:
         """Encode and queue a message, without pygls' log line of its whole content."""
         if data and self.writer is not None:
-            body = json.dumps(data, default=self._serialize_message, ensure_ascii=False).encode(
-                "utf-8", "surrogatepass"
-            )
-            self.writer.write(framing.frame_body(body))
+            self.writer.write(framing.frame_body(framing.encoded(data, self._serialize_message)))
+
+
+def _outcome_of(handler: Generator[Any, Any, types.InitializeResult]) -> types.InitializeResult:
+    """What a handler of pygls gives that has nobody to ask in between."""
+    try:
+        next(handler)
+    except StopIteration as end:
+        outcome: types.InitializeResult = end.value
+        return outcome
+    raise RuntimeError("pygls asks for a handler of `initialize` that was never registered")
 
 
 class ConnectionServer(LanguageServer):

@@ -2,20 +2,44 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
+from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from lsprotocol import types
 
 from analystd.errors import WorkspaceError
+from analystd.protocol_answers import Options
+from analystd.schemas import schema_of
+from analystd.tools.base import validate
+
+OPTIONS = schema_of(Options, closed=False)
 
 
 def path_of_uri(uri: str) -> Path | None:
-    """The local path of a `file:` URI, or None for another kind."""
-    parts = urlsplit(uri)
+    """The local path of a `file:` URI, or None for another kind, and for what can be no path."""
+    try:
+        parts = urlsplit(uri)
+    except ValueError:
+        return None
     if parts.scheme != "file" or parts.netloc not in ("", "localhost"):
         return None
-    return Path(unquote(parts.path))
+    path = unquote(parts.path, errors="surrogateescape")
+    return Path(path) if _can_be_path(path) else None
+
+
+def options_of(params: types.InitializeParams) -> dict[str, Any]:
+    """`initializationOptions`, as far as they say something.
+
+    Raises:
+        InvalidArgumentsError: when they say something that cannot be.
+    """
+    given = params.initialization_options if isinstance(params.initialization_options, dict) else {}
+    # An empty table of Lua arrives as an empty list.
+    options = {name: value for name, value in given.items() if value is not None and value != []}
+    validate(OPTIONS, options)
+    return options
 
 
 def workspace_folder(params: types.InitializeParams) -> Path | None:
@@ -25,12 +49,17 @@ def workspace_folder(params: types.InitializeParams) -> Path | None:
 
     Raises:
         WorkspaceError: when neither is there.
+        InvalidArgumentsError: as `options_of`.
     """
-    options = params.initialization_options if isinstance(params.initialization_options, dict) else {}
+    options = options_of(params)
     if options.get("desk") is False:
         return None
     root = _root(params)
-    if isinstance(options.get("workspace"), str):
+    if "workspace" in options:
+        if not _can_be_path(options["workspace"]):
+            raise WorkspaceError(
+                f"{options['workspace']!r} is the path of nothing", "Set `analystd.workspace` to a folder."
+            )
         named = Path(options["workspace"]).expanduser()
         return named if named.is_absolute() else (root or Path.cwd()) / named
     if root is None:
@@ -38,8 +67,15 @@ def workspace_folder(params: types.InitializeParams) -> Path | None:
     return root / "workspace"
 
 
+def _can_be_path(text: str) -> bool:
+    try:
+        return b"\0" not in os.fsencode(text)
+    except UnicodeEncodeError:
+        return False
+
+
 def _root(params: types.InitializeParams) -> Path | None:
     for uri in [*(folder.uri for folder in params.workspace_folders or []), params.root_uri]:
         if uri and (path := path_of_uri(uri)):
             return path
-    return Path(params.root_path) if params.root_path else None
+    return Path(params.root_path) if params.root_path and _can_be_path(params.root_path) else None

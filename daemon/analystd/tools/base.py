@@ -82,7 +82,16 @@ def validate(schema: Schema, arguments: Any) -> None:
     Raises:
         InvalidArgumentsError: `Invalid arguments: 123 is not of type 'string'`, for the most telling of the misfits.
     """
-    misfit = best_match(Draft202012Validator(schema).iter_errors(arguments))
+    require_fit(Draft202012Validator(schema), arguments)
+
+
+def require_fit(validator: Draft202012Validator, arguments: Any) -> None:
+    """The same for a schema whose validator was made before.
+
+    Raises:
+        InvalidArgumentsError: as `validate`.
+    """
+    misfit = best_match(validator.iter_errors(arguments))
     if misfit is not None:
         where = misfit.json_path.removeprefix("$").removeprefix(".")
         raise InvalidArgumentsError(

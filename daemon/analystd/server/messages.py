@@ -1,0 +1,107 @@
+"""JSON-RPC messages as they arrive: what is one, and what is to be said of what is none. Knows nothing of LSP, and imports nothing heavy."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from analystd import framing
+
+Message = dict[str, Any]
+
+PARSE_ERROR = -32700
+INVALID_REQUEST = -32600
+METHOD_NOT_FOUND = -32601
+INTERNAL_ERROR = -32603
+
+MAX_NESTING = 200
+"""More objects and lists in one another are no message of LSP, and what handles them would run out of stack."""
+
+_MAX_TEXT = 1000
+
+
+class NotAMessageError(Exception):
+    """What arrived is no JSON-RPC message; `request_id` is that of the request that it was meant to be, if that can be told."""
+
+    def __init__(self, code: int, text: str, request_id: str | int | None = None) -> None:
+        super().__init__(text)
+        self.code = code
+        self.text = text
+        self.request_id = request_id
+
+
+def message_in(body: bytes) -> Message:
+    """The message in a body. If it has a `method`, that is text; if it is a request, its id is text or an integer.
+
+    Raises:
+        NotAMessageError: with what JSON-RPC wants to be answered.
+    """
+    message = _json_in(body)
+    if not isinstance(message, dict):
+        raise NotAMessageError(INVALID_REQUEST, "The message is not an object; batches are not part of LSP")
+    request_id = _id_in(message)
+    if message.get("jsonrpc") != "2.0":
+        raise NotAMessageError(INVALID_REQUEST, 'The message does not say "jsonrpc": "2.0"', request_id)
+    if "method" not in message and ("id" not in message or not message.keys() & {"result", "error"}):
+        raise NotAMessageError(INVALID_REQUEST, "The message has no method, and is no response either", request_id)
+    if not isinstance(message.get("method", ""), str):
+        raise NotAMessageError(INVALID_REQUEST, "The method's name is not text", request_id)
+    if "id" in message and "method" in message:
+        if request_id is None:
+            raise NotAMessageError(INVALID_REQUEST, "The id of a request is text or an integer")
+        message["id"] = request_id
+    return message
+
+
+def error_message(
+    request_id: str | int | None, code: int, text: str, data: dict[str, Any] | None = None
+) -> dict[str, Any]:
+    """The message that answers a request with an error; of a very long text, the beginning and the end."""
+    error: dict[str, Any] = {"code": code, "message": shortened(text)}
+    if data is not None:
+        error["data"] = data
+    return {"jsonrpc": "2.0", "id": request_id, "error": error}
+
+
+def error_frame(request_id: str | int | None, code: int, text: str, data: dict[str, Any] | None = None) -> bytes:
+    """The same as bytes, header included."""
+    return framing.frame(error_message(request_id, code, text, data))
+
+
+def shortened(text: str, limit: int = _MAX_TEXT) -> str:
+    """A text that may hold whatever a client sent, so short that it can be logged and answered."""
+    return text if len(text) <= limit else f"{text[: limit // 2]} … {text[-limit // 2 :]}"
+
+
+def _json_in(body: bytes) -> Any:
+    try:
+        value = json.loads(body.decode(), parse_constant=_refuse_constant)
+    except UnicodeDecodeError as exc:
+        raise NotAMessageError(PARSE_ERROR, f"The message is not UTF-8: {exc.reason} at byte {exc.start}") from None
+    except (ValueError, RecursionError) as exc:
+        raise NotAMessageError(PARSE_ERROR, f"The message is not JSON: {exc}") from None
+    if body.count(b"{") + body.count(b"[") > MAX_NESTING and _is_too_deep(value):
+        raise NotAMessageError(PARSE_ERROR, f"The message nests more than {MAX_NESTING} objects and lists")
+    return value
+
+
+def _refuse_constant(name: str) -> Any:
+    raise ValueError(f"{name} is no number of JSON")
+
+
+def _is_too_deep(value: Any) -> bool:
+    level = [value]
+    for _ in range(MAX_NESTING):
+        inner = (each.values() if isinstance(each, dict) else each for each in level)
+        level = [child for children in inner for child in children if isinstance(child, (dict, list))]
+        if not level:
+            return False
+    return True
+
+
+def _id_in(message: Message) -> str | int | None:
+    """The id as LSP allows it, or None; some languages write an integer as 1.0."""
+    request_id = message.get("id")
+    if isinstance(request_id, float) and request_id.is_integer():
+        return int(request_id)
+    return request_id if isinstance(request_id, str | int) and not isinstance(request_id, bool) else None
