@@ -9,22 +9,20 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import itertools
-import json
 import os
 import socket
 import sys
-from typing import Any
 
 from analystd import framing
 from analystd.errors import AnalystdError, DaemonLostError
 from analystd.server.dial import dial
+from analystd.server.messages import INVALID_REQUEST, PARSE_ERROR, Message, NotAMessageError, error_frame, message_in
 
 _PARENT_CHECK_SECONDS = 2.0
 _LOOK_AGAIN_SECONDS = 2.0
+_LAST_SECONDS = 2.0
 _RETRY_SECONDS = (0.0, 0.2, 1.0, 5.0)
 _REPLAY_ID = "analystd-relay"
-
-Message = dict[str, Any]
 
 
 class Memory:
@@ -91,6 +89,8 @@ class Relay:
         self._wanted = asyncio.Event()
         """Set when a daemon is needed, and not merely nice to have."""
         self._left = False
+        self._daemon_left = asyncio.Event()
+        """Set when the daemon has answered all and hung up, after the editor left."""
 
     async def run(self) -> int:
         """Pass messages until the editor leaves; gives the exit status that LSP asks for."""
@@ -111,7 +111,7 @@ class Relay:
         return 0 if self._memory.shut_down else 1
 
     async def _from_editor(self) -> None:
-        while (body := await framing.read_body(self._editor_in)) is not None:
+        while (body := await self._next_body()) is not None:
             message = _parsed(body)
             self._memory.note_sent(message)
             if message.get("method") == "exit":
@@ -125,7 +125,17 @@ class Relay:
                 await self._connected.wait()
                 await self._to_daemon(body)
             if self._left:
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self._daemon_left.wait(), _LAST_SECONDS)
                 return
+
+    async def _next_body(self) -> bytes | None:
+        """What the editor says next; what cannot be read is answered here."""
+        while True:
+            try:
+                return await framing.read_body(self._editor_in)
+            except framing.SkippedMessageError as exc:
+                self._editor_out.write(error_frame(None, INVALID_REQUEST, f"Not read: {exc}"))
 
     async def _to_daemon(self, body: bytes) -> None:
         if self._daemon is None:
@@ -175,6 +185,7 @@ class Relay:
         self._daemon.close()
         self._daemon = None
         if self._left:
+            self._daemon_left.set()
             return
         if not self._memory.pending:
             self._wanted.clear()
@@ -240,6 +251,7 @@ async def _relay_stdio() -> int:
     try:
         return await Relay(reader, writer).run()
     except framing.FramingError as exc:
+        writer.write(error_frame(None, PARSE_ERROR, f"What was sent is no LSP: {exc}"))
         print(f"analystd: the editor sent what is not LSP: {exc}", file=sys.stderr)  # noqa: T201
         return 1
     finally:
@@ -248,9 +260,7 @@ async def _relay_stdio() -> int:
 
 
 def _parsed(body: bytes) -> Message:
-    """The message, or an empty one for what is not JSON: the daemon answers that as it should be."""
-    with contextlib.suppress(ValueError):
-        message = json.loads(body)
-        if isinstance(message, dict):
-            return message
+    """The message, or an empty one for what is none: the daemon answers that as it should be."""
+    with contextlib.suppress(NotAMessageError):
+        return message_in(body)
     return {}
