@@ -1,11 +1,32 @@
-"""Stations with a daemon, shared by the tests of a module."""
+"""Stations with a daemon, shared by the tests of a module; what any daemon sends to anyone is checked after each test."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from tests.station import Station
+from tests.wire_check import WireCheck
+
+TAP = Path(__file__).parents[1] / "tap"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def wire_check(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WireCheck]:
+    """What daemons record of their conversations, from their start on."""
+    folder = tmp_path_factory.mktemp("tap")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("ANALYSTD_TAP", str(folder))
+        patch.setenv("PYTHONPATH", str(TAP), prepend=os.pathsep)
+        yield WireCheck(folder)
+
+
+@pytest.fixture(autouse=True)
+def messages_are_as_published(wire_check: WireCheck) -> Iterator[None]:
+    yield
+    wire_check.check()
 
 
 @pytest.fixture(scope="module")
