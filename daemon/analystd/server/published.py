@@ -21,7 +21,9 @@ from analystd.tools import files
 
 ARGUMENTS: dict[Command, Mapping[str, Any]] = {
     Command.RUN_AGENT: agent.RUN_AGENT,
+    Command.START_AGENT: agent.RUN_AGENT,
     Command.EXEC_PYTHON: python.EXEC_PYTHON,
+    Command.START_PYTHON: python.EXEC_PYTHON,
     Command.VIEW_DATA: views.VIEW_DATA,
     Command.LIST_FILES: files.LIST_FILES.parameters,
     Command.READ_FILE: files.READ_FILE.parameters,
@@ -40,7 +42,9 @@ ARGUMENTS: dict[Command, Mapping[str, Any]] = {
 
 RESULTS: dict[Command, type] = {
     Command.RUN_AGENT: protocol.AgentResult,
+    Command.START_AGENT: protocol.RunSummary,
     Command.EXEC_PYTHON: protocol.PythonResult,
+    Command.START_PYTHON: protocol.RunSummary,
     Command.VIEW_DATA: protocol.ViewResult,
     Command.LIST_FILES: protocol_answers.FileListing,
     Command.READ_FILE: protocol_answers.FileText,
