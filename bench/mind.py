@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
+import itertools
 import os
 import socket
 import statistics
@@ -38,7 +39,10 @@ from analystd.protocol import EventKind
 CONTEXT = 4096
 TOKENS = 64
 PARALLEL = 4
-PARTS = ("writing", "steps", "company", "equality", "cancelling", "starts")
+REMEMBERED_REPLIES = 8
+"""Of which `status` tells the speed."""
+FREE = "llama-cpp-python, free"
+PARTS = ("writing", "runs", "steps", "company", "equality", "cancelling", "starts")
 
 TOPICS = (
     "the sea",
@@ -60,6 +64,8 @@ PYTHON = ToolSpec(
     "Run Python.",
     {"type": "object", "properties": {"code": {"type": "string"}}, "required": ["code"], "additionalProperties": False},
 )
+AS_LONG_AS_OURS = "You tell long stories about whatever people ask for. " * 42
+"""Makes the peer's prompt as long as that of a run, which has the tools in it."""
 SERVER = """
 import sys, time
 import xllamacpp
@@ -109,6 +115,8 @@ async def main() -> None:
             for name, measure in parts.items():
                 if name in options.only:
                     await measure()
+        if "runs" in options.only:
+            await runs(model, home, options.rounds)
         if "starts" in options.only:
             await starts(model, home, options.rounds)
 
@@ -143,9 +151,7 @@ def request(prompt: str, sequence: str = "bench", **how: Any) -> GenerateRequest
 
 async def writing(engine: LlamaEngine, model: Path, rounds: int) -> None:
     """Tokens per second from the first token on."""
-    peer = llama_cpp.Llama(
-        str(model), n_ctx=CONTEXT, n_threads=usable_cores(), n_threads_batch=usable_cores(), verbose=False
-    )
+    peer = free_peer(model)
     asked = "Write a long Python program that plots the prices, with many comments."
     ours: dict[str, list[float]] = {
         "required call, long argument": [],
@@ -170,21 +176,72 @@ async def writing(engine: LlamaEngine, model: Path, rounds: int) -> None:
             f"writing: {what}",
             statistics.median(speeds),
             "tokens/s",
-            "llama-cpp-python, free",
+            FREE,
             statistics.median(theirs),
         )
 
 
-def peers_speed(peer: llama_cpp.Llama, prompt: str) -> float:
+def peers_speed(peer: llama_cpp.Llama, prompt: str, system: str | None = None) -> float:
+    messages = [{"role": "user", "content": prompt}]
+    if system is not None:
+        messages.insert(0, {"role": "system", "content": system})
     peer.reset()
     times = [
         time.perf_counter()
-        for _ in peer.create_chat_completion(
-            [{"role": "user", "content": prompt}], max_tokens=TOKENS, temperature=0, stream=True
-        )
+        for _ in peer.create_chat_completion(messages, max_tokens=TOKENS, temperature=0, stream=True)
     ]
     # The first chunk has the role only, the last one the reason.
     return (len(times) - 3) / (times[-2] - times[1])
+
+
+async def runs(model: Path, home: Path, rounds: int) -> None:
+    """Tokens per second of agent runs, held to the tools' grammar from a tag on: of text as a client hears it, of calls as `status` tells."""
+    set_up_home(model, home)
+    peer = free_peer(model)
+    heard: list[float] = []
+    theirs: list[float] = []
+    async with connect(f"{home}/workspace") as desk:
+        for _ in range(rounds + 1):
+            theirs.append(peers_speed(peer, STORIES[0], AS_LONG_AS_OURS))
+            heard.append(await text_speed(desk, peer, STORIES[0]))
+        median = statistics.median(theirs[1:])
+        row("a run's text, through the daemon", statistics.median(heard[1:]), "tokens/s", FREE, median)
+        await desk.write_file("prices.csv", "day,close\n1,17.5\n2,18.25\n")
+        theirs.clear()
+        for _ in range(REMEMBERED_REPLIES // 2):
+            theirs.append(peers_speed(peer, STORIES[0], AS_LONG_AS_OURS))
+            await desk.run_agent("How many rows does prices.csv have?")
+        told = (await desk.status())["engine"]["tokens_per_second"]
+        row("runs that call and answer, as `status` tells", told, "tokens/s", FREE, statistics.median(theirs))
+        await desk.shutdown(now=True)
+    peer.close()
+
+
+async def text_speed(desk: Client, peer: llama_cpp.Llama, prompt: str) -> float:
+    """From the first piece of the answer, which is not counted, on, for as many tokens as the peer writes."""
+    pieces: list[tuple[float, str]] = []
+
+    def listen(event: Event) -> None:
+        if event["kind"] == EventKind.TEXT:
+            pieces.append((time.perf_counter(), event["text"]))
+
+    stop = desk.on_event(listen)
+    result = await desk.run_agent(prompt, max_steps=2)
+    stop()
+    assert len(pieces) > 1, result
+    times, texts = zip(*pieces, strict=True)
+    counts: list[int] = [len(peer.tokenize(text.encode(), add_bos=False)) for text in texts[1:]]
+    enough = next(
+        (place for place, count in enumerate(itertools.accumulate(counts)) if count >= TOKENS), len(counts) - 1
+    )
+    seconds: float = times[enough + 1] - times[0]
+    return sum(counts[: enough + 1]) / seconds
+
+
+def free_peer(model: Path) -> llama_cpp.Llama:
+    return llama_cpp.Llama(
+        str(model), n_ctx=CONTEXT, n_threads=usable_cores(), n_threads_batch=usable_cores(), verbose=False
+    )
 
 
 async def steps(engine: LlamaEngine) -> None:
@@ -362,12 +419,7 @@ async def cancelled(
 
 async def starts(model: Path, home: Path, rounds: int) -> None:
     """Seconds from nothing to the first token of an answer, the daemon's start included; and of the next question."""
-    os.environ |= {
-        "XDG_STATE_HOME": f"{home}/state",
-        "XDG_CONFIG_HOME": f"{home}/config",
-        "XDG_CACHE_HOME": f"{home}/cache",
-        "AGENT_MODEL_PATH": str(model),
-    }
+    set_up_home(model, home)
     seconds: dict[str, list[float]] = {"without the prefix": [], "with the prefix": [], "second question": []}
     for _ in range(rounds):
         for file in home.glob("cache/analystd/prefixes/*/*.prefix"):
@@ -390,6 +442,16 @@ async def starts(model: Path, home: Path, rounds: int) -> None:
         cold,
     )
     row("second question to first token", statistics.median(seconds["second question"]), "s", "a cold start", cold)
+
+
+def set_up_home(model: Path, home: Path) -> None:
+    """Have the daemon keep its things in a folder of our own."""
+    os.environ |= {
+        "XDG_STATE_HOME": f"{home}/state",
+        "XDG_CONFIG_HOME": f"{home}/config",
+        "XDG_CACHE_HOME": f"{home}/cache",
+        "AGENT_MODEL_PATH": str(model),
+    }
 
 
 async def first_token(desk: Client) -> float:

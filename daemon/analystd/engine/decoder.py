@@ -53,6 +53,8 @@ class Result:
     seconds: float
     writing_seconds: float
     """From the first token of the reply to the last one."""
+    written_tokens: int
+    """How many were chosen in that time, the one that ends a reply included."""
     context_used: int
     """Tokens that the conversation with the most of them holds."""
 
@@ -69,6 +71,8 @@ class Job:
     """How many tokens the prompt has in common with those of all conversations."""
     started: float = field(default_factory=time.monotonic)
     writing_since: float | None = None
+    chosen: int = 0
+    """Tokens that were chosen, the one that ends the reply included."""
     slot: Slot | None = None
     cached: int = 0
     unsent: str = ""
@@ -181,6 +185,7 @@ class Decoder:
     def _write(self, job: Job, index: int) -> None:
         job.unsent += job.reply.advance(self._model.logits(index))
         now = time.monotonic()
+        job.chosen += 1
         job.writing_since = job.writing_since or now
         if job.unsent and (job.reply.reason or now - job.sent_at >= _EMIT_SECONDS):
             job.client.said(job.unsent)
@@ -211,6 +216,7 @@ class Decoder:
                 len(job.reply.tokens),
                 seconds=now - job.started,
                 writing_seconds=now - (job.writing_since or now),
+                written_tokens=max(0, job.chosen - 1),
                 context_used=self._slots.most_tokens,
             )
         )

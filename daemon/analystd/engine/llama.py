@@ -100,8 +100,7 @@ class LlamaEngine:
             stream.stop = call.cancel
             answer = await call.result()
         self._context_used = answer.pop("context_used")
-        # The first token is there as soon as the prompt was read; the time is that of those after it.
-        self._written.append((answer["completion_tokens"] - 1, answer.pop("writing_seconds")))
+        self._written.append((answer.pop("written_tokens"), answer.pop("writing_seconds")))
         reason = "stopped" if stream.stopped else answer.pop("reason")
         return Completion(text=stream.text, **{**answer, "reason": reason})
 
