@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
+import os
 import shutil
+import signal
 import struct
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
@@ -194,3 +197,33 @@ async def test_an_adapter_that_does_not_fit_is_told(
         with pytest.raises(EngineUnavailableError, match=message) as refusal:
             await engine.load()
         assert hint in str(refusal.value.hint)
+
+
+async def test_a_request_that_the_worker_did_not_live_to_take_is_given_to_the_next_one(gguf: Path) -> None:
+    async with engine_for(gguf) as engine:
+        expected = await ask(engine)
+        engine.forget(QUESTION.sequence)
+        pid = engine.info().pid
+        assert pid is not None
+        os.kill(pid, signal.SIGSTOP)
+        asked = asyncio.ensure_future(ask(engine))
+        counted = asyncio.ensure_future(engine.count_tokens(QUESTION.messages))
+        # Both are sent by the time that the loop comes round again.
+        await asyncio.sleep(0.2)
+        os.kill(pid, signal.SIGKILL)
+        assert ((await asked).text, await counted) == (expected.text, expected.prompt_tokens)
+        assert engine.info().pid != pid
+
+
+async def test_a_request_that_the_worker_took_ends_with_it(gguf: Path) -> None:
+    async with engine_for(gguf) as engine:
+        await engine.load()
+        pid = engine.info().pid
+        assert pid is not None
+
+        def kill_at_the_first_word(_: str) -> bool:
+            os.kill(pid, signal.SIGKILL)
+            return False
+
+        with pytest.raises(EngineUnavailableError, match="ended by SIGKILL"):
+            await engine.generate(dataclasses.replace(QUESTION, max_tokens=200), kill_at_the_first_word)

@@ -9,7 +9,7 @@ import logging
 import os
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,8 @@ logger = logging.getLogger(__name__)
 LOADING_SECONDS = 600.0
 
 _REPLIES_REMEMBERED = 8
+
+Answer = dict[str, Any]
 
 
 class LlamaEngine:
@@ -86,19 +88,16 @@ class LlamaEngine:
 
     async def count_tokens(self, messages: tuple[Message, ...]) -> int:
         """Tokens of the prompt as the model's own template has it."""
+        params = {"messages": [dataclasses.asdict(each) for each in messages]}
         with self._request():
-            worker = await self._supervisor.worker()
-            answer = await worker.request("count", {"messages": [dataclasses.asdict(each) for each in messages]})
+            answer = await self._asked(lambda worker: worker.request("count", params), lambda: True)
         return int(answer["tokens"])
 
     async def generate(self, request: GenerateRequest, on_text: Callable[[str], bool]) -> Completion:
         """Generate one reply in the worker."""
+        stream = _Stream(on_text)
         with self._request():
-            worker = await self._supervisor.worker()
-            stream = _Stream(on_text)
-            call = worker.call("generate", dataclasses.asdict(request), on_event=stream.take)
-            stream.stop = call.cancel
-            answer = await call.result()
+            answer = await self._asked(lambda worker: stream.of(worker, request), lambda: not stream.begun)
         self._context_used = answer.pop("context_used")
         self._written.append((answer.pop("written_tokens"), answer.pop("writing_seconds")))
         reason = "stopped" if stream.stopped else answer.pop("reason")
@@ -115,6 +114,15 @@ class LlamaEngine:
         await self._supervisor.aclose()
         if self._resting is not None:
             await self._resting
+
+    async def _asked(self, ask: Callable[[Worker], Awaitable[Answer]], is_untouched: Callable[[], bool]) -> Answer:
+        """What the worker answers. One that was at its end when it was asked, and did not touch the request, is replaced once."""
+        try:
+            return await ask(await self._supervisor.worker())
+        except WorkerDiedError:
+            if not is_untouched():
+                raise
+            return await ask(await self._supervisor.worker())
 
     async def _start(self) -> Worker:
         started, self._problem = time.monotonic(), None
@@ -203,21 +211,30 @@ class _Stream:
     def __init__(self, on_text: Callable[[str], bool]) -> None:
         self._on_text = on_text
         self._pieces: list[str] = []
-        self.stop: Callable[[], None] = lambda: None
+        self._stop: Callable[[], None] = lambda: None
+        self.begun = False
+        """Whether the worker has taken the request."""
         self.stopped = False
 
     @property
     def text(self) -> str:
         return "".join(self._pieces)
 
-    def take(self, event: dict[str, Any]) -> None:
+    async def of(self, worker: Worker, request: GenerateRequest) -> Answer:
+        """Have a worker generate the reply; gives what it says at the end."""
+        call = worker.call("generate", dataclasses.asdict(request), on_event=self._take)
+        self._stop = call.cancel
+        return await call.result()
+
+    def _take(self, event: dict[str, Any]) -> None:
+        self.begun = True
         # What was under way when the reply was stopped is no part of it.
-        if self.stopped:
+        if self.stopped or not event["text"]:
             return
         self._pieces.append(event["text"])
         if self._on_text(event["text"]):
             self.stopped = True
-            self.stop()
+            self._stop()
 
 
 def _adapter_file(adapter: Adapter) -> Path:

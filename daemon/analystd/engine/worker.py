@@ -1,7 +1,7 @@
 """The child process that holds the model: `python -m analystd.engine.worker MODEL …`, see `analystd.workers` for its channel.
 
 count     {messages}                   → {tokens}
-generate  a GenerateRequest as data    → text events, then {reason, prompt_tokens, …}
+generate  a GenerateRequest as data    → text events, an empty one first, then {reason, prompt_tokens, …}
 forget    {sequence}                   → {}
 """
 
@@ -129,6 +129,8 @@ class Service:
         """The answer; None when it comes later."""
         match request.method:
             case "generate":
+                # Who asked knows by it that the request is not to be given to another worker should this one die.
+                request.emit({"text": ""})
                 self._decoder.add(self._job(request, request_from_data(request.params)))
                 return None
             case "count":
