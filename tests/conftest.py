@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from analystd.settings import PREFIX
+from analystd.environment import PREFIX
 
 # As the model's worker has it: threads that wait for long keep each other from working on a busy machine.
 os.environ.setdefault("GOMP_SPINCOUNT", "1000")

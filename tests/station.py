@@ -12,7 +12,7 @@ from typing import Any
 
 import psutil
 
-from analystd.settings import PREFIX
+from analystd.environment import PREFIX
 
 SECONDS = 60.0
 

@@ -8,6 +8,7 @@
     ├── SessionUnavailableError     4003   the Python session could not be started
     ├── EngineUnavailableError      4004   there is no model, or it could not be loaded
     ├── OverloadedError             4005   too much is waiting already
+    │   └── StoppingError           4005   the daemon takes no new runs, because it comes to its end
     ├── StartTimeoutError           4006   the request was still waiting when its time was over
     ├── DaemonLostError             4007   the daemon ended while the request was under way
     └── WorkerDiedError             4003   a child process ended; its owner says what that means
@@ -89,6 +90,12 @@ class OverloadedError(AnalystdError):
     code = 4005
 
 
+class StoppingError(OverloadedError):
+    """The daemon comes to its end after the runs under way, and takes no new ones."""
+
+    kind = "stopping"
+
+
 class StartTimeoutError(AnalystdError):
     """The request was still waiting for its turn when its time was over."""
 
@@ -115,6 +122,7 @@ _KINDS: dict[str, type[AnalystdError]] = {
         WorkerDiedError,
         EngineUnavailableError,
         OverloadedError,
+        StoppingError,
         StartTimeoutError,
         DaemonLostError,
     )

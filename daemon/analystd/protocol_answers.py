@@ -161,11 +161,20 @@ class SubscribeResult(TypedDict):
     seq: int
 
 
+class KeptSession(TypedDict):
+    """A session that holds variables; how many is None while it runs code that is not its first."""
+
+    workspace: str
+    session: str
+    variables: int | None
+
+
 class ShutdownResult(TypedDict):
-    """The result of `analystd.shutdown`: the runs that are waited for, or cut off."""
+    """The result of `analystd.shutdown`: the runs that are waited for, or cut off, and the variables that end with the daemon."""
 
     pid: int
     runs: list[str]
+    sessions: list[KeptSession]
 
 
 class ClientInfo(TypedDict):

@@ -10,7 +10,6 @@ from __future__ import annotations
 import dataclasses
 import io
 import logging
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,13 +17,12 @@ from typing import Any, Literal
 
 from dotenv import dotenv_values
 
+from analystd.environment import PREFIX
 from analystd.folders import state_folder, user_settings_file
 from analystd.setting_values import PARSERS, Adapter, Count
 from analystd.trust import is_trusted
 
 logger = logging.getLogger(__name__)
-
-PREFIX = "AGENT_"
 
 
 @dataclass(frozen=True)
@@ -116,11 +114,6 @@ def load_settings(environment: Mapping[str, str], project: Path | None = None, u
         trusted = bool(content) and is_trusted(project_file(project), content)
         loaded = _apply(loaded, _values(content), str(project_file(project)), trusted=trusted)
     return _apply(loaded, environment, "environment", trusted=True)
-
-
-def agent_variables(environment: Mapping[str, str] = os.environ) -> dict[str, str]:
-    """The variables of `environment` that are settings; what a client tells the daemon of its own environment."""
-    return {name: value for name, value in environment.items() if name.startswith(PREFIX)}
 
 
 def project_file(project: Path) -> Path:

@@ -8,6 +8,8 @@ from pathlib import Path
 
 from analystd.folders import state_folder
 
+STORE_NAME = "trusted.json"
+
 
 def trusted_files() -> dict[str, str]:
     """The real paths of the files that are trusted, with the SHA-256 of what they held."""
@@ -47,7 +49,7 @@ def distrust(path: Path) -> bool:
 
 
 def _store() -> Path:
-    return state_folder() / "trusted.json"
+    return state_folder() / STORE_NAME
 
 
 def _save(store: dict[str, str]) -> None:

@@ -110,7 +110,23 @@ def test_unknown_words_are_a_usage_error(station: Station) -> None:
 
 @pytest.mark.parametrize(
     "command",
-    ["run", "exec", "view", "files", "runs", "show", "logs", "status", "stop", "doctor", "model", "demo", "stdio"],
+    [
+        "run",
+        "exec",
+        "view",
+        "files",
+        "runs",
+        "show",
+        "logs",
+        "status",
+        "stop",
+        "doctor",
+        "model",
+        "demo",
+        "stdio",
+        "serve",
+        "uninstall",
+    ],
 )
 def test_every_command_helps(station: Station, command: str) -> None:
     assert station.run(command, "--help").stdout.startswith(f"usage: analystd {command}")
@@ -123,7 +139,7 @@ def test_stop_ends_the_daemon_and_leaves_nothing(fresh_station: Station) -> None
     assert pid is not None
     station.run("stop")
     assert not is_running(pid)
-    assert sorted(path.suffix for path in station.state.iterdir() if path.is_file()) == [".lock", ".log"]
+    assert sorted(path.suffix for path in station.state.iterdir() if path.is_file()) == [".log"]
     assert list((station.state / "run").iterdir()) == []
 
 

@@ -27,11 +27,9 @@ Action = Callable[[Options], Awaitable[int]]
 def run_command(argv: list[str]) -> int:
     """Parse and carry out; gives the exit status."""
     options = parse_arguments(argv)
-    if options.command == "serve":
-        from analystd.server.daemon import serve
-
-        return serve(detach=options.detach)
     try:
+        if options.command == "serve":
+            return _serve(options)
         return asyncio.run(_carry_out(_action(options.command), options))
     except AnalystdError as exc:
         _print_error(exc, as_json=getattr(options, "json", False))
@@ -44,12 +42,22 @@ def run_command(argv: list[str]) -> int:
         return EXIT_FAILED
 
 
+def _serve(options: Options) -> int:
+    from analystd.server.serving import serve
+
+    try:
+        return serve(detach=options.detach)
+    except DaemonLostError as exc:
+        _print_error(exc, as_json=False)
+        return EXIT_FAILED
+
+
 async def _carry_out(action: Action, options: Options) -> int:
     return await action(options)
 
 
 def _action(command: str) -> Action:
-    from analystd.cli import demo, history, models, setup, work
+    from analystd.cli import demo, history, lifetime, models, setup, uninstall, work
 
     actions: dict[str, Action] = {
         "run": work.ask,
@@ -60,12 +68,13 @@ def _action(command: str) -> Action:
         "show": history.show,
         "cancel": history.cancel,
         "logs": history.logs,
-        "status": setup.status,
-        "stop": setup.stop,
+        "status": lifetime.status,
+        "stop": lifetime.stop,
         "doctor": setup.doctor,
         "model": models.model,
         "trust": setup.trust,
         "demo": demo.demo,
+        "uninstall": uninstall.uninstall,
     }
     return actions[command]
 

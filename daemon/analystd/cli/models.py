@@ -24,7 +24,7 @@ from analystd.errors import AnalystdError, DaemonLostError, EngineUnavailableErr
 from analystd.folders import user_settings_file
 from analystd.jail.sizes import memory
 from analystd.jail.workspace import workspace_place
-from analystd.server.dial import daemon_address, read_card
+from analystd.server.address import live_cards
 from analystd.settings import Loaded, Settings, load_settings
 from analystd.settings_file import change_file
 
@@ -86,7 +86,7 @@ async def _use(options: Options) -> None:
         for name in changes
         if loaded.sources.get(name, str(file)) != str(file)
     ]
-    running = read_card(daemon_address()) is not None
+    running = bool(live_cards())
     if options.json:
         print_json({"file": str(file), "settings": settings, "notes": notes, "daemon_running": running})
         return

@@ -105,8 +105,10 @@ def _add_daemon_commands(
     serve = commands.add_parser("serve", help="run the daemon in the foreground (others start it by themselves)")
     serve.add_argument("--detach", action="store_true", help="return as soon as it is ready")
     commands.add_parser("status", parents=[shared], help="what the daemon is doing, and with what")
-    stop = commands.add_parser("stop", parents=[shared], help="stop the daemon after its runs")
-    stop.add_argument("--now", action="store_true", help="cut off what runs")
+    stop = commands.add_parser(
+        "stop", parents=[shared], help="stop the daemon after its runs, and tell what it waits for"
+    )
+    stop.add_argument("--now", action="store_true", help="cut off what runs; kill a daemon that does not answer")
     commands.add_parser("doctor", parents=[shared], help="check this machine and the settings, and say what to do")
 
 
@@ -233,3 +235,17 @@ def _add_setup_commands(
     trust.add_argument("folder", metavar="DIR", help="the project's folder")
     trust.add_argument("--revoke", action="store_true", help="believe it no longer")
     commands.add_parser("demo", parents=[shared], help="a year of one-minute bars, and the main job on them")
+    _add_uninstall_command(commands)
+
+
+def _add_uninstall_command(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    uninstall = commands.add_parser(
+        "uninstall",
+        help="stop the daemon and remove what analystd keeps outside of workspaces",
+        description="Stop the daemon and remove its sockets, cards, locks and runtime folders. Workspaces are never touched.",
+    )
+    uninstall.add_argument(
+        "--purge", action="store_true", help="logs, journals, models, what models made of prompts, and settings too"
+    )
+    uninstall.add_argument("--yes", action="store_true", help="do not ask")
+    uninstall.add_argument("--json", action="store_true", help="print the result as one JSON object")

@@ -1,8 +1,7 @@
-"""`status`, `stop`, `doctor`, `trust`."""
+"""`doctor`, `trust`."""
 
 from __future__ import annotations
 
-import asyncio
 import importlib.util
 import os
 import platform
@@ -14,58 +13,13 @@ from analystd import __version__
 from analystd import trust as trust_store
 from analystd.cli import EXIT_DONE, EXIT_FAILED
 from analystd.cli.commands import Options
-from analystd.cli.render import engine_lines, gigabytes, print_json
-from analystd.client import connect_to_daemon
+from analystd.cli.render import print_json
 from analystd.engine.catalogue import look_at
 from analystd.engine.factory import make_engine
-from analystd.errors import AnalystdError, DaemonLostError, WorkspaceError
+from analystd.errors import AnalystdError, WorkspaceError
 from analystd.jail.sandbox import measure_sandbox
 from analystd.jail.workspace import Workspace, find_workspace
-from analystd.server.dial import daemon_address, read_card
 from analystd.settings import Settings, load_settings, log_folder, project_file
-
-_STOP_SECONDS = 30.0
-
-
-async def status(options: Options) -> int:
-    """What the daemon is doing; never starts one."""
-    async with await connect_to_daemon() as client:
-        about = await client.status()
-    if options.json:
-        print_json(about)
-        return EXIT_DONE
-    engine, sandbox = about["engine"], about["sandbox"]
-    print(
-        f"analystd {about['version']}, pid {about['pid']}, up {about['uptime_seconds']:.0f} s, {gigabytes(about['memory_bytes'])}"
-    )
-    _print_engine(engine)
-    print(f"sandbox  {sandbox['level']}: {sandbox['reason']}")
-    print(f"clients  {', '.join(client['name'] for client in about['clients'])}")
-    print(f"log      {about['log']}")
-    for desk in about["desks"]:
-        _print_desk(desk)
-    return EXIT_DONE
-
-
-async def stop(options: Options) -> int:
-    """Stop the daemon and wait until it is gone."""
-    card = read_card(daemon_address())
-    if card is None:
-        print("No analystd daemon is running.")
-        return EXIT_DONE
-    try:
-        async with await connect_to_daemon() as client:
-            report = await client.shutdown(now=options.now)
-            if report["runs"] and not options.now:
-                print(f"Waiting for {len(report['runs'])} runs; `analystd stop --now` cuts them off.", file=sys.stderr)
-    except DaemonLostError:
-        daemon_address().card.unlink(missing_ok=True)
-    await _until_gone(card["pid"], None if not options.now else _STOP_SECONDS)
-    if options.json:
-        print_json({"pid": card["pid"], "stopped": True})
-    else:
-        print(f"The daemon (pid {card['pid']}) has stopped.")
-    return EXIT_DONE
 
 
 async def doctor(options: Options) -> int:
@@ -129,52 +83,6 @@ async def trust(options: Options) -> int:
         print(f"{path} is trusted as it is now. In force through it: {', '.join(sorted(fresh)) or 'nothing new'}.")
         print("A daemon that is running takes it up for folders that it has not opened yet; `analystd stop` ends it.")
     return EXIT_DONE
-
-
-def _print_engine(engine: dict[str, Any] | None) -> None:
-    if engine is None:
-        print("model    none was asked for yet")
-        return
-    state = "loaded" if engine["loaded"] else engine["note"] or "not loaded now"
-    print(f"model    {engine['model']} ({engine['kind']}, {state})")
-    for line in engine_lines(engine):
-        print(f"         {line}")
-
-
-def _print_desk(desk: dict[str, Any]) -> None:
-    print(f"desk     {desk['workspace']}")
-    resources = desk["resources"]
-    if "error" not in resources:
-        print(
-            f"  {resources['workspace_size_gb']:.2f} of {resources['workspace_limit_gb']:g} GB used, "
-            f"{resources['ram_free_percent']:.0f} % of RAM free, {desk['seq']} events in {desk['journal']}"
-        )
-    for session in desk["sessions"]:
-        memory = f", {gigabytes(session['memory_bytes'])}" if session["memory_bytes"] else ""
-        print(f"  session {session['name']}: {session['state']}, {session['execution_count']} cells{memory}")
-    for run in desk["runs"]:
-        place = f" on {run['session']}" if run["session"] else ""
-        print(f"  {run['status']} {run['run_id']} {run['kind']}{place} by {run['client']}: {run['title']}")
-    if desk["journal_problem"]:
-        print(f"  the journal cannot be written: {desk['journal_problem']}; {desk['unwritten_events']} events wait")
-
-
-async def _until_gone(pid: int, seconds: float | None) -> None:
-    async with asyncio.timeout(seconds):
-        while _exists(pid):
-            await asyncio.sleep(0.02)
-
-
-def _exists(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except OSError:
-        return False
-    # A daemon whose starter has not collected it yet is gone all the same.
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except OSError:
-        return sys.platform != "linux"
 
 
 def _check(name: str, ok: bool, found: str, advice: str) -> dict[str, Any]:

@@ -102,9 +102,10 @@ class Desk:
 
         Raises:
             InvalidArgumentsError: when it continues a conversation that is not there.
-            ResourceLimitError: when its events could not be written.
+            ResourceLimitError: when its events could not be written; `StoppingError` when the daemon comes to its end.
         """
         self._chronicle.require_writable()
+        self.runs.require_open()
         prompt = with_context(arguments["prompt"], arguments.get("context"))
         conversation = arguments.get("conversation")
         if conversation is not None and conversation not in self._conversations:
@@ -145,9 +146,10 @@ class Desk:
         """Accept code to run (valid arguments of `execPython`).
 
         Raises:
-            ResourceLimitError: when its events could not be written.
+            ResourceLimitError: when its events could not be written; `StoppingError` when the daemon comes to its end.
         """
         self._chronicle.require_writable()
+        self.runs.require_open()
         name = arguments.get("session", MAIN)
         seat = self.sessions.seat(name)
         code = arguments["code"]
@@ -180,9 +182,10 @@ class Desk:
         """Accept a file to write (valid arguments of `writeFile`).
 
         Raises:
-            ResourceLimitError: when its events could not be written.
+            ResourceLimitError: when its events could not be written; `StoppingError` when the daemon comes to its end.
         """
         self._chronicle.require_writable()
+        self.runs.require_open()
         request = Request("write", arguments["path"], asker, None, {"path": arguments["path"]})
 
         async def work(run: Run) -> Result:
@@ -228,6 +231,10 @@ class Desk:
         run.cancel(asker)
         return "cancelling"
 
+    def announce(self, plan: str) -> None:
+        """Have other daemons that want this desk told when they may have it."""
+        self._state.announce(plan)
+
     async def aclose(self) -> None:
         """End the runs and the workers and give up the lock. Harmless when repeated."""
         await self.runs.aclose()
@@ -252,10 +259,12 @@ class Desk:
     def _check_resources(self) -> None:
         """What has to be there when a run starts: it may have waited long."""
         self._chronicle.require_writable()
+        self.runs.require_open()
         self.workspace.check_resources()
 
     async def _converse(self, run: Run, prompt: str, conversation: str, limits: Limits) -> Outcome:
         self._chronicle.require_writable()
+        self.runs.require_open()
         await self._engine.load()
         listing = await self._file_names()
         earlier = await conversations.earlier(self.journal, conversation)

@@ -12,7 +12,7 @@ from analystd.desk.asker import Asker, attribution
 from analystd.desk.batching import Batcher
 from analystd.desk.chronicle import Chronicle
 from analystd.desk.segments import UNDER_WAY
-from analystd.errors import AnalystdError, InvalidArgumentsError
+from analystd.errors import AnalystdError, InvalidArgumentsError, StoppingError
 from analystd.kernel.base import Output
 from analystd.protocol import EventKind, RunSummary
 from analystd.runids import current_run_id, generate_run_id
@@ -114,12 +114,30 @@ class RunBook:
     def __init__(self, chronicle: Chronicle) -> None:
         self._chronicle = chronicle
         self._active: dict[str, Run] = {}
+        self._closed_because: str | None = None
         self._close_lost_runs()
 
     @property
     def active(self) -> tuple[Run, ...]:
         """Runs under way, oldest first."""
         return tuple(self._active.values())
+
+    def close(self, reason: str | None) -> None:
+        """Take no new runs, for a reason that those who ask are told; or take them again (None)."""
+        self._closed_because = reason
+
+    def require_open(self) -> None:
+        """Refuse a new run where none is taken.
+
+        Raises:
+            StoppingError: with the reason.
+        """
+        if self._closed_because is not None:
+            under_way = ", ".join(f"{run.id} ({run.request.title})" for run in self.active) or "none"
+            raise StoppingError(
+                self._closed_because,
+                f"Under way are still: {under_way}. Ask again when they have ended, or cancel them.",
+            )
 
     def begin(
         self,

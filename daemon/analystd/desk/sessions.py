@@ -58,8 +58,16 @@ class Sessions:
 
     @property
     def hold_variables(self) -> bool:
-        """Whether any session has run code, so that something may be in its memory."""
-        return any(info.execution_count > 0 for info in self.infos())
+        """Whether any session that lives has run code, so that something may be in its memory."""
+        return any(info.execution_count > 0 and info.pid is not None for info in self.infos())
+
+    async def variable_counts(self) -> list[tuple[SessionInfo, int | None]]:
+        """Each session that lives, with how many variables it holds; None while it is busy, when that cannot be asked."""
+        seats = [seat for seat in self._seats.values() if seat.session.info().pid is not None]
+        return [
+            (info := seat.session.info(), None if info.state == "busy" else len(await seat.session.variables()))
+            for seat in seats
+        ]
 
     async def aclose(self) -> None:
         """End them all."""

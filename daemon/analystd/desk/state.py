@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import fcntl
 import hashlib
@@ -11,6 +12,9 @@ from typing import Self
 
 from analystd import __version__
 from analystd.errors import DeskInUseError
+from analystd.locks import is_locked
+
+_LOOK_AGAIN_SECONDS = 0.05
 
 
 class DeskState:
@@ -27,9 +31,10 @@ class DeskState:
         Raises:
             DeskInUseError: when another daemon has claimed it, with its pid and version.
         """
-        folder = desks / hashlib.sha256(os.fsencode(root)).hexdigest()[:16]
+        folder = _folder(desks, root)
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         state = cls(folder, _lock(folder / "lock", root))
+        state.announce("")
         try:
             state._note(root)
         except OSError:
@@ -41,6 +46,13 @@ class DeskState:
     def journal(self) -> Path:
         """The folder of the journal."""
         return self.folder / "journal"
+
+    def announce(self, plan: str) -> None:
+        """Have other daemons that want the workspace told who has it, and with what plan, if any."""
+        who = f"pid {os.getpid()}, version {__version__}{plan and f'; {plan}'}\n"
+        with contextlib.suppress(OSError):
+            os.ftruncate(self._lock, 0)
+            os.pwrite(self._lock, who.encode(), 0)
 
     def release(self) -> None:
         """Let another daemon have it. Harmless when repeated."""
@@ -55,18 +67,28 @@ class DeskState:
             path.write_bytes(note)
 
 
+async def wait_until_free(desks: Path, root: Path, seconds: float) -> None:
+    """Wait until no other daemon has claimed the workspace, `seconds` at the most."""
+    path = _folder(desks, root) / "lock"
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            while is_locked(path):
+                await asyncio.sleep(_LOOK_AGAIN_SECONDS)
+
+
+def _folder(desks: Path, root: Path) -> Path:
+    return desks / hashlib.sha256(os.fsencode(root)).hexdigest()[:16]
+
+
 def _lock(path: Path, root: Path) -> int:
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as exc:
-        holder = os.read(descriptor, 200).decode("utf-8", "replace").strip()
+        holder = os.read(descriptor, 1000).decode("utf-8", "replace").strip()
         os.close(descriptor)
         raise DeskInUseError(
             f"The workspace {root} is served by another daemon ({holder})",
             "Stop that one with `analystd stop`, or wait for its end.",
         ) from exc
-    with contextlib.suppress(OSError):
-        os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, f"pid {os.getpid()}, version {__version__}\n".encode(), 0)
     return descriptor

@@ -60,6 +60,11 @@ class Connection:
         return self.asker.name
 
     @property
+    def version(self) -> str:
+        """The version of the client."""
+        return self._caller.version
+
+    @property
     def feed(self) -> Feed:
         """What this client hears of the desk.
 

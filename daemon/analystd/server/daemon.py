@@ -3,83 +3,98 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import gc
 import itertools
-import json
 import logging
 import os
 import secrets
 import signal
 import socket
 import struct
+import sys
 import time
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from analystd import __version__
 from analystd.protocol import PROTOCOL_VERSION
-from analystd.runids import log_to_file
+from analystd.server.address import Address, Card, private_folder
 from analystd.server.connection import Connection
-from analystd.server.dial import Address, daemon_address, private_folder
 from analystd.server.handlers import all_commands
 from analystd.server.hello import caller_of, introduce
 from analystd.server.hub import Hub
 from analystd.server.outbox import Outbox
-from analystd.settings import load_settings, log_folder
 
 logger = logging.getLogger(__name__)
 
 _IDLE_CHECK_SECONDS = 5.0
+_CLOSE_SECONDS = 20.0
+_BACKLOG = 256
 
 
 class Daemon:
-    """Listens on the user's socket and gives each connection the shared hub."""
+    """Listens on the user's socket, or on one that it was `passed`, and gives each connection the shared hub."""
 
-    def __init__(self, address: Address) -> None:
-        self._address = address
-        self._token = secrets.token_hex(32)
+    def __init__(self, address: Address, passed: socket.socket | None = None) -> None:
+        self._passed = passed
+        place = address.socket if passed is None else Path(passed.getsockname())
+        token = secrets.token_hex(32)
+        self._card = Card(address, os.getpid(), __version__, PROTOCOL_VERSION, token, place, hands_over=False)
         self._numbers = itertools.count(1)
         self._connections: set[asyncio.Task[None]] = set()
 
-    async def run(self, ready: Path | None = None) -> None:
-        """Serve until told to stop, or idle for too long; `ready` is touched when connections are welcome.
+    async def run(self, ready: Callable[[Card], None]) -> None:
+        """Serve until told to stop, or idle for too long; `ready` is called with the card when connections are welcome.
 
         Raises:
             OSError: when the socket cannot be made.
         """
-        self._hub = await Hub.create(os.environ)
-        server = await self._listen()
-        self._write_card()
-        logger.info("daemon %s listens on %s", __version__, self._address.socket)
+        told = asyncio.Event()
         loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, self._hub.stopping.set)
-        if ready is not None:
-            ready.touch()
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            loop.add_signal_handler(number, told.set)
+        self._hub = await Hub.create(os.environ)
+        self._hub.on_making_way = self._tell_making_way
+        server = await self._listen()
+        self._card.write()
+        logger.info("daemon %s listens on %s", __version__, self._card.socket)
+        ready(self._card)
+        self._hub.touch()
+        listening = asyncio.create_task(self._stop_when(told))
         idling = asyncio.create_task(self._watch_idleness())
         # What was built at start stays: it need not be looked at by every collection.
         gc.freeze()
         try:
             await self._hub.stopping.wait()
         finally:
+            listening.cancel()
             idling.cancel()
             await self._close(server)
 
+    async def _stop_when(self, told: asyncio.Event) -> None:
+        await told.wait()
+        logger.info("a signal ends the daemon")
+        self._hub.stopping.set()
+
     async def _listen(self) -> asyncio.Server:
-        private_folder(self._address.socket.parent)
-        self._address.socket.unlink(missing_ok=True)
+        if self._passed is not None:
+            # From Python 3.13 on, asyncio removes sockets that it closes, and this one is systemd's.
+            keep: dict[str, Any] = {"cleanup_socket": False} if sys.version_info >= (3, 13) else {}
+            return await asyncio.start_unix_server(self._accept, sock=self._passed, limit=1 << 20, **keep)
+        private_folder(self._card.socket.parent)
+        self._card.socket.unlink(missing_ok=True)
         old_mask = os.umask(0o177)
         try:
-            return await asyncio.start_unix_server(self._accept, self._address.socket, limit=1 << 20)
+            return await asyncio.start_unix_server(self._accept, self._card.socket, limit=1 << 20, backlog=_BACKLOG)
         finally:
             os.umask(old_mask)
 
-    def _write_card(self) -> None:
-        card = {"pid": os.getpid(), "version": __version__, "protocol": PROTOCOL_VERSION, "token": self._token}
-        draft = self._address.card.with_suffix(".new")
-        draft.touch(mode=0o600)
-        draft.write_text(json.dumps(card))
-        draft.replace(self._address.card)
+    def _tell_making_way(self) -> None:
+        """Newcomers go to the newer version from now on."""
+        self._card = replace(self._card, hands_over=True)
+        self._card.write()
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
@@ -99,8 +114,11 @@ class Daemon:
         if not _is_own_user(writer.get_extra_info("socket")):
             logger.warning("a connection of another user was refused")
             return
+        if self._hub.stopping.is_set():
+            # Who is not greeted waits for our end, and then for the next daemon.
+            return
         about = {"pid": os.getpid(), "version": __version__, "protocol": PROTOCOL_VERSION}
-        hello = await introduce(reader, self._token, about, writer)
+        hello = await introduce(reader, self._card.token, about, writer)
         if hello is None:
             logger.warning("a connection without the token was refused")
             return
@@ -128,44 +146,19 @@ class Daemon:
                 self._hub.stopping.set()
 
     async def _close(self, server: asyncio.Server) -> None:
-        """Leave nothing behind: no card, no socket, no child."""
-        for path in (self._address.card, self._address.socket):
-            path.unlink(missing_ok=True)
+        """Leave nothing behind: no child, no card, no socket but one that is systemd's."""
         server.close()
-        await self._hub.aclose()
+        if self._passed is None:
+            self._card.socket.unlink(missing_ok=True)
+        try:
+            await asyncio.wait_for(self._hub.aclose(), _CLOSE_SECONDS)
+        except TimeoutError:
+            logger.error("the desks did not close within %g s; the daemon ends without", _CLOSE_SECONDS)
         for task in list(self._connections):
             task.cancel()
         await asyncio.gather(*self._connections, return_exceptions=True)
+        self._card.address.card.unlink(missing_ok=True)
         logger.info("daemon ended")
-
-
-def serve(*, detach: bool) -> int:
-    """Run the daemon, in the foreground or detached (then this returns when it is ready); gives the exit status."""
-    address = daemon_address()
-    private_folder(address.folder)
-    ready = address.folder / f"{address.name}.ready-{secrets.token_hex(4)}" if detach else None
-    if ready is not None and (child := os.fork()):
-        return _wait_until_ready(child, ready)
-    if detach:
-        os.setsid()
-    settings = load_settings(os.environ).settings
-    log_to_file(log_folder(settings), echo=not detach)
-    logging.getLogger("pygls").setLevel(logging.WARNING)
-    asyncio.run(Daemon(address).run(ready))
-    return 0
-
-
-def _wait_until_ready(child: int, ready: Path) -> int:
-    try:
-        while not ready.exists():
-            ended, status = os.waitpid(child, os.WNOHANG)
-            if ended:
-                return os.waitstatus_to_exitcode(status) or 1
-            time.sleep(0.01)
-        return 0
-    finally:
-        with contextlib.suppress(OSError):
-            ready.unlink()
 
 
 def _is_own_user(connection: socket.socket) -> bool:

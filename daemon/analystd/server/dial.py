@@ -1,84 +1,61 @@
 """Finding the user's daemon, or starting it: what the relay and every client do first.
 
-The daemon leaves a card beside its socket (pid, version, a token of this start); only its user can read it, and jailed code cannot.
-A lock file makes twenty simultaneous starts one.
+A client goes to the newest daemon of its own version or a later one. Where there is none, whoever has the start lock starts one, so that
+twenty simultaneous starts make one daemon; one that is at its end is waited for. An older daemon is asked to make way, and serves on for
+as long as something is in its memory.
 """
 
 from __future__ import annotations
 
 import contextlib
-import fcntl
-import hashlib
 import json
 import os
 import socket
-import stat
-import subprocess
-import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from analystd import __version__, framing
+from analystd.environment import agent_variables
 from analystd.errors import DaemonLostError
-from analystd.folders import state_folder
-from analystd.protocol import HELLO_METHOD, PROTOCOL_VERSION
-from analystd.settings import agent_variables
-from analystd.workers.parent import python_module
+from analystd.locks import take_lock
+from analystd.protocol import HELLO_METHOD, PROTOCOL_VERSION, Command
+from analystd.server.address import (
+    Card,
+    activation_socket,
+    daemon_address,
+    live_cards,
+    private_folder,
+    start_lock,
+    start_log,
+    version_order,
+)
+from analystd.server.kept import kept_in
 
 START_SECONDS = 30.0
-_MAX_SOCKET_PATH = 107
+HELLO_SECONDS = 15.0
+_START_TURN_SECONDS = 120.0
+_LOOK_AGAIN_SECONDS = 0.02
 
 
 @dataclass(frozen=True)
-class Address:
-    """Where the daemon of one user and one version is found."""
+class Introduction:
+    """What a client says of itself: its kind, and an id that it keeps when it connects again."""
 
-    folder: Path
-    name: str
-
-    @property
-    def card(self) -> Path:
-        """The file with pid, version, token and socket of the running daemon."""
-        return self.folder / f"{self.name}.json"
-
-    @property
-    def lock(self) -> Path:
-        """Held by whoever starts a daemon."""
-        return self.folder / f"{self.name}.lock"
-
-    @property
-    def socket(self) -> Path:
-        """The daemon's socket; in the temporary folder when the state folder's path is too long for one."""
-        path = self.folder / f"{self.name}.sock"
-        if len(os.fsencode(path)) <= _MAX_SOCKET_PATH:
-            return path
-        place = hashlib.sha256(os.fsencode(self.folder)).hexdigest()[:12]
-        return Path(tempfile.gettempdir()) / f"analystd-{os.getuid()}-{place}" / f"{self.name}.sock"
+    client: str = "client"
+    id: str | None = None
 
 
-def daemon_address() -> Address:
-    """The address of this user's daemon of this version."""
-    name = hashlib.sha256(f"{__version__}\n{os.getuid()}".encode()).hexdigest()[:12]
-    return Address(state_folder(), name)
+@dataclass(frozen=True)
+class Link:
+    """A way to a daemon, past the hello."""
 
-
-def private_folder(path: Path) -> None:
-    """Make sure that `path` is a folder of this user which nobody else can enter.
-
-    Raises:
-        DaemonLostError: when it belongs to someone else.
-    """
-    path.mkdir(parents=True, exist_ok=True, mode=0o700)
-    about = path.lstat()
-    if about.st_uid != os.getuid() or not stat.S_ISDIR(about.st_mode):
-        raise DaemonLostError(
-            f"{path} belongs to another user", "Remove it, or set XDG_STATE_HOME to a folder of your own."
-        )
-    if stat.S_IMODE(about.st_mode) & 0o077:
-        path.chmod(0o700)
+    connection: socket.socket
+    card: Card
+    note: str | None = None
+    """What the user should know of this daemon."""
 
 
 def dial(*, start: bool = True, client: str = "client", client_id: str | None = None) -> socket.socket:
@@ -87,107 +64,204 @@ def dial(*, start: bool = True, client: str = "client", client_id: str | None = 
     Raises:
         DaemonLostError: when none runs and `start` is False, or when it could not be started.
     """
-    address = daemon_address()
-    if connection := _try(address, client, client_id):
-        return connection
+    return find_daemon(Introduction(client, client_id), start=start, any_version=not start).connection
+
+
+def find_daemon(caller: Introduction, *, start: bool = True, any_version: bool = False) -> Link:
+    """The daemon for this client, of its version or a later one, started if need be; with `any_version` one that speaks its protocol.
+
+    Raises:
+        DaemonLostError: when none runs and `start` is False, when it could not be started, or when it does not answer.
+    """
+    deadline = time.monotonic() + START_SECONDS
+    if link := _running(caller, deadline, _speaks_our_protocol if any_version else _is_for_us):
+        return link
     if not start:
         raise DaemonLostError(
             "No analystd daemon is running", "`analystd serve` starts one; editors and commands do it by themselves."
         )
-    private_folder(address.folder)
-    with _locked(address.lock):
-        return _try(address, client, client_id) or _start(address, client, client_id)
+    private_folder(daemon_address().folder)
+    with _start_turn():
+        deadline = time.monotonic() + START_SECONDS
+        return _running(caller, deadline, _is_for_us) or _older(caller) or _start(caller, deadline)
 
 
-def read_card(address: Address) -> dict[str, Any] | None:
-    """What the daemon wrote of itself, or None."""
-    try:
-        card: dict[str, Any] = json.loads(address.card.read_text())
-    except (OSError, ValueError):
-        return None
-    return card
-
-
-def hello(
-    connection: socket.socket, token: str, client: str, environment: Mapping[str, str], client_id: str | None = None
-) -> dict[str, Any]:
-    """Introduce a client; gives what the daemon says of itself.
+def connect(card: Card, caller: Introduction) -> socket.socket:
+    """A socket to this very daemon, past the hello.
 
     Raises:
-        DaemonLostError: when the daemon hangs up or refuses.
+        OSError: when it does not listen, or does not answer in time (`TimeoutError`).
+        DaemonLostError: when it hangs up or refuses.
     """
-    about = {
-        "token": token,
-        "client": client,
-        "pid": os.getpid(),
-        "version": __version__,
-        "environment": dict(environment),
-        **({"id": client_id} if client_id is not None else {}),
-    }
-    connection.sendall(framing.frame({"jsonrpc": "2.0", "id": 0, "method": HELLO_METHOD, "params": about}))
-    answer = _read_message(connection)
-    if "error" in answer:
-        raise DaemonLostError(f"The daemon refused the connection: {answer['error']['message']}")
-    result: dict[str, Any] = answer["result"]
-    if result["protocol"] != PROTOCOL_VERSION:
-        raise DaemonLostError(
-            f"The daemon speaks protocol {result['protocol']}, this client {PROTOCOL_VERSION}",
-            "`analystd stop` ends it.",
-        )
-    return result
-
-
-def _try(address: Address, client: str, client_id: str | None) -> socket.socket | None:
-    card = read_card(address)
-    if card is None:
-        return None
     connection = socket.socket(socket.AF_UNIX)
-    connection.settimeout(START_SECONDS)
+    connection.settimeout(HELLO_SECONDS)
     try:
-        connection.connect(str(address.socket))
-        hello(connection, card["token"], client, agent_variables(), client_id)
-    except (OSError, DaemonLostError):
+        connection.connect(str(card.socket))
+        _hello(connection, card.token, caller)
+    except BaseException:
         connection.close()
-        return None
+        raise
     connection.settimeout(None)
     return connection
 
 
-def _start(address: Address, client: str, client_id: str | None) -> socket.socket:
-    address.socket.unlink(missing_ok=True)
-    errors = address.folder / "start.log"
-    with errors.open("wb") as log:
-        starter = subprocess.Popen(
-            python_module("analystd", "serve", "--detach"),
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
-            cwd="/",
-            start_new_session=True,
-        )
-    deadline = time.monotonic() + START_SECONDS
-    # The starter ends as soon as the daemon is ready, or with an error.
-    with contextlib.suppress(subprocess.TimeoutExpired):
-        starter.wait(START_SECONDS)
-    while time.monotonic() < deadline and starter.returncode == 0:
-        if connection := _try(address, client, client_id):
-            return connection
-        time.sleep(0.02)
-    said = errors.read_text(errors="replace").strip().splitlines()
+def ask_daemon(card: Card, command: Command, **arguments: Any) -> dict[str, Any]:
+    """Have this very daemon carry out a command that needs no workspace; gives its result.
+
+    Raises:
+        OSError: when it does not listen, or does not answer in time (`TimeoutError`).
+        DaemonLostError: when it hangs up or refuses.
+    """
+    options = {"processId": None, "rootUri": None, "capabilities": {}, "initializationOptions": {"desk": False}}
+    with connect(card, Introduction("command")) as connection:
+        connection.settimeout(HELLO_SECONDS)
+        _request(connection, 1, "initialize", options)
+        params = {"command": str(command), "arguments": [arguments]}
+        return _request(connection, 2, "workspace/executeCommand", params)
+
+
+def make_way(cards: list[Card]) -> tuple[Card, str] | None:
+    """Ask daemons of older versions to make way; gives one that has something in its memory and so serves on, and what that is."""
+    for card in cards:
+        if not _speaks_our_protocol(card) or version_order(card.version) >= version_order(__version__):
+            continue
+        with contextlib.suppress(OSError, DaemonLostError):
+            report = ask_daemon(card, Command.SHUTDOWN, hand_over=True)
+            if report["sessions"]:
+                return card, kept_in(report["sessions"])
+    return None
+
+
+def _is_for_us(card: Card) -> bool:
+    is_current = version_order(card.version) >= version_order(__version__)
+    return is_current and _speaks_our_protocol(card)
+
+
+def _speaks_our_protocol(card: Card) -> bool:
+    return card.protocol == PROTOCOL_VERSION and not card.hands_over
+
+
+def _running(caller: Introduction, deadline: float, suits: Callable[[Card], bool]) -> Link | None:
+    """A way to a daemon that lives; None when there is none, or when the last one has come to its end meanwhile."""
+    while card := next(filter(suits, live_cards()), None):
+        try:
+            return Link(connect(card, caller), card)
+        except TimeoutError as exc:
+            raise DaemonLostError(
+                f"The daemon (pid {card.pid}, version {card.version}) has not answered for {HELLO_SECONDS:g} s",
+                "`analystd stop --now` ends it.",
+            ) from exc
+        except (OSError, DaemonLostError) as exc:
+            # It has only just begun, or is at its end.
+            if time.monotonic() > deadline:
+                raise DaemonLostError(
+                    f"The daemon (pid {card.pid}, version {card.version}) takes no connections and does not end ({exc})",
+                    "`analystd stop --now` ends it.",
+                ) from exc
+        time.sleep(_LOOK_AGAIN_SECONDS)
+    return None
+
+
+def _older(caller: Introduction) -> Link | None:
+    """A way to a daemon of an older version that cannot make way without losing something."""
+    kept = make_way(live_cards())
+    if kept is None:
+        return None
+    card, sessions = kept
+    note = (
+        f"analystd {card.version} (pid {card.pid}) still serves you, because Python sessions of it hold variables: {sessions}. "
+        f"{__version__} takes over once they are reset; `analystd stop` ends the older one at once, with its variables."
+    )
+    with contextlib.suppress(OSError, DaemonLostError):
+        return Link(connect(card, caller), card, note)
+    return None
+
+
+def _start(caller: Introduction, deadline: float) -> Link:
+    """Start a daemon, and again where one was ended before it could be talked to."""
+    log = start_log(daemon_address())
+    status = 0
+    while status == 0 and time.monotonic() < deadline:
+        status = 0 if _woken(deadline) else _launched(log)
+        if link := _running(caller, deadline, _is_for_us):
+            return link
+        time.sleep(_LOOK_AGAIN_SECONDS)
+    said = log.read_text(errors="replace").strip().splitlines() if log.exists() else []
     raise DaemonLostError(
         f"The daemon could not be started{': ' + said[-1] if said else ''}",
-        f"`analystd serve` shows more; so does {errors}.",
+        f"`analystd serve` shows more; so does {log}.",
     )
 
 
-@contextlib.contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+def _woken(deadline: float) -> bool:
+    """Whether systemd, if it listens for the daemon, has started it."""
+    with socket.socket(socket.AF_UNIX) as waker:
+        try:
+            waker.connect(str(activation_socket()))
+        except OSError:
+            return False
+        while time.monotonic() < deadline:
+            if any(card.socket == activation_socket() for card in live_cards()):
+                return True
+            time.sleep(_LOOK_AGAIN_SECONDS)
+    return False
+
+
+def _launched(log: Path) -> int:
+    """Start a daemon of our own and wait until it is ready; gives the starter's exit status."""
+    # Most relays find a daemon, and start faster without these.
+    import subprocess
+
+    from analystd.workers.parent import python_module
+
+    with log.open("wb") as errors:
+        starter = subprocess.Popen(
+            python_module("analystd", "serve", "--detach"),
+            stdin=subprocess.DEVNULL,
+            stdout=errors,
+            stderr=errors,
+            cwd="/",
+            start_new_session=True,
+        )
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        return starter.wait(START_SECONDS)
+    except subprocess.TimeoutExpired:
+        return 1
+
+
+@contextlib.contextmanager
+def _start_turn() -> Iterator[None]:
+    lock = take_lock(start_lock(), _START_TURN_SECONDS)
+    if lock is None:
+        raise DaemonLostError(
+            f"Another program has been starting the daemon for more than {_START_TURN_SECONDS:g} s",
+            f"It holds {start_lock()}.",
+        )
+    with lock:
         yield
-    finally:
-        os.close(descriptor)
+
+
+def _hello(connection: socket.socket, token: str, caller: Introduction) -> None:
+    about = {
+        "token": token,
+        "client": caller.client,
+        "pid": os.getpid(),
+        "version": __version__,
+        "environment": agent_variables(),
+        **({"id": caller.id} if caller.id is not None else {}),
+    }
+    _request(connection, 0, HELLO_METHOD, about)
+
+
+def _request(connection: socket.socket, number: int, method: str, params: dict[str, Any]) -> dict[str, Any]:
+    """Send one request and give its result, passing over what else is said."""
+    connection.sendall(framing.frame({"jsonrpc": "2.0", "id": number, "method": method, "params": params}))
+    while "method" in (answer := _read_message(connection)) or answer.get("id") != number:
+        pass
+    if "error" in answer:
+        raise DaemonLostError(f"The daemon refused {method}: {answer['error']['message']}")
+    result: dict[str, Any] = answer["result"]
+    return result
 
 
 def _read_message(connection: socket.socket) -> dict[str, Any]:
@@ -196,14 +270,14 @@ def _read_message(connection: socket.socket) -> dict[str, Any]:
     while not header.endswith(b"\r\n\r\n"):
         byte = connection.recv(1)
         if not byte or len(header) > framing.MAX_HEADER_BYTES:
-            raise DaemonLostError("The daemon hung up during the hello")
+            raise DaemonLostError("The daemon hung up")
         header += byte
     length = int(header.partition(b":")[2].split(b"\r\n")[0])
     body = b""
     while len(body) < length:
         part = connection.recv(length - len(body))
         if not part:
-            raise DaemonLostError("The daemon hung up during the hello")
+            raise DaemonLostError("The daemon hung up")
         body += part
     message: dict[str, Any] = json.loads(body)
     return message

@@ -33,6 +33,7 @@ class Caller:
     label: str
     number: int
     pid: str
+    version: str
 
     @property
     def asker(self) -> Asker:
@@ -44,7 +45,13 @@ def caller_of(hello: Mapping[str, Any], number: int) -> Caller:
     """Who sent a hello: the id that it keeps when it connects again, or one for this connection alone."""
     given = hello.get("id")
     kept = given if isinstance(given, str) and given.isprintable() and 0 < len(given) <= _MAX_ID else None
-    return Caller(kept or str(uuid.uuid4()), label_of(hello.get("client")) or "client", number, str(hello.get("pid")))
+    return Caller(
+        kept or str(uuid.uuid4()),
+        label_of(hello.get("client")) or "client",
+        number,
+        str(hello.get("pid")),
+        str(hello.get("version")),
+    )
 
 
 def label_of(name: Any) -> str:

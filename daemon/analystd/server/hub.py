@@ -8,7 +8,7 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import Awaitable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Protocol
@@ -18,11 +18,11 @@ import psutil
 from analystd import __version__
 from analystd.data.service import DataWorker
 from analystd.desk.desk import Desk, Equipment, model_turns
-from analystd.desk.state import DeskState
+from analystd.desk.state import DeskState, wait_until_free
 from analystd.engine.base import Engine
 from analystd.engine.factory import make_engine
 from analystd.engine.walls import Walls
-from analystd.errors import AnalystdError, WorkspaceError
+from analystd.errors import AnalystdError, StoppingError, WorkspaceError
 from analystd.folders import state_folder, user_settings_file
 from analystd.jail.sandbox import Sandbox, measure_sandbox
 from analystd.jail.workspace import Workspace, find_workspace
@@ -30,12 +30,14 @@ from analystd.kernel.guard import watchdog
 from analystd.kernel.provisioner import Launch
 from analystd.kernel.supply import KernelSupply
 from analystd.protocol import PROTOCOL_VERSION
+from analystd.server.address import daemon_address, private_folder, runtime_place
+from analystd.server.drain import Drain
 from analystd.settings import Loaded, Settings, load_settings, log_folder, variable
 
 logger = logging.getLogger(__name__)
 
-_MAX_RUNTIME_PATH = 60
-"""A kernel's sockets are made in the runtime folder, and a socket's path has 107 bytes at the most."""
+_DESK_SECONDS = 5.0
+"""How long a desk of another daemon, which may be at its end, is waited for."""
 
 _MODEL_SETTINGS = (
     "model_path",
@@ -54,7 +56,11 @@ class Visitor(Protocol):
     """A connection, as far as the hub knows it."""
 
     def info(self) -> dict[str, Any]:
-        """What `status` tells of it, `name` among it."""
+        """What `status` tells of it, `name` and `workspace` among it."""
+        ...
+
+    def leave(self) -> None:
+        """End it."""
         ...
 
 
@@ -75,6 +81,9 @@ class Hub:
         self._runtime = _runtime_folder()
         self._background: set[asyncio.Future[Any]] = set()
         self._lock = asyncio.Lock()
+        self.drain = Drain(self.desks, self._release)
+        self.on_making_way: Callable[[], None] = lambda: None
+        """Called when this daemon begins to make way for a newer version."""
 
     @classmethod
     async def create(cls, environment: Mapping[str, str]) -> Hub:
@@ -101,16 +110,23 @@ class Hub:
         """The desk of a workspace folder, opened if need be, and what the client should be told about its settings.
 
         Raises:
-            WorkspaceError: when the folder cannot be used; `DeskInUseError` when another daemon has it.
+            WorkspaceError: when the folder cannot be used; `DeskInUseError` when another daemon has it and does not let go of it.
         """
         root = find_workspace(Path("/"), str(folder))
         loaded = load_settings(environment, project=root.parent)
+        if root not in self.desks:
+            await wait_until_free(state_folder() / "desks", root, _DESK_SECONDS)
         async with self._lock:
+            if self.stopping.is_set():
+                # No answer: the connection ends with the daemon, and the client goes to the next one.
+                await asyncio.get_running_loop().create_future()
             if self._model_settings is None:
                 self._model_settings = loaded.settings
                 self._engine = make_engine(loaded.settings, Walls(self.sandbox, self._runtime / "model"))
             notices = [*loaded.problems, *_foreign_model_settings(loaded.settings, self._model_settings)]
             if root not in self.desks:
+                if self.drain.makes_way:
+                    raise StoppingError(str(self.drain.reason), "Connect again.")
                 self.desks[root] = self._open(root, loaded.settings)
                 logger.info("desk opened: %s", root)
         return self.desks[root], notices
@@ -150,9 +166,19 @@ class Hub:
         task.add_done_callback(self._background.discard)
 
     async def stop_after_runs(self) -> None:
-        """Stop the daemon when the runs under way have ended."""
-        tasks = [run.task for desk in self.desks.values() for run in desk.runs.active if run.task]
-        await asyncio.gather(*tasks, return_exceptions=True)
+        """Take no new runs, and stop the daemon when those under way have ended."""
+        self.drain.begin("The daemon was told to stop after its runs; it takes no new ones")
+        await self.drain.runs_over()
+        self.stopping.set()
+
+    async def make_way(self, version: str) -> None:
+        """Release desk after desk to a newer version, and stop the daemon after the last."""
+        self.drain.begin(
+            f"analystd {version} takes over from {__version__} when the runs under way have ended; no new ones are taken",
+            makes_way=True,
+        )
+        self.on_making_way()
+        await self.drain.desks_released()
         self.stopping.set()
 
     async def aclose(self) -> None:
@@ -161,6 +187,16 @@ class Hub:
         if self._engine is not None:
             await self._engine.aclose()
         shutil.rmtree(self._runtime, ignore_errors=True)
+
+    async def _release(self, desk: Desk) -> None:
+        """Close a desk for another daemon to open it, and send those who are at it away, to come back there."""
+        root = desk.workspace.root
+        self.desks.pop(root, None)
+        for client in list(self.clients):
+            if client.info()["workspace"] == str(root):
+                client.leave()
+        await desk.aclose()
+        logger.info("desk released: %s", root)
 
     def _open(self, root: Path, settings: Settings) -> Desk:
         try:
@@ -186,7 +222,9 @@ class Hub:
         supply = KernelSupply(launch, watchdog(workspace, runtime=runtime))
         data = DataWorker(workspace, self.sandbox, runtime)
         equipment = Equipment(self.engine, data, supply, self.sandbox.level, self._model_turns)
-        return Desk(workspace, settings, state, equipment)
+        desk = Desk(workspace, settings, state, equipment)
+        desk.runs.close(self.drain.reason)
+        return desk
 
 
 def _foreign_model_settings(asked: Settings, in_force: Settings) -> list[str]:
@@ -225,9 +263,12 @@ def _desk_status(desk: Desk) -> dict[str, Any]:
 
 
 def _runtime_folder() -> Path:
-    """A private folder for sockets, removed at the end; in the temporary folder when the state folder's path is long."""
-    place = state_folder() / "run"
-    if len(os.fsencode(place)) > _MAX_RUNTIME_PATH:
-        return Path(tempfile.mkdtemp(prefix="analystd-"))
-    place.mkdir(parents=True, exist_ok=True, mode=0o700)
-    return Path(tempfile.mkdtemp(dir=place, prefix=""))
+    """A private folder for sockets, removed at the end; in the temporary folder when the state folder's path is long.
+
+    What a daemon of this address left that was killed is removed: whoever has its lock is the only one.
+    """
+    place, prefix = runtime_place(daemon_address())
+    private_folder(place)
+    for left in place.glob(f"{prefix}*"):
+        shutil.rmtree(left, ignore_errors=True)
+    return Path(tempfile.mkdtemp(dir=place, prefix=prefix))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 from lsprotocol import types
@@ -12,7 +13,7 @@ from analystd.server.handlers.base import object_schema
 from analystd.tools.base import validate
 
 STATUS = object_schema({})
-SHUTDOWN = object_schema({}, {"now": {"type": "boolean"}})
+SHUTDOWN = object_schema({}, {"now": {"type": "boolean"}, "hand_over": {"type": "boolean"}})
 
 
 async def status(connection: Connection, arguments: dict[str, Any], _token: types.ProgressToken | None) -> Any:
@@ -22,12 +23,19 @@ async def status(connection: Connection, arguments: dict[str, Any], _token: type
 
 
 async def shutdown(connection: Connection, arguments: dict[str, Any], _token: types.ProgressToken | None) -> Any:
-    """Stop the daemon after its runs, or at once; gives `{"pid", "runs"}`, the runs that are waited for or cut off."""
+    """Stop the daemon after its runs, or at once (`now`), or for a newer version (`hand_over`) if it holds no variables.
+
+    Gives `{"pid", "runs", "sessions"}`: the runs that are waited for or cut off, and the sessions that hold variables.
+    """
     validate(SHUTDOWN, arguments)
     hub = connection.hub
-    report = {"pid": hub.status()["pid"], "runs": [run.id for desk in hub.desks.values() for run in desk.runs.active]}
+    runs = [run.id for desk in hub.desks.values() for run in desk.runs.active]
+    report = {"pid": os.getpid(), "runs": runs, "sessions": await hub.drain.kept()}
     if arguments.get("now", False):
         hub.stopping.set()
+    elif arguments.get("hand_over", False):
+        if not report["sessions"] and not hub.drain.makes_way:
+            hub.spawn(hub.make_way(connection.version))
     else:
         hub.spawn(hub.stop_after_runs())
     return report

@@ -1,0 +1,154 @@
+"""`status`, `stop`: the daemons that run, and their end."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import os
+import signal
+import time
+from collections.abc import Callable
+from typing import Any
+
+from analystd import __version__
+from analystd.cli import EXIT_DONE
+from analystd.cli.commands import Options
+from analystd.cli.render import engine_lines, gigabytes, print_json
+from analystd.client import connect_to_daemon
+from analystd.errors import DaemonLostError
+from analystd.protocol import Command
+from analystd.server.address import Card, live_cards, remove_traces
+from analystd.server.dial import HELLO_SECONDS, ask_daemon
+from analystd.server.kept import kept_in
+
+_STOP_SECONDS = 30.0
+_TERMINATE_SECONDS = 5.0
+_LOOK_AGAIN_SECONDS = 0.02
+
+
+async def status(options: Options) -> int:
+    """What the daemon is doing; never starts one."""
+    async with await connect_to_daemon() as client:
+        about = await client.status()
+    others = [card for card in live_cards() if card.pid != about["pid"]]
+    if options.json:
+        print_json(about)
+        return EXIT_DONE
+    engine, sandbox = about["engine"], about["sandbox"]
+    uptime, memory = f"{about['uptime_seconds']:.0f} s", gigabytes(about["memory_bytes"])
+    print(f"analystd {about['version']}, pid {about['pid']}, up {uptime}, {memory}")
+    if about["version"] != __version__:
+        print(f"         this is {__version__}: `analystd stop` ends the other, and the next start takes this one")
+    for card in others:
+        print(f"         analystd {card.version}, pid {card.pid}, {'makes way' if card.hands_over else 'runs'} too")
+    _print_engine(engine)
+    print(f"sandbox  {sandbox['level']}: {sandbox['reason']}")
+    print(f"clients  {', '.join(client['name'] for client in about['clients'])}")
+    print(f"log      {about['log']}")
+    for desk in about["desks"]:
+        _print_desk(desk)
+    return EXIT_DONE
+
+
+async def stop(options: Options) -> int:
+    """Stop the daemon, and those of other versions, after their runs or at once; wait until they are gone."""
+    cards = live_cards()
+    say = _say_nothing if options.json else _say
+    for card in cards:
+        end_daemon(card, now=options.now, say=say)
+        say(f"The daemon (pid {card.pid}) has stopped.")
+    if options.json:
+        print_json({"pid": cards[0].pid if cards else None, "stopped": bool(cards)})
+    elif not cards:
+        print("No analystd daemon is running.")
+    return EXIT_DONE
+
+
+def end_daemon(card: Card, *, now: bool, say: Callable[[str], None]) -> None:
+    """Stop a daemon after its runs, or at once, and return when it is gone; `say` is told what it waits for and what is lost.
+
+    Raises:
+        DaemonLostError: when it does not answer, or (`now`) when not even killing it ends it.
+    """
+    try:
+        _tell_end(ask_daemon(card, Command.STATUS), ask_daemon(card, Command.SHUTDOWN, now=now), now=now, say=say)
+    except TimeoutError as exc:
+        if not now:
+            raise DaemonLostError(
+                f"The daemon (pid {card.pid}) has not answered for {HELLO_SECONDS:g} s",
+                "`analystd stop --now` kills it.",
+            ) from exc
+        _kill(card, say)
+    except (OSError, DaemonLostError):
+        # It is at its end already.
+        pass
+    if not _is_gone(card, _STOP_SECONDS if now else math.inf):
+        _kill(card, say)
+
+
+def _tell_end(about: dict[str, Any], report: dict[str, Any], *, now: bool, say: Callable[[str], None]) -> None:
+    runs = [run for desk in about["desks"] for run in desk["runs"] if run["run_id"] in report["runs"]]
+    for run in runs:
+        say(f"{'Cut off' if now else 'Waiting for'} {run['run_id']} ({run['kind']}): {run['title']}")
+    if runs and not now:
+        say("New runs are refused meanwhile; `analystd stop --now` cuts these off.")
+    if kept := report.get("sessions"):
+        say(f"Variables end with it: {kept_in(kept)}.")
+
+
+def _kill(card: Card, say: Callable[[str], None]) -> None:
+    """End a process that does not do so by itself, and remove what it leaves."""
+    for number, seconds in ((signal.SIGTERM, _TERMINATE_SECONDS), (signal.SIGKILL, _STOP_SECONDS)):
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(card.pid, number)
+        if _is_gone(card, seconds):
+            break
+    else:
+        raise DaemonLostError(
+            f"The daemon (pid {card.pid}) does not end, even when it is killed", "Restart the machine."
+        )
+    remove_traces(card.address)
+    say(f"The daemon (pid {card.pid}) did not answer and was killed.")
+
+
+def _is_gone(card: Card, seconds: float) -> bool:
+    deadline = time.monotonic() + seconds
+    while (is_live := card.is_live) and time.monotonic() < deadline:
+        time.sleep(_LOOK_AGAIN_SECONDS)
+    return not is_live
+
+
+def _say(line: str) -> None:
+    print(line, flush=True)
+
+
+def _say_nothing(_line: str) -> None:
+    return None
+
+
+def _print_engine(engine: dict[str, Any] | None) -> None:
+    if engine is None:
+        print("model    none was asked for yet")
+        return
+    state = "loaded" if engine["loaded"] else engine["note"] or "not loaded now"
+    print(f"model    {engine['model']} ({engine['kind']}, {state})")
+    for line in engine_lines(engine):
+        print(f"         {line}")
+
+
+def _print_desk(desk: dict[str, Any]) -> None:
+    print(f"desk     {desk['workspace']}")
+    resources = desk["resources"]
+    if "error" not in resources:
+        print(
+            f"  {resources['workspace_size_gb']:.2f} of {resources['workspace_limit_gb']:g} GB used, "
+            f"{resources['ram_free_percent']:.0f} % of RAM free, {desk['seq']} events in {desk['journal']}"
+        )
+    for session in desk["sessions"]:
+        memory = f", {gigabytes(session['memory_bytes'])}" if session["memory_bytes"] else ""
+        print(f"  session {session['name']}: {session['state']}, {session['execution_count']} cells{memory}")
+    for run in desk["runs"]:
+        place = f" on {run['session']}" if run["session"] else ""
+        print(f"  {run['status']} {run['run_id']} {run['kind']}{place} by {run['client']}: {run['title']}")
+    if desk["journal_problem"]:
+        print(f"  the journal cannot be written: {desk['journal_problem']}; {desk['unwritten_events']} events wait")

@@ -1,0 +1,186 @@
+"""Where the user's daemons are found: the socket, the card and the lock of each, in the state folder.
+
+A daemon leaves a card beside its socket (pid, version, a token of this start); only its user can read it, and jailed code cannot. It holds
+its lock from before its socket is there until nothing of it is left, so that the lock says whether it lives, whatever became of its pid.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import shutil
+import stat
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from analystd import __version__
+from analystd.errors import DaemonLostError
+from analystd.folders import state_folder
+from analystd.locks import is_locked, take_lock
+
+_MAX_SOCKET_PATH = 107
+
+_MAX_RUNTIME_PATH = 55
+"""A kernel's sockets are made in a folder below, and a socket's path has 107 bytes at the most."""
+
+
+@dataclass(frozen=True)
+class Address:
+    """Where the daemon of one user and one version is found."""
+
+    folder: Path
+    name: str
+
+    @property
+    def card(self) -> Path:
+        """The file with pid, version, token and socket of the running daemon."""
+        return self.folder / f"{self.name}.json"
+
+    @property
+    def lock(self) -> Path:
+        """Held by the daemon for as long as it lives."""
+        return self.folder / f"{self.name}.lock"
+
+    @property
+    def socket(self) -> Path:
+        """The daemon's socket; in the temporary folder when the state folder's path is too long for one."""
+        return self.socket_folder / f"{self.name}.sock"
+
+    @property
+    def socket_folder(self) -> Path:
+        """Where the socket is."""
+        is_short = len(os.fsencode(self.folder / f"{self.name}.sock")) <= _MAX_SOCKET_PATH
+        return self.folder if is_short else temporary_place(self.folder)
+
+
+@dataclass(frozen=True)
+class Card:
+    """What a daemon wrote of itself."""
+
+    address: Address
+    pid: int
+    version: str
+    protocol: int
+    token: str
+    socket: Path
+    hands_over: bool
+    """Whether it makes way for a newer version, so that newcomers go there."""
+
+    @property
+    def is_live(self) -> bool:
+        """Whether that daemon is there, be it at its start or at its end."""
+        return is_locked(self.address.lock)
+
+    def write(self) -> None:
+        """Put it in its place, readable by the user alone."""
+        content = {
+            "pid": self.pid,
+            "version": self.version,
+            "protocol": self.protocol,
+            "token": self.token,
+            "socket": str(self.socket),
+            "hands_over": self.hands_over,
+        }
+        draft = self.address.card.with_suffix(".new")
+        draft.unlink(missing_ok=True)
+        draft.touch(mode=0o600)
+        draft.write_text(json.dumps(content))
+        draft.replace(self.address.card)
+
+
+def daemon_address() -> Address:
+    """The address of this user's daemon of this version."""
+    name = hashlib.sha256(f"{__version__}\n{os.getuid()}".encode()).hexdigest()[:12]
+    return Address(state_folder(), name)
+
+
+def runtime_place(address: Address) -> tuple[Path, str]:
+    """The folder in which that daemon makes its private folder for sockets, and how the name of that one begins."""
+    place = address.folder / "run"
+    is_short = len(os.fsencode(place)) <= _MAX_RUNTIME_PATH
+    return place if is_short else temporary_place(address.folder), f"{address.name[:4]}-"
+
+
+def remove_traces(address: Address) -> None:
+    """Remove what a daemon left that was killed; nothing while one lives."""
+    if lock := take_lock(address.lock, 0.0):
+        with lock:
+            for path in (address.card, address.socket):
+                path.unlink(missing_ok=True)
+            place, prefix = runtime_place(address)
+            for left in place.glob(f"{prefix}*"):
+                shutil.rmtree(left, ignore_errors=True)
+
+
+def temporary_place(folder: Path) -> Path:
+    """The folder in the system's temporary one for sockets that a long state folder has no room for."""
+    place = hashlib.sha256(os.fsencode(folder)).hexdigest()[:12]
+    return Path(tempfile.gettempdir()) / f"analystd-{os.getuid()}-{place}"
+
+
+def start_lock() -> Path:
+    """Held by whoever starts a daemon, of any version."""
+    return state_folder() / "start.lock"
+
+
+def start_log(address: Address) -> Path:
+    """What a detached daemon says on stderr, at its start and when it fails badly."""
+    return address.folder / "start.log"
+
+
+def activation_socket() -> Path:
+    """The socket that systemd may listen on for a daemon that does not run yet."""
+    return state_folder() / "activation.sock"
+
+
+def live_cards() -> list[Card]:
+    """The cards of this user's daemons that live, the newest version first."""
+    cards = [card for path in state_folder().glob("*.json") if (card := _read_card(path)) and card.is_live]
+    return sorted(cards, key=lambda card: version_order(card.version), reverse=True)
+
+
+def version_order(version: str) -> tuple[int, ...]:
+    """What versions are compared by: their numbers."""
+    return tuple(int(number) for number in re.findall(r"\d+", version))
+
+
+def private_folder(path: Path) -> None:
+    """Make sure that `path` is a folder of this user which nobody else can enter.
+
+    Raises:
+        DaemonLostError: when it belongs to someone else.
+    """
+    path.mkdir(parents=True, exist_ok=True, mode=0o700)
+    about = path.lstat()
+    if about.st_uid != os.getuid() or not stat.S_ISDIR(about.st_mode):
+        raise DaemonLostError(
+            f"{path} belongs to another user", "Remove it, or set XDG_STATE_HOME to a folder of your own."
+        )
+    if stat.S_IMODE(about.st_mode) & 0o077:
+        path.chmod(0o700)
+
+
+def _read_card(path: Path) -> Card | None:
+    """The card, or None for another file: what the user trusts lies in the same folder."""
+    address = Address(path.parent, path.stem)
+    try:
+        return _card(address, json.loads(path.read_text()))
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _card(address: Address, content: Mapping[str, Any]) -> Card:
+    return Card(
+        address,
+        int(content["pid"]),
+        str(content["version"]),
+        int(content["protocol"]),
+        str(content["token"]),
+        Path(content.get("socket") or address.socket),
+        bool(content.get("hands_over")),
+    )

@@ -1,0 +1,14 @@
+"""Sessions that hold variables, as they are told before anything is lost."""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+def kept_in(sessions: list[dict[str, Any]]) -> str:
+    """The sessions that hold variables, in words: `main in /home/u/p/workspace (12 variables)`."""
+    return ", ".join(f"{each['session']} in {each['workspace']} ({_count(each['variables'])})" for each in sessions)
+
+
+def _count(variables: int | None) -> str:
+    return "busy" if variables is None else f"{variables} variable{'' if variables == 1 else 's'}"
