@@ -1,0 +1,110 @@
+"""`analystd uninstall`: what goes, what stays, and that it asks."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+from pathlib import Path
+
+import pytest
+from tests.station import Station, is_running
+
+FOLDERS = ("state", "cache", "config")
+
+
+@pytest.fixture
+def used(fresh_station: Station) -> Station:
+    """A station that was worked on: a daemon, a journal, a log, settings, something fetched."""
+    station = fresh_station
+    station.environment["XDG_CACHE_HOME"] = str(station.home / "cache")
+    for name, content in {
+        "cache/analystd/models/m.gguf": "GGUF",
+        "config/analystd/settings.env": "AGENT_SEED=7\n",
+    }.items():
+        path = station.home / name
+        path.parent.mkdir(parents=True)
+        path.write_text(content)
+    (station.workspace / "mine.csv").write_text("a\n1\n")
+    station.play([])
+    station.run("exec", "x = 1")
+    return station
+
+
+def test_it_stops_the_daemon_and_leaves_what_is_the_users(used: Station) -> None:
+    pid = used.daemon_pid()
+    assert pid is not None
+    said = used.run("uninstall", "--yes").stdout
+    assert f"(pid {pid})" in said
+    assert "`--purge` removes it" in said
+    assert "pip uninstall analystd" in said
+    assert not is_running(pid)
+    assert sorted(path.name for path in used.state.iterdir()) == ["desks", "logs"]
+    assert (used.home / "cache/analystd/models/m.gguf").exists()
+    assert (used.home / "config/analystd/settings.env").exists()
+
+
+def test_purged_nothing_is_left_but_the_workspace(used: Station) -> None:
+    (used.state / "trusted.json").write_text("{}")
+    said = used.run("uninstall", "--purge", "--yes").stdout
+    for folder in FOLDERS:
+        assert f"remove  {used.home / folder / 'analystd'}" in said
+        assert _files(used.home / folder) == []
+    assert [path.name for path in used.workspace.iterdir()] == ["mine.csv"]
+
+
+def test_what_a_killed_daemon_left_goes_too(used: Station) -> None:
+    pid = used.daemon_pid()
+    assert pid is not None
+    os.kill(pid, signal.SIGKILL)
+    used.run("uninstall", "--yes")
+    assert sorted(path.name for path in used.state.iterdir()) == ["desks", "logs"]
+
+
+def test_a_log_folder_elsewhere_loses_the_log_and_nothing_else(used: Station) -> None:
+    logs = used.home / "elsewhere"
+    logs.mkdir()
+    (logs / "other.log").touch()
+    (logs / "agent.log").touch()
+    (logs / "agent.log.1").touch()
+    used.environment["AGENT_LOG_DIR"] = str(logs)
+    used.run("uninstall", "--purge", "--yes")
+    assert [path.name for path in logs.iterdir()] == ["other.log"]
+
+
+def test_it_asks_and_takes_no_for_an_answer(used: Station) -> None:
+    done = subprocess.run(
+        ["script", "-qec", " ".join(used.command("uninstall", "--purge")), "/dev/null"],
+        cwd=used.project,
+        env=used.environment,
+        input="n\n",
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert "Go on? [y/N]" in done.stdout
+    assert "Nothing was removed." in done.stdout
+    assert done.returncode == 1
+    assert used.daemon_pid() is not None
+
+
+def test_without_a_terminal_it_wants_to_be_told_yes(used: Station) -> None:
+    assert "--yes" in used.run("uninstall", "--purge", check=2).stderr
+    assert used.daemon_pid() is not None
+
+
+def test_a_workspace_inside_of_what_would_go_is_never_touched(used: Station) -> None:
+    inside = used.home / "cache/analystd/jail"
+    inside.mkdir()
+    used.run("exec", "--workspace", str(inside), "1")
+    assert f"The workspace {inside} lies in" in used.run("uninstall", "--purge", "--yes", check=4).stderr
+    assert inside.is_dir()
+
+
+def test_with_nothing_there_it_says_so(fresh_station: Station) -> None:
+    assert "There is nothing to remove." in fresh_station.run("uninstall", "--yes").stdout
+    assert not (fresh_station.home / "state").exists() or _files(fresh_station.home / "state") == []
+
+
+def _files(folder: Path) -> list[Path]:
+    return sorted(folder.rglob("*")) if folder.exists() else []
