@@ -94,8 +94,20 @@ def test_the_daemon_starts_without_the_heavy_libraries() -> None:
     )
 
 
-def test_the_relay_starts_without_pygls_and_jsonschema() -> None:
-    code = LOADED.format("analystd.server.relay", ("pygls", "lsprotocol", "jsonschema", "psutil", "attrs"))
+def test_the_relay_starts_without_what_it_does_not_need() -> None:
+    heavy = (
+        "pygls",
+        "lsprotocol",
+        "jsonschema",
+        "psutil",
+        "attrs",
+        "dotenv",
+        "httpx",
+        "numpy",
+        "argparse",
+        "uuid",
+    )
+    code = LOADED.format("analystd.server.stdio", heavy)
     assert (
         subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout.strip() == "[]"
     )
