@@ -7,7 +7,7 @@ STAMP := $(VENV)/.installed
 VSCODE := clients/vscode
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint typecheck fix schemas vscode bench clean
+.PHONY: help setup demo test lint typecheck fix schemas vscode soak bench clean
 
 help: ## tell what can be made
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -51,6 +51,9 @@ vscode: $(VSCODE)/node_modules/.installed ## build the VS Code extension (.vsix)
 $(VSCODE)/node_modules/.installed: $(VSCODE)/package.json $(VSCODE)/package-lock.json
 	cd $(VSCODE) && npm ci --ignore-scripts --no-audit --no-fund
 	touch $@
+
+soak: $(STAMP) ## kill whatever can be killed for five minutes, load the daemon for two
+	ANALYSTD_SOAK_SECONDS=300 $(BIN)/python -m pytest -s tests/soak
 
 bench: $(STAMP) ## measure, side by side with peers (minutes; wants a quiet machine)
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --group bench
