@@ -150,8 +150,8 @@ export class Client implements vscode.Disposable {
   }
 
   private isUnclaimed(event: RunEvent): boolean {
-    const self = this.handshake?.client;
-    const isOurs = self === undefined || event.client === null || isSameClient(event.client, self);
+    const self = this.handshake?.client_id;
+    const isOurs = self === undefined || event.client_id === null || event.client_id === self;
     return event.run_id !== null && !this.followed.has(event.run_id) && isOurs;
   }
 
@@ -226,12 +226,6 @@ function options(settings: ServerSettings): LanguageClientOptions {
 
 function stateOf(state: State): ConnectionState {
   return state === State.Running ? "running" : state === State.Starting ? "starting" : "stopped";
-}
-
-/** A daemon that took another one's place counts its clients anew; their process ids, at the end of the names, stay. */
-function isSameClient(name: string, other: string): boolean {
-  const pid = /\(pid \d+\)$/;
-  return name === other || (pid.test(name) && pid.exec(name)?.[0] === pid.exec(other)?.[0]);
 }
 
 async function askForTrust(): Promise<void> {

@@ -19,6 +19,8 @@ export interface RunEvent {
   kind: string;
   at: number;
   client: string | null;
+  /** Stays when a client connects again, also to another daemon. */
+  client_id: string | null;
   session: string | null;
   text?: string;
   stream?: string;
@@ -159,7 +161,7 @@ export interface Handshake {
   sandbox: { level: string; reason: string };
   engine: { kind: string; model: string };
   seq: number;
-  client?: string;
+  client_id?: string;
 }
 
 /** The part of `analystd.status` that is shown. */

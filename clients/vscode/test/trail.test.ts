@@ -4,7 +4,7 @@ import type { RunEvent } from "../src/protocol";
 import { fail, finishAgent, newEntry, take } from "../src/pure/trail";
 
 function event(kind: string, rest: Partial<RunEvent> = {}): RunEvent {
-  return { seq: 1, run_id: "run_1_00000000", kind, at: 0, client: null, session: "main", ...rest };
+  return { seq: 1, run_id: "run_1_00000000", kind, at: 0, client: null, client_id: null, session: "main", ...rest };
 }
 
 test("an answer with a tool call is built up from its events", () => {
