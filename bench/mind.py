@@ -64,7 +64,7 @@ PYTHON = ToolSpec(
     "Run Python.",
     {"type": "object", "properties": {"code": {"type": "string"}}, "required": ["code"], "additionalProperties": False},
 )
-AS_LONG_AS_OURS = "You tell long stories about whatever people ask for. " * 42
+AS_LONG_AS_OURS = "You tell long stories about whatever people ask for. " * 49
 """Makes the peer's prompt as long as that of a run, which has the tools in it."""
 SERVER = """
 import sys, time

@@ -6,16 +6,22 @@ import asyncio
 from collections.abc import Callable
 
 BATCH_SECONDS = 0.05
+_FLOWING_SECONDS = 0.5
+"""What comes so soon after the last time goes on flowing, and need not be collected first."""
 
 
 class Batcher:
-    """Collects pieces for `BATCH_SECONDS`, then hands them on as one; pieces of another key hand on what is there first."""
+    """Collects pieces for `BATCH_SECONDS`, then hands them on as one; pieces of another key hand on what is there first.
+
+    A piece of a steady flow that comes when the time is over is handed on at once, without another turn of the loop.
+    """
 
     def __init__(self, hand_on: Callable[[str, str], None]) -> None:
         self._hand_on = hand_on
         self._key = ""
         self._pieces: list[str] = []
         self._timer: asyncio.TimerHandle | None = None
+        self._handed_on = 0.0
 
     def add(self, key: str, text: str) -> None:
         """Take a piece."""
@@ -24,7 +30,7 @@ class Batcher:
             self._key = key
         self._pieces.append(text)
         if self._timer is None:
-            self._timer = asyncio.get_running_loop().call_later(BATCH_SECONDS, self.flush)
+            self._wait_or_flush()
 
     def flush(self) -> None:
         """Hand on at once what is there."""
@@ -34,4 +40,14 @@ class Batcher:
         if self._pieces:
             text = "".join(self._pieces)
             self._pieces.clear()
+            self._handed_on = asyncio.get_running_loop().time()
             self._hand_on(self._key, text)
+
+    def _wait_or_flush(self) -> None:
+        loop = asyncio.get_running_loop()
+        since = loop.time() - self._handed_on
+        if BATCH_SECONDS <= since < _FLOWING_SECONDS:
+            self.flush()
+            return
+        delay = BATCH_SECONDS - since if since < BATCH_SECONDS else BATCH_SECONDS
+        self._timer = loop.call_later(delay, self.flush)

@@ -15,8 +15,8 @@ from analystd.engine.reply import Reply
 from analystd.engine.slots import Slot, Slots
 from analystd.errors import EngineUnavailableError
 
-_EMIT_SECONDS = 0.015
-"""Text is passed on at most so often, so that a fast model does not spend its time on frames."""
+_EMIT_SECONDS = 0.06
+"""Text is passed on at most so often, hardly less than events tell of it: each time, another process takes a core from the model."""
 
 _SHARE_IN_COMPANY = 4
 """Prompts get this fraction of a batch while replies are being written."""
