@@ -163,3 +163,14 @@ async def test_a_worker_whose_launcher_outlives_it_is_replaced_at_the_next_reque
         await dying.result()
     assert (await (await supervisor.worker()).request("echo", {"text": "anew"}))["text"] == "anew"
     await supervisor.aclose()
+
+
+async def test_a_worker_that_nobody_wants_any_more_before_it_is_ready_is_not_waited_for() -> None:
+    argv = [sys.executable, "-c", "import time; print('loading', flush=True); time.sleep(600)"]
+    starting = asyncio.ensure_future(Worker.start("slow", argv, environment=dict(os.environ)))
+    await asyncio.sleep(0.5)
+    starting.cancel()
+    # Less than the grace that a worker has which was ready.
+    async with asyncio.timeout(1.5):
+        await asyncio.gather(starting, return_exceptions=True)
+    assert starting.cancelled()

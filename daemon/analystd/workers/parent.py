@@ -138,6 +138,11 @@ class Worker:
         worker._on_death = on_death
         try:
             await worker._open(ready_seconds)
+        except asyncio.CancelledError:
+            # It would look at its channel only when it is ready, and has nothing to put in order before that.
+            worker.kill()
+            await worker.aclose()
+            raise
         except BaseException:
             await worker.aclose()
             raise
