@@ -1,4 +1,4 @@
-"""Sixteen clients at once, with all kinds of requests, for a while: the daemon's memory grows by no more than a little for each run.
+"""Sixteen clients at once, with all kinds of requests, for a while: the memory of the daemon and its workers comes to a size and stays there.
 
 `make soak` runs it for two minutes.
 """
@@ -11,7 +11,7 @@ import random
 import statistics
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import psutil
@@ -23,10 +23,10 @@ DURATION = min(120.0, float(os.environ.get("ANALYSTD_SOAK_SECONDS", "30")))
 CLIENTS = 16
 WARM_UP = 0.25
 """The part of the time in which the daemon comes to its size."""
-NOISE_MB = 4.0
-RUN_MB = 0.0015
-"""What a run may take for good. The journal's index accounts for 0.0006 of it, the rest is not accounted for."""
-RUNS = ("execPython", "writeFile", "runAgent")
+NOISE_MB = 5.0
+"""How far two medians lie apart in a daemon that keeps nothing: free memory lies in pieces, more so as time goes on."""
+WORKERS_NOISE_MB = 20.0
+"""The same of all workers together; sessions keep the code of so and so many cells, and come to that number only in a longer run."""
 ANSWER_SECONDS = 240.0
 
 pytestmark = pytest.mark.timeout(DURATION + 600)
@@ -68,16 +68,24 @@ async def ask_on(peer: Peer, dice: random.Random, until: float) -> Counter[str]:
     return asked
 
 
-async def memory_of(process: psutil.Process, until: float) -> list[float]:
-    """The process's memory in MB, each half second."""
+async def memory_of(daemon: psutil.Process, until: float) -> list[tuple[float, float]]:
+    """The memory in MB, of the daemon and of its workers, each half second."""
     seen = []
     while time.monotonic() < until:
-        seen.append(process.memory_info().rss / 1e6)
+        workers = sum(worker.memory_info().rss for worker in daemon.children(recursive=True))
+        seen.append((daemon.memory_info().rss / 1e6, workers / 1e6))
         await asyncio.sleep(0.5)
     return seen
 
 
-async def test_the_memory_grows_by_little_for_each_run_under_sixteen_clients(station: Station) -> None:
+def growth(seen: Sequence[float]) -> tuple[float, float]:
+    """The medians of the first and of the last third, without the warm-up."""
+    warm = seen[int(len(seen) * WARM_UP) :]
+    third = len(warm) // 3
+    return statistics.median(warm[:third]), statistics.median(warm[-third:])
+
+
+async def test_the_memory_stays_flat_under_sixteen_clients(station: Station) -> None:
     pid = station.daemon_pid()
     assert pid is not None
     peers = [await Peer.come(station) for _ in range(CLIENTS)]
@@ -86,14 +94,12 @@ async def test_the_memory_grows_by_little_for_each_run_under_sixteen_clients(sta
         asking = [tasks.create_task(ask_on(peer, random.Random(n), until)) for n, peer in enumerate(peers)]
         watching = tasks.create_task(memory_of(psutil.Process(pid), until))
     await asyncio.gather(*(peer.leave() for peer in peers))
-    seen = watching.result()
-    warm = seen[int(len(seen) * WARM_UP) :]
-    third = len(warm) // 3
-    first, last = statistics.median(warm[:third]), statistics.median(warm[-third:])
+    (first, last), (workers_first, workers_last) = (growth(seen) for seen in zip(*watching.result(), strict=True))
     asked = sum((task.result() for task in asking), Counter[str]())
-    runs = sum(asked[command] for command in RUNS)
     print(
-        f"\n{dict(asked)} in {DURATION:g} s; memory {seen[0]:.0f} MB, then {first:.0f}, at the end {last:.0f}",
+        f"\n{dict(asked)}, {asked.total()} in all, in {DURATION:g} s; the daemon's memory after the warm-up {first:.1f} MB, "
+        f"at the end {last:.1f}; its workers' {workers_first:.1f} and {workers_last:.1f}",
         flush=True,
     )
-    assert last - first < NOISE_MB + RUN_MB * runs * (1 - WARM_UP)
+    assert last - first < NOISE_MB
+    assert workers_last - workers_first < WORKERS_NOISE_MB

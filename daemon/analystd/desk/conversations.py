@@ -15,7 +15,7 @@ from analystd.agent.prompt import with_new_files
 from analystd.agent.toolcalls import tool_call_text
 from analystd.agent.turns import Exchange, Turn, exchange
 from analystd.desk.journal import Journal
-from analystd.desk.segments import UNDER_WAY, Event
+from analystd.desk.segments import Event
 from analystd.engine.base import Message
 from analystd.errors import InvalidArgumentsError
 from analystd.protocol import EventKind
@@ -55,7 +55,7 @@ def require(journal: Journal, conversation: str) -> None:
     Raises:
         InvalidArgumentsError: when there is no such conversation.
     """
-    if not _runs_of(journal, conversation):
+    if not journal.runs.of_conversation(conversation):
         raise InvalidArgumentsError(f"There is no conversation '{conversation}' here")
 
 
@@ -64,7 +64,7 @@ async def earlier(journal: Journal, conversation: str) -> Earlier:
     turns: list[Turn] = []
     first_files: tuple[str, ...] | None = None
     later_files: list[str] = []
-    ended = [run for run in _runs_of(journal, conversation) if journal.runs[run]["status"] not in UNDER_WAY]
+    ended = [run["run_id"] for run in journal.runs.of_conversation(conversation) if run["seconds"] is not None]
     for events in (await journal.of_runs(ended)).values():
         told = _first(events, EventKind.RUN_STARTED).get("files")
         turn = _turn(events, () if first_files is None else told or ())
@@ -75,10 +75,6 @@ async def earlier(journal: Journal, conversation: str) -> Earlier:
         elif turn is not None:
             later_files += told or ()
     return Earlier(tuple(turns), first_files, tuple(later_files))
-
-
-def _runs_of(journal: Journal, conversation: str) -> list[str]:
-    return [run_id for run_id, run in journal.runs.items() if run["conversation"] == conversation]
 
 
 def _turn(events: Sequence[Event], new_files: Sequence[str]) -> Turn | None:

@@ -7,6 +7,7 @@ import logging
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
+from weakref import WeakValueDictionary
 
 from analystd.agent.loop import Agent, Limits, Outcome, Task
 from analystd.agent.prompt import example_turns, first_call_tools, system_prompt, with_new_files
@@ -77,7 +78,8 @@ class Desk:
         self._engine = equipment.engine
         self._model_turns = equipment.model_turns
         self._sandbox_level = equipment.sandbox_level
-        self._conversations: dict[str, Turnstile] = {}
+        self._conversations: WeakValueDictionary[str, Turnstile] = WeakValueDictionary()
+        """Where runs of a conversation wait for each other; each is there for as long as one has a place in it."""
         self._toolbox = Toolbox(self._tools(), workspace.check_resources)
 
     def listen(self, listener: Listener) -> Callable[[], None]:
@@ -108,7 +110,7 @@ class Desk:
         self.runs.require_open()
         prompt = with_context(arguments["prompt"], arguments.get("context"))
         conversation = arguments.get("conversation")
-        if conversation is not None and conversation not in self._conversations:
+        if conversation is not None:
             conversations.require(self.journal, conversation)
         conversation = conversation or conversations.new_conversation()
         turnstile = self._conversations.setdefault(conversation, Turnstile(f"The conversation '{conversation}'"))

@@ -1,8 +1,8 @@
 """The desk's memory on disk: every event, appended as a line of JSON before anyone hears of it.
 
-Segments are named for the first sequence number that they hold; a closed one has an index beside it, so that opening reads only the last.
+Segments are named for the first sequence number that they hold.
 
-    journal/000000000001.jsonl  000000000001.index.json  000000004711.jsonl
+    journal/000000000001.jsonl  000000004711.jsonl  runs.sqlite
 """
 
 from __future__ import annotations
@@ -14,14 +14,15 @@ import logging
 import os
 import time
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from io import BufferedReader
 from pathlib import Path
 
-from analystd.desk.segments import Entry, Event, Segment, entries_between, later_summary, load_segment, summary_after
+from analystd.desk.run_index import RunIndex
+from analystd.desk.segments import Entry, Event, Segment, entries_between, load_segments
 from analystd.framing import encoded
-from analystd.protocol import EventKind, RunSummary
+from analystd.protocol import EventKind
 
 logger = logging.getLogger(__name__)
 
@@ -70,13 +71,13 @@ class Journal:
         self._is_torn = False
         """Whether half a line may stand at the end of the file."""
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        self._segments = [load_segment(path) for path in sorted(folder.glob("*.jsonl"))]
-        if not self._segments:
-            self._segments.append(Segment(self._path(1), 1, 0))
-        self._runs = _all_runs(self._segments)
+        self._segments = load_segments(folder) or [Segment(self._path(1), 1, 0)]
         self._numbered = self.seq
         self._descriptor = _open(self._segments[-1].path)
         self._size = os.fstat(self._descriptor).st_size
+        self.runs = RunIndex(folder / "runs.sqlite", self._milestones, self.seq)
+        """Every run that has events here."""
+        self.runs.forget_before(self.first_seq)
 
     @property
     def folder(self) -> Path:
@@ -103,11 +104,6 @@ class Journal:
         """Why the disk does not take events now, or None."""
         return self._problem
 
-    @property
-    def runs(self) -> Mapping[str, RunSummary]:
-        """Every run that has events here, oldest first."""
-        return self._runs
-
     def append(self, kind: EventKind, run_id: str | None, **content: object) -> list[Entry]:
         """Number an event, stamp it (`at`, Unix seconds) and write it; gives what came to disk by that, oldest first.
 
@@ -132,6 +128,8 @@ class Journal:
             written.append(entry)
             if self._left_out and not self._unwritten:
                 self._tell_left_out()
+        if written and not self._unwritten:
+            self.runs.save(self.seq)
         return written
 
     async def page(self, after: int, *, limit: int = PAGE_EVENTS, max_bytes: int = PAGE_BYTES) -> Page:
@@ -157,7 +155,12 @@ class Journal:
 
     async def of_runs(self, run_ids: Sequence[str]) -> dict[str, list[Event]]:
         """All events of some runs, oldest first, by run in the order asked for; read in a thread, every segment once at the most."""
-        segments = [segment for segment in self._segments if any(run_id in segment.runs for run_id in run_ids)]
+        spans = self.runs.spans(run_ids)
+        segments = [
+            segment
+            for segment in self._segments
+            if any(first <= segment.last and (last is None or segment.first <= last) for first, last in spans)
+        ]
         if not segments:
             return {run_id: [] for run_id in run_ids}
         return await asyncio.to_thread(_read_runs, segments, run_ids)
@@ -171,6 +174,7 @@ class Journal:
             logger.error("%d events could not be written to %s and are lost", len(self._unwritten), self._folder)
         os.close(self._descriptor)
         self._descriptor = -1
+        self.runs.close()
 
     def _keep(self, kind: EventKind, run_id: str | None, content: Mapping[str, object]) -> None:
         self._numbered += 1
@@ -178,9 +182,14 @@ class Journal:
         line = encoded(event) + b"\n"
         self._unwritten.append(Entry(event, line))
         self._unwritten_bytes += len(line)
-        summary = self._segments[-1].note(event)
-        if summary is not None and (known := self._runs.setdefault(summary["run_id"], summary)) is not summary:
-            summary_after(known, event)
+        self.runs.note(event)
+
+    def _milestones(self, after: int) -> Iterator[Event]:
+        for segment in self._segments:
+            if segment.last > after:
+                # A file may be lost.
+                with contextlib.suppress(OSError):
+                    yield from segment.milestones(after)
 
     def _tell_left_out(self) -> None:
         text = f"The disk was full: {self._left_out} pieces of what runs put out meanwhile were not kept"
@@ -230,7 +239,6 @@ class Journal:
             logger.error("%s cannot be made (%s); the journal goes on in %s", path, exc, closed.path.name)
             self._roll_at = self._size + self._segment_bytes
             return
-        closed.save_index()
         os.close(self._descriptor)
         self._segments.append(Segment(path, closed.last + 1, closed.last))
         self._descriptor, self._size, self._roll_at = descriptor, 0, self._segment_bytes
@@ -245,9 +253,9 @@ class Journal:
             total += size
             if position < len(self._segments) - 1 and (total > self._keep_bytes or changed < oldest):
                 for segment in self._segments[: position + 1]:
-                    segment.remove()
+                    segment.path.unlink(missing_ok=True)
                 del self._segments[: position + 1]
-                self._runs = _all_runs(self._segments)
+                self.runs.forget_before(self.first_seq)
                 return
 
 
@@ -261,14 +269,6 @@ def _size_and_time(path: Path) -> tuple[int, float]:
     except OSError:
         return 0, 0.0
     return about.st_size, about.st_mtime
-
-
-def _all_runs(segments: Sequence[Segment]) -> dict[str, RunSummary]:
-    runs: dict[str, RunSummary] = {}
-    for segment in segments:
-        for run_id, summary in segment.runs.items():
-            runs[run_id] = later_summary(runs.get(run_id), summary)
-    return runs
 
 
 def _read_page(file: BufferedReader, after: int, last: int, limit: int, max_bytes: int) -> Page:

@@ -11,7 +11,6 @@ from typing import Any
 from analystd.desk.asker import Asker, attribution
 from analystd.desk.batching import Batcher
 from analystd.desk.chronicle import Chronicle
-from analystd.desk.segments import UNDER_WAY
 from analystd.errors import AnalystdError, InvalidArgumentsError, StoppingError
 from analystd.kernel.base import Output
 from analystd.protocol import EventKind, RunSummary
@@ -194,8 +193,7 @@ class RunBook:
 
     def summaries(self, limit: int) -> list[RunSummary]:
         """The latest runs, newest first."""
-        latest = list(self._chronicle.journal.runs.values())[-limit:]
-        return [{**summary} for summary in reversed(latest)]
+        return self._chronicle.journal.runs.latest(limit)
 
     def summary(self, run_id: str) -> RunSummary:
         """The summary of one run.
@@ -203,10 +201,10 @@ class RunBook:
         Raises:
             InvalidArgumentsError: when there is none of this id.
         """
-        try:
-            return {**self._chronicle.journal.runs[run_id]}
-        except KeyError:
-            raise InvalidArgumentsError(f"There is no run '{run_id}' here", "`analystd runs` lists them.") from None
+        summary = self._chronicle.journal.runs.get(run_id)
+        if summary is None:
+            raise InvalidArgumentsError(f"There is no run '{run_id}' here", "`analystd runs` lists them.")
+        return summary
 
     async def aclose(self) -> None:
         """Cancel what is under way and wait for its end."""
@@ -249,8 +247,7 @@ class RunBook:
 
     def _close_lost_runs(self) -> None:
         """End the runs that an earlier daemon left open when it died."""
-        lost = [run for run in self._chronicle.journal.runs.values() if run["status"] in UNDER_WAY]
-        for run in lost:
+        for run in self._chronicle.journal.runs.under_way():
             asker = Asker(run["client_id"] or "", run["client"] or "")
             error = {"kind": "daemon_lost", "message": "The daemon ended while this run was under way", "hint": None}
             self._chronicle.record(

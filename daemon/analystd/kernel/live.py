@@ -20,6 +20,7 @@ logger = logging.getLogger(__name__)
 _MAX_MESSAGE_BYTES = 32 * 1024 * 1024
 _QUEUED_MESSAGES = 16
 """What a kernel that cheats can make the daemon hold: so many messages of that size."""
+_REMEMBERED_MESSAGES = 1024
 _HELLO_SECONDS = 0.1
 _MAX_MATCHES = 1_000
 _MAX_TEXT_CHARACTERS = 16_000
@@ -262,4 +263,6 @@ def _client(connection: dict[str, Any]) -> AsyncKernelClient:
     context.setsockopt(zmq.RCVHWM, _QUEUED_MESSAGES)
     client = AsyncKernelClient(context=context)
     client.load_connection_info(cast(Any, connection))
+    # It keeps the signatures of messages so as to take none twice. As many as it keeps unless told otherwise are 8 MB for each session.
+    client.session.digest_history_size = _REMEMBERED_MESSAGES
     return client

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import traceback
 from collections.abc import Iterator
+from contextlib import contextmanager
 from types import TracebackType
 from typing import Any
 
@@ -20,7 +21,7 @@ import jupyter_client.session
 from IPython.core.error import StdinNotImplementedError
 from IPython.utils.text import LSString, SList
 
-from . import inspection, interrupts, namespace
+from . import forgetting, inspection, interrupts, namespace
 from .bounds import MAX_DISPLAYS, MAX_DISPLAYS_CHARACTERS, bounded_bundle, bounded_text, bundle_size
 from .deadline import TooSlowError, at_most
 from .refusals import Walls
@@ -53,11 +54,16 @@ class CellCompiler(_CachingCompiler):  # type: ignore[misc]
 
     def get_code_name(self, raw_code: str, code: str, number: int) -> str:
         """The file name of a cell's code."""
-        return f"<cell {number}>"
+        return forgetting.CELL_NAME.format(number)
 
 
 class SessionWire(_Session):  # type: ignore[misc]
     """The kernel's messages, with displays bounded in size and, for each cell, in number."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        # So many signatures of messages are kept so as to take none twice.
+        self.digest_history_size = 1024
 
     def begin_cell(self) -> None:
         """Start to count anew."""
@@ -136,6 +142,11 @@ class SessionShell(_ZMQInteractiveShell):  # type: ignore[misc]
         text = done.stdout.decode("utf-8", "replace")
         return SList(text.splitlines()) if split else LSString(text)
 
+    @contextmanager
+    def _tee(self, channel: str) -> Iterator[None]:
+        """IPython keeps all that a cell prints, for `%notebook`; a loop that prints would fill the memory."""
+        yield
+
     def showtraceback(self, exc_tuple: Any = None, *args: Any, **kwargs: Any) -> None:
         """Keep the traceback for the reply; IPython would print one of an exception group instead."""
         error: Any = (exc_tuple or sys.exc_info())[1]
@@ -194,7 +205,7 @@ class SessionKernel(_IPythonKernel):  # type: ignore[misc]
     async def do_execute(self, code: str, silent: bool, *args: Any, **kwargs: Any) -> dict[str, Any]:
         """Run a cell; the reply also tells the line of an error and how much was cut."""
         shell = self.shell
-        shell.cell_name, shell.error = f"<cell {shell.execution_count}>", None
+        shell.cell_name, shell.error = forgetting.CELL_NAME.format(shell.execution_count), None
         self.session.begin_cell()
         for stream in self._streams:
             stream.begin_cell()
@@ -218,7 +229,11 @@ class SessionKernel(_IPythonKernel):  # type: ignore[misc]
         line = line_in_cell(shell.error, shell.cell_name)
         if isinstance(shell.error, (KeyboardInterrupt, MemoryError)):
             _forget_locals(shell.error.__traceback__)
+        if shell.error is not None:
+            forgetting.forget_traceback()
         shell.error = None
+        forgetting.forget_outputs(shell)
+        forgetting.forget_old_cell(shell)
         return _bounded_reply(reply, line, bool(cut_bytes or self.session.displays_cut))
 
     def raw_input(self, prompt: str = "") -> str:

@@ -1,0 +1,56 @@
+"""What a session does not keep: IPython and its traceback formatter hold on to every cell's output, errors and code for ever."""
+
+from __future__ import annotations
+
+import contextlib
+import linecache
+from typing import Any
+
+import executing.executing
+import stack_data
+
+KEPT_CELLS = 10_000
+"""Of so many cells the code is kept, for `In`, `_i7`, and the lines in tracebacks of functions that they defined."""
+
+CELL_NAME = "<cell {}>"
+"""The file name of a cell's code, by its number."""
+
+_executing: Any = executing.executing
+_stack_data: Any = stack_data
+
+
+def forget_outputs(shell: Any) -> None:
+    """Drop what is there for notebooks and databases that no session has; the values in `Out` stay."""
+    history = shell.history_manager
+    for name in ("outputs", "exceptions", "output_hist_reprs", "db_input_cache", "db_output_cache"):
+        with contextlib.suppress(AttributeError):
+            getattr(history, name).clear()
+
+
+def forget_traceback() -> None:
+    """Drop what was found out about the cells in a traceback, their syntax trees above all; that of files is worth keeping."""
+    # None of this is promised by those packages; the session's Python may have other versions of them.
+    with contextlib.suppress(AttributeError):
+        sources = _stack_data.Source._class_local("__source_cache_with_lines", {})
+        for key in [key for key in sources if key[0].startswith("<cell ")]:
+            del sources[key]
+        nodes = _stack_data.Source._class_local("__executing_cache", {})
+        for key in [key for key in nodes if key[0].co_filename.startswith("<cell ")]:
+            del nodes[key]
+        _executing.Source.statements_at_line.cache_clear()
+        _executing.statement_containing_node.cache_clear()
+
+
+def forget_old_cell(shell: Any) -> None:
+    """Drop the code of the cell that was `KEPT_CELLS` before the next one."""
+    number = shell.execution_count - KEPT_CELLS
+    if number < 1:
+        return
+    name = CELL_NAME.format(number)
+    linecache.cache.pop(name, None)
+    shell.compile._filename_map.pop(name, None)
+    for variables in (shell.user_ns, shell.user_ns_hidden):
+        variables.pop(f"_i{number}", None)
+    for cells in (shell.history_manager.input_hist_parsed, shell.history_manager.input_hist_raw):
+        if number < len(cells):
+            cells[number] = ""
