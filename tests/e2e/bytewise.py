@@ -17,8 +17,14 @@ from analystd import framing
 
 SECONDS = 60.0
 """Far more than anything here takes, also on a machine with other work."""
+EXECUTE = "workspace/executeCommand"
 
 Door = Literal["relay", "socket"]
+
+
+def status_in(message: dict[str, Any]) -> Any:
+    """The result of an answer with `status`."""
+    return message["result"]["protocol"]
 
 
 class Wire:
@@ -69,11 +75,11 @@ class Wire:
     async def begin(self, name: str, number: Any, token: Any = None, **arguments: Any) -> None:
         """Ask for a command, and do not wait."""
         params = {"command": f"analystd.{name}", "arguments": [arguments], "workDoneToken": token}
-        await self.send({"id": number, "method": "workspace/executeCommand", "params": params})
+        await self.send({"id": number, "method": EXECUTE, "params": params})
 
     async def command(self, name: str, number: Any = None, **arguments: Any) -> dict[str, Any]:
         params = {"command": f"analystd.{name}", "arguments": [arguments]}
-        return await self.request("workspace/executeCommand", params, number)
+        return await self.request(EXECUTE, params, number)
 
     async def python(self, code: str, number: Any = None) -> dict[str, Any]:
         return await self.command("execPython", number, code=code)

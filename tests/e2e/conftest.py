@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
+from tests.e2e.bytewise import Wire, open_wire, opened
 from tests.station import Station
 from tests.wire_check import WireCheck
 
@@ -44,3 +46,20 @@ def fresh_station(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Station]
     station = Station(tmp_path_factory.mktemp("s"))
     yield station
     station.stop()
+
+
+@pytest.fixture(params=["relay", "socket"])
+async def wire(request: pytest.FixtureRequest, station: Station) -> AsyncIterator[Wire]:
+    """A wire of each kind, before `initialize`."""
+    wire = await open_wire(station, request.param)
+    yield wire
+    with contextlib.suppress(ConnectionError):
+        await wire.close()
+
+
+@pytest.fixture
+async def other(station: Station) -> AsyncIterator[Wire]:
+    """Another client, which must be served throughout."""
+    async with opened(station) as wire:
+        yield wire
+        assert (await wire.command("status"))["result"]["pid"] == station.daemon_pid()

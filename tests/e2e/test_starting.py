@@ -14,6 +14,7 @@ from contextlib import asynccontextmanager
 
 import psutil
 import pytest
+from tests.e2e.bytewise import open_wire
 from tests.e2e.wires import SECONDS, wire, wires
 from tests.station import Station, is_running
 
@@ -274,3 +275,33 @@ def _home(process: psutil.Process) -> str | None:
 
 def _kept(station: Station) -> list[str]:
     return sorted(path.name for path in station.state.iterdir())
+
+
+async def test_a_window_survives_the_daemons_death(fresh_station: Station) -> None:
+    station = fresh_station
+    station.play([])
+    wire = await open_wire(station)
+    await wire.initialize(station)
+    pid = station.daemon_pid()
+    assert pid is not None
+    await wire.begin("execPython", "lost", code="import time; time.sleep(60)")
+    await wire.heard("analystd/event", kind="run_started")
+    os.kill(pid, signal.SIGKILL)
+    error = (await wire.answer("lost"))["error"]
+    assert (error["code"], error["data"]["kind"]) == (4007, "daemon_lost")
+    assert (await wire.python("'back'", 3))["result"]["result"] == "'back'"
+    assert station.daemon_pid() != pid
+    await wire.close()
+
+
+async def test_a_daemon_that_was_stopped_stays_so_until_a_window_wants_something(fresh_station: Station) -> None:
+    station = fresh_station
+    station.play([])
+    wire = await open_wire(station)
+    await wire.initialize(station)
+    await asyncio.to_thread(station.run, "stop")
+    await asyncio.sleep(2.5)
+    assert station.daemon_pid() is None
+    assert (await wire.python("'woken'"))["result"]["result"] == "'woken'"
+    assert station.daemon_pid() is not None
+    await wire.close()

@@ -146,7 +146,9 @@ def _print_desk(desk: dict[str, Any]) -> None:
         )
     for session in desk["sessions"]:
         memory = f", {gigabytes(session['memory_bytes'])}" if session["memory_bytes"] else ""
-        print(f"  session {session['name']}: {session['state']}, {session['execution_count']} cells{memory}")
+        count = session["execution_count"]
+        cells = f"{count} cell{'s' * (count != 1)}"
+        print(f"  session {session['name']}: {session['state']}, {cells}{memory}")
     for run in desk["runs"]:
         place = f" on {run['session']}" if run["session"] else ""
         print(f"  {run['status']} {run['run_id']} {run['kind']}{place} by {run['client']}: {run['title']}")
