@@ -59,6 +59,14 @@ def test_runs_are_found_by_id_by_conversation_and_by_their_order(journal: Journa
     assert (run["title"], run["status"], run["kind"], run["client"]) == ("question 4", "done", "agent", "window")
 
 
+def test_half_a_surrogate_pair_is_an_id_like_any_other(journal: Journal) -> None:
+    run = {"client": "\ud800", "client_id": "w", "session": None, "run_kind": "agent"}
+    journal.append(EventKind.RUN_QUEUED, "run_\udfff", conversation="\ud800", title="\udfff", **run)
+    assert ids(journal.runs.of_conversation("\ud800")) == ["run_\udfff"]
+    assert journal.runs.get("run_\udfff") == journal.runs.latest(1)[0]
+    assert opened(killed(journal)) == journal.runs.latest(100)
+
+
 def test_a_run_runs_from_its_first_event_to_its_last(journal: Journal) -> None:
     assert journal.runs.spans(["run_1", "no run", "run_open"]) == [(4, 6), (31, None)]
 

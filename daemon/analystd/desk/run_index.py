@@ -25,14 +25,17 @@ _VERSION = 1
 
 _TABLES = f"""
 CREATE TABLE runs (
-    first INTEGER PRIMARY KEY, last INTEGER, run_id TEXT NOT NULL UNIQUE, conversation TEXT, summary TEXT NOT NULL
+    first INTEGER PRIMARY KEY, last INTEGER, run_id BLOB NOT NULL UNIQUE, conversation BLOB, summary TEXT NOT NULL
 );
 CREATE INDEX by_conversation ON runs (conversation) WHERE conversation IS NOT NULL;
 CREATE TABLE taken (seq INTEGER NOT NULL);
 INSERT INTO taken VALUES (0);
 PRAGMA user_version = {_VERSION};
 """
-"""`first` and `last` are the numbers of a run's first and last event; a run that has not ended has no last. All up to `taken` is in."""
+"""`first` and `last` are the numbers of a run's first and last event; a run that has not ended has no last. All up to `taken` is in.
+
+`run_id` and `conversation` are as `_key` makes them.
+"""
 
 _PRAGMAS = (
     # The journal is not forced to the platter either; what a power cut spoils is found by the check after it.
@@ -65,7 +68,14 @@ class _Row:
     @property
     def values(self) -> tuple[Any, ...]:
         """As `_PUT` takes them."""
-        return (self.first, self.last, self.run_id, self.summary["conversation"], json.dumps(self.summary))
+        conversation = self.summary["conversation"]
+        return (
+            self.first,
+            self.last,
+            _key(self.run_id),
+            None if conversation is None else _key(conversation),
+            json.dumps(self.summary),
+        )
 
 
 class RunIndex:
@@ -96,7 +106,9 @@ class RunIndex:
     def of_conversation(self, conversation: str) -> list[RunSummary]:
         """The summaries of a conversation's runs, oldest first."""
         rows = self._rows(
-            "conversation = ?", conversation, among=lambda row: row.summary["conversation"] == conversation
+            "conversation = ?",
+            _key(conversation),
+            among=lambda row: row.summary["conversation"] == conversation,
         )
         return [row.summary for row in rows]
 
@@ -146,7 +158,7 @@ class RunIndex:
     def _row(self, run_id: str) -> _Row | None:
         if run_id in self._unsaved:
             return self._unsaved[run_id]
-        return next(iter(self._saved("run_id = ?", run_id)), None)
+        return next(iter(self._saved("run_id = ?", _key(run_id))), None)
 
     def _rows(self, which: str, *values: object, among: Callable[[_Row], bool]) -> list[_Row]:
         """The rows that the condition `which` finds in the file, and `among` in what is not saved, in the order in which the runs began."""
@@ -206,6 +218,11 @@ def summary_after(before: RunSummary | None, event: Event) -> RunSummary:
     if event["kind"] == EventKind.RUN_FINISHED:
         return {**summary, "status": event["status"], "seconds": round(event["at"] - summary["started_at"], 3)}
     return summary
+
+
+def _key(text: str) -> bytes:
+    """What stands for an id in the file: SQLite's own text takes no half of a surrogate pair, which a client may send."""
+    return text.encode("utf-8", "surrogatepass")
 
 
 def _usable(path: Path, seq: int) -> sqlite3.Connection | None:
