@@ -32,6 +32,7 @@ from analystd.engine.base import Completion, GenerateRequest, Message, ToolSpec
 from analystd.engine.cores import usable_cores
 from analystd.engine.llama import LlamaEngine
 from analystd.engine.models import pull_embedded
+from analystd.engine.tiles import without_tiles
 from analystd.engine.walls import Walls
 from analystd.jail.sandbox import measure_sandbox
 from analystd.protocol import EventKind
@@ -69,13 +70,15 @@ AS_LONG_AS_OURS = "You tell long stories about whatever people ask for. " * 49
 SERVER = """
 import sys, time
 import xllamacpp
+from analystd.engine.tiles import without_tiles
 params = xllamacpp.CommonParams()
 params.model.path, params.port, params.n_ctx, params.n_parallel = sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), int(sys.argv[4])
 params.cpuparams.n_threads = params.cpuparams_batch.n_threads = int(sys.argv[5])
 params.use_jinja = True
-server = xllamacpp.Server(params)
-while True:
-    time.sleep(1)
+with without_tiles():
+    server = xllamacpp.Server(params)
+    while True:
+        time.sleep(1)
 """
 
 
@@ -239,9 +242,10 @@ async def text_speed(desk: Client, peer: llama_cpp.Llama, prompt: str) -> float:
 
 
 def free_peer(model: Path) -> llama_cpp.Llama:
-    return llama_cpp.Llama(
-        str(model), n_ctx=CONTEXT, n_threads=usable_cores(), n_threads_batch=usable_cores(), verbose=False
-    )
+    with without_tiles():
+        return llama_cpp.Llama(
+            str(model), n_ctx=CONTEXT, n_threads=usable_cores(), n_threads_batch=usable_cores(), verbose=False
+        )
 
 
 async def steps(engine: LlamaEngine) -> None:

@@ -20,14 +20,22 @@ import httpx
 
 _STARTING_SECONDS = 90.0
 
+LLAMA_CPP = """
+from llama_cpp.server.__main__ import main
+from analystd.engine.tiles import without_tiles
+with without_tiles():
+    main()
+"""
 XLLAMACPP = """
 import sys, time
 import xllamacpp
+from analystd.engine.tiles import without_tiles
 params = xllamacpp.CommonParams()
 params.model.path, params.port, params.n_ctx, params.n_parallel, params.use_jinja = sys.argv[1], int(sys.argv[2]), 4096, 1, True
-server = xllamacpp.Server(params)
-while True:
-    time.sleep(1)
+with without_tiles():
+    server = xllamacpp.Server(params)
+    while True:
+        time.sleep(1)
 """
 
 
@@ -35,7 +43,7 @@ while True:
 def llama_cpp_server(model: Path) -> Iterator[str]:
     """The URL of `llama_cpp.server`, which calls tools natively in this format."""
     port = free_port()
-    arguments = ["-m", "llama_cpp.server", "--model", str(model), "--host", "127.0.0.1", "--port", str(port)]
+    arguments = ["-c", LLAMA_CPP, "--model", str(model), "--host", "127.0.0.1", "--port", str(port)]
     with _serving(
         [*arguments, "--n_ctx", "2048", "--api_key", "right", "--chat_format", "chatml-function-calling"], port, "right"
     ) as url:

@@ -25,6 +25,7 @@ import numpy.typing as npt
 
 from analystd.engine.cores import usable_cores
 from analystd.engine.needs import padded, window_of
+from analystd.engine.tiles import without_tiles
 from analystd.errors import EngineUnavailableError
 from analystd.setting_values import Adapter
 
@@ -224,7 +225,8 @@ class Model:
     def _load(self, path: Path, gpu_layers: int) -> object:
         parameters = lib.llama_model_default_params()
         parameters.n_gpu_layers = gpu_layers
-        model = lib.llama_model_load_from_file(str(path).encode(), parameters)
+        with without_tiles():
+            model = lib.llama_model_load_from_file(str(path).encode(), parameters)
         if not model:
             raise _not_loaded(path, self._log.errors)
         return model
