@@ -33,6 +33,7 @@ NOT_STARTED = 127
 
 _OOM_SCORE = "500"
 _SHARED_MEMORY = "/dev/shm"
+_OWN_THREADS = "/proc/self/task"
 _OWN_WORLD = ("/tmp", "/dev/pts", "/dev/tty")
 """What is private in a mount namespace, and everybody's elsewhere."""
 
@@ -55,6 +56,8 @@ class Walls:
         self.read = [value for name, _, value in pairs if name == "read"]
         self.devices = [value for name, _, value in pairs if name == "device"]
         self.hide = [value for name, _, value in pairs if name == "hide"]
+        self.names_threads = told.get("threads") == "named"
+        """Whether the program gives its threads names, as CUDA does, which refuses to start where it may not."""
 
 
 def main() -> NoReturn:
@@ -155,6 +158,7 @@ def _rules(walls: Walls) -> list[tuple[str, int]]:
         *((path, landlock.DEVICE) for path in walls.devices),
         *((path, landlock.WRITE | landlock.IOCTL_DEV) for path in _OWN_WORLD if walls.isolated),
         *((path, landlock.READ) for path in (*walls.read, "/proc")),
+        *([(_OWN_THREADS, landlock.WRITE_FILE | landlock.TRUNCATE)] if walls.names_threads else []),
     ]
 
 

@@ -187,6 +187,7 @@ def _walls(sandbox: Sandbox, policy: Policy) -> list[str]:
         *(f"read={path}" for path in dict.fromkeys([*SYSTEM, *KERNEL, *imports, *gpu[0], *policy.read_only])),
         *(f"device={path}" for path in (*DEVICES, *(_TERMINAL if sandbox.level == "full" else ()), *gpu[1])),
         f"hide={state_folder()}",
+        *(["threads=named"] if gpu[1] else []),
     ]
 
 
