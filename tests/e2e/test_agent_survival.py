@@ -17,6 +17,10 @@ from analystd.client import Client
 
 PRINT = '<tool name="pyexe">\n{"code": "print(40 + 2)"}\n</tool>'
 SLEEP = '<tool name="pyexe">\n{"code": "print(\'on\', flush=True)\\nimport time\\ntime.sleep(600)"}\n</tool>'
+TIDY = (
+    '<tool name="pyexe">\n{"code": "import time\\nprint(\'on\', flush=True)\\ntry:\\n    time.sleep(600)\\n'
+    "finally:\\n    time.sleep(1)\\n    print('tidy', flush=True)\"}\n</tool>"
+)
 LOOK = '<tool name="data_view">\n{"path": "long.csv.gz", "operation": "shape"}\n</tool>'
 TALK = {"say": " ".join(map(str, range(9000))), "delay": 0.01}
 
@@ -66,6 +70,22 @@ async def test_a_run_is_cancelled_while_its_python_runs(
         result = await story.cancel()
         assert (result["status"], result["steps"]) == ("cancelled", [])
         await assert_at_rest(client)
+
+
+async def test_a_run_that_is_cancelled_twice_ends_when_its_python_has(
+    fresh_station: Station, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with await enter(fresh_station, monkeypatch, TIDY, "Never.") as client:
+        story = Story(client, "Sleep, then tidy up.")
+        run_id = (await story.until_kind("output"))["run_id"]
+        await client.cancel_run(run_id)
+        await asyncio.sleep(0.3)
+        await client.cancel_run(run_id)
+        assert (await story.end())["status"] == "cancelled"
+        await assert_at_rest(client)
+        events = (await client.get_run(run_id))["events"]
+        printed = "".join(event["text"] for event in events if event["kind"] == "output")
+        assert (events[-1]["kind"], printed) == ("run_finished", "on\ntidy\n")
 
 
 async def test_a_run_is_cancelled_while_it_looks_at_a_long_table(

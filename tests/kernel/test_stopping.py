@@ -68,6 +68,17 @@ async def test_interrupts_around_the_end_of_code_do_not_reach_the_next(run: Runn
         assert (await run("1 + 1")).result == "2"
 
 
+async def test_an_interrupt_reaches_code_whose_kernel_is_not_there_yet(run: Runner) -> None:
+    await run("import os; os._exit(3)")
+    task = asyncio.create_task(run("print('ran')"))
+    await asyncio.sleep(0)
+    assert run.session.info().state in ("starting", "dead")
+    await run.session.interrupt()
+    execution = await task
+    assert (execution.status, execution.stdout, execution.error) == ("interrupted", "", None)
+    assert (await run("1 + 1")).result == "2"
+
+
 async def test_code_that_raises_on_interrupt_has_failed(run: Runner) -> None:
     task = await started(run, f"try:\n    {LOOP.replace(chr(10), chr(10) + '    ')}\nfinally:\n    1 / 0")
     await run.session.interrupt()

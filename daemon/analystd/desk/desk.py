@@ -19,7 +19,7 @@ from analystd.desk.chronicle import Chronicle, Listener
 from analystd.desk.journal import Journal
 from analystd.desk.known_names import KnownNames
 from analystd.desk.observer import RunObserver
-from analystd.desk.payloads import NEVER_RAN, agent_result, is_batch, python_result, title_of, with_context
+from analystd.desk.payloads import agent_result, is_batch, python_result, title_of, with_context
 from analystd.desk.queue import Ticket, Turnstile
 from analystd.desk.runs import Request, Result, Run, RunBook
 from analystd.desk.sessions import MAIN, Seat, Sessions
@@ -29,7 +29,7 @@ from analystd.engine.base import Engine, Message, Sampling
 from analystd.errors import AnalystdError, OverloadedError, StartTimeoutError
 from analystd.jail.sandbox import Level
 from analystd.jail.workspace import Workspace
-from analystd.kernel.base import Execution, Output, SessionSupply
+from analystd.kernel.base import NEVER_RAN, Execution, Output, SessionSupply
 from analystd.protocol import EventKind, Snapshot, ViewResult
 from analystd.runids import current_run_id
 from analystd.settings import Settings

@@ -10,9 +10,6 @@ from analystd.agent.loop import Outcome
 from analystd.desk.runs import Result, Run
 from analystd.kernel.base import Execution
 
-NEVER_RAN = Execution("interrupted", None, "", "", None, (), None, False, 0.0)
-"""What came of code that was cancelled before its turn."""
-
 _TITLE_CHARACTERS = 100
 
 

@@ -49,6 +49,8 @@ class Run:
         self._chronicle = chronicle
         self._batch = Batcher(self._emit_text)
         self._cancelling: asyncio.Task[None] | None = None
+        self._is_cancelled = False
+        """Whether the task was: a second time would end it while it waits for what it must stop."""
         self.task: asyncio.Task[Result] | None = None
         self.has_begun = False
         """Whether the task has come to its first line: one that is cancelled before never gets there."""
@@ -78,12 +80,19 @@ class Run:
         if self.task is None or self.task.done():
             return
         self.cancelled_by = self.cancelled_by or asker
-        if not self.has_begun:
-            asyncio.get_running_loop().call_soon(self.task.cancel)
-        elif self.interrupt is None:
-            self.task.cancel()
+        if self.interrupt is None:
+            self._cancel_task(self.task)
         elif self._cancelling is None or self._cancelling.done():
             self._cancelling = asyncio.ensure_future(self.interrupt())
+
+    def _cancel_task(self, task: asyncio.Task[Result]) -> None:
+        if self._is_cancelled:
+            return
+        self._is_cancelled = True
+        if self.has_begun:
+            task.cancel()
+        else:
+            asyncio.get_running_loop().call_soon(task.cancel)
 
     async def result(self) -> Result:
         """What came of it. The run goes on when the one who waits is cancelled.

@@ -47,6 +47,10 @@ class Execution:
     seconds: float
 
 
+NEVER_RAN = Execution("interrupted", None, "", "", None, (), None, False, 0.0)
+"""What came of code that was cancelled before its turn."""
+
+
 @dataclass(frozen=True)
 class SessionInfo:
     """What `status` shows of a session."""

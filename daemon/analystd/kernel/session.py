@@ -6,12 +6,12 @@ import asyncio
 import logging
 import math
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
 from analystd.jail.sandbox import Sandbox
-from analystd.kernel.base import Completions, Execution, Session, SessionInfo, SessionState, Variable
+from analystd.kernel.base import NEVER_RAN, Completions, Execution, Session, SessionInfo, SessionState, Variable
 from analystd.kernel.cell import Cell, OutputHandler
 from analystd.kernel.guard import Guard
 from analystd.kernel.live import Kernel
@@ -71,6 +71,10 @@ class KernelSession(Session):
         self._on_background_output = on_background_output
         self._kernel: Kernel | None = None
         self._starting = False
+        self._preparing = False
+        """Whether there is code to run, and its kernel is not ready for it yet."""
+        self._unwanted = False
+        """Whether that code was interrupted."""
         self._turn = asyncio.Lock()
         self._variables: tuple[Variable, ...] = ()
         self._breach: asyncio.Future[_Breach] | None = None
@@ -95,7 +99,8 @@ class KernelSession(Session):
             return await self._execute(code, timeout_seconds, on_output)
 
     async def interrupt(self) -> None:
-        """Stop what runs: as Ctrl-C at first, by ending the kernel if that does not help within the grace."""
+        """Stop what runs: as Ctrl-C at first, by ending the kernel if that does not help within the grace. What waits for its kernel never runs."""
+        self._unwanted = self._preparing
         if self._kernel is not None and self._kernel.cell is not None:
             await self._stop(self._kernel, self._kernel.cell, self._grace_seconds)
 
@@ -190,10 +195,16 @@ class KernelSession(Session):
 
     async def _execute(self, code: str, timeout_seconds: float, on_output: OutputHandler) -> Execution:
         lost = self._lost()
-        kernel = await self._live_kernel()
+        self._preparing, self._unwanted = True, False
+        try:
+            kernel = await self._live_kernel()
+        finally:
+            self._preparing = False
+        if self._unwanted:
+            return NEVER_RAN if lost is None else replace(NEVER_RAN, stderr=_marked(lost))
         cell = kernel.run(code, on_output)
         if lost is not None:
-            cell.published("stream", {"name": "stderr", "text": f"[{lost}]\n"})
+            cell.published("stream", {"name": "stderr", "text": _marked(lost)})
         breach = self._breach = asyncio.get_running_loop().create_future()
         try:
             await self._over_or_stopped(kernel, cell, breach, timeout_seconds)
@@ -309,6 +320,11 @@ async def _first(futures: list[asyncio.Future[Any]], end: float) -> None:
     seconds = max(0.0, end - asyncio.get_running_loop().time())
     timeout = seconds if math.isfinite(seconds) else None
     await asyncio.wait(futures, timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
+
+
+def _marked(text: str) -> str:
+    """As what is not the code's own stands in its output."""
+    return f"[{text}]\n"
 
 
 async def _over(cell: Cell, seconds: float) -> bool:
