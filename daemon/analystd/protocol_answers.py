@@ -148,10 +148,11 @@ class RunList(TypedDict):
 
 
 class RunStory(TypedDict):
-    """The result of `analystd.getRun`."""
+    """The result of `analystd.getRun`: the events in a row, and whether there are more after the last of them."""
 
     run: RunSummary
     events: list[Event]
+    more: bool
 
 
 class SubscribeResult(TypedDict):

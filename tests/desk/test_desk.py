@@ -98,7 +98,7 @@ async def test_what_a_step_shows_carries_its_number(tmp_path: Path) -> None:
     plot = call("pyexe", '{"code": "plot"}')
     desk, engine = Office(tmp_path).open([PRINT, plot, "See the plot."])
     result = await ask(desk, "Draw it.")
-    events = await desk.journal.of_run(result["run_id"])
+    events = (await desk.journal.of_run(result["run_id"])).events
     await desk.aclose()
     assert [step.get("displays") for step in result["steps"]] == [None, 1]
     assert [(event["kind"], event.get("step")) for event in events if event["kind"] in ("output", "display")] == [
@@ -137,7 +137,7 @@ async def test_a_waiting_run_tells_each_new_place_and_what_it_waits_for(tmp_path
     await asyncio.gather(first.result(), second.result(), third.result())
     told = [
         (event["kind"], event.get("position"), event.get("reason"))
-        for event in await desk.journal.of_run(third.id)
+        for event in (await desk.journal.of_run(third.id)).events
         if event["kind"] in ("run_queued", "run_waiting", "run_started")
     ]
     await desk.aclose()
@@ -152,7 +152,7 @@ async def test_what_someone_waits_for_goes_before_a_batch(tmp_path: Path) -> Non
     desk, _ = Office(tmp_path).open([PRINT, "Done."])
     batches = [desk.start_agent({"prompt": "b", "priority": "batch"}, by("script")) for _ in range(8)]
     window = desk.start_agent({"prompt": "w"}, by("window"))
-    assert (await desk.journal.of_run(window.id))[0]["position"] == 0
+    assert (await desk.journal.of_run(window.id)).events[0]["position"] == 0
     await asyncio.gather(*(run.result() for run in (*batches, window)))
     ends = [event["client"] for event in await all_events(desk.journal) if event["kind"] == "run_finished"]
     await desk.aclose()

@@ -61,7 +61,11 @@ async def test_events_of_a_run_are_found_across_segments_and_restarts(tmp_path: 
     journal.close()
     assert len(list(tmp_path.glob("*.jsonl"))) > 3
     journal = Journal(tmp_path, segment_bytes=400)
-    assert [event["kind"] for event in await journal.of_run("run_4")] == ["run_queued", "run_started", "run_finished"]
+    assert [event["kind"] for event in (await journal.of_run("run_4")).events] == [
+        "run_queued",
+        "run_started",
+        "run_finished",
+    ]
     assert [(run["title"], run["status"], run["client_id"]) for run in journal.runs.latest(100)] == [
         (f"question {n}", "done", "w") for n in reversed(range(10))
     ]

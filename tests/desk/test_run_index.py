@@ -161,11 +161,11 @@ async def test_runs_are_known_while_the_disk_takes_none_of_their_events(tmp_path
         assert [run["status"] for run in journal.runs.latest(2)] == ["done", "cancelled"]
         assert journal.runs.under_way() == []
         assert ids(journal.runs.of_conversation("c")) == ["run_1", "run_full"]
-        assert await journal.of_run("run_full") == []
+        assert (await journal.of_run("run_full")).events == ()
         # A daemon that is killed now takes what it could not write with it.
         assert ids(opened(killed(journal))) == ["run_open", "run_1"]
     journal.flush()
-    assert len(await journal.of_run("run_full")) == 3
+    assert len((await journal.of_run("run_full")).events) == 3
     before = journal.runs.latest(100)
     journal.close()
     assert opened(journal.folder) == before

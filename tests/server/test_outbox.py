@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from analystd.server import outbox as outbox_module
 from analystd.server.outbox import Outbox
 
 MANY = 1 << 26
@@ -33,13 +34,18 @@ async def test_messages_arrive_in_order_and_before_the_end(ends: tuple[asyncio.S
 
 
 async def test_a_client_that_does_not_read_is_dropped_and_the_log_says_why(
-    ends: tuple[asyncio.StreamWriter, socket.socket], caplog: pytest.LogCaptureFixture
+    ends: tuple[asyncio.StreamWriter, socket.socket],
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr(outbox_module, "PATIENCE_SECONDS", 0.1)
     writer, reader = ends
     outbox = Outbox(writer, "window-3 (pid 7)", max_bytes=10_000_000)
     for _ in range(13):
         outbox.write(b"x" * 1_000_000)
         await asyncio.sleep(0)
+    assert outbox.waiting_bytes > 10_000_000
+    await asyncio.sleep(0.3)
     assert outbox.closed
     (said,) = [record.getMessage() for record in caplog.records]
     assert said.startswith("window-3 (pid 7) does not read: ")
@@ -49,6 +55,24 @@ async def test_a_client_that_does_not_read_is_dropped_and_the_log_says_why(
     while reader.recv(1 << 20):
         pass
     outbox.write(b"after")
+
+
+async def test_a_burst_is_no_reason_to_drop_a_client_unless_it_is_twice_the_limit(
+    ends: tuple[asyncio.StreamWriter, socket.socket], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(outbox_module, "PATIENCE_SECONDS", 0.1)
+    writer, reader = ends
+    outbox = Outbox(writer, "window", max_bytes=10_000_000)
+    for _ in range(20):
+        outbox.write(b"x" * 1_000_000)
+    received = 0
+    while received < 20_000_000:
+        received += len(await asyncio.to_thread(reader.recv, 1 << 18))
+        await asyncio.sleep(0.005)
+    for _ in range(22):
+        outbox.write(b"x" * 1_000_000)
+    assert (received, outbox.closed) == (20_000_000, True)
+    await outbox.aclose()
 
 
 async def test_one_message_over_the_limit_is_sent_to_who_reads(

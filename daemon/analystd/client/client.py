@@ -8,7 +8,7 @@ from typing import Any, Self, Unpack
 
 from analystd.client.about import About, Status, Stopping
 from analystd.client.connection import ProgressListener
-from analystd.client.feed import EventListener, EventStream, Feed, Theme
+from analystd.client.feed import EventListener, EventStream, Feed, Missed, Theme
 from analystd.client.history import Event, EventPage, RunRecord, RunSummary
 from analystd.client.link import Link, Visit
 from analystd.client.opening import Opening
@@ -220,7 +220,14 @@ class Client:
         Raises:
             InvalidArgumentsError: when there is no such run.
         """
-        return RunRecord.of(await self.command(Command.GET_RUN, timeout=timeout, run_id=run_id))
+        events: list[Any] = []
+        after = 0
+        while True:
+            answer = await self.command(Command.GET_RUN, timeout=timeout, run_id=run_id, after=after)
+            events += answer["events"]
+            if not answer["more"]:
+                return RunRecord.of({**answer, "events": events})
+            after = events[-1]["seq"]
 
     async def events(self, after: int = 0, *, timeout: float | None = None) -> EventPage:
         """A page of what happened after a number; with a `snapshot` when some of that is not kept any more. `follow` turns the pages itself."""
@@ -242,8 +249,12 @@ class Client:
         def wants(event: Event) -> bool:
             return not mine or event.run_id is None or event.client_id == self.id
 
+        async def missed(after: int) -> Missed:
+            page = await self.events(after)
+            return Missed(page.events, page.more, page.snapshot)
+
         theme = Theme(wants, lambda _event: False, "mine" if mine else "all", starts_daemon=False)
-        return self.stream(theme, self.events, after=after, timeout=timeout)
+        return self.stream(theme, missed, after=after, timeout=timeout)
 
     def on_event(self, listener: EventListener) -> Callable[[], None]:
         """Have the desk's events told to `listener` as they come; gives what ends that. What happens without a connection is not told."""
@@ -279,7 +290,7 @@ class Client:
     def stream(
         self,
         theme: Theme,
-        missed: Callable[[int], Awaitable[EventPage]],
+        missed: Callable[[int], Awaitable[Missed]],
         *,
         after: int | None,
         timeout: float | None,

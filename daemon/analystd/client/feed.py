@@ -16,7 +16,7 @@ from typing import Any, Self
 
 from analystd.client.connection import tell
 from analystd.client.errors import EventsGoneError
-from analystd.client.history import Event, EventPage
+from analystd.client.history import Event, Snapshot
 from analystd.client.link import Link
 from analystd.client.timeouts import within
 from analystd.errors import AnalystdError, DaemonLostError
@@ -24,6 +24,9 @@ from analystd.protocol import EVENT_METHOD, SNAPSHOT_METHOD, Command, Subscripti
 
 MAX_WAITING = 10_000
 """A stream for which more events wait forgets them, and reads them from the journal when it is read again."""
+
+MAX_LOST_IN_A_ROW = 5
+"""After so many connections that ended while a stream asked for the same, it gives up."""
 
 _BREADTH: dict[Subscription, int] = {"none": 0, "mine": 1, "all": 2}
 
@@ -41,6 +44,17 @@ class Theme:
     """Whether hearing on is worth starting a daemon; if not, one is waited for."""
 
 
+@dataclass(frozen=True)
+class Missed:
+    """A page of what a stream has missed: events, whether there are more, and what is told in place of events that are not kept."""
+
+    events: tuple[Event, ...]
+    more: bool
+    snapshot: Snapshot | None = None
+    is_all: bool = False
+    """Whether nothing can follow these."""
+
+
 class Feed:
     """Who listens, and which events have to be subscribed to for that."""
 
@@ -48,7 +62,7 @@ class Feed:
         self.seq = 0
         """The greatest number that was heard of."""
         self._base: Subscription = subscription
-        self._in_force: Subscription = subscription
+        self._in_force: Subscription | None = subscription
         self._listeners: dict[object, EventListener] = {}
         self._streams: weakref.WeakSet[EventStream] = weakref.WeakSet()
 
@@ -87,22 +101,24 @@ class Feed:
 
     def wanted(self) -> Subscription:
         """The subscription that all who listen now need; a new connection begins with it."""
-        self._in_force = self._needed()
-        return self._in_force
+        self._in_force = needed = self._needed()
+        return needed
 
     async def settle(self, link: Link) -> int:
         """Have the subscription be what is needed, and give the number after which that is so; raises as a request does."""
         connection = await link.connection()
         needed = self._needed()
         if needed != self._in_force:
-            self._in_force = needed
+            # Until the answer is there, nobody knows what is in force.
+            self._in_force = None
             answer = await connection.execute(Command.SUBSCRIBE, {"events": needed})
+            self._in_force = answer["events"]
             self.seq = max(self.seq, answer["seq"])
         return self.seq
 
     def hears(self, subscription: Subscription) -> bool:
         """Whether what comes holds at least as much as this."""
-        return _BREADTH[self._in_force] >= _BREADTH[subscription]
+        return self._in_force is not None and _BREADTH[self._in_force] >= _BREADTH[subscription]
 
     def _needed(self) -> Subscription:
         needs = [self._base, *(stream.theme.subscription for stream in self._streams)]
@@ -117,7 +133,7 @@ class EventStream:
         link: Link,
         feed: Feed,
         theme: Theme,
-        missed: Callable[[int], Awaitable[EventPage]],
+        missed: Callable[[int], Awaitable[Missed]],
         *,
         after: int | None,
         timeout: float | None = None,
@@ -136,6 +152,9 @@ class EventStream:
         self._coming: deque[Event] = deque()
         self._news = asyncio.Event()
         self._is_over = False
+        self._is_complete = False
+        """Whether nothing can follow what was found."""
+        self._lost_in_a_row = 0
         feed.add(self)
 
     def __aiter__(self) -> Self:
@@ -190,7 +209,9 @@ class EventStream:
 
     async def _next(self) -> Event | None:
         while not self._is_over:
-            if self._found or (self._coming and not self._is_behind):
+            if self._is_complete and not self._found:
+                self._is_over = True
+            elif self._found or (self._coming and not self._is_behind):
                 event = (self._found or self._coming).popleft()
                 if event.seq > self.seq:
                     self.seq = event.seq
@@ -213,21 +234,26 @@ class EventStream:
             page = await self._next_page()
         except DaemonLostError:
             # Lost while it was asked: the next round connects again, or says why it cannot.
-            if losses == self._losses:
+            self._lost_in_a_row += 1
+            if losses == self._losses or self._lost_in_a_row == MAX_LOST_IN_A_ROW:
+                self._lost_in_a_row = 0
                 raise
             return
-        if not page.more and losses == self._losses:
-            self._is_behind = False
+        self._lost_in_a_row = 0
         if page.snapshot is not None:
+            # What came meanwhile was held to the old number, and is read again.
             self.seq = page.snapshot.seq
             raise EventsGoneError(page.snapshot)
+        if not page.more and losses == self._losses:
+            self._is_behind = False
+        self._is_complete = page.is_all
         self._found.extend(page.events)
 
-    async def _next_page(self) -> EventPage:
+    async def _next_page(self) -> Missed:
         seq = await self._feed.settle(self._link)
         if self._begins_now:
             # Nothing before the subscription was asked for.
             self._begins_now = False
             self.seq = max(self.seq, seq)
-            return EventPage((), seq)
+            return Missed((), more=False)
         return await self._missed(self.seq)

@@ -6,11 +6,12 @@ import contextlib
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 
-from analystd.client.feed import EventStream, Theme
-from analystd.client.history import Event, EventPage, RunSummary
+from analystd.client.feed import EventStream, Missed, Theme
+from analystd.client.history import Event, RunSummary
 from analystd.client.records import Record
 from analystd.client.timeouts import within
 from analystd.errors import DaemonLostError, error_of_kind
+from analystd.protocol import Command
 
 if TYPE_CHECKING:
     from analystd.client.client import Client
@@ -109,11 +110,15 @@ class Run(Generic[R]):
 
     def _stream(self, wants: Callable[[Event], bool], after: int, timeout: float | None) -> EventStream:
         theme = Theme(wants, self._notes_end, "mine" if self.is_own else "all", starts_daemon=True)
-        return self._client.stream(theme, self._all_events, after=after, timeout=timeout)
+        return self._client.stream(theme, self._events_after, after=after, timeout=timeout)
 
-    async def _all_events(self, _after: int) -> EventPage:
-        events = (await self._client.get_run(self.id)).events
-        return EventPage(events, events[-1].seq if events else 0)
+    async def _events_after(self, after: int) -> Missed:
+        answer = await self._client.command(Command.GET_RUN, run_id=self.id, after=after)
+        more = answer["more"]
+        # How it stood was asked before its events were: if it was over, they are all.
+        return Missed(
+            tuple(map(Event.of, answer["events"])), more, is_all=RunSummary.of(answer["run"]).is_over and not more
+        )
 
     def _is_of_run(self, event: Event) -> bool:
         return event.run_id == self.id

@@ -23,6 +23,9 @@ from analystd.protocol import EventKind
 MAX_FILES_TOLD = 1000
 """So many names of a workspace are remembered as told; where there are more, news of files are not told."""
 
+_TELLING = (EventKind.RUN_QUEUED, EventKind.RUN_STARTED, EventKind.TOOL_CALL, EventKind.RUN_FINISHED)
+"""What is needed of a run; the rest may be megabytes of plots."""
+
 _NO_ANSWER = "(no answer)"
 
 
@@ -65,7 +68,7 @@ async def earlier(journal: Journal, conversation: str) -> Earlier:
     first_files: tuple[str, ...] | None = None
     later_files: list[str] = []
     ended = [run["run_id"] for run in journal.runs.of_conversation(conversation) if run["seconds"] is not None]
-    for events in (await journal.of_runs(ended)).values():
+    for events in (await journal.of_runs(ended, _TELLING)).values():
         told = _first(events, EventKind.RUN_STARTED).get("files")
         turn = _turn(events, () if first_files is None else told or ())
         if turn is not None:

@@ -14,7 +14,7 @@ import logging
 import os
 import time
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from io import BufferedReader
 from pathlib import Path
@@ -35,6 +35,8 @@ MAX_UNWRITTEN_BYTES = 16 * 1024 * 1024
 
 PAGE_EVENTS = 10_000
 PAGE_BYTES = 1024 * 1024
+RUN_PAGE_BYTES = 16 * 1024 * 1024
+"""Few runs have more; with one event beyond it, a page is still below the 64 MiB of a message."""
 
 _OUTPUT = (EventKind.TEXT, EventKind.OUTPUT, EventKind.DISPLAY)
 
@@ -45,6 +47,14 @@ class Page:
 
     entries: tuple[Entry, ...]
     last: int
+
+
+@dataclass(frozen=True)
+class RunPage:
+    """Some events of a run in a row, and whether there are more."""
+
+    events: tuple[Event, ...]
+    more: bool
 
 
 class Journal:
@@ -149,21 +159,21 @@ class Journal:
             logger.error("A part of the journal is lost: %s", exc)
             return Page((), last)
 
-    async def of_run(self, run_id: str) -> list[Event]:
-        """All events of one run, oldest first."""
-        return (await self.of_runs([run_id]))[run_id]
+    async def of_run(self, run_id: str, after: int = 0, *, max_bytes: int = RUN_PAGE_BYTES) -> RunPage:
+        """The events of one run with numbers above `after`, oldest first, up to `max_bytes` or one event; read in a thread."""
+        return await asyncio.to_thread(_read_run, self._segments_of([run_id], after), run_id, after, max_bytes)
 
-    async def of_runs(self, run_ids: Sequence[str]) -> dict[str, list[Event]]:
-        """All events of some runs, oldest first, by run in the order asked for; read in a thread, every segment once at the most."""
-        spans = self.runs.spans(run_ids)
-        segments = [
+    async def of_runs(self, run_ids: Sequence[str], kinds: Container[str]) -> dict[str, list[Event]]:
+        """The events of these kinds of some runs, oldest first, by run in the order asked for; every segment is read once at the most."""
+        return await asyncio.to_thread(_read_runs, self._segments_of(run_ids), run_ids, kinds)
+
+    def _segments_of(self, run_ids: Sequence[str], after: int = 0) -> list[Segment]:
+        spans = [(max(first, after + 1), last) for first, last in self.runs.spans(run_ids)]
+        return [
             segment
             for segment in self._segments
             if any(first <= segment.last and (last is None or segment.first <= last) for first, last in spans)
         ]
-        if not segments:
-            return {run_id: [] for run_id in run_ids}
-        return await asyncio.to_thread(_read_runs, segments, run_ids)
 
     def close(self) -> None:
         """Write what is left and close. Harmless when repeated."""
@@ -282,11 +292,28 @@ def _read_page(file: BufferedReader, after: int, last: int, limit: int, max_byte
     return Page(tuple(entries), last)
 
 
-def _read_runs(segments: Sequence[Segment], run_ids: Sequence[str]) -> dict[str, list[Event]]:
+def _read_run(segments: Sequence[Segment], run_id: str, after: int, max_bytes: int) -> RunPage:
+    events: list[Event] = []
+    size = 0
+    for entry in _entries_of(segments, {run_id}, None, after):
+        if events and size + len(entry.line) > max_bytes:
+            return RunPage(tuple(events), more=True)
+        events.append(entry.event)
+        size += len(entry.line)
+    return RunPage(tuple(events), more=False)
+
+
+def _read_runs(segments: Sequence[Segment], run_ids: Sequence[str], kinds: Container[str]) -> dict[str, list[Event]]:
     found: dict[str, list[Event]] = {run_id: [] for run_id in run_ids}
+    for entry in _entries_of(segments, found, kinds, 0):
+        found[entry.event["run_id"]].append(entry.event)
+    return found
+
+
+def _entries_of(
+    segments: Sequence[Segment], run_ids: Container[str], kinds: Container[str] | None, after: int
+) -> Iterator[Entry]:
     for segment in segments:
         # A segment that is too old may be deleted meanwhile.
         with contextlib.suppress(FileNotFoundError):
-            for event in segment.events_of(found):
-                found[event["run_id"]].append(event)
-    return found
+            yield from segment.events_of(run_ids, kinds, after)

@@ -21,7 +21,7 @@ MILESTONES = (EventKind.RUN_QUEUED, EventKind.RUN_STARTED, EventKind.RUN_FINISHE
 _NUMBER = re.compile(rb'\{"seq":(\d+),')
 """How each line begins, as `Journal.append` writes it."""
 
-_RUN = re.compile(rb'\{"seq":\d+,"run_id":"(\w+)"')
+_RUN = re.compile(rb'\{"seq":(\d+),"run_id":"(\w+)","kind":"(\w+)"')
 """How the line of a run's event begins."""
 
 _MILESTONE = re.compile(
@@ -50,14 +50,19 @@ class Segment:
     last: int
     """The number of the last event that is on disk."""
 
-    def events_of(self, run_ids: Container[str]) -> Iterator[Event]:
-        """The events of some runs; only their lines are parsed."""
-        with self.path.open("rb") as lines:
-            for line in lines:
+    def events_of(
+        self, run_ids: Container[str], kinds: Container[str] | None = None, after: int = 0
+    ) -> Iterator[Entry]:
+        """The events of some runs with numbers above `after`, of some kinds or (None) of all; only their lines are parsed."""
+        with self.path.open("rb") as file:
+            file.seek(_offset_before(file, after + 1))
+            for line in file:
                 begin = _RUN.match(line)
-                if begin is not None and begin[1].decode() in run_ids:
+                if begin is None or int(begin[1]) <= after or begin[2].decode() not in run_ids:
+                    continue
+                if kinds is None or begin[3].decode() in kinds:
                     with contextlib.suppress(ValueError):
-                        yield json.loads(line)
+                        yield Entry(json.loads(line), line)
 
     def milestones(self, after: int) -> Iterator[Event]:
         """The events with numbers above `after` that a run begins or ends with; only their lines are parsed."""
@@ -72,7 +77,8 @@ class Segment:
 
 def load_segments(folder: Path) -> list[Segment]:
     """The segments that an earlier journal left, oldest first; half a line at the end of the last one is cut off."""
-    paths = sorted(folder.glob("*.jsonl"))
+    # Somebody's copies of them lie here too, perhaps.
+    paths = sorted(path for path in folder.glob("*.jsonl") if path.stem.isascii() and path.stem.isdigit())
     firsts = [int(path.stem) for path in paths]
     segments = [Segment(path, first, after - 1) for path, first, after in zip(paths, firsts, firsts[1:], strict=False)]
     if paths:

@@ -7,13 +7,14 @@ import logging
 import re
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, Literal
 
 from analystd.kernel.base import Execution, Output, RaisedError
 from analystd.kernel.inside.bounds import (
     HEAD_CHARACTERS,
     MAX_DISPLAYS,
-    MAX_DISPLAYS_CHARACTERS,
+    MAX_DISPLAYS_BYTES,
     TAIL_CHARACTERS,
     HeadTail,
     bounded_bundle,
@@ -33,6 +34,14 @@ _MAX_MESSAGE_CHARACTERS = 8_000
 _MAX_TRACEBACK_CHARACTERS = 128_000
 
 
+@dataclass(frozen=True)
+class _Display:
+    name: str | None
+    """What an update calls it."""
+    data: dict[str, Any]
+    size: int
+
+
 class Cell:
     """Code that was sent under `message_id`. `finished` is done when the kernel has replied and is idle again, or is gone."""
 
@@ -42,8 +51,7 @@ class Cell:
         self.finished: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._on_output = on_output
         self._texts = {"stdout": _Text(), "stderr": _Text()}
-        self._displays: list[tuple[str | None, dict[str, Any]]] = []
-        self._displays_size = 0
+        self._displays: list[_Display] = []
         self._told_size = 0
         self._result: str | None = None
         self._clear_next = False
@@ -104,7 +112,7 @@ class Cell:
             stdout=self._texts["stdout"].whole(),
             stderr=self._texts["stderr"].whole(),
             result=self._result,
-            displays=tuple(data for _, data in self._displays),
+            displays=tuple(display.data for display in self._displays),
             error=error,
             truncated=self._cut or bool(details.get("cut")) or any(text.cut or text.broken_off for text in texts),
             seconds=time.monotonic() - self._started,
@@ -142,24 +150,24 @@ class Cell:
                 return
         transient = content.get("transient")
         display_id = transient.get("display_id") if isinstance(transient, dict) else None
+        display = _Display(display_id, data, bundle_size(data))
         if kind == "update_display_data":
-            self._displays = [(name, data if name == display_id else shown) for name, shown in self._displays]
-        elif len(self._displays) >= MAX_DISPLAYS or self._displays_size > MAX_DISPLAYS_CHARACTERS:
+            displays = [display if shown.name == display_id else shown for shown in self._displays]
+        else:
+            displays = [*self._displays, display]
+        if len(displays) > MAX_DISPLAYS or sum(shown.size for shown in displays) > MAX_DISPLAYS_BYTES:
             self._cut = True
             return
-        else:
-            self._displays.append((display_id, data))
-        self._displays_size += bundle_size(data)
-        self._told_size += bundle_size(data)
+        self._displays = displays
+        self._told_size += display.size
         # An animation clears and draws for ever; the last picture is kept, but nobody wants to be told of gigabytes.
-        if self._told_size <= MAX_DISPLAYS_CHARACTERS:
+        if self._told_size <= MAX_DISPLAYS_BYTES:
             self._tell(Output("display", data=data))
 
     def _clear(self) -> None:
         self._clear_next = False
         self._texts = {"stdout": _Text(), "stderr": _Text()}
-        self._displays.clear()
-        self._displays_size = 0
+        self._displays = []
 
     def _tell(self, output: Output) -> None:
         try:

@@ -12,6 +12,12 @@ logger = logging.getLogger(__name__)
 ROOM_BYTES = 1024 * 1024
 """While less waits, what can wait elsewhere (a replay) may be added."""
 
+PATIENCE_SECONDS = 5.0
+"""Who takes nothing for so long while too much waits does not read; until then it may be a burst that nobody could have taken yet."""
+
+_MOST_TIMES = 2
+"""Of what is too much, at once, for anybody."""
+
 _PIECE_BYTES = 256 * 1024
 
 
@@ -24,6 +30,9 @@ class Outbox:
         self._max_bytes = max_bytes
         self._waiting: deque[bytes] = deque()
         self._bytes = 0
+        self._taken = 0
+        """How many bytes the client has taken since it came."""
+        self._patience: asyncio.TimerHandle | None = None
         self._wake = asyncio.Event()
         self._roomy = asyncio.Event()
         self._roomy.set()
@@ -41,15 +50,20 @@ class Outbox:
         return self._closed
 
     def write(self, data: bytes) -> None:
-        """Queue a message, or drop the client for which too much waits already. The bytes are not copied, so that clients can share them."""
+        """Queue a message. The bytes are not copied, so that clients can share them.
+
+        A client for which more than `max_bytes` wait is dropped when it takes nothing for a while, and at once when it is twice as much.
+        """
         if self._closed:
             return
-        if self._bytes > self._max_bytes:
+        if self._bytes > _MOST_TIMES * self._max_bytes:
             self._drop()
             return
         self._waiting.append(data)
         self._bytes += len(data)
         self._wake.set()
+        if self._bytes > self._max_bytes and self._patience is None:
+            self._be_patient()
         if self._bytes > ROOM_BYTES:
             self._roomy.clear()
 
@@ -68,6 +82,19 @@ class Outbox:
         self.close()
         with contextlib.suppress(TimeoutError, asyncio.CancelledError):
             await asyncio.wait_for(self._task, seconds)
+
+    def _be_patient(self) -> None:
+        loop = asyncio.get_running_loop()
+        self._patience = loop.call_later(PATIENCE_SECONDS, self._lose_patience, self._taken)
+
+    def _lose_patience(self, taken: int) -> None:
+        self._patience = None
+        if self._closed or self._bytes <= self._max_bytes:
+            return
+        if self._taken == taken:
+            self._drop()
+        else:
+            self._be_patient()
 
     def _drop(self) -> None:
         logger.warning(
@@ -116,5 +143,6 @@ class Outbox:
             self._writer.write(piece)
             await self._writer.drain()
             self._bytes -= len(piece)
+            self._taken += len(piece)
             if self._bytes <= ROOM_BYTES:
                 self._roomy.set()

@@ -33,7 +33,7 @@ ARGUMENTS: dict[Command, Mapping[str, Any]] = {
     Command.VARIABLES: python.ONE_SESSION,
     Command.CANCEL_RUN: runs.ONE_RUN,
     Command.LIST_RUNS: runs.LIST_RUNS,
-    Command.GET_RUN: runs.ONE_RUN,
+    Command.GET_RUN: runs.GET_RUN,
     Command.EVENTS: runs.EVENTS,
     Command.SUBSCRIBE: runs.SUBSCRIBE,
     Command.STATUS: daemon.STATUS,

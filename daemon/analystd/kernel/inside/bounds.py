@@ -9,10 +9,11 @@ from typing import Any
 HEAD_CHARACTERS = 512 * 1024
 TAIL_CHARACTERS = 512 * 1024
 MAX_RESULT_CHARACTERS = 128 * 1024
-MAX_DISPLAY_CHARACTERS = 4 * 1024 * 1024
+MAX_DISPLAY_BYTES = 4 * 1024 * 1024
 """Above this a MIME type of a display is left out: a 4 MB PNG has some 3 MB before base64."""
 MAX_DISPLAYS = 100
-MAX_DISPLAYS_CHARACTERS = 32 * 1024 * 1024
+MAX_DISPLAYS_BYTES = 32 * 1024 * 1024
+"""With the texts, which may be 2 x 12 MB in JSON, this leaves what came of code below the 64 MiB of a message."""
 
 _CHUNK = 8 * 1024
 
@@ -91,7 +92,7 @@ def bounded_text(text: str, limit: int) -> str:
 
 
 def bundle_size(data: dict[str, Any]) -> int:
-    """Characters of a MIME bundle."""
+    """Bytes of a MIME bundle in JSON, all of it in ASCII: the longest form that it is ever sent in."""
     return sum(_size(value) for value in data.values())
 
 
@@ -102,10 +103,10 @@ def bounded_bundle(data: dict[str, Any]) -> tuple[dict[str, Any], bool]:
     for mime, value in data.items():
         if mime == "text/plain" and isinstance(value, str):
             kept[mime] = bounded_text(value, MAX_RESULT_CHARACTERS)
-        elif _size(value) <= MAX_DISPLAY_CHARACTERS:
+        elif _size(value) <= MAX_DISPLAY_BYTES:
             kept[mime] = value
         else:
-            megabytes, limit = _size(value) / 1e6, MAX_DISPLAY_CHARACTERS / 1e6
+            megabytes, limit = _size(value) / 1e6, MAX_DISPLAY_BYTES / 1e6
             notes.append(f"… [{mime} of {megabytes:.1f} MB left out: more than {limit:.1f} MB] …")
     cut = bool(notes) or kept.get("text/plain") != data.get("text/plain")
     if notes:
@@ -114,4 +115,7 @@ def bounded_bundle(data: dict[str, Any]) -> tuple[dict[str, Any], bool]:
 
 
 def _size(value: Any) -> int:
-    return len(value) if isinstance(value, str) else len(json.dumps(value))
+    # What is too long already as it is need not be written out for that.
+    if isinstance(value, str) and len(value) > MAX_DISPLAY_BYTES:
+        return len(value)
+    return len(json.dumps(value))

@@ -22,7 +22,7 @@ from IPython.core.error import StdinNotImplementedError
 from IPython.utils.text import LSString, SList
 
 from . import forgetting, inspection, interrupts, namespace
-from .bounds import MAX_DISPLAYS, MAX_DISPLAYS_CHARACTERS, bounded_bundle, bounded_text, bundle_size
+from .bounds import MAX_DISPLAYS, MAX_DISPLAYS_BYTES, bounded_bundle, bounded_text, bundle_size
 from .deadline import TooSlowError, at_most
 from .refusals import Walls
 
@@ -68,7 +68,7 @@ class SessionWire(_Session):  # type: ignore[misc]
     def begin_cell(self) -> None:
         """Start to count anew."""
         self.displays = 0
-        self.displays_characters = 0
+        self.displays_bytes = 0
         self.displays_cut = 0
 
     def send(self, stream: Any, msg_or_type: Any, *args: Any, **kwargs: Any) -> Any:
@@ -78,7 +78,7 @@ class SessionWire(_Session):  # type: ignore[misc]
         if isinstance(msg_or_type, dict):
             kind = msg_or_type["msg_type"]
             if kind == "clear_output":
-                self.displays = self.displays_characters = 0
+                self.displays = self.displays_bytes = 0
             if kind in _DISPLAYS and not self._admit(msg_or_type):
                 return None
         return super().send(stream, msg_or_type, *args, **kwargs)
@@ -88,8 +88,8 @@ class SessionWire(_Session):  # type: ignore[misc]
         content["data"], cut = bounded_bundle(content["data"])
         if message["msg_type"] != "update_display_data":
             self.displays += 1
-            self.displays_characters += bundle_size(content["data"])
-        full = self.displays > MAX_DISPLAYS or self.displays_characters > MAX_DISPLAYS_CHARACTERS
+            self.displays_bytes += bundle_size(content["data"])
+        full = self.displays > MAX_DISPLAYS or self.displays_bytes > MAX_DISPLAYS_BYTES
         # The value of the last expression still comes after a hundred plots.
         if full and message["msg_type"] == "execute_result":
             content["data"] = {"text/plain": content["data"].get("text/plain", "")}

@@ -14,6 +14,7 @@ from analystd.server.handlers.base import STRING, object_schema
 from analystd.tools.base import validate
 
 ONE_RUN = object_schema({"run_id": STRING})
+GET_RUN = object_schema({"run_id": STRING}, {"after": {"type": "integer", "minimum": 0}})
 LIST_RUNS = object_schema({}, {"limit": {"type": "integer", "minimum": 1, "maximum": 10_000}})
 EVENTS = object_schema(
     {"after": {"type": "integer", "minimum": 0}}, {"limit": {"type": "integer", "minimum": 1, "maximum": PAGE_EVENTS}}
@@ -32,14 +33,16 @@ async def cancel_run(connection: Connection, arguments: dict[str, Any], _token: 
 async def list_runs(connection: Connection, arguments: dict[str, Any], _token: types.ProgressToken | None) -> Any:
     """The latest runs, newest first: `{"runs": [RunSummary]}`."""
     validate(LIST_RUNS, arguments)
-    return {"runs": connection.desk.runs.summaries(arguments.get("limit", DEFAULT_LIMIT))}
+    return {"runs": connection.desk.runs.summaries(int(arguments.get("limit", DEFAULT_LIMIT)))}
 
 
 async def get_run(connection: Connection, arguments: dict[str, Any], _token: types.ProgressToken | None) -> Any:
-    """Everything about one run: `{"run": RunSummary, "events": [Event]}`."""
-    validate(ONE_RUN, arguments)
+    """A run and its events after a sequence number, or as many of them as an answer holds: a `RunStory`."""
+    validate(GET_RUN, arguments)
+    # In this order: a run that is over here has its end among the events.
     summary = connection.desk.runs.summary(arguments["run_id"])
-    return {"run": summary, "events": await connection.desk.journal.of_run(arguments["run_id"])}
+    page = await connection.desk.journal.of_run(arguments["run_id"], int(arguments.get("after", 0)))
+    return {"run": summary, "events": page.events, "more": page.more}
 
 
 async def events(connection: Connection, arguments: dict[str, Any], _token: types.ProgressToken | None) -> Any:
