@@ -12,8 +12,10 @@ from tests.station import Station
 import analystd
 from analystd.client import AgentResult, PythonResult, RequestTimeoutError, Run
 from analystd.errors import EngineUnavailableError, InvalidArgumentsError
+from analystd.protocol import Command
 
 SECONDS = 60.0
+SHOW_MUCH = "from IPython.display import display\nfor i in range(8): display({'image/png': 'x' * 3_900_000}, raw=True)"
 WAIT = "import time\nprint('waits', flush=True)\nwhile True: time.sleep(0.05)"
 
 
@@ -155,3 +157,44 @@ async def test_a_run_that_never_started_raises_why(fresh_station: Station) -> No
                 await run.result(timeout=SECONDS)
             assert caught.value.run_id == run.id
             assert (await kinds_of(run))[-1] == "run_finished"
+
+
+async def test_a_run_of_many_megabytes_is_read_in_pages_and_whole() -> None:
+    async with analystd.connect() as desk:
+        run = await desk.start_python(SHOW_MUCH)
+        result = await run.result(timeout=SECONDS)
+        assert (result.status, result.truncated, len(result.displays)) == ("ok", False, 8)
+        page = await desk.command(Command.GET_RUN, run_id=run.id)
+        assert page["more"]
+        assert 0 < len(page["events"]) < 11
+        record = await desk.get_run(run.id)
+        assert [event.kind for event in record.events] == await kinds_of(run)
+        assert [event.kind for event in record.events[-9:]] == ["display"] * 8 + ["run_finished"]
+        assert (await desk.run(run.id).result(timeout=SECONDS)).wire == result.wire
+
+
+@pytest.mark.parametrize(("character", "length"), [("漢", 6), ("\\x01", 6), ("\\U0001f600", 12)])
+async def test_what_code_shows_is_bounded_by_what_a_message_holds(character: str, length: int) -> None:
+    code = f"from IPython.display import display\nfor i in range(12): display({{'text/html': '{character}' * {4_190_000 // length}}}, raw=True)"
+    code += f"\nprint('{character}' * 2_000_000, end='')"
+    async with analystd.connect() as desk, analystd.connect() as other:
+        result = await desk.exec_python(code, timeout=SECONDS)
+        assert (result.status, result.truncated, len(result.displays)) == ("ok", True, 8)
+        assert (await desk.status()).pid == (await other.status()).pid
+        assert (await other.exec_python("1")).result == "1"
+
+
+async def test_events_after_the_end_of_a_run_are_none() -> None:
+    async with analystd.connect() as desk:
+        run = await desk.start_python("1")
+        events = run.events(timeout=SECONDS)
+        assert [event.kind async for event in events][-1] == "run_finished"
+        assert [event async for event in run.events(after=events.seq, timeout=SECONDS)] == []
+        assert [event async for event in desk.run(run.id).events(after=10**9, timeout=SECONDS)] == []
+
+
+async def test_code_too_long_to_tell_everybody_is_refused() -> None:
+    async with analystd.connect() as desk:
+        with pytest.raises(InvalidArgumentsError, match=r"is of 17\.0 MB in JSON, and 16\.8 MB are the most"):
+            await desk.exec_python("#" * 17_000_000)
+        assert (await desk.exec_python("1 + 1")).result == "2"

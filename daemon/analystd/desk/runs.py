@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -18,6 +19,9 @@ from analystd.runids import current_run_id, generate_run_id
 
 logger = logging.getLogger(__name__)
 
+MAX_REQUEST_BYTES = 16 * 1024 * 1024
+"""Of a prompt or code, in JSON in ASCII: it is told to every client."""
+
 Result = dict[str, Any]
 
 
@@ -32,6 +36,19 @@ class Request:
     content: dict[str, Any]
     conversation: str | None = None
     batch: bool = False
+
+    def __post_init__(self) -> None:
+        """Refuse what could not be told to everybody.
+
+        Raises:
+            InvalidArgumentsError: when it is longer than an event may be.
+        """
+        size = len(json.dumps([self.title, self.session, self.conversation, self.content]))
+        if size > MAX_REQUEST_BYTES:
+            raise InvalidArgumentsError(
+                f"What is asked is of {size / 1e6:.1f} MB in JSON, and {MAX_REQUEST_BYTES / 1e6:.1f} MB are the most",
+                "Write long data to a file in the workspace, and have it read.",
+            )
 
 
 class Run:
