@@ -59,6 +59,21 @@ def test_runs_are_found_by_id_by_conversation_and_by_their_order(journal: Journa
     assert (run["title"], run["status"], run["kind"], run["client"]) == ("question 4", "done", "agent", "window")
 
 
+def test_a_closed_index_knows_nothing_and_leaves_the_file_alone(journal: Journal) -> None:
+    journal.close()
+    assert journal.runs.get("run_4") is None
+    assert journal.runs.latest(5) == []
+    assert len(opened(journal.folder)) == 11
+
+
+def test_a_copy_of_a_segment_is_no_part_of_the_journal(journal: Journal) -> None:
+    before = journal.runs.latest(100)
+    journal.close()
+    first = min(journal.folder.glob("*.jsonl"))
+    shutil.copy(first, first.with_name(f"{first.stem} (copy).jsonl"))
+    assert opened(journal.folder) == before
+
+
 def test_half_a_surrogate_pair_is_an_id_like_any_other(journal: Journal) -> None:
     run = {"client": "\ud800", "client_id": "w", "session": None, "run_kind": "agent"}
     journal.append(EventKind.RUN_QUEUED, "run_\udfff", conversation="\ud800", title="\udfff", **run)

@@ -260,3 +260,22 @@ def test_connecting_where_nothing_can_be_leaves_no_thread(tmp_path_factory: pyte
         with pytest.raises(DaemonLostError, match="No analystd daemon is running"):
             analystd.connect_sync(start=False)
     assert not [thread for thread in threading.enumerate() if thread.name == "analystd client"]
+
+
+def test_a_daemon_that_hangs_is_waited_for_as_long_as_was_said(
+    fresh_station: Station, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    become_user(fresh_station, monkeypatch)
+    fresh_station.run("exec", "1")
+    pid = fresh_station.daemon_pid()
+    assert pid is not None
+    os.kill(pid, signal.SIGSTOP)
+    script = "import analystd\ntry:\n    analystd.connect_sync(timeout=0.5)\nexcept analystd.client.RequestTimeoutError as exc:\n    print(exc)"
+    try:
+        process = run_script(fresh_station, script)
+        # A hello that is not answered is given up after 15 s.
+        output, complaint = process.communicate(timeout=10)
+    finally:
+        os.kill(pid, signal.SIGCONT)
+    assert (complaint, process.returncode) == ("", 0)
+    assert "within 0.5 s" in output

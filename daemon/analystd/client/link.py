@@ -9,12 +9,14 @@ import socket
 import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from analystd.client.about import About
 from analystd.client.connection import Connection
 from analystd.errors import DaemonLostError, DeskInUseError
 from analystd.server.dial import dial
+from analystd.server.dialling import in_own_thread
 
 _LOOK_AGAIN_SECONDS = 0.5
 
@@ -147,17 +149,6 @@ class Link:
         return About.of(answer["capabilities"]["experimental"]["analystd"])
 
     async def _dial(self, start: bool) -> socket.socket:
-        """A socket past the hello. Dialling cannot be cancelled: what comes of it when nobody waits any more is closed."""
-        dialling = asyncio.ensure_future(
-            asyncio.to_thread(dial, start=start, client=self.visit.name, client_id=self.visit.id)
-        )
-        try:
-            return await asyncio.shield(dialling)
-        except asyncio.CancelledError:
-            dialling.add_done_callback(_hang_up)
-            raise
-
-
-def _hang_up(dialling: asyncio.Future[socket.socket]) -> None:
-    if not dialling.cancelled() and dialling.exception() is None:
-        dialling.result().close()
+        """A socket past the hello."""
+        how = partial(dial, start=start, client=self.visit.name, client_id=self.visit.id)
+        return await in_own_thread(how, socket.socket.close)

@@ -90,6 +90,7 @@ class RunIndex:
         self._unsaved: dict[str, _Row] = {}
         """What the journal's disk or the file did not take yet; this is the state of these runs."""
         self._is_failing = False
+        self._is_closed = False
         self._db = _usable(path, seq) or _new(path)
         self._catch_up()
 
@@ -152,7 +153,8 @@ class RunIndex:
             self._db.execute("DELETE FROM runs WHERE last < ?", (seq,))
 
     def close(self) -> None:
-        """Close the file. Harmless when repeated."""
+        """Close the file; nothing is known of any run then. Harmless when repeated."""
+        self._is_closed = True
         self._db.close()
 
     def _row(self, run_id: str) -> _Row | None:
@@ -167,6 +169,9 @@ class RunIndex:
         return sorted(rows, key=lambda row: row.first)
 
     def _saved(self, which: str, *values: object) -> list[_Row]:
+        if self._is_closed:
+            # The file may be another daemon's by now.
+            return []
         query = f"SELECT first, last, summary FROM runs WHERE {which}"
         try:
             found = self._db.execute(query, values).fetchall()

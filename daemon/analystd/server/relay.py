@@ -9,14 +9,15 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-import threading
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from analystd import framing
 from analystd.errors import AnalystdError, DaemonLostError
 from analystd.server.dial import Introduction, Link, find_daemon
+from analystd.server.dialling import in_own_thread
 from analystd.server.messages import INVALID_REQUEST, PARSE_ERROR, Message, NotAMessageError, error_message, message_in
 from analystd.server.processes import ended
 from analystd.server.window import REPLAY_ID, Window
@@ -183,7 +184,9 @@ class Relay:
         while True:
             is_wanted = self._wanted.is_set()
             try:
-                return await _dial(self._caller, start=is_wanted)
+                return await in_own_thread(
+                    partial(find_daemon, self._caller, start=is_wanted), lambda link: link.connection.close()
+                )
             except DaemonLostError:
                 if is_wanted:
                     raise
@@ -310,35 +313,6 @@ class Relay:
                 self._editor_gone.set()
 
         self._watchers.add(asyncio.create_task(wait()))
-
-
-async def _dial(caller: Introduction, *, start: bool) -> Link:
-    """As `find_daemon`, in a thread that is not waited for when the relay has to end."""
-    loop = asyncio.get_running_loop()
-    outcome: asyncio.Future[Link] = loop.create_future()
-
-    def settle(found: Link | Exception) -> None:
-        if not outcome.done():
-            outcome.set_exception(found) if isinstance(found, Exception) else outcome.set_result(found)
-        elif isinstance(found, Link):
-            found.connection.close()
-
-    def find() -> None:
-        try:
-            found: Link | Exception = find_daemon(caller, start=start)
-        except Exception as exc:
-            found = exc
-        with contextlib.suppress(RuntimeError):
-            loop.call_soon_threadsafe(settle, found)
-
-    threading.Thread(target=find, name="dial", daemon=True).start()
-    try:
-        return await outcome
-    except asyncio.CancelledError:
-        # It may have been found in the very moment in which the relay ends.
-        if not outcome.cancelled() and outcome.exception() is None:
-            outcome.result().connection.close()
-        raise
 
 
 def _parsed(body: bytes) -> Message:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import linecache
 from typing import Any
 
@@ -12,11 +13,14 @@ import stack_data
 KEPT_CELLS = 10_000
 """Of so many cells the code is kept, for `In`, `_i7`, and the lines in tracebacks of functions that they defined."""
 
-CELL_NAME = "<cell {}>"
-"""The file name of a cell's code, by its number."""
 
 _executing: Any = executing.executing
 _stack_data: Any = stack_data
+
+
+def cell_name(number: int, part: int = 0) -> str:
+    """The file name of a cell's code, or of the code that IPython ran for it as its part `part`."""
+    return f"<cell {number}.{part}>" if part else f"<cell {number}>"
 
 
 def forget_outputs(shell: Any) -> None:
@@ -46,9 +50,11 @@ def forget_old_cell(shell: Any) -> None:
     number = shell.execution_count - KEPT_CELLS
     if number < 1:
         return
-    name = CELL_NAME.format(number)
-    linecache.cache.pop(name, None)
-    shell.compile._filename_map.pop(name, None)
+    for part in itertools.count():
+        name = cell_name(number, part)
+        linecache.cache.pop(name, None)
+        if shell.compile._filename_map.pop(name, None) is None:
+            break
     for variables in (shell.user_ns, shell.user_ns_hidden):
         variables.pop(f"_i{number}", None)
     for cells in (shell.history_manager.input_hist_parsed, shell.history_manager.input_hist_raw):

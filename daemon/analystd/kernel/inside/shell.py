@@ -52,9 +52,23 @@ _NO_INPUT = (
 class CellCompiler(_CachingCompiler):  # type: ignore[misc]
     """Names each cell by its number, so that a traceback tells this cell from earlier ones with the same text."""
 
+    _number = 0
+    _parts = 0
+
+    def begin_cell(self, number: int) -> None:
+        """What is compiled from now on belongs to this cell: its code, then whatever IPython runs for it (`%%capture`, `%rerun`, macros)."""
+        self._number, self._parts = number, 0
+
+    def cache(self, transformed_code: str, number: int = 0, raw_code: str | None = None) -> str:
+        """Keep code for tracebacks; gives the file name that it gets."""
+        # IPython counts on before it runs what a cell holds, whose name would be the next cell's.
+        name: str = super().cache(transformed_code, self._number or number, raw_code=raw_code)
+        return name
+
     def get_code_name(self, raw_code: str, code: str, number: int) -> str:
         """The file name of a cell's code."""
-        return forgetting.CELL_NAME.format(number)
+        part, self._parts = self._parts, self._parts + 1
+        return forgetting.cell_name(number, part)
 
 
 class SessionWire(_Session):  # type: ignore[misc]
@@ -106,6 +120,8 @@ class SessionShell(_ZMQInteractiveShell):  # type: ignore[misc]
     """The file name of the cell under way."""
     error: BaseException | None = None
     """What that cell raised, in its code or when its result was shown."""
+    shown: tuple[str, ...] = ()
+    """Its traceback."""
     walls: Walls | None = None
     """What to blame for some errors."""
 
@@ -155,6 +171,11 @@ class SessionShell(_ZMQInteractiveShell):  # type: ignore[misc]
         else:
             super().showtraceback(exc_tuple, *args, **kwargs)
 
+    def show_error(self) -> None:
+        """Print an error that ended not the cell but what IPython ran for it, such as a file with `%run`."""
+        if self.error is not None:
+            print("\n".join(self.shown), file=sys.stderr)  # noqa: T201
+
     def _get_exc_info(self, exc_tuple: Any = None) -> Any:
         kind, error, trace = super()._get_exc_info(exc_tuple)
         if isinstance(error, KeyboardInterrupt):
@@ -162,8 +183,9 @@ class SessionShell(_ZMQInteractiveShell):  # type: ignore[misc]
         return kind, error, without_middle(trace)
 
     def _showtraceback(self, etype: type[BaseException], evalue: BaseException, stb: list[str]) -> None:
-        # The reply carries the error; nobody listens to the message that the base class publishes beside it.
-        self.error = evalue
+        # The reply carries the last error; nobody listens to the message that the base class publishes beside it.
+        self.show_error()
+        self.error, self.shown = evalue, tuple(stb)
         self._last_traceback = stb
         if getattr(self.displayhook, "msg", None) is not None:
             self._last_traceback_during_displayhook = True
@@ -205,7 +227,8 @@ class SessionKernel(_IPythonKernel):  # type: ignore[misc]
     async def do_execute(self, code: str, silent: bool, *args: Any, **kwargs: Any) -> dict[str, Any]:
         """Run a cell; the reply also tells the line of an error and how much was cut."""
         shell = self.shell
-        shell.cell_name, shell.error = forgetting.CELL_NAME.format(shell.execution_count), None
+        shell.cell_name, shell.error = forgetting.cell_name(shell.execution_count), None
+        shell.compile.begin_cell(shell.execution_count)
         self.session.begin_cell()
         for stream in self._streams:
             stream.begin_cell()
@@ -222,6 +245,11 @@ class SessionKernel(_IPythonKernel):  # type: ignore[misc]
             self._end_forked_child(shell.error)
             self.current_cell = None
             self._restore_process()
+        if reply["status"] == "ok" and isinstance(shell.error, KeyboardInterrupt):
+            # What it ran took the interrupt for an error of its own.
+            reply = {**reply, "status": "error", "traceback": list(shell.shown)}
+        elif reply["status"] == "ok":
+            shell.show_error()
         cut_bytes = sum(stream.end_cell() for stream in self._streams)
         if shell.error is not None and reply["status"] == "error":
             reply.update(ename=type(shell.error).__name__, evalue=_message(shell.error))
