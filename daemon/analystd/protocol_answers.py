@@ -203,6 +203,7 @@ class EngineState(EngineBrief):
     pid: int | None
     note: str | None
     goes: str | None
+    on_gpu: bool | None
     load_seconds: float | None
     tokens_per_second: float | None
     context_used: int | None

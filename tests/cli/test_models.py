@@ -177,6 +177,7 @@ def test_show_tells_what_a_running_daemon_does_with_the_model(station: Station) 
     engine = station.result("model", "show")["daemon"]
     assert engine["loaded"]
     assert engine["load_seconds"] > 0
+    assert engine["on_gpu"] in (True, False)
     assert 0 < engine["context_used"] < engine["context_tokens"]
     assert "tokens/s" in station.run("model", "show").stdout
     assert "tokens of context used" in station.run("status").stdout

@@ -143,7 +143,8 @@ def engine_lines(engine: Mapping[str, Any]) -> Iterator[str]:
         yield engine["goes"]
     facts: list[str] = []
     if engine["load_seconds"] is not None:
-        facts.append(f"loaded in {engine['load_seconds']:.1f} s")
+        place = {True: " on a GPU", False: " on the CPU"}.get(engine["on_gpu"], "")
+        facts.append(f"loaded in {engine['load_seconds']:.1f} s{place}")
     if engine["tokens_per_second"] is not None:
         facts.append(f"{engine['tokens_per_second']:.0f} tokens/s")
     if engine["context_used"] is not None:

@@ -88,6 +88,8 @@ class EngineInfo:
     """What keeps it from working, or None."""
     goes: str | None = None
     """Where text goes, if it leaves the daemon's own workers."""
+    on_gpu: bool | None = None
+    """Whether layers of it are computed on a GPU; known once it was loaded."""
     load_seconds: float | None = None
     """How long the last loading took."""
     tokens_per_second: float | None = None

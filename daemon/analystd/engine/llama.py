@@ -76,6 +76,7 @@ class LlamaEngine:
             conversations=self._about.get("conversations"),
             pid=worker.pid if worker else None,
             note=self._note(),
+            on_gpu=self._about.get("on_gpu"),
             load_seconds=self._load_seconds,
             tokens_per_second=self._tokens_per_second(),
             context_used=self._context_used if worker else None,
