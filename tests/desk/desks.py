@@ -100,6 +100,9 @@ class Echo(Session):
     async def variables(self) -> tuple[Variable, ...]:
         return ()
 
+    async def variable_count(self) -> int | None:
+        return 0
+
     async def complete(self, code: str, cursor: int) -> Completions:
         return Completions((), cursor, cursor)
 

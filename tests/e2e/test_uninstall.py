@@ -53,6 +53,22 @@ def test_purged_nothing_is_left_but_the_workspace(used: Station) -> None:
     assert [path.name for path in used.workspace.iterdir()] == ["mine.csv"]
 
 
+def test_of_folders_that_links_lead_to_only_what_is_ours_goes(used: Station) -> None:
+    used.run("stop")
+    for folder in FOLDERS:
+        link, disk = used.home / folder / "analystd", used.home / "disk" / folder
+        disk.parent.mkdir(exist_ok=True)
+        link.rename(disk)
+        link.symlink_to(disk)
+    (used.home / "disk/cache/thesis.txt").write_text("mine")
+    used.run("exec", "1")
+    said = used.run("uninstall", "--purge", "--yes").stdout
+    assert f"left    {used.home / 'disk/cache/thesis.txt'}" in said
+    assert _files(used.home / "disk") == [used.home / "disk/cache", used.home / "disk/cache/thesis.txt"]
+    for folder in FOLDERS:
+        assert _files(used.home / folder) == []
+
+
 def test_what_a_killed_daemon_left_goes_too(used: Station) -> None:
     pid = used.daemon_pid()
     assert pid is not None

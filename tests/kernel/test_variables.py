@@ -90,12 +90,16 @@ class Stubborn:
             except Exception: pass
 class Eager:
     def __getattr__(self, name): print("called", name)
-a, b, c, d, e = Raises(), Loops(), Stubborn(), Eager(), [Raises()]
+class Nowhere:
+    __module__ = None
+a, b, c, d, e, f = Raises(), Loops(), Stubborn(), Eager(), [Raises()], Nowhere()
 """
     await run(code)
     variables = {variable.name: variable for variable in await run.session.variables()}
     assert variables["b"].preview == "<Loops>"
     assert variables["c"].preview == "<Stubborn>"
+    assert variables["f"].type == "Nowhere"
+    assert "f" in {variable.name for variable in await run.session.largest_variables(20)}
     assert variables["a"].preview.startswith("<Raises instance")
     assert (await run("1 + 1")).stdout == ""
 

@@ -102,6 +102,26 @@ async def test_what_is_pending_when_the_daemon_ends_is_answered_once_and_the_nex
         assert await window.hear() == {"jsonrpc": "2.0", "id": 3, "result": "fine"}
 
 
+async def test_a_daemon_that_hangs_up_at_each_replay_is_left_alone_for_a_while_and_the_editor_told() -> None:
+    async with StandIn() as daemon, editor() as window:
+        (await window.open(daemon)).hang_up()
+        visitor = await daemon.visitor()
+        await visitor.hear()
+        await window.say({"id": 8, "method": "x/waits"})
+        for _ in range(3):
+            visitor.hang_up()
+            visitor = await daemon.visitor()
+            await visitor.hear()
+        assert error_of(await window.hear()) == (8, 4007)
+        visitor.hang_up()
+        again = await daemon.visitor()
+        initialize = await again.hear()
+        await again.say({"id": initialize["id"], "result": ABOUT})
+        assert (await again.hear())["method"] == "initialized"
+        await window.say({"id": 9, "method": "x/after"})
+        assert (await again.hear())["id"] == 9
+
+
 async def test_an_initialize_under_way_is_asked_again_of_the_next_daemon_and_given_up_at_last() -> None:
     async with StandIn() as daemon, editor() as window:
         await window.say(INITIALIZE)

@@ -70,6 +70,7 @@ def end_daemon(card: Card, *, now: bool, say: Callable[[str], None]) -> None:
     Raises:
         DaemonLostError: when it does not answer, or (`now`) when not even killing it ends it.
     """
+    patience = _STOP_SECONDS if now else math.inf
     try:
         _tell_end(ask_daemon(card, Command.STATUS), ask_daemon(card, Command.SHUTDOWN, now=now), now=now, say=say)
     except TimeoutError as exc:
@@ -80,9 +81,14 @@ def end_daemon(card: Card, *, now: bool, say: Callable[[str], None]) -> None:
             ) from exc
         _kill(card, say)
     except (OSError, DaemonLostError):
-        # It is at its end already.
-        pass
-    if not _is_gone(card, _STOP_SECONDS if now else math.inf):
+        # It is at its end already; or it cannot be told, because its socket was removed.
+        patience = _STOP_SECONDS
+    if not _is_gone(card, patience):
+        if not now:
+            raise DaemonLostError(
+                f"The daemon (pid {card.pid}) takes no connections, and has not ended for {patience:g} s",
+                "`analystd stop --now` kills it.",
+            )
         _kill(card, say)
 
 
@@ -100,7 +106,8 @@ def _kill(card: Card, say: Callable[[str], None]) -> None:
     """End a process that does not do so by itself, and remove what it leaves."""
     for number, seconds in ((signal.SIGTERM, _TERMINATE_SECONDS), (signal.SIGKILL, _STOP_SECONDS)):
         with contextlib.suppress(ProcessLookupError):
-            os.kill(card.pid, number)
+            if card.is_live:
+                os.kill(card.pid, number)
         if _is_gone(card, seconds):
             break
     else:

@@ -31,12 +31,18 @@ If systemd starts it: `systemctl --user disable --now analystd.socket`, and remo
 """
 
 
+_OF_STATE = ("desks", "logs", "run", "*.sock", "*.lock", "*.new", "*.json", "start.log")
+_OF_CACHE = ("models", "prefixes")
+
+
 @dataclass(frozen=True)
 class Item:
     """Something that is kept, and what it is."""
 
     path: Path
     what: str
+    names: tuple[str, ...] = ()
+    """What of a folder is surely ours: all that is removed where a link leads to it, as others may keep things there."""
 
 
 async def uninstall(options: Options) -> int:
@@ -69,9 +75,9 @@ def _items(*, purge: bool) -> Iterator[Item]:
     candidates = _traces_of_daemons(state)
     if purge:
         candidates = [
-            Item(state, "state: logs, journals, which project files you trust"),
-            Item(cache_folder(), "cache: models that were fetched, what models made of prompts"),
-            Item(user_settings_file().parent, "your settings"),
+            Item(state, "state: logs, journals, which project files you trust", _OF_STATE),
+            Item(cache_folder(), "cache: models that were fetched, what models made of prompts", _OF_CACHE),
+            Item(user_settings_file().parent, "your settings", (f"{user_settings_file().name}*",)),
             *(Item(path, "log") for path in sorted(logs.glob(f"{LOG_NAME}*")) if not logs.is_relative_to(state)),
         ]
     yield from (item for item in [*candidates, Item(temporary_place(state), "sockets")] if _is_there(item.path))
@@ -90,23 +96,36 @@ def _carry_out(items: list[Item], say: Callable[[str], None]) -> list[Path]:
     with take_lock(start_lock(), _START_SECONDS) or contextlib.nullcontext():
         for card in live_cards():
             end_daemon(card, now=True, say=say)
-        for item in items:
-            _remove(item.path)
+        left = [path for item in items for path in _remove(item)]
     ours = (state_folder(), cache_folder(), user_settings_file().parent)
     for folder in ours:
         with contextlib.suppress(OSError):
             folder.rmdir()
-    return [path for folder in ours if folder.is_dir() for path in sorted(folder.iterdir())]
+    return [*left, *(path for folder in ours if folder.is_dir() for path in sorted(folder.iterdir()))]
 
 
-def _remove(path: Path) -> None:
-    real = Path(os.path.realpath(path))
-    if real.is_dir():
-        shutil.rmtree(real, ignore_errors=True)
+def _remove(item: Item) -> list[Path]:
+    """Remove something; gives what is not ours, and left, in a folder that a link led to."""
+    if not item.path.is_symlink():
+        _delete(item.path)
+        return []
+    folder = Path(os.path.realpath(item.path))
+    item.path.unlink()
+    if not folder.is_dir():
+        return []
+    for pattern in item.names:
+        for path in folder.glob(pattern):
+            _delete(path)
+    with contextlib.suppress(OSError):
+        folder.rmdir()
+    return sorted(folder.iterdir()) if folder.is_dir() else []
+
+
+def _delete(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
     else:
-        real.unlink(missing_ok=True)
-    if path.is_symlink():
-        path.unlink()
+        path.unlink(missing_ok=True)
 
 
 def _require_no_workspace_in(items: list[Item]) -> None:

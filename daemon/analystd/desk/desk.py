@@ -239,6 +239,8 @@ class Desk:
 
     async def aclose(self) -> None:
         """End the runs and the workers and give up the lock. Harmless when repeated."""
+        # A client that asks again as soon as it is answered would start another meanwhile.
+        self.runs.close("The daemon gives up this desk")
         await self.runs.aclose()
         await asyncio.gather(self.sessions.aclose(), self.data.aclose())
         self._chronicle.close()

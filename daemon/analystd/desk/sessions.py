@@ -62,12 +62,9 @@ class Sessions:
         return any(info.execution_count > 0 and info.pid is not None for info in self.infos())
 
     async def variable_counts(self) -> list[tuple[SessionInfo, int | None]]:
-        """Each session that lives, with how many variables it holds; None while it is busy, when that cannot be asked."""
+        """Each session that lives, with how many variables it holds; None where it does not tell, as while it is busy."""
         seats = [seat for seat in self._seats.values() if seat.session.info().pid is not None]
-        return [
-            (info := seat.session.info(), None if info.state == "busy" else len(await seat.session.variables()))
-            for seat in seats
-        ]
+        return [(seat.session.info(), await seat.session.variable_count()) for seat in seats]
 
     async def aclose(self) -> None:
         """End them all."""

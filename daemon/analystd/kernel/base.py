@@ -115,6 +115,10 @@ class Session(Protocol):
         """The user's variables, sorted by name; empty when there is no kernel."""
         ...
 
+    async def variable_count(self) -> int | None:
+        """How many variables there are; None where it is not known, because code runs or the kernel does not tell."""
+        ...
+
     async def complete(self, code: str, cursor: int) -> Completions:
         """How the word before `cursor`, a position in code points, may go on; within 2 s.
 

@@ -131,17 +131,14 @@ class KernelSession(Session):
 
     async def variables(self) -> tuple[Variable, ...]:
         """The user's variables, sorted by name; while code runs, as they were before. Empty when there is no kernel."""
-        kernel = self._kernel
-        if kernel is None or not kernel.alive:
-            return ()
-        if kernel.cell is None:
-            try:
-                self._variables = await asyncio.wait_for(kernel.variables(), _VARIABLES_SECONDS)
-            except ConnectionError:
-                return ()
-            except TimeoutError:
-                logger.warning("Session %s did not tell its variables within %g s", self.name, _VARIABLES_SECONDS)
+        if (asked := await self._ask_variables()) is not None:
+            self._variables = asked
         return self._variables
+
+    async def variable_count(self) -> int | None:
+        """How many variables there are; None where it is not known, because code runs or the kernel does not tell."""
+        asked = await self._ask_variables()
+        return None if asked is None else len(asked)
 
     async def largest_variables(self, limit: int = _TOLD_VARIABLES) -> tuple[Variable, ...]:
         """The variables that take most memory, the largest first; also while code runs, when those of its functions are among them.
@@ -179,6 +176,22 @@ class KernelSession(Session):
 
     def __repr__(self) -> str:
         return f"<KernelSession {self.name} {self._state()}>"
+
+    async def _ask_variables(self) -> tuple[Variable, ...] | None:
+        kernel = self._kernel
+        if kernel is None or not kernel.alive:
+            return ()
+        if kernel.cell is not None:
+            return None
+        try:
+            return await asyncio.wait_for(kernel.variables(), _VARIABLES_SECONDS)
+        except ConnectionError:
+            return ()
+        except TimeoutError:
+            logger.warning("Session %s did not tell its variables within %g s", self.name, _VARIABLES_SECONDS)
+        except (LookupError, TypeError, ValueError):
+            logger.warning("Session %s gave an answer that is none", self.name)
+        return None
 
     async def _ask_aside(self, ask: Callable[[Kernel], Awaitable[_Answer]]) -> _Answer | None:
         """The answer of a kernel that is there and idle, if it comes soon."""

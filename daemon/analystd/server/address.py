@@ -25,6 +25,8 @@ from analystd.locks import is_locked, take_lock
 
 _MAX_SOCKET_PATH = 107
 
+_BEFORE_RELEASE = {"dev": -4, "a": -3, "b": -2, "rc": -1}
+
 _MAX_RUNTIME_PATH = 55
 """A kernel's sockets are made in a folder below, and a socket's path has 107 bytes at the most."""
 
@@ -74,7 +76,11 @@ class Card:
     @property
     def is_live(self) -> bool:
         """Whether that daemon is there, be it at its start or at its end."""
-        return is_locked(self.address.lock)
+        if not is_locked(self.address.lock):
+            return False
+        # The lock may be another one's by now; at its end a daemon has no card any more.
+        there = _read_card(self.address.card)
+        return there is None or there.token == self.token
 
     def write(self) -> None:
         """Put it in its place, readable by the user alone."""
@@ -144,20 +150,29 @@ def live_cards() -> list[Card]:
     return sorted(cards, key=lambda card: version_order(card.version), reverse=True)
 
 
-def version_order(version: str) -> tuple[int, ...]:
-    """What versions are compared by: their numbers."""
-    return tuple(int(number) for number in re.findall(r"\d+", version))
+def version_order(version: str) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """What versions are compared by: their numbers, then how far from the release they are (`0.2.0.dev3` < `0.2.0rc1` < `0.2.0`)."""
+    parts = re.match(r"(\d+(?:\.\d+)*?)(?:\.0)*(?:\.?(dev|a|b|rc)(\d+))?(?:\+.*)?$", version)
+    if parts is None:
+        return tuple(map(int, re.findall(r"\d+", version))), (0, 0)
+    return tuple(map(int, parts[1].split("."))), (_BEFORE_RELEASE.get(parts[2], 0), int(parts[3] or 0))
 
 
 def private_folder(path: Path) -> None:
     """Make sure that `path` is a folder of this user which nobody else can enter.
 
     Raises:
-        DaemonLostError: when it belongs to someone else.
+        DaemonLostError: when it belongs to someone else, or is none.
     """
-    path.mkdir(parents=True, exist_ok=True, mode=0o700)
-    about = path.lstat()
-    if about.st_uid != os.getuid() or not stat.S_ISDIR(about.st_mode):
+    try:
+        path.mkdir(parents=True, exist_ok=True, mode=0o700)
+    except FileExistsError:
+        raise DaemonLostError(
+            f"{path} is no folder", "Remove it, or set XDG_STATE_HOME to a folder of your own."
+        ) from None
+    # A link of the user's own may lead to a larger disk.
+    about = path.stat()
+    if {about.st_uid, path.lstat().st_uid} != {os.getuid()}:
         raise DaemonLostError(
             f"{path} belongs to another user", "Remove it, or set XDG_STATE_HOME to a folder of your own."
         )

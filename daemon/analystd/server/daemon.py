@@ -23,7 +23,7 @@ from analystd.protocol import PROTOCOL_VERSION
 from analystd.server.address import Address, Card, private_folder
 from analystd.server.connection import Connection
 from analystd.server.handlers import all_commands
-from analystd.server.hello import caller_of, introduce
+from analystd.server.hello import caller_of, greet, hear_hello
 from analystd.server.hub import Hub
 from analystd.server.outbox import Outbox
 
@@ -114,15 +114,16 @@ class Daemon:
         if not _is_own_user(writer.get_extra_info("socket")):
             logger.warning("a connection of another user was refused")
             return
-        if self._hub.stopping.is_set():
-            # Who is not greeted waits for our end, and then for the next daemon.
-            return
-        about = {"pid": os.getpid(), "version": __version__, "protocol": PROTOCOL_VERSION}
-        hello = await introduce(reader, self._card.token, about, writer)
-        if hello is None:
+        message = await hear_hello(reader, self._card.token, writer)
+        if message is None:
             logger.warning("a connection without the token was refused")
             return
         hub = self._hub
+        if hub.stopping.is_set():
+            # Who is not greeted waits for our end, and then for the next daemon.
+            return
+        greet(message, {"pid": os.getpid(), "version": __version__, "protocol": PROTOCOL_VERSION}, writer)
+        hello: dict[str, Any] = message["params"]
         caller = caller_of(hello, next(self._numbers))
         outbox = Outbox(writer, caller.asker.name, int(hub.settings.client_queue_mb * 2**20))
         environment = {str(key): str(value) for key, value in dict(hello.get("environment") or {}).items()}
@@ -141,7 +142,9 @@ class Daemon:
         limit = self._hub.settings.idle_exit_seconds
         while True:
             await asyncio.sleep(min(_IDLE_CHECK_SECONDS, limit))
-            if self._hub.idle and time.monotonic() - self._hub.last_activity >= limit:
+            if not self._hub.idle:
+                self._hub.touch()
+            elif time.monotonic() - self._hub.last_activity >= limit:
                 logger.info("idle for %g s: the daemon ends", limit)
                 self._hub.stopping.set()
 

@@ -20,7 +20,7 @@ from typing import Any
 from analystd import __version__, framing
 from analystd.environment import agent_variables
 from analystd.errors import DaemonLostError
-from analystd.locks import take_lock
+from analystd.locks import is_locked, take_lock
 from analystd.protocol import HELLO_METHOD, PROTOCOL_VERSION, Command
 from analystd.server.address import (
     Card,
@@ -38,6 +38,8 @@ START_SECONDS = 30.0
 HELLO_SECONDS = 15.0
 _START_TURN_SECONDS = 120.0
 _LOOK_AGAIN_SECONDS = 0.02
+_SAYS = "analystd: "
+"""How the line begins in which a command says why it failed."""
 
 
 @dataclass(frozen=True)
@@ -180,28 +182,35 @@ def _older(caller: Introduction) -> Link | None:
 def _start(caller: Introduction, deadline: float) -> Link:
     """Start a daemon, and again where one was ended before it could be talked to."""
     log = start_log(daemon_address())
-    status = 0
-    while status == 0 and time.monotonic() < deadline:
+    while time.monotonic() < deadline:
         status = 0 if _woken(deadline) else _launched(log)
         if link := _running(caller, deadline, _is_for_us):
             return link
+        if status != 0 and not is_locked(daemon_address().lock):
+            # Nor does another starter, whose relay is gone, still have it begin.
+            break
         time.sleep(_LOOK_AGAIN_SECONDS)
     said = log.read_text(errors="replace").strip().splitlines() if log.exists() else []
+    sentence = next((line.removeprefix(_SAYS) for line in said if line.startswith(_SAYS)), said[-1] if said else "")
     raise DaemonLostError(
-        f"The daemon could not be started{': ' + said[-1] if said else ''}",
+        f"The daemon could not be started{': ' + sentence if sentence else ''}",
         f"`analystd serve` shows more; so does {log}.",
     )
 
 
 def _woken(deadline: float) -> bool:
     """Whether systemd, if it listens for the daemon, has started it."""
+    if any(card.socket == activation_socket() and not _is_for_us(card) for card in live_cards()):
+        # An older one still listens there, until its runs have ended.
+        return False
     with socket.socket(socket.AF_UNIX) as waker:
+        waker.settimeout(HELLO_SECONDS)
         try:
             waker.connect(str(activation_socket()))
         except OSError:
             return False
         while time.monotonic() < deadline:
-            if any(card.socket == activation_socket() for card in live_cards()):
+            if any(card.socket == activation_socket() and _is_for_us(card) for card in live_cards()):
                 return True
             time.sleep(_LOOK_AGAIN_SECONDS)
     return False

@@ -60,7 +60,7 @@ class Drain:
 
 
 async def kept_by(desk: Desk) -> list[dict[str, Any]]:
-    """The sessions of a desk that hold variables; how many is None while code runs that is not their first."""
+    """The sessions of a desk that hold variables; how many is None where code runs that is not their first, or they do not tell."""
     found = []
     for info, count in await desk.sessions.variable_counts():
         if count or (count is None and info.execution_count):

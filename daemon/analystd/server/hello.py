@@ -60,20 +60,21 @@ def label_of(name: Any) -> str:
     return line[:_MAX_LABEL]
 
 
-async def introduce(
-    reader: asyncio.StreamReader, token: str, about: Mapping[str, Any], writer: asyncio.StreamWriter
-) -> dict[str, Any] | None:
-    """Read a client's hello and answer it; None for a stranger, who is told nothing more than that, and for who cannot be understood."""
+async def hear_hello(reader: asyncio.StreamReader, token: str, writer: asyncio.StreamWriter) -> Message | None:
+    """Read a client's hello; None for a stranger, who is told nothing more than that, and for who cannot be understood."""
     with contextlib.suppress(framing.FramingError, NotAMessageError, TimeoutError, OSError):
         body = await asyncio.wait_for(framing.read_body(reader), _HELLO_SECONDS)
         message = message_in(body or b"")
         refusal = _refusal(message, token)
         if refusal is None:
-            writer.write(framing.frame({"jsonrpc": "2.0", "id": message.get("id"), "result": dict(about)}))
-            await writer.drain()
-            return dict(message["params"])
+            return message
         writer.write(refusal)
     return None
+
+
+def greet(hello: Message, about: Mapping[str, Any], writer: asyncio.StreamWriter) -> None:
+    """Answer a hello."""
+    writer.write(framing.frame({"jsonrpc": "2.0", "id": hello.get("id"), "result": dict(about)}))
 
 
 def _refusal(message: Message, token: str) -> bytes | None:

@@ -11,4 +11,8 @@ def kept_in(sessions: list[dict[str, Any]]) -> str:
 
 
 def _count(variables: int | None) -> str:
-    return "busy" if variables is None else f"{variables} variable{'' if variables == 1 else 's'}"
+    return (
+        "nobody knows how many variables"
+        if variables is None
+        else f"{variables} variable{'' if variables == 1 else 's'}"
+    )

@@ -26,6 +26,7 @@ _LOOK_AGAIN_SECONDS = 2.0
 _RETRY_SECONDS = (0.0, 0.2, 1.0, 5.0)
 _LAST_WORDS_SECONDS = 2.0
 _OPENING_TRIES = 3
+_REPLAY_TRIES = 3
 _QUEUE_LENGTH = 256
 _PING = {"jsonrpc": "2.0", "id": f"{REPLAY_ID}-ping", "method": "analystd/ping"}
 _WARNING = 2
@@ -65,6 +66,8 @@ class Relay:
         self._wanted = asyncio.Event()
         """Set when a daemon is needed, and not merely nice to have."""
         self._openings_lost = 0
+        self._replays_lost = 0
+        """Daemons in a row that hung up before they knew what they should."""
         self._opening_end: float | None = None
         self._note: str | None = None
         self._watchers: set[asyncio.Task[None]] = set()
@@ -200,6 +203,7 @@ class Relay:
             DaemonLostError: when it does not take the window.
         """
         self._note = link.note
+        self._opening_end = None
         reader, writer = await asyncio.open_unix_connection(sock=link.connection, limit=1 << 20)
         try:
             if initialize := self._window.replayed_initialize():
@@ -208,13 +212,16 @@ class Relay:
                 self._begin(writer)
             await self._from_daemon(reader, writer)
         finally:
-            self._daemon = None
+            is_taken, self._daemon = self._daemon is not None, None
             self._settled.clear()
             writer.transport.abort()
         if self._has_left:
             self._daemon_left.set()
             await asyncio.get_running_loop().create_future()
         await self._lose(_LOST)
+        self._replays_lost = 0 if is_taken else self._replays_lost + 1
+        if self._replays_lost >= _REPLAY_TRIES:
+            raise DaemonLostError("The daemon hangs up whenever this window comes back to it")
 
     def _begin(self, writer: asyncio.StreamWriter) -> None:
         """The daemon knows what the last one knew: go on."""

@@ -74,10 +74,11 @@ def _guarded(describe: Callable[[Any], Any], value: Any, deadline: float) -> Any
 
 
 def _type_name(kind: type) -> str:
+    # Classes may say of themselves what they like.
     module = kind.__module__
-    return (
-        kind.__qualname__ if module in ("builtins", "__main__") else f"{module.partition('.')[0]}.{kind.__qualname__}"
-    )
+    if not isinstance(module, str) or module in ("builtins", "__main__"):
+        return kind.__qualname__
+    return f"{module.partition('.')[0]}.{kind.__qualname__}"
 
 
 def _shape(value: Any) -> str | None:
