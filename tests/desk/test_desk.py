@@ -10,7 +10,7 @@ import pytest
 from tests.desk.desks import Attentive, Office, all_events, by
 
 from analystd.desk.desk import AGENTS_AT_ONCE, Desk
-from analystd.errors import InvalidArgumentsError
+from analystd.errors import InvalidArgumentsError, StoppingError
 
 
 def call(tool: str, arguments: str) -> str:
@@ -167,3 +167,12 @@ async def test_a_run_that_is_cancelled_before_it_began_ends_all_the_same(tmp_pat
     assert (await ask(desk, "Two?"))["status"] == "done"
     assert [run.id for run in desk.runs.active] == []
     await desk.aclose()
+
+
+async def test_a_desk_that_is_given_up_takes_no_more_runs(tmp_path: Path) -> None:
+    desk, _ = Office(tmp_path).open([])
+    closing = asyncio.create_task(desk.aclose())
+    await asyncio.sleep(0)
+    with pytest.raises(StoppingError, match="gives up this desk"):
+        desk.start_python({"code": "1"}, by("window"))
+    await closing

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 from tests.e2e.versions import copy_of_version, with_version
 from tests.e2e.wires import SECONDS, Wire, wire
@@ -15,6 +17,11 @@ from tests.station import Station, is_running
 from analystd import __version__
 
 NEWER = "99.0.0"
+STOPS_ITSELF = """
+import os, signal, threading
+x = 41
+threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGSTOP)).start()
+"""
 
 
 @pytest.fixture(scope="module")
@@ -106,6 +113,19 @@ async def test_a_desk_in_which_the_last_run_left_variables_is_kept_for_those_who
         assert "result" in await new_window.initialize(newer, "again")
 
 
+async def test_a_session_that_does_not_tell_its_variables_is_kept(versions: tuple[Station, Station]) -> None:
+    older, newer = versions
+    async with wire(older) as old_window, wire(newer) as new_window:
+        await old_window.initialize(older)
+        await old_window.command("execPython", "1", code=STOPS_ITSELF)
+        stopped = await asyncio.to_thread(_stopped_below, await _pid(old_window))
+        await new_window.initialize(newer)
+        told = await new_window.until(lambda message: message.get("method") == "window/showMessage")
+        assert f"main in {older.workspace} (nobody knows how many variables)" in told["params"]["message"]
+        stopped.resume()
+        assert (await new_window.command("execPython", "2", code="x"))["result"]["result"] == "41"
+
+
 async def test_variables_outrank_an_upgrade_and_the_user_is_told(versions: tuple[Station, Station]) -> None:
     older, newer = versions
     async with wire(older) as old_window, wire(newer) as new_window:
@@ -157,3 +177,14 @@ async def _until_ended(pid: int) -> None:
     async with asyncio.timeout(SECONDS):
         while is_running(pid):
             await asyncio.sleep(0.05)
+
+
+def _stopped_below(pid: int) -> psutil.Process:
+    """The process that has stopped itself, as soon as it has."""
+    deadline = time.monotonic() + SECONDS
+    while True:
+        for process in psutil.Process(pid).children(recursive=True):
+            if process.status() == psutil.STATUS_STOPPED:
+                return process
+        assert time.monotonic() < deadline, "nothing stops"
+        time.sleep(0.05)

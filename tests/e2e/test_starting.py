@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
@@ -18,9 +19,28 @@ from tests.e2e.bytewise import open_wire
 from tests.e2e.wires import SECONDS, wire, wires
 from tests.station import Station, is_running
 
+from analystd.locks import take_lock
 from analystd.server.address import Address, daemon_address
 
 RELAYS = 20
+
+
+def test_who_starts_beside_one_that_begins_slowly_waits_for_it(fresh_station: Station) -> None:
+    address = Address(fresh_station.state, daemon_address().name)
+    fresh_station.state.mkdir(parents=True, mode=0o700)
+    lock = take_lock(address.lock, 0)
+    assert lock is not None
+    starting = subprocess.Popen(
+        fresh_station.command("exec", "6 * 7"),
+        env=fresh_station.environment,
+        cwd=fresh_station.project,
+        stdout=subprocess.PIPE,
+    )
+    # Longer than a daemon waits for the lock.
+    time.sleep(3.5)
+    lock.release()
+    output, _ = starting.communicate(timeout=SECONDS)
+    assert (starting.returncode, output) == (0, b"42\n")
 
 
 def _nothing(_address: Address) -> None:
