@@ -158,10 +158,12 @@ class RunBook:
             StoppingError: with the reason.
         """
         if self._closed_because is not None:
-            under_way = ", ".join(f"{run.id} ({run.request.title})" for run in self.active) or "none"
+            under_way = ", ".join(f"{run.id} ({run.request.title})" for run in self.active)
             raise StoppingError(
                 self._closed_because,
-                f"Under way are still: {under_way}. Ask again when they have ended, or cancel them.",
+                f"Under way are still: {under_way}. Ask again when they have ended, or cancel them."
+                if under_way
+                else "Ask again in a moment.",
             )
 
     def begin(

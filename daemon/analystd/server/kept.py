@@ -11,8 +11,4 @@ def kept_in(sessions: list[dict[str, Any]]) -> str:
 
 
 def _count(variables: int | None) -> str:
-    return (
-        "nobody knows how many variables"
-        if variables is None
-        else f"{variables} variable{'' if variables == 1 else 's'}"
-    )
+    return "busy, or does not answer" if variables is None else f"{variables} variable{'' if variables == 1 else 's'}"
