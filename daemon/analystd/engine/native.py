@@ -116,9 +116,10 @@ class Model:
     ) -> None:
         self._log = _Log()
         lib.llama_backend_init()
+        # Asked first: the GPU's libraries begin with this, and not while this process has little room for signals.
+        self.on_gpu = uses_gpu(gpu_layers)
         self._model = self._load(path, gpu_layers)
         self.vocabulary = Vocabulary(lib.llama_model_get_vocab(self._model))
-        self.on_gpu = uses_gpu(gpu_layers)
         self.batch_size = GPU_BATCH if self.on_gpu else CPU_BATCH
         trained: int = lib.llama_model_n_ctx_train(self._model)
         self._context = self._open(window_of(context_tokens, trained), conversations, threads or usable_cores())
