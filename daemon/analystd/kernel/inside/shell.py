@@ -15,7 +15,6 @@ from typing import Any
 
 import ipykernel.ipkernel
 import ipykernel.zmqshell
-import IPython.core.compilerop
 import IPython.utils.tokenutil
 import jupyter_client.session
 from IPython.core.error import StdinNotImplementedError
@@ -23,6 +22,7 @@ from IPython.utils.text import LSString, SList
 
 from . import forgetting, inspection, interrupts, namespace
 from .bounds import MAX_DISPLAYS, MAX_DISPLAYS_BYTES, bounded_bundle, bounded_text, bundle_size
+from .cell_compiler import CellCompiler
 from .deadline import TooSlowError, at_most
 from .refusals import Walls
 
@@ -31,7 +31,6 @@ LARGEST_REQUEST = "analystd_largest_request"
 """Comes by the control channel, which has a thread of its own, so that it is answered while code runs."""
 
 # These packages are typed in part only; as Any they are checked in no place rather than in some.
-_CachingCompiler: Any = IPython.core.compilerop.CachingCompiler
 _IPythonKernel: Any = ipykernel.ipkernel.IPythonKernel
 _Session: Any = jupyter_client.session.Session
 _ZMQInteractiveShell: Any = ipykernel.zmqshell.ZMQInteractiveShell
@@ -47,28 +46,6 @@ _ASIDE_SECONDS = 1.5
 _NO_INPUT = (
     "input() has nobody to ask: this session runs code without a terminal. Write the value into the code instead."
 )
-
-
-class CellCompiler(_CachingCompiler):  # type: ignore[misc]
-    """Names each cell by its number, so that a traceback tells this cell from earlier ones with the same text."""
-
-    _number = 0
-    _parts = 0
-
-    def begin_cell(self, number: int) -> None:
-        """What is compiled from now on belongs to this cell: its code, then whatever IPython runs for it (`%%capture`, `%rerun`, macros)."""
-        self._number, self._parts = number, 0
-
-    def cache(self, transformed_code: str, number: int = 0, raw_code: str | None = None) -> str:
-        """Keep code for tracebacks; gives the file name that it gets."""
-        # IPython counts on before it runs what a cell holds, whose name would be the next cell's.
-        name: str = super().cache(transformed_code, self._number or number, raw_code=raw_code)
-        return name
-
-    def get_code_name(self, raw_code: str, code: str, number: int) -> str:
-        """The file name of a cell's code."""
-        part, self._parts = self._parts, self._parts + 1
-        return forgetting.cell_name(number, part)
 
 
 class SessionWire(_Session):  # type: ignore[misc]
