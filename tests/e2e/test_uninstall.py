@@ -61,10 +61,13 @@ def test_of_folders_that_links_lead_to_only_what_is_ours_goes(used: Station) -> 
         link.rename(disk)
         link.symlink_to(disk)
     (used.home / "disk/cache/thesis.txt").write_text("mine")
+    (used.home / "disk/state/package.json").write_text("{}")
     used.run("exec", "1")
     said = used.run("uninstall", "--purge", "--yes").stdout
     assert f"left    {used.home / 'disk/cache/thesis.txt'}" in said
-    assert _files(used.home / "disk") == [used.home / "disk/cache", used.home / "disk/cache/thesis.txt"]
+    assert f"what is analystd's in {used.home / 'disk/cache'}" in said
+    assert [path.name for path in _files(used.home / "disk") if path.is_file()] == ["thesis.txt", "package.json"]
+    assert not list((used.home / "disk").rglob("*.lock"))
     for folder in FOLDERS:
         assert _files(used.home / folder) == []
 

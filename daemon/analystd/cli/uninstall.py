@@ -31,7 +31,11 @@ If systemd starts it: `systemctl --user disable --now analystd.socket`, and remo
 """
 
 
-_OF_STATE = ("desks", "logs", "run", "*.sock", "*.lock", "*.new", "*.json", "start.log")
+_DAEMON = "[0-9a-f]" * 12
+_OF_STATE = (
+    *("desks", "logs", "run", "start.log", "start.lock", "activation.sock", STORE_NAME),
+    *(f"{_DAEMON}.{kind}" for kind in ("sock", "lock", "new", "json")),
+)
 _OF_CACHE = ("models", "prefixes")
 
 
@@ -54,7 +58,7 @@ async def uninstall(options: Options) -> int:
     for card in cards:
         say(f"stop    the daemon {card.version} (pid {card.pid}), with what runs and the variables of its sessions")
     for item in items:
-        say(f"remove  {item.path}  ({item.what})")
+        say(f"remove  {item.path}{_where_it_leads(item)}  ({item.what})")
     if not cards and not items:
         say("There is nothing to remove.")
     elif not options.yes and not _agrees():
@@ -141,6 +145,10 @@ def _agrees() -> bool:
     if not sys.stdin.isatty():
         raise InvalidArgumentsError("Nobody is there to be asked", "`analystd uninstall --yes` does not ask.")
     return input("Go on? [y/N] ").strip().lower() in ("y", "yes")
+
+
+def _where_it_leads(item: Item) -> str:
+    return f" and what is analystd's in {os.path.realpath(item.path)}" if item.names and item.path.is_symlink() else ""
 
 
 def _is_there(path: Path) -> bool:
