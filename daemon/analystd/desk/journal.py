@@ -20,7 +20,7 @@ from io import BufferedReader
 from pathlib import Path
 
 from analystd.desk.run_index import RunIndex
-from analystd.desk.segments import Entry, Event, Segment, entries_between, load_segments
+from analystd.desk.segments import MILESTONES, Entry, Event, Segment, entries_between, load_segments
 from analystd.framing import encoded
 from analystd.protocol import EventKind
 
@@ -199,7 +199,8 @@ class Journal:
             if segment.last > after:
                 # A file may be lost.
                 with contextlib.suppress(OSError):
-                    yield from segment.milestones(after)
+                    for entry in segment.events(kinds=MILESTONES, after=after):
+                        yield entry.event
 
     def _tell_left_out(self) -> None:
         text = f"The disk was full: {self._left_out} pieces of what runs put out meanwhile were not kept"
@@ -316,4 +317,4 @@ def _entries_of(
     for segment in segments:
         # A segment that is too old may be deleted meanwhile.
         with contextlib.suppress(FileNotFoundError):
-            yield from segment.events_of(run_ids, kinds, after)
+            yield from segment.events(of=run_ids, kinds=kinds, after=after)

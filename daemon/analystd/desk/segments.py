@@ -24,11 +24,6 @@ _NUMBER = re.compile(rb'\{"seq":(\d+),')
 _RUN = re.compile(rb'\{"seq":(\d+),"run_id":"(\w+)","kind":"(\w+)"')
 """How the line of a run's event begins."""
 
-_MILESTONE = re.compile(
-    rb'\{"seq":(\d+),"run_id":"\w+","kind":"(?:%b)"' % b"|".join(kind.encode() for kind in MILESTONES)
-)
-"""How the line of such an event begins."""
-
 _NEAR_BYTES = 64 * 1024
 """So little is read through rather than halved again."""
 
@@ -50,29 +45,19 @@ class Segment:
     last: int
     """The number of the last event that is on disk."""
 
-    def events_of(
-        self, run_ids: Container[str], kinds: Container[str] | None = None, after: int = 0
+    def events(
+        self, *, of: Container[str] | None = None, kinds: Container[str] | None = None, after: int = 0
     ) -> Iterator[Entry]:
-        """The events of some runs with numbers above `after`, of some kinds or (None) of all; only their lines are parsed."""
+        """The events of runs with numbers above `after`: of some runs or (None) of all, of some kinds or of all. Only their lines are parsed."""
         with self.path.open("rb") as file:
             file.seek(_offset_before(file, after + 1))
             for line in file:
                 begin = _RUN.match(line)
-                if begin is None or int(begin[1]) <= after or begin[2].decode() not in run_ids:
+                if begin is None or int(begin[1]) <= after:
                     continue
-                if kinds is None or begin[3].decode() in kinds:
+                if (of is None or begin[2].decode() in of) and (kinds is None or begin[3].decode() in kinds):
                     with contextlib.suppress(ValueError):
                         yield Entry(json.loads(line), line)
-
-    def milestones(self, after: int) -> Iterator[Event]:
-        """The events with numbers above `after` that a run begins or ends with; only their lines are parsed."""
-        with self.path.open("rb") as file:
-            file.seek(_offset_before(file, after + 1))
-            for line in file:
-                begin = _MILESTONE.match(line)
-                if begin is not None and int(begin[1]) > after:
-                    with contextlib.suppress(ValueError):
-                        yield json.loads(line)
 
 
 def load_segments(folder: Path) -> list[Segment]:
