@@ -6,11 +6,13 @@ the answers mean. What the attempts are made on, `forbidden` lays out. A new wal
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import json
 import os
 import resource
 import socket
+import stat
 import sys
 from collections.abc import Callable, Mapping
 from typing import Any, Literal, NamedTuple
@@ -20,6 +22,7 @@ NO_WALLS = "Python can read, change and send whatever your own account can"
 State = Literal["held", "not held", "gap"]
 
 _PTRACE_SEIZE = 0x4206
+_SET_IDS = stat.S_ISUID | stat.S_ISGID
 _CLONE_NEWUSER = 0x10000000
 
 
@@ -135,6 +138,24 @@ def _processes(things: dict[str, Any]) -> None:
     os.close(os.open(f"/proc/{things['pid']}/cmdline", os.O_RDONLY))
 
 
+def _set_user_id(things: dict[str, Any]) -> None:
+    """Try the usual ways to make a file that runs with its owner's rights; the current folder is the workspace."""
+    made = os.open("program", os.O_CREAT | os.O_WRONLY, 0o600)
+    ways: tuple[Callable[[], None], ...] = (
+        lambda: os.fchmod(made, _SET_IDS | 0o700),
+        lambda: os.chmod("program", _SET_IDS | 0o700),  # noqa: PTH101
+        lambda: os.chmod("program", _SET_IDS | 0o700, dir_fd=os.open(".", os.O_RDONLY)),
+        lambda: os.close(os.open("opened", os.O_CREAT | os.O_WRONLY, _SET_IDS | 0o700)),
+        lambda: os.mknod("node", stat.S_IFREG | _SET_IDS | 0o700),
+        lambda: os.mkdir("folder", _SET_IDS | 0o700),  # noqa: PTH102
+    )
+    for way in ways:
+        with contextlib.suppress(OSError):
+            way()
+            return
+    raise PermissionError
+
+
 def _shared_memory(things: dict[str, Any]) -> None:
     os.close(os.open(things["shared_memory"], os.O_RDWR))
 
@@ -147,6 +168,11 @@ TABLE: dict[str, Wall] = {
     "network": Wall("reaching the network", "the network can be reached", _network),
     "trace": Wall("reading and changing other processes", "other processes can be read and changed", _trace),
     "namespace": Wall("making new namespaces", "new namespaces can be made", _namespace),
+    "set_user_id": Wall(
+        "giving a file its owner's rights",
+        "files can be made that run with their owner's rights (set-user-ID), outside too",
+        _set_user_id,
+    ),
     "path_socket": Wall(
         "connecting to path sockets outside",
         "path sockets outside can be connected to (of a desktop's services, of Docker, of an ssh agent)",
