@@ -71,6 +71,11 @@ class Policy:
     """Further folders that may be read."""
     interpreter: Path | None = None
     """The Python that the worker runs, if it is not this one; it and its `sys.path` may be read."""
+    sealed: tuple[Path, ...] = ()
+    """What lies in those two folders and shall not be changed, by paths without links; of no effect at level `partial`.
+
+    What is gone when the worker starts, or a link by then, is passed over.
+    """
     gpu: bool = False
     """Whether the worker may compute on this machine's GPUs."""
 
@@ -85,7 +90,7 @@ class Sandbox:
     switched_off: bool = False
     """The user wants no walls, so that `none` is no reason to refuse."""
     namespaces: Namespaces = "own"
-    walls: Mapping[str, probe.State] = field(default_factory=lambda: probe.states({}))
+    walls: Mapping[str, probe.State] = field(default_factory=lambda: probe.states({}), compare=False)
     """How each wall of `probe.TABLE` stood in the self-test."""
 
     def command(self, argv: Sequence[str], policy: Policy) -> list[str]:
@@ -188,6 +193,7 @@ def _walls(sandbox: Sandbox, policy: Policy) -> list[str]:
         *(f"read={path}" for path in dict.fromkeys([*SYSTEM, *KERNEL, *imports, *gpu[0], *policy.read_only])),
         *(f"device={path}" for path in (*DEVICES, *(_TERMINAL if sandbox.level == "full" else ()), *gpu[1])),
         f"hide={state_folder()}",
+        *(f"seal={path}" for path in policy.sealed),
         *(["threads=named"] if gpu[1] else []),
     ]
 
