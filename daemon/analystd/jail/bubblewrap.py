@@ -7,7 +7,7 @@ Landlock and seccomp are put up inside by the launcher itself. Imported by the l
 
 from __future__ import annotations
 
-from analystd.jail.namespaces import DEVICE, LINK, MEMORY, PROCESSES, READ, SEAL, TERMINALS, WRITE
+from analystd.jail.namespaces import DEVICE, LINK, MEMORY, PROCESSES, READ, SEAL, SHUT, TERMINALS, WRITE
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -45,4 +45,6 @@ def _words(kind: str, path: str, detail: str) -> list[str]:
         return ["--dev", path]
     if kind == PROCESSES:
         return ["--proc", path]
+    if kind == SHUT:
+        return [_BINDS[READ], "/dev/null", path]
     return [_BINDS[kind], path, path]

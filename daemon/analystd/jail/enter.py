@@ -15,12 +15,12 @@ import sys
 if __name__ == "__main__":
     sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))  # noqa: PTH100, PTH120
 
-from analystd.jail import bubblewrap, capabilities, keeper, landlock, namespaces, seals, seccomp
+from analystd.jail import bubblewrap, capabilities, connections, keeper, landlock, namespaces, seals, seccomp
 
 # Importing `typing` would take longer than putting up the walls.
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from typing import NoReturn
 
 CHANNEL_VARIABLES = ("ANALYSTD_CHANNEL_FD", "ANALYSTD_DESCRIPTORS_FD")
@@ -69,7 +69,13 @@ def main() -> NoReturn:
     try:
         if walls.keeper:
             keeper.close_descriptors(_channel() | set(walls.keeper))
-            keeper.keep(lambda: _settle(walls), lambda: _run(walls, argv), *walls.keeper)
+            meeting = connections.Meeting()
+            keeper.keep(
+                lambda: _settle(walls),
+                lambda: _run(walls, argv, meeting),
+                lambda program: _attend(program, walls, meeting),
+                *walls.keeper,
+            )
         _launch(walls, argv)
     except OSError as exc:
         _give_up(WALL_ERROR, f"the walls could not be put up: {exc}")
@@ -86,7 +92,12 @@ def _launch(walls: Walls, argv: list[str]) -> NoReturn:
         )
     if walls.isolated:
         namespaces.leave((walls.workspace, walls.runtime))
-    keeper.launch(lambda: _build_world(walls), lambda: _run(walls, argv))
+    meeting = connections.Meeting()
+    keeper.launch(
+        lambda: _build_world(walls),
+        lambda: _run(walls, argv, meeting),
+        lambda program: _attend(program, walls, meeting),
+    )
 
 
 def _become_bwrap(walls: Walls, argv: list[str], *descriptors: int) -> NoReturn:
@@ -145,12 +156,18 @@ def _settle(walls: Walls) -> None:
     os.chdir(walls.workspace)
 
 
-def _run(walls: Walls, argv: list[str]) -> NoReturn:
+def _attend(program: int, walls: Walls, meeting: connections.Meeting) -> set[int]:
+    """What the keeper does once the program's process is there."""
+    folders = [path for path, _ in _writable(walls)]
+    return meeting.host(program, connections.Broker(folders, abstract=walls.isolated))
+
+
+def _run(walls: Walls, argv: list[str], meeting: connections.Meeting) -> NoReturn:
     # A process of this number means something else in a process namespace, and a kernel that misses its parent ends.
     if walls.isolated:
         os.environ.pop("JPY_PARENT_PID", None)
     try:
-        lock_in(walls)
+        lock_in(walls, meeting)
     except OSError as exc:
         _give_up(WALL_ERROR, f"the walls could not be put up: {exc}")
     try:
@@ -159,7 +176,7 @@ def _run(walls: Walls, argv: list[str]) -> NoReturn:
         _give_up(NOT_STARTED, f"{argv[0]} could not be started: {exc.strerror}")
 
 
-def lock_in(walls: Walls) -> None:
+def lock_in(walls: Walls, meeting: connections.Meeting) -> None:
     """Confine this process: no privileges, files by Landlock, system calls by seccomp.
 
     Raises:
@@ -167,8 +184,14 @@ def lock_in(walls: Walls) -> None:
     """
     capabilities.drop_all(keep=_needed_capabilities(walls))
     version = landlock.restrict(_rules(walls), tcp=walls.isolated)
-    knows_truncate = version >= landlock.TRUNCATE_ABI
-    seccomp.install(seccomp.build_filter(seccomp.own_machine(), isolated=walls.isolated, truncate=knows_truncate))
+    machine, knows_truncate = seccomp.own_machine(), version >= landlock.TRUNCATE_ABI
+
+    def install(is_answered: bool) -> int | None:
+        hand_over = is_answered and version < landlock.RESOLVE_UNIX_ABI
+        program = seccomp.build_filter(machine, isolated=walls.isolated, truncate=knows_truncate, hand_over=hand_over)
+        return seccomp.install(program, listener=hand_over)
+
+    meeting.attend(install)
 
 
 def _needed_capabilities(walls: Walls) -> int:
@@ -179,11 +202,33 @@ def _needed_capabilities(walls: Walls) -> int:
 
 def _rules(walls: Walls) -> list[tuple[str, int]]:
     return [
-        *((path, landlock.WRITE) for path in (walls.workspace, walls.runtime, _SHARED_MEMORY)),
+        *_writable(walls),
         *((path, landlock.DEVICE) for path in walls.devices),
-        *((path, landlock.WRITE | landlock.IOCTL_DEV) for path in _OWN_WORLD if walls.isolated),
-        *((path, landlock.READ) for path in (*walls.read, "/proc")),
+        *(rule for path in (*walls.read, "/proc") for rule in _readable(path, () if walls.isolated else walls.hide)),
         *([(_OWN_THREADS, landlock.WRITE_FILE | landlock.TRUNCATE)] if walls.names_threads else []),
+    ]
+
+
+def _readable(path: str, hidden: Sequence[str]) -> Iterator[tuple[str, int]]:
+    """Let `path` be read without what is hidden in it, which Landlock can only do by naming all the rest; folders there can be listed."""
+    real = os.path.realpath(path)
+    hidden = [os.path.realpath(each) for each in hidden]
+    if any(f"{real}/".startswith(f"{each}/") for each in hidden):
+        return
+    if not any(each.startswith(real.rstrip("/") + "/") for each in hidden):
+        yield path, landlock.READ
+        return
+    yield path, landlock.READ_DIR
+    with os.scandir(real) as entries:
+        for entry in entries:
+            if not entry.is_symlink():
+                yield from _readable(entry.path, hidden)
+
+
+def _writable(walls: Walls) -> list[tuple[str, int]]:
+    return [
+        *((path, landlock.WRITE) for path in (walls.workspace, walls.runtime, _SHARED_MEMORY)),
+        *((path, landlock.WRITE | landlock.IOCTL_DEV) for path in _OWN_WORLD if walls.isolated),
     ]
 
 

@@ -99,6 +99,19 @@ def _path_socket(things: dict[str, Any]) -> None:
         client.connect(things["path_socket"])
 
 
+def _readable_socket(things: dict[str, Any]) -> None:
+    with socket.socket(socket.AF_UNIX) as client:
+        client.connect(things["readable_socket"])
+
+
+def _fifo(things: dict[str, Any]) -> None:
+    os.close(os.open(things["fifo"], os.O_WRONLY | os.O_NONBLOCK))
+
+
+def _settings(things: dict[str, Any]) -> None:
+    os.close(os.open(things["readable"] + "/settings/secret", os.O_RDONLY))
+
+
 def _abstract_socket(things: dict[str, Any]) -> None:
     with socket.socket(socket.AF_UNIX) as client:
         client.connect(things["abstract_socket"])
@@ -172,6 +185,23 @@ TABLE: dict[str, Wall] = {
         "giving a file its owner's rights",
         "files can be made that run with their owner's rights (set-user-ID), outside too",
         _set_user_id,
+    ),
+    "settings": Wall(
+        "reading our settings in a folder that may be read",
+        "settings and state of analystd can be read where they lie in a folder of AGENT_READ_ONLY_PATHS",
+        _settings,
+    ),
+    "fifo": Wall(
+        "writing to a FIFO in a folder that may be read",
+        "FIFOs in folders of AGENT_READ_ONLY_PATHS can be written to",
+        _fifo,
+        is_required=False,
+    ),
+    "readable_socket": Wall(
+        "connecting to a socket in a folder that may be read",
+        "sockets in folders of AGENT_READ_ONLY_PATHS can be connected to (of an ssh agent, of Docker)",
+        _readable_socket,
+        is_required=False,
     ),
     "path_socket": Wall(
         "connecting to path sockets outside",

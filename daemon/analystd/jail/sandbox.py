@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Literal
 
 from analystd.errors import SessionUnavailableError
-from analystd.folders import state_folder
+from analystd.folders import state_folder, user_settings_file
 from analystd.jail import enter, probe
 from analystd.jail.forbidden import laid_out
 from analystd.jail.reach import DEVICES, KERNEL, SYSTEM, gpu_devices, gpu_facts, interpreter_reach
@@ -71,6 +71,8 @@ class Policy:
     """Further folders that may be read."""
     interpreter: Path | None = None
     """The Python that the worker runs, if it is not this one; it and its `sys.path` may be read."""
+    hidden: tuple[Path, ...] = ()
+    """Folders inside of those that stay closed, besides our own state and settings."""
     sealed: tuple[Path, ...] = ()
     """What lies in those two folders and shall not be changed, by paths without links; of no effect at level `partial`.
 
@@ -152,7 +154,8 @@ async def measure_level(level: Level, namespaces: Namespaces = "own") -> Sandbox
     if namespaces == "bwrap" and not find_bwrap():
         return Sandbox("none", f"no {what}: none is installed, or only a setuid one", (probe.NO_WALLS,))
     with laid_out() as bait:
-        policy = Policy(bait.workspace, bait.runtime, read_only=(Path(probe.__file__),))
+        read_only = (Path(probe.__file__), bait.readable)
+        policy = Policy(bait.workspace, bait.runtime, read_only=read_only, hidden=(bait.settings,))
         candidate = Sandbox(level, "", namespaces=namespaces)
         command = candidate.command([sys.executable, "-I", "-S", probe.__file__, json.dumps(bait.things)], policy)
         try:
@@ -192,7 +195,7 @@ def _walls(sandbox: Sandbox, policy: Policy) -> list[str]:
         f"runtime={policy.runtime}",
         *(f"read={path}" for path in dict.fromkeys([*SYSTEM, *KERNEL, *imports, *gpu[0], *policy.read_only])),
         *(f"device={path}" for path in (*DEVICES, *(_TERMINAL if sandbox.level == "full" else ()), *gpu[1])),
-        f"hide={state_folder()}",
+        *(f"hide={path}" for path in (state_folder(), user_settings_file().parent, *policy.hidden)),
         *(f"seal={path}" for path in policy.sealed),
         *(["threads=named"] if gpu[1] else []),
     ]

@@ -17,6 +17,8 @@ from analystd.jail.system_calls import NUMBERS
 _ALLOW = 0x7FFF0000
 _ERRNO = 0x00050000
 _KILL = 0x80000000
+_HAND_OVER = 0x7FC00000
+"""The call waits for who has the filter's listener."""
 
 _LOAD, _EQUAL, _AT_LEAST, _ANY_BIT, _AND, _RETURN = 0x20, 0x15, 0x35, 0x45, 0x54, 0x06
 _NUMBER_AT, _ARCH_AT, _ARGUMENTS_AT = 0, 4, 16
@@ -26,8 +28,10 @@ _NEW_NAMESPACES = 0x7E020000
 """CLONE_NEWNS, _NEWCGROUP, _NEWUTS, _NEWIPC, _NEWUSER, _NEWPID and _NEWNET."""
 
 _AF_UNIX, _AF_INET, _AF_INET6, _AF_NETLINK = 1, 2, 10, 16
+_SOCK_DGRAM, _SOCK_RAW, _SOCKET_TYPES = 2, 3, 0xF
 _TIOCSTI, _TIOCLINUX = 0x5412, 0x541C
 _SET_MODE_FILTER = 1
+_NEW_LISTENER = 1 << 3
 _PR_SET_NO_NEW_PRIVS = 38
 
 _BEHIND_POINTERS = ("clone3", "openat2")
@@ -121,11 +125,12 @@ SHARED_OBJECTS = ("shmget", "shmat", "shmctl", "semget", "msgget", "mq_open")
 _AUDIT = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
 
 
-def build_filter(machine: str, *, isolated: bool, truncate: bool = True) -> bytes:
+def build_filter(machine: str, *, isolated: bool, truncate: bool = True, hand_over: bool = False) -> bytes:
     """The filter's instructions for a machine that `NUMBERS` knows, 8 bytes each.
 
     With `isolated`, namespaces keep network and System V objects apart and those calls pass; without `truncate`, truncate(2) is
-    refused too, for a Landlock that does not know it yet.
+    refused too, for a Landlock that does not know it yet. With `hand_over` each connect(2) waits for who has the filter's listener, and
+    there are no local datagram sockets, which send to a path without one.
     """
     numbers = NUMBERS[machine]
     program = [
@@ -151,8 +156,11 @@ def build_filter(machine: str, *, isolated: bool, truncate: bool = True) -> byte
     program += _when(numbers["clone"], _clone())
     program += _when(numbers["ioctl"], _ioctl())
     program += _when(numbers["prlimit64"], _prlimit())
-    program += _when(numbers["socketpair"], _only_families((_AF_UNIX,), errno.EOPNOTSUPP))
-    program += _when(numbers["socket"], _socket(isolated))
+    datagrams = _no_local_datagrams() if hand_over else []
+    program += _when(numbers["socketpair"], [*datagrams, *_only_families((_AF_UNIX,), errno.EOPNOTSUPP)])
+    program += _when(numbers["socket"], [*datagrams, *_socket(isolated)])
+    if hand_over:
+        program += _when(numbers["connect"], [_instruction(_RETURN, _HAND_OVER)])
     program.append(_instruction(_RETURN, _ALLOW))
     return b"".join(program)
 
@@ -163,8 +171,8 @@ class _Program(ctypes.Structure):
     _fields_ = [("length", ctypes.c_ushort), ("instructions", ctypes.c_void_p)]
 
 
-def install(program: bytes) -> None:
-    """Put this process and its children under a filter, for ever.
+def install(program: bytes, *, listener: bool = False) -> int | None:
+    """Put this process and its children under a filter, for ever; gives the descriptor of its listener, if there is to be one.
 
     Raises:
         OSError: when the kernel refuses; nothing is filtered then.
@@ -173,7 +181,9 @@ def install(program: bytes) -> None:
     whole = _Program(len(program) // 8, ctypes.addressof(instructions))
     _check(_libc.prctl(_PR_SET_NO_NEW_PRIVS, *map(ctypes.c_ulong, (1, 0, 0, 0))))
     number = ctypes.c_long(NUMBERS[own_machine()]["seccomp"])
-    _check(_libc.syscall(number, ctypes.c_ulong(_SET_MODE_FILTER), ctypes.c_ulong(0), ctypes.byref(whole)))
+    flags = ctypes.c_ulong(_NEW_LISTENER if listener else 0)
+    result = _check(_libc.syscall(number, ctypes.c_ulong(_SET_MODE_FILTER), flags, ctypes.byref(whole)))
+    return result if listener else None
 
 
 def own_machine() -> str:
@@ -265,13 +275,26 @@ def _socket(isolated: bool) -> list[bytes]:
     ]
 
 
+def _no_local_datagrams() -> list[bytes]:
+    return [
+        _load_argument(0),
+        _instruction(_EQUAL, _AF_UNIX, 0, 5),
+        _load_argument(1),
+        _instruction(_AND, _SOCKET_TYPES),
+        _instruction(_EQUAL, _SOCK_DGRAM, 1, 0),
+        _instruction(_EQUAL, _SOCK_RAW, 0, 1),
+        _refuse(errno.ESOCKTNOSUPPORT),
+    ]
+
+
 def _only_families(families: tuple[int, ...], code: int) -> list[bytes]:
     """Refuse the first argument unless it is one of `families`."""
     checks = [_instruction(_EQUAL, family, len(families) - position, 0) for position, family in enumerate(families)]
     return [_load_argument(0), *checks, _refuse(code)]
 
 
-def _check(result: int) -> None:
+def _check(result: int) -> int:
     if result < 0:
         code = ctypes.get_errno()
         raise OSError(code, os.strerror(code))
+    return result
