@@ -1,4 +1,4 @@
-"""Finding the FIFOs and sockets in a folder that is about to be shown to a jail. Imported by the launcher: standard library only."""
+"""Finding the FIFOs in a folder that is about to be shown to a jail. Imported by the launcher: standard library only."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ _MOST_ENTRIES = 200_000
 
 
 def find(path: str, *, except_below: Collection[str] = ()) -> Iterator[str]:
-    """The FIFOs and sockets at `path` or below it, without what links lead to; nothing of the folders in `except_below`."""
+    """The FIFOs at `path` or below it, without what links lead to; nothing of the folders in `except_below`."""
     passed_over = {os.path.realpath(folder) for folder in except_below}
     if not os.path.isdir(path):  # noqa: PTH112
-        if _is_channel(os.lstat(path).st_mode):
+        if stat.S_ISFIFO(os.lstat(path).st_mode):
             yield path
         return
     todo, seen = [path], 0
@@ -30,7 +30,7 @@ def find(path: str, *, except_below: Collection[str] = ()) -> Iterator[str]:
             if entry.is_dir(follow_symlinks=False):
                 if entry.path not in passed_over:
                     todo.append(entry.path)
-            elif not entry.is_file(follow_symlinks=False) and _has_channel(entry):
+            elif not entry.is_file(follow_symlinks=False) and _is_fifo(entry):
                 yield entry.path
 
 
@@ -42,12 +42,8 @@ def _entries(folder: str) -> list[os.DirEntry[str]]:
         return []
 
 
-def _has_channel(entry: os.DirEntry[str]) -> bool:
+def _is_fifo(entry: os.DirEntry[str]) -> bool:
     try:
-        return _is_channel(entry.stat(follow_symlinks=False).st_mode)
+        return stat.S_ISFIFO(entry.stat(follow_symlinks=False).st_mode)
     except OSError:
         return False
-
-
-def _is_channel(mode: int) -> bool:
-    return stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode)

@@ -30,7 +30,7 @@ LINK, MEMORY, TERMINALS, PROCESSES = "link", "memory", "terminals", "processes"
 SEAL = "seal"
 """A path inside of one that is written, to be read only."""
 SHUT = "shut"
-"""A FIFO or socket inside of a folder that is to be read, to be neither opened nor connected to."""
+"""A FIFO inside of a folder that is to be read, which is not to be opened."""
 
 _NEW_MOUNTS, _NEW_IPC, _NEW_USERS, _NEW_PROCESSES, _NEW_NETWORK = (
     0x20000,
