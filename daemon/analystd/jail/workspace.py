@@ -69,9 +69,9 @@ class Workspace:
         """
         text = _usable(path)
         if not text.startswith("/"):
-            self._refuse_protected(text)
+            self.refuse_protected(text)
         elif Path(text).is_relative_to(self.root):
-            self._refuse_protected(os.path.relpath(text, self.root))
+            self.refuse_protected(os.path.relpath(text, self.root))
         real = Path(os.path.realpath(self.root / text))
         self._home_of(real)
         return real
@@ -83,7 +83,7 @@ class Workspace:
             WorkspaceError: that names what is wrong: not inside, not there, not a file, no permission.
         """
         descriptor = self._open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY)
-        problem = _not_a_file(os.fstat(descriptor).st_mode, path)
+        problem = not_a_file(os.fstat(descriptor).st_mode, path)
         if problem is not None:
             os.close(descriptor)
             raise problem
@@ -119,7 +119,7 @@ class Workspace:
                 raise problem
             return folder, real.name
 
-        return _retried(path, attempt)
+        return retried(path, attempt)
 
     def check_resources(self) -> None:
         """Make sure that there is room for more work.
@@ -171,7 +171,7 @@ class Workspace:
             finally:
                 os.close(folder)
 
-        return _retried(path, attempt)
+        return retried(path, attempt)
 
     def _make_folders(self, parent: Path) -> int:
         root = os.open(self.root, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
@@ -184,13 +184,18 @@ class Workspace:
         """The folder that lets `real` in: the root or a read-only path, whichever is nearer."""
         homes = [home for home in (self.root, *self.read_only_paths) if real.is_relative_to(home)]
         if not homes:
-            self._refuse_protected(os.path.relpath(real, self.root))
+            self.refuse_protected(os.path.relpath(real, self.root))
             raise WorkspaceError("Path is outside workspace", _OUTSIDE_HINT)
         home = max(homes, key=lambda each: len(each.parts))
-        self._refuse_protected(str(real.relative_to(home)))
+        self.refuse_protected(str(real.relative_to(home)))
         return home
 
-    def _refuse_protected(self, relative: str) -> None:
+    def refuse_protected(self, relative: str) -> None:
+        """Refuse a path, relative to whatever lets it in, that has a protected name on its way.
+
+        Raises:
+            WorkspaceError: that names it.
+        """
         for part in relative.split("/"):
             name = self._protected.get(part.casefold())
             if name is not None:
@@ -282,8 +287,12 @@ def _usable(path: str | os.PathLike[str]) -> str:
     return text
 
 
-def _retried(path: str | os.PathLike[str], attempt: Callable[[], _T]) -> _T:
-    """Resolve and open again when something on the way became a link in between; each attempt checks everything anew."""
+def retried(path: str | os.PathLike[str], attempt: Callable[[], _T]) -> _T:
+    """Resolve and open again when something on the way became a link in between; each attempt checks everything anew.
+
+    Raises:
+        WorkspaceError: for an error of the system's, in words.
+    """
     for _ in range(_TRIES):
         try:
             return attempt()
@@ -315,7 +324,8 @@ def _folder_error(path: str | os.PathLike[str]) -> WorkspaceError:
     return WorkspaceError(f"Is a folder, not a file: {os.fspath(path)}", _MISSING_HINT)
 
 
-def _not_a_file(mode: int, path: str | os.PathLike[str]) -> WorkspaceError | None:
+def not_a_file(mode: int, path: str | os.PathLike[str]) -> WorkspaceError | None:
+    """What is wrong with something that was opened and is no regular file."""
     if stat.S_ISREG(mode):
         return None
     if stat.S_ISDIR(mode):
@@ -331,4 +341,4 @@ def _not_writable(folder: int, name: str, path: str | os.PathLike[str]) -> Works
         mode = os.lstat(name, dir_fd=folder).st_mode
     except FileNotFoundError:
         return None
-    return _not_a_file(mode, path)
+    return not_a_file(mode, path)

@@ -190,23 +190,6 @@ class Connection:
             self.notify("window/showMessage", {"type": types.MessageType.Warning.value, "message": notice})
         self._begin_feed()
 
-    def document_path(self, uri: str) -> Path:
-        """The file of a `uri` that this window may show.
-
-        Raises:
-            WorkspaceError: when it is no file, or lies outside the window's folders.
-        """
-        path = path_of_uri(uri)
-        if path is None:
-            raise WorkspaceError(f"Not a file: {uri}", "Only file: URIs can be viewed.")
-        real = Path(path).resolve()
-        if not any(real.is_relative_to(folder.resolve()) for folder in [*self.folders, self.desk.workspace.root]):
-            raise WorkspaceError(
-                f"{path} is outside this window's folders",
-                "Open its folder in the editor, or copy it into the workspace.",
-            )
-        return real
-
     def _take_seat(self, desk: Desk, options: Any) -> None:
         """Get a place in the desk's events, unless the client left while its desk was opened."""
         subscription, after, problems = wishes(options)
