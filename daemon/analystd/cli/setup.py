@@ -6,6 +6,7 @@ import importlib.util
 import os
 import platform
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from analystd.cli.render import print_json
 from analystd.engine.catalogue import look_at
 from analystd.engine.factory import make_engine
 from analystd.errors import AnalystdError, WorkspaceError
+from analystd.jail import probe
 from analystd.jail.sandbox import measure_sandbox
 from analystd.jail.workspace import Workspace, find_workspace
 from analystd.settings import Settings, load_settings, log_folder, project_file
@@ -49,13 +51,17 @@ async def doctor(options: Options) -> int:
         _workspace_check(folder, loaded.settings),
         _check("settings", not loaded.problems, "no problems", "; ".join(loaded.problems)),
     ]
+    walls = [
+        {"name": name, "title": wall.title, "state": sandbox.walls[name], "breach": wall.breach}
+        for name, wall in probe.TABLE.items()
+    ]
     if options.json:
-        print_json(
-            {"version": __version__, "checks": checks, "gaps": list(sandbox.gaps), "sources": dict(loaded.sources)}
-        )
+        gaps, sources = list(sandbox.gaps), dict(loaded.sources)
+        print_json({"version": __version__, "checks": checks, "walls": walls, "gaps": gaps, "sources": sources})
     else:
-        _print_checks(checks, sandbox.gaps, loaded.sources)
+        _print_checks(checks, loaded.sources)
         print(f"log        {log_folder(loaded.settings)}")
+        _print_walls(walls, sandbox.level)
     return EXIT_DONE if all(check["ok"] for check in checks) else EXIT_FAILED
 
 
@@ -106,12 +112,19 @@ def _workspace_check(folder: Path, settings: Settings) -> dict[str, Any]:
     return _check("workspace", True, found, "")
 
 
-def _print_checks(checks: list[dict[str, Any]], gaps: tuple[str, ...], sources: Any) -> None:
+def _print_checks(checks: list[dict[str, Any]], sources: Mapping[str, str]) -> None:
     for check in checks:
         print(f"{'ok ' if check['ok'] else '!! '} {check['name']:<10} {check['found']}")
         if check["advice"]:
             print(f"               {check['advice']}")
-    for gap in gaps:
-        print(f"    gap        {gap}")
     for name, source in sources.items():
         print(f"    {name} comes from {source}")
+
+
+def _print_walls(walls: list[dict[str, str]], level: str) -> None:
+    """List what the self-test attempted, and of each wall whether it held at this machine's level."""
+    print(f"\nWalls at level {level}, as the self-test found them:")
+    for wall in walls:
+        print(f"    {wall['state']:<9} {wall['title']}")
+        if wall["state"] != "held":
+            print(f"              {wall['breach']}")
