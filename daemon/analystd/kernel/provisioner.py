@@ -8,7 +8,6 @@ import json
 import logging
 import os
 import secrets
-import shutil
 import signal
 import stat
 import subprocess
@@ -29,6 +28,7 @@ from analystd.jail.reach import KERNEL, SYSTEM, interpreter_reach
 from analystd.jail.sandbox import Policy, Sandbox
 from analystd.jail.sizes import memory
 from analystd.kernel.inside.refusals import Walls
+from analystd.util.remove import remove
 
 logger = logging.getLogger(__name__)
 
@@ -41,6 +41,7 @@ _HEARD = b"\x1eHEARD\n"
 _SOCKET_PATH_BYTES = 107
 _LOG_BYTES_KEPT = 8 * 1024
 _KILL_SECONDS = 0.3
+_REMOVE_SECONDS = 5.0
 _PASS_SECONDS = 0.02
 _TOLERATED_PROCESSES = 16
 """With more dead children that it has not buried a kernel is not worth keeping: they count against its limit."""
@@ -196,7 +197,9 @@ class KernelProcess:
                     self._loop.remove_reader(stream.fileno())
                     with contextlib.suppress(OSError):
                         stream.close()
-        shutil.rmtree(self.folder, ignore_errors=True)
+        # A thread, and so no task waits for it: what code has put there may be much.
+        for left in await asyncio.to_thread(remove, self.folder, seconds=_REMOVE_SECONDS):
+            logger.warning("not removed: %s", left)
 
     def memory_bytes(self) -> int | None:
         """Resident memory of the whole tree; None when it has ended."""

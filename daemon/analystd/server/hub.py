@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-import shutil
 import tempfile
+import threading
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import asdict
@@ -33,9 +33,12 @@ from analystd.protocol import PROTOCOL_VERSION
 from analystd.server.address import daemon_address, private_folder, runtime_place
 from analystd.server.drain import Drain
 from analystd.settings import Loaded, Settings, load_settings, log_folder, variable
+from analystd.util.remove import remove
 
 logger = logging.getLogger(__name__)
 
+_REMOVE_SECONDS = 5.0
+_LEFTOVERS_SECONDS = 600.0
 _DESK_SECONDS = 5.0
 """How long a desk of another daemon, which may be at its end, is waited for."""
 
@@ -186,7 +189,7 @@ class Hub:
         await asyncio.gather(*(desk.aclose() for desk in self.desks.values()))
         if self._engine is not None:
             await self._engine.aclose()
-        shutil.rmtree(self._runtime, ignore_errors=True)
+        await asyncio.to_thread(_remove, self._runtime, _REMOVE_SECONDS)
 
     async def _release(self, desk: Desk) -> None:
         """Close a desk for another daemon to open it, and send those who are at it away, to come back there."""
@@ -265,10 +268,21 @@ def _desk_status(desk: Desk) -> dict[str, Any]:
 def _runtime_folder() -> Path:
     """A private folder for sockets, removed at the end; in the temporary folder when the state folder's path is long.
 
-    What a daemon of this address left that was killed is removed: whoever has its lock is the only one.
+    What a daemon of this address left that was killed is removed meanwhile: whoever has its lock is the only one.
     """
     place, prefix = runtime_place(daemon_address())
     private_folder(place)
-    for left in place.glob(f"{prefix}*"):
-        shutil.rmtree(left, ignore_errors=True)
+    leftovers = list(place.glob(f"{prefix}*"))
+    # However much there is, neither the start nor the end of this daemon waits for it.
+    threading.Thread(target=_remove_all, args=(leftovers,), name="remove-leftovers", daemon=True).start()
     return Path(tempfile.mkdtemp(dir=place, prefix=prefix))
+
+
+def _remove_all(paths: list[Path]) -> None:
+    for path in paths:
+        _remove(path, _LEFTOVERS_SECONDS)
+
+
+def _remove(path: Path, seconds: float) -> None:
+    for left in remove(path, seconds=seconds):
+        logger.warning("not removed: %s", left)
