@@ -30,8 +30,11 @@ def laid_out() -> Iterator[Bait]:
         for name in ("workspace", "runtime", "outside"):
             (base / name).mkdir()
         (base / "outside/secret").write_text("secret")
+        (base / "workspace/.git").mkdir()
+        (base / "workspace/.git/file").write_text("trusted")
         things = {
             "outside": str(base / "outside"),
+            "sealed": str(base / "workspace/.git"),
             "port": stack.enter_context(socket.create_server(("127.0.0.1", 0))).getsockname()[1],
             "path_socket": _listener(stack, str(base / "outside/socket")),
             "abstract_socket": _listener(stack, f"\0{base.name}"),

@@ -152,7 +152,8 @@ async def measure_level(level: Level, namespaces: Namespaces = "own") -> Sandbox
     if namespaces == "bwrap" and not find_bwrap():
         return Sandbox("none", f"no {what}: none is installed, or only a setuid one", (probe.NO_WALLS,))
     with laid_out() as bait:
-        policy = Policy(bait.workspace, bait.runtime, read_only=(Path(probe.__file__),))
+        sealed = (Path(bait.things["sealed"]),)
+        policy = Policy(bait.workspace, bait.runtime, read_only=(Path(probe.__file__),), sealed=sealed)
         candidate = Sandbox(level, "", namespaces=namespaces)
         command = candidate.command([sys.executable, "-I", "-S", probe.__file__, json.dumps(bait.things)], policy)
         try:

@@ -16,7 +16,7 @@ import tempfile
 import time
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -27,6 +27,7 @@ from analystd.jail.processes import process_tree
 from analystd.jail.reach import KERNEL, SYSTEM, interpreter_reach
 from analystd.jail.sandbox import Policy, Sandbox
 from analystd.jail.sizes import memory
+from analystd.jail.trusted_paths import TrustedPaths
 from analystd.kernel.inside.refusals import Walls
 from analystd.util.remove import remove
 
@@ -58,11 +59,15 @@ class Launch:
     read_only_paths: tuple[Path, ...] = ()
     python: Path | None = None
     """The interpreter, which needs ipykernel; None: the daemon's own."""
+    trusted: TrustedPaths | None = field(default=None, compare=False)
+    """What in the workspace is sealed, and what the code makes that is moved aside; None: nothing."""
+    sealed: tuple[Path, ...] = ()
+    """What is sealed beside that."""
 
     def policy(self, sockets: Path) -> Policy:
         """What a kernel with its sockets in that folder may touch."""
         runtime = self.runtime if sockets.is_relative_to(self.runtime) else sockets
-        return Policy(self.workspace, runtime, (*self.read_only_paths, _INSIDE), self.python)
+        return Policy(self.workspace, runtime, (*self.read_only_paths, _INSIDE), self.python, sealed=self.sealed)
 
     def walls(self, policy: Policy) -> Walls | None:
         """What the kernel is told of its walls, so that it can explain what they refuse; None where there are none."""
@@ -197,9 +202,26 @@ class KernelProcess:
                     self._loop.remove_reader(stream.fileno())
                     with contextlib.suppress(OSError):
                         stream.close()
+            if self._launch.trusted is not None:
+                await asyncio.to_thread(self._launch.trusted.disarm, self.pid)
         # A thread, and so no task waits for it: what code has put there may be much.
         for left in await asyncio.to_thread(remove, self.folder, seconds=_REMOVE_SECONDS):
             logger.warning("not removed: %s", left)
+
+    async def arm(self) -> None:
+        """Prepare for code of others: what appeared since the process started is sealed in it too.
+
+        Raises:
+            SessionUnavailableError: when that cannot be done.
+        """
+        if self._launch.trusted is None:
+            return
+        try:
+            await asyncio.to_thread(self._launch.trusted.arm, self.pid)
+        except OSError as exc:
+            raise SessionUnavailableError(
+                f"What tools outside trust could not be sealed in the session: {exc}"
+            ) from exc
 
     def memory_bytes(self) -> int | None:
         """Resident memory of the whole tree; None when it has ended."""
@@ -231,6 +253,9 @@ class KernelProcess:
         policy = self._launch.policy(self.folder)
         for folder in (policy.workspace, policy.runtime):
             _let_in(folder)
+        if self._launch.trusted is not None:
+            sealed = await asyncio.to_thread(self._launch.trusted.to_seal)
+            policy = replace(policy, sealed=(*policy.sealed, *sealed))
         python = self._launch.python or Path(sys.executable)
         self._process = subprocess.Popen(  # noqa: ASYNC220
             self._launch.sandbox.command([str(python), str(_INSIDE)], policy),

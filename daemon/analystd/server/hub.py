@@ -24,7 +24,9 @@ from analystd.engine.factory import make_engine
 from analystd.engine.walls import Walls
 from analystd.errors import AnalystdError, StoppingError, WorkspaceError
 from analystd.folders import state_folder, user_settings_file
+from analystd.jail.quarantine import Quarantine
 from analystd.jail.sandbox import Sandbox, measure_sandbox
+from analystd.jail.trusted_paths import TrustedPaths
 from analystd.jail.workspace import Workspace, find_workspace
 from analystd.kernel.guard import watchdog
 from analystd.kernel.provisioner import Launch
@@ -221,13 +223,24 @@ class Hub:
         runtime.mkdir(mode=0o700, exist_ok=True)
 
         python = Path(settings.python).expanduser() if settings.python else None
-        launch = Launch(root, runtime, self.sandbox, workspace.read_only_paths, python)
+        workspace.trusted_paths = self._trusted_paths(state, workspace)
+        trusted = workspace.trusted_paths
+        launch = Launch(root, runtime, self.sandbox, workspace.read_only_paths, python, trusted)
         supply = KernelSupply(launch, watchdog(workspace, runtime=runtime))
         data = DataWorker(workspace, self.sandbox, runtime)
         equipment = Equipment(self.engine, data, supply, self.sandbox.level, self._model_turns)
         desk = Desk(workspace, settings, state, equipment)
         desk.runs.close(self.drain.reason)
         return desk
+
+    def _trusted_paths(self, state: DeskState, workspace: Workspace) -> TrustedPaths | None:
+        """What guards a workspace's names that tools outside trust; nothing does where there are no walls."""
+        if self.sandbox.level == "none":
+            return None
+        quarantine = Quarantine(workspace.root, state.folder / "quarantine")
+        can_seal = self.sandbox.level == "full"
+        record = state.folder / "trusted.json"
+        return TrustedPaths(workspace.root, workspace.trusted_names, quarantine, record, can_seal=can_seal)
 
 
 def _foreign_model_settings(asked: Settings, in_force: Settings) -> list[str]:
@@ -257,6 +270,7 @@ def _desk_status(desk: Desk) -> dict[str, Any]:
         "journal_problem": desk.journal.problem,
         "runs": [desk.runs.summary(run.id) for run in desk.runs.active],
         "sessions": [asdict(info) for info in desk.sessions.infos()],
+        "quarantined": desk.quarantined.count,
     }
     try:
         status["resources"] = desk.workspace.get_resource_stats()
