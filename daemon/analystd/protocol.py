@@ -227,12 +227,12 @@ class QuarantinedItem(TypedDict):
 
 
 class QuarantineEntry(TypedDict):
-    """What was moved aside at one time, with the runs that were under way; of `count` items the first ones."""
+    """What was moved aside at one time, with the runs that were under way; of `count` things the first ones are in `moved`."""
 
     id: str
     at: float
     runs: list[str]
-    items: list[QuarantinedItem]
+    moved: list[QuarantinedItem]
     count: int
 
 

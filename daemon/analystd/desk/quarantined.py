@@ -111,7 +111,7 @@ def entry_info(entry: Entry) -> QuarantineEntry:
         "id": entry.id,
         "at": entry.at,
         "runs": list(entry.runs),
-        "items": [_item_info(item) for item in entry.items[:_TOLD_ITEMS]],
+        "moved": [_item_info(item) for item in entry.items[:_TOLD_ITEMS]],
         "count": len(entry.items),
     }
 
