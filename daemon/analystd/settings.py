@@ -71,6 +71,8 @@ class Settings:
     """Folders outside the jail that tools and session may read, separated by `:` (`;` on Windows)."""
     protected_dirs: tuple[str, ...] = ("boot", "daemon")
     """Names that no path may lead through, separated by commas."""
+    sealed_names: tuple[str, ...] = ()
+    """More names, separated by commas, that code in the jail may neither change nor make, as it may not `.git` or `.vscode`; with `*` and `?`."""
     sandbox: Literal["auto", "off"] = "auto"
     """`auto`: the best walls that this machine offers, and none of its work without any; `off`: no walls."""
     exec_timeout_seconds: float = 600.0
@@ -173,6 +175,6 @@ def _tightens(name: str, old: Any, new: Any) -> bool:
         return bool(new <= old)
     if name == "min_free_ram_percent":
         return bool(new >= old)
-    if name == "protected_dirs":
+    if name in ("protected_dirs", "sealed_names"):
         return set(old) <= set(new)
     return False

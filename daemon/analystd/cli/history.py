@@ -114,6 +114,8 @@ def _event_lines(event: Event) -> list[str]:
         return [f"  {indented(event['text'])}"]
     if kind == EventKind.DISPLAY:
         return [f"  [display: {', '.join(sorted(event['data']))}]"]
+    if kind == EventKind.QUARANTINED:
+        return [f"! {event['text']}"]
     if kind == EventKind.RUN_FINISHED:
         return _ending_lines(event)
     return []

@@ -35,8 +35,11 @@ def laid_out() -> Iterator[Bait]:
             (base / name).mkdir()
         for name in ("outside/secret", "readable/settings/secret"):
             (base / name).write_text("secret")
+        (base / "workspace/.git").mkdir()
+        (base / "workspace/.git/file").write_text("trusted")
         things = {
             "outside": str(base / "outside"),
+            "sealed": str(base / "workspace/.git"),
             "port": stack.enter_context(socket.create_server(("127.0.0.1", 0))).getsockname()[1],
             "readable": str(base / "readable"),
             "path_socket": _listener(stack, str(base / "outside/socket")),

@@ -169,6 +169,23 @@ def _set_user_id(things: dict[str, Any]) -> None:
     raise PermissionError
 
 
+def _sealed(things: dict[str, Any]) -> None:
+    """One success is enough: the last attempt is refused only if all are."""
+    folder = things["sealed"]
+    file = folder + "/file"
+    for attempt in (_append_to, os.unlink):
+        try:
+            attempt(file)
+        except OSError:
+            continue
+        return
+    os.rename(folder, folder + "-moved")  # noqa: PTH104
+
+
+def _append_to(path: str) -> None:
+    os.close(os.open(path, os.O_WRONLY | os.O_APPEND))
+
+
 def _shared_memory(things: dict[str, Any]) -> None:
     os.close(os.open(things["shared_memory"], os.O_RDWR))
 
@@ -235,6 +252,13 @@ TABLE: dict[str, Wall] = {
         "seeing other processes",
         "names and command lines of other processes can be seen",
         _processes,
+        is_required=False,
+    ),
+    "sealed": Wall(
+        "changing files in the workspace that tools outside trust",
+        "files in the workspace that tools outside trust (a repository's configuration, an editor's settings) can be changed where they exist; "
+        "new ones are moved aside when they are found",
+        _sealed,
         is_required=False,
     ),
     "shared_memory": Wall(

@@ -155,7 +155,8 @@ async def measure_level(level: Level, namespaces: Namespaces = "own") -> Sandbox
         return Sandbox("none", f"no {what}: none is installed, or only a setuid one", (probe.NO_WALLS,))
     with laid_out() as bait:
         read_only = (Path(probe.__file__), bait.readable)
-        policy = Policy(bait.workspace, bait.runtime, read_only=read_only, hidden=(bait.settings,))
+        sealed = (Path(bait.things["sealed"]),)
+        policy = Policy(bait.workspace, bait.runtime, read_only=read_only, hidden=(bait.settings,), sealed=sealed)
         candidate = Sandbox(level, "", namespaces=namespaces)
         command = candidate.command([sys.executable, "-I", "-S", probe.__file__, json.dumps(bait.things)], policy)
         try:

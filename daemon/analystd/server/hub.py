@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-import shutil
 import tempfile
+import threading
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import asdict
@@ -24,7 +24,9 @@ from analystd.engine.factory import make_engine
 from analystd.engine.walls import Walls
 from analystd.errors import AnalystdError, StoppingError, WorkspaceError
 from analystd.folders import state_folder, user_settings_file
+from analystd.jail.quarantine import Quarantine
 from analystd.jail.sandbox import Sandbox, measure_sandbox
+from analystd.jail.trusted_paths import TrustedPaths
 from analystd.jail.workspace import Workspace, find_workspace
 from analystd.kernel.guard import watchdog
 from analystd.kernel.provisioner import Launch
@@ -33,9 +35,12 @@ from analystd.protocol import PROTOCOL_VERSION
 from analystd.server.address import daemon_address, private_folder, runtime_place
 from analystd.server.drain import Drain
 from analystd.settings import Loaded, Settings, load_settings, log_folder, variable
+from analystd.util.remove import remove
 
 logger = logging.getLogger(__name__)
 
+_REMOVE_SECONDS = 5.0
+_LEFTOVERS_SECONDS = 600.0
 _DESK_SECONDS = 5.0
 """How long a desk of another daemon, which may be at its end, is waited for."""
 
@@ -186,7 +191,7 @@ class Hub:
         await asyncio.gather(*(desk.aclose() for desk in self.desks.values()))
         if self._engine is not None:
             await self._engine.aclose()
-        shutil.rmtree(self._runtime, ignore_errors=True)
+        await asyncio.to_thread(_remove, self._runtime, _REMOVE_SECONDS)
 
     async def _release(self, desk: Desk) -> None:
         """Close a desk for another daemon to open it, and send those who are at it away, to come back there."""
@@ -218,13 +223,24 @@ class Hub:
         runtime.mkdir(mode=0o700, exist_ok=True)
 
         python = Path(settings.python).expanduser() if settings.python else None
-        launch = Launch(root, runtime, self.sandbox, workspace.read_only_paths, python)
+        workspace.trusted_paths = self._trusted_paths(state, workspace)
+        trusted = workspace.trusted_paths
+        launch = Launch(root, runtime, self.sandbox, workspace.read_only_paths, python, trusted)
         supply = KernelSupply(launch, watchdog(workspace, runtime=runtime))
         data = DataWorker(workspace, self.sandbox, runtime)
         equipment = Equipment(self.engine, data, supply, self.sandbox.level, self._model_turns)
         desk = Desk(workspace, settings, state, equipment)
         desk.runs.close(self.drain.reason)
         return desk
+
+    def _trusted_paths(self, state: DeskState, workspace: Workspace) -> TrustedPaths | None:
+        """What guards a workspace's names that tools outside trust; nothing does where there are no walls."""
+        if self.sandbox.level == "none":
+            return None
+        quarantine = Quarantine(workspace.root, state.folder / "quarantine")
+        can_seal = self.sandbox.level == "full"
+        record = state.folder / "trusted.json"
+        return TrustedPaths(workspace.root, workspace.trusted_names, quarantine, record, can_seal=can_seal)
 
 
 def _foreign_model_settings(asked: Settings, in_force: Settings) -> list[str]:
@@ -254,6 +270,7 @@ def _desk_status(desk: Desk) -> dict[str, Any]:
         "journal_problem": desk.journal.problem,
         "runs": [desk.runs.summary(run.id) for run in desk.runs.active],
         "sessions": [asdict(info) for info in desk.sessions.infos()],
+        "quarantined": desk.quarantined.count,
     }
     try:
         status["resources"] = desk.workspace.get_resource_stats()
@@ -265,10 +282,21 @@ def _desk_status(desk: Desk) -> dict[str, Any]:
 def _runtime_folder() -> Path:
     """A private folder for sockets, removed at the end; in the temporary folder when the state folder's path is long.
 
-    What a daemon of this address left that was killed is removed: whoever has its lock is the only one.
+    What a daemon of this address left that was killed is removed meanwhile: whoever has its lock is the only one.
     """
     place, prefix = runtime_place(daemon_address())
     private_folder(place)
-    for left in place.glob(f"{prefix}*"):
-        shutil.rmtree(left, ignore_errors=True)
+    leftovers = list(place.glob(f"{prefix}*"))
+    # However much there is, neither the start nor the end of this daemon waits for it.
+    threading.Thread(target=_remove_all, args=(leftovers,), name="remove-leftovers", daemon=True).start()
     return Path(tempfile.mkdtemp(dir=place, prefix=prefix))
+
+
+def _remove_all(paths: list[Path]) -> None:
+    for path in paths:
+        _remove(path, _LEFTOVERS_SECONDS)
+
+
+def _remove(path: Path, seconds: float) -> None:
+    for left in remove(path, seconds=seconds):
+        logger.warning("not removed: %s", left)
