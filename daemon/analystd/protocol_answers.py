@@ -250,6 +250,9 @@ class DeskState(TypedDict):
     """A desk as `status` tells of it; `quarantined` is how many entries have come into quarantine since it was opened."""
 
     workspace: str
+    problem: str | None
+    """Why nobody can work in the workspace now, as where its folder was removed."""
+    hint: str | None
     seq: int
     journal: str
     journal_problem: str | None

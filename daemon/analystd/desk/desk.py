@@ -11,7 +11,7 @@ from weakref import WeakValueDictionary
 
 from analystd.agent.loop import Agent, Limits, Outcome, Task
 from analystd.agent.prompt import example_turns, first_call_tools, system_prompt, with_new_files
-from analystd.data.base import DataService, Source
+from analystd.data.base import DataService, FileInJail, Source
 from analystd.data.question import Question
 from analystd.desk import conversations
 from analystd.desk.asker import Asker
@@ -20,6 +20,7 @@ from analystd.desk.journal import Journal
 from analystd.desk.known_names import KnownNames
 from analystd.desk.observer import RunObserver
 from analystd.desk.payloads import agent_result, is_batch, python_result, title_of, with_context
+from analystd.desk.presence import Presence
 from analystd.desk.quarantined import Quarantined
 from analystd.desk.queue import Ticket, Turnstile
 from analystd.desk.runs import Request, Result, Run, RunBook
@@ -75,6 +76,7 @@ class Desk:
         self._chronicle = Chronicle(self.journal)
         self.runs = RunBook(self._chronicle)
         self.sessions = Sessions(equipment.supply, self._tell_background_output)
+        self.presence = Presence(workspace.root)
         self._state = state
         self._engine = equipment.engine
         self._model_turns = equipment.model_turns
@@ -101,6 +103,11 @@ class Desk:
             "sessions": [asdict(info) for info in self.sessions.infos()],
         }
 
+    @property
+    def has_lost_state(self) -> bool:
+        """Whether its state folder or journal was removed or replaced, so that nothing is kept and another daemon may take the desk."""
+        return not (self._state.is_own and self.journal.is_in_place)
+
     def start_agent(self, arguments: Mapping[str, Any], asker: Asker) -> Run:
         """Accept a question (valid arguments of `runAgent`).
 
@@ -110,6 +117,7 @@ class Desk:
         """
         self._chronicle.require_writable()
         self.runs.require_open()
+        self.presence.require()
         prompt = with_context(arguments["prompt"], arguments.get("context"))
         conversation = arguments.get("conversation")
         if conversation is not None:
@@ -154,6 +162,7 @@ class Desk:
         """
         self._chronicle.require_writable()
         self.runs.require_open()
+        self.presence.require()
         name = arguments.get("session", MAIN)
         seat = self.sessions.seat(name)
         code = arguments["code"]
@@ -190,6 +199,7 @@ class Desk:
         """
         self._chronicle.require_writable()
         self.runs.require_open()
+        self.presence.require()
         request = Request("write", arguments["path"], asker, None, {"path": arguments["path"]})
 
         async def work(run: Run) -> Result:
@@ -203,6 +213,8 @@ class Desk:
         self, source: Source, question: Question, on_progress: Callable[[float], None] | None = None
     ) -> ViewResult:
         """A view of a table; see `DataService.view`."""
+        if isinstance(source, FileInJail):
+            self.presence.require()
         return await self.data.view(source, question, on_progress)
 
     async def interrupt_session(self, name: str, asker: Asker) -> None:
@@ -219,6 +231,7 @@ class Desk:
         Raises:
             SessionUnavailableError: when no new kernel can be started.
         """
+        self.presence.require()
         seat = self.sessions.seat(name)
         async with seat.turnstile.turn():
             await self._reset(seat, asker)
@@ -239,14 +252,28 @@ class Desk:
         """Have other daemons that want this desk told when they may have it."""
         self._state.announce(plan)
 
+    def announce_loss(self, reason: str) -> None:
+        """Tell everyone which sessions lose their variables, and why, before they end."""
+        for info in self.sessions.infos():
+            if info.pid is not None and info.execution_count:
+                text = f"{reason}; the variables of the Python session '{info.name}' are lost"
+                logger.warning("%s: %s", self.workspace.root, text)
+                self._chronicle.record(EventKind.WORKER_DIED, None, None, info.name, worker="kernel", text=text)
+
     async def aclose(self) -> None:
-        """End the runs and the workers and give up the lock. Harmless when repeated."""
+        """End the runs and the workers and give up the lock, each whatever becomes of the others. Harmless when repeated."""
         # A client that asks again as soon as it is answered would start another meanwhile.
         self.runs.close("The daemon gives up this desk")
-        await self.runs.aclose()
-        await asyncio.gather(self.sessions.aclose(), self.data.aclose())
-        self._chronicle.close()
-        self._state.release()
+        try:
+            await self.runs.aclose()
+            for outcome in await asyncio.gather(self.sessions.aclose(), self.data.aclose(), return_exceptions=True):
+                if isinstance(outcome, Exception):
+                    logger.error("%s: a worker did not end as it should", self.workspace.root, exc_info=outcome)
+        finally:
+            try:
+                self._chronicle.close()
+            finally:
+                self._state.release()
 
     def __repr__(self) -> str:
         return f"<Desk {self.workspace.root} runs={len(self.runs.active)} seq={self.journal.seq}>"
@@ -266,6 +293,7 @@ class Desk:
         """What has to be there when a run starts: it may have waited long."""
         self._chronicle.require_writable()
         self.runs.require_open()
+        self.presence.require()
         self.workspace.check_resources()
 
     async def _converse(self, run: Run, prompt: str, conversation: str, limits: Limits) -> Outcome:

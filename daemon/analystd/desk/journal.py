@@ -22,6 +22,7 @@ from pathlib import Path
 from analystd.desk.run_index import RunIndex
 from analystd.desk.segments import MILESTONES, Entry, Event, Segment, entries_between, load_segments
 from analystd.framing import encoded
+from analystd.locks import is_at
 from analystd.protocol import EventKind
 
 logger = logging.getLogger(__name__)
@@ -103,6 +104,11 @@ class Journal:
     def first_seq(self) -> int:
         """The oldest number that can still be read."""
         return self._segments[0].first
+
+    @property
+    def is_in_place(self) -> bool:
+        """Whether what is written can be found: the file that is written was not removed or replaced."""
+        return self._descriptor >= 0 and is_at(self._segments[-1].path, self._descriptor)
 
     @property
     def unwritten(self) -> int:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from analystd.folders import make_private
 from analystd.jail.sandbox import Policy, Sandbox
 
 _ENVIRONMENT = ("PATH", "HOME", "LANG", "TMPDIR", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH")
@@ -32,7 +33,7 @@ class Walls:
         if self.sandbox.level == "none":
             return argv, dict(environment)
         for name in ("home", "cache"):
-            (self.runtime / name).mkdir(mode=0o700, parents=True, exist_ok=True)
+            make_private(self.runtime / name)
         # A split model's parts lie beside the first one; a link leads to where they are.
         folders = tuple(dict.fromkeys(place.parent for file in files for place in (file, file.resolve())))
         policy = Policy(self.runtime / "home", cache or self.runtime / "cache", folders, gpu=True)

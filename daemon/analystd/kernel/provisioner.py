@@ -23,6 +23,7 @@ from typing import Any, Self
 import psutil
 
 from analystd.errors import SessionUnavailableError
+from analystd.folders import make_private
 from analystd.jail.processes import process_tree
 from analystd.jail.reach import KERNEL, SYSTEM, interpreter_reach
 from analystd.jail.sandbox import Policy, Sandbox
@@ -84,7 +85,7 @@ class Launch:
 
     def socket_folder(self) -> Path:
         """A new folder for one kernel's sockets, under `runtime` unless that makes their paths too long for the system."""
-        self.runtime.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_private(self.runtime)
         folder = self.runtime / f"k{secrets.token_hex(3)}"
         if len(os.fsencode(folder / "s-5")) > _SOCKET_PATH_BYTES:
             return Path(tempfile.mkdtemp(prefix="analystd-"))
@@ -122,9 +123,15 @@ class KernelProcess:
         Raises:
             SessionUnavailableError: when there are no walls for it, or it ended or took too long before it was ready.
         """
-        process = cls(launch)
+        try:
+            process = cls(launch)
+        except OSError as exc:
+            raise SessionUnavailableError(f"There is no place for the sockets of a Python session: {exc}") from exc
         try:
             await process._start(preload)
+        except OSError as exc:
+            await process.aclose()
+            raise SessionUnavailableError(f"The Python session could not be started: {exc}") from exc
         except BaseException:
             await process.aclose()
             raise

@@ -83,7 +83,11 @@ class Card:
         return there is None or there.token == self.token
 
     def write(self) -> None:
-        """Put it in its place, readable by the user alone."""
+        """Put it in its place, readable by the user alone.
+
+        Raises:
+            OSError: when it cannot be written.
+        """
         content = {
             "pid": self.pid,
             "version": self.version,
@@ -93,9 +97,11 @@ class Card:
             "hands_over": self.hands_over,
         }
         draft = self.address.card.with_suffix(".new")
-        draft.unlink(missing_ok=True)
-        draft.touch(mode=0o600)
-        draft.write_text(json.dumps(content))
+        for path in (draft, self.address.card):
+            if path is draft or path.is_dir():
+                remove(path)
+        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), "w") as file:
+            file.write(json.dumps(content))
         draft.replace(self.address.card)
 
 
@@ -117,7 +123,7 @@ def remove_traces(address: Address) -> None:
     if lock := take_lock(address.lock, 0.0):
         with lock:
             for path in (address.card, address.socket):
-                path.unlink(missing_ok=True)
+                remove(path)
             place, prefix = runtime_place(address)
             for left in place.glob(f"{prefix}*"):
                 remove(left)

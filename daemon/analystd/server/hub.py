@@ -22,8 +22,8 @@ from analystd.desk.state import DeskState, wait_until_free
 from analystd.engine.base import Engine
 from analystd.engine.factory import make_engine
 from analystd.engine.walls import Walls
-from analystd.errors import AnalystdError, StoppingError, WorkspaceError
-from analystd.folders import state_folder, user_settings_file
+from analystd.errors import StoppingError, WorkspaceError
+from analystd.folders import make_private, state_folder, user_settings_file
 from analystd.jail.quarantine import Quarantine
 from analystd.jail.sandbox import Sandbox, measure_sandbox
 from analystd.jail.trusted_paths import TrustedPaths
@@ -33,6 +33,7 @@ from analystd.kernel.provisioner import Launch
 from analystd.kernel.supply import KernelSupply
 from analystd.protocol import PROTOCOL_VERSION
 from analystd.server.address import daemon_address, private_folder, runtime_place
+from analystd.server.desk_status import DeskReports
 from analystd.server.drain import Drain
 from analystd.settings import Loaded, Settings, load_settings, log_folder, variable
 from analystd.util.remove import remove
@@ -40,6 +41,9 @@ from analystd.util.remove import remove
 logger = logging.getLogger(__name__)
 
 _REMOVE_SECONDS = 5.0
+_END_SECONDS = 8.0
+"""How long the end of one desk, or of the model's worker, may take."""
+
 _LEFTOVERS_SECONDS = 600.0
 _DESK_SECONDS = 5.0
 """How long a desk of another daemon, which may be at its end, is waited for."""
@@ -86,6 +90,7 @@ class Hub:
         self._runtime = _runtime_folder()
         self._background: set[asyncio.Future[Any]] = set()
         self._lock = asyncio.Lock()
+        self._reports = DeskReports()
         self.drain = Drain(self.desks, self._release)
         self.on_making_way: Callable[[], None] = lambda: None
         """Called when this daemon begins to make way for a newer version."""
@@ -117,7 +122,9 @@ class Hub:
         Raises:
             WorkspaceError: when the folder cannot be used; `DeskInUseError` when another daemon has it and does not let go of it.
         """
+        self._refuse_to_replace(Path(os.path.realpath(folder)))
         root = find_workspace(Path("/"), str(folder))
+        notices = await self._made_room(root)
         loaded = load_settings(environment, project=root.parent)
         if root not in self.desks:
             await wait_until_free(state_folder() / "desks", root, _DESK_SECONDS)
@@ -128,7 +135,7 @@ class Hub:
             if self._model_settings is None:
                 self._model_settings = loaded.settings
                 self._engine = make_engine(loaded.settings, Walls(self.sandbox, self._runtime / "model"))
-            notices = [*loaded.problems, *_foreign_model_settings(loaded.settings, self._model_settings)]
+            notices += [*loaded.problems, *_foreign_model_settings(loaded.settings, self._model_settings)]
             if root not in self.desks:
                 if self.drain.makes_way:
                     raise StoppingError(str(self.drain.reason), "Connect again.")
@@ -136,7 +143,7 @@ class Hub:
                 logger.info("desk opened: %s", root)
         return self.desks[root], notices
 
-    def status(self) -> dict[str, Any]:
+    async def status(self) -> dict[str, Any]:
         """The daemon as a whole: versions, clients, engine, sandbox, memory, paths, desks."""
         return {
             "protocol": PROTOCOL_VERSION,
@@ -150,7 +157,7 @@ class Hub:
             "settings_file": str(user_settings_file()),
             "log": str(log_folder(self.settings) / "agent.log"),
             "problems": list(self.loaded.problems),
-            "desks": [_desk_status(desk) for desk in self.desks.values()],
+            "desks": await self._reports.all(list(self.desks.values())),
         }
 
     @property
@@ -186,21 +193,59 @@ class Hub:
         await self.drain.desks_released()
         self.stopping.set()
 
+    def announce_loss(self, reason: str) -> None:
+        """Tell all who are connected why the daemon ends, and which variables end with it."""
+        for desk in self.desks.values():
+            desk.announce_loss(reason)
+
+    async def release_lost_desks(self) -> None:
+        """Close desks whose state was removed, so that nothing is kept only in appearance; those who come back get a new one."""
+        for desk in [desk for desk in self.desks.values() if desk.has_lost_state]:
+            await self._replace(desk, f"The state of the workspace {desk.workspace.root} was removed")
+
     async def aclose(self) -> None:
-        """End all desks and workers. Harmless when repeated."""
-        await asyncio.gather(*(desk.aclose() for desk in self.desks.values()))
+        """End all desks and workers, each whatever becomes of the others. Harmless when repeated."""
+        await asyncio.gather(*(_ended(f"the desk of {root}", desk.aclose()) for root, desk in self.desks.items()))
         if self._engine is not None:
-            await self._engine.aclose()
+            await _ended("the model's worker", self._engine.aclose())
         await asyncio.to_thread(_remove, self._runtime, _REMOVE_SECONDS)
+
+    def _refuse_to_replace(self, root: Path) -> None:
+        """Refuse to make a missing folder anew while the desk that had it holds something: it may come back."""
+        desk = self.desks.get(root)
+        if desk is not None and (desk.runs.active or desk.sessions.hold_variables) and not os.path.lexists(root):
+            desk.presence.require()
+
+    async def _made_room(self, root: Path) -> list[str]:
+        """Close the desk of a former folder at this place.
+
+        Returns:
+            What the client should know of that.
+        """
+        desk = self.desks.get(root)
+        if desk is None or not desk.presence.is_replaced:
+            return []
+        held = desk.sessions.hold_variables
+        reason = _replaced(root)
+        await self._replace(desk, reason)
+        return [f"{reason}; the Python sessions of the former one have ended, with their variables."] if held else []
+
+    async def _replace(self, desk: Desk, reason: str) -> None:
+        if self.desks.get(desk.workspace.root) is not desk:
+            return
+        logger.warning("%s; its desk is closed", reason)
+        desk.announce_loss(reason)
+        await self._release(desk)
 
     async def _release(self, desk: Desk) -> None:
         """Close a desk for another daemon to open it, and send those who are at it away, to come back there."""
         root = desk.workspace.root
-        self.desks.pop(root, None)
+        if self.desks.get(root) is desk:
+            del self.desks[root]
         for client in list(self.clients):
             if client.info()["workspace"] == str(root):
                 client.leave()
-        await desk.aclose()
+        await _ended(f"the desk of {root}", desk.aclose())
         logger.info("desk released: %s", root)
 
     def _open(self, root: Path, settings: Settings) -> Desk:
@@ -220,7 +265,8 @@ class Hub:
     def _desk_with(self, state: DeskState, root: Path, settings: Settings) -> Desk:
         workspace = Workspace.of_settings(root, settings)
         runtime = self._runtime / state.folder.name[:8]
-        runtime.mkdir(mode=0o700, exist_ok=True)
+        # Something that cleans up may have removed the one of the daemon.
+        make_private(runtime)
 
         python = Path(settings.python).expanduser() if settings.python else None
         workspace.trusted_paths = self._trusted_paths(state, workspace)
@@ -231,6 +277,7 @@ class Hub:
         equipment = Equipment(self.engine, data, supply, self.sandbox.level, self._model_turns)
         desk = Desk(workspace, settings, state, equipment)
         desk.runs.close(self.drain.reason)
+        desk.presence.on_replaced = lambda: self.spawn(self._replace(desk, _replaced(root)))
         return desk
 
     def _trusted_paths(self, state: DeskState, workspace: Workspace) -> TrustedPaths | None:
@@ -241,6 +288,10 @@ class Hub:
         can_seal = self.sandbox.level == "full"
         record = state.folder / "trusted.json"
         return TrustedPaths(workspace.root, workspace.trusted_names, quarantine, record, can_seal=can_seal)
+
+
+def _replaced(root: Path) -> str:
+    return f"Another folder has taken the place of the workspace {root}"
 
 
 def _foreign_model_settings(asked: Settings, in_force: Settings) -> list[str]:
@@ -261,22 +312,14 @@ def _shown(settings: Settings, name: str) -> str:
     return repr(value)
 
 
-def _desk_status(desk: Desk) -> dict[str, Any]:
-    status: dict[str, Any] = {
-        "workspace": str(desk.workspace.root),
-        "seq": desk.journal.seq,
-        "journal": str(desk.journal.folder),
-        "unwritten_events": desk.journal.unwritten,
-        "journal_problem": desk.journal.problem,
-        "runs": [desk.runs.summary(run.id) for run in desk.runs.active],
-        "sessions": [asdict(info) for info in desk.sessions.infos()],
-        "quarantined": desk.quarantined.count,
-    }
+async def _ended(what: str, ending: Awaitable[None]) -> None:
+    """Wait for the end of something, but not for ever, and log what goes wrong with it."""
     try:
-        status["resources"] = desk.workspace.get_resource_stats()
-    except AnalystdError as exc:
-        status["resources"] = {"error": exc.message}
-    return status
+        await asyncio.wait_for(ending, _END_SECONDS)
+    except TimeoutError:
+        logger.error("%s did not end within %g s; it is left to itself", what, _END_SECONDS)
+    except Exception:
+        logger.exception("%s did not end as it should", what)
 
 
 def _runtime_folder() -> Path:
