@@ -25,7 +25,7 @@ import psutil
 
 from analystd.errors import SessionUnavailableError
 from analystd.jail.processes import process_tree
-from analystd.jail.reach import KERNEL, SYSTEM, interpreter_reach
+from analystd.jail.reach import KERNEL, SYSTEM
 from analystd.jail.sandbox import Policy, Sandbox
 from analystd.jail.sizes import memory
 from analystd.kernel.inside.refusals import Walls
@@ -67,7 +67,7 @@ class Launch:
         """What the kernel is told of its walls, so that it can explain what they refuse; None where there are none."""
         if self.sandbox.level == "none":
             return None
-        imports = (*interpreter_reach(self.python).paths, *interpreter_reach().paths)
+        imports = (*self.sandbox.interpreter(self.python).paths, *self.sandbox.interpreter(None).paths)
         return Walls(
             workspace=_real(self.workspace),
             read_only=tuple(_real(path) for path in (*policy.read_only, *imports, *map(Path, (*SYSTEM, *KERNEL)))),
