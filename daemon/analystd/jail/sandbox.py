@@ -75,6 +75,11 @@ class Policy:
     """Further folders that may be read."""
     interpreter: Path | None = None
     """The Python that the worker runs, if it is not this one; it and its `sys.path` may be read."""
+    sealed: tuple[Path, ...] = ()
+    """What lies in those two folders and shall not be changed, by paths without links; of no effect at level `partial`.
+
+    What is gone when the worker starts, or a link by then, is passed over.
+    """
     gpu: bool = False
     """Whether the worker may compute on this machine's GPUs."""
 
@@ -212,6 +217,7 @@ def _walls(sandbox: Sandbox, policy: Policy) -> list[str]:
         *(f"read={path}" for path in dict.fromkeys([*SYSTEM, *KERNEL, *imports, *gpu[0], *policy.read_only])),
         *(f"device={path}" for path in (*DEVICES, *(_TERMINAL if sandbox.level == "full" else ()), *gpu[1])),
         f"hide={state_folder()}",
+        *(f"seal={path}" for path in policy.sealed),
         *(["threads=named"] if gpu[1] else []),
     ]
 
