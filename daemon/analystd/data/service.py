@@ -25,10 +25,18 @@ _LEAN = {
 class DataWorker:
     """A `DataService` whose work is done by one child process."""
 
-    def __init__(self, workspace: Workspace, sandbox: Sandbox, runtime: Path) -> None:
+    def __init__(
+        self,
+        workspace: Workspace,
+        sandbox: Sandbox,
+        runtime: Path,
+        *,
+        sealed: tuple[Path, ...] = (),
+        pinned: tuple[Path, ...] = (),
+    ) -> None:
         self._workspace = workspace
         self._sandbox = sandbox
-        self._policy = Policy(workspace.root, runtime, workspace.read_only_paths)
+        self._policy = Policy(workspace.root, runtime, workspace.read_only_paths, sealed=sealed, pinned=pinned)
         self._supervisor = Supervisor(self._start)
 
     async def view(

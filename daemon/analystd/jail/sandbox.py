@@ -80,6 +80,8 @@ class Policy:
 
     What is gone when the worker starts, or a link by then, is passed over.
     """
+    pinned: tuple[Path, ...] = ()
+    """Folders on the way there that shall not be renamed, so that a sealed path stays one; the outermost first."""
     gpu: bool = False
     """Whether the worker may compute on this machine's GPUs."""
 
@@ -217,6 +219,7 @@ def _walls(sandbox: Sandbox, policy: Policy) -> list[str]:
         *(f"read={path}" for path in dict.fromkeys([*SYSTEM, *KERNEL, *imports, *gpu[0], *policy.read_only])),
         *(f"device={path}" for path in (*DEVICES, *(_TERMINAL if sandbox.level == "full" else ()), *gpu[1])),
         f"hide={state_folder()}",
+        *(f"pin={path}" for path in policy.pinned),
         *(f"seal={path}" for path in policy.sealed),
         *(["threads=named"] if gpu[1] else []),
     ]

@@ -57,11 +57,16 @@ class Launch:
     read_only_paths: tuple[Path, ...] = ()
     python: Path | None = None
     """The interpreter, which needs ipykernel; None: the daemon's own."""
+    sealed: tuple[Path, ...] = ()
+    """What is read-only in the workspace."""
+    pinned: tuple[Path, ...] = ()
+    """The folders on the way there, which cannot be renamed."""
 
     def policy(self, sockets: Path) -> Policy:
         """What a kernel with its sockets in that folder may touch."""
         runtime = self.runtime if sockets.is_relative_to(self.runtime) else sockets
-        return Policy(self.workspace, runtime, (*self.read_only_paths, _INSIDE), self.python)
+        read = (*self.read_only_paths, _INSIDE)
+        return Policy(self.workspace, runtime, read, self.python, sealed=self.sealed, pinned=self.pinned)
 
     def walls(self, policy: Policy) -> Walls | None:
         """What the kernel is told of its walls, so that it can explain what they refuse; None where there are none."""

@@ -25,6 +25,7 @@ from analystd.engine.walls import Walls
 from analystd.errors import AnalystdError, StoppingError, WorkspaceError
 from analystd.folders import state_folder, user_settings_file
 from analystd.jail.sandbox import Sandbox, measure_sandbox
+from analystd.jail.trusted_places import Seals
 from analystd.jail.workspace import Workspace, find_workspace
 from analystd.kernel.guard import watchdog
 from analystd.kernel.provisioner import Launch
@@ -32,6 +33,7 @@ from analystd.kernel.supply import KernelSupply
 from analystd.protocol import PROTOCOL_VERSION
 from analystd.server.address import daemon_address, private_folder, runtime_place
 from analystd.server.drain import Drain
+from analystd.server.ground import Ground, python_of, unsealed_reading
 from analystd.settings import Loaded, Settings, load_settings, log_folder, variable
 
 logger = logging.getLogger(__name__)
@@ -75,10 +77,13 @@ class Hub:
         self.stopping = asyncio.Event()
         self.clients: set[Visitor] = set()
         self.desks: dict[Path, Desk] = {}
+        self._seals: dict[Path, Seals] = {}
+        """Of each open desk: what is read-only in its workspace."""
         self._model_settings: Settings | None = None
         self._engine: Engine | None = None
         self._model_turns = model_turns()
         self._runtime = _runtime_folder()
+        self._ground = Ground(loaded.settings, sandbox, self._runtime)
         self._background: set[asyncio.Future[Any]] = set()
         self._lock = asyncio.Lock()
         self.drain = Drain(self.desks, self._release)
@@ -116,17 +121,24 @@ class Hub:
         loaded = load_settings(environment, project=root.parent)
         if root not in self.desks:
             await wait_until_free(state_folder() / "desks", root, _DESK_SECONDS)
+            # It is asked behind the walls, and may take its time.
+            await asyncio.to_thread(self.sandbox.interpreter, python_of(loaded.settings))
         async with self._lock:
             if self.stopping.is_set():
                 # No answer: the connection ends with the daemon, and the client goes to the next one.
                 await asyncio.get_running_loop().create_future()
+            if root not in self.desks:
+                if self.drain.makes_way:
+                    raise StoppingError(str(self.drain.reason), "Connect again.")
+                model = self._model_settings or loaded.settings
+                others = {other: self._seals[other] for other in self.desks}
+                self._seals[root] = self._ground.seals(root, loaded.settings, model, others)
             if self._model_settings is None:
                 self._model_settings = loaded.settings
                 self._engine = make_engine(loaded.settings, Walls(self.sandbox, self._runtime / "model"))
             notices = [*loaded.problems, *_foreign_model_settings(loaded.settings, self._model_settings)]
+            notices += unsealed_reading(root, loaded.settings, self.sandbox)
             if root not in self.desks:
-                if self.drain.makes_way:
-                    raise StoppingError(str(self.drain.reason), "Connect again.")
                 self.desks[root] = self._open(root, loaded.settings)
                 logger.info("desk opened: %s", root)
         return self.desks[root], notices
@@ -217,10 +229,12 @@ class Hub:
         runtime = self._runtime / state.folder.name[:8]
         runtime.mkdir(mode=0o700, exist_ok=True)
 
-        python = Path(settings.python).expanduser() if settings.python else None
-        launch = Launch(root, runtime, self.sandbox, workspace.read_only_paths, python)
+        seals, python = self._seals[root], python_of(settings)
+        launch = Launch(
+            root, runtime, self.sandbox, workspace.read_only_paths, python, sealed=seals.sealed, pinned=seals.pinned
+        )
         supply = KernelSupply(launch, watchdog(workspace, runtime=runtime))
-        data = DataWorker(workspace, self.sandbox, runtime)
+        data = DataWorker(workspace, self.sandbox, runtime, sealed=seals.sealed, pinned=seals.pinned)
         equipment = Equipment(self.engine, data, supply, self.sandbox.level, self._model_turns)
         desk = Desk(workspace, settings, state, equipment)
         desk.runs.close(self.drain.reason)
