@@ -23,7 +23,7 @@ from analystd.engine.offers import Offer, find_offers, models_at
 from analystd.errors import AnalystdError, DaemonLostError, EngineUnavailableError, InvalidArgumentsError
 from analystd.folders import user_settings_file
 from analystd.jail.sizes import memory
-from analystd.jail.workspace import workspace_place
+from analystd.jail.workspace_place import workspace_place
 from analystd.server.address import live_cards
 from analystd.settings import Loaded, Settings, load_settings
 from analystd.settings_file import change_file
@@ -207,7 +207,7 @@ def _file_in_force(settings: Settings) -> Path | None:
 
 def _loaded(options: Options) -> Loaded:
     """The settings of the project that the command is run in."""
-    place = workspace_place(Path.cwd(), options.workspace or os.environ.get("AGENT_WORKSPACE"))
+    place = workspace_place(Path.cwd(), options.workspace)
     return load_settings(os.environ, place.resolve().parent)
 
 

@@ -93,7 +93,7 @@ def _shared_options() -> argparse.ArgumentParser:
     shared.add_argument(
         "--workspace",
         metavar="DIR",
-        help="the jail (default: AGENT_WORKSPACE, else `workspace` in the nearest folder upward that has one)",
+        help="the jail (default: AGENT_WORKSPACE, else `workspace` in the nearest folder upward that has one, else here)",
     )
     return shared
 
@@ -231,7 +231,9 @@ def _add_setup_commands(
     commands: argparse._SubParsersAction[argparse.ArgumentParser], shared: argparse.ArgumentParser
 ) -> None:
     _add_model_command(commands, shared)
-    trust = commands.add_parser("trust", parents=[shared], help="believe a project's `.env` as it is now")
+    trust = commands.add_parser(
+        "trust", parents=[shared], help="believe a project's `.env` as it is now, and show what that puts in force"
+    )
     trust.add_argument("folder", metavar="DIR", help="the project's folder")
     trust.add_argument("--revoke", action="store_true", help="believe it no longer")
     commands.add_parser("demo", parents=[shared], help="a year of one-minute bars, and the main job on them")

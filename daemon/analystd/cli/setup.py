@@ -16,15 +16,18 @@ from analystd.cli.commands import Options
 from analystd.cli.render import print_json
 from analystd.engine.catalogue import look_at
 from analystd.engine.factory import make_engine
+from analystd.environment import PREFIX
 from analystd.errors import AnalystdError, WorkspaceError
 from analystd.jail.sandbox import measure_sandbox
-from analystd.jail.workspace import Workspace, find_workspace
-from analystd.settings import Settings, load_settings, log_folder, project_file
+from analystd.jail.workspace import Workspace
+from analystd.jail.workspace_place import find_workspace
+from analystd.settings import Loaded, Settings, load_settings, log_folder, project_file, shown_value
+from analystd.util.small_files import read_small
 
 
 async def doctor(options: Options) -> int:
     """Check what analystd needs of this machine; the exit status is 1 when something must be done."""
-    folder = find_workspace(Path.cwd(), options.workspace or os.environ.get("AGENT_WORKSPACE"))
+    folder = find_workspace(Path.cwd(), options.workspace)
     loaded = load_settings(os.environ, folder.parent)
     sandbox = await measure_sandbox(loaded.settings.sandbox)
     checks = [
@@ -61,28 +64,58 @@ async def doctor(options: Options) -> int:
 
 async def trust(options: Options) -> int:
     """Believe a project's `.env` as it is now, or no longer; says what that brings into force."""
-    path = project_file(Path(options.folder))
-    before = load_settings({}, Path(options.folder))
+    folder = Path(os.path.realpath(options.folder))
+    path = project_file(folder)
     try:
-        if not options.revoke:
-            trust_store.trust(path)
-        revoked = options.revoke and trust_store.distrust(path)
+        if options.revoke:
+            return _revoked(options, path, trust_store.distrust(path))
+        content = read_small(path)
+        # What is shown is what was read, and that very content is believed.
+        before, after = load_settings({}, folder), load_settings({}, folder, believed=content)
+        trust_store.trust(path, content)
     except OSError as exc:
         raise WorkspaceError(
             f"{path} cannot be trusted: {exc.strerror}", "It is the project's `.env` that is trusted."
         ) from exc
-    after = load_settings({}, Path(options.folder))
-    fresh = {
-        name: source for name, source in after.sources.items() if source == str(path) and name not in before.sources
-    }
+    values = {name: shown_value(after.settings, _field(name)) for name in _fresh(before, after)}
     if options.json:
-        print_json({"file": str(path), "trusted": not options.revoke, "in_force": sorted(fresh)})
-    elif options.revoke:
-        print(f"{path} is not trusted any more." if revoked else f"{path} was not trusted.")
-    else:
-        print(f"{path} is trusted as it is now. In force through it: {', '.join(sorted(fresh)) or 'nothing new'}.")
-        print("A daemon that is running takes it up for folders that it has not opened yet; `analystd stop` ends it.")
+        names = sorted(values)
+        print_json(
+            {"file": str(path), "trusted": True, "in_force": names, "values": values, "problems": after.problems}
+        )
+        return EXIT_DONE
+    leads = f" (a link to {os.path.realpath(path)})" if path.is_symlink() else ""
+    print(f"{path}{leads} is trusted as it is now. In force through it{':' if values else ': nothing new.'}")
+    for name, value in sorted(values.items()):
+        print(f"    {name}={value}")
+    for problem in after.problems:
+        print(f"!!  {problem}")
+    print(
+        "A daemon that is running takes it up when a window or command comes to the folder, or says what is not in force."
+    )
+    print(f"`analystd trust --revoke {options.folder}` takes it back.")
     return EXIT_DONE
+
+
+def _revoked(options: Options, path: Path, was_trusted: bool) -> int:
+    if options.json:
+        print_json({"file": str(path), "trusted": False, "in_force": []})
+    else:
+        print(f"{path} is not trusted any more." if was_trusted else f"{path} was not trusted.")
+    return EXIT_DONE
+
+
+def _fresh(before: Loaded, after: Loaded) -> list[str]:
+    """The variables that a file brings into force when it is believed, and did not before."""
+
+    def origin(loaded: Loaded, name: str) -> tuple[Any, Any]:
+        return loaded.sources.get(name), getattr(loaded.settings, _field(name))
+
+    return [name for name in after.sources if origin(before, name) != origin(after, name)]
+
+
+def _field(name: str) -> str:
+    return name.removeprefix(PREFIX).lower()
 
 
 def _check(name: str, ok: bool, found: str, advice: str) -> dict[str, Any]:

@@ -21,6 +21,7 @@ from analystd.runids import LOG_NAME
 from analystd.server.address import live_cards, private_folder, start_lock, temporary_place
 from analystd.settings import load_settings, log_folder
 from analystd.trust import STORE_NAME
+from analystd.util.small_files import read_small
 
 _START_SECONDS = 30.0
 
@@ -135,7 +136,10 @@ def _delete(path: Path) -> None:
 def _require_no_workspace_in(items: list[Item]) -> None:
     """Refuse to remove a folder in which someone has put a workspace."""
     for note in state_folder().glob("desks/*/workspace"):
-        workspace = Path(os.fsdecode(note.read_bytes().rstrip(b"\n")))
+        try:
+            workspace = Path(os.fsdecode(read_small(note).rstrip(b"\n")))
+        except OSError:
+            continue
         for item in items:
             if workspace.exists() and workspace.is_relative_to(os.path.realpath(item.path)):
                 raise WorkspaceError(f"The workspace {workspace} lies in {item.path}", "Move it elsewhere first.")

@@ -13,6 +13,7 @@ from typing import Self
 from analystd import __version__
 from analystd.errors import DeskInUseError
 from analystd.locks import is_locked
+from analystd.util.small_files import read_small
 
 _LOOK_AGAIN_SECONDS = 0.05
 
@@ -63,7 +64,7 @@ class DeskState:
     def _note(self, root: Path) -> None:
         """Keep whose state it is. What is noted already is not written again: the disk may be full."""
         path, note = self.folder / "workspace", os.fsencode(root) + b"\n"
-        if not path.exists() or path.read_bytes() != note:
+        if not path.exists() or read_small(path) != note:
             path.write_bytes(note)
 
 

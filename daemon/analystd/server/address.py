@@ -22,6 +22,7 @@ from analystd import __version__
 from analystd.errors import DaemonLostError
 from analystd.folders import state_folder
 from analystd.locks import is_locked, take_lock
+from analystd.util.small_files import read_small
 
 _MAX_SOCKET_PATH = 107
 
@@ -184,8 +185,8 @@ def _read_card(path: Path) -> Card | None:
     """The card, or None for another file: what the user trusts lies in the same folder."""
     address = Address(path.parent, path.stem)
     try:
-        return _card(address, json.loads(path.read_text()))
-    except (OSError, ValueError, KeyError, TypeError):
+        return _card(address, json.loads(read_small(path)))
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return None
 
 

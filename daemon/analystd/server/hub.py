@@ -26,7 +26,8 @@ from analystd.errors import AnalystdError, StoppingError, WorkspaceError
 from analystd.folders import state_folder, user_settings_file
 from analystd.jail.sandbox import Sandbox, measure_sandbox
 from analystd.jail.trusted_places import Seals
-from analystd.jail.workspace import Workspace, find_workspace
+from analystd.jail.workspace import Workspace
+from analystd.jail.workspace_place import made_workspace
 from analystd.kernel.guard import watchdog
 from analystd.kernel.provisioner import Launch
 from analystd.kernel.supply import KernelSupply
@@ -34,6 +35,7 @@ from analystd.protocol import PROTOCOL_VERSION
 from analystd.server.address import daemon_address, private_folder, runtime_place
 from analystd.server.drain import Drain
 from analystd.server.ground import Ground, python_of, unsealed_reading
+from analystd.server.settings_in_force import daemon_notices, desk_notices, needs_opening, taken_up, tightened_notices
 from analystd.settings import Loaded, Settings, load_settings, log_folder, variable
 
 logger = logging.getLogger(__name__)
@@ -117,7 +119,7 @@ class Hub:
         Raises:
             WorkspaceError: when the folder cannot be used; `DeskInUseError` when another daemon has it and does not let go of it.
         """
-        root = find_workspace(Path("/"), str(folder))
+        root = made_workspace(folder)
         loaded = load_settings(environment, project=root.parent)
         if root not in self.desks:
             await wait_until_free(state_folder() / "desks", root, _DESK_SECONDS)
@@ -127,21 +129,48 @@ class Hub:
             if self.stopping.is_set():
                 # No answer: the connection ends with the daemon, and the client goes to the next one.
                 await asyncio.get_running_loop().create_future()
+            notices = await self._taken_up(root, loaded)
             if root not in self.desks:
-                if self.drain.makes_way:
-                    raise StoppingError(str(self.drain.reason), "Connect again.")
-                model = self._model_settings or loaded.settings
-                others = {other: self._seals[other] for other in self.desks}
-                self._seals[root] = self._ground.seals(root, loaded.settings, model, others)
-            if self._model_settings is None:
-                self._model_settings = loaded.settings
-                self._engine = make_engine(loaded.settings, Walls(self.sandbox, self._runtime / "model"))
-            notices = [*loaded.problems, *_foreign_model_settings(loaded.settings, self._model_settings)]
-            notices += unsealed_reading(root, loaded.settings, self.sandbox)
-            if root not in self.desks:
-                self.desks[root] = self._open(root, loaded.settings)
-                logger.info("desk opened: %s", root)
+                self._open_with(root, loaded.settings)
+            assert self._model_settings is not None
+            notices += [
+                *loaded.problems,
+                *daemon_notices(loaded, self.settings, self.started_at),
+                *_foreign_model_settings(loaded.settings, self._model_settings),
+                *unsealed_reading(root, loaded.settings, self.sandbox),
+            ]
         return self.desks[root], notices
+
+    async def _taken_up(self, root: Path, loaded: Loaded) -> list[str]:
+        """Have an open desk take up what a client asks for that comes to it, and give what the client should be told.
+
+        A desk at which nobody is and nothing runs or is remembered is closed for that, to be opened anew.
+        """
+        desk = self.desks.get(root)
+        if desk is None:
+            return []
+        asked, before = loaded.settings, desk.settings
+        alone = not desk.runs.active and not any(client.info()["workspace"] == str(root) for client in self.clients)
+        if alone and needs_opening(asked, before) and not desk.sessions.hold_variables:
+            del self.desks[root]
+            await desk.aclose()
+            logger.info("desk closed, to be opened with other settings: %s", root)
+            return []
+        desk.take_up(taken_up(asked, before, alone=alone))
+        told = [] if alone else tightened_notices(before, desk.settings)
+        return told + desk_notices(loaded, desk.settings, desk.opened_at)
+
+    def _open_with(self, root: Path, settings: Settings) -> None:
+        """Open a desk with settings of its own, on ground where nothing that is trusted is in the reach of its code."""
+        if self.drain.makes_way:
+            raise StoppingError(str(self.drain.reason), "Connect again.")
+        others = {other: self._seals[other] for other in self.desks}
+        self._seals[root] = self._ground.seals(root, settings, self._model_settings or settings, others)
+        if self._model_settings is None:
+            self._model_settings = settings
+            self._engine = make_engine(settings, Walls(self.sandbox, self._runtime / "model"))
+        self.desks[root] = self._open(root, settings)
+        logger.info("desk opened: %s", root)
 
     def status(self) -> dict[str, Any]:
         """The daemon as a whole: versions, clients, engine, sandbox, memory, paths, desks."""
