@@ -18,7 +18,7 @@ import analystd
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "daemon" / "analystd"
 
-BASE = {"workers"}
+BASE = {"workers", "util"}
 
 MAY_IMPORT = {
     "workers": set[str](),
