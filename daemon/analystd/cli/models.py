@@ -11,6 +11,7 @@ from typing import Any
 from analystd.cli import EXIT_DONE
 from analystd.cli.commands import Options
 from analystd.cli.model_facts import entry_data, in_force_line, offer_lines, print_entries, print_model
+from analystd.cli.output import inert
 from analystd.cli.render import gigabytes, print_json
 from analystd.client import connect_to_daemon
 from analystd.engine.base import EngineInfo
@@ -220,9 +221,8 @@ def _offer_data(offer: Offer) -> dict[str, Any]:
 
 
 def _print_progress(done: int, total: int) -> None:
-    if sys.stderr.isatty():
-        print(
-            f"\r{gigabytes(done)} of {gigabytes(total)} ({100 * done // max(total, 1)} %)\x1b[K",
-            end="\n" if done >= total else "",
-            file=sys.stderr,
-        )
+    trail = inert(sys.stderr)
+    if trail.is_terminal:
+        trail.write_in_place(f"{gigabytes(done)} of {gigabytes(total)} ({100 * done // max(total, 1)} %)")
+        trail.write("\n" if done >= total else "")
+        trail.flush()

@@ -195,6 +195,7 @@ def _add_history_commands(
     show = commands.add_parser("show", parents=[shared], help="show one run: question, calls, outputs, answer")
     show.add_argument("run_id", metavar="RUN")
     show.add_argument("--follow", action="store_true", help="show what comes as it comes, until the run ends")
+    show.add_argument("--save", metavar="DIR", help="write what it displayed as new files into this folder instead")
     cancel = commands.add_parser("cancel", parents=[shared], help="have a run end, whichever window asked for it")
     cancel.add_argument("run_id", metavar="RUN")
     logs = commands.add_parser("logs", parents=[shared], help="print the log, or the lines of one run")
