@@ -122,7 +122,7 @@ async def test_the_file_that_a_command_names_tells_it_as_well(station: Station) 
 
 async def test_what_is_open_elsewhere_is_no_folder_here(station: Station) -> None:
     async with wire(station) as editor:
-        params = {"processId": None, "rootUri": "vscode-remote://ssh/x", "capabilities": {}}
+        params: dict[str, Any] = {"processId": None, "rootUri": "vscode-remote://ssh/x", "capabilities": {}}
         assert (await editor.request("initialize", params))["error"]["code"] == 4001
 
 

@@ -49,6 +49,13 @@ def _run(argv: list[str]) -> int:
     except AnalystdError as exc:
         _print_error(exc, as_json=getattr(options, "json", False))
         return _exit_status(exc)
+    except OutputError:
+        raise
+    except OSError as exc:
+        # A disk that is full, a folder that is not ours: the system's sentence, and no traceback of ours.
+        where = f"{exc.filename}: " if exc.filename is not None else ""
+        print(f"analystd: {where}{exc.strerror or exc}", file=sys.stderr)
+        return EXIT_FAILED
     except KeyboardInterrupt:
         return 130
 

@@ -8,10 +8,11 @@ from pathlib import Path
 
 from analystd.cli import EXIT_DONE, EXIT_FAILED
 from analystd.cli.commands import Options
+from analystd.cli.desk import open_desk
 from analystd.cli.displays import save_displays
 from analystd.cli.execution import is_displayed
 from analystd.cli.render import ago, call_text, display_lines, indented, output_text, print_json, table
-from analystd.client import Event, RunRecord, RunSummary, connect
+from analystd.client import Event, RunRecord, RunSummary
 from analystd.errors import WorkspaceError
 from analystd.protocol import EventKind
 from analystd.runids import CONTINUATION, LOG_NAME
@@ -20,7 +21,7 @@ from analystd.settings import load_settings, log_folder
 
 async def runs(options: Options) -> int:
     """List the latest runs, newest first."""
-    async with connect(options.workspace) as desk:
+    async with open_desk(options) as desk:
         found = await desk.list_runs(options.n)
     if options.json:
         print_json({"runs": found})
@@ -33,7 +34,7 @@ async def runs(options: Options) -> int:
 
 async def show(options: Options) -> int:
     """Show one run from its events: those until now, or with `--follow` those until its end."""
-    async with connect(options.workspace) as desk:
+    async with open_desk(options) as desk:
         if options.follow and options.json:
             await desk.run(options.run_id).ended()
         about = await desk.get_run(options.run_id)
@@ -54,7 +55,7 @@ async def show(options: Options) -> int:
 
 async def cancel(options: Options) -> int:
     """Have a run end, whoever asked for it, and wait for that; the exit status is 1 when it had ended already."""
-    async with connect(options.workspace) as desk:
+    async with open_desk(options) as desk:
         run = desk.run(options.run_id)
         answer = await run.cancel()
         status = (await run.ended()).status

@@ -130,7 +130,7 @@ def _add_work_commands(
     execute.add_argument("--batch", action="store_true", help=_BATCH_HELP)
     _add_view_command(commands, shared)
     files = commands.add_parser("files", parents=[shared], help="list a folder of the workspace")
-    files.add_argument("path", metavar="PATH", nargs="?", default=".", help="the folder (default: the workspace)")
+    files.add_argument("path", metavar="PATH", nargs="?", help="the folder (default: the workspace)")
     files.add_argument("--recursive", action="store_true", help="folders inside folders too")
 
 
@@ -144,7 +144,11 @@ def _add_view_command(
         epilog=_VIEW_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    view.add_argument("path", metavar="PATH", help="a file in the workspace, or a folder of Parquet files")
+    view.add_argument(
+        "path",
+        metavar="PATH",
+        help="a file or a folder of Parquet files, relative to the current folder or to the workspace",
+    )
     view.add_argument(
         "operation",
         metavar="OPERATION",

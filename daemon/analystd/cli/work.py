@@ -9,10 +9,11 @@ from typing import Any
 
 from analystd.cli import EXIT_DONE, EXIT_FAILED, EXIT_REFUSED
 from analystd.cli.commands import Options
+from analystd.cli.desk import open_desk, path_at
 from analystd.cli.execution import ExecutionPrinter
 from analystd.cli.render import ProgressLine, Terminal, print_json
 from analystd.cli.stdin import text_given
-from analystd.client import AgentResult, PythonResult, Run, connect
+from analystd.client import AgentResult, PythonResult, Run
 from analystd.errors import AnalystdError
 from analystd.protocol import EventKind
 
@@ -26,7 +27,7 @@ async def ask(options: Options) -> int:
     given = {**{name: getattr(options, name) for name in names}, "priority": _priority(options)}
     prompt = text_given(options.prompt)
     terminal = Terminal()
-    async with connect(options.workspace) as desk, desk.start_agent(prompt, **given) as run:
+    async with open_desk(options) as desk, desk.start_agent(prompt, **given) as run:
         try:
             if not options.json:
                 async for event in run.events():
@@ -50,7 +51,7 @@ async def execute(options: Options) -> int:
     given = {"session": options.session, "timeout_seconds": options.timeout, "reset": options.reset}
     code = text_given(options.code)
     async with (
-        connect(options.workspace) as desk,
+        open_desk(options) as desk,
         desk.start_python(code, **given, priority=_priority(options)) as run,
     ):
         printer = ExecutionPrinter()
@@ -73,9 +74,11 @@ async def view(options: Options) -> int:
     """Look at a table; where that takes long, stderr tells how far it is, if it is a terminal. Ctrl-C stops the work."""
     names = ("offset", "columns", "filter", "sort", "delimiter")
     given = {"n_rows": options.n, **{name: getattr(options, name) for name in names}}
-    async with connect(options.workspace) as desk:
+    async with open_desk(options) as desk:
         with ProgressLine(f"Reading {options.path}") as line:
-            result = await desk.view_data(options.path, options.operation, on_progress=line.tell, **given)
+            result = await desk.view_data(
+                path_at(desk, options.path), options.operation, on_progress=line.tell, **given
+            )
     if options.json:
         print_json(result)
         return EXIT_DONE
@@ -87,8 +90,9 @@ async def view(options: Options) -> int:
 
 async def list_files(options: Options) -> int:
     """List a folder of the workspace."""
-    async with connect(options.workspace) as desk:
-        result = await desk.list_files(options.path, recursive=options.recursive)
+    async with open_desk(options) as desk:
+        path = "." if options.path is None else path_at(desk, options.path)
+        result = await desk.list_files(path, recursive=options.recursive)
     if options.json:
         print_json(result)
     else:

@@ -24,7 +24,7 @@ _NAME_BYTES = 255
 _TRIES = 3
 _SIZE_SECONDS = 1.0
 _OUTSIDE_HINT = "Set AGENT_READ_ONLY_PATHS to let tools and sessions read a folder outside the workspace"
-_MISSING_HINT = "list_files shows what is there"
+MISSING_HINT = "list_files shows what is there"
 
 _T = TypeVar("_T")
 
@@ -286,9 +286,9 @@ def _open_error(error: OSError, path: str | os.PathLike[str]) -> WorkspaceError:
     name = os.fspath(path)
     match error.errno:
         case errno.ENOENT:
-            return WorkspaceError(f"No such file: {name}", _MISSING_HINT)
+            return WorkspaceError(f"No such file: {name}", MISSING_HINT)
         case errno.ENOTDIR:
-            return WorkspaceError(f"Not a folder: {name}", _MISSING_HINT)
+            return WorkspaceError(f"Not a folder: {name}", MISSING_HINT)
         case errno.EACCES | errno.EPERM:
             return WorkspaceError(f"No permission: {name}")
         case errno.ENXIO:
@@ -300,7 +300,7 @@ def _open_error(error: OSError, path: str | os.PathLike[str]) -> WorkspaceError:
 
 
 def _folder_error(path: str | os.PathLike[str]) -> WorkspaceError:
-    return WorkspaceError(f"Is a folder, not a file: {os.fspath(path)}", _MISSING_HINT)
+    return WorkspaceError(f"Is a folder, not a file: {os.fspath(path)}", MISSING_HINT)
 
 
 def _not_a_file(mode: int, path: str | os.PathLike[str]) -> WorkspaceError | None:

@@ -26,6 +26,8 @@ from analystd.util.small_files import read_small
 
 _MAX_SOCKET_PATH = 107
 
+_WRITABLE = "Set XDG_STATE_HOME to a folder that can be written."
+
 _BEFORE_RELEASE = {"dev": -4, "a": -3, "b": -2, "rc": -1}
 
 _MAX_RUNTIME_PATH = 55
@@ -163,7 +165,7 @@ def private_folder(path: Path) -> None:
     """Make sure that `path` is a folder of this user which nobody else can enter.
 
     Raises:
-        DaemonLostError: when it belongs to someone else, or is none.
+        DaemonLostError: when it belongs to someone else, is none, or cannot be made or written.
     """
     try:
         path.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -171,12 +173,16 @@ def private_folder(path: Path) -> None:
         raise DaemonLostError(
             f"{path} is no folder", "Remove it, or set XDG_STATE_HOME to a folder of your own."
         ) from None
+    except OSError as exc:
+        raise DaemonLostError(f"{path} cannot be made: {exc.strerror}", _WRITABLE) from exc
     # A link of the user's own may lead to a larger disk.
     about = path.stat()
     if {about.st_uid, path.lstat().st_uid} != {os.getuid()}:
         raise DaemonLostError(
             f"{path} belongs to another user", "Remove it, or set XDG_STATE_HOME to a folder of your own."
         )
+    if not os.access(path, os.W_OK | os.X_OK):
+        raise DaemonLostError(f"{path} cannot be written", _WRITABLE)
     if stat.S_IMODE(about.st_mode) & 0o077:
         path.chmod(0o700)
 

@@ -14,6 +14,7 @@ from lsprotocol import types
 from analystd import framing
 from analystd.desk.desk import Desk
 from analystd.errors import InvalidArgumentsError, WorkspaceError
+from analystd.jail.workspace import MISSING_HINT
 from analystd.protocol import PROTOCOL_VERSION
 from analystd.server.feed import Feed, wishes
 from analystd.server.hello import Caller, label_of
@@ -136,7 +137,13 @@ class Connection:
             raise InvalidArgumentsError(f"Unknown command '{command}'")
         await self._open_late(arguments)
         self._begin_feed()
-        result = await self._commands[command](self, arguments, token)
+        try:
+            result = await self._commands[command](self, arguments, token)
+        except WorkspaceError as exc:
+            if exc.hint == MISSING_HINT and self._desk is not None:
+                # The model is told of its tool; people have a command.
+                exc.hint = f"Looked in {self._desk.workspace.root}; `analystd files` shows what is there."
+            raise
         if self._feed is not None:
             await self._feed.reach(self.desk.journal.seq)
         return result

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import os
 import shutil
@@ -33,7 +34,7 @@ from analystd.kernel.provisioner import Launch
 from analystd.kernel.supply import KernelSupply
 from analystd.protocol import PROTOCOL_VERSION
 from analystd.server.address import daemon_address, private_folder, runtime_place
-from analystd.server.drain import Drain
+from analystd.server.drain import Drain, kept_by
 from analystd.server.ground import Ground, python_of, unsealed_reading
 from analystd.server.settings_in_force import daemon_notices, desk_notices, needs_opening, taken_up, tightened_notices
 from analystd.settings import Loaded, Settings, load_settings, log_folder, variable
@@ -42,6 +43,9 @@ logger = logging.getLogger(__name__)
 
 _DESK_SECONDS = 5.0
 """How long a desk of another daemon, which may be at its end, is waited for."""
+
+_TELL_SECONDS = 2.0
+"""How long sessions have to tell what they hold."""
 
 _MODEL_SETTINGS = (
     "model_path",
@@ -151,7 +155,7 @@ class Hub:
             return []
         asked, before = loaded.settings, desk.settings
         alone = not desk.runs.active and not any(client.info()["workspace"] == str(root) for client in self.clients)
-        if alone and needs_opening(asked, before) and not desk.sessions.hold_variables:
+        if alone and needs_opening(asked, before) and await _holds_nothing(desk):
             del self.desks[root]
             await desk.aclose()
             logger.info("desk closed, to be opened with other settings: %s", root)
@@ -268,6 +272,14 @@ class Hub:
         desk = Desk(workspace, settings, state, equipment)
         desk.runs.close(self.drain.reason)
         return desk
+
+
+async def _holds_nothing(desk: Desk) -> bool:
+    """Whether no session of a desk holds a variable, as far as they tell soon."""
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(_TELL_SECONDS):
+            return not await kept_by(desk)
+    return False
 
 
 def _foreign_model_settings(asked: Settings, in_force: Settings) -> list[str]:
