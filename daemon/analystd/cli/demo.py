@@ -18,7 +18,7 @@ from analystd.cli.render import Terminal, call_text, gigabytes, indented, print_
 from analystd.client import Client, connect
 from analystd.engine.models import pull_embedded
 from analystd.errors import EngineUnavailableError
-from analystd.jail.workspace import find_workspace
+from analystd.jail.workspace_place import find_workspace
 from analystd.protocol import Command
 
 BARS_FILE = "btc_1m_bars.csv"
@@ -61,7 +61,7 @@ WORKFLOW: tuple[tuple[str, Command, dict[str, Any]], ...] = (
 
 async def demo(options: Options) -> int:
     """Run the demonstration; the exit status is 1 when a step of it failed."""
-    folder = find_workspace(Path.cwd(), options.workspace or os.environ.get("AGENT_WORKSPACE"))
+    folder = find_workspace(Path.cwd(), options.workspace)
     folder.mkdir(parents=True, exist_ok=True)
     terminal = Terminal(trail=sys.stderr if options.json else sys.stdout)
     bars = folder / BARS_FILE

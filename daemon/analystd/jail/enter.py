@@ -58,6 +58,8 @@ class Walls:
         self.hide = [value for name, _, value in pairs if name == "hide"]
         self.sealed = [value for name, _, value in pairs if name == "seal"]
         """What is in the workspace or the private folder and shall not be changed, by paths without links."""
+        self.pinned = [value for name, _, value in pairs if name == "pin"]
+        """The folders there that shall not be renamed, the outermost first."""
         self.names_threads = told.get("threads") == "named"
         """Whether the program gives its threads names, as CUDA does, which refuses to start where it may not."""
 
@@ -120,12 +122,13 @@ def _seal_inside(process: int, walls: Walls) -> None:
     Raises:
         OSError: when that cannot be done; the program is not started then.
     """
-    if not walls.sealed:
+    if not (walls.sealed or walls.pinned):
         return
     child = os.fork()
     if child == 0:
         try:
             seals.enter_namespaces(process)
+            seals.seal_all("/", [path.lstrip("/") for path in walls.pinned], read_only=False)
             seals.seal_all("/", [path.lstrip("/") for path in walls.sealed])
         except OSError as exc:
             _give_up(WALL_ERROR, f"the walls could not be put up: {exc}")
@@ -137,7 +140,8 @@ def _seal_inside(process: int, walls: Walls) -> None:
 
 def _plan(walls: Walls, *also_read: str) -> list[namespaces.Step]:
     read, write = [*walls.read, *also_read], [walls.workspace, walls.runtime]
-    return namespaces.plan(read=read, write=write, devices=walls.devices, hide=walls.hide, seal=walls.sealed)
+    seal, pin = walls.sealed, walls.pinned
+    return namespaces.plan(read=read, write=write, devices=walls.devices, hide=walls.hide, seal=seal, pin=pin)
 
 
 def _build_world(walls: Walls) -> None:

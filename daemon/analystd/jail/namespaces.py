@@ -27,8 +27,8 @@ READ, WRITE, DEVICE = "read", "write", "device"
 """A path of the old world in its usual place, to be read, written or computed with."""
 LINK, MEMORY, TERMINALS, PROCESSES = "link", "memory", "terminals", "processes"
 """A symbolic link, an empty folder in memory, a `/dev` with terminals of its own, a `/proc` of the new processes."""
-SEAL = "seal"
-"""A path inside of one that is written, to be read only."""
+SEAL, PIN = "seal", "pin"
+"""A path inside of one that is written, to be read only; one to be written, but not renamed."""
 SHUT = "shut"
 """A FIFO inside of a folder that is to be read, which is not to be opened."""
 
@@ -92,6 +92,7 @@ def plan(
     devices: Iterable[str],
     hide: Iterable[str],
     seal: Iterable[str] = (),
+    pin: Iterable[str] = (),
 ) -> list[Step]:
     """The steps that make a world of the paths given, in their usual places; `hide` wins over `read`, and `seal` over `write`.
 
@@ -108,7 +109,7 @@ def plan(
     write = list(write)
     for path in write:
         world.show(path, WRITE)
-    world.steps += [(SEAL, path, "") for path in seal]
+    world.steps += [*((PIN, path, "") for path in pin), *((SEAL, path, "") for path in seal)]
     # Landlock lets these be written, with all that is mounted below them, and a read-only mount does not keep a FIFO from being written.
     for path in world.shown_below(_TEMPORARY_FOLDERS):
         world.steps += [(SHUT, each, "") for each in fifos.find(path, except_below=write)]
@@ -199,8 +200,8 @@ def _take(root: str, kind: str, path: str, detail: str) -> None:
             _link(root + name, target)
     elif kind == PROCESSES:
         _mount("proc", _folder(root + path), "proc", _NOSUID | _NODEV | _NOEXEC)
-    elif kind == SEAL:
-        seals.seal_all(root, [path.lstrip("/")])
+    elif kind in (SEAL, PIN):
+        seals.seal_all(root, [path.lstrip("/")], read_only=kind == SEAL)
     elif kind == SHUT:
         _shut(root + path)
     else:

@@ -22,8 +22,11 @@ from analystd.errors import DaemonLostError
 from analystd.folders import state_folder
 from analystd.locks import is_locked, take_lock
 from analystd.util.remove import remove
+from analystd.util.small_files import read_small
 
 _MAX_SOCKET_PATH = 107
+
+_WRITABLE = "Set XDG_STATE_HOME to a folder that can be written."
 
 _BEFORE_RELEASE = {"dev": -4, "a": -3, "b": -2, "rc": -1}
 
@@ -168,7 +171,7 @@ def private_folder(path: Path) -> None:
     """Make sure that `path` is a folder of this user which nobody else can enter.
 
     Raises:
-        DaemonLostError: when it belongs to someone else, or is none.
+        DaemonLostError: when it belongs to someone else, is none, or cannot be made or written.
     """
     try:
         path.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -176,12 +179,16 @@ def private_folder(path: Path) -> None:
         raise DaemonLostError(
             f"{path} is no folder", "Remove it, or set XDG_STATE_HOME to a folder of your own."
         ) from None
+    except OSError as exc:
+        raise DaemonLostError(f"{path} cannot be made: {exc.strerror}", _WRITABLE) from exc
     # A link of the user's own may lead to a larger disk.
     about = path.stat()
     if {about.st_uid, path.lstat().st_uid} != {os.getuid()}:
         raise DaemonLostError(
             f"{path} belongs to another user", "Remove it, or set XDG_STATE_HOME to a folder of your own."
         )
+    if not os.access(path, os.W_OK | os.X_OK):
+        raise DaemonLostError(f"{path} cannot be written", _WRITABLE)
     if stat.S_IMODE(about.st_mode) & 0o077:
         path.chmod(0o700)
 
@@ -190,8 +197,8 @@ def _read_card(path: Path) -> Card | None:
     """The card, or None for another file: what the user trusts lies in the same folder."""
     address = Address(path.parent, path.stem)
     try:
-        return _card(address, json.loads(path.read_text()))
-    except (OSError, ValueError, KeyError, TypeError):
+        return _card(address, json.loads(read_small(path)))
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return None
 
 
