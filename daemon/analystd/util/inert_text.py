@@ -57,9 +57,9 @@ def message_text(text: str) -> str:
     Editors take such text for plain text or for Markdown, so nothing is escaped: a space is put where a link or a tag would begin.
     """
     if len(text) > MAX_MESSAGE_CHARACTERS:
-        half = MAX_MESSAGE_CHARACTERS // 2
+        half = MAX_MESSAGE_CHARACTERS // 2 - 2
         text = f"{text[:half]} … {text[-half:]}"
-    return _LINK.sub(lambda match: f"{match[0]} ", visible(text))
+    return _LINK.sub(r"\g<0> ", visible(text))
 
 
 def json_text(value: Any, *, indent: int | None = None) -> str:
