@@ -12,6 +12,9 @@ from analystd.cli.output import inert
 from analystd.protocol import EventKind
 from analystd.util.inert_text import json_text, one_line, program_text
 
+TOLD_KINDS = (EventKind.LIMIT, EventKind.WORKER_DIED)
+"""Events whose `text` people are told, whatever they are shown besides."""
+
 _CODE_LINES = 12
 
 
@@ -33,8 +36,7 @@ class Terminal:
                 EventKind.TOOL_RESULT: self._result,
                 EventKind.DISPLAY: self._display,
                 EventKind.RUN_FINISHED: self._finished,
-                EventKind.WORKER_DIED: self._ended_badly,
-                EventKind.LIMIT: self._ended_badly,
+                **dict.fromkeys(TOLD_KINDS, self._told),
             }.get(EventKind(event["kind"]))
             if event["kind"] in set(EventKind)
             else None
@@ -73,7 +75,7 @@ class Terminal:
         for line in display_lines(event):
             self.line(line)
 
-    def _ended_badly(self, event: Mapping[str, Any]) -> None:
+    def _told(self, event: Mapping[str, Any]) -> None:
         self.line(f"! {event['text']}", style="31")
 
     def _end_text(self) -> None:

@@ -20,6 +20,7 @@ from analystd.errors import AnalystdError, WorkspaceError
 from analystd.jail.sandbox import measure_sandbox
 from analystd.jail.workspace import Workspace, find_workspace
 from analystd.settings import Settings, load_settings, log_folder, project_file
+from analystd.util.inert_samples import SAMPLES, failures
 
 
 async def doctor(options: Options) -> int:
@@ -47,6 +48,7 @@ async def doctor(options: Options) -> int:
         ),
         _model_check(loaded.settings),
         _workspace_check(folder, loaded.settings),
+        _text_check(),
         _check("settings", not loaded.problems, "no problems", "; ".join(loaded.problems)),
     ]
     if options.json:
@@ -87,6 +89,13 @@ async def trust(options: Options) -> int:
 
 def _check(name: str, ok: bool, found: str, advice: str) -> dict[str, Any]:
     return {"name": name, "ok": ok, "found": found, "advice": None if ok else advice}
+
+
+def _text_check() -> dict[str, Any]:
+    """Whether foreign text is made inert before it is shown."""
+    failed = failures()
+    found = f"{len(SAMPLES) - len(failed)} of {len(SAMPLES)} hostile samples are shown inert"
+    return _check("text", not failed, found, f"not so: {', '.join(failed)}; please report it")
 
 
 def _model_check(settings: Settings) -> dict[str, Any]:

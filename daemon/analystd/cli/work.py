@@ -10,11 +10,10 @@ from typing import Any
 from analystd.cli import EXIT_DONE, EXIT_FAILED, EXIT_REFUSED
 from analystd.cli.commands import Options
 from analystd.cli.execution import ExecutionPrinter
-from analystd.cli.render import ProgressLine, Terminal, print_json
+from analystd.cli.render import TOLD_KINDS, ProgressLine, Terminal, print_json
 from analystd.cli.stdin import text_given
 from analystd.client import AgentResult, PythonResult, Run, connect
 from analystd.errors import AnalystdError
-from analystd.protocol import EventKind
 
 _INTERRUPT_SECONDS = 20.0
 """How long the end of code is waited for after Ctrl-C, to tell what became of the variables."""
@@ -108,7 +107,7 @@ async def _tell_cancelled(run: Run[AgentResult], terminal: Terminal) -> None:
     with contextlib.suppress(AnalystdError):
         await run.cancel()
         async for event in run.events(timeout=_INTERRUPT_SECONDS):
-            if event.kind in (EventKind.LIMIT, EventKind.WORKER_DIED):
+            if event.kind in TOLD_KINDS:
                 terminal.event(event)
 
 
