@@ -9,7 +9,7 @@ export function page(webview: vscode.Webview, extension: vscode.Uri, name: strin
   const nonce = randomBytes(16).toString("base64");
   const script = webview.asWebviewUri(vscode.Uri.joinPath(extension, "out", "webview", `${name}.js`));
   const style = webview.asWebviewUri(vscode.Uri.joinPath(extension, "media", `${name}.css`));
-  const policy = `default-src 'none'; img-src data:; style-src ${webview.cspSource}; script-src 'nonce-${nonce}'`;
+  const policy = `default-src 'none'; base-uri 'none'; form-action 'none'; img-src data:; style-src ${webview.cspSource}; script-src 'nonce-${nonce}'`;
   return `<!DOCTYPE html>
 <html lang="en">
 <head>
