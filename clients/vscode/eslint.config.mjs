@@ -33,6 +33,10 @@ export default tseslint.config(
           message: "Markdown is made by src/surfaces.ts alone, which trusts it with nothing.",
         },
         {
+          selector: "MemberExpression[property.name=/^(innerHTML|outerHTML|insertAdjacentHTML|write|writeln)$/]",
+          message: "Pages are built by src/webview/build.ts, with text as text.",
+        },
+        {
           selector: "AssignmentExpression[left.property.name='isTrusted']",
           message: "No Markdown is trusted.",
         },

@@ -77,6 +77,7 @@ def test_a_program_keeps_its_colours_and_nothing_else() -> None:
 def test_a_progress_bar_keeps_its_last_state_and_hides_nothing_else() -> None:
     assert program_text("\r 10%\r 50%\r100%\ndone\n", in_colour=True) == "\r100%\ndone\n"
     assert program_text("wrong!\rfine\n", in_colour=True) == "wrong!\\rfine\n"
+    assert program_text("\r\nnext\r\n", in_colour=True) == "\nnext\n"
 
 
 LINKS = [

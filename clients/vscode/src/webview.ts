@@ -2,7 +2,6 @@
 
 import { randomBytes } from "node:crypto";
 import * as vscode from "vscode";
-import { escapeHtml } from "./pure/table";
 
 /** The page of a webview: its script, its style sheet, and a policy that lets nothing else in and nothing out. */
 export function page(webview: vscode.Webview, extension: vscode.Uri, name: string, title: string): string {
@@ -22,6 +21,12 @@ export function page(webview: vscode.Webview, extension: vscode.Uri, name: strin
 <script nonce="${nonce}" src="${script.toString()}"></script>
 </body>
 </html>`;
+}
+
+/** `text` with the five characters that HTML gives a meaning replaced. */
+function escapeHtml(text: string): string {
+  const entities: Record<string, string> = { "&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "'": "&#39;" };
+  return text.replace(/[&<>"']/g, (character) => entities[character] ?? character);
 }
 
 /** What a webview of this extension may load. */

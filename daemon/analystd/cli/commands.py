@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import os
 import sys
+import traceback
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -51,6 +53,22 @@ def _run(argv: list[str]) -> int:
         return _exit_status(exc)
     except KeyboardInterrupt:
         return 130
+    except OutputError:
+        raise
+    except Exception as exc:
+        _print_error(_as_told(exc), as_json=getattr(options, "json", False))
+        return EXIT_FAILED
+
+
+def _as_told(exc: Exception) -> AnalystdError:
+    """What nobody foresaw, in a sentence: what the system refused, or where a fault of ours shows."""
+    if isinstance(exc, OSError) and exc.strerror:
+        return AnalystdError(f"{exc.strerror}: {os.fsdecode(exc.filename)}" if exc.filename else exc.strerror)
+    frame = traceback.extract_tb(exc.__traceback__)[-1]
+    return AnalystdError(
+        f"Internal error: {type(exc).__name__}: {exc} (in {frame.filename}, line {frame.lineno})",
+        "This is a fault of analystd; please report it.",
+    )
 
 
 def _serve(options: Options) -> int:

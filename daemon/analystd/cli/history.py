@@ -34,7 +34,7 @@ async def runs(options: Options) -> int:
 async def show(options: Options) -> int:
     """Show one run from its events: those until now, or with `--follow` those until its end."""
     async with connect(options.workspace) as desk:
-        if options.follow and options.json:
+        if options.follow and (options.json or options.save is not None):
             await desk.run(options.run_id).ended()
         about = await desk.get_run(options.run_id)
         if options.save is not None:

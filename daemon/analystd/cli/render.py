@@ -24,6 +24,7 @@ class Terminal:
     def __init__(self, *, trail: Any = None) -> None:
         self._trail = inert(trail or sys.stderr)
         self._in_text = False
+        self._problems: set[str] = set()
 
     def event(self, event: Mapping[str, Any]) -> None:
         """Print one event, if it is of a kind that people want to see."""
@@ -51,6 +52,12 @@ class Terminal:
         self._trail.write("\n")
         self._trail.flush()
 
+    def problem(self, text: str) -> None:
+        """Print what went wrong, once."""
+        if text not in self._problems:
+            self._problems.add(text)
+            self.line(f"! {text}", style="31")
+
     def _queued(self, event: Mapping[str, Any]) -> None:
         reason = f" for the {event['reason']}" if event.get("reason") else ""
         waiting = f" waits{reason}, {event['position']} before it" if event.get("position") else ""
@@ -76,7 +83,7 @@ class Terminal:
             self.line(line)
 
     def _told(self, event: Mapping[str, Any]) -> None:
-        self.line(f"! {event['text']}", style="31")
+        self.problem(event["text"])
 
     def _end_text(self) -> None:
         if self._in_text:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import sys
+from collections.abc import Callable
 from typing import Any
 
 from analystd.cli import EXIT_DONE, EXIT_FAILED, EXIT_REFUSED
@@ -39,7 +40,9 @@ async def ask(options: Options) -> int:
     else:
         print(result.answer)
         if result.error is not None:
-            terminal.line(f"! {result.error.message}", style="31")
+            terminal.problem(result.error.message)
+            if result.error.hint:
+                terminal.line(f"  {result.error.hint}")
         _print_cost(result)
     return {"done": EXIT_DONE, "limit": EXIT_REFUSED}.get(result.status, EXIT_FAILED)
 
@@ -59,7 +62,7 @@ async def execute(options: Options) -> int:
                     printer.event(event)
             result = await run.result()
         except asyncio.CancelledError:
-            await _tell_interrupted(run, printer)
+            await _tell_interrupted(run, print_json if options.json else printer.end)
             raise
     if options.json:
         print_json(result)
@@ -95,11 +98,11 @@ async def list_files(options: Options) -> int:
     return EXIT_DONE
 
 
-async def _tell_interrupted(run: Run[PythonResult], printer: ExecutionPrinter) -> None:
+async def _tell_interrupted(run: Run[PythonResult], tell: Callable[[PythonResult], None]) -> None:
     """Interrupt code, and tell what became of the session."""
     with contextlib.suppress(AnalystdError):
         await run.cancel()
-        printer.end(await run.result(timeout=_INTERRUPT_SECONDS))
+        tell(await run.result(timeout=_INTERRUPT_SECONDS))
 
 
 async def _tell_cancelled(run: Run[AgentResult], terminal: Terminal) -> None:

@@ -42,7 +42,8 @@ def program_text(text: str, *, in_colour: bool) -> str:
 
     Text that begins with a carriage return is a progress bar: of each of its lines the last state stays, after one return.
     """
-    states, text = text.startswith("\r"), text.replace("\r\n", "\n")
+    text = text.replace("\r\n", "\n")
+    states = text.startswith("\r")
     if states:
         text = "\n".join(line.rstrip("\r").rpartition("\r")[2] for line in text.split("\n"))
     if not in_colour:

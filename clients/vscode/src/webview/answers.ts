@@ -1,9 +1,10 @@
 /** The script of the Answers view: draws entries, and sends what is typed below them. */
 
 import type { FromAnswers, ToAnswers } from "../messages";
-import { type AnswerNode, parseAnswer } from "../pure/answer";
+import { parseAnswer } from "../pure/answer";
 import type { Entry, TrailStep } from "../pure/trail";
 import { api, element } from "./api";
+import { fill } from "./build";
 
 const list = element("main");
 const hint = element(
@@ -100,15 +101,8 @@ function drawStep(step: TrailStep, key: string): HTMLElement {
 
 function drawMarkdown(text: string): HTMLElement {
   const div = element("div", "answer");
-  div.append(...parseAnswer(text).map(drawNode));
+  fill(div, parseAnswer(text));
   return div;
-}
-
-function drawNode(node: AnswerNode): Node {
-  if (typeof node === "string") return document.createTextNode(node);
-  const made = element(node.tag);
-  made.append(...node.children.map(drawNode));
-  return made;
 }
 
 function submit(): void {
