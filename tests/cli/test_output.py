@@ -10,6 +10,7 @@ import subprocess
 import pytest
 from tests.station import Station
 
+from analystd.cli.commands import run_command
 from analystd.cli.output import InertWriter, inert
 
 
@@ -121,3 +122,21 @@ def test_a_hostile_argument_is_inert_in_the_refusal_of_it(tmp_path_factory: pyte
     os.close(ours)
     assert b"\\x1b]0;title\\x07" in said
     assert b"\x1b]" not in said
+
+
+def test_what_nobody_foresaw_is_told_in_an_inert_sentence(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async def fail(_options: object) -> int:
+        raise RuntimeError("\x1b]0;t\x07")
+
+    async def refuse(_options: object) -> int:
+        raise PermissionError(13, "Permission denied", "/home/\x1b]0;t\x07")
+
+    monkeypatch.setattr("analystd.cli.history.runs", fail)
+    assert run_command(["runs"]) == 1
+    told = capsys.readouterr().err
+    assert told.startswith("analystd: Internal error: RuntimeError: \\x1b]0;t\\x07 (in ")
+    monkeypatch.setattr("analystd.cli.history.runs", refuse)
+    assert run_command(["runs"]) == 1
+    assert capsys.readouterr().err == "analystd: Permission denied: /home/\\x1b]0;t\\x07\n"

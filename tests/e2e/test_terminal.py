@@ -8,6 +8,7 @@ import os
 import pty
 import re
 import select
+import shlex
 import signal
 import subprocess
 import time
@@ -249,3 +250,17 @@ def test_output_on_a_full_device_is_told_in_a_sentence_and_a_reader_may_leave(st
         process.stdout.close()
         assert process.stderr.read() == b""
     assert process.returncode == 0
+
+
+def test_closed_streams_are_no_failure(station: Station) -> None:
+    command = " ".join(map(shlex.quote, station.command("exec", "print(1)\n2")))
+    for closed in (">&-", "2>&-", ">&- 2>&-", "<&-"):
+        done = subprocess.run(
+            ["sh", "-c", f"{command} {closed}"],
+            env=station.environment,
+            cwd=station.project,
+            capture_output=True,
+            text=True,
+        )
+        assert (done.returncode, done.stderr) == (0, "")
+        assert done.stdout == ("" if closed.startswith(">") else "1\n2\n")

@@ -7,7 +7,11 @@ import {
   ExecuteCommandRequest,
   LanguageClient,
   type LanguageClientOptions,
+  LogMessageNotification,
+  MessageType,
   RevealOutputChannelOn,
+  ShowMessageNotification,
+  ShowMessageRequest,
   State,
   WorkDoneProgress,
 } from "vscode-languageclient/node";
@@ -15,8 +19,10 @@ import { explain, NotRunningError } from "./errors";
 import { logger } from "./logger";
 import { EVENT_METHOD, type Handshake, type RunEvent } from "./protocol";
 import { findProgram } from "./pure/command";
+import { messageText } from "./pure/inert";
 import { foldersUpward, isOfWorkspace } from "./pure/places";
 import { fileFolderPath, folderPath, type ServerSettings, serverSettings } from "./settings";
+import { showError, showInformation, showWarning } from "./surfaces";
 
 /** Where the connection stands; `problem` is what a person should know when it is not `running`. */
 export type ConnectionState = "stopped" | "starting" | "running" | "untrusted" | "not found" | "failed";
@@ -40,6 +46,11 @@ export class Client implements vscode.Disposable {
   /** Every event of the desk, whoever caused it. */
   readonly onEvent = this.events.event;
   readonly onState = this.states.event;
+
+  /** Whether a run was asked for by this window, which shows how it ends. */
+  follows(runId: string | null): boolean {
+    return runId !== null && this.followed.has(runId);
+  }
 
   get state(): ConnectionState {
     return this.current;
@@ -183,6 +194,7 @@ export class Client implements vscode.Disposable {
     const client = new LanguageClient("analystd", "analystd", run, options(settings, start));
     this.client = client;
     client.onNotification(EVENT_METHOD, (event: RunEvent) => this.events.fire(event));
+    showMessagesInert(client);
     client.onDidChangeState(({ newState }) => {
       if (this.client === client && newState !== State.StartFailed) this.become(stateOf(newState));
     });
@@ -201,6 +213,18 @@ export class Client implements vscode.Disposable {
     this.current = state;
     this.states.fire(state);
   }
+}
+
+/** Take the place of the language client's own handlers, which show what the server says as it is. */
+function showMessagesInert(client: LanguageClient): void {
+  const show = (type: MessageType): typeof showError =>
+    type === MessageType.Error ? showError : type === MessageType.Warning ? showWarning : showInformation;
+  client.onNotification(ShowMessageNotification.type, ({ type, message }) => void show(type)(message));
+  client.onNotification(LogMessageNotification.type, ({ message }) => logger.info(message));
+  client.onRequest(ShowMessageRequest.type, async ({ type, message, actions = [] }) => {
+    const choice = await show(type)(message, ...actions.map((action) => messageText(action.title)));
+    return actions.find((action) => messageText(action.title) === choice) ?? null;
+  });
 }
 
 function executable(program: string, settings: ServerSettings, folder: string | undefined): Executable {
@@ -230,10 +254,7 @@ function stateOf(state: State): ConnectionState {
 }
 
 async function askForTrust(): Promise<void> {
-  const choice = await vscode.window.showWarningMessage(
-    "analystd starts nothing in a folder that you have not trusted.",
-    "Manage Trust",
-  );
+  const choice = await showWarning("analystd starts nothing in a folder that you have not trusted.", "Manage Trust");
   if (choice !== undefined) await vscode.commands.executeCommand("workbench.trust.manage");
 }
 
@@ -241,7 +262,7 @@ function offerInstallation(command: string, retry: () => void): void {
   const message =
     `analystd was not found: there is no program “${command}”. ` +
     "Install it (pip install, or make setup in its repository), and if it is not on the PATH, give its path in the setting analystd.command.";
-  void vscode.window.showErrorMessage(message, "Open Settings", "Try Again").then((choice) => {
+  void showError(message, "Open Settings", "Try Again").then((choice) => {
     if (choice === "Open Settings") {
       void vscode.commands.executeCommand("workbench.action.openSettings", "analystd.command");
     } else if (choice === "Try Again") {
@@ -251,7 +272,7 @@ function offerInstallation(command: string, retry: () => void): void {
 }
 
 function offerLog(message: string): void {
-  void vscode.window.showErrorMessage(message, "Show Log").then((choice) => {
+  void showError(message, "Show Log").then((choice) => {
     if (choice !== undefined) logger.show();
   });
 }

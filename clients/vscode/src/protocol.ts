@@ -75,6 +75,8 @@ export interface AgentResult {
   answer: string;
   steps: Step[];
   usage: Usage;
+  /** Why it failed. */
+  error?: { kind: string; message: string; hint: string | null };
 }
 
 export interface PythonError {

@@ -3,7 +3,9 @@
 import * as vscode from "vscode";
 import type { Client, ConnectionState } from "./client";
 import { Command, type DaemonStatus, type RunEvent } from "./protocol";
+import { escapeMarkdown } from "./pure/inert";
 import { fileName, oneLine } from "./pure/text";
+import { markdown } from "./surfaces";
 
 const ENDINGS = ["run_finished", "session_reset", "worker_died", "limit"];
 const REFRESH_MS = 300;
@@ -97,8 +99,7 @@ export class StatusItem implements vscode.Disposable {
 
   private tooltip(problem: string | null): vscode.MarkdownString {
     const { handshake, state } = this.client;
-    const text = new vscode.MarkdownString(undefined, true);
-    if (handshake === undefined) return text.appendText(`analystd: ${WORDS[state]}`);
+    if (handshake === undefined) return markdown(escapeMarkdown(`analystd: ${WORDS[state]}`));
     const engine = this.status?.engine ?? handshake.engine;
     const own = this.status?.clients.find(({ id }) => id === handshake.client_id);
     const workspace = handshake.workspace ?? own?.workspace ?? "";
@@ -110,21 +111,16 @@ export class StatusItem implements vscode.Disposable {
       ["Session", session ? sessionWords(session) : "not started"],
       ["Daemon", this.status ? `${this.status.version}, pid ${this.status.pid}` : ""],
     ];
-    text.appendMarkdown("**analystd**\n\n| | |\n|---|---|\n");
+    const parts = ["**analystd**\n\n| | |\n|---|---|\n"];
     for (const [name, value] of rows.filter(([, value]) => value))
-      text.appendMarkdown(`| ${name} | ${cell(value)} |\n`);
-    for (const title of this.running.values()) text.appendMarkdown(`\n$(loading~spin) ${cell(oneLine(title, 80))}\n`);
-    if (problem) text.appendMarkdown(`\n$(warning) ${cell(problem)}\n`);
-    return text;
+      parts.push(`| ${name} | ${escapeMarkdown(value)} |\n`);
+    for (const title of this.running.values()) parts.push(`\n$(loading~spin) ${escapeMarkdown(oneLine(title, 80))}\n`);
+    if (problem) parts.push(`\n$(warning) ${escapeMarkdown(problem)}\n`);
+    return markdown(parts.join(""), { icons: true });
   }
 }
 
 function sessionWords(session: Record<string, unknown>): string {
   const memory = typeof session.memory_bytes === "number" ? `, ${Math.round(session.memory_bytes / 1e6)} MB` : "";
   return `${String(session.name)}, ${String(session.state)}${memory}`;
-}
-
-/** Text from elsewhere, so that none of it is taken for Markdown. */
-function cell(text: string): string {
-  return text.replace(/[\\`*_{}[\]()#+\-.!|<>~$]/g, "\\$&").replace(/\s+/g, " ");
 }

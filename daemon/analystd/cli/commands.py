@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import os
 import sys
+import traceback
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -49,15 +51,24 @@ def _run(argv: list[str]) -> int:
     except AnalystdError as exc:
         _print_error(exc, as_json=getattr(options, "json", False))
         return _exit_status(exc)
-    except OutputError:
-        raise
-    except OSError as exc:
-        # A disk that is full, a folder that is not ours: the system's sentence, and no traceback of ours.
-        where = f"{exc.filename}: " if exc.filename is not None else ""
-        print(f"analystd: {where}{exc.strerror or exc}", file=sys.stderr)
-        return EXIT_FAILED
     except KeyboardInterrupt:
         return 130
+    except OutputError:
+        raise
+    except Exception as exc:
+        _print_error(_as_told(exc), as_json=getattr(options, "json", False))
+        return EXIT_FAILED
+
+
+def _as_told(exc: Exception) -> AnalystdError:
+    """What nobody foresaw, in a sentence: what the system refused, or where a fault of ours shows."""
+    if isinstance(exc, OSError) and exc.strerror:
+        return AnalystdError(f"{exc.strerror}: {os.fsdecode(exc.filename)}" if exc.filename else exc.strerror)
+    frame = traceback.extract_tb(exc.__traceback__)[-1]
+    return AnalystdError(
+        f"Internal error: {type(exc).__name__}: {exc} (in {frame.filename}, line {frame.lineno})",
+        "This is a fault of analystd; please report it.",
+    )
 
 
 def _serve(options: Options) -> int:

@@ -14,6 +14,7 @@ from typing import Any
 
 from analystd.cli import EXIT_DONE, EXIT_FAILED
 from analystd.cli.commands import Options
+from analystd.cli.execution import ending_lines
 from analystd.cli.render import Terminal, call_text, gigabytes, indented, print_json
 from analystd.client import Client, connect
 from analystd.engine.models import pull_embedded
@@ -128,6 +129,6 @@ async def _walk(client: Client, terminal: Terminal, title: str, command: Command
     text = result["text"] if "text" in result else result["stdout"] + result["stderr"]
     error = result.get("error")
     if error:
-        text += "\n".join(error["traceback"])
+        text += "\n".join(ending_lines(result))
     terminal.line(f"← {indented(text)}  ({time.monotonic() - started:.2f} s)", style="31" if error else "32")
     return not error

@@ -16,6 +16,9 @@ from analystd.util.inert_text import one_line
 _PLACEHOLDER = re.compile(r"<[\w.]+ object(?: at 0x[0-9a-f]+)?>")
 _READABLE = ("text/markdown", "text/latex")
 
+_TYPES_SHOWN = 8
+_TYPE_CHARACTERS = 80
+
 _ENDINGS = {
     "image/png": "png",
     "image/jpeg": "jpg",
@@ -46,7 +49,7 @@ def display_note(bundle: Mapping[str, Any], run_id: str | None) -> str:
     if text and not others and not _PLACEHOLDER.fullmatch(text):
         return ""
     how = f"; `analystd show {run_id} --save DIR` saves it" if run_id and _type_to_save(bundle) else ""
-    return f"[display: {', '.join(map(one_line, others or sorted(bundle)))}{how}]"
+    return f"[display: {_listed(others or sorted(set(bundle) - {'text/plain'}))}{how}]"
 
 
 def save_displays(bundles: Iterable[Mapping[str, Any]], run_id: str, folder: Path) -> list[Path]:
@@ -72,6 +75,12 @@ def save_displays(bundles: Iterable[Mapping[str, Any]], run_id: str, folder: Pat
             f"{exc.filename or folder} cannot be written: {exc.strerror}", "Name another folder."
         ) from exc
     return paths
+
+
+def _listed(mimes: list[str]) -> str:
+    """The types on one line; a program may name many, and at length."""
+    shown = [one_line(mime[:_TYPE_CHARACTERS]) + "…" * (len(mime) > _TYPE_CHARACTERS) for mime in mimes[:_TYPES_SHOWN]]
+    return ", ".join([*shown, *(["…"] if len(mimes) > _TYPES_SHOWN else [])])
 
 
 def _type_to_save(bundle: Mapping[str, Any]) -> str | None:

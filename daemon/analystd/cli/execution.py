@@ -8,6 +8,7 @@ from typing import Any
 
 from analystd.cli.displays import display_note, display_text
 from analystd.cli.output import InertWriter, inert
+from analystd.cli.render import TOLD_KINDS
 from analystd.client import Event, PythonResult
 from analystd.protocol import EventKind
 
@@ -27,7 +28,7 @@ class ExecutionPrinter:
             self._program(self._err if event.stream == "stderr" else self._out, event.text)
         elif event.kind == EventKind.DISPLAY:
             self._display(event)
-        elif event.kind in (EventKind.LIMIT, EventKind.WORKER_DIED):
+        elif event.kind in TOLD_KINDS:
             self._said.append(event.text)
 
     def end(self, result: PythonResult) -> None:

@@ -11,7 +11,7 @@ from analystd.cli.commands import Options
 from analystd.cli.desk import open_desk
 from analystd.cli.displays import save_displays
 from analystd.cli.execution import is_displayed
-from analystd.cli.render import ago, call_text, display_lines, indented, output_text, print_json, table
+from analystd.cli.render import TOLD_KINDS, ago, call_text, display_lines, indented, output_text, print_json, table
 from analystd.client import Event, RunRecord, RunSummary
 from analystd.errors import WorkspaceError
 from analystd.protocol import EventKind
@@ -35,7 +35,7 @@ async def runs(options: Options) -> int:
 async def show(options: Options) -> int:
     """Show one run from its events: those until now, or with `--follow` those until its end."""
     async with open_desk(options) as desk:
-        if options.follow and options.json:
+        if options.follow and (options.json or options.save is not None):
             await desk.run(options.run_id).ended()
         about = await desk.get_run(options.run_id)
         if options.save is not None:
@@ -130,7 +130,7 @@ class _EventPrinter:
 
     def print(self, event: Event) -> None:
         """Print an event, if it is of a kind that people want to see."""
-        if event.kind in (EventKind.LIMIT, EventKind.WORKER_DIED):
+        if event.kind in TOLD_KINDS:
             self._said.add(event.text)
         for line in _event_lines(event, self._said):
             print(line, flush=True)
@@ -149,7 +149,7 @@ def _event_lines(event: Event, said: set[str]) -> list[str]:
         return [f"  {indented(output_text(event['text']))}"]
     if kind == EventKind.DISPLAY:
         return display_lines(event)
-    if kind in (EventKind.LIMIT, EventKind.WORKER_DIED, EventKind.QUARANTINED):
+    if kind in TOLD_KINDS:
         return [f"! {event['text']}"]
     if kind == EventKind.RUN_FINISHED:
         return _ending_lines(event, said)

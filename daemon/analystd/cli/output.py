@@ -102,19 +102,25 @@ class InertWriter:
             raise OutputError(self, exc) from None
 
 
+class _Nowhere(io.TextIOBase):
+    """Takes the place of a stream that was closed for the program."""
+
+    def write(self, text: str) -> int:
+        return len(text)
+
+
 def inert(stream: Any) -> InertWriter:
-    """Return the stream as an inert one; it may be one already."""
-    return stream if isinstance(stream, InertWriter) else InertWriter(stream)
+    """Return the stream, None for one that was closed for the program, as an inert one; it may be one already."""
+    if isinstance(stream, InertWriter):
+        return stream
+    return InertWriter(cast(TextIO, _Nowhere()) if stream is None else stream)
 
 
 @contextlib.contextmanager
 def inert_output() -> Iterator[None]:
     """Have everything that is printed to stdout and stderr made inert."""
     before = sys.stdout, sys.stderr
-    for name in ("stdout", "stderr"):
-        # A stream that was closed for the program is None, and printing to it does nothing.
-        if (stream := getattr(sys, name)) is not None:
-            setattr(sys, name, cast(TextIO, inert(stream)))
+    sys.stdout, sys.stderr = (cast(TextIO, inert(stream)) for stream in before)
     try:
         yield
     finally:
@@ -139,7 +145,7 @@ def give_up_output(error: OutputError) -> int:
     if error.cause.errno == errno.EPIPE:
         # The reader has enough, as `head` does.
         return EXIT_DONE
-    if sys.stderr is not None and error.stream is not sys.stderr:
+    if error.stream is not sys.stderr:
         with contextlib.suppress(OutputError):
             print(f"analystd: the output could not be written: {error.cause.strerror}", file=sys.stderr, flush=True)
     return EXIT_FAILED

@@ -12,6 +12,9 @@ from analystd.cli.output import inert
 from analystd.protocol import EventKind
 from analystd.util.inert_text import json_text, one_line, program_text
 
+TOLD_KINDS = (EventKind.LIMIT, EventKind.WORKER_DIED, EventKind.QUARANTINED)
+"""Events whose `text` people are told, whatever they are shown besides."""
+
 _CODE_LINES = 12
 
 
@@ -21,6 +24,7 @@ class Terminal:
     def __init__(self, *, trail: Any = None) -> None:
         self._trail = inert(trail or sys.stderr)
         self._in_text = False
+        self._problems: set[str] = set()
 
     def event(self, event: Mapping[str, Any]) -> None:
         """Print one event, if it is of a kind that people want to see."""
@@ -33,8 +37,7 @@ class Terminal:
                 EventKind.TOOL_RESULT: self._result,
                 EventKind.DISPLAY: self._display,
                 EventKind.RUN_FINISHED: self._finished,
-                EventKind.WORKER_DIED: self._ended_badly,
-                EventKind.LIMIT: self._ended_badly,
+                **dict.fromkeys(TOLD_KINDS, self._told),
             }.get(EventKind(event["kind"]))
             if event["kind"] in set(EventKind)
             else None
@@ -48,6 +51,12 @@ class Terminal:
         self._trail.write_styled(text, style)
         self._trail.write("\n")
         self._trail.flush()
+
+    def problem(self, text: str) -> None:
+        """Print what went wrong, once."""
+        if text not in self._problems:
+            self._problems.add(text)
+            self.line(f"! {text}", style="31")
 
     def _queued(self, event: Mapping[str, Any]) -> None:
         reason = f" for the {event['reason']}" if event.get("reason") else ""
@@ -73,8 +82,8 @@ class Terminal:
         for line in display_lines(event):
             self.line(line)
 
-    def _ended_badly(self, event: Mapping[str, Any]) -> None:
-        self.line(f"! {event['text']}", style="31")
+    def _told(self, event: Mapping[str, Any]) -> None:
+        self.problem(event["text"])
 
     def _end_text(self) -> None:
         if self._in_text:

@@ -28,6 +28,7 @@ from analystd.jail.workspace_place import made_workspace, workspace_place
 from analystd.server.address import daemon_address, private_folder, runtime_place
 from analystd.server.ground import Ground
 from analystd.settings import Loaded, Settings, load_settings, log_folder, project_file, shown_value
+from analystd.util.inert_samples import SAMPLES, failures
 from analystd.util.small_files import read_small
 
 
@@ -57,6 +58,7 @@ async def doctor(options: Options) -> int:
         _model_check(loaded.settings),
         _state_check(),
         _workspace_check(folder, loaded.settings, sandbox),
+        _text_check(),
         _settings_check(loaded),
     ]
     walls = [
@@ -145,6 +147,13 @@ def _field(name: str) -> str:
 
 def _check(name: str, ok: bool, found: str, advice: str) -> dict[str, Any]:
     return {"name": name, "ok": ok, "found": found, "advice": None if ok else advice}
+
+
+def _text_check() -> dict[str, Any]:
+    """Whether foreign text is made inert before it is shown."""
+    failed = failures()
+    found = f"{len(SAMPLES) - len(failed)} of {len(SAMPLES)} hostile samples are shown inert"
+    return _check("text", not failed, found, f"not so: {', '.join(failed)}; please report it")
 
 
 def _model_check(settings: Settings) -> dict[str, Any]:

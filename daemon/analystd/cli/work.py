@@ -5,17 +5,17 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import sys
+from collections.abc import Callable
 from typing import Any
 
 from analystd.cli import EXIT_DONE, EXIT_FAILED, EXIT_REFUSED
 from analystd.cli.commands import Options
 from analystd.cli.desk import open_desk, path_at
 from analystd.cli.execution import ExecutionPrinter
-from analystd.cli.render import ProgressLine, Terminal, print_json
+from analystd.cli.render import TOLD_KINDS, ProgressLine, Terminal, print_json
 from analystd.cli.stdin import text_given
 from analystd.client import AgentResult, PythonResult, Run
 from analystd.errors import AnalystdError
-from analystd.protocol import EventKind
 
 _INTERRUPT_SECONDS = 20.0
 """How long the end of code is waited for after Ctrl-C, to tell what became of the variables."""
@@ -41,7 +41,9 @@ async def ask(options: Options) -> int:
     else:
         print(result.answer)
         if result.error is not None:
-            terminal.line(f"! {result.error.message}", style="31")
+            terminal.problem(result.error.message)
+            if result.error.hint:
+                terminal.line(f"  {result.error.hint}")
         _print_cost(result)
     return {"done": EXIT_DONE, "limit": EXIT_REFUSED}.get(result.status, EXIT_FAILED)
 
@@ -61,7 +63,7 @@ async def execute(options: Options) -> int:
                     printer.event(event)
             result = await run.result()
         except asyncio.CancelledError:
-            await _tell_interrupted(run, printer)
+            await _tell_interrupted(run, print_json if options.json else printer.end)
             raise
     if options.json:
         print_json(result)
@@ -100,11 +102,11 @@ async def list_files(options: Options) -> int:
     return EXIT_DONE
 
 
-async def _tell_interrupted(run: Run[PythonResult], printer: ExecutionPrinter) -> None:
+async def _tell_interrupted(run: Run[PythonResult], tell: Callable[[PythonResult], None]) -> None:
     """Interrupt code, and tell what became of the session."""
     with contextlib.suppress(AnalystdError):
         await run.cancel()
-        printer.end(await run.result(timeout=_INTERRUPT_SECONDS))
+        tell(await run.result(timeout=_INTERRUPT_SECONDS))
 
 
 async def _tell_cancelled(run: Run[AgentResult], terminal: Terminal) -> None:
@@ -112,7 +114,7 @@ async def _tell_cancelled(run: Run[AgentResult], terminal: Terminal) -> None:
     with contextlib.suppress(AnalystdError):
         await run.cancel()
         async for event in run.events(timeout=_INTERRUPT_SECONDS):
-            if event.kind in (EventKind.LIMIT, EventKind.WORKER_DIED):
+            if event.kind in TOLD_KINDS:
                 terminal.event(event)
 
 

@@ -23,6 +23,7 @@ from analystd.server.intake import Intake
 from analystd.server.lsp import ConnectionServer
 from analystd.server.outbox import Outbox
 from analystd.server.places import Wish, file_named, options_of, path_of_uri, wish_of
+from analystd.util.inert_text import message_text
 
 logger = logging.getLogger(__name__)
 
@@ -31,6 +32,9 @@ _NO_FOLDER = (
     "No folder is open",
     "Open a folder or a file, or set AGENT_WORKSPACE or `analystd.workspace` to a folder.",
 )
+
+_PROGRESS_WORDS = ("title", "message")
+"""What of a progress value an editor shows."""
 
 Handler = Callable[["Connection", dict[str, Any], "types.ProgressToken | None"], Awaitable[Any]]
 
@@ -225,9 +229,15 @@ class Connection:
         self._outbox.write(framing.frame({"jsonrpc": "2.0", "method": method, "params": params}))
 
     def progress(self, token: types.ProgressToken | None, value: Mapping[str, Any]) -> None:
-        """Send `$/progress` for a token of the client's own; nothing without one."""
+        """Send `$/progress` for a token of the client's own, its words made inert; nothing without one."""
         if token is not None:
-            self.notify("$/progress", {"token": token, "value": dict(value)})
+            shown = {name: message_text(value[name]) for name in _PROGRESS_WORDS if name in value}
+            self.notify("$/progress", {"token": token, "value": {**value, **shown}})
+
+    def show_message(self, text: str) -> None:
+        """Have the editor show a warning; what it holds from elsewhere is made inert."""
+        params = {"type": types.MessageType.Warning.value, "message": message_text(text)}
+        self.notify("window/showMessage", params)
 
     def begin(self) -> None:
         """Show what is wrong with the client's settings, then tell it events: it has the answer to `initialize`."""
@@ -236,7 +246,7 @@ class Connection:
 
     def _show_notices(self) -> None:
         for notice in self._notices:
-            self.notify("window/showMessage", {"type": types.MessageType.Warning.value, "message": notice})
+            self.show_message(notice)
 
     def _take_seat(self, desk: Desk, options: Any) -> None:
         """Get a place in the desk's events, unless the client left while its desk was opened."""

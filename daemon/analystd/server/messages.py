@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 from analystd import framing
+from analystd.util.inert_text import message_text
 
 Message = dict[str, Any]
 
@@ -56,10 +57,11 @@ def message_in(body: bytes) -> Message:
 def error_message(
     request_id: str | int | None, code: int, text: str, data: dict[str, Any] | None = None
 ) -> dict[str, Any]:
-    """The message that answers a request with an error; of a very long text, the beginning and the end."""
-    error: dict[str, Any] = {"code": code, "message": shortened(text)}
+    """The message that answers a request with an error, which editors show; of a very long text, the beginning and the end."""
+    error: dict[str, Any] = {"code": code, "message": message_text(shortened(text))}
     if data is not None:
-        error["data"] = data
+        hint = data.get("hint")
+        error["data"] = {**data, "hint": message_text(hint)} if isinstance(hint, str) else data
     return {"jsonrpc": "2.0", "id": request_id, "error": error}
 
 

@@ -21,6 +21,7 @@ from analystd.server.dialling import in_own_thread
 from analystd.server.messages import INVALID_REQUEST, PARSE_ERROR, Message, NotAMessageError, error_message, message_in
 from analystd.server.processes import ended
 from analystd.server.window import REPLAY_ID, Window
+from analystd.util.inert_text import message_text
 
 _LOOK_AGAIN_SECONDS = 2.0
 _RETRY_SECONDS = (0.0, 0.2, 1.0, 5.0)
@@ -238,7 +239,7 @@ class Relay:
                 elif self._window.note_received(message):
                     await self._to_editor(body)
                 if self._note and self._window.opened:
-                    params = {"type": _WARNING, "message": self._note}
+                    params = {"type": _WARNING, "message": message_text(self._note)}
                     await self._tell([{"jsonrpc": "2.0", "method": "window/showMessage", "params": params}])
                     self._note = None
 

@@ -42,7 +42,8 @@ def program_text(text: str, *, in_colour: bool) -> str:
 
     Text that begins with a carriage return is a progress bar: of each of its lines the last state stays, after one return.
     """
-    states, text = text.startswith("\r"), text.replace("\r\n", "\n")
+    text = text.replace("\r\n", "\n")
+    states = text.startswith("\r")
     if states:
         text = "\n".join(line.rstrip("\r").rpartition("\r")[2] for line in text.split("\n"))
     if not in_colour:
@@ -57,9 +58,9 @@ def message_text(text: str) -> str:
     Editors take such text for plain text or for Markdown, so nothing is escaped: a space is put where a link or a tag would begin.
     """
     if len(text) > MAX_MESSAGE_CHARACTERS:
-        half = MAX_MESSAGE_CHARACTERS // 2
+        half = MAX_MESSAGE_CHARACTERS // 2 - 2
         text = f"{text[:half]} … {text[-half:]}"
-    return _LINK.sub(lambda match: f"{match[0]} ", visible(text))
+    return _LINK.sub(r"\g<0> ", visible(text))
 
 
 def json_text(value: Any, *, indent: int | None = None) -> str:
