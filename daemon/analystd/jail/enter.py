@@ -1,6 +1,6 @@
 """The launcher: locks itself in, then becomes the program that it was given.
 
-    python -I -S enter.py level=partial workspace=DIR runtime=DIR read=PATH… device=PATH… -- program argument…
+    python -I -S enter.py level=partial workspace=DIR runtime=DIR read=PATH… file=DEVICE:INODE:PATH… device=PATH… -- program argument…
 
 It runs before anything heavy is imported, because walls hold for the threads that are there and for those that they start: the threads of
 a library that was loaded earlier would stay outside. So it needs the standard library only, and little of that: each start waits for it.
@@ -54,6 +54,8 @@ class Walls:
         self.workspace = told["workspace"]
         self.runtime = told["runtime"]
         self.read = [value for name, _, value in pairs if name == "read"]
+        self.files = [tuple(value.split(":", 2)) for name, _, value in pairs if name == "file"]
+        """Device, inode and path of single files that are to be read."""
         self.devices = [value for name, _, value in pairs if name == "device"]
         self.hide = [value for name, _, value in pairs if name == "hide"]
         self.names_threads = told.get("threads") == "named"
@@ -100,7 +102,8 @@ def _become_bwrap(walls: Walls, argv: list[str], *descriptors: int) -> NoReturn:
 
 
 def _plan(walls: Walls, *also_read: str) -> list[namespaces.Step]:
-    read, write = [*walls.read, *also_read], [walls.workspace, walls.runtime]
+    read = [*walls.read, *(path for _, _, path in walls.files), *also_read]
+    write = [walls.workspace, walls.runtime]
     return namespaces.plan(read=read, write=write, devices=walls.devices, hide=walls.hide)
 
 
@@ -158,8 +161,22 @@ def _rules(walls: Walls) -> list[tuple[str, int]]:
         *((path, landlock.DEVICE) for path in walls.devices),
         *((path, landlock.WRITE | landlock.IOCTL_DEV) for path in _OWN_WORLD if walls.isolated),
         *((path, landlock.READ) for path in (*walls.read, "/proc")),
+        *((_descriptor_of(*file), landlock.READ_FILE) for file in walls.files),
         *([(_OWN_THREADS, landlock.WRITE_FILE | landlock.TRUNCATE)] if walls.names_threads else []),
     ]
+
+
+def _descriptor_of(device: str, inode: str, path: str) -> str:
+    """Return a path to a file by way of a descriptor, so that what was looked at is also what the rule is for.
+
+    Raises:
+        OSError: when `path` leads to another file than the one that was meant.
+    """
+    descriptor = os.open(path, os.O_PATH | os.O_CLOEXEC)
+    status = os.fstat(descriptor)
+    if (str(status.st_dev), str(status.st_ino)) != (device, inode):
+        raise OSError(f"another file has been put in the place of {path}")
+    return f"/proc/self/fd/{descriptor}"
 
 
 def _die_with_daemon() -> None:

@@ -18,6 +18,8 @@ class Bait:
 
     workspace: Path
     runtime: Path
+    pinned: Path
+    """A file that may be read, as a model is by its worker; what lies beside it may not."""
     things: dict[str, Any]
     """By the names that the attempts of `probe` look for, as JSON can carry it."""
 
@@ -27,18 +29,20 @@ def laid_out() -> Iterator[Bait]:
     """Lay everything out; afterwards it is gone."""
     with ExitStack() as stack:
         base = Path(os.path.realpath(stack.enter_context(tempfile.TemporaryDirectory(prefix="analystd-"))))
-        for name in ("workspace", "runtime", "outside"):
+        for name in ("workspace", "runtime", "outside", "beside"):
             (base / name).mkdir()
-        (base / "outside/secret").write_text("secret")
+        for name in ("outside/secret", "beside/secret", "beside/pinned"):
+            (base / name).write_text("secret")
         things = {
             "outside": str(base / "outside"),
+            "beside": str(base / "beside"),
             "port": stack.enter_context(socket.create_server(("127.0.0.1", 0))).getsockname()[1],
             "path_socket": _listener(stack, str(base / "outside/socket")),
             "abstract_socket": _listener(stack, f"\0{base.name}"),
             "shared_memory": stack.enter_context(tempfile.NamedTemporaryFile(dir="/dev/shm")).name,
             "pid": os.getpid(),
         }
-        yield Bait(base / "workspace", base / "runtime", things)
+        yield Bait(base / "workspace", base / "runtime", base / "beside/pinned", things)
 
 
 def _listener(stack: ExitStack, address: str) -> str:

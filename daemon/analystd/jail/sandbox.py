@@ -18,6 +18,7 @@ from analystd.errors import SessionUnavailableError
 from analystd.folders import state_folder
 from analystd.jail import enter, probe
 from analystd.jail.forbidden import laid_out
+from analystd.jail.pinned import PinnedFile
 from analystd.jail.reach import DEVICES, KERNEL, SYSTEM, gpu_devices, gpu_facts, interpreter_reach
 
 logger = logging.getLogger(__name__)
@@ -73,6 +74,8 @@ class Policy:
     """The Python that the worker runs, if it is not this one; it and its `sys.path` may be read."""
     gpu: bool = False
     """Whether the worker may compute on this machine's GPUs."""
+    files: tuple[PinnedFile, ...] = ()
+    """Single files that may be read, and nothing that lies beside them."""
 
 
 @dataclass(frozen=True)
@@ -147,7 +150,8 @@ async def measure_level(level: Level, namespaces: Namespaces = "own") -> Sandbox
     if namespaces == "bwrap" and not find_bwrap():
         return Sandbox("none", f"no {what}: none is installed, or only a setuid one", (probe.NO_WALLS,))
     with laid_out() as bait:
-        policy = Policy(bait.workspace, bait.runtime, read_only=(Path(probe.__file__),))
+        files = (PinnedFile.at(bait.pinned),)
+        policy = Policy(bait.workspace, bait.runtime, read_only=(Path(probe.__file__),), files=files)
         candidate = Sandbox(level, "", namespaces=namespaces)
         command = candidate.command([sys.executable, "-I", "-S", probe.__file__, json.dumps(bait.things)], policy)
         try:
@@ -187,6 +191,7 @@ def _walls(sandbox: Sandbox, policy: Policy) -> list[str]:
         f"runtime={policy.runtime}",
         *(f"read={path}" for path in dict.fromkeys([*SYSTEM, *KERNEL, *imports, *gpu[0], *policy.read_only])),
         *(f"device={path}" for path in (*DEVICES, *(_TERMINAL if sandbox.level == "full" else ()), *gpu[1])),
+        *(file.word for file in policy.files),
         f"hide={state_folder()}",
         *(["threads=named"] if gpu[1] else []),
     ]
