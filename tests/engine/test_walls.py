@@ -15,7 +15,7 @@ from analystd.engine.base import GenerateRequest, Message
 from analystd.engine.llama import LlamaEngine
 from analystd.engine.needs import files_of
 from analystd.engine.walls import Walls, worker_environment
-from analystd.jail.pinned import PinnedFile
+from analystd.jail.bound_file import BoundFile
 from analystd.jail.sandbox import Sandbox
 
 LOOK = """
@@ -118,7 +118,7 @@ def test_a_file_that_is_put_in_the_models_place_before_the_worker_starts_is_refu
 
 def test_only_a_regular_file_can_be_a_model(tmp_path: Path) -> None:
     with pytest.raises(OSError, match="is not a regular file"):
-        PinnedFile.at(tmp_path)
+        BoundFile.at(tmp_path)
 
 
 def test_the_parts_of_a_model_are_found_by_their_names(tmp_path: Path) -> None:

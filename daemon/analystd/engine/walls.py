@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from analystd.engine.needs import files_of
-from analystd.jail.pinned import PinnedFile
+from analystd.jail.bound_file import BoundFile
 from analystd.jail.sandbox import Policy, Sandbox
 
 _ENVIRONMENT = ("PATH", "HOME", "LANG", "TMPDIR", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH")
@@ -39,8 +39,8 @@ class Walls:
             return argv, dict(environment)
         for name in ("home", "cache"):
             (self.runtime / name).mkdir(mode=0o700, parents=True, exist_ok=True)
-        pinned = tuple(PinnedFile.at(part) for part in dict.fromkeys(part for file in files for part in files_of(file)))
-        policy = Policy(self.runtime / "home", cache or self.runtime / "cache", files=pinned, gpu=True)
+        bound = tuple(BoundFile.at(part) for part in dict.fromkeys(part for file in files for part in files_of(file)))
+        policy = Policy(self.runtime / "home", cache or self.runtime / "cache", files=bound, gpu=True)
         return self.sandbox.command(argv, policy), {**environment, **self.sandbox.environment(policy)}
 
 

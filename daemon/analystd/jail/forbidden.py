@@ -18,7 +18,7 @@ class Bait:
 
     workspace: Path
     runtime: Path
-    pinned: Path
+    bound: Path
     """A file that may be read, as a model is by its worker; what lies beside it may not."""
     things: dict[str, Any]
     """By the names that the attempts of `probe` look for, as JSON can carry it."""
@@ -31,7 +31,7 @@ def laid_out() -> Iterator[Bait]:
         base = Path(os.path.realpath(stack.enter_context(tempfile.TemporaryDirectory(prefix="analystd-"))))
         for name in ("workspace", "runtime", "outside", "beside"):
             (base / name).mkdir()
-        for name in ("outside/secret", "beside/secret", "beside/pinned"):
+        for name in ("outside/secret", "beside/secret", "beside/bound"):
             (base / name).write_text("secret")
         things = {
             "outside": str(base / "outside"),
@@ -42,7 +42,7 @@ def laid_out() -> Iterator[Bait]:
             "shared_memory": stack.enter_context(tempfile.NamedTemporaryFile(dir="/dev/shm")).name,
             "pid": os.getpid(),
         }
-        yield Bait(base / "workspace", base / "runtime", base / "beside/pinned", things)
+        yield Bait(base / "workspace", base / "runtime", base / "beside/bound", things)
 
 
 def _listener(stack: ExitStack, address: str) -> str:

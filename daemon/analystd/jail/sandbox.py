@@ -17,8 +17,8 @@ from typing import Literal
 from analystd.errors import SessionUnavailableError
 from analystd.folders import state_folder
 from analystd.jail import enter, probe
+from analystd.jail.bound_file import BoundFile
 from analystd.jail.forbidden import laid_out
-from analystd.jail.pinned import PinnedFile
 from analystd.jail.reach import DEVICES, KERNEL, SYSTEM, gpu_devices, gpu_facts, interpreter_reach
 
 logger = logging.getLogger(__name__)
@@ -74,7 +74,7 @@ class Policy:
     """The Python that the worker runs, if it is not this one; it and its `sys.path` may be read."""
     gpu: bool = False
     """Whether the worker may compute on this machine's GPUs."""
-    files: tuple[PinnedFile, ...] = ()
+    files: tuple[BoundFile, ...] = ()
     """Single files that may be read, and nothing that lies beside them."""
 
 
@@ -150,7 +150,7 @@ async def measure_level(level: Level, namespaces: Namespaces = "own") -> Sandbox
     if namespaces == "bwrap" and not find_bwrap():
         return Sandbox("none", f"no {what}: none is installed, or only a setuid one", (probe.NO_WALLS,))
     with laid_out() as bait:
-        files = (PinnedFile.at(bait.pinned),)
+        files = (BoundFile.at(bait.bound),)
         policy = Policy(bait.workspace, bait.runtime, read_only=(Path(probe.__file__),), files=files)
         candidate = Sandbox(level, "", namespaces=namespaces)
         command = candidate.command([sys.executable, "-I", "-S", probe.__file__, json.dumps(bait.things)], policy)

@@ -9,7 +9,7 @@ from typing import Self
 
 
 @dataclass(frozen=True)
-class PinnedFile:
+class BoundFile:
     """A path, and the file that it led to."""
 
     path: Path
