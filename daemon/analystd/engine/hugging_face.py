@@ -21,8 +21,8 @@ import httpx
 
 from analystd.engine.bounded_http import UNCOMPRESSED, Bounds, answer_head, content, parsed
 from analystd.engine.download import HEAD_SECONDS, Source, fetch, missing_bytes
-from analystd.engine.models import OnProgress
 from analystd.engine.needs import gib
+from analystd.engine.wheel import OnProgress
 from analystd.errors import EngineUnavailableError, InvalidArgumentsError
 
 DEFAULT_QUANTISATION = "Q4_K_M"
