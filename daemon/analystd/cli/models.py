@@ -20,7 +20,7 @@ from analystd.engine.chat_api import Server
 from analystd.engine.factory import make_engine
 from analystd.engine.hugging_face import parse_reference, pull
 from analystd.engine.models import models_folder, pull_embedded, resolve_model
-from analystd.engine.offers import Offer, find_offers, models_at
+from analystd.engine.offers import Offer, find_offers, listed_name, models_at
 from analystd.errors import AnalystdError, DaemonLostError, EngineUnavailableError, InvalidArgumentsError
 from analystd.folders import user_settings_file
 from analystd.jail.sizes import memory
@@ -119,9 +119,9 @@ async def _changes(options: Options) -> tuple[dict[str, str | None], list[str]]:
         entry = choose(name, await _entries(settings, model_folders(settings)))
     if entry is not None:
         return _of_file(entry)
-    offers = [offer for offer in await find_offers() if name in offer.models]
-    if offers:
-        return _of_server(offers[0].url, name), []
+    for offer in await find_offers():
+        if (listed := listed_name(name, offer.models)) is not None:
+            return _of_server(offer.url, listed), []
     raise InvalidArgumentsError(
         f"No model here is named {name!r}", "`analystd model list` names them; a path or a server's URL will do too."
     )
@@ -142,7 +142,11 @@ async def _server_notes(url: str, name: str | None) -> list[str]:
         return ["No model server answers there now, or it wants a key (AGENT_MODEL_API_KEY)."]
     if name is None and len(models) > 1:
         return [f"It has {len(models)} models, and MODEL chooses: {', '.join(models)}"]
-    return [] if name is None or name in models else [f"It names no model {name!r}; it has: {', '.join(models)}"]
+    return (
+        []
+        if name is None or listed_name(name, models)
+        else [f"It names no model {name!r}; it has: {', '.join(models)}"]
+    )
 
 
 def _of_file(entry: ModelEntry) -> tuple[dict[str, str | None], list[str]]:

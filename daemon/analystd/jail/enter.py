@@ -1,6 +1,6 @@
 """The launcher: locks itself in, then becomes the program that it was given.
 
-    python -I -S enter.py level=partial workspace=DIR runtime=DIR read=PATH… device=PATH… -- program argument…
+    python -I -S enter.py level=partial workspace=DIR runtime=DIR read=PATH… file=DEVICE:INODE:PATH… device=PATH… -- program argument…
 
 It runs before anything heavy is imported, because walls hold for the threads that are there and for those that they start: the threads of
 a library that was loaded earlier would stay outside. So it needs the standard library only, and little of that: each start waits for it.
@@ -54,6 +54,8 @@ class Walls:
         self.workspace = told["workspace"]
         self.runtime = told["runtime"]
         self.read = [value for name, _, value in pairs if name == "read"]
+        self.files = [tuple(value.split(":", 2)) for name, _, value in pairs if name == "file"]
+        """Device, inode and path of single files that are to be read."""
         self.devices = [value for name, _, value in pairs if name == "device"]
         self.hide = [value for name, _, value in pairs if name == "hide"]
         self.sealed = [value for name, _, value in pairs if name == "seal"]
@@ -139,8 +141,8 @@ def _seal_inside(process: int, walls: Walls) -> None:
 
 
 def _plan(walls: Walls, *also_read: str) -> list[namespaces.Step]:
-    read, write = [*walls.read, *also_read], [walls.workspace, walls.runtime]
-    seal, pin = walls.sealed, walls.pinned
+    read = [*walls.read, *(path for _, _, path in walls.files), *also_read]
+    write, seal, pin = [walls.workspace, walls.runtime], walls.sealed, walls.pinned
     return namespaces.plan(read=read, write=write, devices=walls.devices, hide=walls.hide, seal=seal, pin=pin)
 
 
@@ -209,6 +211,7 @@ def _rules(walls: Walls) -> list[tuple[str, int]]:
         *_writable(walls),
         *((path, landlock.DEVICE) for path in walls.devices),
         *(rule for path in (*walls.read, "/proc") for rule in _readable(path, () if walls.isolated else walls.hide)),
+        *((_descriptor_of(*file), landlock.READ_FILE) for file in walls.files),
         *([(_OWN_THREADS, landlock.WRITE_FILE | landlock.TRUNCATE)] if walls.names_threads else []),
     ]
 
@@ -234,6 +237,19 @@ def _writable(walls: Walls) -> list[tuple[str, int]]:
         *((path, landlock.WRITE) for path in (walls.workspace, walls.runtime, _SHARED_MEMORY)),
         *((path, landlock.WRITE | landlock.IOCTL_DEV) for path in _OWN_WORLD if walls.isolated),
     ]
+
+
+def _descriptor_of(device: str, inode: str, path: str) -> str:
+    """Return a path to a file by way of a descriptor, so that what was looked at is also what the rule is for.
+
+    Raises:
+        OSError: when `path` leads to another file than the one that was meant.
+    """
+    descriptor = os.open(path, os.O_PATH | os.O_CLOEXEC)
+    status = os.fstat(descriptor)
+    if (str(status.st_dev), str(status.st_ino)) != (device, inode):
+        raise OSError(f"another file has been put in the place of {path}")
+    return f"/proc/self/fd/{descriptor}"
 
 
 def _die_with_daemon() -> None:

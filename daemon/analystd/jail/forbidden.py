@@ -22,6 +22,8 @@ class Bait:
     """A folder that may be read, with a socket and a FIFO of a program outside in it."""
     settings: Path
     """A folder in there that stays closed."""
+    bound: Path
+    """A file that may be read, as a model is by its worker; what lies beside it may not."""
     things: dict[str, Any]
     """By the names that the attempts of `probe` look for, as JSON can carry it."""
 
@@ -31,14 +33,15 @@ def laid_out() -> Iterator[Bait]:
     """Lay everything out; afterwards it is gone."""
     with ExitStack() as stack:
         base = Path(os.path.realpath(stack.enter_context(tempfile.TemporaryDirectory(prefix="analystd-"))))
-        for name in ("workspace", "runtime", "outside", "readable", "readable/settings"):
+        for name in ("workspace", "runtime", "outside", "beside", "readable", "readable/settings"):
             (base / name).mkdir()
-        for name in ("outside/secret", "readable/settings/secret"):
+        for name in ("outside/secret", "beside/secret", "beside/bound", "readable/settings/secret"):
             (base / name).write_text("secret")
         (base / "workspace/.git").mkdir()
         (base / "workspace/.git/file").write_text("trusted")
         things = {
             "outside": str(base / "outside"),
+            "beside": str(base / "beside"),
             "sealed": str(base / "workspace/.git"),
             "port": stack.enter_context(socket.create_server(("127.0.0.1", 0))).getsockname()[1],
             "readable": str(base / "readable"),
@@ -49,7 +52,8 @@ def laid_out() -> Iterator[Bait]:
             "shared_memory": stack.enter_context(tempfile.NamedTemporaryFile(dir="/dev/shm")).name,
             "pid": os.getpid(),
         }
-        yield Bait(base / "workspace", base / "runtime", base / "readable", base / "readable/settings", things)
+        readable = base / "readable"
+        yield Bait(base / "workspace", base / "runtime", readable, readable / "settings", base / "beside/bound", things)
 
 
 def _listener(stack: ExitStack, address: str) -> str:

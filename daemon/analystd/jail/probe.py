@@ -82,6 +82,16 @@ def _list(things: dict[str, Any]) -> None:
     os.scandir(things["outside"]).close()
 
 
+def _beside(things: dict[str, Any]) -> None:
+    """Of this folder one file may be read, as a model may be by its worker; a folder in a world of one's own shows only that."""
+    try:
+        if "secret" in os.listdir(things["beside"]):  # noqa: PTH208
+            return
+    except OSError:
+        pass
+    os.close(os.open(things["beside"] + "/secret", os.O_RDONLY))
+
+
 def _write(things: dict[str, Any]) -> None:
     os.close(os.open(things["outside"] + "/made", os.O_WRONLY | os.O_CREAT))
 
@@ -193,6 +203,7 @@ def _shared_memory(things: dict[str, Any]) -> None:
 TABLE: dict[str, Wall] = {
     "read": Wall("reading files outside", "files outside can be read", _read),
     "list": Wall("listing folders outside", "folders outside can be listed", _list),
+    "beside": Wall("reading what lies beside a model's file", "what lies beside a model's file can be read", _beside),
     "write": Wall("making files outside", "files can be made outside", _write),
     "truncate": Wall("emptying files outside", "files outside can be emptied", _truncate),
     "network": Wall("reaching the network", "the network can be reached", _network),

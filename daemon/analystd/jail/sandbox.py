@@ -19,6 +19,7 @@ from typing import Literal
 from analystd.errors import SessionUnavailableError
 from analystd.folders import state_folder, user_settings_file
 from analystd.jail import enter, probe
+from analystd.jail.bound_file import BoundFile
 from analystd.jail.forbidden import laid_out
 from analystd.jail.interpreters import Interpreter, other_interpreter, own_interpreter
 from analystd.jail.reach import DEVICES, KERNEL, SYSTEM, gpu_devices, gpu_facts
@@ -85,6 +86,8 @@ class Policy:
     """Folders on the way there that shall not be renamed, so that a sealed path stays one; the outermost first."""
     gpu: bool = False
     """Whether the worker may compute on this machine's GPUs."""
+    files: tuple[BoundFile, ...] = ()
+    """Single files that may be read, and nothing that lies beside them."""
 
 
 @dataclass(frozen=True)
@@ -182,9 +185,14 @@ async def measure_level(level: Level, namespaces: Namespaces = "own") -> Sandbox
     if namespaces == "bwrap" and not find_bwrap():
         return Sandbox("none", f"no {what}: none is installed, or only a setuid one", (probe.NO_WALLS,))
     with laid_out() as bait:
-        read_only = (Path(probe.__file__), bait.readable)
-        sealed = (Path(bait.things["sealed"]),)
-        policy = Policy(bait.workspace, bait.runtime, read_only=read_only, hidden=(bait.settings,), sealed=sealed)
+        policy = Policy(
+            bait.workspace,
+            bait.runtime,
+            read_only=(Path(probe.__file__), bait.readable),
+            hidden=(bait.settings,),
+            sealed=(Path(bait.things["sealed"]),),
+            files=(BoundFile.at(bait.bound),),
+        )
         candidate = Sandbox(level, "", namespaces=namespaces)
         command = candidate.command([sys.executable, "-I", "-S", probe.__file__, json.dumps(bait.things)], policy)
         try:
@@ -224,6 +232,7 @@ def _walls(sandbox: Sandbox, policy: Policy) -> list[str]:
         f"runtime={policy.runtime}",
         *(f"read={path}" for path in dict.fromkeys([*SYSTEM, *KERNEL, *imports, *gpu[0], *policy.read_only])),
         *(f"device={path}" for path in (*DEVICES, *(_TERMINAL if sandbox.level == "full" else ()), *gpu[1])),
+        *(file.word for file in policy.files),
         *(f"hide={path}" for path in (state_folder(), user_settings_file().parent, *policy.hidden)),
         *(f"pin={path}" for path in policy.pinned),
         *(f"seal={path}" for path in policy.sealed),
