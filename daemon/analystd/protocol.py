@@ -250,6 +250,12 @@ class Event(TypedDict):
     result: NotRequired[AgentResult | PythonResult | WriteResult]
     error: NotRequired[Failure]
     cancelled_by: NotRequired[Attribution]
+    truncated: NotRequired[bool]
+    original_bytes: NotRequired[int | None]
+
+
+CUT_KEYS = ("truncated", "original_bytes")
+"""What an event of any kind has that was too large, and in which whatever was large is cut."""
 
 
 class EventKeys(NamedTuple):
