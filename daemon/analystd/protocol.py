@@ -275,6 +275,12 @@ class Event(TypedDict):
     error: NotRequired[Failure]
     cancelled_by: NotRequired[Attribution]
     entry: NotRequired[QuarantineEntry]
+    truncated: NotRequired[bool]
+    original_bytes: NotRequired[int | None]
+
+
+CUT_KEYS = ("truncated", "original_bytes")
+"""What an event of any kind has that was too large, and in which whatever was large is cut."""
 
 
 class EventKeys(NamedTuple):

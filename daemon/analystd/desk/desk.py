@@ -20,7 +20,14 @@ from analystd.desk.chronicle import Chronicle, Listener
 from analystd.desk.journal import Journal
 from analystd.desk.known_names import KnownNames
 from analystd.desk.observer import RunObserver
-from analystd.desk.payloads import agent_result, is_batch, python_result, title_of, with_context
+from analystd.desk.payloads import (
+    agent_result,
+    is_batch,
+    python_result,
+    title_of,
+    with_context,
+    with_encoded_displays,
+)
 from analystd.desk.presence import Presence
 from analystd.desk.quarantined import Quarantined
 from analystd.desk.queue import Ticket, Turnstile
@@ -195,7 +202,7 @@ class Desk:
                 raise StartTimeoutError(
                     f"The session '{name}' was busy for {timeout:g} s", "Interrupt it, or name another session."
                 ) from None
-            return python_result(run, execution)
+            return await with_encoded_displays(python_result(run, execution))
 
         return wait.begin(self.runs, work, lambda run: python_result(run, NEVER_RAN))
 
@@ -208,7 +215,7 @@ class Desk:
         self._chronicle.require_writable()
         self.runs.require_open()
         self.presence.require()
-        request = Request("write", arguments["path"], asker, None, {"path": arguments["path"]})
+        request = Request("write", title_of(arguments["path"]), asker, None, {"path": arguments["path"]})
 
         async def work(run: Run) -> Result:
             self._check_resources()

@@ -11,7 +11,6 @@ from typing import Any
 
 from lsprotocol import types
 
-from analystd import framing
 from analystd.desk.desk import Desk
 from analystd.errors import InvalidArgumentsError, WorkspaceError
 from analystd.jail.workspace import MISSING_HINT
@@ -21,6 +20,7 @@ from analystd.server.hello import Caller, label_of
 from analystd.server.hub import Hub
 from analystd.server.intake import Intake
 from analystd.server.lsp import ConnectionServer
+from analystd.server.messages import message_frame
 from analystd.server.outbox import Outbox
 from analystd.server.places import Wish, file_named, options_of, path_of_uri, wish_of
 from analystd.util.inert_text import message_text
@@ -226,7 +226,8 @@ class Connection:
 
     def notify(self, method: str, params: Any) -> None:
         """Send a notification."""
-        self._outbox.write(framing.frame({"jsonrpc": "2.0", "method": method, "params": params}))
+        if frame := message_frame({"jsonrpc": "2.0", "method": method, "params": params}, None):
+            self._outbox.write(frame)
 
     def progress(self, token: types.ProgressToken | None, value: Mapping[str, Any]) -> None:
         """Send `$/progress` for a token of the client's own, its words made inert; nothing without one."""
