@@ -264,3 +264,8 @@ def test_closed_streams_are_no_failure(station: Station) -> None:
         )
         assert (done.returncode, done.stderr) == (0, "")
         assert done.stdout == ("" if closed.startswith(">") else "1\n2\n")
+
+
+def test_a_name_with_line_ends_poses_as_no_message_of_ours(station: Station) -> None:
+    done = station.run("view", "no\nanalystd: all is well.csv", check=4)
+    assert done.stderr.splitlines()[0] == "WorkspaceError: No such file: no\\nanalystd: all is well.csv"

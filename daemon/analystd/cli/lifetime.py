@@ -20,6 +20,7 @@ from analystd.protocol import Command
 from analystd.server.address import Card, live_cards, remove_traces
 from analystd.server.dial import HELLO_SECONDS, ask_daemon
 from analystd.server.kept import kept_in
+from analystd.util.inert_text import one_line
 
 _STOP_SECONDS = 30.0
 _TERMINATE_SECONDS = 5.0
@@ -95,7 +96,7 @@ def end_daemon(card: Card, *, now: bool, say: Callable[[str], None]) -> None:
 def _tell_end(about: dict[str, Any], report: dict[str, Any], *, now: bool, say: Callable[[str], None]) -> None:
     runs = [run for desk in about["desks"] for run in desk["runs"] if run["run_id"] in report["runs"]]
     for run in runs:
-        say(f"{'Cut off' if now else 'Waiting for'} {run['run_id']} ({run['kind']}): {run['title']}")
+        say(f"{'Cut off' if now else 'Waiting for'} {run['run_id']} ({run['kind']}): {one_line(run['title'])}")
     if runs and not now:
         say("New runs are refused meanwhile; `analystd stop --now` cuts these off.")
     if kept := report.get("sessions"):
@@ -144,7 +145,7 @@ def _print_engine(engine: dict[str, Any] | None) -> None:
 
 
 def _print_desk(desk: dict[str, Any]) -> None:
-    print(f"desk     {desk['workspace']}")
+    print(f"desk     {one_line(desk['workspace'])}")
     resources = desk["resources"]
     if "error" not in resources:
         print(
@@ -158,6 +159,6 @@ def _print_desk(desk: dict[str, Any]) -> None:
         print(f"  session {session['name']}: {session['state']}, {cells}{memory}")
     for run in desk["runs"]:
         place = f" on {run['session']}" if run["session"] else ""
-        print(f"  {run['status']} {run['run_id']} {run['kind']}{place} by {run['client']}: {run['title']}")
+        print(f"  {run['status']} {run['run_id']} {run['kind']}{place} by {run['client']}: {one_line(run['title'])}")
     if desk["journal_problem"]:
         print(f"  the journal cannot be written: {desk['journal_problem']}; {desk['unwritten_events']} events wait")
