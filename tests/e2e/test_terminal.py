@@ -269,3 +269,17 @@ def test_closed_streams_are_no_failure(station: Station) -> None:
 def test_a_name_with_line_ends_poses_as_no_message_of_ours(station: Station) -> None:
     done = station.run("view", "no\nanalystd: all is well.csv", check=4)
     assert done.stderr.splitlines()[0] == "WorkspaceError: No such file: no\\nanalystd: all is well.csv"
+
+
+def test_the_trail_of_a_question_shows_displays_and_why_code_ended(fresh_station: Station) -> None:
+    station = fresh_station
+    codes = ["import pandas as pd\ndisplay(pd.DataFrame({'a': [7]}))", "import os; os._exit(3)"]
+    calls = [f'<tool name="pyexe">\n{json.dumps({"code": code})}\n</tool>' for code in codes]
+    station.play([*calls, "Done."])
+    done = station.run("run", "Show it.")
+    assert done.stdout == "Done.\n"
+    assert "     a\n  0  7\n" in done.stderr
+    assert done.stderr.count("! The session's process ended with exit status 3; all variables are lost.\n") == 1
+    shown = station.run("show", station.result("runs")["runs"][0]["run_id"]).stdout
+    assert "     a\n  0  7\n" in shown
+    assert "! The session's process ended with exit status 3; all variables are lost.\n" in shown
