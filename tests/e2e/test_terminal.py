@@ -22,10 +22,11 @@ SECONDS = 60.0
 HOSTILE = "\x1b]52;c;aGk=\x07\x1b]8;;http://evil\x1b\\go\x1b]8;;\x1b\\\x1b]0;t\x07\x1bPq\x1b\\\x1b[2J\x9b31m\x9d0;t\x9c\x08\x7fx\ry\u202e\u200b\u2028z"
 """What a terminal would obey: clipboard, link, title, device control, erasing, one-byte forms, and what hides or turns text."""
 
-FORBIDDEN = re.compile(
-    "[\x00-\x08\x0b\x0c\x0e-\x1a\x1c-\x1f\x7f-\x9f\u200b\u202e\u2028]|\r(?![\n\x1b])|\x1b(?!\\[[0-9;]*[mK])"
-)
-"""All control characters but line ends, the colours and the erasing of a line that are our own."""
+FORBIDDEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1a\x1c-\x1f\x7f-\x9f\u200b\u202e\u2028]|\r(?!\n)|\x1b(?!\\[[0-9;]*m)")
+"""All control characters but line ends and colours."""
+
+OWN_PROGRESS = re.compile("\rReading [^\r\x1b]* … [0-9]+%\x1b\\[K|\r\x1b\\[K")
+"""The line that tells how far a view is."""
 
 
 def on_terminal(station: Station, *arguments: str, interrupt_at: str = "") -> tuple[int, str]:
@@ -135,6 +136,7 @@ def test_no_command_lets_out_what_a_terminal_would_obey(hostile: Station) -> Non
 
 
 def check_inert(command: list[str], shown: str) -> None:
+    shown = OWN_PROGRESS.sub("", shown)
     found = FORBIDDEN.search(shown)
     assert found is None, f"{command}: {shown[max(0, found.start() - 40) : found.end() + 40]!r}"
     assert "Traceback (most recent call last)\r\n  File" not in shown
@@ -264,3 +266,22 @@ def test_closed_streams_are_no_failure(station: Station) -> None:
         )
         assert (done.returncode, done.stderr) == (0, "")
         assert done.stdout == ("" if closed.startswith(">") else "1\n2\n")
+
+
+def test_a_name_with_line_ends_poses_as_no_message_of_ours(station: Station) -> None:
+    done = station.run("view", "no\nanalystd: all is well.csv", check=4)
+    assert done.stderr.splitlines()[0] == "WorkspaceError: No such file: no\\nanalystd: all is well.csv"
+
+
+def test_the_trail_of_a_question_shows_displays_and_why_code_ended(fresh_station: Station) -> None:
+    station = fresh_station
+    codes = ["import pandas as pd\ndisplay(pd.DataFrame({'a': [7]}))", "import os; os._exit(3)"]
+    calls = [f'<tool name="pyexe">\n{json.dumps({"code": code})}\n</tool>' for code in codes]
+    station.play([*calls, "Done."])
+    done = station.run("run", "Show it.")
+    assert done.stdout == "Done.\n"
+    assert "     a\n  0  7\n" in done.stderr
+    assert done.stderr.count("! The session's process ended with exit status 3; all variables are lost.\n") == 1
+    shown = station.run("show", station.result("runs")["runs"][0]["run_id"]).stdout
+    assert "     a\n  0  7\n" in shown
+    assert "! The session's process ended with exit status 3; all variables are lost.\n" in shown

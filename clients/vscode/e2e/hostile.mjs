@@ -9,6 +9,9 @@ import { until } from "./workbench.mjs";
 
 const COMMAND = "command:workbench.action.terminal.new";
 
+/** The beginning of a picture, so that what follows it is looked at. */
+const PNG_HEADER = "iVBORw0KGgoAAAANSUhEUgAAAUAAAACgCAIAAAC=";
+
 /** Something at `https:` on this machine: each connection to it is counted. */
 export async function startCounter() {
   const counter = { connections: 0 };
@@ -40,7 +43,7 @@ time.sleep(4)
 raise ValueError(bait)
 
 # %% Displays
-leak = "AAAA)![x](${url}/leak"
+leak = "${PNG_HEADER})![x](${url}/leak"
 display({"image/png": leak, "text/plain": "shown"}, raw=True)
 
 # %% Is asked about

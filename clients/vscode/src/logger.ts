@@ -3,7 +3,10 @@
 import * as vscode from "vscode";
 import { visible } from "./pure/inert";
 
-const WRITES = new Set<PropertyKey>(["trace", "debug", "info", "warn", "error", "append", "appendLine", "replace"]);
+/** What writes a record. */
+const RECORDS = new Set<PropertyKey>(["trace", "debug", "info", "warn", "error"]);
+/** What writes text as it comes. */
+const PIECES = new Set<PropertyKey>(["append", "appendLine", "replace"]);
 
 export const logger: vscode.LogOutputChannel = inert(vscode.window.createOutputChannel("analystd", { log: true }));
 
@@ -14,14 +17,17 @@ function inert(channel: vscode.LogOutputChannel): vscode.LogOutputChannel {
       const member = Reflect.get(target, name) as unknown;
       if (typeof member !== "function") return member;
       const method = member as (...args: unknown[]) => unknown;
-      return WRITES.has(name)
-        ? (...args: unknown[]) => method.apply(target, args.map(inertArgument))
-        : method.bind(target);
+      const made = RECORDS.has(name) ? record : PIECES.has(name) ? piece : undefined;
+      return made ? (...args: unknown[]) => method.apply(target, args.map(made)) : method.bind(target);
     },
   });
 }
 
-function inertArgument(argument: unknown): unknown {
+function record(argument: unknown): unknown {
   const text = argument instanceof Error ? (argument.stack ?? argument.message) : argument;
   return typeof text === "string" ? visible(text.trimEnd()).replaceAll("\n", "\n  | ") : text;
+}
+
+function piece(argument: unknown): unknown {
+  return typeof argument === "string" ? visible(argument) : argument;
 }

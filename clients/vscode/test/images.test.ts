@@ -45,6 +45,21 @@ describe("no image is", () => {
   for (const [name, type, data] of cases) test(name, () => assert.deepEqual(shown(type, data), []));
 });
 
+test("an SVG as matplotlib writes it is shown", () => {
+  const doctype =
+    '<!DOCTYPE svg PUBLIC "-//W3C//DTD SVG 1.1//EN"\n  "http://www.w3.org/Graphics/SVG/1.1/DTD/svg11.dtd">';
+  const svg = `<?xml version="1.0" encoding="utf-8" standalone="no"?>\n${doctype}\n<!-- a > b -->\n<svg></svg>`;
+  assert.equal(shown("image/svg+xml", svg).length, 1);
+});
+
+test("text that is meant to take for ever does not", () => {
+  const started = performance.now();
+  for (const text of ["<!-- -->".repeat(200_000), "<!--".repeat(400_000), "<?xml ".repeat(300_000)]) {
+    assert.deepEqual(shown("image/svg+xml", text), []);
+  }
+  assert.ok(performance.now() - started < 2000);
+});
+
 test("an SVG is base64, so that nothing of it is Markdown or HTML", () => {
   const svg = '<?xml version="1.0"?>\n<!-- a -->\n<svg xmlns="http://www.w3.org/2000/svg"><text>)![x](é)</text></svg>';
   const [uri = ""] = shown("image/svg+xml", svg);

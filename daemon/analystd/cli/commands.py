@@ -21,7 +21,7 @@ from analystd.errors import (
     SessionUnavailableError,
     WorkspaceError,
 )
-from analystd.util.inert_text import json_text
+from analystd.util.inert_text import json_text, one_line
 
 Options = argparse.Namespace
 Action = Callable[[Options], Awaitable[int]]
@@ -114,9 +114,10 @@ def _print_error(error: AnalystdError, *, as_json: bool) -> None:
         about: dict[str, Any] = {"kind": error.kind, "code": error.code, "message": error.message, "hint": error.hint}
         print(json_text({"error": {**about, "run_id": error.run_id}}))
         return
-    print(f"{_label(error)}: {error.message}", file=sys.stderr)
+    # On one line each: what a message quotes can pose as no other.
+    print(f"{_label(error)}: {one_line(error.message)}", file=sys.stderr)
     if error.hint:
-        print(error.hint, file=sys.stderr)
+        print(one_line(error.hint), file=sys.stderr)
 
 
 def _label(error: AnalystdError) -> str:

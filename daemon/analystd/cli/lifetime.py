@@ -20,6 +20,7 @@ from analystd.protocol import Command
 from analystd.server.address import Card, live_cards, remove_traces
 from analystd.server.dial import HELLO_SECONDS, ask_daemon
 from analystd.server.kept import kept_in
+from analystd.util.inert_text import one_line
 
 _STOP_SECONDS = 30.0
 _TERMINATE_SECONDS = 5.0
@@ -106,7 +107,7 @@ def _desks(card: Card) -> list[dict[str, Any]]:
 def _tell_end(desks: list[dict[str, Any]], report: dict[str, Any], *, now: bool, say: Callable[[str], None]) -> None:
     runs = [run for desk in desks for run in desk["runs"] if run["run_id"] in report["runs"]]
     for run in runs:
-        say(f"{'Cut off' if now else 'Waiting for'} {run['run_id']} ({run['kind']}): {run['title']}")
+        say(f"{'Cut off' if now else 'Waiting for'} {run['run_id']} ({run['kind']}): {one_line(run['title'])}")
     if runs and not now:
         say("New runs are refused meanwhile; `analystd stop --now` cuts these off.")
     if kept := report.get("sessions"):
@@ -155,11 +156,11 @@ def _print_engine(engine: dict[str, Any] | None) -> None:
 
 
 def _print_desk(desk: dict[str, Any]) -> None:
-    print(f"desk     {desk['workspace']}")
+    print(f"desk     {one_line(desk['workspace'])}")
     # A daemon of an older version gives no problem.
     if desk.get("problem"):
-        print(f"  {desk['problem']}")
-        print(f"  {desk['hint']}")
+        print(f"  {one_line(desk['problem'])}")
+        print(f"  {one_line(desk['hint'])}")
     resources = desk["resources"]
     if "error" in resources:
         if not desk.get("problem"):
@@ -178,6 +179,6 @@ def _print_desk(desk: dict[str, Any]) -> None:
         print(f"  session {session['name']}: {session['state']}, {cells}{memory}")
     for run in desk["runs"]:
         place = f" on {run['session']}" if run["session"] else ""
-        print(f"  {run['status']} {run['run_id']} {run['kind']}{place} by {run['client']}: {run['title']}")
+        print(f"  {run['status']} {run['run_id']} {run['kind']}{place} by {run['client']}: {one_line(run['title'])}")
     if desk["journal_problem"]:
         print(f"  the journal cannot be written: {desk['journal_problem']}; {desk['unwritten_events']} events wait")

@@ -70,7 +70,8 @@ class InertWriter:
 
     def write_in_place(self, text: str) -> None:
         """Write text from anywhere, made inert, in place of what the line holds."""
-        self._pass_on(f"\r\x1b[K{visible(text)}")
+        # Erased to its end, for the line before may have been longer.
+        self._pass_on(f"\r{visible(text)}\x1b[K")
 
     def flush(self) -> None:
         """Have everything reach the device.

@@ -16,6 +16,7 @@ from analystd.cli.render import TOLD_KINDS, ProgressLine, Terminal, print_json
 from analystd.cli.stdin import text_given
 from analystd.client import AgentResult, PythonResult, Run
 from analystd.errors import AnalystdError
+from analystd.util.inert_text import one_line
 
 _INTERRUPT_SECONDS = 20.0
 """How long the end of code is waited for after Ctrl-C, to tell what became of the variables."""
@@ -86,7 +87,7 @@ async def view(options: Options) -> int:
         return EXIT_DONE
     print(result.text)
     for warning in result.warnings:
-        print(f"warning: {warning}", file=sys.stderr)
+        print(f"warning: {one_line(warning)}", file=sys.stderr)
     return EXIT_DONE
 
 

@@ -1,7 +1,7 @@
 /** A model's answer, which is Markdown, as a tree of harmless elements: it holds no link, no image and no HTML, whatever the answer says. */
 
 import MarkdownIt from "markdown-it";
-import { escapeMarkdown, fenced, inlineCode } from "./inert";
+import { escapeMarkdown, fenced, inlineCode, visible } from "./inert";
 
 export const TAGS = [
   ...["p", "h1", "h2", "h3", "h4", "h5", "h6", "ul", "ol", "li", "blockquote", "pre", "hr"],
@@ -22,7 +22,7 @@ const KNOWN = new Set<string>(TAGS);
 
 /** The tree of an answer. Of a link the text stays, with the address after it, as text. */
 export function parseAnswer(text: string): AnswerNode[] {
-  return treeOf(markdown.parse(text, {}));
+  return treeOf(markdown.parse(visible(text), {}));
 }
 
 /** The tree as Markdown in which only its own marks have a meaning. */

@@ -15,9 +15,13 @@ const BEGINNINGS: Record<string, (head: string) => boolean> = {
 };
 
 const BASE64 = /^[A-Za-z0-9+/]+={0,2}$/;
-/** The root of an SVG, after what may stand before it. */
-const SVG_ROOT =
-  /^\ufeff?\s*(?:<\?xml[^>]*\?>\s*)?(?:<!--[^]*?-->\s*)*(?:<!DOCTYPE[^>[]*>\s*)?(?:<!--[^]*?-->\s*)*<svg[\s>/]/;
+/** What may stand before the root of an SVG: how it begins, and how it ends. */
+const BEFORE_ROOT: readonly [RegExp, string][] = [
+  [/^<\?xml\s/, "?>"],
+  [/^<!--/, "-->"],
+  [/^<!DOCTYPE\s[^[>]*>/i, ">"],
+];
+const MAX_BEFORE_ROOT = 20;
 
 /** The best image of each display that has one. */
 export function images(displays: readonly MimeBundle[]): string[] {
@@ -43,11 +47,24 @@ function pictureUri(type: string, data: string): string | null {
 
 /** The SVG's URI, for an `img` alone, in which it runs nothing and loads nothing; null for what is none, or defines entities. */
 function svgUri(svg: string): string | null {
-  if (svg.length > MAX_SVG_CHARACTERS || !SVG_ROOT.test(svg) || /<!ENTITY/i.test(svg)) return null;
+  if (svg.length > MAX_SVG_CHARACTERS || !isSvg(svg) || /<!ENTITY/i.test(svg)) return null;
   const bytes = new TextEncoder().encode(svg);
   const pieces: string[] = [];
   for (let at = 0; at < bytes.length; at += 8192) pieces.push(String.fromCharCode(...bytes.subarray(at, at + 8192)));
   return `data:image/svg+xml;base64,${btoa(pieces.join(""))}`;
+}
+
+/** Whether the root is that of an SVG. Cut piece by piece: one pattern for all would take for ever on some text. */
+function isSvg(text: string): boolean {
+  let rest = text.replace(/^\ufeff/, "").trimStart();
+  for (let count = 0; count < MAX_BEFORE_ROOT; count++) {
+    const end = BEFORE_ROOT.find(([beginning]) => beginning.test(rest.slice(0, 500)))?.[1];
+    if (end === undefined) return /^<svg[\s>/]/.test(rest);
+    const at = rest.indexOf(end);
+    if (at === -1) return false;
+    rest = rest.slice(at + end.length).trimStart();
+  }
+  return false;
 }
 
 /** The width that the header of a PNG gives, in pixels; null for another kind of image. */

@@ -23,7 +23,7 @@ export function lineText(text: string, length?: number): string {
 
 /** `text` on one line for a message, an item of a list or a status: such places make links of `[…](…)` and icons of `$(…)`. */
 export function messageText(text: string): string {
-  return lineText(text, MESSAGE_CHARACTERS)
+  return lineText(text.slice(0, 10 * MESSAGE_CHARACTERS), MESSAGE_CHARACTERS)
     .replace(/\](?=\()/g, "] ")
     .replace(/\$(?=\()/g, "$ ");
 }
