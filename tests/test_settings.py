@@ -104,3 +104,14 @@ def test_adapters_are_paths_with_scales_that_may_be_left_out() -> None:
     loaded = load_settings({"AGENT_LORA_PATH": text}, None, Path("/nonexistent"))
     assert loaded.problems == ()
     assert loaded.settings.lora_path == (Adapter("/m/a.gguf", 0.5), Adapter("/m/b.gguf"), Adapter("/m/c:d.gguf"))
+
+
+def test_a_project_may_seal_more_names_by_itself_and_never_fewer(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text("AGENT_SEALED_NAMES=Justfile,*.service\n")
+    nowhere = tmp_path / "none"
+    assert load_settings({}, tmp_path, nowhere).settings.sealed_names == ("Justfile", "*.service")
+    user = tmp_path / "user.env"
+    user.write_text("AGENT_SEALED_NAMES=mine\n")
+    loaded = load_settings({}, tmp_path, user)
+    assert loaded.settings.sealed_names == ("mine",)
+    assert "is not in force" in loaded.problems[0]
