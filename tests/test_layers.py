@@ -21,6 +21,7 @@ PACKAGE = ROOT / "daemon" / "analystd"
 BASE = {"workers", "util"}
 
 MAY_IMPORT = {
+    "util": set[str](),
     "workers": set[str](),
     "client": {"client", "server", "jail"},
     "server": {"server", "desk", "agent", "tools", "engine", "kernel", "data", "jail"},

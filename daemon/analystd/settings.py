@@ -37,6 +37,7 @@ _TIGHTENED_BY_PROJECTS = (
     "max_seconds",
     "min_free_ram_percent",
     "protected_dirs",
+    "sealed_names",
 )
 """What an untrusted project may change, and only to tighten it."""
 
@@ -87,6 +88,8 @@ class Settings:
     """Folders outside the jail that tools and session may read, separated by `:` (`;` on Windows)."""
     protected_dirs: tuple[str, ...] = ("boot", "daemon")
     """Names that no path may lead through, separated by commas."""
+    sealed_names: tuple[str, ...] = ()
+    """More names, separated by commas, that code in the jail may neither change nor make, as it may not `.git` or `.vscode`; with `*` and `?`."""
     sandbox: Literal["auto", "off"] = "auto"
     """`auto`: the best walls that this machine offers, and none of its work without any; `off`: no walls."""
     exec_timeout_seconds: float = 600.0
@@ -162,7 +165,7 @@ def tightens(name: str, old: Any, new: Any) -> bool:
         return bool(new <= old)
     if name == "min_free_ram_percent":
         return bool(new >= old)
-    if name == "protected_dirs":
+    if name in ("protected_dirs", "sealed_names"):
         return set(old) <= set(new)
     if name == "read_only_paths":
         return set(new) <= set(old)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sysconfig
 import venv
@@ -13,8 +14,9 @@ from tests.station import SECONDS, Station
 import analystd
 from analystd.errors import WorkspaceError
 from analystd.folders import state_folder, user_settings_file
-from analystd.jail.sandbox import measure_level
-from analystd.server.ground import Ground
+from analystd.jail.sandbox import Sandbox, measure_level
+from analystd.jail.trusted_places import Seals, client_places
+from analystd.server.ground import Ground, exposed_notices
 from analystd.settings import Settings
 
 
@@ -132,14 +134,25 @@ def test_the_environment_of_a_client_is_kept_from_the_code_at_its_desk(station: 
     assert not (site / "planted.pth").exists()
 
 
-def test_a_client_is_told_of_an_environment_that_an_open_desk_could_change(station: Station) -> None:
-    station.run("exec", "x = 1")
+def test_an_environment_that_is_sealed_already_is_no_reason_to_say_anything(station: Station) -> None:
     client_environment(station.workspace / ".venv")
-    told = as_client_in(station, station.workspace / ".venv", "exec", "x").stderr
-    assert told.startswith("note: A client's interpreter (")
-    assert "of an open desk, whose code could change it. `analystd stop` ends the desk" in told
-    station.run("exec", "del x")
-    assert as_client_in(station, station.workspace / ".venv", "exec", "1").stderr == ""
+    station.run("exec", "x = 1")
+    done = as_client_in(station, station.workspace / ".venv", "exec", "print(x)")
+    assert (done.stdout, done.stderr) == ("1\n", "")
+
+
+async def test_a_client_is_told_of_an_environment_that_an_open_desk_could_change(tmp_path: Path) -> None:
+    root, sandbox = Path(os.path.realpath(tmp_path)), Sandbox("full", "")
+    client_environment(root / ".venv")
+    places = client_places({"program": str(root / ".venv/bin/python"), "prefix": str(root / ".venv")})
+    (told,) = exposed_notices(root, Seals(), places, sandbox)
+    assert told.startswith(
+        f"A client's interpreter ({root / '.venv/bin/python'}) lies in the workspace {root} of an open"
+    )
+    assert exposed_notices(root, Seals((root / ".venv",)), places, sandbox) == []
+    assert exposed_notices(tmp_path / "other", Seals(), places, sandbox) == []
+    for nonsense in ({"program": 7}, {"program": "relative"}, {"prefix": "/x\0"}, {}):
+        assert client_places(nonsense) == []
 
 
 async def test_what_analystd_keeps_is_not_read_where_it_cannot_be_hidden(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ import { CellLenses } from "./codelens";
 import { registerCommands } from "./commands";
 import { InlineResults } from "./inline";
 import { logger } from "./logger";
+import { QuarantineNotices } from "./quarantine";
 import { Runner } from "./run";
 import { affectsServer } from "./settings";
 import { StatusItem } from "./status";
@@ -25,6 +26,7 @@ export function activate(context: vscode.ExtensionContext): void {
   const asker = new Asker(connection, answers, inline);
   const runner = new Runner(connection, answers, inline);
   const tables = new TableEditors(connection, context.extensionUri);
+  const quarantine = new QuarantineNotices(connection);
   const lenses = new CellLenses();
   context.subscriptions.push(
     logger,
@@ -32,7 +34,7 @@ export function activate(context: vscode.ExtensionContext): void {
     inline,
     lenses,
     new StatusItem(connection),
-    registerCommands({ client: connection, answers, asker, runner, inline }),
+    registerCommands({ client: connection, answers, asker, runner, inline, quarantine }),
     vscode.languages.registerCodeLensProvider({ language: "python" }, lenses),
     vscode.window.registerWebviewViewProvider("analystd.answers", answers, {
       webviewOptions: KEPT,
@@ -40,6 +42,7 @@ export function activate(context: vscode.ExtensionContext): void {
     vscode.window.registerCustomEditorProvider(TEXT_TABLE, tables, { webviewOptions: KEPT }),
     vscode.window.registerCustomEditorProvider(COLUMNAR_TABLE, tables, { webviewOptions: KEPT }),
     answers.onQuestion((prompt) => void asker.ask(prompt)),
+    connection.onEvent((event) => void quarantine.take(event)),
     connection.onEvent((event) => {
       if (event.kind === "worker_died" && event.text) void vscode.window.showWarningMessage(`analystd: ${event.text}`);
     }),

@@ -75,7 +75,7 @@ async def _carry_out(action: Action, options: Options) -> int:
 
 
 def _action(command: str) -> Action:
-    from analystd.cli import demo, history, lifetime, models, setup, uninstall, work
+    from analystd.cli import demo, history, lifetime, models, quarantine, setup, uninstall, work
 
     actions: dict[str, Action] = {
         "run": work.ask,
@@ -86,6 +86,7 @@ def _action(command: str) -> Action:
         "show": history.show,
         "cancel": history.cancel,
         "logs": history.logs,
+        "quarantine": quarantine.quarantine,
         "status": lifetime.status,
         "stop": lifetime.stop,
         "doctor": setup.doctor,

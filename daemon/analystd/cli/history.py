@@ -149,7 +149,7 @@ def _event_lines(event: Event, said: set[str]) -> list[str]:
         return [f"  {indented(output_text(event['text']))}"]
     if kind == EventKind.DISPLAY:
         return display_lines(event)
-    if kind in (EventKind.LIMIT, EventKind.WORKER_DIED):
+    if kind in (EventKind.LIMIT, EventKind.WORKER_DIED, EventKind.QUARANTINED):
         return [f"! {event['text']}"]
     if kind == EventKind.RUN_FINISHED:
         return _ending_lines(event, said)

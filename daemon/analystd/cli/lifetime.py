@@ -153,6 +153,8 @@ def _print_desk(desk: dict[str, Any]) -> None:
             f"  {resources['workspace_size_gb']:.2f} of {resources['workspace_limit_gb']:g} GB used, "
             f"{resources['ram_free_percent']:.0f} % of RAM free, {desk['seq']} events in {desk['journal']}"
         )
+    if desk.get("quarantined"):
+        print(f"  {desk['quarantined']} times something was moved aside: `analystd quarantine` lists it")
     for session in desk["sessions"]:
         memory = f", {gigabytes(session['memory_bytes'])}" if session["memory_bytes"] else ""
         count = session["execution_count"]

@@ -204,6 +204,26 @@ def _add_history_commands(
     cancel.add_argument("run_id", metavar="RUN")
     logs = commands.add_parser("logs", parents=[shared], help="print the log, or the lines of one run")
     logs.add_argument("run_id", metavar="RUN", nargs="?")
+    _add_quarantine_command(commands, shared)
+
+
+def _add_quarantine_command(
+    commands: argparse._SubParsersAction[argparse.ArgumentParser], shared: argparse.ArgumentParser
+) -> None:
+    quarantine = commands.add_parser(
+        "quarantine",
+        help="list, put back or remove what was moved aside because tools outside would trust it",
+        description="Code in a session may not make what tools outside of the jail run or believe (.git, .vscode, .envrc …). "
+        "What appears while code runs is moved aside: this lists it, puts it back, or removes it.",
+        parents=[shared],
+    )
+    actions = quarantine.add_subparsers(dest="action", metavar="ACTION")
+    actions.add_parser("list", parents=[shared], help="list what was moved aside (also without ACTION)")
+    restore = actions.add_parser("restore", parents=[shared], help="show an entry, ask, and put it back")
+    restore.add_argument("id", metavar="ID")
+    restore.add_argument("--yes", action="store_true", help="do not ask")
+    discard = actions.add_parser("discard", parents=[shared], help="remove an entry for good")
+    discard.add_argument("id", metavar="ID")
 
 
 def _add_model_command(

@@ -6,7 +6,7 @@ import importlib.util
 import os
 import platform
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from analystd.engine.factory import make_engine
 from analystd.environment import PREFIX
 from analystd.errors import AnalystdError, WorkspaceError
 from analystd.folders import state_folder
+from analystd.jail import probe
 from analystd.jail.sandbox import Sandbox, measure_sandbox
 from analystd.jail.workspace import Workspace
 from analystd.jail.workspace_place import made_workspace, workspace_place
@@ -58,13 +59,17 @@ async def doctor(options: Options) -> int:
         _workspace_check(folder, loaded.settings, sandbox),
         _settings_check(loaded),
     ]
+    walls = [
+        {"name": name, "title": wall.title, "state": sandbox.walls[name], "breach": wall.breach}
+        for name, wall in probe.TABLE.items()
+    ]
     if options.json:
-        print_json(
-            {"version": __version__, "checks": checks, "gaps": list(sandbox.gaps), "sources": dict(loaded.sources)}
-        )
+        gaps, sources = list(sandbox.gaps), dict(loaded.sources)
+        print_json({"version": __version__, "checks": checks, "walls": walls, "gaps": gaps, "sources": sources})
     else:
-        _print_checks(checks, sandbox.gaps, loaded.sources)
+        _print_checks(checks, loaded.sources)
         print(f"log        {log_folder(loaded.settings)}")
+        _print_walls(walls, sandbox.level)
         _print_summary(checks)
     return EXIT_DONE if all(check["ok"] for check in checks) else EXIT_FAILED
 
@@ -186,12 +191,19 @@ def _print_summary(checks: list[dict[str, Any]]) -> None:
             print(f"To be done: {check['name']}: {check['found']}. {check['advice']}")
 
 
-def _print_checks(checks: list[dict[str, Any]], gaps: tuple[str, ...], sources: Any) -> None:
+def _print_checks(checks: list[dict[str, Any]], sources: Mapping[str, str]) -> None:
     for check in checks:
         print(f"{'ok ' if check['ok'] else '!! '} {check['name']:<10} {check['found']}")
         if check["advice"]:
             print(f"               {check['advice']}")
-    for gap in gaps:
-        print(f"    gap        {gap}")
     for name, source in sources.items():
         print(f"    {name} comes from {source}")
+
+
+def _print_walls(walls: list[dict[str, str]], level: str) -> None:
+    """List what the self-test attempted, and of each wall whether it held at this machine's level."""
+    print(f"\nWalls at level {level}, as the self-test found them:")
+    for wall in walls:
+        print(f"    {wall['state']:<9} {wall['title']}")
+        if wall["state"] != "held":
+            print(f"              {wall['breach']}")

@@ -21,6 +21,7 @@ from analystd.desk.journal import Journal
 from analystd.desk.known_names import KnownNames
 from analystd.desk.observer import RunObserver
 from analystd.desk.payloads import agent_result, is_batch, python_result, title_of, with_context
+from analystd.desk.quarantined import Quarantined
 from analystd.desk.queue import Ticket, Turnstile
 from analystd.desk.runs import Request, Result, Run, RunBook
 from analystd.desk.sessions import MAIN, Seat, Sessions
@@ -81,6 +82,7 @@ class Desk:
         self._sandbox_level = equipment.sandbox_level
         self._conversations: WeakValueDictionary[str, Turnstile] = WeakValueDictionary()
         """Where runs of a conversation wait for each other; each is there for as long as one has a place in it."""
+        self.quarantined = Quarantined(workspace.trusted_paths, self._chronicle, self.runs)
         self._toolbox = Toolbox(self._tools(), workspace.check_resources)
         self.opened_at = time.time()
 

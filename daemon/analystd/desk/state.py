@@ -7,6 +7,7 @@ import contextlib
 import fcntl
 import hashlib
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Self
 
@@ -16,6 +17,7 @@ from analystd.locks import is_locked
 from analystd.util.small_files import read_small
 
 _LOOK_AGAIN_SECONDS = 0.05
+_NOTE = "workspace"
 
 
 class DeskState:
@@ -63,9 +65,24 @@ class DeskState:
 
     def _note(self, root: Path) -> None:
         """Keep whose state it is. What is noted already is not written again: the disk may be full."""
-        path, note = self.folder / "workspace", os.fsencode(root) + b"\n"
-        if not path.exists() or read_small(path) != note:
-            path.write_bytes(note)
+        path = self.folder / _NOTE
+        if _noted(path) != root:
+            path.write_bytes(os.fsencode(root) + b"\n")
+
+
+def noted_workspaces(desks: Path) -> Iterator[Path]:
+    """Yield the workspaces whose states are kept in `desks`, as far as they can be told."""
+    for path in desks.glob(f"*/{_NOTE}"):
+        if (workspace := _noted(path)) is not None:
+            yield workspace
+
+
+def _noted(path: Path) -> Path | None:
+    """Read the path of a workspace; None where there is none to be read."""
+    try:
+        return Path(os.fsdecode(read_small(path).removesuffix(b"\n")))
+    except OSError:
+        return None
 
 
 async def wait_until_free(desks: Path, root: Path, seconds: float) -> None:

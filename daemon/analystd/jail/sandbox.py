@@ -8,19 +8,18 @@ import json
 import logging
 import os
 import shutil
-import socket
 import stat
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from analystd.errors import SessionUnavailableError
 from analystd.folders import state_folder
 from analystd.jail import enter, probe
+from analystd.jail.forbidden import laid_out
 from analystd.jail.interpreters import Interpreter, other_interpreter, own_interpreter
 from analystd.jail.reach import DEVICES, KERNEL, SYSTEM, gpu_devices, gpu_facts
 
@@ -96,6 +95,8 @@ class Sandbox:
     switched_off: bool = False
     """The user wants no walls, so that `none` is no reason to refuse."""
     namespaces: Namespaces = "own"
+    walls: Mapping[str, probe.State] = field(default_factory=lambda: probe.states({}))
+    """How each wall of `probe.TABLE` stood in the self-test."""
 
     def command(self, argv: Sequence[str], policy: Policy) -> list[str]:
         """The command line that runs `argv` behind the walls of `policy`.
@@ -136,7 +137,12 @@ class Sandbox:
 
     def interpreter(self, program: Path | None) -> Interpreter:
         """Return what an interpreter (None: this one) needs. It is asked once; another than ours behind these walls."""
-        return _own_interpreter() if program in (None, Path(sys.executable)) else _other_interpreter(self, program)
+        if program is None or program == Path(sys.executable):
+            return _own_interpreter()
+        question = (self.level, self.namespaces, program)
+        if question not in _ASKED:
+            _ASKED[question] = _other_interpreter(self, program)
+        return _ASKED[question]
 
 
 @functools.cache
@@ -144,7 +150,10 @@ def _own_interpreter() -> Interpreter:
     return own_interpreter()
 
 
-@functools.cache
+_ASKED: dict[tuple[Level, Namespaces, Path], Interpreter] = {}
+"""What interpreters said, by how and which."""
+
+
 def _other_interpreter(sandbox: Sandbox, program: Path) -> Interpreter:
     with tempfile.TemporaryDirectory(prefix="analystd-") as base:
         for name in ("workspace", "runtime"):
@@ -178,18 +187,20 @@ async def measure_level(level: Level, namespaces: Namespaces = "own") -> Sandbox
     what = f"{level} sandbox through bwrap" if namespaces == "bwrap" else f"{level} sandbox"
     if namespaces == "bwrap" and not find_bwrap():
         return Sandbox("none", f"no {what}: none is installed, or only a setuid one", (probe.NO_WALLS,))
-    with _forbidden_things() as (policy, things):
+    with laid_out() as bait:
+        sealed = (Path(bait.things["sealed"]),)
+        policy = Policy(bait.workspace, bait.runtime, read_only=(Path(probe.__file__),), sealed=sealed)
         candidate = Sandbox(level, "", namespaces=namespaces)
-        command = candidate.command([sys.executable, "-I", "-S", probe.__file__, json.dumps(things)], policy)
+        command = candidate.command([sys.executable, "-I", "-S", probe.__file__, json.dumps(bait.things)], policy)
         try:
             passed = await _answer(command, candidate.environment(policy), policy.workspace)
         except (OSError, ValueError, TimeoutError) as exc:
             return Sandbox("none", f"no {what}: {exc}", (probe.NO_WALLS,))
     if broken := probe.broken_walls(passed):
-        return Sandbox("none", f"no {what}: {broken[0]}", (probe.NO_WALLS,))
+        return Sandbox("none", f"no {what}: {'; '.join(broken)}", (probe.NO_WALLS,))
     maker = ", in namespaces that bwrap made" if namespaces == "bwrap" else ""
     reason = f"every wall of level {level} held in the self-test{maker}"
-    return Sandbox(level, reason, probe.gaps(passed), namespaces=namespaces)
+    return Sandbox(level, reason, probe.gaps(passed), namespaces=namespaces, walls=probe.states(passed))
 
 
 def find_bwrap(folders: Sequence[str] = _BWRAP_FOLDERS) -> str | None:
@@ -223,35 +234,6 @@ def _walls(sandbox: Sandbox, policy: Policy) -> list[str]:
         *(f"seal={path}" for path in policy.sealed),
         *(["threads=named"] if gpu[1] else []),
     ]
-
-
-@contextmanager
-def _forbidden_things() -> Iterator[tuple[Policy, dict[str, Any]]]:
-    """A jail, and beside it one of each thing that must not be reached from it."""
-    with ExitStack() as stack:
-        base = Path(os.path.realpath(stack.enter_context(tempfile.TemporaryDirectory(prefix="analystd-"))))
-        for name in ("workspace", "runtime", "outside"):
-            (base / name).mkdir()
-        (base / "outside/secret").write_text("secret")
-        tcp = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
-        path_socket = _listener(stack, str(base / "outside/socket"))
-        abstract = _listener(stack, f"\0{base.name}")
-        things = {
-            "outside": str(base / "outside"),
-            "port": tcp.getsockname()[1],
-            "path_socket": path_socket,
-            "abstract_socket": abstract,
-            "shared_memory": stack.enter_context(tempfile.NamedTemporaryFile(dir="/dev/shm")).name,
-            "pid": os.getpid(),
-        }
-        yield Policy(base / "workspace", base / "runtime", read_only=(Path(probe.__file__),)), things
-
-
-def _listener(stack: ExitStack, address: str) -> str:
-    listener = stack.enter_context(socket.socket(socket.AF_UNIX))
-    listener.bind(address)
-    listener.listen()
-    return address
 
 
 async def _answer(command: Sequence[str], environment: Mapping[str, str], cwd: Path) -> dict[str, bool]:

@@ -9,13 +9,17 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from analystd.errors import ResourceLimitError, WorkspaceError
 from analystd.jail.beneath import make_folders_beneath, open_beneath
 from analystd.jail.sizes import folder_bytes, memory
+from analystd.jail.trusted_names import TrustedNames
 from analystd.jail.workspace_place import find_workspace
 from analystd.settings import Settings, load_settings
+
+if TYPE_CHECKING:
+    from analystd.jail.trusted_paths import TrustedPaths
 
 GIGABYTE = 1024**3
 
@@ -40,6 +44,7 @@ class Workspace:
         read_only_paths: Sequence[Path] = (),
         max_gb: float = 5.0,
         min_free_ram_percent: float = 10.0,
+        sealed_names: Sequence[str] = (),
     ) -> None:
         self.root = Path(os.path.realpath(root))
         if not self.root.is_dir():
@@ -49,7 +54,11 @@ class Workspace:
         self.max_gb = max_gb
         self.min_free_ram_percent = min_free_ram_percent
         self._protected = _protected_names(protected)
-        self._size = _Remembered(lambda: folder_bytes(self.root))
+        self.trusted_names = TrustedNames(sealed_names)
+        """What tools outside trust, and what may not be written here."""
+        self.trusted_paths: TrustedPaths | None = None
+        """Which of them are the user's; known to the daemon alone, and only where there are walls."""
+        self._size = _Remembered(self._measure)
 
     @classmethod
     def of_settings(cls, root: Path, settings: Settings) -> Workspace:
@@ -60,6 +69,7 @@ class Workspace:
             read_only_paths=[Path(path).expanduser() for path in settings.read_only_paths],
             max_gb=settings.workspace_max_gb,
             min_free_ram_percent=settings.min_free_ram_percent,
+            sealed_names=settings.sealed_names,
         )
 
     def take_up(self, settings: Settings) -> None:
@@ -111,7 +121,8 @@ class Workspace:
         The caller writes a temporary file in that folder and renames it, so that readers see the old file or the new one; and closes the descriptor.
 
         Raises:
-            WorkspaceError: for a path outside or read-only, for a name that is a folder or a device, or when a folder cannot be made.
+            WorkspaceError: for a path outside or read-only, for a name that tools outside trust or that is a folder or a device, or when a
+                folder cannot be made.
         """
 
         def attempt() -> tuple[int, str]:
@@ -120,6 +131,7 @@ class Workspace:
                 raise WorkspaceError(f"Path is read-only: {os.fspath(path)}", "Write inside the workspace")
             if real == self.root or os.fspath(path).endswith("/"):
                 raise _folder_error(path)
+            self._refuse_trusted(str(real.relative_to(self.root)))
             folder = self._make_folders(real.parent)
             problem = _not_writable(folder, real.name, path)
             if problem is not None:
@@ -165,6 +177,9 @@ class Workspace:
         """What the workspace takes on disk, at most about a second old."""
         return self._size.value()
 
+    def _measure(self) -> int:
+        return folder_bytes(self.root) if self.trusted_paths is None else self.trusted_paths.measure()
+
     def __repr__(self) -> str:
         return f"<Workspace {self.root}>"
 
@@ -197,6 +212,14 @@ class Workspace:
         home = max(homes, key=lambda each: len(each.parts))
         self._refuse_protected(str(real.relative_to(home)))
         return home
+
+    def _refuse_trusted(self, relative: str) -> None:
+        if (trusted := self.trusted_names.first_in(relative)) is not None:
+            name, group = trusted
+            raise WorkspaceError(
+                f"'{name}' may not be written from here: {group.title} trust such a name, and {group.reason}",
+                "Write it yourself, or choose another name.",
+            )
 
     def _refuse_protected(self, relative: str) -> None:
         for part in relative.split("/"):

@@ -10,7 +10,6 @@ import hashlib
 import json
 import os
 import re
-import shutil
 import stat
 import tempfile
 from collections.abc import Mapping
@@ -22,6 +21,7 @@ from analystd import __version__
 from analystd.errors import DaemonLostError
 from analystd.folders import state_folder
 from analystd.locks import is_locked, take_lock
+from analystd.util.remove import remove
 from analystd.util.small_files import read_small
 
 _MAX_SOCKET_PATH = 107
@@ -123,7 +123,7 @@ def remove_traces(address: Address) -> None:
                 path.unlink(missing_ok=True)
             place, prefix = runtime_place(address)
             for left in place.glob(f"{prefix}*"):
-                shutil.rmtree(left, ignore_errors=True)
+                remove(left)
 
 
 def temporary_place(folder: Path) -> Path:

@@ -6,8 +6,8 @@ import asyncio
 import contextlib
 import logging
 import os
-import shutil
 import tempfile
+import threading
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import asdict
@@ -25,7 +25,9 @@ from analystd.engine.factory import make_engine
 from analystd.engine.walls import Walls
 from analystd.errors import AnalystdError, StoppingError, WorkspaceError
 from analystd.folders import state_folder, user_settings_file
+from analystd.jail.quarantine import Quarantine
 from analystd.jail.sandbox import Sandbox, measure_sandbox
+from analystd.jail.trusted_paths import TrustedPaths
 from analystd.jail.trusted_places import Seals, TrustedPlace
 from analystd.jail.workspace import Workspace
 from analystd.jail.workspace_place import made_workspace
@@ -38,9 +40,12 @@ from analystd.server.drain import Drain, kept_by
 from analystd.server.ground import Ground, exposed_notices, python_of, unsealed_reading
 from analystd.server.settings_in_force import daemon_notices, desk_notices, needs_opening, taken_up, tightened_notices
 from analystd.settings import Loaded, Settings, load_settings, log_folder, variable
+from analystd.util.remove import remove
 
 logger = logging.getLogger(__name__)
 
+_REMOVE_SECONDS = 5.0
+_LEFTOVERS_SECONDS = 600.0
 _DESK_SECONDS = 5.0
 """How long a desk of another daemon, which may be at its end, is waited for."""
 
@@ -159,7 +164,7 @@ class Hub:
             return []
         asked, before = loaded.settings, desk.settings
         alone = not desk.runs.active and not any(client.info()["workspace"] == str(root) for client in self.clients)
-        unsealed = exposed_notices(root, self._seals[root], of_client, self.sandbox)
+        unsealed = await self._told_of_reach(desk, of_client)
         if alone and (unsealed or needs_opening(asked, before)) and await _holds_nothing(desk):
             del self.desks[root]
             await desk.aclose()
@@ -168,6 +173,14 @@ class Hub:
         desk.take_up(taken_up(asked, before, alone=alone))
         told = [] if alone else tightened_notices(before, desk.settings)
         return told + unsealed + desk_notices(loaded, desk.settings, desk.opened_at)
+
+    async def _told_of_reach(self, desk: Desk, of_client: Sequence[TrustedPlace]) -> list[str]:
+        """What a client is told of what it runs, if the code at an open desk could change that."""
+        root, seals, trusted = desk.workspace.root, self._seals[desk.workspace.root], desk.workspace.trusted_paths
+        if trusted is not None and exposed_notices(root, seals, of_client, self.sandbox):
+            found = await asyncio.to_thread(trusted.to_seal) if self.sandbox.level == "full" else ()
+            seals = Seals((*seals.sealed, *found), seals.pinned)
+        return exposed_notices(root, seals, of_client, self.sandbox)
 
     def _open_with(self, root: Path, settings: Settings, of_client: Sequence[TrustedPlace]) -> None:
         """Open a desk with settings of its own, on ground where nothing that is trusted is in the reach of its code."""
@@ -236,7 +249,7 @@ class Hub:
         await asyncio.gather(*(desk.aclose() for desk in self.desks.values()))
         if self._engine is not None:
             await self._engine.aclose()
-        shutil.rmtree(self._runtime, ignore_errors=True)
+        await asyncio.to_thread(_remove, self._runtime, _REMOVE_SECONDS)
 
     async def _release(self, desk: Desk) -> None:
         """Close a desk for another daemon to open it, and send those who are at it away, to come back there."""
@@ -268,15 +281,24 @@ class Hub:
         runtime.mkdir(mode=0o700, exist_ok=True)
 
         seals, python = self._seals[root], python_of(settings)
-        launch = Launch(
-            root, runtime, self.sandbox, workspace.read_only_paths, python, sealed=seals.sealed, pinned=seals.pinned
-        )
+        workspace.trusted_paths = trusted = self._trusted_paths(state, workspace)
+        read, sealed, pinned = workspace.read_only_paths, seals.sealed, seals.pinned
+        launch = Launch(root, runtime, self.sandbox, read, python, trusted, sealed=sealed, pinned=pinned)
         supply = KernelSupply(launch, watchdog(workspace, runtime=runtime))
         data = DataWorker(workspace, self.sandbox, runtime, sealed=seals.sealed, pinned=seals.pinned)
         equipment = Equipment(self.engine, data, supply, self.sandbox.level, self._model_turns)
         desk = Desk(workspace, settings, state, equipment)
         desk.runs.close(self.drain.reason)
         return desk
+
+    def _trusted_paths(self, state: DeskState, workspace: Workspace) -> TrustedPaths | None:
+        """What guards a workspace's names that tools outside trust; nothing does where there are no walls."""
+        if self.sandbox.level == "none":
+            return None
+        quarantine = Quarantine(workspace.root, state.folder / "quarantine")
+        can_seal = self.sandbox.level == "full"
+        record = state.folder / "trusted.json"
+        return TrustedPaths(workspace.root, workspace.trusted_names, quarantine, record, can_seal=can_seal)
 
 
 async def _holds_nothing(desk: Desk) -> bool:
@@ -314,6 +336,7 @@ def _desk_status(desk: Desk) -> dict[str, Any]:
         "journal_problem": desk.journal.problem,
         "runs": [desk.runs.summary(run.id) for run in desk.runs.active],
         "sessions": [asdict(info) for info in desk.sessions.infos()],
+        "quarantined": desk.quarantined.count,
     }
     try:
         status["resources"] = desk.workspace.get_resource_stats()
@@ -325,10 +348,21 @@ def _desk_status(desk: Desk) -> dict[str, Any]:
 def _runtime_folder() -> Path:
     """A private folder for sockets, removed at the end; in the temporary folder when the state folder's path is long.
 
-    What a daemon of this address left that was killed is removed: whoever has its lock is the only one.
+    What a daemon of this address left that was killed is removed meanwhile: whoever has its lock is the only one.
     """
     place, prefix = runtime_place(daemon_address())
     private_folder(place)
-    for left in place.glob(f"{prefix}*"):
-        shutil.rmtree(left, ignore_errors=True)
+    leftovers = list(place.glob(f"{prefix}*"))
+    # However much there is, neither the start nor the end of this daemon waits for it.
+    threading.Thread(target=_remove_all, args=(leftovers,), name="remove-leftovers", daemon=True).start()
     return Path(tempfile.mkdtemp(dir=place, prefix=prefix))
+
+
+def _remove_all(paths: list[Path]) -> None:
+    for path in paths:
+        _remove(path, _LEFTOVERS_SECONDS)
+
+
+def _remove(path: Path, seconds: float) -> None:
+    for left in remove(path, seconds=seconds):
+        logger.warning("not removed: %s", left)
