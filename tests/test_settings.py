@@ -157,3 +157,14 @@ def test_shown_values_hold_no_secrets(project: Path) -> None:
     assert shown_value(settings, "model_url") == "'https://(a name)@host:8080/v1'"
     assert shown_value(settings, "model_api_key") == "(a key)"
     assert shown_value(settings, "max_steps") == "12"
+
+
+def test_a_project_may_seal_more_names_by_itself_and_never_fewer(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text("AGENT_SEALED_NAMES=Justfile,*.service\n")
+    nowhere = tmp_path / "none"
+    assert load_settings({}, tmp_path, nowhere).settings.sealed_names == ("Justfile", "*.service")
+    user = tmp_path / "user.env"
+    user.write_text("AGENT_SEALED_NAMES=mine\n")
+    loaded = load_settings({}, tmp_path, user)
+    assert loaded.settings.sealed_names == ("mine",)
+    assert "is not in force" in loaded.problems[0]

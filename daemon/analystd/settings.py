@@ -37,6 +37,7 @@ _TIGHTENED_BY_PROJECTS = (
     "max_seconds",
     "min_free_ram_percent",
     "protected_dirs",
+    "sealed_names",
 )
 """What an untrusted project may change, and only to tighten it."""
 

@@ -186,6 +186,8 @@ def test_a_home_that_cannot_be_written_is_told_in_a_sentence(station: Station, t
                 f"analystd: {sentence}",
                 "Set XDG_STATE_HOME to a folder that can be written.",
             ]
-        assert f"!!  state      {sentence}" in station.run("doctor", check=1).stdout
+        said = station.run("doctor", check=1).stdout
+        assert f"!!  state      {sentence}" in said
+        assert f"To be done: state: {sentence}. Set XDG_STATE_HOME to a folder that can be written." in said
     finally:
         subprocess.run(["umount", home], check=True)

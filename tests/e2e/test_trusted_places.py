@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
 import sysconfig
 import venv
 from pathlib import Path
 
 import pytest
-from tests.station import Station
+from tests.station import SECONDS, Station
 
-from analystd.jail.sandbox import measure_level
+import analystd
+from analystd.errors import WorkspaceError
+from analystd.folders import state_folder, user_settings_file
+from analystd.jail.sandbox import Sandbox, measure_level
+from analystd.jail.trusted_places import Seals, client_places
+from analystd.server.ground import Ground, exposed_notices
+from analystd.settings import Settings
 
 
 @pytest.fixture
@@ -81,7 +89,7 @@ def test_an_interpreter_in_another_desks_workspace_is_refused(station: Station, 
     station.environment["AGENT_PYTHON"] = str(station.workspace / ".venv/bin/python")
     (tmp_path / "second").mkdir()
     refused = station.run("exec", "1", "--workspace", str(tmp_path / "second"), check=4).stderr
-    assert f"lies in the workspace {station.workspace} of another desk, whose code could change it" in refused
+    assert f"lies in the workspace {station.workspace} of an open desk, whose code could change it" in refused
 
 
 def test_read_only_paths_in_the_workspace_cannot_be_written(station: Station) -> None:
@@ -91,3 +99,69 @@ def test_read_only_paths_in_the_workspace_cannot_be_written(station: Station) ->
     assert station.run("exec", "print(open('raw/a.csv').read())").stdout == "a\n1\n\n"
     assert "raw/a.csv" in station.run("exec", "open('raw/a.csv', 'w')", check=1).stderr
     assert (station.workspace / "raw/a.csv").read_text() == "a\n1\n"
+
+
+def as_client_in(station: Station, environment: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run `analystd` as it is installed in another environment."""
+    command = [str(environment / "bin/python"), "-m", "analystd", *arguments]
+    return subprocess.run(
+        command,
+        cwd=station.project,
+        env=station.environment,
+        capture_output=True,
+        text=True,
+        timeout=SECONDS,
+        check=False,
+    )
+
+
+def client_environment(folder: Path) -> Path:
+    """An environment with analystd, made as a project has one."""
+    venv.create(folder, symlinks=True)
+    site = next(folder.glob("lib/python*/site-packages"))
+    paths = [sysconfig.get_paths()["purelib"], str(Path(analystd.__file__).parent.parent)]
+    (site / "ours.pth").write_text("\n".join(paths) + "\n")
+    return site
+
+
+def test_the_environment_of_a_client_is_kept_from_the_code_at_its_desk(station: Station) -> None:
+    station.run("stop")
+    station.run("exec", "1", "--workspace", str(station.home / "first"))
+    site = client_environment(station.workspace / ".venv")
+    plant = f"open('{site.relative_to(station.workspace)}/planted.pth', 'w')"
+    done = as_client_in(station, station.workspace / ".venv", "exec", plant)
+    assert done.returncode == 1, done.stdout
+    assert not (site / "planted.pth").exists()
+
+
+def test_an_environment_that_is_sealed_already_is_no_reason_to_say_anything(station: Station) -> None:
+    client_environment(station.workspace / ".venv")
+    station.run("exec", "x = 1")
+    done = as_client_in(station, station.workspace / ".venv", "exec", "print(x)")
+    assert (done.stdout, done.stderr) == ("1\n", "")
+
+
+async def test_a_client_is_told_of_an_environment_that_an_open_desk_could_change(tmp_path: Path) -> None:
+    root, sandbox = Path(os.path.realpath(tmp_path)), Sandbox("full", "")
+    client_environment(root / ".venv")
+    places = client_places({"program": str(root / ".venv/bin/python"), "prefix": str(root / ".venv")})
+    (told,) = exposed_notices(root, Seals(), places, sandbox)
+    assert told.startswith(
+        f"A client's interpreter ({root / '.venv/bin/python'}) lies in the workspace {root} of an open"
+    )
+    assert exposed_notices(root, Seals((root / ".venv",)), places, sandbox) == []
+    assert exposed_notices(tmp_path / "other", Seals(), places, sandbox) == []
+    for nonsense in ({"program": 7}, {"program": "relative"}, {"prefix": "/x\0"}, {}):
+        assert client_places(nonsense) == []
+
+
+async def test_what_analystd_keeps_is_not_read_where_it_cannot_be_hidden(tmp_path: Path) -> None:
+    sandbox = await measure_level("partial")
+    if sandbox.level != "partial":
+        pytest.skip(sandbox.reason)
+    (tmp_path / "workspace").mkdir()
+    ground = Ground(Settings(), sandbox, Path("/run/analystd"))
+    for path in (state_folder().parent, state_folder(), state_folder() / "desks", user_settings_file().parent):
+        settings = Settings(read_only_paths=(str(path),))
+        with pytest.raises(WorkspaceError, match="analystd's own state or settings would be read with it"):
+            ground.seals(tmp_path / "workspace", settings, settings, {})

@@ -9,6 +9,7 @@ import type { InlineResults } from "./inline";
 import { logger } from "./logger";
 import { Command, type DaemonStatus, type RunSummary } from "./protocol";
 import { fileName } from "./pure/text";
+import type { QuarantineNotices } from "./quarantine";
 import type { Runner } from "./run";
 import { confirm, type Item, pick, showError, showInformation, showStatus as showWord } from "./surfaces";
 import { COLUMNAR_TABLE, TEXT_TABLE } from "./table";
@@ -25,9 +26,10 @@ export interface Parts {
   asker: Asker;
   runner: Runner;
   inline: InlineResults;
+  quarantine: QuarantineNotices;
 }
 
-export function registerCommands({ client, answers, asker, runner, inline }: Parts): vscode.Disposable {
+export function registerCommands({ client, answers, asker, runner, inline, quarantine }: Parts): vscode.Disposable {
   const commands: Record<string, (...args: never[]) => unknown> = {
     "analystd.ask": () => asker.askInBox(),
     "analystd.newConversation": () => asker.startConversation(),
@@ -40,6 +42,7 @@ export function registerCommands({ client, answers, asker, runner, inline }: Par
     "analystd.showAnswers": () => answers.reveal(inline.entryAtCursor()),
     "analystd.clearAnswers": () => answers.clear(),
     "analystd.showLog": () => logger.show(),
+    "analystd.showQuarantine": () => quarantine.show(),
     "analystd.showStatus": () => showStatus(client),
     "analystd.reconnect": () => client.restart(),
   };

@@ -8,6 +8,7 @@ import { CellLenses } from "./codelens";
 import { registerCommands } from "./commands";
 import { InlineResults } from "./inline";
 import { logger } from "./logger";
+import { QuarantineNotices } from "./quarantine";
 import { Runner } from "./run";
 import { affectsServer } from "./settings";
 import { StatusItem } from "./status";
@@ -26,6 +27,7 @@ export function activate(context: vscode.ExtensionContext): void {
   const asker = new Asker(connection, answers, inline);
   const runner = new Runner(connection, answers, inline);
   const tables = new TableEditors(connection, context.extensionUri);
+  const quarantine = new QuarantineNotices(connection);
   const lenses = new CellLenses();
   context.subscriptions.push(
     logger,
@@ -33,7 +35,7 @@ export function activate(context: vscode.ExtensionContext): void {
     inline,
     lenses,
     new StatusItem(connection),
-    registerCommands({ client: connection, answers, asker, runner, inline }),
+    registerCommands({ client: connection, answers, asker, runner, inline, quarantine }),
     vscode.languages.registerCodeLensProvider({ language: "python" }, lenses),
     vscode.window.registerWebviewViewProvider("analystd.answers", answers, {
       webviewOptions: KEPT,
@@ -41,6 +43,7 @@ export function activate(context: vscode.ExtensionContext): void {
     vscode.window.registerCustomEditorProvider(TEXT_TABLE, tables, { webviewOptions: KEPT }),
     vscode.window.registerCustomEditorProvider(COLUMNAR_TABLE, tables, { webviewOptions: KEPT }),
     answers.onQuestion((prompt) => void asker.ask(prompt)),
+    connection.onEvent((event) => void quarantine.take(event)),
     connection.onEvent((event) => {
       const isNews = event.kind === "worker_died" || (event.kind === "limit" && !connection.follows(event.run_id));
       if (isNews && event.text) void showWarning(`analystd: ${event.text}`);

@@ -9,6 +9,8 @@ export const Command = {
   resetSession: "analystd.resetSession",
   cancelRun: "analystd.cancelRun",
   listRuns: "analystd.listRuns",
+  listQuarantine: "analystd.listQuarantine",
+  restoreQuarantine: "analystd.restoreQuarantine",
   status: "analystd.status",
 } as const;
 
@@ -37,6 +39,30 @@ export interface RunEvent {
   uri?: string | null;
   line?: number | null;
   status?: string;
+  entry?: QuarantineEntry;
+}
+
+/** What was moved aside at one time; of `count` things the first ones are in `moved`. */
+export interface QuarantineEntry {
+  id: string;
+  at: number;
+  runs: string[];
+  moved: { path: string; kind: string; size: number | null; trusted_by: string; reason: string }[];
+  count: number;
+}
+
+export interface QuarantineList {
+  entries: QuarantineEntry[];
+  count: number;
+}
+
+/** What was put back; of a preview, what would be, and why it could not be. */
+export interface RestoreResult {
+  status: "preview" | "restored" | "discarded";
+  entry: QuarantineEntry;
+  files: { path: string; size: number }[];
+  digest: string | null;
+  problems: string[];
 }
 
 export type MimeBundle = Record<string, unknown>;

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -16,9 +16,19 @@ from analystd.client import Client, connect
 async def open_desk(options: Options) -> AsyncIterator[Client]:
     """Connect to the desk of `--workspace`; what is wrong with the settings, or not in force of them, is told on stderr."""
     async with connect(options.workspace) as desk:
-        for notice in desk.about.notices:
-            print(f"note: {notice}", file=sys.stderr)
+        tell_notices(desk)
         yield desk
+
+
+def tell_notices(desk: Client) -> None:
+    """Print on stderr what the daemon told of the settings when this client connected."""
+    tell_all(desk.about.notices)
+
+
+def tell_all(notices: Iterable[str]) -> None:
+    """Print notices on stderr."""
+    for notice in notices:
+        print(f"note: {notice}", file=sys.stderr)
 
 
 def path_at(desk: Client, path: str) -> str:

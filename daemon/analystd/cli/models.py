@@ -10,6 +10,7 @@ from typing import Any
 
 from analystd.cli import EXIT_DONE
 from analystd.cli.commands import Options
+from analystd.cli.desk import tell_all
 from analystd.cli.model_facts import entry_data, in_force_line, offer_lines, print_entries, print_model
 from analystd.cli.output import inert
 from analystd.cli.render import gigabytes, print_json
@@ -213,7 +214,9 @@ def _file_in_force(settings: Settings) -> Path | None:
 def _loaded(options: Options) -> Loaded:
     """The settings of the project that the command is run in."""
     place = workspace_place(Path.cwd(), options.workspace)
-    return load_settings(os.environ, place.resolve().parent)
+    loaded = load_settings(os.environ, place.resolve().parent)
+    tell_all(loaded.problems)
+    return loaded
 
 
 def _info_data(info: EngineInfo) -> dict[str, Any]:

@@ -72,6 +72,7 @@ async def doctor(options: Options) -> int:
         _print_checks(checks, loaded.sources)
         print(f"log        {log_folder(loaded.settings)}")
         _print_walls(walls, sandbox.level)
+        _print_summary(checks)
     return EXIT_DONE if all(check["ok"] for check in checks) else EXIT_FAILED
 
 
@@ -190,6 +191,13 @@ def _workspace_check(folder: Path, settings: Settings, sandbox: Sandbox) -> dict
         return _check("workspace", False, str(exc), "name another with --workspace")
     found = f"{root} ({stats['workspace_size_gb']:.2f} GB, {stats['ram_free_percent']:.0f} % of RAM free)"
     return _check("workspace", True, found, "")
+
+
+def _print_summary(checks: list[dict[str, Any]]) -> None:
+    """Say again, as the last that is read, what must be done."""
+    for check in checks:
+        if not check["ok"]:
+            print(f"To be done: {check['name']}: {check['found']}. {check['advice']}")
 
 
 def _print_checks(checks: list[dict[str, Any]], sources: Mapping[str, str]) -> None:

@@ -186,10 +186,11 @@ def _surroundings(program: Path) -> Iterator[Path]:
 def _folders(claim: object) -> list[Path]:
     """The folders that an answer names."""
     names = claim if isinstance(claim, list) else []
-    return [Path(name) for name in names[:_MOST_FOLDERS] if isinstance(name, str) and _is_absolute_path(name)]
+    return [Path(name) for name in names[:_MOST_FOLDERS] if isinstance(name, str) and is_absolute_path(name)]
 
 
-def _is_absolute_path(name: str) -> bool:
+def is_absolute_path(name: str) -> bool:
+    """Whether a text from elsewhere can be the absolute path of something."""
     return name.startswith("/") and "\0" not in name and len(name.encode("utf-8", "surrogatepass")) <= _PATH_BYTES
 
 

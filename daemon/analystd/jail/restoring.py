@@ -213,7 +213,7 @@ def _rename_to_nothing(folder: int, old: str, new: str) -> None:
 def _reason(error: OSError) -> str:
     reasons = {
         errno.ENOENT: "the folder that it was in is gone",
-        errno.ENOTDIR: "the folder that it was in is gone",
+        errno.ENOTDIR: "something else is in the place of the folder that it was in",
         errno.ELOOP: "a link leads elsewhere by now",
         errno.EXDEV: "a link leads elsewhere by now",
         errno.EEXIST: "something is there by now",

@@ -142,7 +142,12 @@ class Sandbox:
 
     def interpreter(self, program: Path | None) -> Interpreter:
         """Return what an interpreter (None: this one) needs. It is asked once; another than ours behind these walls."""
-        return _own_interpreter() if program in (None, Path(sys.executable)) else _other_interpreter(self, program)
+        if program is None or program == Path(sys.executable):
+            return _own_interpreter()
+        question = (self.level, self.namespaces, program)
+        if question not in _ASKED:
+            _ASKED[question] = _other_interpreter(self, program)
+        return _ASKED[question]
 
 
 @functools.cache
@@ -150,7 +155,10 @@ def _own_interpreter() -> Interpreter:
     return own_interpreter()
 
 
-@functools.cache
+_ASKED: dict[tuple[Level, Namespaces, Path], Interpreter] = {}
+"""What interpreters said, by how and which."""
+
+
 def _other_interpreter(sandbox: Sandbox, program: Path) -> Interpreter:
     with tempfile.TemporaryDirectory(prefix="analystd-") as base:
         for name in ("workspace", "runtime"):

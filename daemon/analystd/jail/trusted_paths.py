@@ -150,11 +150,11 @@ class TrustedPaths:
                 if moved and (entry := self._move_aside(unknown)) is not None:
                     entries.append(entry)
                 self._follow(result.found, is_new=adopted)
-                self._calm_since = calm_from
+                # What was not looked at may have been there before: it is not new when it is found.
+                self._calm_since = None if moved or not result.is_complete else calm_from
                 if not self._jails:
                     self._record.unlink(missing_ok=True)
                 self.look_seconds = time.monotonic() - begun
-                # What lies in a folder that was no repository a moment ago was not looked at.
                 if not moved and result.is_complete:
                     break
         return entries
@@ -312,8 +312,16 @@ class TrustedPaths:
 
 def _wait_for_end(process: int) -> None:
     deadline = time.monotonic() + _END_SECONDS
-    while Path(f"/proc/{process}").exists() and time.monotonic() < deadline:
+    while _is_alive(process) and time.monotonic() < deadline:
         time.sleep(_END_LOOK_SECONDS)
+
+
+def _is_alive(process: int) -> bool:
+    """Whether it may still do something; one that nobody has buried yet does not."""
+    try:
+        return Path(f"/proc/{process}/stat").read_bytes().rpartition(b")")[2].split()[0] not in (b"Z", b"X")
+    except (OSError, IndexError):
+        return False
 
 
 def _name(path: str) -> str:

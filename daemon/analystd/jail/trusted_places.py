@@ -17,7 +17,7 @@ from pathlib import Path
 import analystd
 from analystd.errors import WorkspaceError
 from analystd.folders import cache_folder, state_folder, user_settings_file
-from analystd.jail.interpreters import Interpreter, path_lines
+from analystd.jail.interpreters import Interpreter, is_absolute_path, path_lines
 from analystd.settings import Settings, log_folder
 
 _MOST_LINKS = 40
@@ -75,6 +75,17 @@ def desk_places(settings: Settings, python: Interpreter | None) -> list[TrustedP
     return [
         *(_started_as(python) if python is not None else ()),
         *(TrustedPlace(part, "a model's file") for path in models if path for part in _parts(Path(path).expanduser())),
+    ]
+
+
+def client_places(told: Mapping[str, object]) -> list[TrustedPlace]:
+    """Return what a client runs, as its hello tells: it has an environment of its own, from which it imports outside of the jail."""
+    advice = "Choose another workspace, or install analystd in an environment outside of it (pipx, uv tool)."
+    names = (("program", "a client's interpreter", False), ("prefix", "a client's environment", True))
+    return [
+        TrustedPlace(Path(path), what, advice, may_surround=may_surround)
+        for name, what, may_surround in names
+        if isinstance(path := told.get(name), str) and is_absolute_path(path)
     ]
 
 

@@ -169,7 +169,7 @@ class Connection:
             await self._open(place, params)
 
     async def _open(self, place: Path, params: types.InitializeParams) -> None:
-        self._desk, self._notices = await self.hub.desk(place, self._settings_of(params))
+        self._desk, self._notices = await self.hub.desk(place, self._settings_of(params), self._caller.places)
         self._take_seat(self._desk, params.initialization_options)
 
     async def _open_late(self, arguments: Mapping[str, Any]) -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import os
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from analystd.errors import WorkspaceError
+from analystd.folders import state_folder, user_settings_file
 from analystd.jail.sandbox import Sandbox
 from analystd.jail.trusted_places import (
     Seals,
@@ -27,8 +29,17 @@ class Ground:
         self._sandbox = sandbox
         self._runtime = runtime
 
-    def seals(self, root: Path, settings: Settings, model: Settings, others: Mapping[Path, Seals]) -> Seals:
+    def seals(
+        self,
+        root: Path,
+        settings: Settings,
+        model: Settings,
+        others: Mapping[Path, Seals],
+        of_client: Sequence[TrustedPlace] = (),
+    ) -> Seals:
         """Return what to seal in the workspace `root`, opened with these settings beside a model with those and beside other open desks.
+
+        `of_client` is what the client runs that wants it opened.
 
         Raises:
             WorkspaceError: when something that is trusted would be in the reach of its code; also when what the desk itself trusts lies in
@@ -36,14 +47,33 @@ class Ground:
         """
         if self._sandbox.level == "none":
             return Seals()
+        self._require_closed_to_reading(settings)
         of_daemon = daemon_places(self._settings, self._sandbox.interpreter(None), self._runtime)
         own = desk_places(settings, self._sandbox.interpreter(python) if (python := python_of(settings)) else None)
         for other, seals in others.items():
-            _require_beyond(other, seals, own)
+            if place := exposed(other, seals, own):
+                raise WorkspaceError(_in_reach(place, other), place.advice)
         can_seal = self._sandbox.level == "full"
-        trusted = seals_in(root, [*of_daemon, *own, *desk_places(model, None)], can_seal=can_seal)
+        trusted = seals_in(root, [*of_daemon, *of_client, *own, *desk_places(model, None)], can_seal=can_seal)
         read_only = read_only_seals(root, [Path(path).expanduser().resolve() for path in settings.read_only_paths])
         return joined(root, trusted, read_only) if can_seal else trusted
+
+    def _require_closed_to_reading(self, settings: Settings) -> None:
+        """Make sure that nothing opens what analystd keeps secret to reading, where it cannot be hidden in a folder that is read.
+
+        Raises:
+            WorkspaceError: when it does.
+        """
+        if self._sandbox.level == "full":
+            return
+        kept = [Path(os.path.realpath(path)) for path in (state_folder(), user_settings_file().parent)]
+        for path in (Path(os.path.realpath(Path(each).expanduser())) for each in settings.read_only_paths):
+            if any(folder.is_relative_to(path) or path.is_relative_to(folder) for folder in kept):
+                raise WorkspaceError(
+                    f"AGENT_READ_ONLY_PATHS cannot hold {path}: analystd's own state or settings would be read with it, "
+                    "and without namespaces nothing in it can be hidden",
+                    "Name the folders in it that you need.",
+                )
 
 
 def python_of(settings: Settings) -> Path | None:
@@ -62,24 +92,32 @@ def unsealed_reading(root: Path, settings: Settings, sandbox: Sandbox) -> list[s
     ]
 
 
-def _require_beyond(other: Path, seals: Seals, places: Iterable[TrustedPlace]) -> None:
-    """Make sure that what a desk trusts is out of the reach of the code at another one.
-
-    Raises:
-        WorkspaceError: when it is not.
-    """
+def exposed(root: Path, seals: Seals, places: Iterable[TrustedPlace]) -> TrustedPlace | None:
+    """Return the first of what is trusted that the code at an open desk could change, if there is one."""
     for place in places:
-        needed = seals_in_or_all(other, place)
+        needed = _needed_seals(root, place)
         if any(not any(path.is_relative_to(sealed) for sealed in seals.sealed) for path in needed):
-            raise WorkspaceError(
-                f"{place.what[0].upper()}{place.what[1:]} ({place.path}) lies in the workspace {other} of another desk, "
-                "whose code could change it",
-                place.advice,
-            )
+            return place
+    return None
 
 
-def seals_in_or_all(root: Path, place: TrustedPlace) -> tuple[Path, ...]:
-    """What would have to be sealed in another workspace for a place to be trusted; all of the workspace where sealing is no help."""
+def exposed_notices(root: Path, seals: Seals, places: Iterable[TrustedPlace], sandbox: Sandbox) -> list[str]:
+    """Return what a client should know whose own environment the code at a desk could change, as the desk was open before it came."""
+    place = None if sandbox.level == "none" else exposed(root, seals, places)
+    if place is None:
+        return []
+    return [
+        f"{_in_reach(place, root)}. `analystd stop` ends the desk; the next start keeps it from its code. {place.advice}"
+    ]
+
+
+def _in_reach(place: TrustedPlace, root: Path) -> str:
+    what = f"{place.what[0].upper()}{place.what[1:]} ({place.path})"
+    return f"{what} lies in the workspace {root} of an open desk, whose code could change it"
+
+
+def _needed_seals(root: Path, place: TrustedPlace) -> tuple[Path, ...]:
+    """What would have to be sealed in an open workspace for a place to be trusted; all of the workspace where sealing is no help."""
     try:
         return seals_in(root, [place], can_seal=True).sealed
     except WorkspaceError:

@@ -9,7 +9,7 @@ import os
 import tempfile
 import threading
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Protocol
@@ -28,7 +28,7 @@ from analystd.folders import make_private, state_folder, user_settings_file
 from analystd.jail.quarantine import Quarantine
 from analystd.jail.sandbox import Sandbox, measure_sandbox
 from analystd.jail.trusted_paths import TrustedPaths
-from analystd.jail.trusted_places import Seals
+from analystd.jail.trusted_places import Seals, TrustedPlace
 from analystd.jail.workspace import Workspace
 from analystd.jail.workspace_place import made_workspace
 from analystd.kernel.guard import watchdog
@@ -38,7 +38,7 @@ from analystd.protocol import PROTOCOL_VERSION
 from analystd.server.address import daemon_address, private_folder, runtime_place
 from analystd.server.desk_status import DeskReports
 from analystd.server.drain import Drain, kept_by
-from analystd.server.ground import Ground, python_of, unsealed_reading
+from analystd.server.ground import Ground, exposed_notices, python_of, unsealed_reading
 from analystd.server.settings_in_force import daemon_notices, desk_notices, needs_opening, taken_up, tightened_notices
 from analystd.settings import Loaded, Settings, load_settings, log_folder, variable
 from analystd.util.remove import remove
@@ -127,8 +127,12 @@ class Hub:
         assert self._engine is not None
         return self._engine
 
-    async def desk(self, folder: Path, environment: Mapping[str, str]) -> tuple[Desk, list[str]]:
+    async def desk(
+        self, folder: Path, environment: Mapping[str, str], of_client: Sequence[TrustedPlace] = ()
+    ) -> tuple[Desk, list[str]]:
         """The desk of a workspace folder, opened if need be, and what the client should be told about its settings.
+
+        `of_client` is what the client runs, which code at a desk must not reach.
 
         Raises:
             WorkspaceError: when the folder cannot be used; `DeskInUseError` when another daemon has it and does not let go of it.
@@ -145,9 +149,9 @@ class Hub:
             if self.stopping.is_set():
                 # No answer: the connection ends with the daemon, and the client goes to the next one.
                 await asyncio.get_running_loop().create_future()
-            notices += await self._taken_up(root, loaded)
+            notices += await self._taken_up(root, loaded, of_client)
             if root not in self.desks:
-                self._open_with(root, loaded.settings)
+                self._open_with(root, loaded.settings, of_client)
             assert self._model_settings is not None
             notices += [
                 *loaded.problems,
@@ -157,7 +161,7 @@ class Hub:
             ]
         return self.desks[root], notices
 
-    async def _taken_up(self, root: Path, loaded: Loaded) -> list[str]:
+    async def _taken_up(self, root: Path, loaded: Loaded, of_client: Sequence[TrustedPlace]) -> list[str]:
         """Have an open desk take up what a client asks for that comes to it, and give what the client should be told.
 
         A desk at which nobody is and nothing runs or is remembered is closed for that, to be opened anew.
@@ -167,21 +171,30 @@ class Hub:
             return []
         asked, before = loaded.settings, desk.settings
         alone = not desk.runs.active and not any(client.info()["workspace"] == str(root) for client in self.clients)
-        if alone and needs_opening(asked, before) and await _holds_nothing(desk):
+        unsealed = await self._told_of_reach(desk, of_client)
+        if alone and (unsealed or needs_opening(asked, before)) and await _holds_nothing(desk):
             del self.desks[root]
             await desk.aclose()
             logger.info("desk closed, to be opened with other settings: %s", root)
             return []
         desk.take_up(taken_up(asked, before, alone=alone))
         told = [] if alone else tightened_notices(before, desk.settings)
-        return told + desk_notices(loaded, desk.settings, desk.opened_at)
+        return told + unsealed + desk_notices(loaded, desk.settings, desk.opened_at)
 
-    def _open_with(self, root: Path, settings: Settings) -> None:
+    async def _told_of_reach(self, desk: Desk, of_client: Sequence[TrustedPlace]) -> list[str]:
+        """What a client is told of what it runs, if the code at an open desk could change that."""
+        root, seals, trusted = desk.workspace.root, self._seals[desk.workspace.root], desk.workspace.trusted_paths
+        if trusted is not None and exposed_notices(root, seals, of_client, self.sandbox):
+            found = await asyncio.to_thread(trusted.to_seal) if self.sandbox.level == "full" else ()
+            seals = Seals((*seals.sealed, *found), seals.pinned)
+        return exposed_notices(root, seals, of_client, self.sandbox)
+
+    def _open_with(self, root: Path, settings: Settings, of_client: Sequence[TrustedPlace]) -> None:
         """Open a desk with settings of its own, on ground where nothing that is trusted is in the reach of its code."""
         if self.drain.makes_way:
             raise StoppingError(str(self.drain.reason), "Connect again.")
         others = {other: self._seals[other] for other in self.desks}
-        self._seals[root] = self._ground.seals(root, settings, self._model_settings or settings, others)
+        self._seals[root] = self._ground.seals(root, settings, self._model_settings or settings, others, of_client)
         if self._model_settings is None:
             self._model_settings = settings
             self._engine = make_engine(settings, Walls(self.sandbox, self._runtime / "model"))
@@ -314,17 +327,9 @@ class Hub:
         make_private(runtime)
 
         seals, python = self._seals[root], python_of(settings)
-        workspace.trusted_paths = self._trusted_paths(state, workspace)
-        launch = Launch(
-            root,
-            runtime,
-            self.sandbox,
-            workspace.read_only_paths,
-            python,
-            workspace.trusted_paths,
-            sealed=seals.sealed,
-            pinned=seals.pinned,
-        )
+        workspace.trusted_paths = trusted = self._trusted_paths(state, workspace)
+        read, sealed, pinned = workspace.read_only_paths, seals.sealed, seals.pinned
+        launch = Launch(root, runtime, self.sandbox, read, python, trusted, sealed=sealed, pinned=pinned)
         supply = KernelSupply(launch, watchdog(workspace, runtime=runtime))
         data = DataWorker(workspace, self.sandbox, runtime, sealed=seals.sealed, pinned=seals.pinned)
         equipment = Equipment(self.engine, data, supply, self.sandbox.level, self._model_turns)

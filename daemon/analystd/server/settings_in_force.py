@@ -23,7 +23,7 @@ LIVE = (
 )
 """What an open desk can take up at any time."""
 
-AT_OPENING = ("python", "read_only_paths")
+AT_OPENING = ("python", "read_only_paths", "sealed_names")
 """What a desk's workers are started with."""
 
 OF_DAEMON = ("sandbox", "log_dir", "idle_exit_seconds", "client_queue_mb")

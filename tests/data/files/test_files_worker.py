@@ -11,7 +11,10 @@ import pytest
 
 from analystd.data.service import DataWorker
 from analystd.errors import InvalidArgumentsError, WorkspaceError
+from analystd.jail.live_seals import missing_seals
+from analystd.jail.quarantine import Quarantine
 from analystd.jail.sandbox import measure_sandbox
+from analystd.jail.trusted_paths import TrustedPaths
 from analystd.jail.workspace import Workspace
 
 
@@ -60,3 +63,23 @@ async def test_a_name_that_is_no_utf_8_is_read_and_one_that_no_file_has_is_refus
     with pytest.raises(WorkspaceError, match="not valid UTF-8"):
         await data.read_file("caf\ud800.txt")
     assert (await data.list_files("."))["entries"][0]["name"] == "caf\\xe9.txt"
+
+
+async def test_what_tools_outside_trust_is_sealed_in_the_worker(tmp_path: Path) -> None:
+    sandbox = await measure_sandbox("auto")
+    if sandbox.level != "full":
+        pytest.skip("only level full has seals")
+    root = tmp_path / "workspace"
+    (root / ".git").mkdir(parents=True)
+    (tmp_path / "runtime").mkdir()
+    workspace = Workspace(root, min_free_ram_percent=0)
+    quarantine = Quarantine(root, tmp_path / "quarantine")
+    trusted = workspace.trusted_paths = TrustedPaths(root, workspace.trusted_names, quarantine, tmp_path / "record")
+    worker = DataWorker(workspace, sandbox, tmp_path / "runtime")
+    await worker.list_files(".")
+    assert worker.pid is not None
+    assert missing_seals(worker.pid, root, [".git", "other"]) == ["other"]
+    # What a taken-over worker made is found when it has ended.
+    (root / ".vscode").mkdir()
+    await worker.aclose()
+    assert [item.path for entry in trusted.quarantine.entries() for item in entry.items] == [".vscode"]
