@@ -18,6 +18,7 @@ import psutil
 from analystd import __version__
 from analystd.data.service import DataWorker
 from analystd.desk.desk import Desk, Equipment, model_turns
+from analystd.desk.journal import Journal
 from analystd.desk.state import DeskState, wait_until_free
 from analystd.engine.base import Engine
 from analystd.engine.factory import make_engine
@@ -127,7 +128,7 @@ class Hub:
             if root not in self.desks:
                 if self.drain.makes_way:
                     raise StoppingError(str(self.drain.reason), "Connect again.")
-                self.desks[root] = self._open(root, loaded.settings)
+                self.desks[root] = await self._open(root, loaded.settings)
                 logger.info("desk opened: %s", root)
         return self.desks[root], notices
 
@@ -198,11 +199,13 @@ class Hub:
         await desk.aclose()
         logger.info("desk released: %s", root)
 
-    def _open(self, root: Path, settings: Settings) -> Desk:
+    async def _open(self, root: Path, settings: Settings) -> Desk:
         try:
             state = DeskState.claim(state_folder() / "desks", root)
             try:
-                return self._desk_with(state, root, settings)
+                # Where the index of runs has to be made anew, that takes seconds.
+                journal = await asyncio.to_thread(Journal, state.journal)
+                return self._desk_with(state, journal, root, settings)
             except BaseException:
                 state.release()
                 raise
@@ -212,7 +215,7 @@ class Hub:
                 "Make room there, or set XDG_STATE_HOME to a folder that can be written.",
             ) from exc
 
-    def _desk_with(self, state: DeskState, root: Path, settings: Settings) -> Desk:
+    def _desk_with(self, state: DeskState, journal: Journal, root: Path, settings: Settings) -> Desk:
         workspace = Workspace.of_settings(root, settings)
         runtime = self._runtime / state.folder.name[:8]
         runtime.mkdir(mode=0o700, exist_ok=True)
@@ -222,7 +225,7 @@ class Hub:
         supply = KernelSupply(launch, watchdog(workspace, runtime=runtime))
         data = DataWorker(workspace, self.sandbox, runtime)
         equipment = Equipment(self.engine, data, supply, self.sandbox.level, self._model_turns)
-        desk = Desk(workspace, settings, state, equipment)
+        desk = Desk(workspace, settings, state, equipment, journal)
         desk.runs.close(self.drain.reason)
         return desk
 
