@@ -45,7 +45,7 @@ class SkippedMessageError(FramingError):
 
 
 def answered_request(head: bytes) -> str | int | None:
-    """Return the id of the request that a message answers, from the message's beginning; None where it does not say so."""
+    """Return the id that a message begins with, as the answer to a request does; None where it does not."""
     found = _ANSWER_HEAD.match(head)
     request_id: str | int | None = None if found is None else json.loads(found[1])
     return request_id

@@ -98,6 +98,19 @@ def is_nested_deeper(value: Any, levels: int) -> bool:
     return True
 
 
+def has_more_members(value: Any, limit: int) -> bool:
+    """Return whether the objects and lists in a value have more than `limit` members, all together; looks no further than that."""
+    todo, count = [value], 0
+    while todo:
+        each = todo.pop()
+        if isinstance(each, dict | list):
+            count += len(each)
+            if count > limit:
+                return True
+            todo += each.values() if isinstance(each, dict) else each
+    return False
+
+
 def cut(value: Any, max_bytes: int) -> Any:
     """Return `value` with whatever is large in it cut, so that it takes at most `max_bytes` encoded, or as little as can be.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
@@ -24,6 +24,24 @@ _LEAN = {
     # Freed memory goes back to the system, so that a large file leaves no large worker.
     "ARROW_DEFAULT_MEMORY_POOL": "system",
 }
+
+
+_VIEW: dict[str, Any] = {
+    "operation": str,
+    "text": str,
+    "columns": list | None,
+    "rows": list | None,
+    "num_rows": int | None,
+    "num_columns": int | None,
+    "offset": int | None,
+    "warnings": list,
+}
+_RESULTS: dict[str, dict[str, Any]] = {
+    "list_files": {"text": str, "path": str, "entries": list, "truncated": bool},
+    "read_file": {"text": str, "path": str, "size": int, "truncated": bool},
+    "write_file": {"text": str, "path": str, "size": int, "created": bool},
+}
+"""What is always in a result, by its types."""
 
 
 class DataWorker:
@@ -58,7 +76,7 @@ class DataWorker:
             descriptors=descriptors,
             on_event=None if on_progress is None else lambda event: on_progress(event["done"]),
         )
-        return cast(ViewResult, await call.result())
+        return cast(ViewResult, _checked(worker, await call.result(), _VIEW))
 
     async def list_files(self, path: str, *, pattern: str | None = None, recursive: bool = False) -> dict[str, Any]:
         """A folder's entries; see `DataService.list_files`."""
@@ -99,7 +117,7 @@ class DataWorker:
 
     async def _request(self, method: str, params: dict[str, Any]) -> dict[str, Any]:
         worker = await self._informed_worker(params["path"])
-        return await worker.request(method, params)
+        return _checked(worker, await worker.request(method, params), _RESULTS[method])
 
     async def _informed_worker(self, path: str | None) -> Worker:
         """A worker that knows the workspace's limits and protected names as they are now; one that is at work is not ended for that."""
@@ -143,6 +161,18 @@ class DataWorker:
         armed, self._armed = self._armed, None
         if armed is not None and self._workspace.trusted_paths is not None:
             await asyncio.to_thread(self._workspace.trusted_paths.disarm, armed)
+
+
+def _checked(worker: Worker, result: dict[str, Any], form: Mapping[str, Any]) -> dict[str, Any]:
+    """The result of a worker if it has the form that it should; else the worker is not one of ours any more.
+
+    Raises:
+        WorkerDiedError: when it has not.
+    """
+    if not all(isinstance(result.get(name), kinds) for name, kinds in form.items()):
+        worker.end_distrusted("an answer of another form")
+        raise WorkerDiedError("The data worker gave an answer that is none; it was ended", "Ask again.")
+    return result
 
 
 def _parameters(workspace: Workspace) -> dict[str, Any]:

@@ -76,11 +76,18 @@ class Equipment:
 class Desk:
     """One workspace: its jail, sessions, runs and journal. It closes what it was given, but for the engine."""
 
-    def __init__(self, workspace: Workspace, settings: Settings, state: DeskState, equipment: Equipment) -> None:
+    def __init__(
+        self,
+        workspace: Workspace,
+        settings: Settings,
+        state: DeskState,
+        equipment: Equipment,
+        journal: Journal | None = None,
+    ) -> None:
         self.workspace = workspace
         self.settings = settings
         self.data = equipment.data
-        self.journal = Journal(state.journal)
+        self.journal = journal or Journal(state.journal)
         self._chronicle = Chronicle(self.journal)
         self.runs = RunBook(self._chronicle)
         self.sessions = Sessions(equipment.supply, self._tell_background_output)

@@ -61,8 +61,13 @@ class Page:
 class RunPage:
     """Some events of a run in a row, and whether there are more."""
 
-    events: tuple[Event, ...]
+    entries: tuple[Entry, ...]
     more: bool
+
+    @property
+    def events(self) -> tuple[Event, ...]:
+        """The events, decoded."""
+        return tuple(entry.event for entry in self.entries)
 
 
 class Journal:
@@ -147,7 +152,7 @@ class Journal:
         while self._unwritten and self._write(self._unwritten[0].line):
             entry = self._unwritten.popleft()
             self._unwritten_bytes -= len(entry.line)
-            self._segments[-1].last = entry.event["seq"]
+            self._segments[-1].last = entry.seq
             written.append(entry)
             if self._left_out and not self._unwritten:
                 self._tell_left_out()
@@ -303,19 +308,19 @@ def _read_page(file: BufferedReader, after: int, last: int, limit: int, max_byte
         entries.append(entry)
         size += len(entry.line)
         if len(entries) == limit or size >= max_bytes:
-            return Page(tuple(entries), entry.event["seq"])
+            return Page(tuple(entries), entry.seq)
     return Page(tuple(entries), last)
 
 
 def _read_run(segments: Sequence[Segment], run_id: str, after: int, max_bytes: int) -> RunPage:
-    events: list[Event] = []
+    entries: list[Entry] = []
     size = 0
     for entry in _entries_of(segments, {run_id}, None, after):
-        if events and size + len(entry.line) > max_bytes:
-            return RunPage(tuple(events), more=True)
-        events.append(entry.event)
+        if entries and size + len(entry.line) > max_bytes:
+            return RunPage(tuple(entries), more=True)
+        entries.append(entry)
         size += len(entry.line)
-    return RunPage(tuple(events), more=False)
+    return RunPage(tuple(entries), more=False)
 
 
 def _read_runs(segments: Sequence[Segment], run_ids: Sequence[str], kinds: Container[str]) -> dict[str, list[Event]]:

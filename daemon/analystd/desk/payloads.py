@@ -12,6 +12,7 @@ from analystd.kernel.base import Execution
 from analystd.strict_json import EncodedJson, encoded
 
 _TITLE_CHARACTERS = 100
+_LOOKED_AT_CHARACTERS = 100_000
 _PLAIN_CHARACTERS = 64 * 1024
 
 
@@ -22,7 +23,8 @@ def is_batch(arguments: Mapping[str, Any]) -> bool:
 
 def title_of(text: str) -> str:
     """The first line that says something, of at most 100 characters."""
-    line = next((line.strip() for line in text.splitlines() if line.strip()), "")
+    lines = text[:_LOOKED_AT_CHARACTERS].splitlines()
+    line = next((line.strip() for line in lines if line.strip()), "")
     return line if len(line) <= _TITLE_CHARACTERS else line[: _TITLE_CHARACTERS - 1] + "…"
 
 

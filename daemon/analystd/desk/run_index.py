@@ -82,7 +82,7 @@ class _Row:
 
 
 class RunIndex:
-    """The runs of one journal, by their ids, their order and their conversations. One thread's, as the journal's writer is.
+    """The runs of one journal, by their ids, their order and their conversations. One thread's at a time, as the journal's writer is.
 
     `milestones` gives those events of the journal with numbers above one that change what is known of a run; `seq` is its last number.
     """
@@ -263,13 +263,13 @@ def _new(path: Path) -> sqlite3.Connection:
 
 
 def _in_memory() -> sqlite3.Connection:
-    db = sqlite3.connect(":memory:")
+    db = sqlite3.connect(":memory:", check_same_thread=False)
     db.executescript(_TABLES)
     return db
 
 
 def _connected(path: Path) -> sqlite3.Connection:
-    db = sqlite3.connect(path, timeout=_LOCK_SECONDS)
+    db = sqlite3.connect(path, timeout=_LOCK_SECONDS, check_same_thread=False)
     for pragma in _PRAGMAS:
         db.execute(pragma)
     return db

@@ -8,13 +8,14 @@ import logging
 import re
 from collections.abc import Container, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from io import BufferedReader
 from pathlib import Path
 from typing import Any
 
 from analystd.framing import MAX_MESSAGE_BYTES
 from analystd.protocol import EventKind
-from analystd.strict_json import MAX_NESTING, NotEncodableError, cut, encoded, is_nested_deeper
+from analystd.strict_json import MAX_NESTING, EncodedJson, NotEncodableError, cut, encoded, is_nested_deeper
 
 logger = logging.getLogger(__name__)
 
@@ -30,6 +31,8 @@ _MAX_LINE_BYTES = 256 * 1024 * 1024
 """Maximum size of a line of an earlier version that is read so as to be cut."""
 
 _PIECE_BYTES = 1024 * 1024
+_CHECKED_BYTES = 64 * 1024
+_HEAD_BYTES = 4 * 1024
 
 MILESTONES = (EventKind.RUN_QUEUED, EventKind.RUN_STARTED, EventKind.RUN_FINISHED)
 """The kinds of events that change what is known of a run as a whole."""
@@ -40,16 +43,49 @@ _NUMBER = re.compile(rb'\{"seq":(\d+),')
 _RUN = re.compile(rb'\{"seq":(\d+),"run_id":"(\w+)","kind":"(\w+)"')
 """How the line of a run's event begins."""
 
+_CLIENT = re.compile(rb'"client_id":(null|"[^"\\]*")')
+"""Who asked, near the beginning of a line; the same within a text would have a backslash before each quote."""
+
 _NEAR_BYTES = 64 * 1024
 """So little is read through rather than halved again."""
 
 
-@dataclass(frozen=True, eq=False)
 class Entry:
-    """An event and the line that it is in the journal."""
+    """An event and the line that it is in the journal. One that was read is decoded when its content is asked for."""
 
-    event: Event
-    line: bytes
+    def __init__(self, line: bytes, event: Event | None = None) -> None:
+        self.line = line
+        if event is not None:
+            self.event = event
+
+    @cached_property
+    def event(self) -> Event:
+        """The event itself."""
+        event: Event = json.loads(self.line)
+        return event
+
+    @property
+    def seq(self) -> int:
+        """The event's number."""
+        begin = _NUMBER.match(self.line)
+        return int(begin[1]) if begin is not None else int(self.event["seq"])
+
+    @property
+    def run_id(self) -> str | None:
+        """The run that the event belongs to."""
+        begin = _RUN.match(self.line)
+        return None if begin is None else begin[2].decode()
+
+    @property
+    def client_id(self) -> str | None:
+        """Who asked for that run."""
+        found = _CLIENT.search(self.line, 0, _HEAD_BYTES)
+        client_id: str | None = self.event.get("client_id") if found is None else json.loads(found[1])
+        return client_id
+
+    def to_json(self) -> EncodedJson:
+        """Return the event as a part of a message."""
+        return EncodedJson(self.line.rstrip(b"\n"))
 
 
 def bounded_entry(event: Event) -> Entry:
@@ -62,11 +98,11 @@ def bounded_entry(event: Event) -> Entry:
         line = encoded(event) + b"\n"
         size = len(line)
         if size <= MAX_EVENT_BYTES and not _is_too_deep(event, line):
-            return Entry(event, line)
+            return Entry(line, event)
     except NotEncodableError as exc:
         logger.warning("an event of the kind %s cannot be encoded and is cut: %s", event["kind"], exc)
     event = {**cut(event, MAX_EVENT_BYTES // 2), "truncated": True, "original_bytes": size}
-    return Entry(event, encoded(event) + b"\n")
+    return Entry(encoded(event) + b"\n", event)
 
 
 def _is_too_deep(event: Event, line: bytes) -> bool:
@@ -131,9 +167,19 @@ def _lines(file: BufferedReader) -> Iterator[bytes]:
 
 
 def _entry(line: bytes) -> Entry:
-    """The entry of a line; earlier versions wrote lines of any length, which are cut."""
-    event = json.loads(line)
-    return Entry(event, line) if len(line) <= MAX_EVENT_BYTES else bounded_entry(event)
+    """The entry of a line; earlier versions wrote lines of any length, which are cut.
+
+    Raises:
+        ValueError: when the line is none.
+    """
+    if len(line) > MAX_EVENT_BYTES:
+        return bounded_entry(json.loads(line))
+    if len(line) <= _CHECKED_BYTES:
+        return Entry(line, json.loads(line))
+    # It was written in one piece and is there to its end: decoding it all would keep everybody waiting.
+    if not line.endswith(b"}\n"):
+        raise ValueError("half a line")
+    return Entry(line)
 
 
 def _offset_before(file: BufferedReader, number: int) -> int:

@@ -27,6 +27,8 @@ logger = logging.getLogger(__name__)
 LOADING_SECONDS = 600.0
 
 _REPLIES_REMEMBERED = 8
+_MAX_REPLY_CHARACTERS = 4 * 1024 * 1024
+"""More than the longest context of any model holds."""
 
 Answer = dict[str, Any]
 
@@ -92,17 +94,17 @@ class LlamaEngine:
         params = {"messages": [dataclasses.asdict(each) for each in messages]}
         with self._request():
             answer = await self._asked(lambda worker: worker.request("count", params), lambda: True)
-        return int(answer["tokens"])
+            return int(answer["tokens"])
 
     async def generate(self, request: GenerateRequest, on_text: Callable[[str], bool]) -> Completion:
         """Generate one reply in the worker."""
         stream = _Stream(on_text)
         with self._request():
             answer = await self._asked(lambda worker: stream.of(worker, request), lambda: not stream.begun)
-        self._context_used = answer.pop("context_used")
-        self._written.append((answer.pop("written_tokens"), answer.pop("writing_seconds")))
-        reason = "stopped" if stream.stopped else answer.pop("reason")
-        return Completion(text=stream.text, **{**answer, "reason": reason})
+            self._context_used = int(answer.pop("context_used"))
+            self._written.append((int(answer.pop("written_tokens")), float(answer.pop("writing_seconds"))))
+            reason = "stopped" if stream.stopped else answer.pop("reason")
+            return Completion(text=stream.text, **{**answer, "reason": reason})
 
     def forget(self, sequence: str) -> None:
         """Drop the conversation's part of the model's memory."""
@@ -171,6 +173,13 @@ class LlamaEngine:
         self._requests += 1
         try:
             yield
+        except (LookupError, TypeError, ValueError) as exc:
+            # An answer of another form than any worker of ours gives.
+            if worker := self._supervisor.running:
+                worker.end_distrusted("an answer of another form")
+            raise EngineUnavailableError(
+                f"The model worker gave an answer that is none ({type(exc).__name__}); it was ended", "Ask again."
+            ) from exc
         except WorkerDiedError as exc:
             raise EngineUnavailableError(
                 exc.message, "The model is loaded again when it is next asked; the log says more."
@@ -215,6 +224,7 @@ class _Stream:
     def __init__(self, on_text: Callable[[str], bool]) -> None:
         self._on_text = on_text
         self._pieces: list[str] = []
+        self._length = 0
         self._stop: Callable[[], None] = lambda: None
         self.begun = False
         """Whether the worker has taken the request."""
@@ -235,6 +245,11 @@ class _Stream:
         # What was under way when the reply was stopped is no part of it.
         if self.stopped or not event["text"]:
             return
+        if not isinstance(event["text"], str):
+            raise TypeError("a text that is none")
+        self._length += len(event["text"])
+        if self._length > _MAX_REPLY_CHARACTERS:
+            raise ValueError("a reply without end")
         self._pieces.append(event["text"])
         if self._on_text(event["text"]):
             self.stopped = True

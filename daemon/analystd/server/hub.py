@@ -19,6 +19,7 @@ import psutil
 from analystd import __version__
 from analystd.data.service import DataWorker
 from analystd.desk.desk import Desk, Equipment, model_turns
+from analystd.desk.journal import Journal
 from analystd.desk.state import DeskState, wait_until_free
 from analystd.engine.base import Engine
 from analystd.engine.factory import make_engine
@@ -151,7 +152,7 @@ class Hub:
                 await asyncio.get_running_loop().create_future()
             notices += await self._taken_up(root, loaded, of_client)
             if root not in self.desks:
-                self._open_with(root, loaded.settings, of_client)
+                await self._open_with(root, loaded.settings, of_client)
             assert self._model_settings is not None
             notices += [
                 *loaded.problems,
@@ -189,7 +190,7 @@ class Hub:
             seals = Seals((*seals.sealed, *found), seals.pinned)
         return exposed_notices(root, seals, of_client, self.sandbox)
 
-    def _open_with(self, root: Path, settings: Settings, of_client: Sequence[TrustedPlace]) -> None:
+    async def _open_with(self, root: Path, settings: Settings, of_client: Sequence[TrustedPlace]) -> None:
         """Open a desk with settings of its own, on ground where nothing that is trusted is in the reach of its code."""
         if self.drain.makes_way:
             raise StoppingError(str(self.drain.reason), "Connect again.")
@@ -198,7 +199,7 @@ class Hub:
         if self._model_settings is None:
             self._model_settings = settings
             self._engine = make_engine(settings, Walls(self.sandbox, self._runtime / "model"))
-        self.desks[root] = self._open(root, settings)
+        self.desks[root] = await self._open(root, settings)
         logger.info("desk opened: %s", root)
 
     async def status(self) -> dict[str, Any]:
@@ -306,11 +307,13 @@ class Hub:
         await _ended(f"the desk of {root}", desk.aclose())
         logger.info("desk released: %s", root)
 
-    def _open(self, root: Path, settings: Settings) -> Desk:
+    async def _open(self, root: Path, settings: Settings) -> Desk:
         try:
             state = DeskState.claim(state_folder() / "desks", root)
             try:
-                return self._desk_with(state, root, settings)
+                # Where the index of runs has to be made anew, that takes seconds.
+                journal = await asyncio.to_thread(Journal, state.journal)
+                return self._desk_with(state, journal, root, settings)
             except BaseException:
                 state.release()
                 raise
@@ -320,7 +323,7 @@ class Hub:
                 "Make room there, or set XDG_STATE_HOME to a folder that can be written.",
             ) from exc
 
-    def _desk_with(self, state: DeskState, root: Path, settings: Settings) -> Desk:
+    def _desk_with(self, state: DeskState, journal: Journal, root: Path, settings: Settings) -> Desk:
         workspace = Workspace.of_settings(root, settings)
         runtime = self._runtime / state.folder.name[:8]
         # Something that cleans up may have removed the one of the daemon.
@@ -333,7 +336,7 @@ class Hub:
         supply = KernelSupply(launch, watchdog(workspace, runtime=runtime))
         data = DataWorker(workspace, self.sandbox, runtime, sealed=seals.sealed, pinned=seals.pinned)
         equipment = Equipment(self.engine, data, supply, self.sandbox.level, self._model_turns)
-        desk = Desk(workspace, settings, state, equipment)
+        desk = Desk(workspace, settings, state, equipment, journal)
         desk.runs.close(self.drain.reason)
         desk.presence.on_replaced = lambda: self.spawn(self._replace(desk, _replaced(root)))
         return desk

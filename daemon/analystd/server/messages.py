@@ -9,7 +9,7 @@ from typing import Any
 
 from analystd import framing
 from analystd.errors import ResourceLimitError
-from analystd.strict_json import MAX_NESTING, NotEncodableError, encoded, is_nested_deeper
+from analystd.strict_json import MAX_NESTING, NotEncodableError, encoded, is_nested_deeper, without_collection
 from analystd.util.inert_text import message_text
 
 Message = dict[str, Any]
@@ -108,14 +108,21 @@ def shortened(text: str, limit: int = _MAX_TEXT) -> str:
 
 def _json_in(body: bytes) -> Any:
     try:
-        value = json.loads(body.decode(), parse_constant=_refuse_constant)
+        with without_collection():
+            value = json.loads(body.decode(), parse_constant=_refuse_constant)
     except UnicodeDecodeError as exc:
         raise NotAMessageError(PARSE_ERROR, f"The message is not UTF-8: {exc.reason} at byte {exc.start}") from None
-    except (ValueError, RecursionError) as exc:
+    except RecursionError:
+        raise _too_deep(framing.answered_request(body)) from None
+    except ValueError as exc:
         raise NotAMessageError(PARSE_ERROR, f"The message is not JSON: {exc}") from None
     if body.count(b"{") + body.count(b"[") > MAX_NESTING and is_nested_deeper(value, MAX_NESTING):
-        raise NotAMessageError(PARSE_ERROR, f"The message nests more than {MAX_NESTING} objects and lists")
+        raise _too_deep(_id_in(value) if isinstance(value, dict) and "method" in value else None)
     return value
+
+
+def _too_deep(request_id: str | int | None) -> NotAMessageError:
+    return NotAMessageError(PARSE_ERROR, f"The message nests more than {MAX_NESTING} objects and lists", request_id)
 
 
 def _refuse_constant(name: str) -> Any:

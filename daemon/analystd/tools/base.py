@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from itertools import islice
 from typing import Any
 
 from jsonschema import Draft202012Validator
@@ -12,6 +13,7 @@ from jsonschema.exceptions import best_match
 from analystd.engine.base import ToolSpec
 from analystd.errors import AnalystdError, InvalidArgumentsError
 from analystd.kernel.base import Output
+from analystd.strict_json import has_more_members
 
 Schema = Mapping[str, Any]
 
@@ -76,6 +78,13 @@ class Toolbox:
         return self._tools[name]
 
 
+MAX_MEMBERS = 50_000
+"""Maximum number of values in arguments, all levels together: each takes some microseconds to be checked."""
+
+_MAX_MISFITS = 100
+"""Maximum number of misfits among which the most telling is looked for."""
+
+
 def validate(schema: Schema, arguments: Any) -> None:
     """Hold arguments to a JSON Schema (2020-12).
 
@@ -91,7 +100,9 @@ def require_fit(validator: Draft202012Validator, arguments: Any) -> None:
     Raises:
         InvalidArgumentsError: as `validate`.
     """
-    misfit = best_match(validator.iter_errors(arguments))
+    if has_more_members(arguments, MAX_MEMBERS):
+        raise InvalidArgumentsError(f"Invalid arguments: there are more than {MAX_MEMBERS} values in them")
+    misfit = best_match(islice(validator.iter_errors(arguments), _MAX_MISFITS))
     if misfit is not None:
         where = misfit.json_path.removeprefix("$").removeprefix(".")
         raise InvalidArgumentsError(
