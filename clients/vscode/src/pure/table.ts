@@ -53,13 +53,18 @@ export function escapeHtml(text: string): string {
   return text.replace(/[&<>"']/g, (character) => entities[character] ?? character);
 }
 
+/** What a column is asked for by, which no other is. */
+export function addressOf(column: Column): string {
+  return column.address ?? column.name;
+}
+
 function nameHtml(column: Column, index: number): string {
-  const name = escapeHtml(column.name);
+  const address = escapeHtml(addressOf(column));
   return (
     `<th scope="col"${isNumberType(column.type) ? ' class="number"' : ""} data-column="${index}">` +
-    `<button class="sort" title="${escapeHtml(`${column.name}: ${column.type}`)}\nSort; with Shift, within the order there is">` +
-    `<span>${name}</span><i aria-hidden="true"></i></button>` +
-    `<button class="about" title="What ${name} holds" aria-label="What ${name} holds" aria-haspopup="dialog">` +
+    `<button class="sort" title="${escapeHtml(`${addressOf(column)}: ${column.type}`)}\nSort; with Shift, within the order there is">` +
+    `<span>${escapeHtml(column.name)}</span><i aria-hidden="true"></i></button>` +
+    `<button class="about" title="What ${address} holds" aria-label="What ${address} holds" aria-haspopup="dialog">` +
     `<small>${escapeHtml(column.type)}</small></button></th>`
   );
 }
@@ -67,7 +72,7 @@ function nameHtml(column: Column, index: number): string {
 function filterHtml(column: Column, index: number): string {
   return (
     `<th><input type="text" size="4" spellcheck="false" data-column="${index}" placeholder="filter" ` +
-    `aria-label="Filter ${escapeHtml(column.name)}"></th>`
+    `aria-label="Filter ${escapeHtml(addressOf(column))}"></th>`
   );
 }
 
