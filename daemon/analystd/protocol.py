@@ -162,6 +162,8 @@ class ColumnInfo(TypedDict):
 
     name: str
     type: str
+    address: NotRequired[str]
+    """What it is asked for by in `columns`, `filter` and `sort`, where that is not its name: others have that too, or it has none."""
 
 
 class ValueCount(TypedDict):

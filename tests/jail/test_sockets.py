@@ -219,6 +219,8 @@ ways = {
     "pair": lambda: socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)[0].sendto(b"x", folder + "/datagrams"),
     "message": lambda: socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM).sendmsg([b"x"], [], 0, folder + "/datagrams"),
     "stream": lambda: socket.socket(socket.AF_UNIX).sendto(b"x", folder + "/socket"),
+    "another name": lambda: (os.link(folder + "/socket", "here"), socket.socket(socket.AF_UNIX).connect("here")),
+    "another place": lambda: (os.rename(folder + "/socket", "here"), socket.socket(socket.AF_UNIX).connect("here")),
 }
 for name, way in ways.items():
     try:
@@ -236,6 +238,31 @@ print(done)
             server.accept()
         with pytest.raises(BlockingIOError):
             datagrams.recv(1)
+
+
+def test_a_socket_in_a_sealed_folder_of_the_workspace_is_not_reached(jail: Jail) -> None:
+    """As git keeps one in `.git` for its own watcher outside."""
+    if jail.sandbox.level != "full":
+        pytest.skip("only at level full can something in the workspace be sealed")
+    sealed = jail.policy.workspace / ".git"
+    sealed.mkdir()
+    code = """
+import socket
+for path in (".git/watcher", "watcher"):
+    try:
+        socket.socket(socket.AF_UNIX).connect(path)
+        print("reached")
+    except OSError as exc:
+        print(exc.strerror)
+"""
+    policy = Policy(jail.policy.workspace, jail.policy.runtime, sealed=(sealed,))
+    with ExitStack() as stack, pytest.MonkeyPatch.context() as patch:
+        patch.chdir(jail.policy.workspace)
+        servers = [listen(stack, Path(name)) for name in (".git/watcher", "watcher")]
+        told = Jail(jail.sandbox, policy).python(code).splitlines()
+        assert told == ["Permission denied", "reached"]
+        with pytest.raises(BlockingIOError):
+            servers[0].accept()
 
 
 def test_a_fifo_in_a_folder_that_may_be_read_is_not_written(reader: Jail, lake: Path) -> None:
@@ -292,6 +319,28 @@ for path in sys.argv[1:]:
     assert told == ["refused"] * 5 + [path.name for path in others]
     names = around.run(sys.executable, "-P", "-c", f"import os; print(sorted(os.listdir({str(home)!r})))")
     assert names.stdout == "['.config', '.local', 'data', 'notes', 'up']\n"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs to run as root")
+def test_a_folder_that_can_be_entered_but_not_listed_is_let_in_as_far_as_it_is_known(tmp_path: Path) -> None:
+    """As `/home` often is, with `AGENT_READ_ONLY_PATHS=/`."""
+    python = shutil.which("python3", path="/usr/bin")
+    if python is None:
+        pytest.skip("there is no interpreter that an ordinary user may run")
+    for name in ("homes/mine/.config/ours", "homes/mine/data", "homes/other"):
+        (tmp_path / name).mkdir(parents=True)
+    (tmp_path / "homes/mine").chmod(0o755)
+    (tmp_path / "homes").chmod(0o711)
+    for parent in (tmp_path, *tmp_path.parents[:2]):
+        parent.chmod(parent.stat().st_mode | 0o011)
+    code = "import sys; from analystd.jail.enter import _readable; print(*sorted(path for path, _ in _readable(sys.argv[1], sys.argv[2:])))"
+    packages = str(Path(probe.__file__).parents[2])
+    words = [python, "-c", code, str(tmp_path / "homes"), str(tmp_path / "homes/mine/.config/ours")]
+    told = subprocess.check_output(
+        words, env={"PYTHONPATH": packages}, user=65534, group=65534, extra_groups=[], text=True
+    )
+    homes = tmp_path / "homes"
+    assert told.split() == [str(each) for each in (homes, homes / "mine", homes / "mine/.config", homes / "mine/data")]
 
 
 def test_sockets_of_the_jail_itself_work(jail: Jail) -> None:
@@ -360,7 +409,7 @@ def test_signals_in_the_middle_of_connecting_do_no_harm(jail: Jail) -> None:
 import signal, socket
 signal.signal(signal.SIGALRM, lambda *_: None)
 signal.siginterrupt(signal.SIGALRM, False)
-signal.setitimer(signal.ITIMER_REAL, 0.0003, 0.0003)
+signal.setitimer(signal.ITIMER_REAL, 0.001, 0.001)
 server = socket.socket(socket.AF_UNIX); server.bind("mine"); server.listen(10)
 for _ in range(1000):
     client = socket.socket(socket.AF_UNIX)

@@ -128,6 +128,8 @@ export interface PythonResult {
 export interface Column {
   name: string;
   type: string;
+  /** What it is asked for by, where that is not its name. */
+  address?: string;
 }
 
 /** What a row must meet; `value` is a list for `in`, and is left out for `missing` and `present`. */

@@ -13,6 +13,8 @@ export interface Item {
   icon?: string;
   label: string;
   description?: string;
+  /** A second line. */
+  detail?: string;
 }
 
 /** Show an error with buttons; gives the one that is chosen. */
@@ -30,9 +32,12 @@ export function showInformation(text: string, ...buttons: string[]): Thenable<st
   return vscode.window.showInformationMessage(messageText(text), ...buttons);
 }
 
-/** Ask before something is done; gives whether it is to be. */
-export async function confirm(question: string, button: string): Promise<boolean> {
-  return (await vscode.window.showWarningMessage(messageText(question), { modal: true }, button)) === button;
+/** Ask before something is done, with what is to be known of it; gives whether it is to be. Without a button it can only be read. */
+export async function confirm(question: string, button: string | undefined, detail = ""): Promise<boolean> {
+  const options = { modal: true, detail: detail.split("\n").map(messageText).join("\n") };
+  const buttons = button === undefined ? [] : [button];
+  const answer = await vscode.window.showWarningMessage(messageText(question), options, ...buttons);
+  return answer !== undefined && answer === button;
 }
 
 /** Show a word in the status bar for a moment. */
@@ -49,6 +54,7 @@ export async function pick<Of extends Item>(
   const shown = items.map((item) => ({
     label: `${item.icon ? `$(${item.icon}) ` : ""}${messageText(item.label)}`,
     description: messageText(item.description ?? ""),
+    ...(item.detail !== undefined && { detail: messageText(item.detail) }),
     item,
   }));
   const options = { title: lineText(title), placeHolder: lineText(placeHolder) };

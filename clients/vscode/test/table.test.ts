@@ -18,6 +18,19 @@ test("a float that is whole keeps its point", () => {
   assert.equal(cellText(1e300, "double"), "1e+300");
 });
 
+test("columns of one name are shown by it, and told apart by what they are asked for by", () => {
+  const head = markup(
+    ...headRows([
+      { name: "a", type: "integer" },
+      { name: "a", type: "integer", address: "a_2" },
+    ]),
+  );
+  assert.equal(head.split("<span>a</span>").length, 3);
+  assert.match(head, /title="a: integer/);
+  assert.match(head, /title="a_2: integer/);
+  assert.match(head, /aria-label="Filter a_2"/);
+});
+
 test("a table holds text as text, numbers stand right, and rows count from 1", () => {
   const columns = [
     { name: "<b>", type: "string" },

@@ -68,8 +68,8 @@ class Meeting:
         os.close(self._answers)
         try:
             return self._hosted(program, broker)
-        except OSError:
-            # The program hears nothing then, and does not start.
+        except (OSError, RuntimeError):
+            # There can be no thread, or nothing be had of the program: it hears nothing then, and does not start.
             return set()
         finally:
             os.close(self._questions)
@@ -84,8 +84,8 @@ class Meeting:
         if not told:
             return set()
         listener = _descriptor_of(program, int(told))
-        os.write(self._answer, b"k")
         broker.start(listener)
+        os.write(self._answer, b"k")
         return {listener}
 
 
@@ -115,6 +115,8 @@ class Broker:
                 # ENOENT: the caller has ended, or was interrupted, before it was heard.
                 if exc.errno in (errno.ENOENT, errno.EINTR):
                     continue
+                # Without a listener a call fails, where it would wait for ever.
+                os.close(listener)
                 return
             number, thread, *_, descriptor, address, length, _, _, _ = _NOTIFICATION.unpack(notification)
             call = _Call(listener, number, thread, descriptor & 0xFFFFFFFF, address, length & 0xFFFFFFFF)

@@ -164,7 +164,7 @@ def _settle(walls: Walls) -> None:
 
 def _attend(program: int, walls: Walls, meeting: connections.Meeting) -> set[int]:
     """What the keeper does once the program's process is there."""
-    folders = [path for path, _ in _writable(walls)]
+    folders = [walls.workspace, walls.runtime, *([_SHARED_MEMORY, *_OWN_WORLD] if walls.isolated else [])]
     return meeting.host(program, connections.Broker(folders, abstract=walls.isolated))
 
 
@@ -208,8 +208,9 @@ def _needed_capabilities(walls: Walls) -> int:
 
 def _rules(walls: Walls) -> list[tuple[str, int]]:
     return [
-        *_writable(walls),
+        *((path, landlock.WRITE) for path in (walls.workspace, walls.runtime, _SHARED_MEMORY)),
         *((path, landlock.DEVICE) for path in walls.devices),
+        *((path, landlock.WRITE | landlock.IOCTL_DEV) for path in _OWN_WORLD if walls.isolated),
         *(rule for path in (*walls.read, "/proc") for rule in _readable(path, () if walls.isolated else walls.hide)),
         *((_descriptor_of(*file), landlock.READ_FILE) for file in walls.files),
         *([(_OWN_THREADS, landlock.WRITE_FILE | landlock.TRUNCATE)] if walls.names_threads else []),
@@ -226,17 +227,18 @@ def _readable(path: str, hidden: Sequence[str]) -> Iterator[tuple[str, int]]:
         yield path, landlock.READ
         return
     yield path, landlock.READ_DIR
-    with os.scandir(real) as entries:
-        for entry in entries:
-            if not entry.is_symlink():
-                yield from _readable(entry.path, hidden)
+    for entry in _entries(real, hidden):
+        if not os.path.islink(entry):  # noqa: PTH114
+            yield from _readable(entry, hidden)
 
 
-def _writable(walls: Walls) -> list[tuple[str, int]]:
-    return [
-        *((path, landlock.WRITE) for path in (walls.workspace, walls.runtime, _SHARED_MEMORY)),
-        *((path, landlock.WRITE | landlock.IOCTL_DEV) for path in _OWN_WORLD if walls.isolated),
-    ]
+def _entries(folder: str, ways: Sequence[str]) -> list[str]:
+    """What is in a folder; of one that may be entered but not listed, what lies on the `ways` through it."""
+    stem = folder.rstrip("/") + "/"
+    try:
+        return [stem + name for name in os.listdir(folder)]  # noqa: PTH208
+    except OSError:
+        return list({stem + way.removeprefix(stem).split("/")[0] for way in ways if way.startswith(stem)})
 
 
 def _descriptor_of(device: str, inode: str, path: str) -> str:

@@ -16,21 +16,18 @@ _MOST_ENTRIES = 200_000
 def find(path: str, *, except_below: Collection[str] = ()) -> Iterator[str]:
     """The FIFOs at `path` or below it, without what links lead to; nothing of the folders in `except_below`."""
     passed_over = {os.path.realpath(folder) for folder in except_below}
-    if not os.path.isdir(path):  # noqa: PTH112
-        if stat.S_ISFIFO(os.lstat(path).st_mode):
-            yield path
-        return
+    if _is_fifo(path):
+        yield path
     todo, seen = [path], 0
     while todo:
-        folder = todo.pop()
-        for entry in _entries(folder):
+        for entry in _entries(todo.pop()):
             seen += 1
             if seen > _MOST_ENTRIES:
                 return
             if entry.is_dir(follow_symlinks=False):
                 if entry.path not in passed_over:
                     todo.append(entry.path)
-            elif not entry.is_file(follow_symlinks=False) and _is_fifo(entry):
+            elif not entry.is_file(follow_symlinks=False) and _is_fifo(entry.path):
                 yield entry.path
 
 
@@ -42,8 +39,8 @@ def _entries(folder: str) -> list[os.DirEntry[str]]:
         return []
 
 
-def _is_fifo(entry: os.DirEntry[str]) -> bool:
+def _is_fifo(path: str) -> bool:
     try:
-        return stat.S_ISFIFO(entry.stat(follow_symlinks=False).st_mode)
+        return stat.S_ISFIFO(os.lstat(path).st_mode)
     except OSError:
         return False

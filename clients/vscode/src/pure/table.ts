@@ -56,9 +56,14 @@ export function escapeHtml(text: string): string {
   return text.replace(/[&<>"']/g, (character) => entities[character] ?? character);
 }
 
+/** What a column is asked for by, which no other is. */
+export function addressOf(column: Column): string {
+  return column.address ?? column.name;
+}
+
 function nameCell(column: Column, index: number): Drawing {
-  const about = `What ${column.name} holds`;
-  const sort = `${column.name}: ${column.type}\nSort; with Shift, within the order there is`;
+  const about = `What ${addressOf(column)} holds`;
+  const sort = `${addressOf(column)}: ${column.type}\nSort; with Shift, within the order there is`;
   return draw(
     "th",
     { scope: "col", ...(isNumberType(column.type) && { class: "number" }), "data-column": String(index) },
@@ -73,7 +78,7 @@ function nameCell(column: Column, index: number): Drawing {
 
 function filterCell(column: Column, index: number): Drawing {
   const attributes = { type: "text", size: "4", spellcheck: "false", placeholder: "filter" };
-  const names = { "data-column": String(index), "aria-label": `Filter ${column.name}` };
+  const names = { "data-column": String(index), "aria-label": `Filter ${addressOf(column)}` };
   return draw("th", {}, draw("input", { ...attributes, ...names }));
 }
 

@@ -2,6 +2,7 @@
 
 import type { Column, Profile } from "../protocol";
 import { profileParts } from "../pure/profile";
+import { addressOf } from "../pure/table";
 import { element } from "./api";
 import { fill } from "./build";
 
@@ -44,19 +45,19 @@ export class ProfileBox {
 
   /** Open for a column, whose button is `opener`; `note` says of which rows it tells. */
   open(column: Column, opener: HTMLElement, note: string): void {
-    this.column = column.name;
+    this.column = addressOf(column);
     this.opener = opener;
-    this.title.textContent = column.name;
+    this.title.textContent = addressOf(column);
     this.type.textContent = column.type;
     this.note.textContent = note;
     this.note.hidden = note === "";
     this.say("Reading …");
     this.isLoading = true;
-    this.box.setAttribute("aria-label", `What ${column.name} holds`);
+    this.box.setAttribute("aria-label", `What ${addressOf(column)} holds`);
     this.box.hidden = false;
     this.place();
     this.box.focus();
-    this.actions.load(column.name);
+    this.actions.load(addressOf(column));
   }
 
   show(profile: Profile): void {
