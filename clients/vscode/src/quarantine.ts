@@ -36,7 +36,7 @@ export class QuarantineNotices {
     const items = entries.map((entry) => ({
       label: entry.moved.map(({ path }) => inertPath(path)).join(", "),
       description: new Date(entry.at * 1000).toLocaleString(),
-      detail: entry.moved[0] && `Trusted by ${inertPath(entry.moved[0].trusted_by)}`,
+      ...(entry.moved[0] && { detail: `Trusted by ${inertPath(entry.moved[0].trusted_by)}` }),
       entry,
     }));
     const picked = await vscode.window.showQuickPick(items, {
