@@ -16,6 +16,8 @@ from typing import Any
 
 from analystd.engine.base import Completion, EngineInfo, GenerateRequest, Message
 from analystd.engine.memory_guard import MemoryGuard
+from analystd.engine.models import check_content
+from analystd.engine.needs import files_of
 from analystd.engine.prefix_folders import prefix_folder
 from analystd.engine.walls import Walls, worker_environment
 from analystd.errors import EngineUnavailableError, WorkerDiedError
@@ -135,6 +137,8 @@ class LlamaEngine:
         started, self._problem = time.monotonic(), None
         try:
             path = self._find_model()
+            for part in files_of(path):
+                await asyncio.to_thread(check_content, part)
             worker = await self._start_for(path)
         except EngineUnavailableError as exc:
             self._problem = _sentence(exc)
