@@ -39,7 +39,7 @@ QUESTION = GenerateRequest("c", (Message("user", "Hello"),), max_tokens=4)
 async def started(guard: MemoryGuard) -> Worker:
     argv = [sys.executable, "-P", "-c", GROWING]
     worker = await Worker.start("model", argv, environment=worker_environment({}), on_start=guard.watch)
-    await guard.settle(worker)
+    guard.settle(worker)
     return worker
 
 

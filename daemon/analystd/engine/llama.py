@@ -169,7 +169,7 @@ class LlamaEngine:
             worker = await Worker.start(
                 "model", argv, environment=environment, ready_seconds=LOADING_SECONDS, on_start=guard.watch
             )
-            await guard.settle(worker)
+            guard.settle(worker)
         except WorkerDiedError as exc:
             if guard.breach is not None:
                 raise guard.breach from None

@@ -56,9 +56,9 @@ class MemoryGuard:
         """Begin to look after a worker, which loads its model now."""
         self._task = asyncio.create_task(self._watch(process), name=f"memory-{process.pid}")
 
-    async def settle(self, process: Process) -> None:
-        """The model is loaded: what the worker has now is what it needs."""
-        self._usual = await asyncio.to_thread(_used, process.pid)
+    def settle(self, process: Process) -> None:
+        """The model is loaded: what the worker has now is what it needs. Takes a millisecond, and cannot be cancelled."""
+        self._usual = _used(process.pid)
 
     def stop(self) -> None:
         """Look no more. Harmless when repeated."""
