@@ -20,7 +20,7 @@ def test_run_ids_differ() -> None:
 
 def test_every_log_line_carries_the_run_it_belongs_to(tmp_path: Path) -> None:
     before = logging.getLogger().handlers[:]
-    path = log_to_file(tmp_path / "logs")
+    path = log_to_file(tmp_path / "logs").path
     token = current_run_id.set("run_1702473600_a1b2c3d4")
     try:
         logging.getLogger("analystd.test").info("inside")
