@@ -10,7 +10,10 @@ SandboxLevel = Literal["full", "partial", "none"]
 
 
 class Hello(TypedDict):
-    """The parameters of `analystd/hello`: the card's token, and who connects. `id` is what a client keeps over its connections."""
+    """The parameters of `analystd/hello`: the card's token, and who connects. `id` is what a client keeps over its connections.
+
+    `program` and `prefix` are the client's interpreter and where that is installed, which are kept from code in the jail.
+    """
 
     token: str
     client: NotRequired[str]
@@ -18,6 +21,8 @@ class Hello(TypedDict):
     pid: NotRequired[int]
     version: NotRequired[str]
     environment: NotRequired[dict[str, str]]
+    program: NotRequired[str]
+    prefix: NotRequired[str]
 
 
 class HelloResult(TypedDict):

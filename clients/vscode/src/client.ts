@@ -1,6 +1,5 @@
 /** The connection to the daemon: a language client over `analystd stdio`, started, restarted and asked here. */
 
-import * as fs from "node:fs";
 import * as path from "node:path";
 import * as vscode from "vscode";
 import {
@@ -16,10 +15,11 @@ import { explain, NotRunningError } from "./errors";
 import { logger } from "./logger";
 import { EVENT_METHOD, type Handshake, type RunEvent } from "./protocol";
 import { findProgram } from "./pure/command";
-import { folderPath, type ServerSettings, serverSettings } from "./settings";
+import { foldersUpward, isOfWorkspace } from "./pure/places";
+import { fileFolderPath, folderPath, type ServerSettings, serverSettings } from "./settings";
 
 /** Where the connection stands; `problem` is what a person should know when it is not `running`. */
-export type ConnectionState = "stopped" | "starting" | "running" | "untrusted" | "no folder" | "not found" | "failed";
+export type ConnectionState = "stopped" | "starting" | "running" | "untrusted" | "not found" | "failed";
 
 /** Which run is the caller's own, and what to do with its events. */
 export interface Follower {
@@ -74,7 +74,7 @@ export class Client implements vscode.Disposable {
   /** Start now if analystd is used in this folder. Elsewhere the first request does: a start makes the workspace's folder. */
   async startIfUsed(): Promise<void> {
     const folder = folderPath();
-    const isUsed = folder !== undefined && fs.existsSync(path.join(folder, "workspace"));
+    const isUsed = folder !== undefined && foldersUpward(folder).some(isOfWorkspace);
     if (isUsed || serverSettings().workspace !== undefined) await this.start(true);
   }
 
@@ -164,11 +164,6 @@ export class Client implements vscode.Disposable {
     }
     const settings = serverSettings();
     const folder = folderPath();
-    if (folder === undefined && settings.workspace === undefined) {
-      this.become("no folder");
-      if (!quiet) offerFolder();
-      return;
-    }
     const program = findProgram(settings.command, folder, process.env.PATH ?? "");
     if (program === null) {
       this.become("not found");
@@ -183,7 +178,9 @@ export class Client implements vscode.Disposable {
     await this.client?.dispose().catch(() => undefined);
     this.become("starting");
     logger.info(`starting ${program} ${settings.arguments.join(" ")}`);
-    const client = new LanguageClient("analystd", "analystd", executable(program, settings, folder), options(settings));
+    const start = folder === undefined ? fileFolderPath() : undefined;
+    const run = executable(program, settings, folder);
+    const client = new LanguageClient("analystd", "analystd", run, options(settings, start));
     this.client = client;
     client.onNotification(EVENT_METHOD, (event: RunEvent) => this.events.fire(event));
     client.onDidChangeState(({ newState }) => {
@@ -210,8 +207,12 @@ function executable(program: string, settings: ServerSettings, folder: string | 
   return { command: program, args: settings.arguments, options: folder === undefined ? {} : { cwd: folder } };
 }
 
-function options(settings: ServerSettings): LanguageClientOptions {
+/** What the language client is told; `start` is where the workspace is looked for in a window without folders. */
+function options(settings: ServerSettings, start: string | undefined): LanguageClientOptions {
   return {
+    ...(start !== undefined && {
+      workspaceFolder: { uri: vscode.Uri.file(start), name: path.basename(start), index: 0 },
+    }),
     documentSelector: [{ scheme: "file", language: "python" }],
     initializationOptions: {
       ...(settings.workspace && { workspace: settings.workspace }),
@@ -234,13 +235,6 @@ async function askForTrust(): Promise<void> {
     "Manage Trust",
   );
   if (choice !== undefined) await vscode.commands.executeCommand("workbench.trust.manage");
-}
-
-function offerFolder(): void {
-  const message = "analystd works in a folder: open one, or name a workspace in the setting analystd.workspace.";
-  void vscode.window.showInformationMessage(message, "Open Folder…").then((choice) => {
-    if (choice !== undefined) void vscode.commands.executeCommand("vscode.openFolder");
-  });
 }
 
 function offerInstallation(command: string, retry: () => void): void {

@@ -13,7 +13,6 @@ const ICONS: Record<ConnectionState, string> = {
   starting: "$(loading~spin)",
   stopped: "$(circle-outline)",
   untrusted: "$(shield)",
-  "no folder": "$(circle-slash)",
   "not found": "$(warning)",
   failed: "$(error)",
 };
@@ -23,7 +22,6 @@ const WORDS: Record<ConnectionState, string> = {
   starting: "starting …",
   stopped: "not started yet; the first question or run does that, or a click here",
   untrusted: "nothing is started in a folder that is not trusted",
-  "no folder": "no folder is open",
   "not found": "the program was not found; click to try again",
   failed: "could not be started; click to try again",
 };
@@ -102,10 +100,12 @@ export class StatusItem implements vscode.Disposable {
     const text = new vscode.MarkdownString(undefined, true);
     if (handshake === undefined) return text.appendText(`analystd: ${WORDS[state]}`);
     const engine = this.status?.engine ?? handshake.engine;
-    const session = this.status?.desks.find((desk) => desk.workspace === handshake.workspace)?.sessions?.[0];
+    const own = this.status?.clients.find(({ id }) => id === handshake.client_id);
+    const workspace = handshake.workspace ?? own?.workspace ?? "";
+    const session = this.status?.desks.find((desk) => desk.workspace === workspace)?.sessions?.[0];
     const rows: [string, string][] = [
-      ["Workspace", handshake.workspace],
-      ["Model", engine.model ? `${fileName(engine.model)} (${engine.kind})` : "none"],
+      ["Workspace", workspace],
+      ["Model", engine?.model ? `${fileName(engine.model)} (${engine.kind})` : "none"],
       ["Sandbox", oneLine([handshake.sandbox.level, handshake.sandbox.reason].filter(Boolean).join(": "), 160)],
       ["Session", session ? sessionWords(session) : "not started"],
       ["Daemon", this.status ? `${this.status.version}, pid ${this.status.pid}` : ""],

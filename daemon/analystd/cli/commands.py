@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import json
 import sys
 from collections.abc import Awaitable, Callable
 from typing import Any
 
 from analystd.cli import EXIT_FAILED, EXIT_NO_DAEMON, EXIT_REFUSED, EXIT_USAGE
+from analystd.cli.output import OutputError, flush_output, give_up_output, inert_output
 from analystd.cli.parser import parse_arguments
 from analystd.errors import (
     AnalystdError,
@@ -19,6 +19,7 @@ from analystd.errors import (
     SessionUnavailableError,
     WorkspaceError,
 )
+from analystd.util.inert_text import json_text
 
 Options = argparse.Namespace
 Action = Callable[[Options], Awaitable[int]]
@@ -26,7 +27,21 @@ Action = Callable[[Options], Awaitable[int]]
 
 def run_command(argv: list[str]) -> int:
     """Parse and carry out; gives the exit status."""
-    options = parse_arguments(argv)
+    with inert_output():
+        try:
+            status = _run(argv)
+            flush_output()
+        except OutputError as exc:
+            return give_up_output(exc)
+    return status
+
+
+def _run(argv: list[str]) -> int:
+    try:
+        options = parse_arguments(argv)
+    except SystemExit as exc:
+        # After `--help`, or words that make no sense.
+        return exc.code if isinstance(exc.code, int) else EXIT_USAGE
     try:
         if options.command == "serve":
             return _serve(options)
@@ -34,12 +49,15 @@ def run_command(argv: list[str]) -> int:
     except AnalystdError as exc:
         _print_error(exc, as_json=getattr(options, "json", False))
         return _exit_status(exc)
+    except OutputError:
+        raise
+    except OSError as exc:
+        # A disk that is full, a folder that is not ours: the system's sentence, and no traceback of ours.
+        where = f"{exc.filename}: " if exc.filename is not None else ""
+        print(f"analystd: {where}{exc.strerror or exc}", file=sys.stderr)
+        return EXIT_FAILED
     except KeyboardInterrupt:
         return 130
-    except BrokenPipeError:
-        # The reader of our output has enough, as `head` does.
-        sys.stderr.close()
-        return EXIT_FAILED
 
 
 def _serve(options: Options) -> int:
@@ -82,7 +100,7 @@ def _action(command: str) -> Action:
 def _print_error(error: AnalystdError, *, as_json: bool) -> None:
     if as_json:
         about: dict[str, Any] = {"kind": error.kind, "code": error.code, "message": error.message, "hint": error.hint}
-        print(json.dumps({"error": {**about, "run_id": error.run_id}}))
+        print(json_text({"error": {**about, "run_id": error.run_id}}))
         return
     print(f"{_label(error)}: {error.message}", file=sys.stderr)
     if error.hint:

@@ -14,11 +14,12 @@ from typing import Any
 
 from analystd.cli import EXIT_DONE, EXIT_FAILED
 from analystd.cli.commands import Options
+from analystd.cli.desk import tell_notices
 from analystd.cli.render import Terminal, call_text, gigabytes, indented, print_json
 from analystd.client import Client, connect
 from analystd.engine.models import pull_embedded
 from analystd.errors import EngineUnavailableError
-from analystd.jail.workspace import find_workspace
+from analystd.jail.workspace_place import find_workspace
 from analystd.protocol import Command
 
 BARS_FILE = "btc_1m_bars.csv"
@@ -61,7 +62,7 @@ WORKFLOW: tuple[tuple[str, Command, dict[str, Any]], ...] = (
 
 async def demo(options: Options) -> int:
     """Run the demonstration; the exit status is 1 when a step of it failed."""
-    folder = find_workspace(Path.cwd(), options.workspace or os.environ.get("AGENT_WORKSPACE"))
+    folder = find_workspace(Path.cwd(), options.workspace)
     folder.mkdir(parents=True, exist_ok=True)
     terminal = Terminal(trail=sys.stderr if options.json else sys.stdout)
     bars = folder / BARS_FILE
@@ -73,6 +74,7 @@ async def demo(options: Options) -> int:
         )
     await _have_model(terminal)
     async with connect(folder) as client:
+        tell_notices(client)
         about = client.about
         model = None if about.engine is None else about.engine.model
         terminal.line(f"Desk {about.workspace}, sandbox {about.sandbox.level}, model {model}", style="2")
@@ -97,7 +99,10 @@ def write_bars(path: Path, bars: int = BARS, seed: int = 7) -> None:
     moment = datetime(2023, 1, 1)
     minute = timedelta(minutes=1)
     draft = path.with_suffix(".draft")
-    with draft.open("w", encoding="ascii", newline="") as file:
+    # Code in the workspace may have put a link there.
+    draft.unlink(missing_ok=True)
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666)
+    with os.fdopen(descriptor, "w", encoding="ascii", newline="") as file:
         file.write("timestamp,open,high,low,close,volume\n")
         for _ in range(bars):
             close = price * math.exp(numbers.gauss(1.5e-6, 6e-4))

@@ -46,6 +46,8 @@ async def status(options: Options) -> int:
     print(f"sandbox  {sandbox['level']}: {sandbox['reason']}")
     print(f"clients  {', '.join(client['name'] for client in about['clients'])}")
     print(f"log      {about['log']}")
+    for problem in about["problems"]:
+        print(f"problem  {problem}")
     for desk in about["desks"]:
         _print_desk(desk)
     return EXIT_DONE

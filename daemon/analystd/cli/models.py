@@ -10,7 +10,9 @@ from typing import Any
 
 from analystd.cli import EXIT_DONE
 from analystd.cli.commands import Options
+from analystd.cli.desk import tell_all
 from analystd.cli.model_facts import entry_data, in_force_line, offer_lines, print_entries, print_model
+from analystd.cli.output import inert
 from analystd.cli.render import gigabytes, print_json
 from analystd.client import connect_to_daemon
 from analystd.engine.base import EngineInfo
@@ -23,7 +25,7 @@ from analystd.engine.offers import Offer, find_offers, models_at
 from analystd.errors import AnalystdError, DaemonLostError, EngineUnavailableError, InvalidArgumentsError
 from analystd.folders import user_settings_file
 from analystd.jail.sizes import memory
-from analystd.jail.workspace import workspace_place
+from analystd.jail.workspace_place import workspace_place
 from analystd.server.address import live_cards
 from analystd.settings import Loaded, Settings, load_settings
 from analystd.settings_file import change_file
@@ -207,8 +209,10 @@ def _file_in_force(settings: Settings) -> Path | None:
 
 def _loaded(options: Options) -> Loaded:
     """The settings of the project that the command is run in."""
-    place = workspace_place(Path.cwd(), options.workspace or os.environ.get("AGENT_WORKSPACE"))
-    return load_settings(os.environ, place.resolve().parent)
+    place = workspace_place(Path.cwd(), options.workspace)
+    loaded = load_settings(os.environ, place.resolve().parent)
+    tell_all(loaded.problems)
+    return loaded
 
 
 def _info_data(info: EngineInfo) -> dict[str, Any]:
@@ -220,9 +224,8 @@ def _offer_data(offer: Offer) -> dict[str, Any]:
 
 
 def _print_progress(done: int, total: int) -> None:
-    if sys.stderr.isatty():
-        print(
-            f"\r{gigabytes(done)} of {gigabytes(total)} ({100 * done // max(total, 1)} %)\x1b[K",
-            end="\n" if done >= total else "",
-            file=sys.stderr,
-        )
+    trail = inert(sys.stderr)
+    if trail.is_terminal:
+        trail.write_in_place(f"{gigabytes(done)} of {gigabytes(total)} ({100 * done // max(total, 1)} %)")
+        trail.write("\n" if done >= total else "")
+        trail.flush()

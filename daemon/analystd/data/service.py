@@ -25,18 +25,28 @@ _LEAN = {
 class DataWorker:
     """A `DataService` whose work is done by one child process."""
 
-    def __init__(self, workspace: Workspace, sandbox: Sandbox, runtime: Path) -> None:
+    def __init__(
+        self,
+        workspace: Workspace,
+        sandbox: Sandbox,
+        runtime: Path,
+        *,
+        sealed: tuple[Path, ...] = (),
+        pinned: tuple[Path, ...] = (),
+    ) -> None:
         self._workspace = workspace
         self._sandbox = sandbox
-        self._policy = Policy(workspace.root, runtime, workspace.read_only_paths)
+        self._policy = Policy(workspace.root, runtime, workspace.read_only_paths, sealed=sealed, pinned=pinned)
         self._supervisor = Supervisor(self._start)
+        self._told: dict[str, Any] = {}
+        """What the worker was told of the workspace when it was started."""
 
     async def view(
         self, source: Source, question: Question, on_progress: Callable[[float], None] | None = None
     ) -> ViewResult:
         """A view of a table; see `DataService.view`."""
         name, descriptors = (source.name, [source.descriptor]) if isinstance(source, OpenFile) else (source.path, [])
-        worker = await self._supervisor.worker()
+        worker = await self._informed_worker(None if isinstance(source, OpenFile) else source.path)
         call = worker.call(
             "view",
             {"source": name, "question": question.to_json()},
@@ -82,11 +92,25 @@ class DataWorker:
         return f"<DataWorker {self._workspace.root} pid={self.pid}>"
 
     async def _request(self, method: str, params: dict[str, Any]) -> dict[str, Any]:
-        worker = await self._supervisor.worker()
+        worker = await self._informed_worker(params["path"])
         return await worker.request(method, params)
 
+    async def _informed_worker(self, path: str | None) -> Worker:
+        """A worker that knows the workspace's limits and protected names as they are now; one that is at work is not ended for that."""
+        if self._told not in ({}, _parameters(self._workspace)):
+            await self._supervisor.rest(lambda: not self._is_at_work)
+            if self._is_at_work and path is not None:
+                self._workspace.resolve(path)
+        return await self._supervisor.worker()
+
+    @property
+    def _is_at_work(self) -> bool:
+        worker = self._supervisor.running
+        return worker is not None and worker.is_at_work
+
     async def _start(self) -> Worker:
-        argv = python_module("analystd.data.worker", json.dumps(_parameters(self._workspace)))
+        self._told = _parameters(self._workspace)
+        argv = python_module("analystd.data.worker", json.dumps(self._told))
         return await Worker.start(
             "data",
             self._sandbox.command(argv, self._policy),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -83,6 +84,13 @@ class Desk:
         self._conversations: WeakValueDictionary[str, Turnstile] = WeakValueDictionary()
         """Where runs of a conversation wait for each other; each is there for as long as one has a place in it."""
         self._toolbox = Toolbox(self._tools(), workspace.check_resources)
+        self.opened_at = time.time()
+
+    def take_up(self, settings: Settings) -> None:
+        """Work with other settings from now on, as far as they concern neither what workers are started with nor the model."""
+        self.settings = settings
+        self.workspace.take_up(settings)
+        self._toolbox = Toolbox(self._tools(), self.workspace.check_resources)
 
     def listen(self, listener: Listener) -> Callable[[], None]:
         """Have every event told to `listener` after it was written; gives what ends that."""

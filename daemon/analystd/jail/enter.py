@@ -15,7 +15,7 @@ import sys
 if __name__ == "__main__":
     sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))  # noqa: PTH100, PTH120
 
-from analystd.jail import bubblewrap, capabilities, keeper, landlock, namespaces, seccomp
+from analystd.jail import bubblewrap, capabilities, keeper, landlock, namespaces, seals, seccomp
 
 # Importing `typing` would take longer than putting up the walls.
 TYPE_CHECKING = False
@@ -56,6 +56,10 @@ class Walls:
         self.read = [value for name, _, value in pairs if name == "read"]
         self.devices = [value for name, _, value in pairs if name == "device"]
         self.hide = [value for name, _, value in pairs if name == "hide"]
+        self.sealed = [value for name, _, value in pairs if name == "seal"]
+        """What is in the workspace or the private folder and shall not be changed, by paths without links."""
+        self.pinned = [value for name, _, value in pairs if name == "pin"]
+        """The folders there that shall not be renamed, the outermost first."""
         self.names_threads = told.get("threads") == "named"
         """Whether the program gives its threads names, as CUDA does, which refuses to start where it may not."""
 
@@ -79,7 +83,9 @@ def _launch(walls: Walls, argv: list[str]) -> NoReturn:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     _offer_to_the_oom_killer()
     if walls.bwrap:
-        keeper.launch_through(lambda alive, tell: _become_bwrap(walls, argv, alive, tell))
+        keeper.launch_through(
+            lambda alive, tell: _become_bwrap(walls, argv, alive, tell), lambda process: _seal_inside(process, walls)
+        )
     if walls.isolated:
         namespaces.leave((walls.workspace, walls.runtime))
     keeper.launch(lambda: _build_world(walls), lambda: _run(walls, argv))
@@ -99,9 +105,32 @@ def _become_bwrap(walls: Walls, argv: list[str], *descriptors: int) -> NoReturn:
         _give_up(WALL_ERROR, f"the walls could not be put up: {walls.bwrap}: {exc.strerror}")
 
 
+def _seal_inside(process: int, walls: Walls) -> None:
+    """Put on the seals of a world that bwrap built: it would follow a link that was swapped in meanwhile.
+
+    Raises:
+        OSError: when that cannot be done; the program is not started then.
+    """
+    if not (walls.sealed or walls.pinned):
+        return
+    child = os.fork()
+    if child == 0:
+        try:
+            seals.enter_namespaces(process)
+            seals.seal_all("/", [path.lstrip("/") for path in walls.pinned], read_only=False)
+            seals.seal_all("/", [path.lstrip("/") for path in walls.sealed])
+        except OSError as exc:
+            _give_up(WALL_ERROR, f"the walls could not be put up: {exc}")
+        os._exit(0)
+    _, status = os.waitpid(child, 0)
+    if status:
+        os._exit(WALL_ERROR)
+
+
 def _plan(walls: Walls, *also_read: str) -> list[namespaces.Step]:
     read, write = [*walls.read, *also_read], [walls.workspace, walls.runtime]
-    return namespaces.plan(read=read, write=write, devices=walls.devices, hide=walls.hide)
+    seal, pin = walls.sealed, walls.pinned
+    return namespaces.plan(read=read, write=write, devices=walls.devices, hide=walls.hide, seal=seal, pin=pin)
 
 
 def _build_world(walls: Walls) -> None:

@@ -45,10 +45,11 @@ def launch(prepare: Callable[[], None], program: Callable[[], NoReturn]) -> NoRe
     _stand_for(keeper, outcome)
 
 
-def launch_through(helper: Callable[[int, int], NoReturn]) -> NoReturn:
+def launch_through(helper: Callable[[int, int], NoReturn], complete: Callable[[int], None]) -> NoReturn:
     """The same where another program makes the keeper: `helper` becomes that program, whose child calls `keep` with the two descriptors.
 
-    Once the keeper is there the other program is ended, so that the keeper becomes this process's child as it would be without.
+    `complete` is given the keeper's process before that goes on, to do what the other program could not. Once the keeper is there the other
+    program is ended, so that the keeper becomes this process's child as it would be without.
     """
     outcome, tell, alive, living = _pipes()
     _prctl(_PR_SET_CHILD_SUBREAPER, 1)
@@ -66,6 +67,7 @@ def launch_through(helper: Callable[[int, int], NoReturn]) -> NoReturn:
     if not is_there:
         _end_like(status)
     keeper = next(_children(os.getpid()))
+    complete(keeper)
     os.write(living, b"\n")
     _stand_for(keeper, outcome)
 

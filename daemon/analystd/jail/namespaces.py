@@ -13,6 +13,8 @@ import fcntl
 import os
 import struct
 
+from analystd.jail import seals
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -25,6 +27,8 @@ READ, WRITE, DEVICE = "read", "write", "device"
 """A path of the old world in its usual place, to be read, written or computed with."""
 LINK, MEMORY, TERMINALS, PROCESSES = "link", "memory", "terminals", "processes"
 """A symbolic link, an empty folder in memory, a `/dev` with terminals of its own, a `/proc` of the new processes."""
+SEAL, PIN = "seal", "pin"
+"""A path inside of one that is written, to be read only; one to be written, but not renamed."""
 
 _NEW_MOUNTS, _NEW_IPC, _NEW_USERS, _NEW_PROCESSES, _NEW_NETWORK = (
     0x20000,
@@ -78,8 +82,16 @@ def leave(folders: Iterable[str]) -> None:
         _leave_with_help(flags, users, groups)
 
 
-def plan(*, read: Iterable[str], write: Iterable[str], devices: Iterable[str], hide: Iterable[str]) -> list[Step]:
-    """The steps that make a world of the paths given, in their usual places; `hide` wins over `read`.
+def plan(
+    *,
+    read: Iterable[str],
+    write: Iterable[str],
+    devices: Iterable[str],
+    hide: Iterable[str],
+    seal: Iterable[str] = (),
+    pin: Iterable[str] = (),
+) -> list[Step]:
+    """The steps that make a world of the paths given, in their usual places; `hide` wins over `read`, and `seal` over `write`.
 
     What is missing is left out; a link is made anew, and what it leads to is let in.
     """
@@ -93,6 +105,7 @@ def plan(*, read: Iterable[str], write: Iterable[str], devices: Iterable[str], h
         world.hide(path)
     for path in write:
         world.show(path, WRITE)
+    world.steps += [*((PIN, path, "") for path in pin), *((SEAL, path, "") for path in seal)]
     for path in devices:
         world.show(path, DEVICE)
     world.steps.append((PROCESSES, "/proc", ""))
@@ -175,6 +188,8 @@ def _take(root: str, kind: str, path: str, detail: str) -> None:
             _link(root + name, target)
     elif kind == PROCESSES:
         _mount("proc", _folder(root + path), "proc", _NOSUID | _NODEV | _NOEXEC)
+    elif kind in (SEAL, PIN):
+        seals.seal_all(root, [path.lstrip("/")], read_only=kind == SEAL)
     else:
         place = _folder(root + path) if os.path.isdir(path) else _file(root + path)  # noqa: PTH112
         _mount(path, place, None, _BIND | _REC)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import json
 import logging
 import os
@@ -20,7 +21,8 @@ from typing import Any, Literal
 from analystd.errors import SessionUnavailableError
 from analystd.folders import state_folder
 from analystd.jail import enter, probe
-from analystd.jail.reach import DEVICES, KERNEL, SYSTEM, gpu_devices, gpu_facts, interpreter_reach
+from analystd.jail.interpreters import Interpreter, other_interpreter, own_interpreter
+from analystd.jail.reach import DEVICES, KERNEL, SYSTEM, gpu_devices, gpu_facts
 
 logger = logging.getLogger(__name__)
 
@@ -73,6 +75,13 @@ class Policy:
     """Further folders that may be read."""
     interpreter: Path | None = None
     """The Python that the worker runs, if it is not this one; it and its `sys.path` may be read."""
+    sealed: tuple[Path, ...] = ()
+    """What lies in those two folders and shall not be changed, by paths without links; of no effect at level `partial`.
+
+    What is gone when the worker starts, or a link by then, is passed over.
+    """
+    pinned: tuple[Path, ...] = ()
+    """Folders on the way there that shall not be renamed, so that a sealed path stays one; the outermost first."""
     gpu: bool = False
     """Whether the worker may compute on this machine's GPUs."""
 
@@ -102,7 +111,7 @@ class Sandbox:
 
     def environment(self, policy: Policy) -> dict[str, str]:
         """The environment for such a worker: nothing of ours but what it needs (PATH, locale, HOME, TMPDIR, IPYTHONDIR, MPLCONFIGDIR)."""
-        interpreter = interpreter_reach(policy.interpreter)
+        interpreter = self.interpreter(policy.interpreter)
         workspace, runtime = str(policy.workspace), policy.runtime
         passed_on = {name: value for name, value in os.environ.items() if name in _PASSED_ON or name.startswith("LC_")}
         # Packages that lie in the workspace's own ~/.local would run at every start.
@@ -124,6 +133,29 @@ class Sandbox:
             "XDG_CACHE_HOME": str(runtime / "cache"),
             "XDG_CONFIG_HOME": str(runtime / "config"),
         }
+
+    def interpreter(self, program: Path | None) -> Interpreter:
+        """Return what an interpreter (None: this one) needs. It is asked once; another than ours behind these walls."""
+        return _own_interpreter() if program in (None, Path(sys.executable)) else _other_interpreter(self, program)
+
+
+@functools.cache
+def _own_interpreter() -> Interpreter:
+    return own_interpreter()
+
+
+@functools.cache
+def _other_interpreter(sandbox: Sandbox, program: Path) -> Interpreter:
+    with tempfile.TemporaryDirectory(prefix="analystd-") as base:
+        for name in ("workspace", "runtime"):
+            Path(base, name).mkdir()
+
+        def ask(argv: Sequence[str], surroundings: Sequence[Path]) -> tuple[list[str], Mapping[str, str]]:
+            policy = Policy(Path(base, "workspace"), Path(base, "runtime"), tuple(surroundings))
+            # Where the user's packages are is told by their home, of which nothing but its name is known inside.
+            return sandbox.command(argv, policy), {**sandbox.environment(policy), "HOME": str(Path.home())}
+
+        return other_interpreter(program, ask)
 
 
 async def measure_sandbox(setting: Literal["auto", "off"]) -> Sandbox:
@@ -177,7 +209,7 @@ def _candidates() -> list[tuple[Level, Namespaces]]:
 
 def _walls(sandbox: Sandbox, policy: Policy) -> list[str]:
     """What the launcher is told; `enter.Walls` reads it."""
-    imports = (*interpreter_reach(policy.interpreter).paths, *interpreter_reach().paths)
+    imports = (*sandbox.interpreter(policy.interpreter).paths, *sandbox.interpreter(None).paths)
     gpu = (gpu_facts(), gpu_devices()) if policy.gpu else ((), ())
     return [
         f"level={sandbox.level}",
@@ -187,6 +219,8 @@ def _walls(sandbox: Sandbox, policy: Policy) -> list[str]:
         *(f"read={path}" for path in dict.fromkeys([*SYSTEM, *KERNEL, *imports, *gpu[0], *policy.read_only])),
         *(f"device={path}" for path in (*DEVICES, *(_TERMINAL if sandbox.level == "full" else ()), *gpu[1])),
         f"hide={state_folder()}",
+        *(f"pin={path}" for path in policy.pinned),
+        *(f"seal={path}" for path in policy.sealed),
         *(["threads=named"] if gpu[1] else []),
     ]
 

@@ -14,6 +14,7 @@ from typing import TypeVar
 from analystd.errors import ResourceLimitError, WorkspaceError
 from analystd.jail.beneath import make_folders_beneath, open_beneath
 from analystd.jail.sizes import folder_bytes, memory
+from analystd.jail.workspace_place import find_workspace
 from analystd.settings import Settings, load_settings
 
 GIGABYTE = 1024**3
@@ -23,7 +24,7 @@ _NAME_BYTES = 255
 _TRIES = 3
 _SIZE_SECONDS = 1.0
 _OUTSIDE_HINT = "Set AGENT_READ_ONLY_PATHS to let tools and sessions read a folder outside the workspace"
-_MISSING_HINT = "list_files shows what is there"
+MISSING_HINT = "list_files shows what is there"
 
 _T = TypeVar("_T")
 
@@ -47,7 +48,7 @@ class Workspace:
         self.read_only_paths = tuple(Path(os.path.realpath(path)) for path in read_only_paths)
         self.max_gb = max_gb
         self.min_free_ram_percent = min_free_ram_percent
-        self._protected = {name.strip("/").casefold(): name.strip("/") for name in protected}
+        self._protected = _protected_names(protected)
         self._size = _Remembered(lambda: folder_bytes(self.root))
 
     @classmethod
@@ -60,6 +61,13 @@ class Workspace:
             max_gb=settings.workspace_max_gb,
             min_free_ram_percent=settings.min_free_ram_percent,
         )
+
+    def take_up(self, settings: Settings) -> None:
+        """Have the limits and the protected names of other settings from now on."""
+        self.max_gb = settings.workspace_max_gb
+        self.min_free_ram_percent = settings.min_free_ram_percent
+        self.protected = tuple(settings.protected_dirs)
+        self._protected = _protected_names(self.protected)
 
     def resolve(self, path: str | os.PathLike[str]) -> Path:
         """The real path that `path` leads to, links followed; it need not exist.
@@ -204,31 +212,11 @@ def get_default_workspace() -> Workspace:
         WorkspaceError: when it is not there and cannot be made.
     """
     settings = load_settings(os.environ).settings
-    return Workspace.of_settings(find_workspace(Path.cwd(), settings.workspace), settings)
+    return Workspace.of_settings(find_workspace(Path.cwd()), settings)
 
 
-def find_workspace(start: Path, explicit: str | None) -> Path:
-    """The real path of `explicit`, or else of `workspace` in the nearest folder from `start` upward that has one, or else in `start`.
-
-    It is made if it is missing.
-
-    Raises:
-        WorkspaceError: when it cannot be made, or would let the jail out to the user's whole home.
-    """
-    folder = workspace_place(start, explicit)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as exc:
-        raise WorkspaceError(f"The workspace {folder} cannot be made: {exc.strerror}") from exc
-    real = Path(os.path.realpath(folder))
-    if Path(os.path.realpath(Path.home())).is_relative_to(real):
-        raise WorkspaceError(f"The workspace cannot be {real}: your home would be in it", "Choose a folder of its own")
-    return real
-
-
-def workspace_place(start: Path, explicit: str | None) -> Path:
-    """Where `find_workspace` finds the workspace or would make it; makes nothing."""
-    return start / Path(explicit).expanduser() if explicit else _nearest_workspace(start)
+def _protected_names(names: Sequence[str]) -> dict[str, str]:
+    return {name.strip("/").casefold(): name.strip("/") for name in names}
 
 
 class _Remembered:
@@ -298,9 +286,9 @@ def _open_error(error: OSError, path: str | os.PathLike[str]) -> WorkspaceError:
     name = os.fspath(path)
     match error.errno:
         case errno.ENOENT:
-            return WorkspaceError(f"No such file: {name}", _MISSING_HINT)
+            return WorkspaceError(f"No such file: {name}", MISSING_HINT)
         case errno.ENOTDIR:
-            return WorkspaceError(f"Not a folder: {name}", _MISSING_HINT)
+            return WorkspaceError(f"Not a folder: {name}", MISSING_HINT)
         case errno.EACCES | errno.EPERM:
             return WorkspaceError(f"No permission: {name}")
         case errno.ENXIO:
@@ -312,7 +300,7 @@ def _open_error(error: OSError, path: str | os.PathLike[str]) -> WorkspaceError:
 
 
 def _folder_error(path: str | os.PathLike[str]) -> WorkspaceError:
-    return WorkspaceError(f"Is a folder, not a file: {os.fspath(path)}", _MISSING_HINT)
+    return WorkspaceError(f"Is a folder, not a file: {os.fspath(path)}", MISSING_HINT)
 
 
 def _not_a_file(mode: int, path: str | os.PathLike[str]) -> WorkspaceError | None:

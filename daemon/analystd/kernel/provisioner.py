@@ -25,7 +25,7 @@ import psutil
 from analystd.errors import SessionUnavailableError
 from analystd.folders import make_private
 from analystd.jail.processes import process_tree
-from analystd.jail.reach import KERNEL, SYSTEM, interpreter_reach
+from analystd.jail.reach import KERNEL, SYSTEM
 from analystd.jail.sandbox import Policy, Sandbox
 from analystd.jail.sizes import memory
 from analystd.kernel.inside.refusals import Walls
@@ -59,17 +59,22 @@ class Launch:
     read_only_paths: tuple[Path, ...] = ()
     python: Path | None = None
     """The interpreter, which needs ipykernel; None: the daemon's own."""
+    sealed: tuple[Path, ...] = ()
+    """What is read-only in the workspace."""
+    pinned: tuple[Path, ...] = ()
+    """The folders on the way there, which cannot be renamed."""
 
     def policy(self, sockets: Path) -> Policy:
         """What a kernel with its sockets in that folder may touch."""
         runtime = self.runtime if sockets.is_relative_to(self.runtime) else sockets
-        return Policy(self.workspace, runtime, (*self.read_only_paths, _INSIDE), self.python)
+        read = (*self.read_only_paths, _INSIDE)
+        return Policy(self.workspace, runtime, read, self.python, sealed=self.sealed, pinned=self.pinned)
 
     def walls(self, policy: Policy) -> Walls | None:
         """What the kernel is told of its walls, so that it can explain what they refuse; None where there are none."""
         if self.sandbox.level == "none":
             return None
-        imports = (*interpreter_reach(self.python).paths, *interpreter_reach().paths)
+        imports = (*self.sandbox.interpreter(self.python).paths, *self.sandbox.interpreter(None).paths)
         return Walls(
             workspace=_real(self.workspace),
             read_only=tuple(_real(path) for path in (*policy.read_only, *imports, *map(Path, (*SYSTEM, *KERNEL)))),

@@ -6,6 +6,7 @@ its lock from before its socket is there until nothing of it is left, so that th
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
@@ -192,7 +193,7 @@ def private_folder(path: Path) -> None:
     """Make sure that `path` is a folder of this user which nobody else can enter.
 
     Raises:
-        DaemonLostError: when it belongs to someone else, or is none.
+        DaemonLostError: when it belongs to someone else, is none, or cannot be made or written.
     """
     try:
         path.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -200,6 +201,8 @@ def private_folder(path: Path) -> None:
         about = path.stat()
         if {about.st_uid, path.lstat().st_uid} != {os.getuid()}:
             raise DaemonLostError(f"{path} belongs to another user", _OWN_FOLDER)
+        if not os.access(path, os.W_OK | os.X_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
         if about.st_mode & 0o077:
             path.chmod(stat.S_IMODE(about.st_mode) & 0o700)
     except FileExistsError:

@@ -14,6 +14,7 @@ from lsprotocol import types
 from analystd import framing
 from analystd.desk.desk import Desk
 from analystd.errors import InvalidArgumentsError, WorkspaceError
+from analystd.jail.workspace import MISSING_HINT
 from analystd.protocol import PROTOCOL_VERSION
 from analystd.server.feed import Feed, wishes
 from analystd.server.hello import Caller, label_of
@@ -21,11 +22,15 @@ from analystd.server.hub import Hub
 from analystd.server.intake import Intake
 from analystd.server.lsp import ConnectionServer
 from analystd.server.outbox import Outbox
-from analystd.server.places import options_of, path_of_uri, workspace_folder
+from analystd.server.places import Wish, file_named, options_of, path_of_uri, wish_of
 
 logger = logging.getLogger(__name__)
 
 _NO_DESK = ("This connection has no workspace", "Connect with `workspace`, and without `desk: false`.")
+_NO_FOLDER = (
+    "No folder is open",
+    "Open a folder or a file, or set AGENT_WORKSPACE or `analystd.workspace` to a folder.",
+)
 
 Handler = Callable[["Connection", dict[str, Any], "types.ProgressToken | None"], Awaitable[Any]]
 
@@ -47,6 +52,12 @@ class Connection:
         self._exited = asyncio.Event()
         self._outbox = outbox
         self._desk: Desk | None = None
+        self._wish: Wish | None = None
+        """Where the client wants to work; None without a desk."""
+        self._params: types.InitializeParams | None = None
+        self._file: Path | None = None
+        """In a window without folders: the file whose folder told where to work."""
+        self._opening = asyncio.Lock()
         self._seq = 0
         self._feed: Feed | None = None
         self._notices: list[str] = []
@@ -83,7 +94,7 @@ class Connection:
             WorkspaceError: when it opened none.
         """
         if self._desk is None:
-            raise WorkspaceError(*_NO_DESK)
+            raise WorkspaceError(*(_NO_DESK if self._wish is None else _NO_FOLDER))
         return self._desk
 
     @property
@@ -93,10 +104,11 @@ class Connection:
 
     @property
     def folders(self) -> list[Path]:
-        """The window's workspace folders."""
+        """The window's workspace folders; where none is open, that of the file that was worked on first."""
         workspace = self._server.workspace
         uris = list(workspace.folders) or ([workspace.root_uri] if workspace.root_uri else [])
-        return [path for uri in uris if (path := path_of_uri(uri)) is not None]
+        folders = [path for uri in uris if (path := path_of_uri(uri)) is not None]
+        return folders or ([self._file.parent] if self._file is not None else [])
 
     async def serve(self, reader: asyncio.StreamReader) -> None:
         """Read and handle messages until the client leaves; nothing that it sends ends more than this connection."""
@@ -123,8 +135,15 @@ class Connection:
         """
         if command not in self._commands:
             raise InvalidArgumentsError(f"Unknown command '{command}'")
+        await self._open_late(arguments)
         self._begin_feed()
-        result = await self._commands[command](self, arguments, token)
+        try:
+            result = await self._commands[command](self, arguments, token)
+        except WorkspaceError as exc:
+            if exc.hint == MISSING_HINT and self._desk is not None:
+                # The model is told of its tool; people have a command.
+                exc.hint = f"Looked in {self._desk.workspace.root}; `analystd files` shows what is there."
+            raise
         if self._feed is not None:
             await self._feed.reach(self.desk.journal.seq)
         return result
@@ -134,14 +153,40 @@ class Connection:
         self._exited.set()
 
     async def open(self, params: types.InitializeParams) -> None:
-        """Open the desk that `initialize` asks for, if any; its events from now on are this client's."""
+        """Open the desk that `initialize` asks for, if any; its events from now on are this client's.
+
+        A window without folders may not tell yet where it works: then its first file does, with the first command.
+        """
         if params.client_info is not None and (label := label_of(params.client_info.name)):
             self.asker = replace(self._caller, label=label).asker
             self._outbox.name = self.name
-        folder = workspace_folder(params)
-        if folder is not None:
-            self._desk, self._notices = await self.hub.desk(folder, self._settings_of(params))
-            self._take_seat(self._desk, params.initialization_options)
+        self._wish, self._params = wish_of(params), params
+        if self._wish is not None and (place := self._wish.place(self._settings_of(params))) is not None:
+            await self._open(place, params)
+
+    async def _open(self, place: Path, params: types.InitializeParams) -> None:
+        self._desk, self._notices = await self.hub.desk(place, self._settings_of(params), self._caller.places)
+        self._take_seat(self._desk, params.initialization_options)
+
+    async def _open_late(self, arguments: Mapping[str, Any]) -> None:
+        """Open the desk of a window without folders, as soon as a file tells where it works."""
+        if self._desk is not None or self._wish is None or self._params is None:
+            return
+        async with self._opening:
+            file = None if self.folders else file_named(arguments) or self._first_document()
+            start = next(iter(self.folders), None) if file is None else file.parent
+            place = self._wish.place(self._settings_of(self._params), start)
+            if self._desk is None and place is not None:
+                await self._open(place, self._params)
+                self._file = file
+                self._show_notices()
+                about = f"analystd works in {self.desk.workspace.root}"
+                self.notify("window/showMessage", {"type": types.MessageType.Info.value, "message": about})
+
+    def _first_document(self) -> Path | None:
+        """The file that was opened first of those that are open."""
+        documents = self._server.workspace.text_documents
+        return next((path for uri in documents if (path := path_of_uri(uri)) is not None), None)
 
     def about(self) -> dict[str, Any]:
         """What `initialize` tells of the desk, in `capabilities.experimental.analystd`."""
@@ -186,9 +231,12 @@ class Connection:
 
     def begin(self) -> None:
         """Show what is wrong with the client's settings, then tell it events: it has the answer to `initialize`."""
+        self._show_notices()
+        self._begin_feed()
+
+    def _show_notices(self) -> None:
         for notice in self._notices:
             self.notify("window/showMessage", {"type": types.MessageType.Warning.value, "message": notice})
-        self._begin_feed()
 
     def document_path(self, uri: str) -> Path:
         """The file of a `uri` that this window may show.

@@ -11,6 +11,7 @@ import contextlib
 import json
 import os
 import socket
+import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -287,6 +288,8 @@ def _hello(connection: socket.socket, token: str, caller: Introduction) -> None:
         "pid": os.getpid(),
         "version": __version__,
         "environment": agent_variables(),
+        "program": sys.executable,
+        "prefix": sys.prefix,
         **({"id": caller.id} if caller.id is not None else {}),
     }
     _request(connection, 0, HELLO_METHOD, about)

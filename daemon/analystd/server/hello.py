@@ -13,6 +13,7 @@ from typing import Any
 from analystd import framing
 from analystd.desk.asker import Asker
 from analystd.errors import InvalidArgumentsError
+from analystd.jail.trusted_places import TrustedPlace, client_places
 from analystd.protocol_answers import Hello
 from analystd.schemas import schema_of
 from analystd.server.messages import INVALID_REQUEST, Message, NotAMessageError, error_frame, message_in
@@ -34,6 +35,8 @@ class Caller:
     number: int
     pid: str
     version: str
+    places: tuple[TrustedPlace, ...] = ()
+    """What it runs."""
 
     @property
     def asker(self) -> Asker:
@@ -51,6 +54,7 @@ def caller_of(hello: Mapping[str, Any], number: int) -> Caller:
         number,
         str(hello.get("pid")),
         str(hello.get("version")),
+        tuple(client_places(hello)),
     )
 
 

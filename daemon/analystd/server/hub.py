@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import os
 import tempfile
 import threading
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Protocol
@@ -25,7 +26,9 @@ from analystd.engine.walls import Walls
 from analystd.errors import StoppingError, WorkspaceError
 from analystd.folders import make_private, state_folder, user_settings_file
 from analystd.jail.sandbox import Sandbox, measure_sandbox
-from analystd.jail.workspace import Workspace, find_workspace
+from analystd.jail.trusted_places import Seals, TrustedPlace
+from analystd.jail.workspace import Workspace
+from analystd.jail.workspace_place import made_workspace
 from analystd.kernel.guard import watchdog
 from analystd.kernel.provisioner import Launch
 from analystd.kernel.supply import KernelSupply
@@ -33,7 +36,9 @@ from analystd.protocol import PROTOCOL_VERSION
 from analystd.runids import Log
 from analystd.server.address import daemon_address, private_folder, runtime_place
 from analystd.server.desk_status import DeskReports
-from analystd.server.drain import Drain
+from analystd.server.drain import Drain, kept_by
+from analystd.server.ground import Ground, exposed_notices, python_of, unsealed_reading
+from analystd.server.settings_in_force import daemon_notices, desk_notices, needs_opening, taken_up, tightened_notices
 from analystd.settings import Loaded, Settings, load_settings, variable
 from analystd.util.remove import remove
 
@@ -46,6 +51,9 @@ _END_SECONDS = 8.0
 _LEFTOVERS_SECONDS = 600.0
 _DESK_SECONDS = 5.0
 """How long a desk of another daemon, which may be at its end, is waited for."""
+
+_TELL_SECONDS = 2.0
+"""How long sessions have to tell what they hold."""
 
 _MODEL_SETTINGS = (
     "model_path",
@@ -84,10 +92,13 @@ class Hub:
         self.stopping = asyncio.Event()
         self.clients: set[Visitor] = set()
         self.desks: dict[Path, Desk] = {}
+        self._seals: dict[Path, Seals] = {}
+        """Of each open desk: what is read-only in its workspace."""
         self._model_settings: Settings | None = None
         self._engine: Engine | None = None
         self._model_turns = model_turns()
         self._runtime = _runtime_folder()
+        self._ground = Ground(loaded.settings, sandbox, self._runtime)
         self._background: set[asyncio.Future[Any]] = set()
         self._lock = asyncio.Lock()
         self._reports = DeskReports()
@@ -116,32 +127,71 @@ class Hub:
         assert self._engine is not None
         return self._engine
 
-    async def desk(self, folder: Path, environment: Mapping[str, str]) -> tuple[Desk, list[str]]:
+    async def desk(
+        self, folder: Path, environment: Mapping[str, str], of_client: Sequence[TrustedPlace] = ()
+    ) -> tuple[Desk, list[str]]:
         """The desk of a workspace folder, opened if need be, and what the client should be told about its settings.
+
+        `of_client` is what the client runs, which code at a desk must not reach.
 
         Raises:
             WorkspaceError: when the folder cannot be used; `DeskInUseError` when another daemon has it and does not let go of it.
         """
         self._refuse_to_replace(Path(os.path.realpath(folder)))
-        root = find_workspace(Path("/"), str(folder))
+        root = made_workspace(folder)
         notices = await self._made_room(root)
         loaded = load_settings(environment, project=root.parent)
         if root not in self.desks:
             await wait_until_free(state_folder() / "desks", root, _DESK_SECONDS)
+            # It is asked behind the walls, and may take its time.
+            await asyncio.to_thread(self.sandbox.interpreter, python_of(loaded.settings))
         async with self._lock:
             if self.stopping.is_set():
                 # No answer: the connection ends with the daemon, and the client goes to the next one.
                 await asyncio.get_running_loop().create_future()
-            if self._model_settings is None:
-                self._model_settings = loaded.settings
-                self._engine = make_engine(loaded.settings, Walls(self.sandbox, self._runtime / "model"))
-            notices += [*loaded.problems, *_foreign_model_settings(loaded.settings, self._model_settings)]
+            notices += await self._taken_up(root, loaded, of_client)
             if root not in self.desks:
-                if self.drain.makes_way:
-                    raise StoppingError(str(self.drain.reason), "Connect again.")
-                self.desks[root] = self._open(root, loaded.settings)
-                logger.info("desk opened: %s", root)
+                self._open_with(root, loaded.settings, of_client)
+            assert self._model_settings is not None
+            notices += [
+                *loaded.problems,
+                *daemon_notices(loaded, self.settings, self.started_at),
+                *_foreign_model_settings(loaded.settings, self._model_settings),
+                *unsealed_reading(root, loaded.settings, self.sandbox),
+            ]
         return self.desks[root], notices
+
+    async def _taken_up(self, root: Path, loaded: Loaded, of_client: Sequence[TrustedPlace]) -> list[str]:
+        """Have an open desk take up what a client asks for that comes to it, and give what the client should be told.
+
+        A desk at which nobody is and nothing runs or is remembered is closed for that, to be opened anew.
+        """
+        desk = self.desks.get(root)
+        if desk is None:
+            return []
+        asked, before = loaded.settings, desk.settings
+        alone = not desk.runs.active and not any(client.info()["workspace"] == str(root) for client in self.clients)
+        unsealed = exposed_notices(root, self._seals[root], of_client, self.sandbox)
+        if alone and (unsealed or needs_opening(asked, before)) and await _holds_nothing(desk):
+            del self.desks[root]
+            await desk.aclose()
+            logger.info("desk closed, to be opened with other settings: %s", root)
+            return []
+        desk.take_up(taken_up(asked, before, alone=alone))
+        told = [] if alone else tightened_notices(before, desk.settings)
+        return told + unsealed + desk_notices(loaded, desk.settings, desk.opened_at)
+
+    def _open_with(self, root: Path, settings: Settings, of_client: Sequence[TrustedPlace]) -> None:
+        """Open a desk with settings of its own, on ground where nothing that is trusted is in the reach of its code."""
+        if self.drain.makes_way:
+            raise StoppingError(str(self.drain.reason), "Connect again.")
+        others = {other: self._seals[other] for other in self.desks}
+        self._seals[root] = self._ground.seals(root, settings, self._model_settings or settings, others, of_client)
+        if self._model_settings is None:
+            self._model_settings = settings
+            self._engine = make_engine(settings, Walls(self.sandbox, self._runtime / "model"))
+        self.desks[root] = self._open(root, settings)
+        logger.info("desk opened: %s", root)
 
     async def status(self) -> dict[str, Any]:
         """The daemon as a whole: versions, clients, engine, sandbox, memory, paths, desks."""
@@ -268,10 +318,12 @@ class Hub:
         # Something that cleans up may have removed the one of the daemon.
         make_private(runtime)
 
-        python = Path(settings.python).expanduser() if settings.python else None
-        launch = Launch(root, runtime, self.sandbox, workspace.read_only_paths, python)
+        seals, python = self._seals[root], python_of(settings)
+        launch = Launch(
+            root, runtime, self.sandbox, workspace.read_only_paths, python, sealed=seals.sealed, pinned=seals.pinned
+        )
         supply = KernelSupply(launch, watchdog(workspace, runtime=runtime))
-        data = DataWorker(workspace, self.sandbox, runtime)
+        data = DataWorker(workspace, self.sandbox, runtime, sealed=seals.sealed, pinned=seals.pinned)
         equipment = Equipment(self.engine, data, supply, self.sandbox.level, self._model_turns)
         desk = Desk(workspace, settings, state, equipment)
         desk.runs.close(self.drain.reason)
@@ -281,6 +333,14 @@ class Hub:
 
 def _replaced(root: Path) -> str:
     return f"Another folder has taken the place of the workspace {root}"
+
+
+async def _holds_nothing(desk: Desk) -> bool:
+    """Whether no session of a desk holds a variable, as far as they tell soon."""
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(_TELL_SECONDS):
+            return not await kept_by(desk)
+    return False
 
 
 def _foreign_model_settings(asked: Settings, in_force: Settings) -> list[str]:

@@ -207,6 +207,11 @@ class Worker:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         self._descriptors.close()
 
+    @property
+    def is_at_work(self) -> bool:
+        """Whether a call is under way."""
+        return bool(self._calls)
+
     def __repr__(self) -> str:
         return f"<Worker {self.name} pid={self._process.pid} alive={self.alive} calls={len(self._calls)}>"
 
