@@ -24,7 +24,7 @@ def test_run_ids_differ() -> None:
 def logged_to(folder: Path) -> Iterator[Path]:
     before = logging.getLogger().handlers[:]
     try:
-        yield log_to_file(folder)
+        yield log_to_file(folder).path
     finally:
         ours = logging.getLogger().handlers[:]
         logging.basicConfig(handlers=before, force=True)

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import contextvars
 import logging
-import logging.handlers
 import secrets
 import sys
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 
 from analystd.util.inert_text import one_line, visible
+from analystd.util.log_file import LogFile, open_log
 
 current_run_id: contextvars.ContextVar[str] = contextvars.ContextVar("current_run_id", default="-")
 """The run that the current task works for; `-` outside any run."""
@@ -28,24 +29,36 @@ def generate_run_id() -> str:
     return f"run_{int(time.time())}_{secrets.token_hex(4)}"
 
 
-def log_to_file(folder: Path, *, echo: bool = False, level: int = logging.INFO) -> Path:
-    """Send the process's log to `agent.log` in `folder` (10 MB, three older files kept), and to stderr if `echo`; gives the file's path.
+@dataclass(frozen=True)
+class Log:
+    """Where the log is, and what the user should know of that."""
 
-    A log that cannot be written (a full disk) never stops the work that is logged.
+    path: Path
+    problems: tuple[str, ...] = ()
+
+
+def log_to_file(folder: Path, *, fallback: Path | None = None, echo: bool = False, level: int = logging.INFO) -> Log:
+    """Send the process's log to `agent.log` in `folder` (10 MB, three older files kept), and to stderr if `echo`.
+
+    Where it cannot be kept there it is kept in `fallback`, or nowhere. A log that cannot be written never stops the work that is logged.
     """
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    path = folder / LOG_NAME
-    handlers: list[logging.Handler] = [
-        logging.handlers.RotatingFileHandler(path, maxBytes=10_000_000, backupCount=3, encoding="utf-8")
-    ]
-    if echo:
-        handlers.append(logging.StreamHandler(sys.stderr))
-    for handler in handlers:
+    handlers: list[LogFile] = []
+    problems = []
+    for place in (folder, *([fallback] if fallback is not None else [])):
+        try:
+            handlers.append(open_log(place, LOG_NAME))
+            break
+        except OSError as exc:
+            problems.append(f"The log cannot be kept in {place} ({exc.strerror}: {exc.filename})")
+    path = handlers[0].path if handlers else folder / LOG_NAME
+    told = (f"{problems[0]}; it is {f'in {path}' if handlers else 'kept nowhere'}",) if problems else ()
+    echoes = [logging.StreamHandler(sys.stderr)] if echo else []
+    for handler in (*handlers, *echoes):
         handler.setFormatter(RecordFormatter(_FORMAT))
         handler.addFilter(_add_run_id)
     logging.raiseExceptions = False
-    logging.basicConfig(level=level, handlers=handlers, force=True)
-    return path
+    logging.basicConfig(level=level, handlers=[*handlers, *echoes] or [logging.NullHandler()], force=True)
+    return Log(path, told)
 
 
 class RecordFormatter(logging.Formatter):

@@ -144,7 +144,12 @@ def project_file(project: Path) -> Path:
 
 def log_folder(settings: Settings) -> Path:
     """Where `agent.log` goes."""
-    return Path(settings.log_dir).expanduser() if settings.log_dir else state_folder() / "logs"
+    return Path(settings.log_dir).expanduser() if settings.log_dir else default_log_folder()
+
+
+def default_log_folder() -> Path:
+    """Return where the log goes when no setting says otherwise, or when it cannot be kept there."""
+    return state_folder() / "logs"
 
 
 def shown_value(settings: Settings, name: str) -> str:

@@ -16,7 +16,7 @@ from analystd.client import Event, RunRecord, RunSummary
 from analystd.errors import WorkspaceError
 from analystd.protocol import EventKind
 from analystd.runids import CONTINUATION, LOG_NAME
-from analystd.settings import load_settings, log_folder
+from analystd.settings import default_log_folder, load_settings, log_folder
 
 
 async def runs(options: Options) -> int:
@@ -69,7 +69,12 @@ async def cancel(options: Options) -> int:
 async def logs(options: Options) -> int:
     """Print the log file, or its lines of one run; needs no daemon."""
     folder = log_folder(load_settings(os.environ).settings)
-    paths = sorted(folder.glob(f"{LOG_NAME}*"), key=lambda path: path.stat().st_mtime)
+    # The daemon falls back to the second one where the first cannot be had.
+    folders = dict.fromkeys((folder, default_log_folder()))
+    found_in = {
+        path: path.stat().st_mtime for place in folders for path in place.glob(f"{LOG_NAME}*") if path.is_file()
+    }
+    paths = sorted(found_in, key=lambda path: found_in[path])
     if not paths:
         raise WorkspaceError(f"There is no log in {folder}", "It is written once a daemon has run.")
     found = [line for path in paths for line in _log_lines(path, options.run_id)]

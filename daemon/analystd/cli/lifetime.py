@@ -17,7 +17,7 @@ from analystd.cli.render import engine_lines, gigabytes, print_json
 from analystd.client import connect_to_daemon
 from analystd.errors import DaemonLostError
 from analystd.protocol import Command
-from analystd.server.address import Card, live_cards, remove_traces
+from analystd.server.address import Card, known_cards, live_cards, remove_traces
 from analystd.server.dial import HELLO_SECONDS, ask_daemon
 from analystd.server.kept import kept_in
 from analystd.util.inert_text import one_line
@@ -29,6 +29,7 @@ _LOOK_AGAIN_SECONDS = 0.02
 
 async def status(options: Options) -> int:
     """What the daemon is doing; never starts one."""
+    known_cards()
     async with await connect_to_daemon() as client:
         about = await client.status()
     others = [card for card in live_cards() if card.pid != about["pid"]]
@@ -55,7 +56,7 @@ async def status(options: Options) -> int:
 
 async def stop(options: Options) -> int:
     """Stop the daemon, and those of other versions, after their runs or at once; wait until they are gone."""
-    cards = live_cards()
+    cards = known_cards()
     say = _say_nothing if options.json else _say
     for card in cards:
         end_daemon(card, now=options.now, say=say)

@@ -334,6 +334,6 @@ def _entries_of(
     segments: Sequence[Segment], run_ids: Container[str], kinds: Container[str] | None, after: int
 ) -> Iterator[Entry]:
     for segment in segments:
-        # A segment that is too old may be deleted meanwhile.
-        with contextlib.suppress(FileNotFoundError):
+        # A segment that is too old may be deleted meanwhile, and another may be lost.
+        with contextlib.suppress(OSError):
             yield from segment.events(of=run_ids, kinds=kinds, after=after)

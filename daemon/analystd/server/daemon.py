@@ -10,7 +10,6 @@ import os
 import secrets
 import signal
 import socket
-import struct
 import sys
 import threading
 import time
@@ -22,12 +21,14 @@ from analystd import __version__
 from analystd.errors import AnalystdError
 from analystd.locks import HeldLock
 from analystd.protocol import PROTOCOL_VERSION
+from analystd.runids import Log
 from analystd.server.address import Address, Card, private_folder
 from analystd.server.connection import Connection
 from analystd.server.handlers import all_commands
 from analystd.server.hello import caller_of, greet, hear_hello
 from analystd.server.hub import Hub
 from analystd.server.outbox import Outbox
+from analystd.server.peers import is_own_user
 from analystd.server.registration import Registration
 from analystd.util.remove import remove
 
@@ -46,8 +47,9 @@ _BACKLOG = 256
 class Daemon:
     """Listens on the user's socket, or on one that it was `passed`, and gives each connection the shared hub."""
 
-    def __init__(self, address: Address, lock: HeldLock, passed: socket.socket | None = None) -> None:
+    def __init__(self, address: Address, lock: HeldLock, log: Log, passed: socket.socket | None = None) -> None:
         self._passed = passed
+        self._log = log
         place = address.socket if passed is None else Path(passed.getsockname())
         token = secrets.token_hex(32)
         card = Card(address, os.getpid(), __version__, PROTOCOL_VERSION, token, place, hands_over=False)
@@ -65,19 +67,20 @@ class Daemon:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             loop.add_signal_handler(number, told.set)
-        self._hub = await Hub.create(os.environ)
+        self._hub = await Hub.create(os.environ, self._log)
         self._hub.on_making_way = self._registration.announce_making_way
         self._server = await self._listen()
-        self._registration.write_card()
-        card = self._registration.card
-        logger.info("daemon %s listens on %s", __version__, card.socket)
-        ready(card)
-        self._hub.touch()
-        watches = (self._stop_when(told), self._watch_idleness(), self._watch_registration())
-        tasks = [asyncio.create_task(watch) for watch in watches]
-        # What was built at start stays: it need not be looked at by every collection.
-        gc.freeze()
+        tasks: list[asyncio.Task[None]] = []
         try:
+            self._registration.write_card()
+            card = self._registration.card
+            logger.info("daemon %s listens on %s", __version__, card.socket)
+            ready(card)
+            self._hub.touch()
+            watches = (self._stop_when(told), self._watch_idleness(), self._watch_registration())
+            tasks += [asyncio.create_task(watch) for watch in watches]
+            # What was built at start stays: it need not be looked at by every collection.
+            gc.freeze()
             await self._hub.stopping.wait()
         finally:
             for task in tasks:
@@ -120,7 +123,7 @@ class Daemon:
             writer.close()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        if not _is_own_user(writer.get_extra_info("socket")):
+        if not is_own_user(writer.get_extra_info("socket")):
             logger.warning("a connection of another user was refused")
             return
         message = await hear_hello(reader, self._registration.card.token, writer)
@@ -211,10 +214,3 @@ def end_process_after(seconds: float) -> None:
     timer = threading.Timer(seconds, end)
     timer.daemon = True
     timer.start()
-
-
-def _is_own_user(connection: socket.socket) -> bool:
-    if not hasattr(socket, "SO_PEERCRED"):
-        return True
-    credentials = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
-    return bool(struct.unpack("3i", credentials)[1] == os.getuid())

@@ -36,12 +36,13 @@ from analystd.kernel.guard import watchdog
 from analystd.kernel.provisioner import Launch
 from analystd.kernel.supply import KernelSupply
 from analystd.protocol import PROTOCOL_VERSION
+from analystd.runids import Log
 from analystd.server.address import daemon_address, private_folder, runtime_place
 from analystd.server.desk_status import DeskReports
 from analystd.server.drain import Drain, kept_by
 from analystd.server.ground import Ground, exposed_notices, python_of, unsealed_reading
 from analystd.server.settings_in_force import daemon_notices, desk_notices, needs_opening, taken_up, tightened_notices
-from analystd.settings import Loaded, Settings, load_settings, log_folder, variable
+from analystd.settings import Loaded, Settings, load_settings, variable
 from analystd.util.remove import remove
 
 logger = logging.getLogger(__name__)
@@ -85,8 +86,9 @@ class Visitor(Protocol):
 class Hub:
     """One per daemon. Connections come and go; what they opened stays."""
 
-    def __init__(self, loaded: Loaded, sandbox: Sandbox) -> None:
+    def __init__(self, loaded: Loaded, sandbox: Sandbox, log: Log) -> None:
         self.loaded = loaded
+        self._log = log
         self.sandbox = sandbox
         self.started_at = time.time()
         self.last_activity = time.monotonic()
@@ -108,14 +110,14 @@ class Hub:
         """Called when this daemon begins to make way for a newer version."""
 
     @classmethod
-    async def create(cls, environment: Mapping[str, str]) -> Hub:
+    async def create(cls, environment: Mapping[str, str], log: Log) -> Hub:
         """A hub with the daemon's own settings, after the sandbox was measured."""
         loaded = load_settings(environment)
-        for problem in loaded.problems:
+        for problem in (*loaded.problems, *log.problems):
             logger.warning("%s", problem)
         sandbox = await measure_sandbox(loaded.settings.sandbox)
         logger.info("sandbox: %s (%s)", sandbox.level, sandbox.reason)
-        return cls(loaded, sandbox)
+        return cls(loaded, sandbox, log)
 
     @property
     def settings(self) -> Settings:
@@ -214,8 +216,8 @@ class Hub:
             "sandbox": {"level": self.sandbox.level, "reason": self.sandbox.reason, "gaps": list(self.sandbox.gaps)},
             "memory_bytes": psutil.Process().memory_info().rss,
             "settings_file": str(user_settings_file()),
-            "log": str(log_folder(self.settings) / "agent.log"),
-            "problems": list(self.loaded.problems),
+            "log": str(self._log.path),
+            "problems": [*self.loaded.problems, *self._log.problems],
             "desks": await self._reports.all(list(self.desks.values())),
         }
 

@@ -143,6 +143,9 @@ class ConnectionProtocol(LanguageServerProtocol):
     async def lsp_workspace__execute_command(self, params: types.ExecuteCommandParams) -> Any:  # type: ignore[override]
         """Carry out one of our commands; `$/cancelRequest` cancels this very task."""
         arguments: list[Any] = list(params.arguments or [{}])
+        if arguments == [[]]:
+            # An empty table of Lua.
+            arguments = [{}]
         if len(arguments) != 1 or not isinstance(arguments[0], dict):
             raise InvalidArgumentsError("Invalid arguments: a command takes one object")
         with self._telling_progress(params.work_done_token) as token:

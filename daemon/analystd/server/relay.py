@@ -180,7 +180,7 @@ class Relay:
                 await self._serve(await self._find())
                 failures = 0
             except (AnalystdError, OSError) as exc:
-                await self._give_up_for_now(getattr(exc, "message", str(exc)))
+                await self._give_up_for_now(_told(exc))
                 await asyncio.sleep(_RETRY_SECONDS[min(failures, len(_RETRY_SECONDS) - 1)])
                 failures += 1
 
@@ -333,6 +333,13 @@ class Relay:
                 self._editor_gone.set()
 
         self._watchers.add(asyncio.create_task(wait()))
+
+
+def _told(error: AnalystdError | OSError) -> str:
+    """Return what an error says, with what to do about it."""
+    if not isinstance(error, AnalystdError):
+        return str(error)
+    return f"{error.message}. {error.hint}" if error.hint else error.message
 
 
 def _parsed(body: bytes) -> Message:
