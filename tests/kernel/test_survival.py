@@ -86,9 +86,10 @@ async def jailed(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPa
         launch.workspace,
         launch.runtime,
         sandbox,
-        spares=SpareKernels(launch, refill_delay_seconds=3600),
+        spares=SpareKernels(
+            launch, guard=watchdog(workspace, limits=limits, runtime=launch.runtime), refill_delay_seconds=3600
+        ),
         grace_seconds=1.0,
-        guard=watchdog(workspace, limits=limits, runtime=launch.runtime),
     )
     runner = Jailed(session, [], [], sandbox, base / "outside", workspace)
     yield runner

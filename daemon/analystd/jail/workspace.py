@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
 import stat
 import threading
 import time
@@ -22,6 +23,7 @@ _PATH_BYTES = 4095
 _NAME_BYTES = 255
 _TRIES = 3
 _SIZE_SECONDS = 1.0
+_TOLERATED_BYTES = 8 << 20
 _OUTSIDE_HINT = "Set AGENT_READ_ONLY_PATHS to let tools and sessions read a folder outside the workspace"
 _MISSING_HINT = "list_files shows what is there"
 
@@ -48,7 +50,9 @@ class Workspace:
         self.max_gb = max_gb
         self.min_free_ram_percent = min_free_ram_percent
         self._protected = {name.strip("/").casefold(): name.strip("/") for name in protected}
-        self._size = _Remembered(lambda: folder_bytes(self.root))
+        self._size = _Remembered(self._measure)
+        self._disk_used = 0
+        """What the disk held when the size was measured."""
 
     @classmethod
     def of_settings(cls, root: Path, settings: Settings) -> Workspace:
@@ -127,6 +131,15 @@ class Workspace:
         Raises:
             ResourceLimitError: that names the limit, the measured value and what to do.
         """
+        self.check_size()
+        self.check_memory()
+
+    def check_size(self) -> None:
+        """Make sure that the workspace is not too large.
+
+        Raises:
+            ResourceLimitError: with its size, the limit and what to do.
+        """
         if self.size_bytes() / GIGABYTE > self.max_gb:
             # Whoever has just made room must not be refused for what was there a second ago.
             self._size.forget()
@@ -136,6 +149,13 @@ class Workspace:
                 f"The workspace holds {size:.3g} GB; its limit is {self.max_gb:g} GB",
                 f"Delete files in {self.root} or raise AGENT_WORKSPACE_MAX_GB",
             )
+
+    def check_memory(self) -> None:
+        """Make sure that enough of the machine's memory is free.
+
+        Raises:
+            ResourceLimitError: with how much is free, the limit and what to do.
+        """
         free = memory().free_percent
         if free < self.min_free_ram_percent:
             raise ResourceLimitError(
@@ -154,11 +174,23 @@ class Workspace:
         }
 
     def size_bytes(self) -> int:
-        """What the workspace takes on disk, at most about a second old."""
+        """What the workspace takes on disk: at most about a second old, and no older than a growth of the disk that may be too much."""
+        limit = self.max_gb * GIGABYTE
+        tolerated = max(limit - self._size.value(), min(limit / 20, _TOLERATED_BYTES))
+        if shutil.disk_usage(self.root).used - self._disk_used > tolerated:
+            self._size.forget()
         return self._size.value()
+
+    def forget_size(self) -> None:
+        """Have the size measured anew when it is next asked for."""
+        self._size.forget()
 
     def __repr__(self) -> str:
         return f"<Workspace {self.root}>"
+
+    def _measure(self) -> int:
+        self._disk_used = shutil.disk_usage(self.root).used
+        return folder_bytes(self.root)
 
     def _open(self, path: str | os.PathLike[str], flags: int) -> int:
         def attempt() -> int:

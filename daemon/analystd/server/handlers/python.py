@@ -52,11 +52,11 @@ async def reset_session(connection: Connection, arguments: dict[str, Any], _toke
 
 
 async def interrupt(connection: Connection, arguments: dict[str, Any], _token: types.ProgressToken | None) -> Any:
-    """Stop what runs in a session; gives its state."""
+    """Stop what runs in a session; gives its state, and what was lost by that."""
     _require_python(connection, Command.INTERRUPT)
     name = _session(arguments)
-    await connection.desk.interrupt_session(name, connection.asker)
-    return _state(connection.desk, name)
+    lost = await connection.desk.interrupt_session(name, connection.asker)
+    return {**_state(connection.desk, name), **({} if lost is None else {"text": lost})}
 
 
 async def variables(connection: Connection, arguments: dict[str, Any], _token: types.ProgressToken | None) -> Any:
