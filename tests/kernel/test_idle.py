@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -41,7 +41,7 @@ class Watched(Runner):
     """A session behind walls, under the eyes of a watchdog with small limits."""
 
     workspace: Workspace
-    troubles: list[Trouble] = field(default_factory=list)
+    troubles: list[Trouble]
 
     async def trouble(self) -> Trouble:
         """What happens while no code runs."""
