@@ -90,6 +90,7 @@ class Echo(Session):
         on_output: Callable[[Output], None],
         on_late_output: Callable[[Output], None] | None = None,
         overstepped: str | None = None,
+        file: str | None = None,
     ) -> Execution:
         self._count += 1
         await asyncio.sleep(0)

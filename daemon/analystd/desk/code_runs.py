@@ -29,8 +29,10 @@ class CodeRuns:
         self._chronicle = chronicle
         self._workspace = workspace
 
-    async def execute(self, run: Run, seat: Seat, code: str, *, reset: bool, timeout: float) -> Execution:
-        """Run the code of a run that has its turn. Cancelling the run interrupts it.
+    async def execute(
+        self, run: Run, seat: Seat, code: str, *, reset: bool, timeout: float, file: str | None
+    ) -> Execution:
+        """Run the code of a run that has its turn; `file` is what it is of. Cancelling the run interrupts it.
 
         Raises:
             ResourceLimitError: when memory is short and there is nothing that the code could free.
@@ -40,7 +42,7 @@ class CodeRuns:
             await self.reset(seat, run.request.asker)
         run.interrupt = seat.session.interrupt
         try:
-            return await self._execute(run, seat, code, timeout, overstepped)
+            return await self._execute(run, seat, code, timeout, overstepped, file)
         finally:
             run.interrupt = None
 
@@ -67,7 +69,9 @@ class CodeRuns:
         await seat.session.reset()
         self._chronicle.record(EventKind.SESSION_RESET, None, asker, seat.session.info().name)
 
-    async def _execute(self, run: Run, seat: Seat, code: str, timeout: float, overstepped: str | None) -> Execution:
+    async def _execute(
+        self, run: Run, seat: Seat, code: str, timeout: float, overstepped: str | None, file: str | None = None
+    ) -> Execution:
         name = seat.session.info().name
         execution = await seat.session.execute(
             code,
@@ -75,6 +79,7 @@ class CodeRuns:
             on_output=run.put_out,
             on_late_output=partial(self._tell_output, run.id, run.request.asker, name),
             overstepped=overstepped,
+            file=file,
         )
         self._tell_bad_end(run, seat, execution)
         return execution

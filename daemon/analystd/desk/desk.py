@@ -150,8 +150,8 @@ class Desk:
 
         return wait.begin(self.runs, work, lambda run: agent_result(run, Outcome("cancelled")))
 
-    def start_python(self, arguments: Mapping[str, Any], asker: Asker) -> Run:
-        """Accept code to run (valid arguments of `execPython`).
+    def start_python(self, arguments: Mapping[str, Any], asker: Asker, file: str | None = None) -> Run:
+        """Accept code to run (valid arguments of `execPython`); `file` is the path that it is of, if it has one.
 
         Raises:
             ResourceLimitError: when its events could not be written; `StoppingError` when the daemon comes to its end.
@@ -179,7 +179,7 @@ class Desk:
                     self._require_going_on()
                     run.emit(EventKind.RUN_STARTED, sandbox=self._sandbox_level)
                     cut = _CUT_SHORT
-                    execution = await self._code.execute(run, seat, code, reset=reset, timeout=timeout)
+                    execution = await self._code.execute(run, seat, code, reset=reset, timeout=timeout, file=file)
             except TimeoutError:
                 raise StartTimeoutError(
                     f"The session '{name}' was busy for {timeout:g} s", "Interrupt it, or name another session."

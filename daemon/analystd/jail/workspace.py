@@ -25,6 +25,10 @@ _TRIES = 3
 _SIZE_SECONDS = 1.0
 _TOLERATED_BYTES = 8 << 20
 _OUTSIDE_HINT = "Set AGENT_READ_ONLY_PATHS to let tools and sessions read a folder outside the workspace"
+_TEMPORARY_HINT = (
+    "What code writes to /tmp or /dev/shm is private to its session and goes with it; have it write into the workspace. "
+    "Set AGENT_READ_ONLY_PATHS to read a folder of the machine's own there"
+)
 _MISSING_HINT = "list_files shows what is there"
 
 _T = TypeVar("_T")
@@ -217,7 +221,7 @@ class Workspace:
         homes = [home for home in (self.root, *self.read_only_paths) if real.is_relative_to(home)]
         if not homes:
             self._refuse_protected(os.path.relpath(real, self.root))
-            raise WorkspaceError("Path is outside workspace", _OUTSIDE_HINT)
+            raise WorkspaceError("Path is outside workspace", _TEMPORARY_HINT if _is_temporary(real) else _OUTSIDE_HINT)
         home = max(homes, key=lambda each: len(each.parts))
         self._refuse_protected(str(real.relative_to(home)))
         return home
@@ -292,6 +296,10 @@ def _nearest_workspace(start: Path) -> Path:
         if (folder / "workspace").is_dir():
             return folder / "workspace"
     return start / "workspace"
+
+
+def _is_temporary(real: Path) -> bool:
+    return any(real.is_relative_to(os.path.realpath(place)) for place in ("/tmp", "/dev/shm"))
 
 
 def _usable(path: str | os.PathLike[str]) -> str:

@@ -113,12 +113,13 @@ class Session(Protocol):
         on_output: Callable[[Output], None],
         on_late_output: Callable[[Output], None] | None = None,
         overstepped: str | None = None,
+        file: str | None = None,
     ) -> Execution:
         """Run `code`, starting the kernel if need be. A timeout gives status `limit`, a dead kernel `died`; the next call works.
 
         Cancelling the task interrupts the code. `on_late_output` gets what the code's threads and children put out after its end.
         `overstepped` names a limit that is overstepped before: the code may run, to free what is too much, and is told so; it is
-        stopped as soon as it makes matters worse.
+        stopped as soon as it makes matters worse. `file` is the path that the code is of, as `__file__` has it.
 
         Raises:
             SessionUnavailableError: when no kernel can be started.

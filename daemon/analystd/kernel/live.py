@@ -79,9 +79,11 @@ class Kernel:
         """The cell under way."""
         return self._cell
 
-    def run(self, code: str, on_output: OutputHandler, on_late_output: OutputHandler | None = None) -> Cell:
+    def run(
+        self, code: str, on_output: OutputHandler, on_late_output: OutputHandler | None = None, file: str | None = None
+    ) -> Cell:
         """Begin to run `code`; the cell's `finished` tells when it is over, and what it puts out after that goes to `on_late_output`."""
-        message = self._client.session.msg("execute_request", _request(code))
+        message = self._client.session.msg("execute_request", _request(code, file))
         cell = self._cell = Cell(message["msg_id"], on_output)
         cell.finished.add_done_callback(lambda _: self._forget(cell, on_late_output))
         self._client.shell_channel.send(message)
@@ -257,9 +259,10 @@ def ignore_output(output: Output) -> None:
     """For code whose outputs nobody wants."""
 
 
-def _request(code: str) -> dict[str, Any]:
+def _request(code: str, file: str | None) -> dict[str, Any]:
     return {
         "code": _sendable(code),
+        "analystd_file": None if file is None else _sendable(file),
         "silent": False,
         "store_history": True,
         "user_expressions": {},

@@ -121,13 +121,14 @@ class KernelSession(Session):
         on_output: OutputHandler,
         on_late_output: OutputHandler | None = None,
         overstepped: str | None = None,
+        file: str | None = None,
     ) -> Execution:
         """Run `code`, starting the kernel if need be; see `Session.execute`."""
         async with self._turn:
             kernel, notes = await self._prepared(overstepped)
             if kernel is None:
                 return replace(NEVER_RAN, stderr="".join(notes))
-            cell = kernel.run(code, on_output, on_late_output)
+            cell = kernel.run(code, on_output, on_late_output, file)
             for note in notes:
                 cell.published("stream", {"name": "stderr", "text": note})
             return await self._carried_out(kernel, cell, timeout_seconds)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import fcntl
 import os
 import select
 import threading
@@ -25,6 +26,7 @@ _HELD = Held()
 _READ_BYTES = 64 * 1024
 _DRAIN_SECONDS = 0.1
 _DRAINED_SECONDS = 0.0005
+_STANDARD_ERROR = 2
 _MAX_PIPES = 32
 """Of so many cells the children may live at a time and still be told apart by what they write."""
 
@@ -173,7 +175,7 @@ class DescriptorCapture:
         return len(text)
 
     def _open(self, header: Any) -> None:
-        self._reader, self._writer = os.pipe()
+        self._reader, self._writer = map(_beside_standard_streams, os.pipe())
         os.set_blocking(self._reader, False)
         os.dup2(self._writer, self.descriptor)
         self._pipes[self._reader] = _Pipe(header)
@@ -200,6 +202,15 @@ class DescriptorCapture:
             del self._pipes[reader]
             os.close(reader)
         return bool(data)
+
+
+def _beside_standard_streams(descriptor: int) -> int:
+    """The descriptor, or another one of the same file: code may have closed a standard stream, whose number is free then."""
+    if descriptor > _STANDARD_ERROR:
+        return descriptor
+    other = fcntl.fcntl(descriptor, fcntl.F_DUPFD_CLOEXEC, _STANDARD_ERROR + 1)
+    os.close(descriptor)
+    return other
 
 
 class _Pipe:
