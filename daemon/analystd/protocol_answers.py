@@ -82,7 +82,7 @@ class ErrorData(TypedDict):
 
 
 class SessionState(TypedDict):
-    """A Python session, and how many requests wait for it."""
+    """A Python session, and how many requests wait for it; `text` says what was lost by an interrupt, where something was."""
 
     name: str
     state: Literal["absent", "starting", "idle", "busy", "dead"]
@@ -90,6 +90,7 @@ class SessionState(TypedDict):
     execution_count: int
     memory_bytes: int | None
     waiting: NotRequired[int]
+    text: NotRequired[str]
 
 
 class VariableInfo(TypedDict):

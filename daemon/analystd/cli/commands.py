@@ -86,11 +86,12 @@ async def _carry_out(action: Action, options: Options) -> int:
 
 
 def _action(command: str) -> Action:
-    from analystd.cli import demo, history, lifetime, models, quarantine, setup, uninstall, work
+    from analystd.cli import demo, history, lifetime, models, quarantine, sessions, setup, uninstall, work
 
     actions: dict[str, Action] = {
         "run": work.ask,
         "exec": work.execute,
+        "reset": sessions.reset,
         "view": work.view,
         "files": work.list_files,
         "runs": history.runs,

@@ -128,6 +128,10 @@ def _add_work_commands(
     execute.add_argument("--session", metavar="NAME", help="another session than main")
     execute.add_argument("--timeout", type=float, metavar="S", help="seconds at the most")
     execute.add_argument("--batch", action="store_true", help=_BATCH_HELP)
+    reset = commands.add_parser(
+        "reset", parents=[shared], help="forget the variables of a session, and end what it has started"
+    )
+    reset.add_argument("--session", metavar="NAME", default="main", help="another session than main")
     _add_view_command(commands, shared)
     files = commands.add_parser("files", parents=[shared], help="list a folder of the workspace")
     files.add_argument("path", metavar="PATH", nargs="?", help="the folder (default: the workspace)")

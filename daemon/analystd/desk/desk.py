@@ -17,6 +17,7 @@ from analystd.data.question import Question
 from analystd.desk import conversations
 from analystd.desk.asker import Asker
 from analystd.desk.chronicle import Chronicle, Listener
+from analystd.desk.code_runs import CodeRuns
 from analystd.desk.journal import Journal
 from analystd.desk.known_names import KnownNames
 from analystd.desk.observer import RunObserver
@@ -32,14 +33,14 @@ from analystd.desk.presence import Presence
 from analystd.desk.quarantined import Quarantined
 from analystd.desk.queue import Ticket, Turnstile
 from analystd.desk.runs import Request, Result, Run, RunBook
-from analystd.desk.sessions import MAIN, Seat, Sessions
+from analystd.desk.sessions import MAIN
 from analystd.desk.state import DeskState
 from analystd.desk.waiting import Wait
 from analystd.engine.base import Engine, Message, Sampling
 from analystd.errors import AnalystdError, OverloadedError, StartTimeoutError
 from analystd.jail.sandbox import Level
 from analystd.jail.workspace import Workspace
-from analystd.kernel.base import NEVER_RAN, Execution, Output, SessionSupply
+from analystd.kernel.base import NEVER_RAN, Execution, SessionSupply, cut_off
 from analystd.protocol import EventKind, Snapshot, ViewResult
 from analystd.runids import current_run_id
 from analystd.settings import Settings
@@ -51,6 +52,10 @@ from analystd.tools.pyexe import pyexe_tool
 logger = logging.getLogger(__name__)
 
 SNAPSHOT_RUNS = 100
+
+_CUT_SHORT = cut_off(
+    "The run was ended while its code ran, and the code was stopped; what it had put out is in the run's events."
+)
 
 AGENTS_AT_ONCE = 4
 """So many agents share the model. More would take each other's conversations out of its memory, and all would be slower."""
@@ -90,7 +95,8 @@ class Desk:
         self.journal = journal or Journal(state.journal)
         self._chronicle = Chronicle(self.journal)
         self.runs = RunBook(self._chronicle)
-        self.sessions = Sessions(equipment.supply, self._tell_background_output)
+        self._code = CodeRuns(self._chronicle, workspace, equipment.supply)
+        self.sessions = self._code.sessions
         self.presence = Presence(workspace.root)
         self._state = state
         self._engine = equipment.engine
@@ -176,8 +182,8 @@ class Desk:
 
         return wait.begin(self.runs, work, lambda run: agent_result(run, Outcome("cancelled")))
 
-    def start_python(self, arguments: Mapping[str, Any], asker: Asker) -> Run:
-        """Accept code to run (valid arguments of `execPython`).
+    def start_python(self, arguments: Mapping[str, Any], asker: Asker, file: str | None = None) -> Run:
+        """Accept code to run (valid arguments of `execPython`); `file` is the path that it is of, if it has one.
 
         Raises:
             ResourceLimitError: when its events could not be written; `StoppingError` when the daemon comes to its end.
@@ -194,24 +200,26 @@ class Desk:
             arguments.get("timeout_seconds", self.settings.exec_timeout_seconds), self.settings.exec_timeout_seconds
         )
 
+        reset = arguments.get("reset", False)
         wait = Wait(request, seat.turnstile, "session")
+        cut = NEVER_RAN
 
         async def work(run: Run) -> Result:
+            nonlocal cut
             try:
                 async with asyncio.timeout(timeout) as waiting, wait.place:
                     waiting.reschedule(None)
-                    self._check_resources()
+                    self._require_going_on()
                     run.emit(EventKind.RUN_STARTED, sandbox=self._sandbox_level)
-                    execution = await self._execute(
-                        run, seat, code, reset=arguments.get("reset", False), timeout=timeout
-                    )
+                    cut = _CUT_SHORT
+                    execution = await self._code.execute(run, seat, code, reset=reset, timeout=timeout, file=file)
             except TimeoutError:
                 raise StartTimeoutError(
                     f"The session '{name}' was busy for {timeout:g} s", "Interrupt it, or name another session."
                 ) from None
             return await with_encoded_displays(python_result(run, execution))
 
-        return wait.begin(self.runs, work, lambda run: python_result(run, NEVER_RAN))
+        return wait.begin(self.runs, work, lambda run: python_result(run, cut))
 
     def start_write(self, arguments: Mapping[str, Any], asker: Asker) -> Run:
         """Accept a file to write (valid arguments of `writeFile`).
@@ -225,7 +233,8 @@ class Desk:
         request = Request("write", title_of(arguments["path"]), asker, None, {"path": arguments["path"]})
 
         async def work(run: Run) -> Result:
-            self._check_resources()
+            self._require_going_on()
+            await asyncio.to_thread(self.workspace.check_resources)
             run.emit(EventKind.RUN_STARTED, sandbox=self._sandbox_level)
             return {"run_id": run.id, "status": "done", **await files.write_file(self.data, arguments)}
 
@@ -239,13 +248,13 @@ class Desk:
             self.presence.require()
         return await self.data.view(source, question, on_progress)
 
-    async def interrupt_session(self, name: str, asker: Asker) -> None:
-        """Stop what runs in a session."""
+    async def interrupt_session(self, name: str, asker: Asker) -> str | None:
+        """Stop what runs in a session; gives the sentence on what was lost by that, if anything was."""
         session = self.sessions.seat(name).session
         for run in self.runs.active:
             if run.interrupt == session.interrupt:
                 run.cancelled_by = run.cancelled_by or asker
-        await session.interrupt()
+        return await session.interrupt()
 
     async def reset_session(self, name: str, asker: Asker) -> None:
         """Forget a session's variables, after what runs in it now.
@@ -256,7 +265,7 @@ class Desk:
         self.presence.require()
         seat = self.sessions.seat(name)
         async with seat.turnstile.turn():
-            await self._reset(seat, asker)
+            await self._code.reset(seat, asker)
 
     def cancel(self, run_id: str, asker: Asker) -> str:
         """Have a run end soon, whoever asked for it; gives `cancelling`, or the status of a run that has ended.
@@ -311,16 +320,14 @@ class Desk:
             tools += files.file_tools(self.data)
         return tools
 
-    def _check_resources(self) -> None:
-        """What has to be there when a run starts: it may have waited long."""
+    def _require_going_on(self) -> None:
+        """What has to be so when a run starts: it may have waited long."""
         self._chronicle.require_writable()
         self.runs.require_open()
         self.presence.require()
-        self.workspace.check_resources()
 
     async def _converse(self, run: Run, prompt: str, conversation: str, limits: Limits) -> Outcome:
-        self._chronicle.require_writable()
-        self.runs.require_open()
+        self._require_going_on()
         await self._engine.load()
         listing = await self._file_names()
         earlier = await conversations.earlier(self.journal, conversation)
@@ -362,41 +369,7 @@ class Desk:
 
     async def _execute_for_tool(self, code: str, reset: bool, context: ToolContext) -> Execution:
         run = self.runs.under_way(current_run_id.get())
+        ticket = Ticket(context.client, context.batch)
+        timeout = self.settings.exec_timeout_seconds
         seat = self.sessions.seat(context.session)
-        async with seat.turnstile.turn(Ticket(context.client, context.batch)):
-            if reset:
-                await self._reset(seat, run.request.asker)
-            timeout = self.settings.exec_timeout_seconds
-            execution = await seat.session.execute(code, timeout_seconds=timeout, on_output=context.on_output)
-        self._tell_bad_end(execution, run)
-        return execution
-
-    async def _execute(self, run: Run, seat: Seat, code: str, *, reset: bool, timeout: float) -> Execution:
-        if reset:
-            await self._reset(seat, run.request.asker)
-        run.interrupt = seat.session.interrupt
-        try:
-            execution = await seat.session.execute(code, timeout_seconds=timeout, on_output=run.put_out)
-        finally:
-            run.interrupt = None
-        self._tell_bad_end(execution, run)
-        return execution
-
-    def _tell_bad_end(self, execution: Execution, run: Run) -> None:
-        """Tell everyone that a limit ended the code, or that the session's Python died, and what was lost."""
-        kinds = {"limit": EventKind.LIMIT, "died": EventKind.WORKER_DIED}
-        if execution.status in kinds and execution.error is not None:
-            text = execution.error.message
-            logger.warning("session %s: %s", run.request.session, text)
-            run.emit(kinds[execution.status], worker="kernel", text=text)
-
-    async def _reset(self, seat: Seat, asker: Asker | None) -> None:
-        await seat.session.reset()
-        self._chronicle.record(EventKind.SESSION_RESET, None, asker, seat.session.info().name)
-
-    def _tell_background_output(self, session: str, output: Output) -> None:
-        """Output of threads and children whose code has ended belongs to the session and to no run."""
-        if output.kind == "display":
-            self._chronicle.record(EventKind.DISPLAY, None, None, session, data=output.data)
-        else:
-            self._chronicle.record(EventKind.OUTPUT, None, None, session, stream=output.kind, text=output.text)
+        return await self._code.execute_step(run, seat, code, reset=reset, timeout=timeout, ticket=ticket)

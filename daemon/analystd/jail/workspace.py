@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
 import stat
 import threading
 import time
@@ -27,7 +28,12 @@ _PATH_BYTES = 4095
 _NAME_BYTES = 255
 _TRIES = 3
 _SIZE_SECONDS = 1.0
+_TOLERATED_BYTES = 8 << 20
 _OUTSIDE_HINT = "Set AGENT_READ_ONLY_PATHS to let tools and sessions read a folder outside the workspace"
+_TEMPORARY_HINT = (
+    "What code writes to /tmp or /dev/shm is private to its session and goes with it; have it write into the workspace. "
+    "Set AGENT_READ_ONLY_PATHS to read a folder of the machine's own there"
+)
 MISSING_HINT = "list_files shows what is there"
 
 _T = TypeVar("_T")
@@ -59,6 +65,8 @@ class Workspace:
         self.trusted_paths: TrustedPaths | None = None
         """Which of them are the user's; known to the daemon alone, and only where there are walls."""
         self._size = _Remembered(self._measure)
+        self._disk_used = 0
+        """What the disk held when the size was measured."""
 
     @classmethod
     def of_settings(cls, root: Path, settings: Settings) -> Workspace:
@@ -147,6 +155,15 @@ class Workspace:
         Raises:
             ResourceLimitError: that names the limit, the measured value and what to do.
         """
+        self.check_size()
+        self.check_memory()
+
+    def check_size(self) -> None:
+        """Make sure that the workspace is not too large.
+
+        Raises:
+            ResourceLimitError: with its size, the limit and what to do.
+        """
         if self.size_bytes() / GIGABYTE > self.max_gb:
             # Whoever has just made room must not be refused for what was there a second ago.
             self._size.forget()
@@ -156,6 +173,13 @@ class Workspace:
                 f"The workspace holds {size:.3g} GB; its limit is {self.max_gb:g} GB",
                 f"Delete files in {self.root} or raise AGENT_WORKSPACE_MAX_GB",
             )
+
+    def check_memory(self) -> None:
+        """Make sure that enough of the machine's memory is free.
+
+        Raises:
+            ResourceLimitError: with how much is free, the limit and what to do.
+        """
         free = memory().free_percent
         if free < self.min_free_ram_percent:
             raise ResourceLimitError(
@@ -174,14 +198,23 @@ class Workspace:
         }
 
     def size_bytes(self) -> int:
-        """What the workspace takes on disk, at most about a second old."""
+        """What the workspace takes on disk: at most about a second old, and no older than a growth of the disk that may be too much."""
+        limit = self.max_gb * GIGABYTE
+        tolerated = max(limit - self._size.value(), min(limit / 20, _TOLERATED_BYTES))
+        if shutil.disk_usage(self.root).used - self._disk_used > tolerated:
+            self._size.forget()
         return self._size.value()
 
-    def _measure(self) -> int:
-        return folder_bytes(self.root) if self.trusted_paths is None else self.trusted_paths.measure()
+    def forget_size(self) -> None:
+        """Have the size measured anew when it is next asked for."""
+        self._size.forget()
 
     def __repr__(self) -> str:
         return f"<Workspace {self.root}>"
+
+    def _measure(self) -> int:
+        self._disk_used = shutil.disk_usage(self.root).used
+        return folder_bytes(self.root)
 
     def _open(self, path: str | os.PathLike[str], flags: int) -> int:
         def attempt() -> int:
@@ -208,7 +241,7 @@ class Workspace:
         homes = [home for home in (self.root, *self.read_only_paths) if real.is_relative_to(home)]
         if not homes:
             self.refuse_protected(os.path.relpath(real, self.root))
-            raise WorkspaceError("Path is outside workspace", _OUTSIDE_HINT)
+            raise WorkspaceError("Path is outside workspace", _TEMPORARY_HINT if _is_temporary(real) else _OUTSIDE_HINT)
         home = max(homes, key=lambda each: len(each.parts))
         self.refuse_protected(str(real.relative_to(home)))
         return home
@@ -276,6 +309,10 @@ def _nearest_workspace(start: Path) -> Path:
         if (folder / "workspace").is_dir():
             return folder / "workspace"
     return start / "workspace"
+
+
+def _is_temporary(real: Path) -> bool:
+    return any(real.is_relative_to(os.path.realpath(place)) for place in ("/tmp", "/dev/shm"))
 
 
 def _usable(path: str | os.PathLike[str]) -> str:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Self, cast
 
 from analystd.errors import SessionUnavailableError
+from analystd.jail.limits import LimitName
 from analystd.kernel.base import Completions, Output, Variable
 from analystd.kernel.cell import Cell, OutputHandler, is_count, output_of
+from analystd.kernel.guard import Guard
 from analystd.kernel.messages import QUICK_BYTES, KernelMessage, read_message
 from analystd.kernel.provisioner import START_SECONDS, KernelProcess, Launch
 
@@ -22,6 +25,8 @@ _MAX_MESSAGE_BYTES = 16 * 1024 * 1024
 _QUEUED_MESSAGES = 16
 """What a kernel that cheats can make the daemon hold: so many messages of that size."""
 _REMEMBERED_MESSAGES = 1024
+_REMEMBERED_CELLS = 256
+"""Of so many cells that are over it is known whose they were, for what their threads still put out."""
 _HELLO_SECONDS = 0.1
 _MAX_MATCHES = 1_000
 _MAX_TEXT_CHARACTERS = 16_000
@@ -37,8 +42,12 @@ class Kernel:
         self.execution_count = 0
         self.death_told = False
         """Whether a result has already said that this kernel ended."""
+        self.relieved: dict[LimitName, float] = {}
+        """When what it had started was ended because of a limit that it overstepped while no code ran."""
         self.on_background_output: OutputHandler | None = None
-        """Takes what comes outside of the cell under way: from threads and children that earlier cells left behind."""
+        """Takes what nobody's cell put out."""
+        self._late: OrderedDict[str, OutputHandler] = OrderedDict()
+        """Takes what threads and children of cells put out that are over, by the cell; the one that was heard of last is at the end."""
         self._client = client
         self._cell: Cell | None = None
         self._heard_before = 0
@@ -50,13 +59,13 @@ class Kernel:
         process.ended.add_done_callback(self._on_end)
 
     @classmethod
-    async def start(cls, launch: Launch, preload: Sequence[str] = ()) -> Self:
-        """A kernel that is ready for its first cell.
+    async def start(cls, launch: Launch, preload: Sequence[str] = (), guard: Guard | None = None) -> Self:
+        """A kernel that is ready for its first cell, looked after by `guard`.
 
         Raises:
             SessionUnavailableError: when it cannot be started.
         """
-        process = await KernelProcess.start(launch, preload)
+        process = await KernelProcess.start(launch, preload, guard)
         kernel = cls(process, _client(process.connection))
         try:
             await kernel._connect()
@@ -75,11 +84,13 @@ class Kernel:
         """The cell under way."""
         return self._cell
 
-    def run(self, code: str, on_output: OutputHandler) -> Cell:
-        """Begin to run `code`; the cell's `finished` tells when it is over."""
-        message = self._client.session.msg("execute_request", _request(code))
+    def run(
+        self, code: str, on_output: OutputHandler, on_late_output: OutputHandler | None = None, file: str | None = None
+    ) -> Cell:
+        """Begin to run `code`; the cell's `finished` tells when it is over, and what it puts out after that goes to `on_late_output`."""
+        message = self._client.session.msg("execute_request", _request(code, file))
         cell = self._cell = Cell(message["msg_id"], on_output, lambda: self._being_read > 0)
-        cell.finished.add_done_callback(lambda _: self._forget(cell))
+        cell.finished.add_done_callback(lambda _: self._forget(cell, on_late_output))
         self._client.shell_channel.send(message)
         if not self.alive:
             cell.end()
@@ -225,8 +236,8 @@ class Kernel:
         elif parent in self._idle_of:
             if kind == "status" and content.get("execution_state") == "idle":
                 self._idle_of[parent].set()
-        elif self.on_background_output is not None and (output := output_of(kind, content, bundle)) is not None:
-            self.on_background_output(output)
+        elif (output := output_of(kind, content, bundle)) is not None:
+            self._take_late(parent, output)
 
     def _on_shell(self, message: KernelMessage) -> None:
         if self._cell is not None and message.parent == self._cell.message_id:
@@ -236,9 +247,20 @@ class Kernel:
         elif (reply := self._replies.get(message.parent)) is not None and not reply.done():
             reply.set_result(message.content)
 
-    def _forget(self, cell: Cell) -> None:
+    def _take_late(self, parent: str, output: Output) -> None:
+        if (handler := self._late.get(parent)) is not None:
+            self._late.move_to_end(parent)
+            handler(output)
+        elif self.on_background_output is not None:
+            self.on_background_output(output)
+
+    def _forget(self, cell: Cell, on_late_output: OutputHandler | None) -> None:
         if self._cell is cell:
             self._cell = None
+        if on_late_output is not None:
+            self._late[cell.message_id] = on_late_output
+            if len(self._late) > _REMEMBERED_CELLS:
+                self._late.popitem(last=False)
 
     def _on_end(self, ended: asyncio.Future[int]) -> None:
         # What was on its way is still read; that the process is gone is known before its last words are.
@@ -279,9 +301,10 @@ def ignore_output(output: Output) -> None:
     """For code whose outputs nobody wants."""
 
 
-def _request(code: str) -> dict[str, Any]:
+def _request(code: str, file: str | None) -> dict[str, Any]:
     return {
         "code": _sendable(code),
+        "analystd_file": None if file is None else _sendable(file),
         "silent": False,
         "store_history": True,
         "user_expressions": {},

@@ -45,6 +45,8 @@ class Tool:
 
     spec: ToolSpec
     run: Callable[[dict[str, Any], ToolContext], Awaitable[ToolResult]]
+    checks_resources: bool = False
+    """Whether it looks at the limits by itself, since it can also free what is too much."""
 
 
 class Toolbox:
@@ -67,7 +69,8 @@ class Toolbox:
         except AnalystdError as exc:
             return replace(_refusal(exc), valid=False)
         try:
-            self._check_resources()
+            if not tool.checks_resources:
+                self._check_resources()
             return await tool.run(arguments, context)
         except AnalystdError as exc:
             return _refusal(exc)

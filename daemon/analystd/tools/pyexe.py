@@ -35,7 +35,7 @@ def pyexe_tool(execute: Execute) -> Tool:
         execution = await execute(arguments["code"], arguments.get("reset", False), context)
         return ToolResult(execution.status == "ok", execution_text(execution), execution.to_json())
 
-    return Tool(PYEXE, run)
+    return Tool(PYEXE, run, checks_resources=True)
 
 
 def execution_text(execution: Execution) -> str:
