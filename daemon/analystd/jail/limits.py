@@ -45,7 +45,7 @@ class Limits:
     """What must stay free on the disk of the workspace."""
     interval_seconds: float = 0.2
     """The time between two looks while code runs or something grows; a process fills about 1 GB in it."""
-    idle_seconds: float = 1.0
+    idle_seconds: float = 2.0
     """The time between two looks while nothing happens."""
 
 
@@ -90,6 +90,7 @@ class Watched:
         self._folders = [workspace.root, *([runtime] if runtime else [])]
         self._device = workspace.root.stat().st_dev
         self._held = Held()
+        self._memory_gb = memory().total / GIGABYTE
         self._size = 0
         self._explained = 0
         self._disk_when_explained: int | None = None
@@ -109,8 +110,9 @@ class Watched:
             return Look(frozenset(pids), found, disk_used, urgent, self._size)
         if before is not None and _is_asleep(before, pids, found):
             shared = [breach for breach in before.breaches if breach.limit in SHARED]
-            own = _too_much_memory(pids, found, self._held, self._limits)
+            own = self._too_much_memory(pids, found)
             return Look(frozenset(pids), found, disk_used, _told(own, *shared), self._size)
+        self._memory_gb = memory().total / GIGABYTE
         if files:
             held = held_files(pids, self._device)
             if held.disk_bytes > self._held.disk_bytes + _NOISE_BYTES:
@@ -119,12 +121,29 @@ class Watched:
             self._held, self._size = held, self._measure(held, disk_used)
         breaches = _told(
             _too_little_memory(found, self._workspace),
-            _too_much_memory(pids, found, self._held, self._limits),
+            self._too_much_memory(pids, found),
             _too_little_disk(disk_free, disk_used, self._limits),
             _too_many_moved_aside(self._workspace),
             _too_large(self._size, self._workspace),
         )
         return Look(frozenset(pids), found, disk_used, breaches, self._size)
+
+    def _too_much_memory(self, pids: Sequence[int], found: Census) -> Breach | None:
+        limit = self._memory_gb * self._limits.memory_percent / 100
+        used = (found.memory_bytes + self._held.memory_bytes) / GIGABYTE
+        if used > limit and 1 < len(pids) <= _FEW_PROCESSES:
+            # Forked processes share most of what they have, and the quick sum counts it for each. Of many the exact sum would take too long.
+            used = min(used, (proportional_bytes(pids) + self._held.memory_bytes) / GIGABYTE)
+        if used <= limit:
+            return None
+        return Breach(
+            "memory",
+            round(used, 2),
+            f"The session uses {used:.1f} GB of memory; its limit is {limit:.1f} GB "
+            f"({self._limits.memory_percent:g}% of the machine's). Load less at a time",
+            burden=used * GIGABYTE,
+            tolerance=_TOLERATED_MEMORY_BYTES,
+        )
 
     def _disk_usage(self) -> tuple[int, int]:
         """Return how many bytes of the workspace's disk are used and free; of another one, once somebody has removed the workspace."""
@@ -207,24 +226,6 @@ def _too_many_threads(found: Census, limits: Limits) -> Breach | None:
         f"The session has {found.threads} threads in {found.processes} processes; its limit is {limit}{of_machine}. "
         "Start fewer at a time",
         burden=found.threads,
-    )
-
-
-def _too_much_memory(pids: Sequence[int], found: Census, held: Held, limits: Limits) -> Breach | None:
-    limit = memory().total / GIGABYTE * limits.memory_percent / 100
-    used = (found.memory_bytes + held.memory_bytes) / GIGABYTE
-    if used > limit and 1 < len(pids) <= _FEW_PROCESSES:
-        # Forked processes share most of what they have, and the quick sum counts it for each. Of many the exact sum would take too long.
-        used = min(used, (proportional_bytes(pids) + held.memory_bytes) / GIGABYTE)
-    if used <= limit:
-        return None
-    return Breach(
-        "memory",
-        round(used, 2),
-        f"The session uses {used:.1f} GB of memory; its limit is {limit:.1f} GB "
-        f"({limits.memory_percent:g}% of the machine's). Load less at a time",
-        burden=used * GIGABYTE,
-        tolerance=_TOLERATED_MEMORY_BYTES,
     )
 
 

@@ -168,7 +168,8 @@ class Watchdog:
         if self._code_runs or before is None or _has_grown(before, look):
             seconds = usual
         else:
-            seconds = min(max(usual, self._pause_seconds) * 2, idle)
+            is_asleep = before.census.processor_ticks == look.census.processor_ticks
+            seconds = min(max(usual, self._pause_seconds) * 2, idle if is_asleep else idle / 2)
         self._pause_seconds = max(seconds, self._cost)
 
 
