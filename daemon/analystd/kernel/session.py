@@ -40,8 +40,8 @@ _TOLD_VARIABLES = 5
 _ASIDE_SECONDS = 2.0
 """How long an editor waits for completions; longer ones would come too late to be of use."""
 
-_LOOK_SECONDS = 0.1
-"""How long code and its result wait for a look through the workspace, which takes longer where there are many files."""
+_LOOK_SECONDS = 1.0
+"""How long code and its result wait for a look through the workspace when there is cause for one; it takes longer where there are many files."""
 
 _Answer = TypeVar("_Answer")
 
@@ -220,8 +220,8 @@ class KernelSession(Session):
             return NEVER_RAN if lost is None else replace(NEVER_RAN, stderr=_marked(lost))
         trusted = self._spares.launch.trusted
         entries = trusted.count if trusted is not None else 0
-        if trusted is not None:
-            await _in_time(trusted.before_code)
+        if trusted is not None and trusted.may_have_news():
+            await _in_time(trusted.look)
         cell = kernel.run(code, on_output)
         if lost is not None:
             cell.published("stream", {"name": "stderr", "text": _marked(lost)})
@@ -229,8 +229,12 @@ class KernelSession(Session):
         try:
             await self._over_or_stopped(kernel, cell, breach, timeout_seconds)
             if trusted is not None:
-                await _in_time(trusted.look)
+                if trusted.may_have_news():
+                    await _in_time(trusted.look)
+                trusted.has_run()
                 for entry in trusted.entries_since(entries):
+                    # The desk, which was told in the loop, comes first.
+                    await asyncio.sleep(0)
                     cell.published("stream", {"name": "stderr", "text": _marked(entry.sentence() + ".")})
             if breach.done() and not cell.answered:
                 return await self._limited(kernel, cell, breach.result())
