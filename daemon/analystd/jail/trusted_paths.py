@@ -292,7 +292,13 @@ class TrustedPaths:
         return True
 
     def _move_aside(self, unknown: Sequence[Found]) -> Entry | None:
-        entry, stuck = self.quarantine.take(unknown, self.runs_under_way())
+        try:
+            entry, stuck = self.quarantine.take(unknown, self.runs_under_way())
+        except OSError:
+            # It is found again at the next look; until then code that goes on is stopped as one that races with us.
+            logger.exception("Nothing can be moved aside to %s", self.quarantine.folder)
+            self._storm.append(time.monotonic())
+            return None
         self._stuck |= {each.identity for each in stuck}
         if entry is None:
             return None

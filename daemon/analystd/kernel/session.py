@@ -312,7 +312,13 @@ class KernelSession(Session):
             finally:
                 self._starting = False
             self._kernel.on_background_output = self._on_background_output
-            await self._kernel.process.arm()
+            try:
+                await self._kernel.process.arm()
+            except BaseException:
+                # Without its seals it runs nothing.
+                self._retire(self._kernel)
+                self._kernel = None
+                raise
         return self._kernel
 
     async def _stop(self, kernel: Kernel, cell: Cell, grace_seconds: float) -> bool:
