@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable
 from typing import Any, Literal
 
@@ -142,5 +143,5 @@ def _done(status: Literal["restored", "discarded"], entry: Entry) -> RestoreResu
 
 def _call_in(loop: asyncio.AbstractEventLoop, call: Callable[[], Any]) -> None:
     """Have the loop call something, unless it is closed by now."""
-    if not loop.is_closed():
+    with contextlib.suppress(RuntimeError):
         loop.call_soon_threadsafe(call)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from analystd.jail.folder_watch import FolderWatch
 from analystd.jail.identity import Identity, identity
 from analystd.jail.sizes import ByteCounter
 from analystd.jail.tree_walk import Folder, Visitor, walk
@@ -41,25 +41,24 @@ class Survey:
     """Whether all of it was looked at."""
 
 
-def survey(
-    root: Path, names: TrustedNames, *, measure: bool = False, goes_on: Callable[[], bool] = lambda: True
-) -> Survey:
-    """Walk through a workspace.
+def survey(root: Path, names: TrustedNames, *, measure: bool = False, folders: FolderWatch | None = None) -> Survey:
+    """Walk through a workspace; `folders` then watches those in which names are looked for.
 
     Raises:
         OSError: when it cannot be opened.
     """
-    surveyor = _Surveyor(names, ByteCounter() if measure else None)
-    walk(root, surveyor, goes_on=lambda: len(surveyor.found) < MAX_FOUND and goes_on())
-    complete = len(surveyor.found) < MAX_FOUND and goes_on()
-    return Survey(surveyor.found, surveyor.counter.total if surveyor.counter else None, complete)
+    surveyor = _Surveyor(names, ByteCounter() if measure else None, folders)
+    walk(root, surveyor, goes_on=lambda: len(surveyor.found) < MAX_FOUND)
+    size = surveyor.counter.total if surveyor.counter else None
+    return Survey(surveyor.found, size, len(surveyor.found) < MAX_FOUND)
 
 
 class _Surveyor(Visitor):
-    def __init__(self, names: TrustedNames, counter: ByteCounter | None) -> None:
+    def __init__(self, names: TrustedNames, counter: ByteCounter | None, folders: FolderWatch | None) -> None:
         self.found: list[Found] = []
         self.counter = counter
         self._names = names
+        self._folders = folders
         self._shape = FolderShape()
 
     def enters(self, folder: Folder) -> bool:
@@ -67,6 +66,9 @@ class _Surveyor(Visitor):
         parent = folder.parent
         folder.is_apart = parent is not None and (parent.is_apart or folder.name in (parent.apart or ()))
         self._shape = FolderShape()
+        # Before its entries are read, so that nothing is missed in between.
+        if self._folders is not None and not folder.is_apart:
+            self._folders.add(folder.descriptor)
         return not folder.is_apart or (self.counter is not None and not folder.is_foreign)
 
     def visits(self, folder: Folder, entry: os.DirEntry[str]) -> bool:

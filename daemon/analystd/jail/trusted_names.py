@@ -190,11 +190,16 @@ class FolderShape:
     def __init__(self) -> None:
         self._names: dict[str, str] = {}
 
+    @staticmethod
+    def is_part(name: str) -> bool:
+        """Whether a name can be what makes a folder one of them."""
+        folded = name.casefold()
+        return folded in _REPOSITORY_PARTS or folded in _ENVIRONMENT_PARTS
+
     def add(self, name: str) -> None:
         """Note a name that is in the folder."""
-        folded = name.casefold()
-        if folded in _REPOSITORY_PARTS or folded in _ENVIRONMENT_PARTS:
-            self._names[folded] = name
+        if self.is_part(name):
+            self._names[name.casefold()] = name
 
     def mark(self) -> tuple[str, Group] | None:
         """The name without which the folder would be neither, if it is one."""

@@ -19,11 +19,12 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from analystd.jail.activity import Activity, activity
+from analystd.jail.folder_watch import FolderWatch
 from analystd.jail.identity import Identity, identity
 from analystd.jail.live_seals import keeper_of, missing_seals, seal_in
 from analystd.jail.quarantine import Entry, Quarantine
 from analystd.jail.survey import Found, survey
-from analystd.jail.trusted_names import QUARANTINE_PREFIX, TrustedNames
+from analystd.jail.trusted_names import QUARANTINE_PREFIX, FolderShape, TrustedNames
 
 logger = logging.getLogger(__name__)
 
@@ -31,13 +32,17 @@ _TRIES = 3
 _SEALED_AT_START = 500
 """So many seals are told to a launcher in its command line; the rest are put on before its first code runs."""
 
-_BUSY_SECONDS, _IDLE_SECONDS = 0.2, 1.0
+_LEAST_SECONDS = 0.02
 _SHARE = 10
 """The time between two looks is so many times what a look takes."""
 
+_UNWATCHED_SECONDS, _BUSY_SECONDS, _CALM_SECONDS = 0.2, 1.0, 5.0
+"""The time between two looks where the kernel does not watch all folders; and between two notes of what runs, while something does or not."""
+
 _END_SECONDS, _END_LOOK_SECONDS = 2.0, 0.005
-_CALM_SHARE, _CALM_SECONDS = 50, 5.0
-"""While nothing runs in any jail, only the user makes anything, and is in no hurry."""
+
+_LOOK_ANYWAY_SECONDS, _LOOK_ANYWAY_SHARE = 30.0, 100
+"""A look for which there is no cause, in case something was missed."""
 
 _STORM_LOOKS, _STORM_SECONDS = 10, 20.0
 """Code that had things moved aside in so many looks within so many seconds races with us."""
@@ -77,7 +82,12 @@ class TrustedPaths:
         self._storm: deque[float] = deque(maxlen=_STORM_LOOKS)
         self._lock = threading.RLock()
         self._watcher: threading.Thread | None = None
-        self._wake = threading.Event()
+        self._folders: FolderWatch | None = None
+        """Watches the workspace while there is a jail."""
+        self._has_news = True
+        """Whether something appeared that has not been looked at."""
+        self._has_seen_all = False
+        self._waits_long = False
         self._size: int | None = None
         self._restore_record()
 
@@ -94,10 +104,11 @@ class TrustedPaths:
             OSError: when something cannot be sealed.
         """
         with self._lock:
+            if self._folders is None:
+                self._folders = FolderWatch(self._is_interesting)
             self.look()
             self._seal_missing([process], must=True)
             self._jails[process] = keeper_of(process)
-            self._calm_since = None
             self._write_record()
             if self._watcher is None:
                 self._watcher = threading.Thread(target=self._watch, name="trusted-paths", daemon=True)
@@ -115,12 +126,26 @@ class TrustedPaths:
             if not self._jails:
                 # From here on only the user makes anything.
                 self.look()
-                self._wake.set()
+                if self._folders is not None:
+                    self._folders.wake()
 
-    def before_code(self) -> None:
-        """Take what the user has made since the last code ran as theirs, where that is known."""
-        if self._calm_since is not None:
-            self.look()
+    def may_have_news(self) -> bool:
+        """Whether there is cause for a look: not where the kernel watches all folders and told of nothing. Does not block."""
+        if not self._lock.acquire(blocking=False):
+            # A look is under way, and may be about to find something.
+            return True
+        try:
+            folders = self._folders
+            return self._has_news or folders is None or not folders.is_complete or folders.has_events()
+        finally:
+            self._lock.release()
+
+    def has_run(self) -> None:
+        """Hear that code has run, so that its end is noted soon; does not block."""
+        folders = self._folders
+        if self._waits_long and folders is not None:
+            self._waits_long = False
+            folders.wake()
 
     def look(self, *, measure: bool = False, note: bool = False) -> list[Entry]:
         """Look through the workspace, seal what the user made, and move aside what a jail may have made.
@@ -136,9 +161,12 @@ class TrustedPaths:
         with self._lock:
             for _ in range(_TRIES):
                 begun = time.monotonic()
+                self._has_news = False
+                if self._folders is not None:
+                    self._folders.read()
                 calm_from = activity(self._jails) if note or not self._jails else None
                 try:
-                    result = survey(self._root, self._names, measure=measure)
+                    result = survey(self._root, self._names, measure=measure, folders=self._folders)
                 except OSError as exc:
                     logger.warning("The workspace %s cannot be looked through: %s", self._root, exc)
                     return entries
@@ -151,11 +179,15 @@ class TrustedPaths:
                     entries.append(entry)
                 self._follow(result.found, is_new=adopted)
                 # What was not looked at may have been there before: it is not new when it is found.
-                self._calm_since = None if moved or not result.is_complete else calm_from
+                self._has_seen_all = not moved and result.is_complete
+                if not self._has_seen_all:
+                    self._calm_since = None
+                elif calm_from is not None:
+                    self._calm_since = calm_from
                 if not self._jails:
                     self._record.unlink(missing_ok=True)
                 self.look_seconds = time.monotonic() - begun
-                if not moved and result.is_complete:
+                if self._has_seen_all:
                     break
         return entries
 
@@ -205,21 +237,32 @@ class TrustedPaths:
         return self._lock
 
     def _watch(self) -> None:
-        """Look again and again for as long as there is a jail; seldom while none of them runs."""
-        looked = 0.0
-        while True:
+        """Look whenever there is cause, for as long as there is a jail, and note what runs in between."""
+        looked = time.monotonic()
+        while (folders := self._folders) is not None:
             with self._lock:
                 if not self._jails:
-                    self._watcher = None
+                    folders.close()
+                    self._folders = self._watcher = None
                     return
-                is_calm = self._calm_since is not None and activity(self._jails) == self._calm_since
-                since = time.monotonic() - looked
-                if not is_calm or since > max(_CALM_SECONDS, _CALM_SHARE * self.look_seconds):
+                # In this order: what has run before nothing was found to be new has made nothing new.
+                running = activity(self._jails)
+                self._has_news |= folders.read()
+                is_calm = running == self._calm_since
+                must = time.monotonic() - looked > max(_LOOK_ANYWAY_SECONDS, _LOOK_ANYWAY_SHARE * self.look_seconds)
+                if self._has_news or must or (not folders.is_complete and not is_calm) or not self._has_seen_all:
                     self._look_safely()
                     looked = time.monotonic()
-            least = _IDLE_SECONDS if is_calm else _BUSY_SECONDS
-            self._wake.wait(max(least, _SHARE * self.look_seconds))
-            self._wake.clear()
+                else:
+                    self._calm_since = running
+                seconds = _CALM_SECONDS if is_calm else _BUSY_SECONDS
+                self._waits_long = is_calm
+            time.sleep(max(_LEAST_SECONDS, _SHARE * self.look_seconds))
+            folders.wait(seconds if folders.is_complete else _UNWATCHED_SECONDS)
+
+    def _is_interesting(self, name: str) -> bool:
+        # A folder is not known here, so that an interpreter is one wherever it lies.
+        return self._names.group(name, "bin") is not None or FolderShape.is_part(name)
 
     def _look_safely(self) -> None:
         try:
@@ -249,7 +292,13 @@ class TrustedPaths:
         return True
 
     def _move_aside(self, unknown: Sequence[Found]) -> Entry | None:
-        entry, stuck = self.quarantine.take(unknown, self.runs_under_way())
+        try:
+            entry, stuck = self.quarantine.take(unknown, self.runs_under_way())
+        except OSError:
+            # It is found again at the next look; until then code that goes on is stopped as one that races with us.
+            logger.exception("Nothing can be moved aside to %s", self.quarantine.folder)
+            self._storm.append(time.monotonic())
+            return None
         self._stuck |= {each.identity for each in stuck}
         if entry is None:
             return None
@@ -257,11 +306,12 @@ class TrustedPaths:
             if item.renamed is not None:
                 with contextlib.suppress(OSError):
                     self._set_aside.add(identity(None, str(self._root / item.renamed)))
-        self.count += 1
-        self._latest.append(entry)
         self._storm.append(time.monotonic())
         logger.warning("%s", entry.sentence())
+        # Told before it can be seen here, so that a run does not end before it is told.
         self.on_quarantined(entry)
+        self._latest.append(entry)
+        self.count += 1
         return entry
 
     def _follow(self, found: Sequence[Found], *, is_new: bool) -> None:

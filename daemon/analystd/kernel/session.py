@@ -49,8 +49,8 @@ _TOLD_VARIABLES = 5
 _ASIDE_SECONDS = 2.0
 """How long an editor waits for completions; longer ones would come too late to be of use."""
 
-_LOOK_SECONDS = 0.1
-"""How long code and its result wait for a look through the workspace, which takes longer where there are many files."""
+_LOOK_SECONDS = 1.0
+"""How long code and its result wait for a look through the workspace when there is cause for one; it takes longer where there are many files."""
 
 _OF_MEMORY = ("memory", "free_ram")
 
@@ -133,8 +133,8 @@ class KernelSession(Session):
                 return replace(NEVER_RAN, stderr="".join(notes))
             trusted = self._spares.launch.trusted
             moved_before = 0 if trusted is None else trusted.count
-            if trusted is not None:
-                await _in_time(trusted.before_code)
+            if trusted is not None and trusted.may_have_news():
+                await _in_time(trusted.look)
             cell = kernel.run(code, on_output, on_late_output, file)
             for note in notes:
                 cell.published("stream", {"name": "stderr", "text": note})
@@ -306,8 +306,12 @@ class KernelSession(Session):
         trusted = self._spares.launch.trusted
         if trusted is None:
             return
-        await _in_time(trusted.look)
+        if trusted.may_have_news():
+            await _in_time(trusted.look)
+        trusted.has_run()
         for entry in trusted.entries_since(moved_before):
+            # The desk, which was told in the loop, comes first.
+            await asyncio.sleep(0)
             cell.published("stream", {"name": "stderr", "text": _marked(entry.sentence() + ".")})
 
     async def _finished(self, kernel: Kernel, cell: Cell) -> Execution:
@@ -384,7 +388,13 @@ class KernelSession(Session):
             finally:
                 self._starting = False
             self._adopt(self._kernel)
-            await self._kernel.process.arm()
+            try:
+                await self._kernel.process.arm()
+            except BaseException:
+                # Without its seals it runs nothing.
+                self._retire(self._kernel)
+                self._kernel = None
+                raise
         return self._kernel
 
     def _adopt(self, kernel: Kernel) -> None:
