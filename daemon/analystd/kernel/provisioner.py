@@ -36,6 +36,7 @@ START_SECONDS = 60.0
 STOP_SECONDS = 1.0
 
 _INSIDE = Path(__file__).parent / "inside"
+_TOOLBOX = Path(__file__).parents[1] / "toolbox"
 _READY = b"\x1eREADY\n"
 _HEARD = b"\x1eHEARD\n"
 _SOCKET_PATH_BYTES = 107
@@ -61,7 +62,7 @@ class Launch:
     def policy(self, sockets: Path) -> Policy:
         """What a kernel with its sockets in that folder may touch."""
         runtime = self.runtime if sockets.is_relative_to(self.runtime) else sockets
-        return Policy(self.workspace, runtime, (*self.read_only_paths, _INSIDE), self.python)
+        return Policy(self.workspace, runtime, (*self.read_only_paths, _INSIDE, _TOOLBOX), self.python)
 
     def walls(self, policy: Policy) -> Walls | None:
         """What the kernel is told of its walls, so that it can explain what they refuse; None where there are none."""
@@ -241,7 +242,12 @@ class KernelProcess:
         )
         self._watch(self._process)
         walls = self._launch.walls(policy)
-        told = {"connection": self.connection, "preload": list(preload), "walls": walls and asdict(walls)}
+        told = {
+            "connection": self.connection,
+            "preload": list(preload),
+            "toolbox": str(_TOOLBOX),
+            "walls": walls and asdict(walls),
+        }
         self.tell(json.dumps(told))
         outcomes: list[asyncio.Future[Any]] = [self._ready, self.ended]
         await asyncio.wait(outcomes, timeout=START_SECONDS, return_when=asyncio.FIRST_COMPLETED)
