@@ -26,6 +26,7 @@ async def ask(options: Options) -> int:
         print_json(result)
     else:
         print(result.answer)
+        _print_unsupported(result)
         _print_cost(result)
     return {"done": EXIT_DONE, "limit": EXIT_REFUSED}.get(result.status, EXIT_FAILED)
 
@@ -89,6 +90,11 @@ def _print_execution(result: PythonResult) -> None:
         print("\n".join(result.error.traceback), file=sys.stderr)
     elif result.status != "ok":
         print(f"[the code ended with status {result.status}; {result.run_id}]", file=sys.stderr)
+
+
+def _print_unsupported(result: AgentResult) -> None:
+    if numbers := ", ".join(each.text for each in result.unsupported):
+        print(f"[in no output of this conversation: {numbers}; check before you use it]", file=sys.stderr)
 
 
 def _print_cost(result: AgentResult) -> None:

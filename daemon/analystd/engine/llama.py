@@ -79,6 +79,7 @@ class LlamaEngine:
             on_gpu=self._about.get("on_gpu"),
             load_seconds=self._load_seconds,
             tokens_per_second=self._tokens_per_second(),
+            parameters=self._about.get("parameters"),
             context_used=self._context_used if worker else None,
         )
 

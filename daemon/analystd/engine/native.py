@@ -130,6 +130,8 @@ class Model:
         """How many conversations are kept: fewer than asked for, where memory did not suffice."""
         self.can_share = not (lib.llama_model_is_recurrent(self._model) or lib.llama_model_is_hybrid(self._model))
         """Whether a sequence can begin with a part of another; a state that sums up all before it cannot be cut."""
+        self.parameters: int = lib.llama_model_n_params(self._model)
+        """The number of its weights."""
         self._memory = lib.llama_get_memory(self._context)
         self._batch = lib.llama_batch_init(self.batch_size, 0, 1)
         self._abort = lib.ggml_abort_callback(lambda _: self._should_abort())
