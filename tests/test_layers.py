@@ -18,9 +18,10 @@ import analystd
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "daemon" / "analystd"
 
-BASE = {"workers"}
+BASE = {"workers", "util"}
 
 MAY_IMPORT = {
+    "util": set[str](),
     "workers": set[str](),
     "client": {"client", "server", "jail"},
     "server": {"server", "desk", "agent", "tools", "engine", "kernel", "data", "jail"},

@@ -39,6 +39,9 @@ class Command(StrEnum):
     GET_RUN = "analystd.getRun"
     EVENTS = "analystd.events"
     SUBSCRIBE = "analystd.subscribe"
+    LIST_QUARANTINE = "analystd.listQuarantine"
+    RESTORE_QUARANTINE = "analystd.restoreQuarantine"
+    DISCARD_QUARANTINE = "analystd.discardQuarantine"
     STATUS = "analystd.status"
     SHUTDOWN = "analystd.shutdown"
 
@@ -58,6 +61,7 @@ class EventKind(StrEnum):
     SESSION_RESET = "session_reset"
     WORKER_DIED = "worker_died"
     LIMIT = "limit"
+    QUARANTINED = "quarantined"
 
 
 AgentStatus = Literal["done", "cancelled", "failed", "limit"]
@@ -223,6 +227,26 @@ class ViewResult(TypedDict):
     profiles: NotRequired[list[ColumnProfile] | None]
 
 
+class QuarantinedItem(TypedDict):
+    """Something that was moved aside: where it was, relative to the workspace, its bytes where they are known, and what trusts such a name."""
+
+    path: str
+    kind: str
+    size: int | None
+    trusted_by: str
+    reason: str
+
+
+class QuarantineEntry(TypedDict):
+    """What was moved aside at one time, with the runs that were under way; of `count` things the first ones are in `moved`."""
+
+    id: str
+    at: float
+    runs: list[str]
+    moved: list[QuarantinedItem]
+    count: int
+
+
 class Event(TypedDict):
     """One line of the journal. `EVENT_KEYS` says which of the further keys each `kind` has."""
 
@@ -262,6 +286,13 @@ class Event(TypedDict):
     result: NotRequired[AgentResult | PythonResult | WriteResult]
     error: NotRequired[Failure]
     cancelled_by: NotRequired[Attribution]
+    entry: NotRequired[QuarantineEntry]
+    truncated: NotRequired[bool]
+    original_bytes: NotRequired[int | None]
+
+
+CUT_KEYS = ("truncated", "original_bytes")
+"""What an event of any kind has that was too large, and in which whatever was large is cut."""
 
 
 class EventKeys(NamedTuple):
@@ -286,6 +317,7 @@ EVENT_KEYS: dict[EventKind, EventKeys] = {
     EventKind.SESSION_RESET: EventKeys(),
     EventKind.WORKER_DIED: EventKeys(("worker", "text")),
     EventKind.LIMIT: EventKeys(("text",), ("worker",)),
+    EventKind.QUARANTINED: EventKeys(("text", "entry")),
 }
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Literal, NotRequired, TypedDict
 
-from analystd.protocol import Event, RunSummary, Subscription
+from analystd.protocol import Event, QuarantineEntry, RunSummary, Subscription
 
 SandboxLevel = Literal["full", "partial", "none"]
 
@@ -135,6 +135,33 @@ class FileText(TypedDict):
     encoding: str
 
 
+class QuarantineList(TypedDict):
+    """The result of `analystd.listQuarantine`: the latest entries first, and how many there are in all."""
+
+    entries: list[QuarantineEntry]
+    count: int
+
+
+class RestoredFile(TypedDict):
+    """A file that would be put back."""
+
+    path: str
+    size: int
+
+
+class RestoreResult(TypedDict):
+    """The result of `analystd.restoreQuarantine` and `analystd.discardQuarantine`.
+
+    A preview has the files (at most 200), why it could not be put back, and the digest of all of it.
+    """
+
+    status: Literal["preview", "restored", "discarded"]
+    entry: QuarantineEntry
+    files: list[RestoredFile]
+    digest: str | None
+    problems: list[str]
+
+
 class CancelResult(TypedDict):
     """The result of `analystd.cancelRun`: `cancelling`, or the status of a run that has ended."""
 
@@ -221,9 +248,12 @@ class Resources(TypedDict):
 
 
 class DeskState(TypedDict):
-    """A desk as `status` tells of it."""
+    """A desk as `status` tells of it; `quarantined` is how many entries have come into quarantine since it was opened."""
 
     workspace: str
+    problem: str | None
+    """Why nobody can work in the workspace now, as where its folder was removed."""
+    hint: str | None
     seq: int
     journal: str
     journal_problem: str | None
@@ -231,6 +261,7 @@ class DeskState(TypedDict):
     runs: list[RunSummary]
     sessions: list[SessionState]
     resources: Resources
+    quarantined: NotRequired[int]
 
 
 class DaemonStatus(TypedDict):

@@ -17,7 +17,7 @@ def test_progress_is_one_line_that_is_gone_at_the_end() -> None:
     with ProgressLine("Reading a.csv", trail=trail) as line:
         line.tell(0.1)
         line.tell(0.55)
-    assert trail.getvalue() == "\rReading a.csv … 10%\x1b[K\rReading a.csv … 55%\x1b[K\r\x1b[K"
+    assert trail.getvalue() == "\r\x1b[KReading a.csv … 10%\r\x1b[KReading a.csv … 55%\r\x1b[K"
 
 
 def test_of_quick_work_and_where_there_is_no_terminal_nothing_is_shown() -> None:

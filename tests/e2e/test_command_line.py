@@ -13,6 +13,7 @@ import pytest
 from tests.station import Station, is_running
 
 from analystd import __version__
+from analystd.jail.probe import TABLE
 
 BARS = "timestamp,open,close\n2023-01-01,1.0,2.0\n2023-01-02,2.0,3.5\n"
 
@@ -130,6 +131,14 @@ def test_unknown_words_are_a_usage_error(station: Station) -> None:
 )
 def test_every_command_helps(station: Station, command: str) -> None:
     assert station.run(command, "--help").stdout.startswith(f"usage: analystd {command}")
+
+
+def test_doctor_lists_each_wall_and_whether_it_held(station: Station) -> None:
+    told = json.loads(station.run("doctor", "--json", check=None).stdout)
+    assert {wall["name"] for wall in told["walls"]} == set(TABLE)
+    assert [wall["breach"] for wall in told["walls"] if wall["state"] == "gap"] == told["gaps"]
+    lines = station.run("doctor", check=None).stdout.splitlines()
+    assert any(line.split()[:1] == ["held"] and "reading files outside" in line for line in lines)
 
 
 def test_stop_ends_the_daemon_and_leaves_nothing(fresh_station: Station) -> None:

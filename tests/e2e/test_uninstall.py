@@ -120,6 +120,42 @@ def test_a_workspace_inside_of_what_would_go_is_never_touched(used: Station) -> 
     assert inside.is_dir()
 
 
+NESTING = """
+import os
+os.chdir(os.environ["IPYTHONDIR"])
+for _ in range(3000):
+    os.mkdir("deeper"), os.chdir("deeper")
+"""
+
+
+def test_folders_nested_in_the_runtime_folder_hinder_no_stop_no_start_and_no_removal(fresh_station: Station) -> None:
+    station = fresh_station
+    station.play([])
+    station.run("exec", "-", stdin=NESTING)
+    assert "has stopped" in station.run("stop").stdout
+    assert not any((station.state / "run").iterdir())
+    station.run("exec", "-", stdin=NESTING)
+    pid = station.daemon_pid()
+    assert pid is not None
+    os.kill(pid, signal.SIGKILL)
+    assert station.run("exec", "6 * 7").stdout == "42\n"
+    station.run("exec", "-", stdin=NESTING)
+    station.run("uninstall", "--purge", "--yes")
+    assert _files(station.home / "state") == []
+
+
+def test_what_cannot_be_removed_is_named_and_the_rest_goes(used: Station) -> None:
+    fixed = used.home / "cache/analystd/models/m.gguf"
+    if subprocess.run(["chattr", "+i", fixed], capture_output=True, check=False).returncode:
+        pytest.skip("files cannot be made immutable here")
+    try:
+        said = used.run("uninstall", "--purge", "--yes", check=1).stdout
+        assert f"failed  {fixed}  (Operation not permitted)" in said
+        assert _files(used.home / "state") == _files(used.home / "config") == []
+    finally:
+        subprocess.run(["chattr", "-i", fixed], check=True)
+
+
 def test_with_nothing_there_it_says_so(fresh_station: Station) -> None:
     assert "There is nothing to remove." in fresh_station.run("uninstall", "--yes").stdout
     assert not (fresh_station.home / "state").exists() or _files(fresh_station.home / "state") == []

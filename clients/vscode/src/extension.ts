@@ -11,6 +11,7 @@ import { logger } from "./logger";
 import { Runner } from "./run";
 import { affectsServer } from "./settings";
 import { StatusItem } from "./status";
+import { showWarning } from "./surfaces";
 import { COLUMNAR_TABLE, TableEditors, TEXT_TABLE } from "./table";
 
 /** Views keep what they show, and where one was in it, while another tab is in front. */
@@ -41,7 +42,8 @@ export function activate(context: vscode.ExtensionContext): void {
     vscode.window.registerCustomEditorProvider(COLUMNAR_TABLE, tables, { webviewOptions: KEPT }),
     answers.onQuestion((prompt) => void asker.ask(prompt)),
     connection.onEvent((event) => {
-      if (event.kind === "worker_died" && event.text) void vscode.window.showWarningMessage(`analystd: ${event.text}`);
+      const isNews = event.kind === "worker_died" || (event.kind === "limit" && !connection.follows(event.run_id));
+      if (isNews && event.text) void showWarning(`analystd: ${event.text}`);
     }),
     vscode.workspace.onDidChangeConfiguration((event) => {
       if (affectsServer(event) && connection.state !== "stopped") void connection.restart(true);

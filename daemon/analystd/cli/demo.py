@@ -14,11 +14,12 @@ from typing import Any
 
 from analystd.cli import EXIT_DONE, EXIT_FAILED
 from analystd.cli.commands import Options
+from analystd.cli.execution import ending_lines
 from analystd.cli.render import Terminal, call_text, gigabytes, indented, print_json
 from analystd.client import Client, connect
 from analystd.engine.models import pull_embedded
 from analystd.errors import EngineUnavailableError
-from analystd.jail.workspace import find_workspace
+from analystd.jail.workspace_place import find_workspace
 from analystd.protocol import Command
 
 BARS_FILE = "btc_1m_bars.csv"
@@ -61,7 +62,7 @@ WORKFLOW: tuple[tuple[str, Command, dict[str, Any]], ...] = (
 
 async def demo(options: Options) -> int:
     """Run the demonstration; the exit status is 1 when a step of it failed."""
-    folder = find_workspace(Path.cwd(), options.workspace or os.environ.get("AGENT_WORKSPACE"))
+    folder = find_workspace(Path.cwd(), options.workspace)
     folder.mkdir(parents=True, exist_ok=True)
     terminal = Terminal(trail=sys.stderr if options.json else sys.stdout)
     bars = folder / BARS_FILE
@@ -128,6 +129,6 @@ async def _walk(client: Client, terminal: Terminal, title: str, command: Command
     text = result["text"] if "text" in result else result["stdout"] + result["stderr"]
     error = result.get("error")
     if error:
-        text += "\n".join(error["traceback"])
+        text += "\n".join(ending_lines(result))
     terminal.line(f"← {indented(text)}  ({time.monotonic() - started:.2f} s)", style="31" if error else "32")
     return not error

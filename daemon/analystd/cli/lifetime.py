@@ -45,6 +45,8 @@ async def status(options: Options) -> int:
     print(f"sandbox  {sandbox['level']}: {sandbox['reason']}")
     print(f"clients  {', '.join(client['name'] for client in about['clients'])}")
     print(f"log      {about['log']}")
+    for problem in about["problems"]:
+        print(f"problem  {problem}")
     for desk in about["desks"]:
         _print_desk(desk)
     return EXIT_DONE
@@ -72,7 +74,8 @@ def end_daemon(card: Card, *, now: bool, say: Callable[[str], None]) -> None:
     """
     patience = _STOP_SECONDS if now else math.inf
     try:
-        _tell_end(ask_daemon(card, Command.STATUS), ask_daemon(card, Command.SHUTDOWN, now=now), now=now, say=say)
+        desks = _desks(card)
+        _tell_end(desks, ask_daemon(card, Command.SHUTDOWN, now=now), now=now, say=say)
     except TimeoutError as exc:
         if not now:
             raise DaemonLostError(
@@ -92,8 +95,16 @@ def end_daemon(card: Card, *, now: bool, say: Callable[[str], None]) -> None:
         _kill(card, say)
 
 
-def _tell_end(about: dict[str, Any], report: dict[str, Any], *, now: bool, say: Callable[[str], None]) -> None:
-    runs = [run for desk in about["desks"] for run in desk["runs"] if run["run_id"] in report["runs"]]
+def _desks(card: Card) -> list[dict[str, Any]]:
+    """Return the desks as `status` reports them; none where that is refused, and that is no reason not to stop."""
+    with contextlib.suppress(DaemonLostError):
+        desks: list[dict[str, Any]] = ask_daemon(card, Command.STATUS)["desks"]
+        return desks
+    return []
+
+
+def _tell_end(desks: list[dict[str, Any]], report: dict[str, Any], *, now: bool, say: Callable[[str], None]) -> None:
+    runs = [run for desk in desks for run in desk["runs"] if run["run_id"] in report["runs"]]
     for run in runs:
         say(f"{'Cut off' if now else 'Waiting for'} {run['run_id']} ({run['kind']}): {run['title']}")
     if runs and not now:
@@ -145,12 +156,21 @@ def _print_engine(engine: dict[str, Any] | None) -> None:
 
 def _print_desk(desk: dict[str, Any]) -> None:
     print(f"desk     {desk['workspace']}")
+    # A daemon of an older version gives no problem.
+    if desk.get("problem"):
+        print(f"  {desk['problem']}")
+        print(f"  {desk['hint']}")
     resources = desk["resources"]
-    if "error" not in resources:
+    if "error" in resources:
+        if not desk.get("problem"):
+            print(f"  {resources['error']}")
+    else:
         print(
             f"  {resources['workspace_size_gb']:.2f} of {resources['workspace_limit_gb']:g} GB used, "
             f"{resources['ram_free_percent']:.0f} % of RAM free, {desk['seq']} events in {desk['journal']}"
         )
+    if desk.get("quarantined"):
+        print(f"  {desk['quarantined']} times something was moved aside: `analystd quarantine` lists it")
     for session in desk["sessions"]:
         memory = f", {gigabytes(session['memory_bytes'])}" if session["memory_bytes"] else ""
         count = session["execution_count"]

@@ -93,7 +93,7 @@ def _shared_options() -> argparse.ArgumentParser:
     shared.add_argument(
         "--workspace",
         metavar="DIR",
-        help="the jail (default: AGENT_WORKSPACE, else `workspace` in the nearest folder upward that has one)",
+        help="the jail (default: AGENT_WORKSPACE, else `workspace` in the nearest folder upward that has one, else here)",
     )
     return shared
 
@@ -130,7 +130,7 @@ def _add_work_commands(
     execute.add_argument("--batch", action="store_true", help=_BATCH_HELP)
     _add_view_command(commands, shared)
     files = commands.add_parser("files", parents=[shared], help="list a folder of the workspace")
-    files.add_argument("path", metavar="PATH", nargs="?", default=".", help="the folder (default: the workspace)")
+    files.add_argument("path", metavar="PATH", nargs="?", help="the folder (default: the workspace)")
     files.add_argument("--recursive", action="store_true", help="folders inside folders too")
 
 
@@ -144,7 +144,11 @@ def _add_view_command(
         epilog=_VIEW_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    view.add_argument("path", metavar="PATH", help="a file in the workspace, or a folder of Parquet files")
+    view.add_argument(
+        "path",
+        metavar="PATH",
+        help="a file or a folder of Parquet files, relative to the current folder or to the workspace",
+    )
     view.add_argument(
         "operation",
         metavar="OPERATION",
@@ -195,10 +199,31 @@ def _add_history_commands(
     show = commands.add_parser("show", parents=[shared], help="show one run: question, calls, outputs, answer")
     show.add_argument("run_id", metavar="RUN")
     show.add_argument("--follow", action="store_true", help="show what comes as it comes, until the run ends")
+    show.add_argument("--save", metavar="DIR", help="write what it displayed as new files into this folder instead")
     cancel = commands.add_parser("cancel", parents=[shared], help="have a run end, whichever window asked for it")
     cancel.add_argument("run_id", metavar="RUN")
     logs = commands.add_parser("logs", parents=[shared], help="print the log, or the lines of one run")
     logs.add_argument("run_id", metavar="RUN", nargs="?")
+    _add_quarantine_command(commands, shared)
+
+
+def _add_quarantine_command(
+    commands: argparse._SubParsersAction[argparse.ArgumentParser], shared: argparse.ArgumentParser
+) -> None:
+    quarantine = commands.add_parser(
+        "quarantine",
+        help="list, put back or remove what was moved aside because tools outside would trust it",
+        description="Code in a session may not make what tools outside of the jail run or believe (.git, .vscode, .envrc …). "
+        "What appears while code runs is moved aside: this lists it, puts it back, or removes it.",
+        parents=[shared],
+    )
+    actions = quarantine.add_subparsers(dest="action", metavar="ACTION")
+    actions.add_parser("list", parents=[shared], help="list what was moved aside (also without ACTION)")
+    restore = actions.add_parser("restore", parents=[shared], help="show an entry, ask, and put it back")
+    restore.add_argument("id", metavar="ID")
+    restore.add_argument("--yes", action="store_true", help="do not ask")
+    discard = actions.add_parser("discard", parents=[shared], help="remove an entry for good")
+    discard.add_argument("id", metavar="ID")
 
 
 def _add_model_command(
@@ -231,7 +256,9 @@ def _add_setup_commands(
     commands: argparse._SubParsersAction[argparse.ArgumentParser], shared: argparse.ArgumentParser
 ) -> None:
     _add_model_command(commands, shared)
-    trust = commands.add_parser("trust", parents=[shared], help="believe a project's `.env` as it is now")
+    trust = commands.add_parser(
+        "trust", parents=[shared], help="believe a project's `.env` as it is now, and show what that puts in force"
+    )
     trust.add_argument("folder", metavar="DIR", help="the project's folder")
     trust.add_argument("--revoke", action="store_true", help="believe it no longer")
     commands.add_parser("demo", parents=[shared], help="a year of one-minute bars, and the main job on them")

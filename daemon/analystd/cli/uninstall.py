@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shutil
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -14,13 +13,15 @@ from analystd.cli import EXIT_DONE, EXIT_FAILED
 from analystd.cli.commands import Options
 from analystd.cli.lifetime import end_daemon
 from analystd.cli.render import print_json
+from analystd.desk.state import noted_workspaces
 from analystd.errors import InvalidArgumentsError, WorkspaceError
 from analystd.folders import cache_folder, state_folder, user_settings_file
 from analystd.locks import take_lock
 from analystd.runids import LOG_NAME
-from analystd.server.address import live_cards, private_folder, start_lock, temporary_place
+from analystd.server.address import live_cards, start_lock, temporary_place
 from analystd.settings import load_settings, log_folder
 from analystd.trust import STORE_NAME
+from analystd.util.remove import Unremoved, remove
 
 _START_SECONDS = 30.0
 
@@ -64,13 +65,17 @@ async def uninstall(options: Options) -> int:
     elif not options.yes and not _agrees():
         say("Nothing was removed.")
         return EXIT_FAILED
-    left = _carry_out(items, say)
+    left, failed = _carry_out(items, say)
     for path in left:
         say(f"left    {path}{'' if options.purge else '; `--purge` removes it'}")
+    for each in failed:
+        say(f"failed  {each.path}  ({each.reason})")
     if options.json:
-        print_json({"removed": [str(item.path) for item in items], "left": [str(path) for path in left]})
+        failures = [{"path": str(each.path), "reason": each.reason} for each in failed]
+        removed = [str(item.path) for item in items if not os.path.lexists(item.path)]
+        print_json({"removed": removed, "left": [str(path) for path in left], "failed": failures})
     say(_FAREWELL.rstrip())
-    return EXIT_DONE
+    return EXIT_FAILED if failed else EXIT_DONE
 
 
 def _items(*, purge: bool) -> Iterator[Item]:
@@ -84,7 +89,8 @@ def _items(*, purge: bool) -> Iterator[Item]:
             Item(user_settings_file().parent, "your settings", (f"{user_settings_file().name}*",)),
             *(Item(path, "log") for path in sorted(logs.glob(f"{LOG_NAME}*")) if not logs.is_relative_to(state)),
         ]
-    yield from (item for item in [*candidates, Item(temporary_place(state), "sockets")] if _is_there(item.path))
+    places = [*candidates, Item(temporary_place(state), "sockets")]
+    yield from (item for item in places if os.path.lexists(item.path))
 
 
 def _traces_of_daemons(state: Path) -> list[Item]:
@@ -94,50 +100,69 @@ def _traces_of_daemons(state: Path) -> list[Item]:
     return [*found, *cards, Item(state / "run", "runtime folders")]
 
 
-def _carry_out(items: list[Item], say: Callable[[str], None]) -> list[Path]:
-    """Stop the daemons and remove the items; gives what is left in the user's folders."""
-    private_folder(state_folder())
-    with take_lock(start_lock(), _START_SECONDS) or contextlib.nullcontext():
+def _carry_out(items: list[Item], say: Callable[[str], None]) -> tuple[list[Path], list[Unremoved]]:
+    """Stop the daemons and remove the items.
+
+    Returns:
+        What is left in the user's folders because it is not ours or was not asked for, and what could not be removed.
+    """
+    left: list[Path] = []
+    failed: list[Unremoved] = []
+    with _nobody_starts():
         for card in live_cards():
             end_daemon(card, now=True, say=say)
-        left = [path for item in items for path in _remove(item)]
+        for item in items:
+            more_left, more_failed = _remove(item)
+            left += more_left
+            failed += more_failed
     ours = (state_folder(), cache_folder(), user_settings_file().parent)
     for folder in ours:
         with contextlib.suppress(OSError):
             folder.rmdir()
-    return [*left, *(path for folder in ours if folder.is_dir() for path in sorted(folder.iterdir()))]
+    left += [path for folder in ours for path in _content(folder)]
+    unremovable = {each.path for each in failed}
+    return [path for path in left if path not in unremovable], failed
 
 
-def _remove(item: Item) -> list[Path]:
-    """Remove something; gives what is not ours, and left, in a folder that a link led to."""
-    if not item.path.is_symlink():
-        _delete(item.path)
-        return []
+def _nobody_starts() -> contextlib.AbstractContextManager[object]:
+    """Hold the start lock for as long as the block lasts, where there is a folder for it to be in and it can be had."""
+    with contextlib.suppress(OSError):
+        if state_folder().is_dir():
+            return take_lock(start_lock(), _START_SECONDS) or contextlib.nullcontext()
+    return contextlib.nullcontext()
+
+
+def _remove(item: Item) -> tuple[list[Path], list[Unremoved]]:
+    """Remove something.
+
+    Returns:
+        What is not ours, and so left, in a folder that a link led to, and what could not be removed.
+    """
     folder = Path(os.path.realpath(item.path))
-    item.path.unlink()
-    if not folder.is_dir():
-        return []
+    is_link = item.path.is_symlink()
+    failed = remove(item.path)
+    if not is_link or not folder.is_dir():
+        return [], failed
     for pattern in item.names:
         for path in folder.glob(pattern):
-            _delete(path)
+            failed += remove(path)
     with contextlib.suppress(OSError):
         folder.rmdir()
-    return sorted(folder.iterdir()) if folder.is_dir() else []
+    return _content(folder), failed
 
 
-def _delete(path: Path) -> None:
-    if path.is_dir() and not path.is_symlink():
-        shutil.rmtree(path, ignore_errors=True)
-    else:
-        path.unlink(missing_ok=True)
+def _content(folder: Path) -> list[Path]:
+    try:
+        return sorted(folder.iterdir())
+    except OSError:
+        return []
 
 
 def _require_no_workspace_in(items: list[Item]) -> None:
     """Refuse to remove a folder in which someone has put a workspace."""
-    for note in state_folder().glob("desks/*/workspace"):
-        workspace = Path(os.fsdecode(note.read_bytes().rstrip(b"\n")))
+    for workspace in noted_workspaces(state_folder() / "desks"):
         for item in items:
-            if workspace.exists() and workspace.is_relative_to(os.path.realpath(item.path)):
+            if os.path.lexists(workspace) and workspace.is_relative_to(os.path.realpath(item.path)):
                 raise WorkspaceError(f"The workspace {workspace} lies in {item.path}", "Move it elsewhere first.")
 
 
@@ -149,10 +174,6 @@ def _agrees() -> bool:
 
 def _where_it_leads(item: Item) -> str:
     return f" and what is analystd's in {os.path.realpath(item.path)}" if item.names and item.path.is_symlink() else ""
-
-
-def _is_there(path: Path) -> bool:
-    return path.exists() or path.is_symlink()
 
 
 def _say_nothing(_line: str) -> None:

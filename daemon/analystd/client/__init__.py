@@ -18,6 +18,7 @@ from analystd.client.feed import EventStream
 from analystd.client.history import Event, EventPage, RunRecord, RunSummary, Snapshot
 from analystd.client.plain import SyncClient
 from analystd.client.plain_runs import SyncRun, SyncStream
+from analystd.client.quarantine import QuarantineEntry, Restoration
 from analystd.client.results import AgentResult, AnyResult, PythonResult, SessionState, Step, WrittenFile
 from analystd.client.runs import Run
 from analystd.client.views import ViewResult
@@ -32,8 +33,10 @@ __all__ = [
     "EventStream",
     "EventsGoneError",
     "PythonResult",
+    "QuarantineEntry",
     "RequestCancelledError",
     "RequestTimeoutError",
+    "Restoration",
     "Run",
     "RunRecord",
     "RunSummary",

@@ -13,6 +13,7 @@ from analystd.client.history import Event, EventPage, RunRecord, RunSummary
 from analystd.client.link import Link, Visit
 from analystd.client.opening import Opening
 from analystd.client.options import AgentOptions, PythonOptions, ViewOptions, given
+from analystd.client.quarantine import QuarantineEntry, Restoration
 from analystd.client.results import (
     AgentResult,
     AnyResult,
@@ -228,6 +229,33 @@ class Client:
             if not answer["more"]:
                 return RunRecord.of({**answer, "events": events})
             after = events[-1]["seq"]
+
+    async def list_quarantine(self, *, timeout: float | None = None) -> list[QuarantineEntry]:
+        """What was moved aside because tools outside would run or believe it, the latest first."""
+        answer = await self.command(Command.LIST_QUARANTINE, timeout=timeout)
+        return [QuarantineEntry.of(entry) for entry in answer["entries"]]
+
+    async def restore_quarantine(
+        self, entry_id: str, *, preview: bool = False, digest: str | None = None, timeout: float | None = None
+    ) -> Restoration:
+        """Put an entry back, or with `preview` tell what would be. With the preview's `digest` nothing but that is put back.
+
+        Raises:
+            InvalidArgumentsError: when there is no such entry.
+            WorkspaceError: when its place is taken or gone, or it has changed.
+        """
+        command = Command.RESTORE_QUARANTINE
+        return Restoration.of(
+            await self.command(command, timeout=timeout, id=entry_id, preview=preview or None, digest=digest)
+        )
+
+    async def discard_quarantine(self, entry_id: str, *, timeout: float | None = None) -> Restoration:
+        """Remove an entry for good.
+
+        Raises:
+            InvalidArgumentsError: when there is no such entry.
+        """
+        return Restoration.of(await self.command(Command.DISCARD_QUARANTINE, timeout=timeout, id=entry_id))
 
     async def events(self, after: int = 0, *, timeout: float | None = None) -> EventPage:
         """A page of what happened after a number; with a `snapshot` when some of that is not kept any more. `follow` turns the pages itself."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from analystd.client.displays import Display
+from analystd.client.quarantine import QuarantineEntry
 from analystd.client.records import Record
 from analystd.client.results import Failure
 from analystd.protocol import EventKind
@@ -57,6 +58,7 @@ class Event(Record):
     sandbox: str = ""
     files: Sequence[str] = ()
     text: str = ""
+    entry: QuarantineEntry | None = None
     stream: str = ""
     data: Mapping[str, Any] = field(default_factory=dict)
     step: int | None = None
@@ -73,6 +75,9 @@ class Event(Record):
     result: Mapping[str, Any] | None = None
     error: Failure | None = None
     cancelled_by: Mapping[str, Any] | None = None
+    truncated: bool = False
+    """Whether the event was too large to be sent, so that whatever was large in it is cut."""
+    original_bytes: int | None = None
 
     @property
     def display(self) -> Display | None:

@@ -15,6 +15,7 @@ from analystd.client.history import EventPage, RunRecord, RunSummary
 from analystd.client.options import AgentOptions, PythonOptions, ViewOptions
 from analystd.client.plain_runs import SyncRun, SyncStream, documented_as, in_loop
 from analystd.client.portal import Portal
+from analystd.client.quarantine import QuarantineEntry, Restoration
 from analystd.client.records import Record
 from analystd.client.results import AgentResult, AnyResult, FileList, FileText, PythonResult, SessionState, WrittenFile
 from analystd.client.timeouts import within
@@ -168,6 +169,21 @@ class SyncClient:
     def get_run(self, run_id: str, *, timeout: float | None = None) -> RunRecord:
         """As `Client.get_run`."""
         return self.portal.call(self._client.get_run(run_id, timeout=timeout))
+
+    def list_quarantine(self, *, timeout: float | None = None) -> list[QuarantineEntry]:
+        """As `Client.list_quarantine`."""
+        return self.portal.call(self._client.list_quarantine(timeout=timeout))
+
+    def restore_quarantine(
+        self, entry_id: str, *, preview: bool = False, digest: str | None = None, timeout: float | None = None
+    ) -> Restoration:
+        """As `Client.restore_quarantine`."""
+        work = self._client.restore_quarantine(entry_id, preview=preview, digest=digest, timeout=timeout)
+        return self.portal.call(work)
+
+    def discard_quarantine(self, entry_id: str, *, timeout: float | None = None) -> Restoration:
+        """As `Client.discard_quarantine`."""
+        return self.portal.call(self._client.discard_quarantine(entry_id, timeout=timeout))
 
     def events(self, after: int = 0, *, timeout: float | None = None) -> EventPage:
         """As `Client.events`."""

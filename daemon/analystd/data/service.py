@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
 from analystd.data.base import OpenFile, Source
 from analystd.data.question import Question
+from analystd.errors import WorkerDiedError
 from analystd.jail.sandbox import Policy, Sandbox
+from analystd.jail.trusted_paths import TrustedPaths
 from analystd.jail.workspace import Workspace
 from analystd.protocol import ViewResult
 from analystd.workers.parent import Supervisor, Worker, python_module
@@ -25,18 +29,29 @@ _LEAN = {
 class DataWorker:
     """A `DataService` whose work is done by one child process."""
 
-    def __init__(self, workspace: Workspace, sandbox: Sandbox, runtime: Path) -> None:
+    def __init__(
+        self,
+        workspace: Workspace,
+        sandbox: Sandbox,
+        runtime: Path,
+        *,
+        sealed: tuple[Path, ...] = (),
+        pinned: tuple[Path, ...] = (),
+    ) -> None:
         self._workspace = workspace
         self._sandbox = sandbox
-        self._policy = Policy(workspace.root, runtime, workspace.read_only_paths)
+        self._policy = Policy(workspace.root, runtime, workspace.read_only_paths, sealed=sealed, pinned=pinned)
+        self._armed: int | None = None
         self._supervisor = Supervisor(self._start)
+        self._told: dict[str, Any] = {}
+        """What the worker was told of the workspace when it was started."""
 
     async def view(
         self, source: Source, question: Question, on_progress: Callable[[float], None] | None = None
     ) -> ViewResult:
         """A view of a table; see `DataService.view`."""
         name, descriptors = (source.name, [source.descriptor]) if isinstance(source, OpenFile) else (source.path, [])
-        worker = await self._supervisor.worker()
+        worker = await self._informed_worker(None if isinstance(source, OpenFile) else source.path)
         call = worker.call(
             "view",
             {"source": name, "question": question.to_json()},
@@ -71,6 +86,7 @@ class DataWorker:
     async def aclose(self) -> None:
         """End the worker. Harmless when repeated."""
         await self._supervisor.aclose()
+        await self._disarm()
 
     @property
     def pid(self) -> int | None:
@@ -82,16 +98,51 @@ class DataWorker:
         return f"<DataWorker {self._workspace.root} pid={self.pid}>"
 
     async def _request(self, method: str, params: dict[str, Any]) -> dict[str, Any]:
-        worker = await self._supervisor.worker()
+        worker = await self._informed_worker(params["path"])
         return await worker.request(method, params)
 
+    async def _informed_worker(self, path: str | None) -> Worker:
+        """A worker that knows the workspace's limits and protected names as they are now; one that is at work is not ended for that."""
+        if self._told not in ({}, _parameters(self._workspace)):
+            await self._supervisor.rest(lambda: not self._is_at_work)
+            if self._is_at_work and path is not None:
+                self._workspace.resolve(path)
+        return await self._supervisor.worker()
+
+    @property
+    def _is_at_work(self) -> bool:
+        worker = self._supervisor.running
+        return worker is not None and worker.is_at_work
+
     async def _start(self) -> Worker:
-        argv = python_module("analystd.data.worker", json.dumps(_parameters(self._workspace)))
-        return await Worker.start(
+        await self._disarm()
+        policy, trusted = self._policy, self._workspace.trusted_paths
+        if trusted is not None:
+            policy = replace(policy, sealed=(*policy.sealed, *await asyncio.to_thread(trusted.to_seal)))
+        self._told = _parameters(self._workspace)
+        argv = python_module("analystd.data.worker", json.dumps(self._told))
+        worker = await Worker.start(
             "data",
-            self._sandbox.command(argv, self._policy),
-            environment={**self._sandbox.environment(self._policy), **_LEAN},
+            self._sandbox.command(argv, policy),
+            environment={**self._sandbox.environment(policy), **_LEAN},
         )
+        if trusted is not None:
+            await self._arm(trusted, worker)
+        return worker
+
+    async def _arm(self, trusted: TrustedPaths, worker: Worker) -> None:
+        """Seal what appeared since the worker started, before it opens anything."""
+        try:
+            await asyncio.to_thread(trusted.arm, worker.pid)
+        except OSError as exc:
+            await worker.aclose()
+            raise WorkerDiedError(f"What tools outside trust could not be sealed in the data worker: {exc}") from exc
+        self._armed = worker.pid
+
+    async def _disarm(self) -> None:
+        armed, self._armed = self._armed, None
+        if armed is not None and self._workspace.trusted_paths is not None:
+            await asyncio.to_thread(self._workspace.trusted_paths.disarm, armed)
 
 
 def _parameters(workspace: Workspace) -> dict[str, Any]:
@@ -102,4 +153,5 @@ def _parameters(workspace: Workspace) -> dict[str, Any]:
         "read_only_paths": [str(path) for path in workspace.read_only_paths],
         "max_gb": workspace.max_gb,
         "min_free_ram_percent": workspace.min_free_ram_percent,
+        "sealed_names": list(workspace.trusted_names.added),
     }

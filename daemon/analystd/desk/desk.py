@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -11,7 +12,7 @@ from weakref import WeakValueDictionary
 
 from analystd.agent.loop import Agent, Limits, Outcome
 from analystd.agent.programs import can_program
-from analystd.data.base import DataService, Source
+from analystd.data.base import DataService, FileInJail, Source
 from analystd.data.question import Question
 from analystd.desk import conversations
 from analystd.desk.asker import Asker
@@ -19,7 +20,16 @@ from analystd.desk.chronicle import Chronicle, Listener
 from analystd.desk.journal import Journal
 from analystd.desk.known_names import KnownNames
 from analystd.desk.observer import RunObserver
-from analystd.desk.payloads import agent_result, is_batch, python_result, title_of, with_context
+from analystd.desk.payloads import (
+    agent_result,
+    is_batch,
+    python_result,
+    title_of,
+    with_context,
+    with_encoded_displays,
+)
+from analystd.desk.presence import Presence
+from analystd.desk.quarantined import Quarantined
 from analystd.desk.queue import Ticket, Turnstile
 from analystd.desk.runs import Request, Result, Run, RunBook
 from analystd.desk.sessions import MAIN, Seat, Sessions
@@ -76,14 +86,23 @@ class Desk:
         self._chronicle = Chronicle(self.journal)
         self.runs = RunBook(self._chronicle)
         self.sessions = Sessions(equipment.supply, self._tell_background_output)
+        self.presence = Presence(workspace.root)
         self._state = state
         self._engine = equipment.engine
         self._model_turns = equipment.model_turns
         self._sandbox_level = equipment.sandbox_level
         self._conversations: WeakValueDictionary[str, Turnstile] = WeakValueDictionary()
         """Where runs of a conversation wait for each other; each is there for as long as one has a place in it."""
+        self.quarantined = Quarantined(workspace.trusted_paths, self._chronicle, self.runs)
         self._toolbox = Toolbox(self._tools(), workspace.check_resources)
         self._facts = TableFacts(self.data)
+        self.opened_at = time.time()
+
+    def take_up(self, settings: Settings) -> None:
+        """Work with other settings from now on, as far as they concern neither what workers are started with nor the model."""
+        self.settings = settings
+        self.workspace.take_up(settings)
+        self._toolbox = Toolbox(self._tools(), self.workspace.check_resources)
 
     def listen(self, listener: Listener) -> Callable[[], None]:
         """Have every event told to `listener` after it was written; gives what ends that."""
@@ -102,6 +121,11 @@ class Desk:
             "sessions": [asdict(info) for info in self.sessions.infos()],
         }
 
+    @property
+    def has_lost_state(self) -> bool:
+        """Whether its state folder or journal was removed or replaced, so that nothing is kept and another daemon may take the desk."""
+        return not (self._state.is_own and self.journal.is_in_place)
+
     def start_agent(self, arguments: Mapping[str, Any], asker: Asker) -> Run:
         """Accept a question (valid arguments of `runAgent`).
 
@@ -111,6 +135,7 @@ class Desk:
         """
         self._chronicle.require_writable()
         self.runs.require_open()
+        self.presence.require()
         prompt = with_context(arguments["prompt"], arguments.get("context"))
         conversation = arguments.get("conversation")
         if conversation is not None:
@@ -155,6 +180,7 @@ class Desk:
         """
         self._chronicle.require_writable()
         self.runs.require_open()
+        self.presence.require()
         name = arguments.get("session", MAIN)
         seat = self.sessions.seat(name)
         code = arguments["code"]
@@ -179,7 +205,7 @@ class Desk:
                 raise StartTimeoutError(
                     f"The session '{name}' was busy for {timeout:g} s", "Interrupt it, or name another session."
                 ) from None
-            return python_result(run, execution)
+            return await with_encoded_displays(python_result(run, execution))
 
         return wait.begin(self.runs, work, lambda run: python_result(run, NEVER_RAN))
 
@@ -191,7 +217,8 @@ class Desk:
         """
         self._chronicle.require_writable()
         self.runs.require_open()
-        request = Request("write", arguments["path"], asker, None, {"path": arguments["path"]})
+        self.presence.require()
+        request = Request("write", title_of(arguments["path"]), asker, None, {"path": arguments["path"]})
 
         async def work(run: Run) -> Result:
             self._check_resources()
@@ -204,6 +231,8 @@ class Desk:
         self, source: Source, question: Question, on_progress: Callable[[float], None] | None = None
     ) -> ViewResult:
         """A view of a table; see `DataService.view`."""
+        if isinstance(source, FileInJail):
+            self.presence.require()
         return await self.data.view(source, question, on_progress)
 
     async def interrupt_session(self, name: str, asker: Asker) -> None:
@@ -220,6 +249,7 @@ class Desk:
         Raises:
             SessionUnavailableError: when no new kernel can be started.
         """
+        self.presence.require()
         seat = self.sessions.seat(name)
         async with seat.turnstile.turn():
             await self._reset(seat, asker)
@@ -240,14 +270,28 @@ class Desk:
         """Have other daemons that want this desk told when they may have it."""
         self._state.announce(plan)
 
+    def announce_loss(self, reason: str) -> None:
+        """Tell everyone which sessions lose their variables, and why, before they end."""
+        for info in self.sessions.infos():
+            if info.pid is not None and info.execution_count:
+                text = f"{reason}; the variables of the Python session '{info.name}' are lost"
+                logger.warning("%s: %s", self.workspace.root, text)
+                self._chronicle.record(EventKind.WORKER_DIED, None, None, info.name, worker="kernel", text=text)
+
     async def aclose(self) -> None:
-        """End the runs and the workers and give up the lock. Harmless when repeated."""
+        """End the runs and the workers and give up the lock, each whatever becomes of the others. Harmless when repeated."""
         # A client that asks again as soon as it is answered would start another meanwhile.
         self.runs.close("The daemon gives up this desk")
-        await self.runs.aclose()
-        await asyncio.gather(self.sessions.aclose(), self.data.aclose())
-        self._chronicle.close()
-        self._state.release()
+        try:
+            await self.runs.aclose()
+            for outcome in await asyncio.gather(self.sessions.aclose(), self.data.aclose(), return_exceptions=True):
+                if isinstance(outcome, Exception):
+                    logger.error("%s: a worker did not end as it should", self.workspace.root, exc_info=outcome)
+        finally:
+            try:
+                self._chronicle.close()
+            finally:
+                self._state.release()
 
     def __repr__(self) -> str:
         return f"<Desk {self.workspace.root} runs={len(self.runs.active)} seq={self.journal.seq}>"
@@ -267,6 +311,7 @@ class Desk:
         """What has to be there when a run starts: it may have waited long."""
         self._chronicle.require_writable()
         self.runs.require_open()
+        self.presence.require()
         self.workspace.check_resources()
 
     async def _converse(self, run: Run, prompt: str, conversation: str, limits: Limits) -> Outcome:

@@ -20,8 +20,16 @@ from io import BufferedReader
 from pathlib import Path
 
 from analystd.desk.run_index import RunIndex
-from analystd.desk.segments import MILESTONES, Entry, Event, Segment, entries_between, load_segments
-from analystd.framing import encoded
+from analystd.desk.segments import (
+    MILESTONES,
+    Entry,
+    Event,
+    Segment,
+    bounded_entry,
+    entries_between,
+    load_segments,
+)
+from analystd.locks import is_at
 from analystd.protocol import EventKind
 
 logger = logging.getLogger(__name__)
@@ -103,6 +111,11 @@ class Journal:
     def first_seq(self) -> int:
         """The oldest number that can still be read."""
         return self._segments[0].first
+
+    @property
+    def is_in_place(self) -> bool:
+        """Whether what is written can be found: the file that is written was not removed or replaced."""
+        return self._descriptor >= 0 and is_at(self._segments[-1].path, self._descriptor)
 
     @property
     def unwritten(self) -> int:
@@ -188,11 +201,12 @@ class Journal:
 
     def _keep(self, kind: EventKind, run_id: str | None, content: Mapping[str, object]) -> None:
         self._numbered += 1
-        event: Event = {"seq": self._numbered, "run_id": run_id, "kind": str(kind), "at": time.time(), **content}
-        line = encoded(event) + b"\n"
-        self._unwritten.append(Entry(event, line))
-        self._unwritten_bytes += len(line)
-        self.runs.note(event)
+        entry = bounded_entry(
+            {"seq": self._numbered, "run_id": run_id, "kind": str(kind), "at": time.time(), **content}
+        )
+        self._unwritten.append(entry)
+        self._unwritten_bytes += len(entry.line)
+        self.runs.note(entry.event)
 
     def _milestones(self, after: int) -> Iterator[Event]:
         for segment in self._segments:

@@ -20,7 +20,7 @@ from analystd.protocol import EventKind, RunSummary
 
 logger = logging.getLogger(__name__)
 
-_VERSION = 1
+_VERSION = 2
 """Of the tables below; an index of another version is made anew."""
 
 _TABLES = f"""
@@ -50,6 +50,9 @@ _LOCK_SECONDS = 0.5
 """How long somebody else who has the file open is waited for."""
 
 _PUT = "INSERT OR REPLACE INTO runs (first, last, run_id, conversation, summary) VALUES (?, ?, ?, ?, ?)"
+
+_TITLE_CHARACTERS = 200
+"""Maximum length of a title: ten thousand of them are one answer, and earlier versions took paths of any length for one."""
 
 _SAVED_TOGETHER = 5000
 """So many runs are taken in at once where an index is made anew."""
@@ -207,7 +210,7 @@ def summary_after(before: RunSummary | None, event: Event) -> RunSummary:
     summary: RunSummary = before or {
         "run_id": event["run_id"],
         "kind": event.get("run_kind", ""),
-        "title": event.get("title", ""),
+        "title": event.get("title", "")[:_TITLE_CHARACTERS],
         "status": "running",
         "client": event.get("client"),
         "client_id": event.get("client_id"),

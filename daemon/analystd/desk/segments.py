@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import logging
 import re
 from collections.abc import Container, Iterator
 from dataclasses import dataclass
@@ -11,9 +12,24 @@ from io import BufferedReader
 from pathlib import Path
 from typing import Any
 
+from analystd.framing import MAX_MESSAGE_BYTES
 from analystd.protocol import EventKind
+from analystd.strict_json import MAX_NESTING, NotEncodableError, cut, encoded, is_nested_deeper
+
+logger = logging.getLogger(__name__)
 
 Event = dict[str, Any]
+
+MAX_EVENT_BYTES = MAX_MESSAGE_BYTES - 4 * 1024 * 1024
+"""Maximum size of an event's line, so that it fits into any message that may carry it."""
+
+_MAX_NESTING = MAX_NESTING - 10
+"""An event lies within a message, and that must not nest deeper than clients read."""
+
+_MAX_LINE_BYTES = 256 * 1024 * 1024
+"""Maximum size of a line of an earlier version that is read so as to be cut."""
+
+_PIECE_BYTES = 1024 * 1024
 
 MILESTONES = (EventKind.RUN_QUEUED, EventKind.RUN_STARTED, EventKind.RUN_FINISHED)
 """The kinds of events that change what is known of a run as a whole."""
@@ -36,6 +52,27 @@ class Entry:
     line: bytes
 
 
+def bounded_entry(event: Event) -> Entry:
+    """Return the entry of an event; of one whose line would exceed `MAX_EVENT_BYTES`, or cannot be encoded, whatever is large is cut.
+
+    Such an event says so: `truncated` is true, and `original_bytes` the size of its line before (null where it could not be encoded).
+    """
+    size = None
+    try:
+        line = encoded(event) + b"\n"
+        size = len(line)
+        if size <= MAX_EVENT_BYTES and not _is_too_deep(event, line):
+            return Entry(event, line)
+    except NotEncodableError as exc:
+        logger.warning("an event of the kind %s cannot be encoded and is cut: %s", event["kind"], exc)
+    event = {**cut(event, MAX_EVENT_BYTES // 2), "truncated": True, "original_bytes": size}
+    return Entry(event, encoded(event) + b"\n")
+
+
+def _is_too_deep(event: Event, line: bytes) -> bool:
+    return line.count(b"[") + line.count(b"{") > _MAX_NESTING and is_nested_deeper(event, _MAX_NESTING)
+
+
 @dataclass
 class Segment:
     """A file of events whose numbers rise by one from `first` to `last`."""
@@ -51,13 +88,13 @@ class Segment:
         """The events of runs with numbers above `after`: of some runs or (None) of all, of some kinds or of all. Only their lines are parsed."""
         with self.path.open("rb") as file:
             file.seek(_offset_before(file, after + 1))
-            for line in file:
+            for line in _lines(file):
                 begin = _RUN.match(line)
                 if begin is None or int(begin[1]) <= after:
                     continue
                 if (of is None or begin[2].decode() in of) and (kinds is None or begin[3].decode() in kinds):
-                    with contextlib.suppress(ValueError):
-                        yield Entry(json.loads(line), line)
+                    with contextlib.suppress(ValueError, RecursionError):
+                        yield _entry(line)
 
 
 def load_segments(folder: Path) -> list[Segment]:
@@ -74,13 +111,29 @@ def load_segments(folder: Path) -> list[Segment]:
 def entries_between(file: BufferedReader, after: int, last: int) -> Iterator[Entry]:
     """The events with numbers above `after` and up to `last`; what comes before is sought past, not read."""
     file.seek(_offset_before(file, after + 1))
-    for line in file:
+    for line in _lines(file):
         number = _number_of(line)
         if number is not None and number > last:
             return
         if number is not None and number > after:
-            with contextlib.suppress(ValueError):
-                yield Entry(json.loads(line), line)
+            with contextlib.suppress(ValueError, RecursionError):
+                yield _entry(line)
+
+
+def _lines(file: BufferedReader) -> Iterator[bytes]:
+    """The lines of a file; one that is longer than any that was ever written on purpose is passed over."""
+    while line := file.readline(_MAX_LINE_BYTES):
+        if len(line) == _MAX_LINE_BYTES and not line.endswith(b"\n"):
+            logger.error("a line of over %d bytes in %s is passed over", _MAX_LINE_BYTES, file.name)
+            _pass_line(file)
+            continue
+        yield line
+
+
+def _entry(line: bytes) -> Entry:
+    """The entry of a line; earlier versions wrote lines of any length, which are cut."""
+    event = json.loads(line)
+    return Entry(event, line) if len(line) <= MAX_EVENT_BYTES else bounded_entry(event)
 
 
 def _offset_before(file: BufferedReader, number: int) -> int:
@@ -89,7 +142,7 @@ def _offset_before(file: BufferedReader, number: int) -> int:
     while high - low > _NEAR_BYTES:
         middle = (low + high) // 2
         file.seek(middle)
-        file.readline()
+        _pass_line(file)
         start = file.tell()
         found = _number_of(file.readline(32)) if start < high else None
         if found is None or found >= number:
@@ -97,6 +150,11 @@ def _offset_before(file: BufferedReader, number: int) -> int:
         else:
             low = start
     return low
+
+
+def _pass_line(file: BufferedReader) -> None:
+    while (line := file.readline(_PIECE_BYTES)) and not line.endswith(b"\n"):
+        pass
 
 
 def _number_of(line: bytes) -> int | None:

@@ -64,7 +64,8 @@ class Sessions:
     async def variable_counts(self) -> list[tuple[SessionInfo, int | None]]:
         """Each session that lives, with how many variables it holds; None where it does not tell, as while it is busy."""
         seats = [seat for seat in self._seats.values() if seat.session.info().pid is not None]
-        return [(seat.session.info(), await seat.session.variable_count()) for seat in seats]
+        counts = await asyncio.gather(*(seat.session.variable_count() for seat in seats))
+        return [(seat.session.info(), count) for seat, count in zip(seats, counts, strict=True)]
 
     async def aclose(self) -> None:
         """End them all."""

@@ -7,14 +7,18 @@ import contextlib
 import fcntl
 import hashlib
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Self
 
 from analystd import __version__
 from analystd.errors import DeskInUseError
-from analystd.locks import is_locked
+from analystd.folders import make_private
+from analystd.locks import is_at, is_locked
+from analystd.util.small_files import read_small
 
 _LOOK_AGAIN_SECONDS = 0.05
+_NOTE = "workspace"
 
 
 class DeskState:
@@ -32,7 +36,7 @@ class DeskState:
             DeskInUseError: when another daemon has claimed it, with its pid and version.
         """
         folder = _folder(desks, root)
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        make_private(folder)
         state = cls(folder, _lock(folder / "lock", root))
         state.announce("")
         try:
@@ -54,6 +58,11 @@ class DeskState:
             os.ftruncate(self._lock, 0)
             os.pwrite(self._lock, who.encode(), 0)
 
+    @property
+    def is_own(self) -> bool:
+        """Whether the claim holds: the lock file in the folder is still the one that was locked."""
+        return self._lock >= 0 and is_at(self.folder / "lock", self._lock)
+
     def release(self) -> None:
         """Let another daemon have it. Harmless when repeated."""
         if self._lock >= 0:
@@ -62,9 +71,24 @@ class DeskState:
 
     def _note(self, root: Path) -> None:
         """Keep whose state it is. What is noted already is not written again: the disk may be full."""
-        path, note = self.folder / "workspace", os.fsencode(root) + b"\n"
-        if not path.exists() or path.read_bytes() != note:
-            path.write_bytes(note)
+        path = self.folder / _NOTE
+        if _noted(path) != root:
+            path.write_bytes(os.fsencode(root) + b"\n")
+
+
+def noted_workspaces(desks: Path) -> Iterator[Path]:
+    """Yield the workspaces whose states are kept in `desks`, as far as they can be told."""
+    for path in desks.glob(f"*/{_NOTE}"):
+        if (workspace := _noted(path)) is not None:
+            yield workspace
+
+
+def _noted(path: Path) -> Path | None:
+    """Read the path of a workspace; None where there is none to be read."""
+    try:
+        return Path(os.fsdecode(read_small(path).removesuffix(b"\n")))
+    except OSError:
+        return None
 
 
 async def wait_until_free(desks: Path, root: Path, seconds: float) -> None:

@@ -153,15 +153,18 @@ class LlamaEngine:
         if prefixes is not None:
             argv += ["--prefixes", str(prefixes)]
         environment = worker_environment(os.environ)
-        if self._walls is not None:
-            argv, environment = self._walls.around(argv, environment, [path, *(file for file, _ in adapters)], prefixes)
+        files = [path, *(file for file, _ in adapters)]
         try:
+            if self._walls is not None:
+                argv, environment = self._walls.around(argv, environment, files, prefixes)
             return await Worker.start("model", argv, environment=environment, ready_seconds=LOADING_SECONDS)
         except WorkerDiedError as exc:
             raise EngineUnavailableError(
                 f"{path} could not be loaded: {exc.message}",
                 "The file may be damaged, or the memory be taken by others; the log says more.",
             ) from exc
+        except OSError as exc:
+            raise EngineUnavailableError(f"{path} could not be loaded: {exc.strerror or exc}") from exc
 
     @contextmanager
     def _request(self) -> Iterator[None]:

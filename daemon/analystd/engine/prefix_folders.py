@@ -5,8 +5,9 @@ from __future__ import annotations
 import hashlib
 import logging
 import os
-import shutil
 from pathlib import Path
+
+from analystd.util.remove import remove
 
 logger = logging.getLogger(__name__)
 
@@ -32,4 +33,5 @@ def prefix_folder(base: Path, model: Path) -> Path | None:
 def _drop_oldest(base: Path) -> None:
     folders = [path for path in base.iterdir() if path.is_dir() and not path.is_symlink()]
     for folder in sorted(folders, key=lambda path: path.stat().st_mtime_ns, reverse=True)[MOST_MODELS:]:
-        shutil.rmtree(folder, ignore_errors=True)
+        for left in remove(folder):
+            logger.warning("not removed: %s", left)

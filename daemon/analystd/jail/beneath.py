@@ -1,12 +1,13 @@
-"""Opening what lies beneath a folder, by descriptor, so that a symbolic link swapped in meanwhile leads nowhere."""
+"""Opening what lies beneath a folder, by descriptor, so that a symbolic link swapped in meanwhile leads nowhere.
+
+Imported by the launcher, so it needs the standard library only, and little of that.
+"""
 
 from __future__ import annotations
 
-import contextlib
 import ctypes
 import errno
 import os
-import platform
 import stat
 
 RESOLVE_NO_MAGICLINKS = 0x02
@@ -69,8 +70,10 @@ def make_folders_beneath(folder: int, relative: str) -> int:
         for part in relative.split("/"):
             if part in ("", "."):
                 continue
-            with contextlib.suppress(FileExistsError):
+            try:  # noqa: SIM105
                 os.mkdir(part, dir_fd=here)
+            except FileExistsError:
+                pass
             here = _step(here, open_beneath(here, part, os.O_PATH | os.O_DIRECTORY))
         return open_beneath(here, ".", os.O_RDONLY | os.O_DIRECTORY)
     finally:
@@ -78,7 +81,8 @@ def make_folders_beneath(folder: int, relative: str) -> int:
 
 
 def _has_openat2() -> bool:
-    return os.uname().sysname == "Linux" and platform.machine() in ("x86_64", "aarch64")
+    machine = os.uname()
+    return machine.sysname == "Linux" and machine.machine in ("x86_64", "aarch64")
 
 
 def _step(old: int, new: int) -> int:

@@ -1,12 +1,13 @@
 """The same small world made by `bwrap` (bubblewrap), where the system lets that program have namespaces and refuses them to us.
 
 Ubuntu 24.04 and later refuse them to all but programs with a profile of their own, which `bwrap` has. It makes the namespaces and carries out
-the plan of `namespaces`; Landlock and seccomp are put up inside by the launcher itself. Imported by the launcher: standard library only.
+the plan of `namespaces`, but for the seals: it would follow a link that was swapped in meanwhile, so the launcher puts those on afterwards.
+Landlock and seccomp are put up inside by the launcher itself. Imported by the launcher: standard library only.
 """
 
 from __future__ import annotations
 
-from analystd.jail.namespaces import DEVICE, LINK, MEMORY, PROCESSES, READ, TERMINALS, WRITE
+from analystd.jail.namespaces import DEVICE, LINK, MEMORY, PIN, PROCESSES, READ, SEAL, SHUT, TERMINALS, WRITE
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ def arguments(steps: Iterable[Step], cwd: str) -> list[str]:
         *_NAMESPACES,
         "--as-pid-1",
         *("--cap-drop", "ALL"),
-        *(word for step in steps for word in _words(*step)),
+        *(word for step in steps if step[0] not in (SEAL, PIN) for word in _words(*step)),
         *(word for path in _READ_ONLY_AT_LAST for word in ("--remount-ro", path)),
         *("--chdir", cwd),
         "--",
@@ -44,4 +45,6 @@ def _words(kind: str, path: str, detail: str) -> list[str]:
         return ["--dev", path]
     if kind == PROCESSES:
         return ["--proc", path]
+    if kind == SHUT:
+        return [_BINDS[READ], "/dev/null", path]
     return [_BINDS[kind], path, path]

@@ -19,7 +19,7 @@ logger = logging.getLogger(__name__)
 
 _FEW_PROCESSES = 32
 
-LimitName = Literal["free_ram", "memory", "processes", "workspace", "free_disk"]
+LimitName = Literal["free_ram", "memory", "processes", "workspace", "free_disk", "trusted_names"]
 
 
 @dataclass(frozen=True)
@@ -78,6 +78,7 @@ def find_breach(pid: int, workspace: Workspace, limits: Limits, runtime: Path | 
         or _too_many_processes(len(pids), limits)
         or _too_much_memory(pids, limits)
         or _too_little_disk(workspace, limits)
+        or _too_many_moved_aside(workspace)
         or _too_large(pids, workspace, [runtime] if runtime else [])
     )
 
@@ -143,6 +144,18 @@ def _too_little_disk(workspace: Workspace, limits: Limits) -> Breach | None:
         round(free, 2),
         f"Only {free:.2f} GB are free on the workspace's disk; at least {limits.min_free_disk_gb:g} GB must be. "
         "Delete files",
+    )
+
+
+def _too_many_moved_aside(workspace: Workspace) -> Breach | None:
+    trusted = workspace.trusted_paths
+    if trusted is None or not trusted.is_stormed():
+        return None
+    return Breach(
+        "trusted_names",
+        trusted.count,
+        "The session goes on making files that tools outside of the jail would run or believe, as fast as they are moved aside. "
+        "`analystd quarantine` lists them",
     )
 
 

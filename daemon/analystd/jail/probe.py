@@ -1,62 +1,69 @@
 """The self-test of the walls: run behind them, it attempts what must not succeed, and prints what did.
 
-As a program it needs the standard library only; the other half, which the daemon imports, says in words what the answers mean.
+`TABLE` has a row for each wall. As a program it needs the standard library only; the other half, which the daemon imports, says in words what
+the answers mean. What the attempts are made on, `forbidden` lays out. A new wall is a row here, its attempt above, and its bait there.
 """
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import json
 import os
 import resource
 import socket
+import stat
 import sys
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, Literal, NamedTuple
 
 NO_WALLS = "Python can read, change and send whatever your own account can"
 
-WALLS = {
-    "read": "files outside can be read",
-    "list": "folders outside can be listed",
-    "write": "files can be made outside",
-    "truncate": "files outside can be emptied",
-    "network": "the network can be reached",
-    "trace": "other processes can be read and changed",
-    "namespace": "new namespaces can be made",
-}
-"""What must be refused at every level."""
-
-GAPS = {
-    "path_socket": "path sockets outside can be connected to (of a desktop's services, of Docker, of an ssh agent)",
-    "abstract_socket": "abstract sockets outside can be connected to",
-    "signal": "signals reach your other processes",
-    "limit": "resource limits of your other processes can be changed",
-    "metadata": "permissions and times of your files outside can be changed, though not what is in them",
-    "stat": "it can be seen that a file outside exists, how large it is and when it was changed",
-    "processes": "names and command lines of other processes can be seen",
-    "shared_memory": "shared memory of your other programs (/dev/shm) can be read and changed",
-}
-"""What is told to the user where it is not refused."""
+State = Literal["held", "not held", "gap"]
 
 _PTRACE_SEIZE = 0x4206
+_SET_IDS = stat.S_ISUID | stat.S_ISGID
 _CLONE_NEWUSER = 0x10000000
 
 
+class Wall(NamedTuple):
+    """A row of the self-test."""
+
+    title: str
+    """What is attempted."""
+    breach: str
+    """What is said where the attempt succeeds."""
+    attempt: Callable[[dict[str, Any]], None]
+    """Raises OSError where it is refused."""
+    is_required: bool = True
+    """Whether a level at which the attempt succeeds counts as missing; else it is a gap, which is told."""
+
+
+def states(passed: Mapping[str, bool]) -> dict[str, State]:
+    """How each wall stands; an attempt that was not made counts as one that succeeded."""
+    return {name: _state(wall, passed.get(name, True)) for name, wall in TABLE.items()}
+
+
 def broken_walls(passed: Mapping[str, bool]) -> list[str]:
-    """The walls that did not hold, in words; an attempt that was not made counts as one that succeeded."""
-    return [words for name, words in WALLS.items() if passed.get(name, True)]
+    """The required walls that did not hold, in words."""
+    return [TABLE[name].breach for name, state in states(passed).items() if state == "not held"]
 
 
 def gaps(passed: Mapping[str, bool]) -> tuple[str, ...]:
     """What the walls do not stop, in words."""
-    return tuple(words for name, words in GAPS.items() if passed.get(name, True))
+    return tuple(TABLE[name].breach for name, state in states(passed).items() if state == "gap")
+
+
+def _state(wall: Wall, has_passed: bool) -> State:
+    if not has_passed:
+        return "held"
+    return "not held" if wall.is_required else "gap"
 
 
 def main() -> None:
     """Attempt everything and print a JSON object: attempt to whether it succeeded."""
     things = json.loads(sys.argv[1])
-    json.dump({name: _succeeds(attempt, things) for name, attempt in _ATTEMPTS.items()}, sys.stdout)
+    json.dump({name: _succeeds(wall.attempt, things) for name, wall in TABLE.items()}, sys.stdout)
 
 
 def _succeeds(attempt: Callable[[dict[str, Any]], None], things: dict[str, Any]) -> bool:
@@ -75,6 +82,16 @@ def _list(things: dict[str, Any]) -> None:
     os.scandir(things["outside"]).close()
 
 
+def _beside(things: dict[str, Any]) -> None:
+    """Of this folder one file may be read, as a model may be by its worker; a folder in a world of one's own shows only that."""
+    try:
+        if "secret" in os.listdir(things["beside"]):  # noqa: PTH208
+            return
+    except OSError:
+        pass
+    os.close(os.open(things["beside"] + "/secret", os.O_RDONLY))
+
+
 def _write(things: dict[str, Any]) -> None:
     os.close(os.open(things["outside"] + "/made", os.O_WRONLY | os.O_CREAT))
 
@@ -90,6 +107,19 @@ def _network(things: dict[str, Any]) -> None:
 def _path_socket(things: dict[str, Any]) -> None:
     with socket.socket(socket.AF_UNIX) as client:
         client.connect(things["path_socket"])
+
+
+def _readable_socket(things: dict[str, Any]) -> None:
+    with socket.socket(socket.AF_UNIX) as client:
+        client.connect(things["readable_socket"])
+
+
+def _fifo(things: dict[str, Any]) -> None:
+    os.close(os.open(things["fifo"], os.O_WRONLY | os.O_NONBLOCK))
+
+
+def _settings(things: dict[str, Any]) -> None:
+    os.close(os.open(things["readable"] + "/settings/secret", os.O_RDONLY))
 
 
 def _abstract_socket(things: dict[str, Any]) -> None:
@@ -131,27 +161,125 @@ def _processes(things: dict[str, Any]) -> None:
     os.close(os.open(f"/proc/{things['pid']}/cmdline", os.O_RDONLY))
 
 
+def _set_user_id(things: dict[str, Any]) -> None:
+    """Try the usual ways to make a file that runs with its owner's rights; the current folder is the workspace."""
+    made = os.open("program", os.O_CREAT | os.O_WRONLY, 0o600)
+    ways: tuple[Callable[[], None], ...] = (
+        lambda: os.fchmod(made, _SET_IDS | 0o700),
+        lambda: os.chmod("program", _SET_IDS | 0o700),  # noqa: PTH101
+        lambda: os.chmod("program", _SET_IDS | 0o700, dir_fd=os.open(".", os.O_RDONLY)),
+        lambda: os.close(os.open("opened", os.O_CREAT | os.O_WRONLY, _SET_IDS | 0o700)),
+        lambda: os.mknod("node", stat.S_IFREG | _SET_IDS | 0o700),
+        lambda: os.mkdir("folder", _SET_IDS | 0o700),  # noqa: PTH102
+    )
+    for way in ways:
+        with contextlib.suppress(OSError):
+            way()
+            return
+    raise PermissionError
+
+
+def _sealed(things: dict[str, Any]) -> None:
+    """One success is enough: the last attempt is refused only if all are."""
+    folder = things["sealed"]
+    file = folder + "/file"
+    for attempt in (_append_to, os.unlink):
+        try:
+            attempt(file)
+        except OSError:
+            continue
+        return
+    os.rename(folder, folder + "-moved")  # noqa: PTH104
+
+
+def _append_to(path: str) -> None:
+    os.close(os.open(path, os.O_WRONLY | os.O_APPEND))
+
+
 def _shared_memory(things: dict[str, Any]) -> None:
     os.close(os.open(things["shared_memory"], os.O_RDWR))
 
 
-_ATTEMPTS: dict[str, Callable[[dict[str, Any]], None]] = {
-    "read": _read,
-    "list": _list,
-    "write": _write,
-    "truncate": _truncate,
-    "network": _network,
-    "path_socket": _path_socket,
-    "abstract_socket": _abstract_socket,
-    "signal": _signal,
-    "limit": _limit,
-    "trace": _trace,
-    "namespace": _namespace,
-    "metadata": _metadata,
-    "stat": _stat,
-    "processes": _processes,
-    "shared_memory": _shared_memory,
+TABLE: dict[str, Wall] = {
+    "read": Wall("reading files outside", "files outside can be read", _read),
+    "list": Wall("listing folders outside", "folders outside can be listed", _list),
+    "beside": Wall("reading what lies beside a model's file", "what lies beside a model's file can be read", _beside),
+    "write": Wall("making files outside", "files can be made outside", _write),
+    "truncate": Wall("emptying files outside", "files outside can be emptied", _truncate),
+    "network": Wall("reaching the network", "the network can be reached", _network),
+    "trace": Wall("reading and changing other processes", "other processes can be read and changed", _trace),
+    "namespace": Wall("making new namespaces", "new namespaces can be made", _namespace),
+    "set_user_id": Wall(
+        "giving a file its owner's rights",
+        "files can be made that run with their owner's rights (set-user-ID), outside too",
+        _set_user_id,
+    ),
+    "settings": Wall(
+        "reading our settings in a folder that may be read",
+        "settings and state of analystd can be read where they lie in a folder of AGENT_READ_ONLY_PATHS",
+        _settings,
+    ),
+    "fifo": Wall(
+        "writing to a FIFO in a folder that may be read",
+        "FIFOs in folders of AGENT_READ_ONLY_PATHS can be written to",
+        _fifo,
+        is_required=False,
+    ),
+    "readable_socket": Wall(
+        "connecting to a socket in a folder that may be read",
+        "sockets in folders of AGENT_READ_ONLY_PATHS can be connected to (of an ssh agent, of Docker)",
+        _readable_socket,
+        is_required=False,
+    ),
+    "path_socket": Wall(
+        "connecting to path sockets outside",
+        "path sockets outside can be connected to (of a desktop's services, of Docker, of an ssh agent)",
+        _path_socket,
+        is_required=False,
+    ),
+    "abstract_socket": Wall(
+        "connecting to abstract sockets outside",
+        "abstract sockets outside can be connected to",
+        _abstract_socket,
+        is_required=False,
+    ),
+    "signal": Wall("signalling other processes", "signals reach your other processes", _signal, is_required=False),
+    "limit": Wall(
+        "limiting other processes", "resource limits of your other processes can be changed", _limit, is_required=False
+    ),
+    "metadata": Wall(
+        "changing permissions and times of files outside",
+        "permissions and times of your files outside can be changed, though not what is in them",
+        _metadata,
+        is_required=False,
+    ),
+    "stat": Wall(
+        "seeing that files outside exist",
+        "it can be seen that a file outside exists, how large it is and when it was changed",
+        _stat,
+        is_required=False,
+    ),
+    "processes": Wall(
+        "seeing other processes",
+        "names and command lines of other processes can be seen",
+        _processes,
+        is_required=False,
+    ),
+    "sealed": Wall(
+        "changing files in the workspace that tools outside trust",
+        "files in the workspace that tools outside trust (a repository's configuration, an editor's settings) can be changed where they exist; "
+        "new ones are moved aside when they are found",
+        _sealed,
+        is_required=False,
+    ),
+    "shared_memory": Wall(
+        "changing shared memory of other programs",
+        "shared memory of your other programs (/dev/shm) can be read and changed",
+        _shared_memory,
+        is_required=False,
+    ),
 }
+"""What must be refused at every level, and what is told to the user where it is not refused."""
 
 if __name__ == "__main__":
     main()

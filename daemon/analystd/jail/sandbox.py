@@ -3,24 +3,26 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import json
 import logging
 import os
 import shutil
-import socket
 import stat
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from analystd.errors import SessionUnavailableError
-from analystd.folders import state_folder
+from analystd.folders import state_folder, user_settings_file
 from analystd.jail import enter, probe
-from analystd.jail.reach import DEVICES, KERNEL, SYSTEM, gpu_devices, gpu_facts, interpreter_reach
+from analystd.jail.bound_file import BoundFile
+from analystd.jail.forbidden import laid_out
+from analystd.jail.interpreters import Interpreter, other_interpreter, own_interpreter
+from analystd.jail.reach import DEVICES, KERNEL, SYSTEM, gpu_devices, gpu_facts
 
 logger = logging.getLogger(__name__)
 
@@ -73,8 +75,19 @@ class Policy:
     """Further folders that may be read."""
     interpreter: Path | None = None
     """The Python that the worker runs, if it is not this one; it and its `sys.path` may be read."""
+    hidden: tuple[Path, ...] = ()
+    """Folders inside of those that stay closed, besides our own state and settings."""
+    sealed: tuple[Path, ...] = ()
+    """What lies in those two folders and shall not be changed, by paths without links; of no effect at level `partial`.
+
+    What is gone when the worker starts, or a link by then, is passed over.
+    """
+    pinned: tuple[Path, ...] = ()
+    """Folders on the way there that shall not be renamed, so that a sealed path stays one; the outermost first."""
     gpu: bool = False
     """Whether the worker may compute on this machine's GPUs."""
+    files: tuple[BoundFile, ...] = ()
+    """Single files that may be read, and nothing that lies beside them."""
 
 
 @dataclass(frozen=True)
@@ -87,6 +100,8 @@ class Sandbox:
     switched_off: bool = False
     """The user wants no walls, so that `none` is no reason to refuse."""
     namespaces: Namespaces = "own"
+    walls: Mapping[str, probe.State] = field(default_factory=lambda: probe.states({}), compare=False)
+    """How each wall of `probe.TABLE` stood in the self-test."""
 
     def command(self, argv: Sequence[str], policy: Policy) -> list[str]:
         """The command line that runs `argv` behind the walls of `policy`.
@@ -102,7 +117,7 @@ class Sandbox:
 
     def environment(self, policy: Policy) -> dict[str, str]:
         """The environment for such a worker: nothing of ours but what it needs (PATH, locale, HOME, TMPDIR, IPYTHONDIR, MPLCONFIGDIR)."""
-        interpreter = interpreter_reach(policy.interpreter)
+        interpreter = self.interpreter(policy.interpreter)
         workspace, runtime = str(policy.workspace), policy.runtime
         passed_on = {name: value for name, value in os.environ.items() if name in _PASSED_ON or name.startswith("LC_")}
         # Packages that lie in the workspace's own ~/.local would run at every start.
@@ -125,6 +140,29 @@ class Sandbox:
             "XDG_CONFIG_HOME": str(runtime / "config"),
         }
 
+    def interpreter(self, program: Path | None) -> Interpreter:
+        """Return what an interpreter (None: this one) needs. It is asked once; another than ours behind these walls."""
+        return _own_interpreter() if program in (None, Path(sys.executable)) else _other_interpreter(self, program)
+
+
+@functools.cache
+def _own_interpreter() -> Interpreter:
+    return own_interpreter()
+
+
+@functools.cache
+def _other_interpreter(sandbox: Sandbox, program: Path) -> Interpreter:
+    with tempfile.TemporaryDirectory(prefix="analystd-") as base:
+        for name in ("workspace", "runtime"):
+            Path(base, name).mkdir()
+
+        def ask(argv: Sequence[str], surroundings: Sequence[Path]) -> tuple[list[str], Mapping[str, str]]:
+            policy = Policy(Path(base, "workspace"), Path(base, "runtime"), tuple(surroundings))
+            # Where the user's packages are is told by their home, of which nothing but its name is known inside.
+            return sandbox.command(argv, policy), {**sandbox.environment(policy), "HOME": str(Path.home())}
+
+        return other_interpreter(program, ask)
+
 
 async def measure_sandbox(setting: Literal["auto", "off"]) -> Sandbox:
     """Try the walls in a child process, and tell what holds on this machine."""
@@ -146,18 +184,26 @@ async def measure_level(level: Level, namespaces: Namespaces = "own") -> Sandbox
     what = f"{level} sandbox through bwrap" if namespaces == "bwrap" else f"{level} sandbox"
     if namespaces == "bwrap" and not find_bwrap():
         return Sandbox("none", f"no {what}: none is installed, or only a setuid one", (probe.NO_WALLS,))
-    with _forbidden_things() as (policy, things):
+    with laid_out() as bait:
+        policy = Policy(
+            bait.workspace,
+            bait.runtime,
+            read_only=(Path(probe.__file__), bait.readable),
+            hidden=(bait.settings,),
+            sealed=(Path(bait.things["sealed"]),),
+            files=(BoundFile.at(bait.bound),),
+        )
         candidate = Sandbox(level, "", namespaces=namespaces)
-        command = candidate.command([sys.executable, "-I", "-S", probe.__file__, json.dumps(things)], policy)
+        command = candidate.command([sys.executable, "-I", "-S", probe.__file__, json.dumps(bait.things)], policy)
         try:
             passed = await _answer(command, candidate.environment(policy), policy.workspace)
         except (OSError, ValueError, TimeoutError) as exc:
             return Sandbox("none", f"no {what}: {exc}", (probe.NO_WALLS,))
     if broken := probe.broken_walls(passed):
-        return Sandbox("none", f"no {what}: {broken[0]}", (probe.NO_WALLS,))
+        return Sandbox("none", f"no {what}: {'; '.join(broken)}", (probe.NO_WALLS,))
     maker = ", in namespaces that bwrap made" if namespaces == "bwrap" else ""
     reason = f"every wall of level {level} held in the self-test{maker}"
-    return Sandbox(level, reason, probe.gaps(passed), namespaces=namespaces)
+    return Sandbox(level, reason, probe.gaps(passed), namespaces=namespaces, walls=probe.states(passed))
 
 
 def find_bwrap(folders: Sequence[str] = _BWRAP_FOLDERS) -> str | None:
@@ -177,7 +223,7 @@ def _candidates() -> list[tuple[Level, Namespaces]]:
 
 def _walls(sandbox: Sandbox, policy: Policy) -> list[str]:
     """What the launcher is told; `enter.Walls` reads it."""
-    imports = (*interpreter_reach(policy.interpreter).paths, *interpreter_reach().paths)
+    imports = (*sandbox.interpreter(policy.interpreter).paths, *sandbox.interpreter(None).paths)
     gpu = (gpu_facts(), gpu_devices()) if policy.gpu else ((), ())
     return [
         f"level={sandbox.level}",
@@ -186,38 +232,12 @@ def _walls(sandbox: Sandbox, policy: Policy) -> list[str]:
         f"runtime={policy.runtime}",
         *(f"read={path}" for path in dict.fromkeys([*SYSTEM, *KERNEL, *imports, *gpu[0], *policy.read_only])),
         *(f"device={path}" for path in (*DEVICES, *(_TERMINAL if sandbox.level == "full" else ()), *gpu[1])),
-        f"hide={state_folder()}",
+        *(file.word for file in policy.files),
+        *(f"hide={path}" for path in (state_folder(), user_settings_file().parent, *policy.hidden)),
+        *(f"pin={path}" for path in policy.pinned),
+        *(f"seal={path}" for path in policy.sealed),
         *(["threads=named"] if gpu[1] else []),
     ]
-
-
-@contextmanager
-def _forbidden_things() -> Iterator[tuple[Policy, dict[str, Any]]]:
-    """A jail, and beside it one of each thing that must not be reached from it."""
-    with ExitStack() as stack:
-        base = Path(os.path.realpath(stack.enter_context(tempfile.TemporaryDirectory(prefix="analystd-"))))
-        for name in ("workspace", "runtime", "outside"):
-            (base / name).mkdir()
-        (base / "outside/secret").write_text("secret")
-        tcp = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
-        path_socket = _listener(stack, str(base / "outside/socket"))
-        abstract = _listener(stack, f"\0{base.name}")
-        things = {
-            "outside": str(base / "outside"),
-            "port": tcp.getsockname()[1],
-            "path_socket": path_socket,
-            "abstract_socket": abstract,
-            "shared_memory": stack.enter_context(tempfile.NamedTemporaryFile(dir="/dev/shm")).name,
-            "pid": os.getpid(),
-        }
-        yield Policy(base / "workspace", base / "runtime", read_only=(Path(probe.__file__),)), things
-
-
-def _listener(stack: ExitStack, address: str) -> str:
-    listener = stack.enter_context(socket.socket(socket.AF_UNIX))
-    listener.bind(address)
-    listener.listen()
-    return address
 
 
 async def _answer(command: Sequence[str], environment: Mapping[str, str], cwd: Path) -> dict[str, bool]:

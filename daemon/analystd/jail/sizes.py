@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
+import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
 
+from analystd.jail.tree_walk import Folder, Visitor, walk
+
 BLOCK_BYTES = 512
 """The unit of `st_blocks`, whatever the file system's own is (stat(2))."""
 
 _CGROUPS = Path("/sys/fs/cgroup")
-_LONGEST_RELATIVE = 2000
 
 
 @dataclass(frozen=True)
@@ -32,15 +33,31 @@ class Memory:
 
 def folder_bytes(folder: Path) -> int:
     """The allocated bytes of all that lies in `folder`: links are not followed, hard links count once, other file systems not at all."""
-    counted: set[tuple[int, int]] = set()
-    total = 0
-    for status in _statuses(folder):
-        if status.st_nlink > 1:
-            if (status.st_dev, status.st_ino) in counted:
-                continue
-            counted.add((status.st_dev, status.st_ino))
-        total += status.st_blocks * BLOCK_BYTES
-    return total
+    counter = ByteCounter()
+    walk(folder, counter)
+    return counter.total
+
+
+class ByteCounter(Visitor):
+    """Adds up what a walk finds, as `folder_bytes` does."""
+
+    def __init__(self) -> None:
+        self.total = 0
+        self._counted: set[tuple[int, int]] = set()
+
+    def enters(self, folder: Folder) -> bool:
+        """Not another file system."""
+        return not folder.is_foreign
+
+    def visits(self, folder: Folder, entry: os.DirEntry[str]) -> bool:
+        """Add an entry's bytes."""
+        status = entry.stat(follow_symlinks=False)
+        if status.st_nlink > 1 and not stat.S_ISDIR(status.st_mode):
+            if (status.st_dev, status.st_ino) in self._counted:
+                return False
+            self._counted.add((status.st_dev, status.st_ino))
+        self.total += status.st_blocks * BLOCK_BYTES
+        return True
 
 
 def memory() -> Memory:
@@ -52,44 +69,6 @@ def memory() -> Memory:
         if limited is not None and limited.free_percent < smallest.free_percent:
             smallest = limited
     return smallest
-
-
-class _Anchor:
-    """An open folder that paths are relative to; closed with its last user."""
-
-    def __init__(self, path: str, within: int | None = None) -> None:
-        self.descriptor = os.open(path, os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=within)
-
-    def __del__(self) -> None:
-        if hasattr(self, "descriptor"):
-            os.close(self.descriptor)
-
-
-def _statuses(folder: Path) -> Iterator[os.stat_result]:
-    """The status of everything below `folder`, however deep it was nested to hide from a measurement by path."""
-    device = folder.stat().st_dev
-    todo = [(_Anchor(str(folder)), ".")]
-    while todo:
-        anchor, relative = todo.pop()
-        # Folders come and go while they are counted.
-        with contextlib.suppress(OSError):
-            if len(relative) > _LONGEST_RELATIVE:
-                anchor, relative = _Anchor(relative, anchor.descriptor), "."
-            for entry, status in _entries(anchor, relative):
-                yield status
-                if entry.is_dir(follow_symlinks=False) and status.st_dev == device:
-                    todo.append((anchor, f"{relative}/{entry.name}"))
-
-
-def _entries(anchor: _Anchor, relative: str) -> Iterator[tuple[os.DirEntry[str], os.stat_result]]:
-    descriptor = os.open(relative, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=anchor.descriptor)
-    try:
-        with os.scandir(descriptor) as entries:
-            for entry in entries:
-                with contextlib.suppress(OSError):
-                    yield entry, entry.stat(follow_symlinks=False)
-    finally:
-        os.close(descriptor)
 
 
 def _own_cgroups() -> Iterator[Path]:

@@ -9,12 +9,17 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from analystd.errors import ResourceLimitError, WorkspaceError
 from analystd.jail.beneath import make_folders_beneath, open_beneath
 from analystd.jail.sizes import folder_bytes, memory
+from analystd.jail.trusted_names import TrustedNames
+from analystd.jail.workspace_place import find_workspace
 from analystd.settings import Settings, load_settings
+
+if TYPE_CHECKING:
+    from analystd.jail.trusted_paths import TrustedPaths
 
 GIGABYTE = 1024**3
 
@@ -23,7 +28,7 @@ _NAME_BYTES = 255
 _TRIES = 3
 _SIZE_SECONDS = 1.0
 _OUTSIDE_HINT = "Set AGENT_READ_ONLY_PATHS to let tools and sessions read a folder outside the workspace"
-_MISSING_HINT = "list_files shows what is there"
+MISSING_HINT = "list_files shows what is there"
 
 _T = TypeVar("_T")
 
@@ -39,6 +44,7 @@ class Workspace:
         read_only_paths: Sequence[Path] = (),
         max_gb: float = 5.0,
         min_free_ram_percent: float = 10.0,
+        sealed_names: Sequence[str] = (),
     ) -> None:
         self.root = Path(os.path.realpath(root))
         if not self.root.is_dir():
@@ -47,8 +53,12 @@ class Workspace:
         self.read_only_paths = tuple(Path(os.path.realpath(path)) for path in read_only_paths)
         self.max_gb = max_gb
         self.min_free_ram_percent = min_free_ram_percent
-        self._protected = {name.strip("/").casefold(): name.strip("/") for name in protected}
-        self._size = _Remembered(lambda: folder_bytes(self.root))
+        self._protected = _protected_names(protected)
+        self.trusted_names = TrustedNames(sealed_names)
+        """What tools outside trust, and what may not be written here."""
+        self.trusted_paths: TrustedPaths | None = None
+        """Which of them are the user's; known to the daemon alone, and only where there are walls."""
+        self._size = _Remembered(self._measure)
 
     @classmethod
     def of_settings(cls, root: Path, settings: Settings) -> Workspace:
@@ -59,7 +69,15 @@ class Workspace:
             read_only_paths=[Path(path).expanduser() for path in settings.read_only_paths],
             max_gb=settings.workspace_max_gb,
             min_free_ram_percent=settings.min_free_ram_percent,
+            sealed_names=settings.sealed_names,
         )
+
+    def take_up(self, settings: Settings) -> None:
+        """Have the limits and the protected names of other settings from now on."""
+        self.max_gb = settings.workspace_max_gb
+        self.min_free_ram_percent = settings.min_free_ram_percent
+        self.protected = tuple(settings.protected_dirs)
+        self._protected = _protected_names(self.protected)
 
     def resolve(self, path: str | os.PathLike[str]) -> Path:
         """The real path that `path` leads to, links followed; it need not exist.
@@ -69,9 +87,9 @@ class Workspace:
         """
         text = _usable(path)
         if not text.startswith("/"):
-            self._refuse_protected(text)
+            self.refuse_protected(text)
         elif Path(text).is_relative_to(self.root):
-            self._refuse_protected(os.path.relpath(text, self.root))
+            self.refuse_protected(os.path.relpath(text, self.root))
         real = Path(os.path.realpath(self.root / text))
         self._home_of(real)
         return real
@@ -83,7 +101,7 @@ class Workspace:
             WorkspaceError: that names what is wrong: not inside, not there, not a file, no permission.
         """
         descriptor = self._open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY)
-        problem = _not_a_file(os.fstat(descriptor).st_mode, path)
+        problem = not_a_file(os.fstat(descriptor).st_mode, path)
         if problem is not None:
             os.close(descriptor)
             raise problem
@@ -103,7 +121,8 @@ class Workspace:
         The caller writes a temporary file in that folder and renames it, so that readers see the old file or the new one; and closes the descriptor.
 
         Raises:
-            WorkspaceError: for a path outside or read-only, for a name that is a folder or a device, or when a folder cannot be made.
+            WorkspaceError: for a path outside or read-only, for a name that tools outside trust or that is a folder or a device, or when a
+                folder cannot be made.
         """
 
         def attempt() -> tuple[int, str]:
@@ -112,6 +131,7 @@ class Workspace:
                 raise WorkspaceError(f"Path is read-only: {os.fspath(path)}", "Write inside the workspace")
             if real == self.root or os.fspath(path).endswith("/"):
                 raise _folder_error(path)
+            self._refuse_trusted(str(real.relative_to(self.root)))
             folder = self._make_folders(real.parent)
             problem = _not_writable(folder, real.name, path)
             if problem is not None:
@@ -119,7 +139,7 @@ class Workspace:
                 raise problem
             return folder, real.name
 
-        return _retried(path, attempt)
+        return retried(path, attempt)
 
     def check_resources(self) -> None:
         """Make sure that there is room for more work.
@@ -157,6 +177,9 @@ class Workspace:
         """What the workspace takes on disk, at most about a second old."""
         return self._size.value()
 
+    def _measure(self) -> int:
+        return folder_bytes(self.root) if self.trusted_paths is None else self.trusted_paths.measure()
+
     def __repr__(self) -> str:
         return f"<Workspace {self.root}>"
 
@@ -171,7 +194,7 @@ class Workspace:
             finally:
                 os.close(folder)
 
-        return _retried(path, attempt)
+        return retried(path, attempt)
 
     def _make_folders(self, parent: Path) -> int:
         root = os.open(self.root, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
@@ -184,13 +207,26 @@ class Workspace:
         """The folder that lets `real` in: the root or a read-only path, whichever is nearer."""
         homes = [home for home in (self.root, *self.read_only_paths) if real.is_relative_to(home)]
         if not homes:
-            self._refuse_protected(os.path.relpath(real, self.root))
+            self.refuse_protected(os.path.relpath(real, self.root))
             raise WorkspaceError("Path is outside workspace", _OUTSIDE_HINT)
         home = max(homes, key=lambda each: len(each.parts))
-        self._refuse_protected(str(real.relative_to(home)))
+        self.refuse_protected(str(real.relative_to(home)))
         return home
 
-    def _refuse_protected(self, relative: str) -> None:
+    def _refuse_trusted(self, relative: str) -> None:
+        if (trusted := self.trusted_names.first_in(relative)) is not None:
+            name, group = trusted
+            raise WorkspaceError(
+                f"'{name}' may not be written from here: {group.title} trust such a name, and {group.reason}",
+                "Write it yourself, or choose another name.",
+            )
+
+    def refuse_protected(self, relative: str) -> None:
+        """Refuse a path, relative to whatever lets it in, that has a protected name on its way.
+
+        Raises:
+            WorkspaceError: that names it.
+        """
         for part in relative.split("/"):
             name = self._protected.get(part.casefold())
             if name is not None:
@@ -204,31 +240,11 @@ def get_default_workspace() -> Workspace:
         WorkspaceError: when it is not there and cannot be made.
     """
     settings = load_settings(os.environ).settings
-    return Workspace.of_settings(find_workspace(Path.cwd(), settings.workspace), settings)
+    return Workspace.of_settings(find_workspace(Path.cwd()), settings)
 
 
-def find_workspace(start: Path, explicit: str | None) -> Path:
-    """The real path of `explicit`, or else of `workspace` in the nearest folder from `start` upward that has one, or else in `start`.
-
-    It is made if it is missing.
-
-    Raises:
-        WorkspaceError: when it cannot be made, or would let the jail out to the user's whole home.
-    """
-    folder = workspace_place(start, explicit)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as exc:
-        raise WorkspaceError(f"The workspace {folder} cannot be made: {exc.strerror}") from exc
-    real = Path(os.path.realpath(folder))
-    if Path(os.path.realpath(Path.home())).is_relative_to(real):
-        raise WorkspaceError(f"The workspace cannot be {real}: your home would be in it", "Choose a folder of its own")
-    return real
-
-
-def workspace_place(start: Path, explicit: str | None) -> Path:
-    """Where `find_workspace` finds the workspace or would make it; makes nothing."""
-    return start / Path(explicit).expanduser() if explicit else _nearest_workspace(start)
+def _protected_names(names: Sequence[str]) -> dict[str, str]:
+    return {name.strip("/").casefold(): name.strip("/") for name in names}
 
 
 class _Remembered:
@@ -282,8 +298,12 @@ def _usable(path: str | os.PathLike[str]) -> str:
     return text
 
 
-def _retried(path: str | os.PathLike[str], attempt: Callable[[], _T]) -> _T:
-    """Resolve and open again when something on the way became a link in between; each attempt checks everything anew."""
+def retried(path: str | os.PathLike[str], attempt: Callable[[], _T]) -> _T:
+    """Resolve and open again when something on the way became a link in between; each attempt checks everything anew.
+
+    Raises:
+        WorkspaceError: for an error of the system's, in words.
+    """
     for _ in range(_TRIES):
         try:
             return attempt()
@@ -298,9 +318,9 @@ def _open_error(error: OSError, path: str | os.PathLike[str]) -> WorkspaceError:
     name = os.fspath(path)
     match error.errno:
         case errno.ENOENT:
-            return WorkspaceError(f"No such file: {name}", _MISSING_HINT)
+            return WorkspaceError(f"No such file: {name}", MISSING_HINT)
         case errno.ENOTDIR:
-            return WorkspaceError(f"Not a folder: {name}", _MISSING_HINT)
+            return WorkspaceError(f"Not a folder: {name}", MISSING_HINT)
         case errno.EACCES | errno.EPERM:
             return WorkspaceError(f"No permission: {name}")
         case errno.ENXIO:
@@ -312,10 +332,11 @@ def _open_error(error: OSError, path: str | os.PathLike[str]) -> WorkspaceError:
 
 
 def _folder_error(path: str | os.PathLike[str]) -> WorkspaceError:
-    return WorkspaceError(f"Is a folder, not a file: {os.fspath(path)}", _MISSING_HINT)
+    return WorkspaceError(f"Is a folder, not a file: {os.fspath(path)}", MISSING_HINT)
 
 
-def _not_a_file(mode: int, path: str | os.PathLike[str]) -> WorkspaceError | None:
+def not_a_file(mode: int, path: str | os.PathLike[str]) -> WorkspaceError | None:
+    """What is wrong with something that was opened and is no regular file."""
     if stat.S_ISREG(mode):
         return None
     if stat.S_ISDIR(mode):
@@ -331,4 +352,4 @@ def _not_writable(folder: int, name: str, path: str | os.PathLike[str]) -> Works
         mode = os.lstat(name, dir_fd=folder).st_mode
     except FileNotFoundError:
         return None
-    return _not_a_file(mode, path)
+    return not_a_file(mode, path)

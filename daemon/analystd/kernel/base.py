@@ -18,7 +18,7 @@ class Output:
     kind: Literal["stdout", "stderr", "display"]
     text: str = ""
     data: dict[str, Any] | None = None
-    """A display's MIME bundle: type to text, or to base64 for binary types."""
+    """A display's MIME bundle: type to text, or to base64 for binary types; large structures are `EncodedJson`."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +45,11 @@ class Execution:
     error: RaisedError | None
     truncated: bool
     seconds: float
+
+    def to_json(self) -> dict[str, Any]:
+        """Return its members by name, without copying what is large."""
+        error = None if self.error is None else {**vars(self.error), "traceback": list(self.error.traceback)}
+        return {**vars(self), "displays": list(self.displays), "error": error}
 
 
 NEVER_RAN = Execution("interrupted", None, "", "", None, (), None, False, 0.0)

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, Self, cast
 
 from analystd.errors import SessionUnavailableError
 from analystd.kernel.base import Completions, Output, Variable
-from analystd.kernel.cell import Cell, OutputHandler, output_of
+from analystd.kernel.cell import Cell, OutputHandler, is_count, output_of
+from analystd.kernel.messages import QUICK_BYTES, KernelMessage, read_message
 from analystd.kernel.provisioner import START_SECONDS, KernelProcess, Launch
 
 if TYPE_CHECKING:
@@ -17,13 +18,15 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-_MAX_MESSAGE_BYTES = 32 * 1024 * 1024
+_MAX_MESSAGE_BYTES = 16 * 1024 * 1024
 _QUEUED_MESSAGES = 16
 """What a kernel that cheats can make the daemon hold: so many messages of that size."""
 _REMEMBERED_MESSAGES = 1024
 _HELLO_SECONDS = 0.1
 _MAX_MATCHES = 1_000
 _MAX_TEXT_CHARACTERS = 16_000
+_MAX_VARIABLES = 10_000
+_MAX_CELL_CHARACTERS = 1_000
 
 
 class Kernel:
@@ -39,6 +42,8 @@ class Kernel:
         self._client = client
         self._cell: Cell | None = None
         self._heard_before = 0
+        self._being_read = 0
+        """How many large messages are being read."""
         self._replies: dict[str, asyncio.Future[dict[str, Any]]] = {}
         self._idle_of: dict[str, asyncio.Event] = {}
         self._tasks: list[asyncio.Task[None]] = []
@@ -73,7 +78,7 @@ class Kernel:
     def run(self, code: str, on_output: OutputHandler) -> Cell:
         """Begin to run `code`; the cell's `finished` tells when it is over."""
         message = self._client.session.msg("execute_request", _request(code))
-        cell = self._cell = Cell(message["msg_id"], on_output)
+        cell = self._cell = Cell(message["msg_id"], on_output, lambda: self._being_read > 0)
         cell.finished.add_done_callback(lambda _: self._forget(cell))
         self._client.shell_channel.send(message)
         if not self.alive:
@@ -99,7 +104,7 @@ class Kernel:
             ConnectionError: when it ends meanwhile.
         """
         content = await self._request(self._message("analystd_variables_request"))
-        return tuple(Variable(**row) for row in content["variables"])
+        return _variables_in(content)
 
     async def largest_variables(self, limit: int) -> tuple[Variable, ...]:
         """The variables that take most memory, the largest first; also while code runs.
@@ -109,7 +114,7 @@ class Kernel:
         """
         message = self._message("analystd_largest_request", {"limit": limit})
         content = await self._request(message, self._client.control_channel)
-        return tuple(Variable(**row) for row in content["variables"])
+        return _variables_in(content)
 
     async def complete(self, code: str, cursor: int) -> Completions:
         """How the word before `cursor` may go on; for a kernel that is idle.
@@ -120,7 +125,9 @@ class Kernel:
         content = await self._request(
             self._message("complete_request", {"code": _sendable(code), "cursor_pos": cursor})
         )
-        matches = [str(match)[:_MAX_TEXT_CHARACTERS] for match in content["matches"][:_MAX_MATCHES]]
+        matches = [
+            match[:_MAX_TEXT_CHARACTERS] for match in content["matches"][:_MAX_MATCHES] if isinstance(match, str)
+        ]
         start, end = int(content["cursor_start"]), int(content["cursor_end"])
         if not 0 <= start <= end <= len(code):
             return Completions((), cursor, cursor)
@@ -133,7 +140,8 @@ class Kernel:
             ConnectionError: when it ends meanwhile.
         """
         content = await self._request(self._message("inspect_request", {"code": _sendable(code), "cursor_pos": cursor}))
-        text = content["data"].get("text/plain")
+        data = content["data"]
+        text = data.get("text/plain") if isinstance(data, dict) else None
         return text[:_MAX_TEXT_CHARACTERS] if isinstance(text, str) else None
 
     async def aclose(self) -> None:
@@ -189,33 +197,44 @@ class Kernel:
         finally:
             del self._replies[message["msg_id"]]
 
-    async def _read(self, channel: Any, handle: Callable[[str, str, dict[str, Any]], None]) -> None:
+    async def _read(self, channel: Any, handle: Callable[[KernelMessage], None]) -> None:
         while True:
             try:
-                message = await channel.get_msg()
-                handle(message["parent_header"].get("msg_id", ""), message["msg_type"], message["content"])
+                parts = await channel.socket.recv_multipart()
+                handle(await self._message_in(parts))
             except Exception:
                 # What a kernel says is not to be believed: a message that is none does no harm.
                 logger.debug("A message of the kernel is ignored", exc_info=True)
             # A kernel that never pauses must not keep the daemon from everything else.
             await asyncio.sleep(0)
 
-    def _on_iopub(self, parent: str, kind: str, content: dict[str, Any]) -> None:
+    async def _message_in(self, parts: list[bytes]) -> KernelMessage:
+        key = self._client.session.key
+        if sum(map(len, parts)) <= QUICK_BYTES:
+            return read_message(parts, key)
+        self._being_read += 1
+        try:
+            return await asyncio.to_thread(read_message, parts, key)
+        finally:
+            self._being_read -= 1
+
+    def _on_iopub(self, message: KernelMessage) -> None:
+        parent, kind, content, bundle = message.parent, message.kind, message.content, message.bundle
         if self._cell is not None and parent == self._cell.message_id:
-            self._cell.published(kind, content)
+            self._cell.published(kind, content, bundle)
         elif parent in self._idle_of:
             if kind == "status" and content.get("execution_state") == "idle":
                 self._idle_of[parent].set()
-        elif self.on_background_output is not None and (output := output_of(kind, content)) is not None:
+        elif self.on_background_output is not None and (output := output_of(kind, content, bundle)) is not None:
             self.on_background_output(output)
 
-    def _on_shell(self, parent: str, kind: str, content: dict[str, Any]) -> None:
-        if self._cell is not None and parent == self._cell.message_id:
-            if isinstance(count := content.get("execution_count"), int):
+    def _on_shell(self, message: KernelMessage) -> None:
+        if self._cell is not None and message.parent == self._cell.message_id:
+            if is_count(count := message.content.get("execution_count")):
                 self.execution_count = count
-            self._cell.replied(content)
-        elif (reply := self._replies.get(parent)) is not None and not reply.done():
-            reply.set_result(content)
+            self._cell.replied(message.content)
+        elif (reply := self._replies.get(message.parent)) is not None and not reply.done():
+            reply.set_result(message.content)
 
     def _forget(self, cell: Cell) -> None:
         if self._cell is cell:
@@ -226,11 +245,34 @@ class Kernel:
         asyncio.get_running_loop().call_later(0.05, self._give_up)
 
     def _give_up(self) -> None:
+        if self._being_read:
+            asyncio.get_running_loop().call_later(0.05, self._give_up)
+            return
         if self._cell is not None:
             self._cell.end()
         for reply in self._replies.values():
             if not reply.done():
                 reply.set_exception(ConnectionError("the kernel has ended"))
+
+
+def _variables_in(content: dict[str, Any]) -> tuple[Variable, ...]:
+    """The variables that a kernel tells of; of what it should not have told, what cannot be one is left out and what is long is cut."""
+    rows = content["variables"][:_MAX_VARIABLES]
+    return tuple(_variable(row) for row in rows if isinstance(row, dict))
+
+
+def _variable(row: dict[str, Any]) -> Variable:
+    def text(name: str) -> str:
+        return value[:_MAX_CELL_CHARACTERS] if isinstance(value := row[name], str) else ""
+
+    shape, memory = row["shape"], row["memory_bytes"]
+    return Variable(
+        name=text("name"),
+        type=text("type"),
+        shape=shape[:_MAX_CELL_CHARACTERS] if isinstance(shape, str) else None,
+        memory_bytes=memory if is_count(memory) else None,
+        preview=text("preview"),
+    )
 
 
 def ignore_output(output: Output) -> None:

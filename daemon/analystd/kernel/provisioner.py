@@ -8,7 +8,6 @@ import json
 import logging
 import os
 import secrets
-import shutil
 import signal
 import stat
 import subprocess
@@ -17,18 +16,21 @@ import tempfile
 import time
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Self
 
 import psutil
 
 from analystd.errors import SessionUnavailableError
+from analystd.folders import make_private
 from analystd.jail.processes import process_tree
-from analystd.jail.reach import KERNEL, SYSTEM, interpreter_reach
+from analystd.jail.reach import KERNEL, SYSTEM
 from analystd.jail.sandbox import Policy, Sandbox
 from analystd.jail.sizes import memory
+from analystd.jail.trusted_paths import TrustedPaths
 from analystd.kernel.inside.refusals import Walls
+from analystd.util.remove import remove
 
 logger = logging.getLogger(__name__)
 
@@ -42,6 +44,7 @@ _HEARD = b"\x1eHEARD\n"
 _SOCKET_PATH_BYTES = 107
 _LOG_BYTES_KEPT = 8 * 1024
 _KILL_SECONDS = 0.3
+_REMOVE_SECONDS = 5.0
 _PASS_SECONDS = 0.02
 _TOLERATED_PROCESSES = 16
 """With more dead children that it has not buried a kernel is not worth keeping: they count against its limit."""
@@ -58,17 +61,24 @@ class Launch:
     read_only_paths: tuple[Path, ...] = ()
     python: Path | None = None
     """The interpreter, which needs ipykernel; None: the daemon's own."""
+    trusted: TrustedPaths | None = field(default=None, compare=False)
+    """What in the workspace is sealed, and what the code makes that is moved aside; None: nothing."""
+    sealed: tuple[Path, ...] = ()
+    """What is read-only in the workspace beside that."""
+    pinned: tuple[Path, ...] = ()
+    """The folders on the way there, which cannot be renamed."""
 
     def policy(self, sockets: Path) -> Policy:
         """What a kernel with its sockets in that folder may touch."""
         runtime = self.runtime if sockets.is_relative_to(self.runtime) else sockets
-        return Policy(self.workspace, runtime, (*self.read_only_paths, _INSIDE, _TOOLBOX), self.python)
+        read = (*self.read_only_paths, _INSIDE, _TOOLBOX)
+        return Policy(self.workspace, runtime, read, self.python, sealed=self.sealed, pinned=self.pinned)
 
     def walls(self, policy: Policy) -> Walls | None:
         """What the kernel is told of its walls, so that it can explain what they refuse; None where there are none."""
         if self.sandbox.level == "none":
             return None
-        imports = (*interpreter_reach(self.python).paths, *interpreter_reach().paths)
+        imports = (*self.sandbox.interpreter(self.python).paths, *self.sandbox.interpreter(None).paths)
         return Walls(
             workspace=_real(self.workspace),
             read_only=tuple(_real(path) for path in (*policy.read_only, *imports, *map(Path, (*SYSTEM, *KERNEL)))),
@@ -79,7 +89,7 @@ class Launch:
 
     def socket_folder(self) -> Path:
         """A new folder for one kernel's sockets, under `runtime` unless that makes their paths too long for the system."""
-        self.runtime.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_private(self.runtime)
         folder = self.runtime / f"k{secrets.token_hex(3)}"
         if len(os.fsencode(folder / "s-5")) > _SOCKET_PATH_BYTES:
             return Path(tempfile.mkdtemp(prefix="analystd-"))
@@ -117,9 +127,15 @@ class KernelProcess:
         Raises:
             SessionUnavailableError: when there are no walls for it, or it ended or took too long before it was ready.
         """
-        process = cls(launch)
+        try:
+            process = cls(launch)
+        except OSError as exc:
+            raise SessionUnavailableError(f"There is no place for the sockets of a Python session: {exc}") from exc
         try:
             await process._start(preload)
+        except OSError as exc:
+            await process.aclose()
+            raise SessionUnavailableError(f"The Python session could not be started: {exc}") from exc
         except BaseException:
             await process.aclose()
             raise
@@ -197,7 +213,26 @@ class KernelProcess:
                     self._loop.remove_reader(stream.fileno())
                     with contextlib.suppress(OSError):
                         stream.close()
-        shutil.rmtree(self.folder, ignore_errors=True)
+            if self._launch.trusted is not None:
+                await asyncio.to_thread(self._launch.trusted.disarm, self.pid)
+        # A thread, and so no task waits for it: what code has put there may be much.
+        for left in await asyncio.to_thread(remove, self.folder, seconds=_REMOVE_SECONDS):
+            logger.warning("not removed: %s", left)
+
+    async def arm(self) -> None:
+        """Prepare for code of others: what appeared since the process started is sealed in it too.
+
+        Raises:
+            SessionUnavailableError: when that cannot be done.
+        """
+        if self._launch.trusted is None:
+            return
+        try:
+            await asyncio.to_thread(self._launch.trusted.arm, self.pid)
+        except OSError as exc:
+            raise SessionUnavailableError(
+                f"What tools outside trust could not be sealed in the session: {exc}"
+            ) from exc
 
     def memory_bytes(self) -> int | None:
         """Resident memory of the whole tree; None when it has ended."""
@@ -229,6 +264,9 @@ class KernelProcess:
         policy = self._launch.policy(self.folder)
         for folder in (policy.workspace, policy.runtime):
             _let_in(folder)
+        if self._launch.trusted is not None:
+            sealed = await asyncio.to_thread(self._launch.trusted.to_seal)
+            policy = replace(policy, sealed=(*policy.sealed, *sealed))
         python = self._launch.python or Path(sys.executable)
         self._process = subprocess.Popen(  # noqa: ASYNC220
             self._launch.sandbox.command([str(python), str(_INSIDE)], policy),

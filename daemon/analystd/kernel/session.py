@@ -40,6 +40,9 @@ _TOLD_VARIABLES = 5
 _ASIDE_SECONDS = 2.0
 """How long an editor waits for completions; longer ones would come too late to be of use."""
 
+_LOOK_SECONDS = 0.1
+"""How long code and its result wait for a look through the workspace, which takes longer where there are many files."""
+
 _Answer = TypeVar("_Answer")
 
 
@@ -215,12 +218,20 @@ class KernelSession(Session):
             self._preparing = False
         if self._unwanted:
             return NEVER_RAN if lost is None else replace(NEVER_RAN, stderr=_marked(lost))
+        trusted = self._spares.launch.trusted
+        entries = trusted.count if trusted is not None else 0
+        if trusted is not None:
+            await _in_time(trusted.before_code)
         cell = kernel.run(code, on_output)
         if lost is not None:
             cell.published("stream", {"name": "stderr", "text": _marked(lost)})
         breach = self._breach = asyncio.get_running_loop().create_future()
         try:
             await self._over_or_stopped(kernel, cell, breach, timeout_seconds)
+            if trusted is not None:
+                await _in_time(trusted.look)
+                for entry in trusted.entries_since(entries):
+                    cell.published("stream", {"name": "stderr", "text": _marked(entry.sentence() + ".")})
             if breach.done() and not cell.answered:
                 return await self._limited(kernel, cell, breach.result())
             if cell.finished.done():
@@ -297,6 +308,7 @@ class KernelSession(Session):
             finally:
                 self._starting = False
             self._kernel.on_background_output = self._on_background_output
+            await self._kernel.process.arm()
         return self._kernel
 
     async def _stop(self, kernel: Kernel, cell: Cell, grace_seconds: float) -> bool:
@@ -338,6 +350,11 @@ async def _first(futures: list[asyncio.Future[Any]], end: float) -> None:
 def _marked(text: str) -> str:
     """As what is not the code's own stands in its output."""
     return f"[{text}]\n"
+
+
+async def _in_time(work: Callable[[], object]) -> None:
+    """Do something in a thread, and wait for it, but not for long: it is done there nevertheless."""
+    await asyncio.wait([asyncio.ensure_future(asyncio.to_thread(work))], timeout=_LOOK_SECONDS)
 
 
 async def _over(cell: Cell, seconds: float) -> bool:

@@ -10,7 +10,6 @@ import hashlib
 import json
 import os
 import re
-import shutil
 import stat
 import tempfile
 from collections.abc import Mapping
@@ -22,8 +21,12 @@ from analystd import __version__
 from analystd.errors import DaemonLostError
 from analystd.folders import state_folder
 from analystd.locks import is_locked, take_lock
+from analystd.util.remove import remove
+from analystd.util.small_files import read_small
 
 _MAX_SOCKET_PATH = 107
+
+_WRITABLE = "Set XDG_STATE_HOME to a folder that can be written."
 
 _BEFORE_RELEASE = {"dev": -4, "a": -3, "b": -2, "rc": -1}
 
@@ -83,7 +86,11 @@ class Card:
         return there is None or there.token == self.token
 
     def write(self) -> None:
-        """Put it in its place, readable by the user alone."""
+        """Put it in its place, readable by the user alone.
+
+        Raises:
+            OSError: when it cannot be written.
+        """
         content = {
             "pid": self.pid,
             "version": self.version,
@@ -93,9 +100,11 @@ class Card:
             "hands_over": self.hands_over,
         }
         draft = self.address.card.with_suffix(".new")
-        draft.unlink(missing_ok=True)
-        draft.touch(mode=0o600)
-        draft.write_text(json.dumps(content))
+        for path in (draft, self.address.card):
+            if path is draft or path.is_dir():
+                remove(path)
+        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), "w") as file:
+            file.write(json.dumps(content))
         draft.replace(self.address.card)
 
 
@@ -117,10 +126,10 @@ def remove_traces(address: Address) -> None:
     if lock := take_lock(address.lock, 0.0):
         with lock:
             for path in (address.card, address.socket):
-                path.unlink(missing_ok=True)
+                remove(path)
             place, prefix = runtime_place(address)
             for left in place.glob(f"{prefix}*"):
-                shutil.rmtree(left, ignore_errors=True)
+                remove(left)
 
 
 def temporary_place(folder: Path) -> Path:
@@ -162,7 +171,7 @@ def private_folder(path: Path) -> None:
     """Make sure that `path` is a folder of this user which nobody else can enter.
 
     Raises:
-        DaemonLostError: when it belongs to someone else, or is none.
+        DaemonLostError: when it belongs to someone else, is none, or cannot be made or written.
     """
     try:
         path.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -170,12 +179,16 @@ def private_folder(path: Path) -> None:
         raise DaemonLostError(
             f"{path} is no folder", "Remove it, or set XDG_STATE_HOME to a folder of your own."
         ) from None
+    except OSError as exc:
+        raise DaemonLostError(f"{path} cannot be made: {exc.strerror}", _WRITABLE) from exc
     # A link of the user's own may lead to a larger disk.
     about = path.stat()
     if {about.st_uid, path.lstat().st_uid} != {os.getuid()}:
         raise DaemonLostError(
             f"{path} belongs to another user", "Remove it, or set XDG_STATE_HOME to a folder of your own."
         )
+    if not os.access(path, os.W_OK | os.X_OK):
+        raise DaemonLostError(f"{path} cannot be written", _WRITABLE)
     if stat.S_IMODE(about.st_mode) & 0o077:
         path.chmod(0o700)
 
@@ -184,8 +197,8 @@ def _read_card(path: Path) -> Card | None:
     """The card, or None for another file: what the user trusts lies in the same folder."""
     address = Address(path.parent, path.stem)
     try:
-        return _card(address, json.loads(path.read_text()))
-    except (OSError, ValueError, KeyError, TypeError):
+        return _card(address, json.loads(read_small(path)))
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return None
 
 

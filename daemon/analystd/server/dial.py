@@ -33,6 +33,7 @@ from analystd.server.address import (
     version_order,
 )
 from analystd.server.kept import kept_in
+from analystd.util.small_files import read_small
 
 START_SECONDS = 30.0
 HELLO_SECONDS = 15.0
@@ -190,12 +191,19 @@ def _start(caller: Introduction, deadline: float) -> Link:
             # Nor does another starter, whose relay is gone, still have it begin.
             break
         time.sleep(_LOOK_AGAIN_SECONDS)
-    said = log.read_text(errors="replace").strip().splitlines() if log.exists() else []
+    said = _said_at_start(log)
     sentence = next((line.removeprefix(_SAYS) for line in said if line.startswith(_SAYS)), said[-1] if said else "")
     raise DaemonLostError(
         f"The daemon could not be started{': ' + sentence if sentence else ''}",
         f"`analystd serve` shows more; so does {log}.",
     )
+
+
+def _said_at_start(log: Path) -> list[str]:
+    try:
+        return read_small(log).decode("utf-8", "replace").strip().splitlines()
+    except OSError:
+        return []
 
 
 def _woken(deadline: float) -> bool:

@@ -14,6 +14,7 @@ from analystd import framing
 from analystd.desk.desk import Desk
 from analystd.desk.segments import Entry
 from analystd.protocol import EVENT_METHOD, SNAPSHOT_METHOD, Subscription
+from analystd.server.messages import message_frame
 from analystd.server.outbox import Outbox
 
 logger = logging.getLogger(__name__)
@@ -122,7 +123,8 @@ class Feed:
     def _send_snapshot(self) -> None:
         if self.subscription != "none":
             snapshot = self._desk.snapshot()
-            self._outbox.write(framing.frame({"jsonrpc": "2.0", "method": SNAPSHOT_METHOD, "params": snapshot}))
+            if frame := message_frame({"jsonrpc": "2.0", "method": SNAPSHOT_METHOD, "params": snapshot}, None):
+                self._outbox.write(frame)
         self._seq = self._desk.journal.seq
 
 

@@ -23,6 +23,7 @@ HELLO = schema_of(Hello, closed=False)
 _HELLO_SECONDS = 10.0
 _MAX_LABEL = 40
 _MAX_ID = 64
+_MAX_NUMBER = 20
 
 
 @dataclass(frozen=True)
@@ -49,8 +50,8 @@ def caller_of(hello: Mapping[str, Any], number: int) -> Caller:
         kept or str(uuid.uuid4()),
         label_of(hello.get("client")) or "client",
         number,
-        str(hello.get("pid")),
-        str(hello.get("version")),
+        str(hello.get("pid"))[:_MAX_NUMBER],
+        str(hello.get("version"))[:_MAX_LABEL],
     )
 
 

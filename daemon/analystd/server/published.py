@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any, NotRequired, get_origin, get_type_hints
 
 from analystd import protocol, protocol_answers
-from analystd.protocol import EVENT_KEYS, Command, Event, EventKind
+from analystd.protocol import CUT_KEYS, EVENT_KEYS, Command, Event, EventKind
 from analystd.schemas import Schema, SchemaMaker, object_schema, schema_of
-from analystd.server.handlers import agent, daemon, python, runs, views
+from analystd.server.handlers import agent, daemon, python, quarantine, runs, views
 from analystd.server.hello import HELLO
 from analystd.server.places import OPTIONS
 from analystd.tools import files
@@ -36,6 +36,9 @@ ARGUMENTS: dict[Command, Mapping[str, Any]] = {
     Command.GET_RUN: runs.GET_RUN,
     Command.EVENTS: runs.EVENTS,
     Command.SUBSCRIBE: runs.SUBSCRIBE,
+    Command.LIST_QUARANTINE: quarantine.LIST_QUARANTINE,
+    Command.RESTORE_QUARANTINE: quarantine.RESTORE_QUARANTINE,
+    Command.DISCARD_QUARANTINE: quarantine.DISCARD_QUARANTINE,
     Command.STATUS: daemon.STATUS,
     Command.SHUTDOWN: daemon.SHUTDOWN,
 }
@@ -57,6 +60,9 @@ RESULTS: dict[Command, type] = {
     Command.GET_RUN: protocol_answers.RunStory,
     Command.EVENTS: protocol.EventPage,
     Command.SUBSCRIBE: protocol_answers.SubscribeResult,
+    Command.LIST_QUARANTINE: protocol_answers.QuarantineList,
+    Command.RESTORE_QUARANTINE: protocol_answers.RestoreResult,
+    Command.DISCARD_QUARANTINE: protocol_answers.RestoreResult,
     Command.STATUS: protocol_answers.DaemonStatus,
     Command.SHUTDOWN: protocol_answers.ShutdownResult,
 }
@@ -116,7 +122,7 @@ def _event_schema(kind: EventKind, maker: SchemaMaker) -> Schema:
     hints = get_type_hints(Event)
     keys = EVENT_KEYS[kind]
     always = [*_common_keys(), *keys.always]
-    members = {name: maker.of(hints[name]) for name in (*always, *keys.sometimes)}
+    members = {name: maker.of(hints[name]) for name in (*always, *keys.sometimes, *CUT_KEYS)}
     return object_schema({**members, "kind": {"const": kind.value}}, always)
 
 

@@ -44,11 +44,11 @@ def _serve(ready: Callable[[Card], None], *, echo: bool) -> int:
     address = daemon_address()
     passed = passed_socket()
     # Whoever woke systemd waits for this very daemon, also while the one before it comes to its end.
-    with _claim(address, START_SECONDS if passed else _LOCK_SECONDS):
+    with _claim(address, START_SECONDS if passed else _LOCK_SECONDS) as lock:
         settings = load_settings(os.environ).settings
         log_to_file(log_folder(settings), echo=echo)
         logging.getLogger("pygls").setLevel(logging.WARNING)
-        asyncio.run(Daemon(address, passed).run(ready))
+        asyncio.run(Daemon(address, lock, passed).run(ready))
     return 0
 
 

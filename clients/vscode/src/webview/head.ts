@@ -2,8 +2,9 @@
 
 import type { Column, SortKey } from "../protocol";
 import { type ColumnFilter, FilterError, parseFilter } from "../pure/question";
-import { headHtml } from "../pure/table";
+import { headRows } from "../pure/table";
 import { element } from "./api";
+import { fill } from "./build";
 
 const TYPING_MS = 500;
 
@@ -30,7 +31,7 @@ export class Head {
   draw(columns: Column[], filters: readonly ColumnFilter[], sort: readonly SortKey[]): void {
     if (JSON.stringify(columns) !== JSON.stringify(this.columns)) {
       this.columns = columns;
-      this.element.innerHTML = headHtml(columns);
+      fill(this.element, headRows(columns));
       this.fill(filters);
     }
     this.mark(sort);

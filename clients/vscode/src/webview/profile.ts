@@ -1,8 +1,9 @@
 /** The box beside a column's head that tells what the column holds. */
 
 import type { Column, Profile } from "../protocol";
-import { profileHtml } from "../pure/profile";
+import { profileParts } from "../pure/profile";
 import { element } from "./api";
+import { fill } from "./build";
 
 const MARGIN = 8;
 
@@ -62,7 +63,7 @@ export class ProfileBox {
     if (profile.column !== this.column) return;
     this.isLoading = false;
     this.type.textContent = profile.type;
-    this.content.innerHTML = profileHtml(profile);
+    fill(this.content, profileParts(profile));
     this.place();
   }
 

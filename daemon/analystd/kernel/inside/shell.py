@@ -39,6 +39,7 @@ _GROUPS: Any = getattr(builtins, "BaseExceptionGroup", ())
 _DISPLAYS = frozenset({"display_data", "update_display_data", "execute_result"})
 _MAX_MESSAGE_CHARACTERS = 4_000
 _MAX_TRACEBACK_CHARACTERS = 64_000
+_MAX_NAME_CHARACTERS = 400
 _MAX_FRAMES = 60
 _MAX_MATCHES = 1_000
 _ASIDE_SECONDS = 1.5
@@ -380,5 +381,6 @@ def _bounded_reply(reply: dict[str, Any], line: int | None, cut: bool) -> dict[s
         text = "\n".join(str(part) for part in reply["traceback"])
         reply["traceback"] = bounded_text(text, _MAX_TRACEBACK_CHARACTERS).splitlines()
         reply["evalue"] = bounded_text(reply["evalue"], _MAX_MESSAGE_CHARACTERS)
+        reply["ename"] = bounded_text(reply["ename"], _MAX_NAME_CHARACTERS)
     reply["analystd"] = {"line": line, "cut": cut}
     return reply

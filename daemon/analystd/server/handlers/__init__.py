@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from analystd.protocol import Command
 from analystd.server.connection import Handler
-from analystd.server.handlers import agent, daemon, files, python, runs, views
+from analystd.server.handlers import agent, daemon, files, python, quarantine, runs, views
 
 _ALL: dict[Command, Handler] = {
     **agent.COMMANDS,
@@ -12,6 +12,7 @@ _ALL: dict[Command, Handler] = {
     **views.COMMANDS,
     **files.COMMANDS,
     **runs.COMMANDS,
+    **quarantine.COMMANDS,
     **daemon.COMMANDS,
 }
 

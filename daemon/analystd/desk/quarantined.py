@@ -1,0 +1,146 @@
+"""What the desk tells of what was moved aside in its workspace, and does with it when it is asked to."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any, Literal
+
+from analystd.desk.asker import Asker
+from analystd.desk.chronicle import Chronicle
+from analystd.desk.runs import RunBook
+from analystd.errors import InvalidArgumentsError
+from analystd.jail import restoring
+from analystd.jail.quarantine import Entry, Item, shown_path
+from analystd.jail.restoring import Preview
+from analystd.jail.trusted_paths import TrustedPaths
+from analystd.protocol import EventKind, QuarantinedItem, QuarantineEntry
+from analystd.protocol_answers import QuarantineList, RestoredFile, RestoreResult
+
+_TOLD_ENTRIES = 100
+_TOLD_ITEMS = 50
+_TOLD_FILES = 200
+
+
+class Quarantined:
+    """The quarantine of a workspace as clients know it; without walls nothing is ever in it."""
+
+    def __init__(self, trusted: TrustedPaths | None, chronicle: Chronicle, runs: RunBook) -> None:
+        self._trusted = trusted
+        self._chronicle = chronicle
+        self._runs = runs
+        if trusted is not None:
+            loop = asyncio.get_running_loop()
+            trusted.on_quarantined = lambda entry: _call_in(loop, lambda: self._tell(entry))
+            trusted.runs_under_way = lambda: [run.id for run in runs.active if run.request.kind != "write"]
+
+    @property
+    def count(self) -> int:
+        """How many entries there have been since the desk opened."""
+        return self._trusted.count if self._trusted is not None else 0
+
+    async def entries(self) -> QuarantineList:
+        """The entries, the latest first, and how many there are."""
+        if self._trusted is None:
+            return {"entries": [], "count": 0}
+        entries = await asyncio.to_thread(self._trusted.quarantine.entries)
+        return {"entries": [entry_info(entry) for entry in entries[:_TOLD_ENTRIES]], "count": len(entries)}
+
+    async def preview(self, entry_id: str) -> RestoreResult:
+        """What `restore` would put back.
+
+        Raises:
+            InvalidArgumentsError: when there is no such entry.
+        """
+        trusted, entry = await self._find(entry_id)
+        previews = await asyncio.to_thread(restoring.preview, trusted, entry)
+        return {
+            "status": "preview",
+            "entry": entry_info(entry),
+            "files": [file for preview in previews for file in _files(preview)][:_TOLD_FILES],
+            "digest": restoring.digest(previews),
+            "problems": [
+                f"{shown_path(preview.item.path)}: {preview.problem}" for preview in previews if preview.problem
+            ],
+        }
+
+    async def restore(self, entry_id: str, digest: str | None) -> RestoreResult:
+        """Put an entry back, if it still is what `digest` was made of.
+
+        Raises:
+            InvalidArgumentsError: when there is no such entry; `WorkspaceError` when it cannot be put back.
+        """
+        trusted, entry = await self._find(entry_id)
+        await asyncio.to_thread(restoring.restore, trusted, entry, digest)
+        return _done("restored", entry)
+
+    async def discard(self, entry_id: str) -> RestoreResult:
+        """Remove an entry for good.
+
+        Raises:
+            InvalidArgumentsError: when there is no such entry.
+        """
+        trusted, entry = await self._find(entry_id)
+        await asyncio.to_thread(trusted.quarantine.discard, entry.id)
+        return _done("discarded", entry)
+
+    async def _find(self, entry_id: str) -> tuple[TrustedPaths, Entry]:
+        if self._trusted is None:
+            raise InvalidArgumentsError("There is no quarantine without walls", "`analystd doctor` shows the level.")
+        return self._trusted, await asyncio.to_thread(self._trusted.quarantine.entry, entry_id)
+
+    def _tell(self, entry: Entry) -> None:
+        """Tell everyone; where one run alone was under way, as an event of that run."""
+        active = [run for run in self._runs.active if run.id in entry.runs]
+        run = active[0] if len(entry.runs) == 1 and active else None
+        asker: Asker | None = run.request.asker if run is not None else None
+        session = run.request.session if run is not None else None
+        self._chronicle.record(
+            EventKind.QUARANTINED,
+            run.id if run is not None else None,
+            asker,
+            session,
+            text=entry.sentence(),
+            entry=entry_info(entry),
+        )
+
+
+def entry_info(entry: Entry) -> QuarantineEntry:
+    """An entry as it goes over the wire."""
+    return {
+        "id": entry.id,
+        "at": entry.at,
+        "runs": list(entry.runs),
+        "moved": [_item_info(item) for item in entry.items[:_TOLD_ITEMS]],
+        "count": len(entry.items),
+    }
+
+
+def _item_info(item: Item) -> QuarantinedItem:
+    return {
+        "path": shown_path(item.path),
+        "kind": item.kind,
+        "size": item.size_bytes,
+        "trusted_by": item.trusted_by,
+        "reason": item.reason,
+    }
+
+
+def _files(preview: Preview) -> list[RestoredFile]:
+    if preview.description is None:
+        return []
+    around = preview.item.path.rpartition("/")[0] if preview.item.is_shape else preview.item.path
+    return [
+        {"path": shown_path("/".join(part for part in (around, path.partition("/")[2]) if part)), "size": size}
+        for path, size in preview.description.files
+    ]
+
+
+def _done(status: Literal["restored", "discarded"], entry: Entry) -> RestoreResult:
+    return {"status": status, "entry": entry_info(entry), "files": [], "digest": None, "problems": []}
+
+
+def _call_in(loop: asyncio.AbstractEventLoop, call: Callable[[], Any]) -> None:
+    """Have the loop call something, unless it is closed by now."""
+    if not loop.is_closed():
+        loop.call_soon_threadsafe(call)

@@ -1,0 +1,104 @@
+"""Looking through a workspace for names that tools outside trust, and measuring its size on the same walk."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from analystd.jail.identity import Identity, identity
+from analystd.jail.sizes import ByteCounter
+from analystd.jail.tree_walk import Folder, Visitor, walk
+from analystd.jail.trusted_names import FolderShape, Group, TrustedNames
+
+MAX_FOUND = 20_000
+"""More than so many names are left for the next look: each costs memory here."""
+
+
+@dataclass(frozen=True)
+class Found:
+    """Something in the workspace that tools outside trust."""
+
+    path: str
+    """Relative to the workspace."""
+    group: Group
+    identity: Identity
+    sealed_paths: tuple[str, ...]
+    """What is to be read-only so that it stays as it is: itself, or the folder that it makes a repository or an environment."""
+    is_shape: bool = False
+    """Whether it is trusted for what it makes of its folder, whose identity it then has."""
+
+
+@dataclass
+class Survey:
+    """What a walk has found."""
+
+    found: list[Found] = field(default_factory=list)
+    size_bytes: int | None = None
+    """The size of the workspace, if it was measured."""
+    is_complete: bool = True
+    """Whether all of it was looked at."""
+
+
+def survey(
+    root: Path, names: TrustedNames, *, measure: bool = False, goes_on: Callable[[], bool] = lambda: True
+) -> Survey:
+    """Walk through a workspace.
+
+    Raises:
+        OSError: when it cannot be opened.
+    """
+    surveyor = _Surveyor(names, ByteCounter() if measure else None)
+    walk(root, surveyor, goes_on=lambda: len(surveyor.found) < MAX_FOUND and goes_on())
+    complete = len(surveyor.found) < MAX_FOUND and goes_on()
+    return Survey(surveyor.found, surveyor.counter.total if surveyor.counter else None, complete)
+
+
+class _Surveyor(Visitor):
+    def __init__(self, names: TrustedNames, counter: ByteCounter | None) -> None:
+        self.found: list[Found] = []
+        self.counter = counter
+        self._names = names
+        self._shape = FolderShape()
+
+    def enters(self, folder: Folder) -> bool:
+        """Look for names, but not below what is trusted as a whole; that is only counted."""
+        parent = folder.parent
+        folder.is_apart = parent is not None and (parent.is_apart or folder.name in (parent.apart or ()))
+        self._shape = FolderShape()
+        return not folder.is_apart or (self.counter is not None and not folder.is_foreign)
+
+    def visits(self, folder: Folder, entry: os.DirEntry[str]) -> bool:
+        """Count an entry, and note a name that is trusted."""
+        if self.counter is not None and not folder.is_foreign:
+            self.counter.visits(folder, entry)
+        if folder.is_apart:
+            return True
+        self._shape.add(entry.name)
+        group = self._names.group(entry.name, folder.name)
+        if group is not None:
+            path = folder.path_of(entry.name)
+            self.found.append(Found(path, group, identity(folder.descriptor, entry.name), (path,)))
+            _set_apart(folder, entry.name)
+        return True
+
+    def leaves(self, folder: Folder) -> None:
+        """Note a folder that its names make a repository or an environment."""
+        if folder.is_apart or (mark := self._shape.mark()) is None:
+            return
+        name, group = mark
+        if folder.parent is None:
+            sealed = tuple(self._shape.parts())
+            for part in sealed:
+                _set_apart(folder, part)
+        else:
+            sealed = (folder.parent.path_of(folder.name),)
+            folder.is_apart = True
+        # The folder's own identity: git replaces HEAD whenever it changes.
+        self.found.append(Found(folder.path_of(name), group, identity(folder.descriptor, "."), sealed, is_shape=True))
+
+
+def _set_apart(folder: Folder, name: str) -> None:
+    folder.apart = folder.apart or set()
+    folder.apart.add(name)

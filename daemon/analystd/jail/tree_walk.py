@@ -1,0 +1,104 @@
+"""Walking all that lies in a folder, however deep it was nested to hide from a walk by path, and whatever is renamed meanwhile."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+_LONGEST_RELATIVE = 2000
+
+
+class Folder:
+    """A folder of a walk; its `descriptor` is open while its entries are visited."""
+
+    def __init__(self, name: str, parent: Folder | None) -> None:
+        self.name = name
+        """Its own name; empty for the folder that is walked."""
+        self.parent = parent
+        self.is_foreign = False
+        """Whether it lies on another file system."""
+        self.is_apart = False
+        """For the visitor's use: whether it, with all below, is to be treated otherwise."""
+        self.apart: set[str] | None = None
+        """For the visitor's use: the entries of which that is so."""
+        self.descriptor = -1
+
+    def path_of(self, name: str) -> str:
+        """The path of an entry, relative to the folder that is walked."""
+        # It is not kept: of folders nested a hundred thousand deep all paths together would fill the memory.
+        parts = [name]
+        folder: Folder | None = self
+        while folder is not None:
+            parts.append(folder.name)
+            folder = folder.parent
+        return "/".join(reversed(parts)).removeprefix("/")
+
+
+class Visitor:
+    """What is done on a walk; the base does nothing."""
+
+    def enters(self, folder: Folder) -> bool:
+        """Whether to look into a folder; asked when its descriptor is open."""
+        return True
+
+    def visits(self, folder: Folder, entry: os.DirEntry[str]) -> bool:
+        """See an entry of a folder; for a folder, whether to walk it too."""
+        raise NotImplementedError
+
+    def leaves(self, folder: Folder) -> None:
+        """See the end of a folder's entries, before any of its folders is entered."""
+
+
+def walk(root: Path, visitor: Visitor, *, goes_on: Callable[[], bool] = lambda: True) -> None:
+    """Take a visitor through `root` and all folders below it; links are not followed. Ends early once `goes_on` says no.
+
+    What cannot be read, or goes away meanwhile, is left out.
+
+    Raises:
+        OSError: when `root` itself cannot be opened.
+    """
+    anchor = _Anchor(str(root))
+    device = os.fstat(anchor.descriptor).st_dev
+    todo: list[tuple[_Anchor, str, str, Folder | None]] = [(anchor, ".", "", None)]
+    while todo and goes_on():
+        anchor, relative, name, parent = todo.pop()
+        # Folders come and go while they are walked.
+        with contextlib.suppress(OSError):
+            if len(relative) > _LONGEST_RELATIVE:
+                anchor, relative = _Anchor(relative, anchor.descriptor), "."
+            folder, below = _visit(anchor, relative, Folder(name, parent), device, visitor)
+            todo += [(anchor, f"{relative}/{each}", each, folder) for each in below]
+
+
+class _Anchor:
+    """An open folder that paths are relative to; closed with its last user."""
+
+    def __init__(self, path: str, within: int | None = None) -> None:
+        self.descriptor = os.open(path, os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=within)
+
+    def __del__(self) -> None:
+        if hasattr(self, "descriptor"):
+            os.close(self.descriptor)
+
+
+def _visit(anchor: _Anchor, relative: str, folder: Folder, device: int, visitor: Visitor) -> tuple[Folder, list[str]]:
+    """Visit one folder; gives the names of the folders in it to walk too."""
+    flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+    folder.descriptor = os.open(relative, flags, dir_fd=anchor.descriptor)
+    names: list[str] = []
+    try:
+        folder.is_foreign = os.fstat(folder.descriptor).st_dev != device
+        if not visitor.enters(folder):
+            return folder, []
+        with os.scandir(folder.descriptor) as entries:
+            for entry in entries:
+                with contextlib.suppress(OSError):
+                    if visitor.visits(folder, entry) and entry.is_dir(follow_symlinks=False):
+                        names.append(entry.name)
+        visitor.leaves(folder)
+    finally:
+        os.close(folder.descriptor)
+        folder.descriptor = -1
+    return folder, names

@@ -1,0 +1,320 @@
+"""What in a workspace is the user's own, of all that tools outside trust: it is sealed in every jail; what a jail makes is moved aside.
+
+A jail cannot be hindered from making a new `.git`: Landlock knows no names. So the workspace is looked through: before a jail starts, before
+and after code runs, and meanwhile. What is new was made by the user if no process of any jail has run since the look before; then it
+is sealed too. Otherwise it may have been made inside, and is moved aside, whoever made it. What is trusted is known by its identity, so
+that it may be renamed, and that nothing which takes its place is taken for it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import os
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+
+from analystd.jail.activity import Activity, activity
+from analystd.jail.identity import Identity, identity
+from analystd.jail.live_seals import keeper_of, missing_seals, seal_in
+from analystd.jail.quarantine import Entry, Quarantine
+from analystd.jail.survey import Found, survey
+from analystd.jail.trusted_names import QUARANTINE_PREFIX, TrustedNames
+
+logger = logging.getLogger(__name__)
+
+_TRIES = 3
+_SEALED_AT_START = 500
+"""So many seals are told to a launcher in its command line; the rest are put on before its first code runs."""
+
+_BUSY_SECONDS, _IDLE_SECONDS = 0.2, 1.0
+_SHARE = 10
+"""The time between two looks is so many times what a look takes."""
+
+_END_SECONDS, _END_LOOK_SECONDS = 2.0, 0.005
+_CALM_SHARE, _CALM_SECONDS = 50, 5.0
+"""While nothing runs in any jail, only the user makes anything, and is in no hurry."""
+
+_STORM_LOOKS, _STORM_SECONDS = 10, 20.0
+"""Code that had things moved aside in so many looks within so many seconds races with us."""
+
+
+class TrustedPaths:
+    """Of one workspace, for all of its jails. All methods block for as long as a walk through the workspace takes: they are for threads."""
+
+    def __init__(
+        self, root: Path, names: TrustedNames, quarantine: Quarantine, record: Path, *, can_seal: bool = True
+    ) -> None:
+        self.quarantine = quarantine
+        self.on_quarantined: Callable[[Entry], None] = lambda entry: None
+        """Called in some thread with each new entry."""
+        self.runs_under_way: Callable[[], Sequence[str]] = lambda: ()
+        """Called in some thread; the ids of the runs that a new entry may be due to."""
+        self.count = 0
+        """How many entries there have been."""
+        self.look_seconds = 0.0
+        """How long the last look took."""
+        self._root = root
+        self._names = names
+        self._record = record
+        self._can_seal = can_seal
+        self._known: set[Identity] = set()
+        """What is the user's."""
+        self._places: dict[Identity, tuple[str, ...]] = {}
+        """The paths to seal for it, as they were at the last look."""
+        self._set_aside: set[Identity] = set()
+        """What was moved aside and had to stay in the workspace."""
+        self._stuck: set[Identity] = set()
+        self._jails: dict[int, int] = {}
+        """The jails that may have run code of others: the launcher of each, and the first process inside."""
+        self._calm_since: Activity | None = frozenset()
+        """What ran before the last look; None if that was not noted."""
+        self._latest: deque[Entry] = deque(maxlen=100)
+        self._storm: deque[float] = deque(maxlen=_STORM_LOOKS)
+        self._lock = threading.RLock()
+        self._watcher: threading.Thread | None = None
+        self._wake = threading.Event()
+        self._size: int | None = None
+        self._restore_record()
+
+    def to_seal(self) -> tuple[Path, ...]:
+        """What a jail that is about to start is to be sealed with."""
+        self.look()
+        with self._lock:
+            return tuple(self._root / path for path in self._sealed_paths()[:_SEALED_AT_START])
+
+    def arm(self, process: int) -> None:
+        """Prepare for code of others in a jail, whose root process (the launcher) is given: seal in it what is not sealed yet.
+
+        Raises:
+            OSError: when something cannot be sealed.
+        """
+        with self._lock:
+            self.look()
+            self._seal_missing([process], must=True)
+            self._jails[process] = keeper_of(process)
+            self._calm_since = None
+            self._write_record()
+            if self._watcher is None:
+                self._watcher = threading.Thread(target=self._watch, name="trusted-paths", daemon=True)
+                self._watcher.start()
+
+    def disarm(self, process: int) -> None:
+        """Note that a jail has ended, and look at what it leaves."""
+        with self._lock:
+            if process not in self._jails:
+                return
+            # The launcher can be gone a moment before the last of what it stood for.
+            _wait_for_end(self._jails[process])
+            self.look()
+            del self._jails[process]
+            if not self._jails:
+                # From here on only the user makes anything.
+                self.look()
+                self._wake.set()
+
+    def before_code(self) -> None:
+        """Take what the user has made since the last code ran as theirs, where that is known."""
+        if self._calm_since is not None:
+            self.look()
+
+    def look(self, *, measure: bool = False, note: bool = False) -> list[Entry]:
+        """Look through the workspace, seal what the user made, and move aside what a jail may have made.
+
+        Args:
+            measure: Whether to measure the size too.
+            note: Whether to note what has run so far, so that what appears while nothing runs is known as the user's at the next look.
+
+        Returns:
+            What was moved aside.
+        """
+        entries: list[Entry] = []
+        with self._lock:
+            for _ in range(_TRIES):
+                begun = time.monotonic()
+                calm_from = activity(self._jails) if note or not self._jails else None
+                try:
+                    result = survey(self._root, self._names, measure=measure)
+                except OSError as exc:
+                    logger.warning("The workspace %s cannot be looked through: %s", self._root, exc)
+                    return entries
+                if measure:
+                    self._size = result.size_bytes
+                unknown = self._unknown(result.found)
+                adopted = bool(unknown) and self._adopted(unknown)
+                moved = bool(unknown) and not adopted
+                if moved and (entry := self._move_aside(unknown)) is not None:
+                    entries.append(entry)
+                self._follow(result.found, is_new=adopted)
+                self._calm_since = calm_from
+                if not self._jails:
+                    self._record.unlink(missing_ok=True)
+                self.look_seconds = time.monotonic() - begun
+                # What lies in a folder that was no repository a moment ago was not looked at.
+                if not moved and result.is_complete:
+                    break
+        return entries
+
+    def measure(self) -> int:
+        """Look, and give the size of the workspace in bytes, with what was moved aside.
+
+        Raises:
+            OSError: when it cannot be measured.
+        """
+        with self._lock:
+            self._size = None
+            self.look(measure=True)
+            size = self._last_size()
+        if size is None:
+            raise OSError(f"{self._root} cannot be measured")
+        return size + self.quarantine.size_bytes()
+
+    def entries_since(self, count: int) -> list[Entry]:
+        """The entries after the first `count`, as far as they are remembered; does not block."""
+        return list(self._latest)[-(self.count - count) :] if self.count > count else []
+
+    def is_stormed(self) -> bool:
+        """Whether code goes on making what is moved aside, faster than is good; does not block."""
+        looks = list(self._storm)
+        return len(looks) == _STORM_LOOKS and time.monotonic() - looks[0] < _STORM_SECONDS and bool(self._jails)
+
+    def adopt(self, path: str, which: Identity) -> None:
+        """Take something as the user's that is about to be put at `path`."""
+        with self._lock:
+            self._known.add(which)
+            self._places[which] = (path,)
+            self._set_aside.discard(which)
+            self._write_record()
+
+    def seal_now(self, paths: Iterable[str]) -> None:
+        """Seal paths in all jails that run code.
+
+        Raises:
+            OSError: when that cannot be done.
+        """
+        with self._lock:
+            for process in self._jails if self._can_seal else ():
+                seal_in(process, self._root, list(paths))
+
+    def locked(self) -> threading.RLock:
+        """Held while something is put back, so that no look comes in between."""
+        return self._lock
+
+    def _watch(self) -> None:
+        """Look again and again for as long as there is a jail; seldom while none of them runs."""
+        looked = 0.0
+        while True:
+            with self._lock:
+                if not self._jails:
+                    self._watcher = None
+                    return
+                is_calm = self._calm_since is not None and activity(self._jails) == self._calm_since
+                since = time.monotonic() - looked
+                if not is_calm or since > max(_CALM_SECONDS, _CALM_SHARE * self.look_seconds):
+                    self._look_safely()
+                    looked = time.monotonic()
+            least = _IDLE_SECONDS if is_calm else _BUSY_SECONDS
+            self._wake.wait(max(least, _SHARE * self.look_seconds))
+            self._wake.clear()
+
+    def _look_safely(self) -> None:
+        try:
+            self.look(note=True)
+        except Exception:
+            logger.exception("The look for trusted names failed; it is tried again")
+
+    def _last_size(self) -> int | None:
+        return self._size
+
+    def _unknown(self, found: Sequence[Found]) -> list[Found]:
+        return [
+            each
+            for each in found
+            if each.identity not in self._known
+            and each.identity not in self._stuck
+            and not (each.identity in self._set_aside and _name(each.path).startswith(QUARANTINE_PREFIX))
+        ]
+
+    def _adopted(self, unknown: Sequence[Found]) -> bool:
+        """Take things as the user's, if nothing else can have made them."""
+        if self._calm_since is None or activity(self._jails) != self._calm_since:
+            return False
+        self._known |= {each.identity for each in unknown}
+        if self._jails:
+            self._write_record()
+        return True
+
+    def _move_aside(self, unknown: Sequence[Found]) -> Entry | None:
+        entry, stuck = self.quarantine.take(unknown, self.runs_under_way())
+        self._stuck |= {each.identity for each in stuck}
+        if entry is None:
+            return None
+        for item in entry.items:
+            if item.renamed is not None:
+                with contextlib.suppress(OSError):
+                    self._set_aside.add(identity(None, str(self._root / item.renamed)))
+        self.count += 1
+        self._latest.append(entry)
+        self._storm.append(time.monotonic())
+        logger.warning("%s", entry.sentence())
+        self.on_quarantined(entry)
+        return entry
+
+    def _follow(self, found: Sequence[Found], *, is_new: bool) -> None:
+        """Follow what is the user's to where it is now, and have it sealed wherever it is not; `is_new`: some of it is new."""
+        places = {each.identity: each.sealed_paths for each in found if each.identity in self._known}
+        has_moved, self._places = places != self._places, places
+        if self._jails and (is_new or has_moved):
+            self._seal_missing(self._jails)
+
+    def _sealed_paths(self) -> list[str]:
+        """What is to be sealed, with what links in it lead to in the workspace; outer folders first."""
+        paths = {path for sealed in self._places.values() for path in sealed}
+        for path in list(paths):
+            if os.path.islink(self._root / path):  # noqa: PTH114
+                paths.discard(path)
+                target = os.path.realpath(self._root / path)
+                if target.startswith(f"{self._root}/") and os.path.exists(target):  # noqa: PTH110
+                    paths.add(os.path.relpath(target, self._root))
+        return sorted(paths, key=lambda path: (path.count("/"), path))
+
+    def _seal_missing(self, jails: Iterable[int], *, must: bool = False) -> None:
+        if not self._can_seal:
+            return
+        for process in jails:
+            try:
+                if missing := missing_seals(process, self._root, self._sealed_paths()):
+                    seal_in(process, self._root, missing)
+            except OSError as exc:
+                if must:
+                    raise
+                logger.warning("The jail of process %d could not be sealed: %s", process, exc)
+
+    def _write_record(self) -> None:
+        """Note what is the user's, for a daemon that comes after one that was killed while code ran."""
+        with contextlib.suppress(OSError):
+            self._record.write_text(json.dumps(sorted(self._known)))
+
+    def _restore_record(self) -> None:
+        """What was not noted before the last daemon was killed may be due to its jails."""
+        try:
+            self._known = {tuple(map(int, which)) for which in json.loads(self._record.read_bytes())}
+        except FileNotFoundError:
+            return
+        except (OSError, ValueError, TypeError):
+            self._known = set()
+        self._calm_since = None
+
+
+def _wait_for_end(process: int) -> None:
+    deadline = time.monotonic() + _END_SECONDS
+    while Path(f"/proc/{process}").exists() and time.monotonic() < deadline:
+        time.sleep(_END_LOOK_SECONDS)
+
+
+def _name(path: str) -> str:
+    return path.rpartition("/")[2]
