@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 from collections.abc import Iterator
 from pathlib import Path
@@ -268,6 +269,45 @@ async def test_what_has_another_type_than_the_api_is_passed_over(what: Any) -> N
     }
     async with misbehaving(events(*odd, said("here", "stop"), usage)) as server:
         assert (await reply(server)).text == "here"
+
+
+async def test_a_server_that_does_not_stream_is_understood() -> None:
+    function = {"name": "look", "arguments": '{"path": "a.csv"}'}
+    message = {"role": "assistant", "content": "Well. ", "tool_calls": [{"id": "1", "function": function}]}
+    answer = {"choices": [{"message": message, "finish_reason": "tool_calls"}], "usage": {"prompt_tokens": 7}}
+    async with misbehaving(status(200, json.dumps(answer), "Content-Type: application/json\r\n")) as server:
+        completion = await reply(server, tools=(LOOK,))
+    assert completion.text == 'Well. <tool name="look">\n{"path": "a.csv"}\n</tool>'
+    assert completion.prompt_tokens == 7
+
+
+@pytest.mark.parametrize("kind", ["text/html", "application/json"])
+async def test_a_page_instead_of_a_reply_is_told(kind: str) -> None:
+    async with misbehaving(status(200, '{"html": "Log in"}', f"Content-Type: {kind}\r\n")) as server:
+        with pytest.raises(EngineUnavailableError, match="does not answer as a model server"):
+            await reply(server)
+
+
+@pytest.mark.parametrize(
+    ("refusal", "without", "instead"),
+    [
+        ("'max_tokens' is not supported. Use 'max_completion_tokens' instead.", "max_tokens", "max_completion_tokens"),
+        ("'temperature' does not support 0 with this model", "temperature", "seed"),
+        ("body.seed: Extra inputs are not permitted", "seed", "temperature"),
+        ("stream_options: unknown", "stream_options", "seed"),
+    ],
+)
+async def test_a_parameter_that_a_server_refuses_is_left_out_from_then_on(
+    refusal: str, without: str, instead: str
+) -> None:
+    fine = events(said("here", "stop"))
+    async with misbehaving(status(400, json.dumps({"error": {"message": refusal}})), fine, fine) as server:
+        engine = EndpointEngine(Server(server.url))
+        for _ in range(2):
+            assert (await engine.generate(request(), lambda text: False)).text == "here"
+        await engine.aclose()
+    assert [without in asked["body"] for asked in server.asked[1:]] == [True, False, False]
+    assert all(instead in asked["body"] for asked in server.asked[2:])
 
 
 async def test_text_in_parts_and_calls_in_the_older_form_are_read() -> None:

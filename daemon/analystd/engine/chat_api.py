@@ -118,10 +118,7 @@ class ChatApi:
         try:
             return [each for each in parsed(listing)["data"] if isinstance(each.get("id"), str)]
         except (ValueError, TypeError, KeyError, AttributeError):
-            raise EngineUnavailableError(
-                f"The server at {self._server.shown} does not answer as a model server",
-                "AGENT_MODEL_URL ends where the API begins, mostly in /v1.",
-            ) from None
+            raise self._no_model_server() from None
 
     async def stream(self, body: dict[str, Any]) -> AsyncGenerator[dict[str, Any], None]:
         """The chunks of a completion as they come.
@@ -132,6 +129,12 @@ class ChatApi:
         """
         began = ended = False
         async with self._answer("POST", "chat/completions", body) as response:
+            kind = response.headers.get("content-type", "").partition(";")[0].strip().lower()
+            if kind == "text/html":
+                raise self._no_model_server()
+            if kind == "application/json":
+                yield await self._whole(response)
+                return
             async for data in _events(response, self._bounds(_MOST_REPLY_BYTES, line_bytes=_MOST_EVENT_BYTES)):
                 if data == "[DONE]":
                     ended = began
@@ -197,6 +200,19 @@ class ChatApi:
         pause = min(pause, _LONGEST_PAUSE_SECONDS)
         logger.info("model server %s: %s, trying again in %.1f s", self._server.shown, why, pause)
         await asyncio.sleep(pause)
+
+    async def _whole(self, response: httpx.Response) -> dict[str, Any]:
+        """The reply of a server that does not stream, as one chunk."""
+        answer = self._chunk((await content(response, self._bounds(_MOST_EVENT_BYTES))).decode("utf-8", "replace"))
+        if not choices_of(answer):
+            raise self._no_model_server()
+        return answer | {"choices": [{**each, "delta": each.get("message")} for each in choices_of(answer)]}
+
+    def _no_model_server(self) -> EngineUnavailableError:
+        return EngineUnavailableError(
+            f"The server at {self._server.shown} does not answer as a model server",
+            "AGENT_MODEL_URL ends where the API begins, mostly in /v1.",
+        )
 
     def _chunk(self, data: str) -> dict[str, Any]:
         try:

@@ -18,14 +18,15 @@ from analystd.engine.base import Completion, EngineInfo, GenerateRequest, Messag
 from analystd.engine.chat_api import BadRequestError, ChatApi, Server, UnreachableError
 from analystd.engine.endpoint_reply import OnText, ReplyWriter
 from analystd.engine.offers import listed_name
-from analystd.engine.token_breaker import broken_in
+from analystd.engine.token_breaker import broken, broken_in
 from analystd.errors import EngineUnavailableError
 
 logger = logging.getLogger(__name__)
 
-_CHARACTERS_PER_TOKEN = 3
-"""Fewer than most texts have, so that a prompt which is taken to fit does."""
+_BYTES_PER_TOKEN = 3
+"""Fewer than most texts have in UTF-8, so that a prompt which is taken to fit does."""
 _TOKENS_PER_MESSAGE = 8
+_OPTIONAL = ("temperature", "seed", "stream_options")
 _CALL = re.compile(r'<tool name="(?P<name>[^"<>]+)">\n(?P<arguments>\{.*\})\n</tool>\Z', re.DOTALL)
 _WINDOW_KEYS = ("max_model_len", "context_length", "context_window", "max_context_length", "n_ctx")
 
@@ -41,7 +42,9 @@ class EndpointEngine:
         self._model = model or ""
         self._window: int | None = context_tokens or None
         self._native = True
-        self._counts_usage = True
+        self._limit_name = "max_tokens"
+        self._left_out: set[str] = set()
+        """Parameters that this server does not take."""
 
     def info(self) -> EngineInfo:
         """The model's name, and where the text goes."""
@@ -71,7 +74,8 @@ class EndpointEngine:
 
     async def count_tokens(self, messages: tuple[Message, ...]) -> int:
         """A guess on the safe side: only the server knows its model's tokens."""
-        return sum(-(-len(each.content) // _CHARACTERS_PER_TOKEN) + _TOKENS_PER_MESSAGE for each in messages)
+        sizes = (len(broken(each.content).encode("utf-8", "replace")) for each in messages)
+        return sum(-(-size // _BYTES_PER_TOKEN) + _TOKENS_PER_MESSAGE for size in sizes)
 
     async def generate(self, request: GenerateRequest, on_text: OnText) -> Completion:
         """Have the server generate one reply."""
@@ -120,10 +124,9 @@ class EndpointEngine:
                     writer.take(chunk)
                     if writer.stopped:
                         break
-        except BadRequestError:
-            if not self._counts_usage:
+        except BadRequestError as exc:
+            if not self._leaves_out(exc.message):
                 raise
-            self._counts_usage = False
             return await self._generate(request, on_text)
         writer.end()
         return writer.completion(await self.count_tokens(request.messages), time.monotonic() - started)
@@ -133,17 +136,31 @@ class EndpointEngine:
         body: dict[str, Any] = {
             "model": self._model,
             "messages": broken_in(native_messages(request.messages) if native else plain_messages(request.messages)),
-            "max_tokens": request.max_tokens,
-            "temperature": request.temperature,
-            "seed": request.seed,
+            self._limit_name: request.max_tokens,
             "stream": True,
         }
+        optional = {
+            "temperature": request.temperature,
+            "seed": request.seed,
+            "stream_options": {"include_usage": True},
+        }
+        body |= {name: value for name, value in optional.items() if name not in self._left_out}
         if native:
             body["tools"] = broken_in([_native_tool(tool) for tool in request.tools])
             body["tool_choice"] = _native_choice(request)
-        if self._counts_usage:
-            body["stream_options"] = {"include_usage": True}
         return body
+
+    def _leaves_out(self, refusal: str) -> bool:
+        """Leave out, from now on, a parameter that a refusal names, else the one that the fewest servers know; False where none is left."""
+        if "max_completion_tokens" in refusal and self._limit_name == "max_tokens":
+            self._limit_name = "max_completion_tokens"
+            return True
+        named = [name for name in _OPTIONAL if re.search(rf"\b{name}\b", refusal)]
+        for name in (*named, "stream_options"):
+            if name not in self._left_out:
+                self._left_out.add(name)
+                return True
+        return False
 
 
 def plain_messages(messages: Sequence[Message]) -> list[dict[str, Any]]:

@@ -16,6 +16,7 @@ from typing import Any
 
 from analystd.engine.base import Completion, EngineInfo, GenerateRequest, Message
 from analystd.engine.libllama import INSTALL_HINT, find_build
+from analystd.engine.memory_guard import MemoryGuard
 from analystd.engine.prefix_folders import prefix_folder
 from analystd.engine.walls import Walls, worker_environment
 from analystd.errors import EngineUnavailableError, WorkerDiedError
@@ -46,9 +47,12 @@ class LlamaEngine:
         idle_seconds: float = 0.0,
         walls: Walls | None = None,
         prefixes: Path | None = None,
+        min_free_ram_percent: float = 0.0,
     ) -> None:
         self._find_model = find_model
         self._prefixes = prefixes
+        self._min_free_ram_percent = min_free_ram_percent
+        self._guard: MemoryGuard | None = None
         self._walls = walls
         self._gpu_layers = gpu_layers
         self._context_tokens = context_tokens
@@ -114,6 +118,8 @@ class LlamaEngine:
     async def aclose(self) -> None:
         """End the worker."""
         self._stay()
+        if self._guard is not None:
+            self._guard.stop()
         await self._supervisor.aclose()
         if self._resting is not None:
             await self._resting
@@ -154,17 +160,30 @@ class LlamaEngine:
             argv += ["--prefixes", str(prefixes)]
         environment = worker_environment(os.environ)
         files = [path, *(file for file, _ in adapters)]
+        guard = self._new_guard()
         try:
             if self._walls is not None:
                 argv, environment = self._walls.around(argv, environment, files, prefixes)
-            return await Worker.start("model", argv, environment=environment, ready_seconds=LOADING_SECONDS)
+            worker = await Worker.start(
+                "model", argv, environment=environment, ready_seconds=LOADING_SECONDS, on_start=guard.watch
+            )
+            await guard.settle(worker)
         except WorkerDiedError as exc:
+            if guard.breach is not None:
+                raise guard.breach from None
             raise EngineUnavailableError(
                 f"{path} could not be loaded: {exc.message}",
                 "The file may be damaged, or the memory be taken by others; the log says more.",
             ) from exc
         except OSError as exc:
             raise EngineUnavailableError(f"{path} could not be loaded: {exc.strerror or exc}") from exc
+        return worker
+
+    def _new_guard(self) -> MemoryGuard:
+        if self._guard is not None:
+            self._guard.stop()
+        self._guard = MemoryGuard(self._min_free_ram_percent, lambda: self._requests > 0)
+        return self._guard
 
     @contextmanager
     def _request(self) -> Iterator[None]:
@@ -174,6 +193,8 @@ class LlamaEngine:
         try:
             yield
         except WorkerDiedError as exc:
+            if self._guard is not None and self._guard.breach is not None:
+                raise self._guard.breach from None
             raise EngineUnavailableError(
                 exc.message, "The model is loaded again when it is next asked; the log says more."
             ) from exc

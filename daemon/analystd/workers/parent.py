@@ -75,8 +75,9 @@ class Worker:
         cwd: str | None = None,
         ready_seconds: float = 60.0,
         on_death: Callable[[Worker], None] | None = None,
+        on_start: Callable[[Worker], None] | None = None,
     ) -> Self:
-        """Start `argv` with a channel and wait for its READY frame, whose content is then in `ready`.
+        """Start `argv` with a channel and wait for its READY frame, whose content is then in `ready`; `on_start` is told before that.
 
         Raises:
             AnalystdError: that the child reported instead of READY; `WorkerDiedError` when it ended or took longer than `ready_seconds`.
@@ -107,6 +108,8 @@ class Worker:
         our_descriptors.setblocking(False)
         worker = cls(name, process, ours, our_descriptors)
         worker._on_death = on_death
+        if on_start is not None:
+            on_start(worker)
         try:
             await worker._open(ready_seconds)
         except asyncio.CancelledError:
