@@ -53,12 +53,16 @@ class TableFacts:
         self._data = data
         self._seen: OrderedDict[tuple[Any, ...], tuple[str, tuple[str, ...]]] = OrderedDict()
 
-    async def look(self, question: str, entries: Sequence[Mapping[str, Any]]) -> Looked:
-        """Return the facts of the tables that a question names, or of all where there are few."""
-        tables = [entry for entry in entries if entry["type"] != "folder" and is_table(entry["name"])]
-        chosen = [entry for entry in tables if is_named(question, entry["name"])]
-        if not chosen and len(tables) <= MOST_TABLES:
-            chosen = tables
+    async def look(self, question: str, entries: Sequence[Mapping[str, Any]], earlier: Sequence[str] = ()) -> Looked:
+        """Return the facts of the tables that a question names, else of those named before, or of all where there are few.
+
+        Args:
+            question: The question.
+            entries: The files of the workspace.
+            earlier: What was said before in the conversation, the latest first.
+        """
+        tables = [entry for entry in entries if is_table(entry["name"])]
+        chosen = _named(tables, [question]) or (tables if len(tables) <= MOST_TABLES else _named(tables, earlier))
         texts: list[str] = []
         columns: dict[str, Sequence[str]] = {}
         for entry in chosen[:MOST_TABLES]:
@@ -108,6 +112,14 @@ class TableFacts:
         lines += _further(columns, chosen)
         lines += _first_rows(head)
         return "\n".join(lines), tuple(column["name"] for column in columns)
+
+
+def _named(tables: Sequence[Mapping[str, Any]], texts: Sequence[str]) -> list[Mapping[str, Any]]:
+    """The tables that the first of the texts names which names any."""
+    for text in texts:
+        if found := [entry for entry in tables if is_named(text, entry["name"])]:
+            return found
+    return []
 
 
 def _chosen(columns: Sequence[ColumnInfo], question: str) -> list[ColumnInfo]:

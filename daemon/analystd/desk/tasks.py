@@ -67,8 +67,11 @@ async def task_for_programs(
     """Return the task of a model that can program, after a look at the files and variables, which is a step of its own."""
     started = time.monotonic()
     entries = await _entries(data)
-    looked = await facts.look(prompt, entries)
-    parts = [looked.text, _variables_text(await session.variables())]
+    looked = await facts.look(
+        prompt, entries, [message.content for turn in reversed(turns) for message in turn.messages]
+    )
+    variables = _variables_text(await session.variables())
+    parts = [looked.text, variables]
     text = "\n\n".join(part for part in parts if part)
     steps: tuple[Step, ...] = ()
     if text:
@@ -84,7 +87,7 @@ async def task_for_programs(
         steps = (step,)
     question = question_with_facts(prompt, text)
     before = [message.content for turn in turns for message in turn.messages]
-    reviewer = Reviewer((question, *before), needs_program=bool(looked.paths) and not turns)
+    reviewer = Reviewer((question, *before), needs_program=bool(looked.paths or variables))
     return Task(
         conversation,
         (Message("system", system_prompt()),),
