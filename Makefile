@@ -52,7 +52,7 @@ $(VSCODE)/node_modules/.installed: $(VSCODE)/package.json $(VSCODE)/package-lock
 	cd $(VSCODE) && npm ci --ignore-scripts --no-audit --no-fund
 	touch $@
 
-soak: $(STAMP) ## kill whatever can be killed for five minutes, load the daemon for two
+soak: $(STAMP) ## kill whatever can be killed for five minutes, load the daemon, take kernels over, leave hostile work running
 	ANALYSTD_SOAK_SECONDS=300 $(BIN)/python -m pytest -s tests/soak
 
 bench: $(STAMP) ## measure, side by side with peers (minutes; wants a quiet machine)

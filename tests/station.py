@@ -59,6 +59,7 @@ class Station:
             input=stdin,
             capture_output=True,
             text=True,
+            errors="backslashreplace",
             timeout=SECONDS,
         )
         if check is not None:

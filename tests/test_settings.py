@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+import os
+import time
+import tracemalloc
 from pathlib import Path
 
 import pytest
 
 from analystd.setting_values import Adapter
-from analystd.settings import Settings, load_settings
+from analystd.settings import Settings, load_settings, shown_value
 
 
 @pytest.fixture
@@ -104,6 +107,56 @@ def test_adapters_are_paths_with_scales_that_may_be_left_out() -> None:
     loaded = load_settings({"AGENT_LORA_PATH": text}, None, Path("/nonexistent"))
     assert loaded.problems == ()
     assert loaded.settings.lora_path == (Adapter("/m/a.gguf", 0.5), Adapter("/m/b.gguf"), Adapter("/m/c:d.gguf"))
+
+
+def test_a_file_that_is_too_large_is_told_and_not_read(project: Path) -> None:
+    (project / ".env").write_text("AGENT_ENABLE_PYEXE=false\n")
+    os.truncate(project / ".env", 1_500_000_000)
+    tracemalloc.start()
+    loaded = load_settings({}, project, project / "none")
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert (loaded.settings, loaded.problems) == (
+        Settings(),
+        (f"{project / '.env'} is not read: it holds more than 64 KiB",),
+    )
+    assert peak < 8 << 20
+
+
+def test_what_is_no_file_is_told_and_not_waited_for(project: Path) -> None:
+    os.mkfifo(project / ".env")
+    assert load_settings({}, project, project / "none").problems == (
+        f"{project / '.env'} is not read: it is not a regular file",
+    )
+
+
+def test_a_virtual_environment_in_the_place_of_a_projects_file_is_no_problem(project: Path) -> None:
+    (project / ".env/bin").mkdir(parents=True)
+    assert load_settings({}, project, project / "none").problems == ()
+
+
+def test_the_worst_that_a_small_file_can_be_takes_no_time(project: Path) -> None:
+    for line in ("'" * 60_000, "A='" + "\\'" * 30_000, "A=\n" * 15_000, "AGENT_\x1b[31m=1\n" * 3, " " * 60_000):
+        (project / ".env").write_text(line)
+        begun = time.monotonic()
+        load_settings({}, project, project / "none")
+        assert time.monotonic() - begun < 5
+
+
+def test_problems_are_inert_and_not_without_end(project: Path) -> None:
+    (project / ".env").write_text("".join(f"AGENT_{number}\x1b[31m=1\n" for number in range(2000)))
+    problems = load_settings({}, project, project / "none").problems
+    assert len(problems) == 21
+    assert all(problem.isprintable() for problem in problems)
+    assert problems[-1].startswith("1980 more problems in ")
+
+
+def test_shown_values_hold_no_secrets(project: Path) -> None:
+    url = "https://me:secret@host:8080/v1?key=secret#secret"
+    settings = load_settings({"AGENT_MODEL_URL": url, "AGENT_MODEL_API_KEY": "secret"}, None, project / "none").settings
+    assert shown_value(settings, "model_url") == "'https://(a name)@host:8080/v1'"
+    assert shown_value(settings, "model_api_key") == "(a key)"
+    assert shown_value(settings, "max_steps") == "12"
 
 
 def test_a_project_may_seal_more_names_by_itself_and_never_fewer(tmp_path: Path) -> None:

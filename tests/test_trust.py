@@ -4,8 +4,15 @@ from pathlib import Path
 
 import pytest
 
+from analystd import trust as store
+from analystd.folders import state_folder
 from analystd.settings import Settings, load_settings
-from analystd.trust import distrust, is_trusted, trust
+from analystd.trust import distrust, is_trusted
+
+
+def trust(path: Path) -> None:
+    """Believe a file as it is now."""
+    store.trust(path, path.read_bytes())
 
 
 @pytest.fixture
@@ -44,6 +51,30 @@ def test_trust_can_be_taken_back(project: Path) -> None:
     assert load_settings({}, project).settings == Settings()
 
 
-def test_what_is_not_there_cannot_be_trusted(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError):
-        trust(tmp_path / ".env")
+def test_a_link_to_a_file_that_is_trusted_elsewhere_is_not(
+    project: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    trust(project / ".env")
+    other = tmp_path_factory.mktemp("other")
+    (other / ".env").symlink_to(project / ".env")
+    assert load_settings({}, other).settings == Settings()
+    assert load_settings({}, project).settings.workspace_max_gb == 50.0
+
+
+def test_a_link_is_trusted_for_what_it_leads_to(project: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    kept, other = tmp_path_factory.mktemp("kept"), tmp_path_factory.mktemp("other")
+    (kept / "one").write_text("AGENT_SEED=5\n")
+    (kept / "two").write_text("AGENT_SEED=6\n")
+    (other / ".env").symlink_to(kept / "one")
+    trust(other / ".env")
+    assert load_settings({}, other).settings.seed == 5
+    (other / ".env").unlink()
+    (other / ".env").symlink_to(kept / "two")
+    assert load_settings({}, other).settings.seed == 0
+
+
+@pytest.mark.parametrize("content", ["[]", "7", "{", "[" * 100_000, ""])
+def test_a_damaged_store_trusts_nothing(project: Path, content: str) -> None:
+    trust(project / ".env")
+    (state_folder() / store.STORE_NAME).write_text(content)
+    assert load_settings({}, project).settings == Settings()

@@ -23,6 +23,7 @@ from lsprotocol import types
 from analystd.protocol import EVENT_METHOD, SNAPSHOT_METHOD, EventKind
 from analystd.server.messages import NotAMessageError, message_in
 from analystd.server.params import lsp_schema
+from analystd.util.inert_text import message_text
 
 SCHEMAS = Path(__file__).parent.parent / "docs" / "schema"
 
@@ -79,6 +80,8 @@ class Conversation:
             self.last_seq = message["params"]["seq"]
         else:
             fit(of_lsp(types.METHOD_TO_TYPES[message["method"]][0]), message)
+            if message["method"] in (types.WINDOW_SHOW_MESSAGE, types.WINDOW_LOG_MESSAGE):
+                _require_inert(message["params"]["message"])
 
     def _asked(self, number: str | int, message: dict[str, Any]) -> None:
         self.unanswered[number] += 1
@@ -114,6 +117,7 @@ class Conversation:
     def _error(self, method: str, error: dict[str, Any]) -> None:
         fit(of_lsp(types.ResponseError), error)
         _require("Traceback" not in json.dumps(error), "errors carry no traceback")
+        _require_inert(error["message"], (error.get("data") or {}).get("hint"))
         if "data" in error:
             fit(published("error.data"), error["data"])
         if method == types.INITIALIZE and error["code"] > 0:
@@ -145,6 +149,7 @@ class Conversation:
         fit(of_lsp(types.ProgressParams), params)
         kind, token = params["value"]["kind"], params["token"]
         fit(of_lsp(PROGRESS[kind]), params["value"])
+        _require_inert(params["value"].get("title"), params["value"].get("message"))
         _require(token in self.tokens.values(), f"the token {token!r} is that of a request under way")
         _require((token in self.telling) == (kind != "begin"), f"the progress {token!r} may have its {kind} now")
         if kind == "begin":
@@ -244,6 +249,11 @@ def _message_of(frame: bytes) -> dict[str, Any]:
 def _require(holds: bool, what: str) -> None:
     if not holds:
         raise WireError(f"does not hold: {what}")
+
+
+def _require_inert(*texts: str | None) -> None:
+    for text in texts:
+        _require(text is None or message_text(text) == text, f"what an editor shows is inert, {text!r} too")
 
 
 _ENVELOPE = Draft202012Validator(

@@ -18,6 +18,32 @@ export default tseslint.config(
     },
   },
   {
+    files: ["src/**/*.ts"],
+    ignores: ["src/surfaces.ts"],
+    rules: {
+      "no-restricted-syntax": [
+        "error",
+        {
+          selector:
+            "MemberExpression[property.name=/^(show(Error|Warning|Information)Message|showQuickPick|createQuickPick|createInputBox|showInputBox|setStatusBarMessage|withProgress)$/]",
+          message: "Text is shown by src/surfaces.ts alone, which makes it inert.",
+        },
+        {
+          selector: "NewExpression[callee.property.name='MarkdownString']",
+          message: "Markdown is made by src/surfaces.ts alone, which trusts it with nothing.",
+        },
+        {
+          selector: "MemberExpression[property.name=/^(innerHTML|outerHTML|insertAdjacentHTML|write|writeln)$/]",
+          message: "Pages are built by src/webview/build.ts, with text as text.",
+        },
+        {
+          selector: "AssignmentExpression[left.property.name='isTrusted']",
+          message: "No Markdown is trusted.",
+        },
+      ],
+    },
+  },
+  {
     files: ["test/**/*.ts"],
     // `test` and `describe` of node:test give promises that nobody needs to wait for.
     rules: { "@typescript-eslint/no-floating-promises": "off" },

@@ -1,15 +1,16 @@
 """Messages of the base protocol of LSP 3.17: a `Content-Length` header block, then a JSON body in UTF-8.
 
-Read here rather than by pygls, which hangs on a header in lower case and has no size limit. What is written is valid JSON in valid UTF-8
-whatever it is made of: half a surrogate pair is escaped, and a number that JSON does not have becomes a string.
+Read here rather than by pygls, which hangs on a header in lower case and has no size limit.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable
+import re
 from typing import Any
+
+from analystd.strict_json import encoded
 
 MAX_MESSAGE_BYTES = 64 * 1024 * 1024
 MAX_SKIPPED_BYTES = 1024 * 1024 * 1024
@@ -18,7 +19,12 @@ MAX_SKIPPED_BYTES = 1024 * 1024 * 1024
 MAX_HEADER_BYTES = 8 * 1024
 
 _PIECE_BYTES = 256 * 1024
+_HEAD_BYTES = 4 * 1024
 _MAX_DIGITS = 18
+_ANSWER_HEAD = re.compile(
+    rb'\s*\{\s*(?:"jsonrpc"\s*:\s*"2\.0"\s*,\s*)?"id"\s*:\s*(-?(?:0|[1-9]\d{0,17})|"[ !#-\[\]-~]*")\s*,'
+)
+"""How an answer begins, whoever of us wrote it."""
 
 
 class FramingError(Exception):
@@ -26,15 +32,23 @@ class FramingError(Exception):
 
 
 class SkippedMessageError(FramingError):
-    """One message could not be read, and was read past: those that follow it can be read."""
+    """One message could not be read, and was read past: those that follow it can be read. `head` is its beginning."""
+
+    def __init__(self, problem: str, head: bytes = b"") -> None:
+        super().__init__(problem)
+        self.head = head
+
+    @property
+    def request_id(self) -> str | int | None:
+        """The id of the request that the message answers, if its beginning says so."""
+        return answered_request(self.head)
 
 
-def encoded(value: Any, default: Callable[[Any], Any] | None = None) -> bytes:
-    """JSON in UTF-8; `default` gives what stands for values that JSON has no form for."""
-    try:
-        return _dumped(value, default, ensure_ascii=False).encode()
-    except UnicodeEncodeError:
-        return _dumped(value, default, ensure_ascii=True).encode()
+def answered_request(head: bytes) -> str | int | None:
+    """Return the id that a message begins with, as the answer to a request does; None where it does not."""
+    found = _ANSWER_HEAD.match(head)
+    request_id: str | int | None = None if found is None else json.loads(found[1])
+    return request_id
 
 
 def frame(message: dict[str, Any]) -> bytes:
@@ -60,19 +74,10 @@ async def read_body(reader: asyncio.StreamReader) -> bytes | None:
     length = _length_in(header)
     try:
         if (problem := _problem_of(header, length)) is not None:
-            await _skip(reader, length)
-            raise SkippedMessageError(problem)
+            raise SkippedMessageError(problem, await _skip(reader, length))
         return await reader.readexactly(length)
     except asyncio.IncompleteReadError as exc:
         raise FramingError(f"the stream ended {length - len(exc.partial)} bytes before the end of a message") from exc
-
-
-def _dumped(value: Any, default: Callable[[Any], Any] | None, *, ensure_ascii: bool) -> str:
-    try:
-        return json.dumps(value, default=default, ensure_ascii=ensure_ascii, separators=(",", ":"), allow_nan=False)
-    except ValueError:
-        plain = json.loads(json.dumps(value, default=default), parse_constant=str)
-        return json.dumps(plain, ensure_ascii=ensure_ascii, separators=(",", ":"))
 
 
 async def _header(reader: asyncio.StreamReader) -> dict[str, str] | None:
@@ -133,6 +138,10 @@ def _problem_of(header: dict[str, str], length: int) -> str | None:
     return None
 
 
-async def _skip(reader: asyncio.StreamReader, length: int) -> None:
+async def _skip(reader: asyncio.StreamReader, length: int) -> bytes:
+    """Read past a body; gives its beginning."""
+    head = await reader.readexactly(min(length, _HEAD_BYTES))
+    length -= len(head)
     while length > 0:
         length -= len(await reader.readexactly(min(length, _PIECE_BYTES)))
+    return head

@@ -13,6 +13,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from analystd.util.remove import remove
+
 _LOOK_AGAIN_SECONDS = 0.02
 
 
@@ -29,18 +31,30 @@ class HeldLock:
     def __exit__(self, *_exc: type[BaseException] | BaseException | TracebackType | None) -> None:
         self.release()
 
+    @property
+    def is_own(self) -> bool:
+        """Whether the lock still keeps others out: its file was not removed or replaced."""
+        return self._descriptor >= 0 and is_at(self._path, self._descriptor)
+
     def release(self) -> None:
         """Remove the file and let go. Harmless when repeated."""
         if self._descriptor < 0:
             return
         # Removed while it is held: whoever opened it before finds out that it is another's, and opens the next one.
-        self._path.unlink(missing_ok=True)
+        # A file of the same name may be another's by now, and one in a folder that was closed has to stay.
+        if self.is_own:
+            with contextlib.suppress(OSError):
+                self._path.unlink()
         os.close(self._descriptor)
         self._descriptor = -1
 
 
 def take_lock(path: Path, seconds: float) -> HeldLock | None:
-    """The lock, waited for `seconds` at the most; None when another process has it all that time."""
+    """The lock, waited for `seconds` at the most; None when another process has it all that time.
+
+    Raises:
+        OSError: when its file cannot be made or opened.
+    """
     deadline = time.monotonic() + seconds
     while (lock := _try_lock(path)) is None and time.monotonic() < deadline:
         time.sleep(_LOOK_AGAIN_SECONDS)
@@ -64,18 +78,22 @@ def is_locked(path: Path) -> bool:
 
 def _try_lock(path: Path) -> HeldLock | None:
     while True:
+        if path.is_dir():
+            # Nobody can hold it.
+            remove(path)
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             os.close(descriptor)
             return None
-        if _is_at(path, descriptor):
+        if is_at(path, descriptor):
             return HeldLock(path, descriptor)
         os.close(descriptor)
 
 
-def _is_at(path: Path, descriptor: int) -> bool:
+def is_at(path: Path, descriptor: int) -> bool:
+    """Return whether the file at a path is the one that a descriptor has open."""
     with contextlib.suppress(OSError):
         return os.path.samestat(path.stat(), os.fstat(descriptor))
     return False

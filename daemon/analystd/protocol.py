@@ -162,6 +162,8 @@ class ColumnInfo(TypedDict):
 
     name: str
     type: str
+    address: NotRequired[str]
+    """What it is asked for by in `columns`, `filter` and `sort`, where that is not its name: others have that too, or it has none."""
 
 
 class ValueCount(TypedDict):
@@ -275,6 +277,12 @@ class Event(TypedDict):
     error: NotRequired[Failure]
     cancelled_by: NotRequired[Attribution]
     entry: NotRequired[QuarantineEntry]
+    truncated: NotRequired[bool]
+    original_bytes: NotRequired[int | None]
+
+
+CUT_KEYS = ("truncated", "original_bytes")
+"""What an event of any kind has that was too large, and in which whatever was large is cut."""
 
 
 class EventKeys(NamedTuple):

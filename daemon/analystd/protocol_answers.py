@@ -10,7 +10,10 @@ SandboxLevel = Literal["full", "partial", "none"]
 
 
 class Hello(TypedDict):
-    """The parameters of `analystd/hello`: the card's token, and who connects. `id` is what a client keeps over its connections."""
+    """The parameters of `analystd/hello`: the card's token, and who connects. `id` is what a client keeps over its connections.
+
+    `program` and `prefix` are the client's interpreter and where that is installed, which are kept from code in the jail.
+    """
 
     token: str
     client: NotRequired[str]
@@ -18,6 +21,8 @@ class Hello(TypedDict):
     pid: NotRequired[int]
     version: NotRequired[str]
     environment: NotRequired[dict[str, str]]
+    program: NotRequired[str]
+    prefix: NotRequired[str]
 
 
 class HelloResult(TypedDict):
@@ -77,7 +82,7 @@ class ErrorData(TypedDict):
 
 
 class SessionState(TypedDict):
-    """A Python session, and how many requests wait for it."""
+    """A Python session, and how many requests wait for it; `text` says what was lost by an interrupt, where something was."""
 
     name: str
     state: Literal["absent", "starting", "idle", "busy", "dead"]
@@ -85,6 +90,7 @@ class SessionState(TypedDict):
     execution_count: int
     memory_bytes: int | None
     waiting: NotRequired[int]
+    text: NotRequired[str]
 
 
 class VariableInfo(TypedDict):
@@ -250,6 +256,9 @@ class DeskState(TypedDict):
     """A desk as `status` tells of it; `quarantined` is how many entries have come into quarantine since it was opened."""
 
     workspace: str
+    problem: str | None
+    """Why nobody can work in the workspace now, as where its folder was removed."""
+    hint: str | None
     seq: int
     journal: str
     journal_problem: str | None

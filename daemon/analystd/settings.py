@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import dataclasses
 import io
-import logging
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
+from urllib.parse import urlsplit, urlunsplit
 
 from dotenv import dotenv_values
 
@@ -21,8 +22,24 @@ from analystd.environment import PREFIX
 from analystd.folders import state_folder, user_settings_file
 from analystd.setting_values import PARSERS, Adapter, Count
 from analystd.trust import is_trusted
+from analystd.util.small_files import read_small
 
-logger = logging.getLogger(__name__)
+_FILE_BYTES = 64 * 1024
+_MOST_PROBLEMS = 20
+_MOST_SHOWN = 200
+_TIGHTENED_BY_PROJECTS = (
+    "enable_files",
+    "enable_data_view",
+    "enable_pyexe",
+    "workspace_max_gb",
+    "exec_timeout_seconds",
+    "max_steps",
+    "max_seconds",
+    "min_free_ram_percent",
+    "protected_dirs",
+    "sealed_names",
+)
+"""What an untrusted project may change, and only to tighten it."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +77,7 @@ class Settings:
     seed: Count = 0
     """What drawn replies are repeatable by."""
     workspace: str | None = None
-    """The jail; None: `workspace` in the nearest folder upward that has one."""
+    """The jail; None: `workspace` in the nearest folder upward that has one. A project's `.env` can only name a folder directly in it."""
     workspace_max_gb: float = 5.0
     """Above this size of the workspace nothing more runs."""
     min_free_ram_percent: float = 10.0
@@ -103,19 +120,21 @@ def variable(name: str) -> str:
     return PREFIX + name.upper()
 
 
-def load_settings(environment: Mapping[str, str], project: Path | None = None, user_file: Path | None = None) -> Loaded:
-    """Settings from all sources; `project` is the folder whose `.env` is read.
+def load_settings(
+    environment: Mapping[str, str],
+    project: Path | None = None,
+    user_file: Path | None = None,
+    *,
+    believed: bytes | None = None,
+) -> Loaded:
+    """Return the settings from all sources; `project` is the folder whose `.env` is read.
 
-    Never raises for a bad value: the default is used and a problem told.
+    `believed` is what that file holds, taken as trusted. Never raises for a bad value: the default is used and a problem told.
     """
-    loaded = Loaded(Settings())
-    user_file = user_file or user_settings_file()
-    loaded = _apply(loaded, _values(_content(user_file)), str(user_file), trusted=True)
+    loaded = _from_file(Loaded(Settings()), user_file or user_settings_file())
     if project is not None:
-        content = _content(project_file(project))
-        trusted = bool(content) and is_trusted(project_file(project), content)
-        loaded = _apply(loaded, _values(content), str(project_file(project)), trusted=trusted)
-    return _apply(loaded, environment, "environment", trusted=True)
+        loaded = _from_file(loaded, project_file(project), project=project, believed=believed)
+    return _apply(loaded, environment, "environment")
 
 
 def project_file(project: Path) -> Path:
@@ -125,50 +144,26 @@ def project_file(project: Path) -> Path:
 
 def log_folder(settings: Settings) -> Path:
     """Where `agent.log` goes."""
-    return Path(settings.log_dir).expanduser() if settings.log_dir else state_folder() / "logs"
+    return Path(settings.log_dir).expanduser() if settings.log_dir else default_log_folder()
 
 
-def _content(path: Path) -> bytes:
-    try:
-        return path.read_bytes() if path.is_file() else b""
-    except OSError as exc:
-        logger.warning("%s cannot be read: %s", path, exc.strerror)
-        return b""
+def default_log_folder() -> Path:
+    """Return where the log goes when no setting says otherwise, or when it cannot be kept there."""
+    return state_folder() / "logs"
 
 
-def _values(content: bytes) -> dict[str, str]:
-    """The variables of a file in `.env` form; nothing is expanded or run."""
-    stream = io.StringIO(content.decode("utf-8", "replace"))
-    return {name: value for name, value in dotenv_values(stream=stream, interpolate=False).items() if value is not None}
+def shown_value(settings: Settings, name: str) -> str:
+    """Return a setting's value as people may see it: no key, no password in a URL, nothing that a terminal would obey."""
+    value = getattr(settings, name)
+    if name == "model_api_key" and value is not None:
+        return "(a key)"
+    if name == "model_url" and value is not None:
+        return repr(_without_secrets(value))
+    return repr(value)
 
 
-def _apply(loaded: Loaded, values: Mapping[str, str], source: str, *, trusted: bool) -> Loaded:
-    settings, sources, problems = loaded.settings, dict(loaded.sources), list(loaded.problems)
-    fields = {variable(each.name): each for each in dataclasses.fields(Settings)}
-    for name, text in values.items():
-        if not name.startswith(PREFIX):
-            continue
-        if name not in fields:
-            problems.append(f"{name} (from {source}) is not a setting of analystd; it is ignored")
-            continue
-        each = fields[name]
-        try:
-            value = PARSERS[str(each.type)](text.strip())
-        except ValueError as exc:
-            problems.append(f"{name}={text!r} (from {source}) {exc}; {getattr(settings, each.name)!r} is used")
-            continue
-        if not trusted and not _tightens(each.name, getattr(settings, each.name), value):
-            problems.append(
-                f"{name} in {source} is not in force: by itself, a project's file may only switch tools off and lower "
-                f"limits; `analystd trust {Path(source).parent}` allows the rest"
-            )
-            continue
-        settings = dataclasses.replace(settings, **{each.name: value})
-        sources[name] = source
-    return Loaded(settings, sources, tuple(problems))
-
-
-def _tightens(name: str, old: Any, new: Any) -> bool:
+def tightens(name: str, old: Any, new: Any) -> bool:
+    """Whether a setting's new value allows no more than the old one did."""
     if name.startswith("enable_"):
         return old or not new
     if name in ("workspace_max_gb", "exec_timeout_seconds", "max_steps", "max_seconds"):
@@ -177,4 +172,93 @@ def _tightens(name: str, old: Any, new: Any) -> bool:
         return bool(new >= old)
     if name in ("protected_dirs", "sealed_names"):
         return set(old) <= set(new)
+    if name == "read_only_paths":
+        return set(new) <= set(old)
+    if name == "sandbox":
+        return bool(new in (old, "auto"))
     return False
+
+
+def _from_file(loaded: Loaded, path: Path, *, project: Path | None = None, believed: bytes | None = None) -> Loaded:
+    """The settings with those of a file on top: of the user's own, or of a project's, of which little is believed."""
+    try:
+        content = read_small(path, _FILE_BYTES) if believed is None else believed
+    except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
+        return loaded
+    except OSError as exc:
+        if path.is_dir():
+            # Some name a virtual environment so.
+            return loaded
+        problem = f"{_plain(path)} is not read: {exc.strerror}"
+        return dataclasses.replace(loaded, problems=(*loaded.problems, problem))
+    trusted = project is None or believed is not None or (bool(content) and is_trusted(path, content))
+    return _apply(loaded, _values(content), str(path), project=project, trusted=trusted)
+
+
+def _values(content: bytes) -> dict[str, str]:
+    """The variables of a file in `.env` form; nothing is expanded or run."""
+    stream = io.StringIO(content.decode("utf-8-sig", "replace"))
+    return {name: value for name, value in dotenv_values(stream=stream, interpolate=False).items() if value is not None}
+
+
+def _apply(
+    loaded: Loaded, values: Mapping[str, str], source: str, *, project: Path | None = None, trusted: bool = True
+) -> Loaded:
+    settings, sources, problems = loaded.settings, dict(loaded.sources), list[str]()
+    fields = {variable(each.name): each for each in dataclasses.fields(Settings)}
+    for name, text in values.items():
+        if not name.startswith(PREFIX):
+            continue
+        if name not in fields:
+            problems.append(f"{_plain(name)} (from {_plain(source)}) is not a setting of analystd; it is ignored")
+            continue
+        each = fields[name]
+        old = getattr(settings, each.name)
+        try:
+            value = PARSERS[str(each.type)](text.strip())
+            if project is not None and each.name == "workspace" and trusted:
+                value = _in_project(project, value)
+        except ValueError as exc:
+            problems.append(f"{name}={_cut(text)!r} (from {_plain(source)}) {exc}; {old!r} is used")
+            continue
+        if not trusted and not (each.name in _TIGHTENED_BY_PROJECTS and tightens(each.name, old, value)):
+            problems.append(
+                f"{name} in {_plain(source)} is not in force: by itself, a project's file may only switch tools off and "
+                f"lower limits; `analystd trust {_plain(Path(source).parent)}` allows the rest"
+            )
+            continue
+        settings = dataclasses.replace(settings, **{each.name: value})
+        sources[name] = source
+    if len(problems) > _MOST_PROBLEMS:
+        problems[_MOST_PROBLEMS:] = [f"{len(problems) - _MOST_PROBLEMS} more problems in {_plain(source)}"]
+    return Loaded(settings, sources, (*loaded.problems, *problems))
+
+
+def _in_project(project: Path, value: str | None) -> str | None:
+    """A project's own workspace: a folder in it, so that the file beside it is the one that names it."""
+    if value is None:
+        return None
+    folder = Path(os.path.normpath(project / value))
+    if folder.parent != project:
+        raise ValueError("is no folder directly in the project, and a project's file can name no other")
+    return str(folder)
+
+
+def _without_secrets(url: str) -> str:
+    """A URL without a password, and without what follows the path."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return "(a URL)"
+    host = parts.netloc.rpartition("@")[2]
+    return urlunsplit((parts.scheme, f"(a name)@{host}" if "@" in parts.netloc else host, parts.path, "", ""))
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= _MOST_SHOWN else f"{text[:_MOST_SHOWN]}…"
+
+
+def _plain(name: str | Path) -> str:
+    """A name or path in a sentence; quoted where it holds what a terminal might obey."""
+    text = _cut(str(name))
+    return text if text.isprintable() else repr(text)

@@ -11,6 +11,8 @@ from pathlib import Path
 
 from dotenv.parser import parse_stream
 
+from analystd.util.small_files import read_small
+
 _PLAIN = re.compile(r"[\w./:@%+,=~-]+")
 
 
@@ -50,7 +52,7 @@ def change_file(path: Path, changes: Mapping[str, str | None]) -> None:
     # Where the file is a link, as in a collection of dotfiles, what it leads to is changed.
     target = path.resolve()
     target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    text = target.read_bytes().decode("utf-8", "surrogateescape") if target.exists() else ""
+    text = read_small(target).decode("utf-8", "surrogateescape") if target.exists() else ""
     with tempfile.NamedTemporaryFile(dir=target.parent, prefix=".settings-", delete=False) as file:
         try:
             file.write(changed(text, changes).encode("utf-8", "surrogateescape"))

@@ -1,23 +1,31 @@
-"""Which project files the user believes: by path and by content, so that a changed file has to be believed anew."""
+"""Which project files the user believes: by place and by content, so that a changed file has to be believed anew.
+
+The place is the file's own name in its real folder. Where the file is a link, that is bound to the content too, and whoever makes a link to
+a file that is trusted elsewhere gains nothing by it.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import json
+import os
 from pathlib import Path
 
 from analystd.folders import state_folder
+from analystd.util.small_files import read_small
 
 STORE_NAME = "trusted.json"
 
+_STORE_BYTES = 8 << 20
+
 
 def trusted_files() -> dict[str, str]:
-    """The real paths of the files that are trusted, with the SHA-256 of what they held."""
+    """Return the places of the files that are trusted, with the SHA-256 of what they held."""
     try:
-        store: dict[str, str] = json.loads(_store().read_text())
-    except (OSError, ValueError):
+        store = json.loads(read_small(_store(), _STORE_BYTES))
+    except (OSError, ValueError, RecursionError):
         return {}
-    return store
+    return {place: str(digest) for place, digest in store.items()} if isinstance(store, dict) else {}
 
 
 def is_trusted(path: Path, content: bytes) -> bool:
@@ -25,13 +33,13 @@ def is_trusted(path: Path, content: bytes) -> bool:
     return trusted_files().get(_key(path)) == _digest(content)
 
 
-def trust(path: Path) -> None:
-    """Believe a file as it is now.
+def trust(path: Path, content: bytes) -> None:
+    """Believe a file with this very content.
 
     Raises:
-        OSError: when it cannot be read, or the decision cannot be stored.
+        OSError: when the decision cannot be stored.
     """
-    _save({**trusted_files(), _key(path): _digest(path.read_bytes())})
+    _save({**trusted_files(), _key(path): _digest(content)})
 
 
 def distrust(path: Path) -> bool:
@@ -60,7 +68,7 @@ def _save(store: dict[str, str]) -> None:
 
 
 def _key(path: Path) -> str:
-    return str(path.resolve())
+    return str(Path(os.path.realpath(path.parent)) / path.name)
 
 
 def _digest(content: bytes) -> str:

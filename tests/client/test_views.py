@@ -30,3 +30,21 @@ def test_an_empty_page_keeps_its_columns() -> None:
 def test_a_view_without_rows_says_which_operations_have_some() -> None:
     with pytest.raises(ValueError, match="'shape' has no rows; 'head', 'tail' and 'rows' have"):
         view(operation="shape", num_rows=3).to_pandas()
+
+
+def test_rows_of_any_length_come_into_pandas_with_columns_of_their_own() -> None:
+    columns = [{"name": "x", "type": "integer"}, {"name": "y", "type": "integer"}]
+    frame = view(columns=columns, rows=[["1", "2"], ["3", "4", "5"], ["6", None], ["7"]]).to_pandas()
+    assert list(frame.columns) == ["x", "y", "column_3"]
+    assert frame.to_numpy().tolist() == [["1", "2", None], ["3", "4", "5"], ["6", None, None], ["7", None, None]]
+
+
+def test_columns_of_one_name_are_called_in_pandas_as_they_are_asked_for() -> None:
+    columns = [
+        {"name": "a", "type": "integer"},
+        {"name": "a", "type": "integer", "address": "a_2"},
+        {"name": "", "type": "text", "address": "column_3"},
+    ]
+    frame = view(columns=columns, rows=[["1", "2", "x", "more"]]).to_pandas()
+    assert list(frame.columns) == ["a", "a_2", "column_3", "column_4"]
+    assert frame["a_2"].tolist() == ["2"]

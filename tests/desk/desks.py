@@ -18,7 +18,7 @@ from analystd.desk.state import DeskState
 from analystd.engine.base import Completion, GenerateRequest
 from analystd.engine.scripted import ScriptedEngine
 from analystd.jail.workspace import Workspace
-from analystd.kernel.base import Completions, Execution, Output, Session, SessionInfo, Variable
+from analystd.kernel.base import Completions, Execution, Output, Session, SessionInfo, Trouble, Variable
 from analystd.protocol import ViewResult
 from analystd.settings import Settings
 
@@ -82,7 +82,16 @@ class Echo(Session):
     def info(self) -> SessionInfo:
         return SessionInfo(self._name, "idle", None, self._count, None)
 
-    async def execute(self, code: str, *, timeout_seconds: float, on_output: Callable[[Output], None]) -> Execution:
+    async def execute(
+        self,
+        code: str,
+        *,
+        timeout_seconds: float,
+        on_output: Callable[[Output], None],
+        on_late_output: Callable[[Output], None] | None = None,
+        overstepped: str | None = None,
+        file: str | None = None,
+    ) -> Execution:
         self._count += 1
         await asyncio.sleep(0)
         on_output(Output("stdout", code))
@@ -116,7 +125,9 @@ class Echo(Session):
 class Echoes:
     """A supply of such sessions."""
 
-    def session(self, name: str, on_background_output: Callable[[Output], None]) -> Session:
+    def session(
+        self, name: str, on_background_output: Callable[[Output], None], on_trouble: Callable[[Trouble], None]
+    ) -> Session:
         return Echo(name)
 
     async def aclose(self) -> None:

@@ -48,7 +48,6 @@ async def test_a_second_initialize_is_refused(station: Station, wire: Wire) -> N
 @pytest.mark.parametrize(
     ("params", "code"),
     [
-        ({"processId": None, "rootUri": None, "capabilities": {}}, 4001),
         ({"processId": "x", "rootUri": None, "capabilities": {}}, -32602),
         ({"processId": None, "rootUri": 7, "capabilities": {}}, -32602),
         ({"processId": None, "rootUri": None, "capabilities": 7}, -32602),

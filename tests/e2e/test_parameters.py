@@ -38,7 +38,6 @@ FITTING = {
         {"command": "analystd.status", "arguments": {}},
         {"command": "analystd.status", "arguments": "text"},
         {"command": "analystd.status", "arguments": [1]},
-        {"command": "analystd.status", "arguments": [[]]},
         {"command": "analystd.status", "arguments": [None]},
         {"command": "analystd.status", "arguments": [{}, {}]},
         {"command": "analystd.status", "arguments": [{}], "workDoneToken": 1.5},
@@ -214,3 +213,26 @@ async def test_answers_to_questions_that_the_daemon_never_asked_are_passed_over(
         await wire.send({"id": number, "result": "an answer to nothing"})
         await wire.send({"id": number, "error": {"code": 1, "message": "to nothing"}})
     assert (await wire.answer("r"))["result"]["result"] == "'kept'"
+
+
+@pytest.mark.parametrize("arguments", [None, [], [[]], [{}]])
+async def test_an_empty_table_of_any_editor_is_no_arguments(wire: Wire, station: Station, arguments: Any) -> None:
+    assert "result" in await wire.initialize(station)
+    answer = await wire.request("workspace/executeCommand", {"command": "analystd.listFiles", "arguments": arguments})
+    assert answer["result"]["entries"] is not None, answer
+
+
+async def test_an_empty_table_is_an_object_where_one_is_wanted(wire: Wire, station: Station) -> None:
+    params: dict[str, Any] = {
+        "processId": None,
+        "rootUri": station.project.as_uri(),
+        "capabilities": [],
+        "workspaceFolders": [],
+    }
+    options = {"settings": [], "events": "all"}
+    answer = await wire.request(
+        "initialize", {**params, "clientInfo": {"name": "lua"}, "initializationOptions": options}
+    )
+    assert "result" in answer, answer
+    answer = await wire.command("startAgent", prompt="?", context=[])
+    assert "result" in answer, answer

@@ -115,7 +115,10 @@ def test_without_a_terminal_it_wants_to_be_told_yes(used: Station) -> None:
 def test_a_workspace_inside_of_what_would_go_is_never_touched(used: Station) -> None:
     inside = used.home / "cache/analystd/jail"
     inside.mkdir()
-    used.run("exec", "--workspace", str(inside), "1")
+    # No desk is opened there any more; an earlier version did.
+    note = used.state / "desks/0123456789abcdef/workspace"
+    note.parent.mkdir(parents=True)
+    note.write_text(f"{inside}\n")
     assert f"The workspace {inside} lies in" in used.run("uninstall", "--purge", "--yes", check=4).stderr
     assert inside.is_dir()
 

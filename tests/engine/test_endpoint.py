@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,6 +20,7 @@ from tests.engine.chat_servers import (
     status,
     xllamacpp_server,
 )
+from tests.engine.flooding_servers import flooding
 
 from analystd.agent.toolcalls import ToolCall, ToolCallParser
 from analystd.engine import chat_api
@@ -246,6 +248,97 @@ async def test_silence_is_not_waited_for_for_ever(monkeypatch: pytest.MonkeyPatc
             await reply(server)
 
 
+async def test_a_server_that_only_announces_its_answer_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(chat_api, "_SILENCE_SECONDS", 0.5)
+    with flooding() as flood:
+        flood.kind = "informational answers"
+        engine = EndpointEngine(Server(f"{flood.url}/v1"))
+        with pytest.raises(EngineUnavailableError, match="does not answer in time"):
+            await engine.generate(request(), lambda text: False)
+        await engine.aclose()
+
+
+@pytest.mark.parametrize(
+    "what", [1, "x", None, [1], [[]], {}, {"delta": 1}, {"delta": {"content": 5, "tool_calls": 7}}]
+)
+async def test_what_has_another_type_than_the_api_is_passed_over(what: Any) -> None:
+    odd = [{"choices": what}, {"choices": [what]}, {"choices": [{"delta": {"tool_calls": [what]}}], "usage": what}]
+    usage = {
+        "choices": [],
+        "usage": {"prompt_tokens": "many", "completion_tokens": 1e400, "prompt_tokens_details": [1]},
+    }
+    async with misbehaving(events(*odd, said("here", "stop"), usage)) as server:
+        assert (await reply(server)).text == "here"
+
+
+async def test_a_server_that_does_not_stream_is_understood() -> None:
+    function = {"name": "look", "arguments": '{"path": "a.csv"}'}
+    message = {"role": "assistant", "content": "Well. ", "tool_calls": [{"id": "1", "function": function}]}
+    answer = {"choices": [{"message": message, "finish_reason": "tool_calls"}], "usage": {"prompt_tokens": 7}}
+    async with misbehaving(status(200, json.dumps(answer), "Content-Type: application/json\r\n")) as server:
+        completion = await reply(server, tools=(LOOK,))
+    assert completion.text == 'Well. <tool name="look">\n{"path": "a.csv"}\n</tool>'
+    assert completion.prompt_tokens == 7
+
+
+@pytest.mark.parametrize("kind", ["text/html", "application/json"])
+async def test_a_page_instead_of_a_reply_is_told(kind: str) -> None:
+    async with misbehaving(status(200, '{"html": "Log in"}', f"Content-Type: {kind}\r\n")) as server:
+        with pytest.raises(EngineUnavailableError, match="does not answer as a model server"):
+            await reply(server)
+
+
+@pytest.mark.parametrize(
+    ("refusal", "without", "instead"),
+    [
+        ("'max_tokens' is not supported. Use 'max_completion_tokens' instead.", "max_tokens", "max_completion_tokens"),
+        ("'temperature' does not support 0 with this model", "temperature", "seed"),
+        ("body.seed: Extra inputs are not permitted", "seed", "temperature"),
+        ("stream_options: unknown", "stream_options", "seed"),
+    ],
+)
+async def test_a_parameter_that_a_server_refuses_is_left_out_from_then_on(
+    refusal: str, without: str, instead: str
+) -> None:
+    fine = events(said("here", "stop"))
+    async with misbehaving(status(400, json.dumps({"error": {"message": refusal}})), fine, fine) as server:
+        engine = EndpointEngine(Server(server.url))
+        for _ in range(2):
+            assert (await engine.generate(request(), lambda text: False)).text == "here"
+        await engine.aclose()
+    assert [without in asked["body"] for asked in server.asked[1:]] == [True, False, False]
+    assert all(instead in asked["body"] for asked in server.asked[2:])
+
+
+async def test_text_in_parts_and_calls_in_the_older_form_are_read() -> None:
+    part = {"choices": [{"delta": {"content": [{"type": "text", "text": "Well. "}]}}]}
+    older = {
+        "choices": [
+            {"delta": {"function_call": {"name": "look", "arguments": '{"path": "a.csv"}'}}, "finish_reason": "stop"}
+        ]
+    }
+    async with misbehaving(events(part, older)) as server:
+        assert (await reply(server, tools=(LOOK,))).text == 'Well. <tool name="look">\n{"path": "a.csv"}\n</tool>'
+
+
+async def test_calls_with_one_index_and_several_ids_are_several() -> None:
+    def call(number: str, name: str, arguments: Any) -> dict[str, Any]:
+        function = {"name": name, "arguments": arguments}
+        return {"choices": [{"delta": {"tool_calls": [{"index": 0, "id": number, "function": function}]}}]}
+
+    chunks = [call("1", "look", '{"path": "a.csv"}'), call("2", "list_files", None), said("", "tool_calls")]
+    async with misbehaving(events(*chunks)) as server:
+        text = (await reply(server, tools=(LOOK,))).text
+    assert text == '<tool name="look">\n{"path": "a.csv"}\n</tool><tool name="list_files">\n{}\n</tool>'
+
+
+async def test_a_separator_of_lines_within_a_text_ends_no_line() -> None:
+    chunk = 'data: {"choices": [{"delta": {"content": "a\u2028b\x85c"}, "finish_reason": "stop"}]}\r\n\r\ndata: [DONE]\r\n\r\n'
+    answer = b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n" + chunk.encode()
+    async with misbehaving(answer) as server:
+        assert (await reply(server)).text == "a\u2028b\x85c"
+
+
 async def test_a_model_is_chosen_by_name_where_there_are_several() -> None:
     async with misbehaving() as server:
         server.answers = [models("a", "b")] * 3
@@ -258,6 +351,32 @@ async def test_a_model_is_chosen_by_name_where_there_are_several() -> None:
         await engine.load()
         assert engine.info().model == "b"
         await engine.aclose()
+
+
+async def test_a_name_without_ollamas_latest_finds_the_model() -> None:
+    async with misbehaving() as server:
+        server.answers = [models("qwen3:8b", "llama3.2:latest"), events(said("hello", "stop"))]
+        engine = EndpointEngine(Server(server.url), "llama3.2")
+        assert (await engine.generate(request(), lambda text: False)).text == "hello"
+        await engine.aclose()
+    assert server.asked[1]["body"]["model"] == engine.info().model == "llama3.2:latest"
+
+
+@pytest.mark.parametrize(
+    "listing", [status(404), status(403), status(503), status(200, "<html>"), status(200, '{"data": []}'), b""]
+)
+async def test_a_model_that_is_named_is_asked_for_where_none_are_listed(listing: bytes) -> None:
+    async with misbehaving() as server:
+        server.answers = [listing, events(said("hello", "stop"))]
+        engine = EndpointEngine(Server(server.url), "some-model")
+        assert (await engine.generate(request(), lambda text: False)).text == "hello"
+        await engine.aclose()
+    assert [asked["body"] and asked["body"]["model"] for asked in server.asked] == [None, "some-model"]
+
+
+async def test_a_named_model_of_a_server_that_is_not_there_is_not_asked_for() -> None:
+    with pytest.raises(EngineUnavailableError, match="cannot be reached"):
+        await EndpointEngine(Server("http://127.0.0.1:9/v1"), "some-model").load()
 
 
 async def test_what_is_no_model_server_is_told() -> None:

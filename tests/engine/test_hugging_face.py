@@ -1,18 +1,32 @@
 from __future__ import annotations
 
+import asyncio
+import hashlib
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
 import pytest
 from tests.engine.chat_servers import free_port
+from tests.engine.flooding_servers import MOST_SENT, flooding
 from tests.engine.hub_servers import Hub, serving
 
-from analystd.engine.download import part_of
+from analystd.engine.bounded_http import _redirected
+from analystd.engine.download import Source, part_of
 from analystd.engine.hugging_face import HubFile, Reference, _authorization, choose_files, parse_reference, pull
+from analystd.engine.known_files import sha256_of
 from analystd.errors import EngineUnavailableError, InvalidArgumentsError
 
 CONTENT = bytes(range(256)) * 40_000
 MODEL = Reference("owner/model")
+
+
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
 
 
 @pytest.fixture
@@ -79,13 +93,153 @@ async def test_a_file_with_another_hash_is_neither_installed_nor_kept(hub: Hub, 
     assert list((tmp_path / "owner" / "model").iterdir()) == []
 
 
-async def test_a_part_that_is_not_of_this_file_is_found_out_and_dropped(hub: Hub, tmp_path: Path) -> None:
-    part = part_of(tmp_path / "owner" / "model" / "m-Q4_K_M.gguf")
+async def test_a_part_that_is_damaged_is_found_out_and_dropped(hub: Hub, tmp_path: Path) -> None:
+    source = Source("", len(CONTENT), hashlib.sha256(CONTENT).hexdigest())
+    part = part_of(tmp_path / "owner" / "model" / "m-Q4_K_M.gguf", source)
     part.parent.mkdir(parents=True)
     part.write_bytes(b"something else")
     with pytest.raises(EngineUnavailableError, match="is not the file that it should be"):
         await fetched(hub, tmp_path)
     assert (await fetched(hub, tmp_path)).read_bytes() == CONTENT
+
+
+async def test_what_came_of_another_revision_is_not_gone_on_from(hub: Hub, tmp_path: Path) -> None:
+    hub.break_after += [4_000_000, 0, 0, 0, 0]
+    with pytest.raises(EngineUnavailableError):
+        await fetched(hub, tmp_path)
+    hub.break_after.clear()
+    hub.files["m-Q4_K_M.gguf"] = CONTENT[::-1]
+    path = await fetched(hub, tmp_path)
+    assert path.read_bytes() == CONTENT[::-1]
+    assert ranges(hub)[-1] is None
+    assert list(path.parent.iterdir()) == [path]
+
+
+async def test_a_file_of_the_right_size_with_another_content_is_fetched_again(hub: Hub, tmp_path: Path) -> None:
+    path = await fetched(hub, tmp_path)
+    path.write_bytes(CONTENT[:-1] + b"x")
+    assert (await fetched(hub, tmp_path)).read_bytes() == CONTENT
+    path.write_bytes(CONTENT[::-1])
+    os.utime(path, ns=(1, 1))
+    assert (await fetched(hub, tmp_path)).read_bytes() == CONTENT
+    assert ranges(hub) == [None, None, None]
+
+
+async def test_a_file_that_was_found_right_is_not_read_again(hub: Hub, tmp_path: Path) -> None:
+    path = await fetched(hub, tmp_path)
+    assert sha256_of(path) == hashlib.sha256(CONTENT).hexdigest()
+    store = tmp_path / "cache" / "analystd" / "known_files.json"
+    # Where the hash comes from shows when memory tells another one.
+    store.write_text(store.read_text().replace(hashlib.sha256(CONTENT).hexdigest(), "remembered"))
+    assert sha256_of(path) == "remembered"
+    os.utime(path, ns=(1, 1))
+    assert sha256_of(path) == hashlib.sha256(CONTENT).hexdigest()
+
+
+@pytest.mark.parametrize("content", ["", "[]", "{", '{"x": 1}', "[" * 100_000, "x" * 2_000_000])
+def test_a_memory_that_is_damaged_is_none(tmp_path: Path, content: str) -> None:
+    store = tmp_path / "cache" / "analystd" / "known_files.json"
+    store.parent.mkdir(parents=True)
+    store.write_text(content)
+    (tmp_path / "file").write_bytes(b"x")
+    assert [sha256_of(tmp_path / "file") for _ in range(2)] == [hashlib.sha256(b"x").hexdigest()] * 2
+
+
+async def test_of_two_pulls_at_once_one_fetches_and_the_other_says_so(hub: Hub, tmp_path: Path) -> None:
+    one, other = await asyncio.gather(fetched(hub, tmp_path), fetched(hub, tmp_path), return_exceptions=True)
+    refusal, path = (one, other) if isinstance(one, EngineUnavailableError) else (other, one)
+    assert isinstance(path, Path)
+    assert path.read_bytes() == CONTENT
+    assert isinstance(refusal, EngineUnavailableError)
+    assert "is being fetched by another `analystd model pull`" in refusal.message
+
+
+FILL_THE_DISK = """
+import asyncio, sys
+from pathlib import Path
+from analystd.engine.hugging_face import parse_reference, pull
+from analystd.errors import EngineUnavailableError
+filler = Path("filler")
+
+def fill(done, total):
+    if done and not filler.exists():
+        with filler.open("wb", buffering=0) as file:
+            try:
+                while file.write(bytes(1 << 16)):
+                    pass
+            except OSError:
+                pass
+
+def attempt(progress):
+    return asyncio.run(pull(parse_reference("owner/model"), Path("models"), progress))
+
+try:
+    attempt(fill)
+except EngineUnavailableError as exc:
+    print(exc.message, exc.hint, sep="\\n")
+filler.unlink()
+print(attempt(lambda done, total: None).stat().st_size)
+"""
+
+
+def test_a_disk_that_is_full_in_the_middle_is_told_and_the_next_pull_goes_on(hub: Hub, tmp_path: Path) -> None:
+    script = tmp_path / "fill.py"
+    script.write_text(FILL_THE_DISK)
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mounted = f"mount -t tmpfs -o size=90m tmpfs {disk} && cd {disk} && exec {sys.executable} {script}"
+    if subprocess.run(["unshare", "-rm", "mount", "-t", "tmpfs", "tmpfs", disk], capture_output=True).returncode:
+        pytest.skip("a small disk of its own cannot be had here")
+    done = subprocess.run(
+        ["unshare", "-rm", "sh", "-c", mounted],
+        env={**os.environ, "HF_ENDPOINT": hub.url},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode == 0, done.stderr
+    message, hint, size = done.stdout.splitlines()
+    assert message.endswith("could not be stored in models/owner/model: No space left on device")
+    assert hint == "What has come is kept, and the same command goes on from there."
+    assert int(size) == len(CONTENT)
+    first, second = ranges(hub)
+    assert first is None
+    assert second is not None
+
+
+@pytest.mark.parametrize("kind", ["a list", "a gzip bomb", "a nested list", "redirects with bodies"])
+async def test_a_hub_that_sends_without_end_is_given_up(tmp_path: Path, kind: str) -> None:
+    with flooding() as flood:
+        flood.listing = kind
+        with pytest.raises(EngineUnavailableError, match=flood.url):
+            await pull(MODEL, tmp_path, lambda done, total: None, {"HF_ENDPOINT": flood.url})
+        assert flood.sent < MOST_SENT // 10
+
+
+@pytest.mark.parametrize(
+    ("asked", "location", "keeps"),
+    [
+        ("https://huggingface.co/a", "/b", True),
+        ("https://huggingface.co/a", "https://cdn.example/b", False),
+        ("https://huggingface.co/a", "https://huggingface.co:444/b", False),
+        ("http://127.0.0.1:1/a", "http://127.0.0.1:2/a", False),
+        ("https://huggingface.co/a", "http://huggingface.co/b", None),
+        ("https://huggingface.co/a", "file:///etc/passwd", None),
+    ],
+)
+async def test_a_redirect_takes_no_key_elsewhere_and_never_leaves_tls(
+    asked: str, location: str, keeps: bool | None
+) -> None:
+    async with httpx.AsyncClient() as client:
+        request = client.build_request("GET", asked, headers={"Authorization": "Bearer key", "Range": "bytes=1-"})
+        if keeps is None:
+            with pytest.raises(httpx.UnsupportedProtocol):
+                _redirected(client, request, location)
+            return
+        redirected = _redirected(client, request, location)
+    assert ("authorization" in redirected.headers) is keeps
+    assert redirected.headers["range"] == "bytes=1-"
+    assert redirected.headers["host"] == redirected.url.netloc.decode()
 
 
 async def test_a_file_longer_than_told_is_not_installed(hub: Hub, tmp_path: Path) -> None:

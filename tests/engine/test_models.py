@@ -7,7 +7,8 @@ import pytest
 
 from analystd.engine import models
 from analystd.engine.factory import make_engine
-from analystd.engine.models import Artefact, embedded_model_path, pull_embedded, resolve_model
+from analystd.engine.models import embedded_model_path, pull_embedded, resolve_model
+from analystd.engine.wheel import Artefact
 from analystd.errors import EngineUnavailableError
 from analystd.settings import Settings
 

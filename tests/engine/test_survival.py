@@ -18,7 +18,7 @@ from tests.engine.ggufs import Tensor, write_gguf, write_huge_gguf, write_lora
 
 from analystd.engine.base import Completion, GenerateRequest, Message
 from analystd.engine.llama import LlamaEngine
-from analystd.engine.models import resolve_model
+from analystd.engine.models import EMBEDDED, check_content, embedded_model_path, resolve_model
 from analystd.errors import EngineUnavailableError
 from analystd.setting_values import Adapter
 from analystd.settings import Settings
@@ -110,6 +110,45 @@ async def test_a_bad_file_is_told_in_a_sentence_and_a_good_one_in_its_place_work
         shutil.copyfile(gguf, path)
         assert (await ask(engine)).completion_tokens > 0
         assert (engine.info().loaded, engine.info().note) == (True, None)
+
+
+async def test_a_file_of_the_hubs_cache_whose_content_is_not_that_of_its_name_is_not_loaded(
+    tmp_path: Path, gguf: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    blobs, snapshot = tmp_path / "hub" / "blobs", tmp_path / "hub" / "snapshots" / "1"
+    for folder in (blobs, snapshot):
+        folder.mkdir(parents=True)
+    blob = blobs / EMBEDDED.sha256
+    shutil.copyfile(gguf, blob)
+    (snapshot / "m.gguf").symlink_to(blob)
+    async with engine_for(snapshot / "m.gguf") as engine:
+        assert (await ask(engine)).completion_tokens > 0
+    with blob.open("r+b") as file:
+        file.seek(-1, os.SEEK_END)
+        file.write(b"x")
+    async with engine_for(snapshot / "m.gguf") as engine:
+        with pytest.raises(EngineUnavailableError, match=r"m\.gguf is not the file that it should be") as refusal:
+            await ask(engine)
+        assert refusal.value.hint == "Remove it and fetch it again."
+
+
+async def test_an_embedded_model_that_is_damaged_is_told_and_fetched_again_by_a_pull(
+    tmp_path: Path, gguf: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    path = embedded_model_path()
+    path.parent.mkdir(parents=True)
+    shutil.copyfile(gguf, path)
+    check_content(path)
+    with path.open("r+b") as file:
+        file.seek(-1, os.SEEK_END)
+        file.write(b"x")
+    engine = LlamaEngine(lambda: path, context_tokens=256)
+    with pytest.raises(EngineUnavailableError, match="is not the file that it should be") as refusal:
+        await ask(engine)
+    await engine.aclose()
+    assert "analystd model pull" in str(refusal.value.hint)
 
 
 async def test_info_tells_how_long_loading_took_and_how_fast_and_full_it_is(gguf: Path) -> None:

@@ -16,7 +16,7 @@ import pytest
 
 from analystd.errors import ResourceLimitError, WorkspaceError
 from analystd.jail import workspace as workspace_module
-from analystd.jail.workspace import Workspace, find_workspace, get_default_workspace
+from analystd.jail.workspace import Workspace, get_default_workspace
 
 ROOT_ONLY = pytest.mark.skipif(os.geteuid() != 0, reason="needs to run as root")
 
@@ -379,34 +379,6 @@ def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]
         monkeypatch.delenv(name)
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
     yield tmp_path
-
-
-def test_the_nearest_workspace_upward_is_found(elsewhere: Path) -> None:
-    (elsewhere / "project/workspace").mkdir(parents=True)
-    (elsewhere / "project/src/deep").mkdir(parents=True)
-    assert find_workspace(elsewhere / "project/src/deep", None) == elsewhere / "project/workspace"
-
-
-def test_a_workspace_is_made_in_the_current_folder(elsewhere: Path) -> None:
-    (elsewhere / "lonely").mkdir()
-    assert find_workspace(elsewhere / "lonely", None).is_dir()
-
-
-def test_an_explicit_workspace_is_relative_to_the_start_and_made(elsewhere: Path) -> None:
-    assert find_workspace(elsewhere, "jail") == elsewhere / "jail"
-    assert (elsewhere / "jail").is_dir()
-
-
-@pytest.mark.parametrize("path", ["/", "~"])
-def test_a_workspace_around_the_home_is_refused(elsewhere: Path, path: str) -> None:
-    with pytest.raises(WorkspaceError, match="your home would be in it"):
-        find_workspace(elsewhere, path)
-
-
-def test_a_workspace_that_cannot_be_made_is_told(elsewhere: Path) -> None:
-    (elsewhere / "file").touch()
-    with pytest.raises(WorkspaceError, match="cannot be made"):
-        find_workspace(elsewhere, "file/workspace")
 
 
 def test_the_default_workspace_follows_the_settings(elsewhere: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+import asyncio
 import os
+from collections import defaultdict
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
@@ -38,10 +40,24 @@ class Runner:
     session: KernelSession
     background: list[Output]
     outputs: list[Output]
+    late: dict[str, list[Output]] = field(default_factory=lambda: defaultdict(list), kw_only=True)
+    """What came after the end of each code, by its last line."""
 
     async def __call__(self, code: str, timeout_seconds: float = 30) -> Execution:
         self.outputs.clear()
-        return await self.session.execute(code, timeout_seconds=timeout_seconds, on_output=self.outputs.append)
+        return await self.session.execute(
+            code,
+            timeout_seconds=timeout_seconds,
+            on_output=self.outputs.append,
+            on_late_output=lambda output: self.late[code.splitlines()[-1]].append(output),
+        )
+
+    async def late_text(self, line: str, awaited: str) -> str:
+        """What came after the end of the code with that last line, once it has `awaited` in it."""
+        async with asyncio.timeout(10):
+            while awaited not in (text := "".join(output.text for output in self.late[line])):
+                await asyncio.sleep(0.01)
+        return text
 
 
 @pytest.fixture(scope="module")

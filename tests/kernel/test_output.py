@@ -10,6 +10,7 @@ import psutil
 import pytest
 
 from analystd.kernel.inside.bounds import HEAD_CHARACTERS, MAX_DISPLAYS, TAIL_CHARACTERS
+from analystd.kernel.inside.streams import BACKGROUND_CHARACTERS
 
 from .conftest import Runner
 
@@ -126,27 +127,68 @@ async def test_colours_are_not_asked_for(run: Runner) -> None:
     assert "\x1b" not in execution.stdout + execution.stderr
 
 
-async def test_late_output_of_a_thread_belongs_to_no_other_cell(run: Runner) -> None:
-    run.background.clear()
+async def test_late_output_of_a_thread_belongs_to_the_code_that_started_it(run: Runner) -> None:
+    start = "threading.Thread(target=late).start()"
     await run(
         "import threading\ngo = threading.Event()\ndone = threading.Event()\n"
-        "def late():\n    go.wait()\n    print('late')\n    done.set()\n"
-        "threading.Thread(target=late).start()"
+        "def late():\n    go.wait()\n    print('late')\n    display('shown late')\n    done.set()\n" + start
     )
     execution = await run("go.set()\ndone.wait()\nprint('mine')")
-    assert execution.stdout == "mine\n"
-    async with asyncio.timeout(5):
-        while "late" not in "".join(output.text for output in run.background):
-            await asyncio.sleep(0.01)
+    assert (execution.stdout, execution.displays) == ("mine\n", ())
+    assert await run.late_text(start, "late") == "late\n"
+    assert [output.data for output in run.late[start] if output.kind == "display"] == [{"text/plain": "'shown late'"}]
 
 
-async def test_output_between_two_cells_is_background(run: Runner) -> None:
-    run.background.clear()
-    await run("threading.Timer(0.05, print, ['between']).start()")
-    async with asyncio.timeout(5):
-        while "between" not in "".join(output.text for output in run.background):
-            await asyncio.sleep(0.01)
+async def test_late_output_of_a_child_belongs_to_the_code_that_started_it(run: Runner) -> None:
+    first = "child('first')"
+    await run(
+        "import subprocess, os\n"
+        "def child(name): subprocess.Popen(['sh', '-c', f'read x; echo {name}; echo {name} >&2; sleep 60'], stdin=far)\n"
+        "far, near = os.pipe()\n" + first
+    )
+    second = "far, near2 = os.pipe(); child('second')"
+    await run(second)
+    execution = await run(
+        "import time\nos.write(near2, b'go\\n'); os.write(near, b'go\\n'); time.sleep(0.5); print('mine')"
+    )
+    assert (execution.stdout, execution.stderr) == ("mine\n", "")
+    assert await run.late_text(first, "first\nfirst") == "first\nfirst\n"
+    assert await run.late_text(second, "second\nsecond") == "second\nsecond\n"
+
+
+async def test_the_pipes_of_children_that_have_ended_are_closed(run: Runner) -> None:
+    count = "len(os.listdir('/proc/self/fd'))"
+    await run("import subprocess, os, time")
+    before = int((await run(count)).result or 0)
+    for _ in range(10):
+        await run("subprocess.Popen(['sleep', '0.2'])")
+    await run("time.sleep(0.5)")
+    assert int((await run(count)).result or 0) <= before + 2
+
+
+async def test_so_many_children_that_stay_do_not_use_up_the_descriptors(run: Runner) -> None:
+    for _ in range(40):
+        await run("subprocess.Popen(['sleep', '60'])")
+    assert int((await run("len(os.listdir('/proc/self/fd'))")).result or 0) < 200
+    assert (await run("!echo on\nprint('still')")).stdout == "on\nstill\n"
+
+
+async def test_output_between_two_cells_is_of_the_one_that_started_it(run: Runner) -> None:
+    start = "threading.Timer(0.05, print, ['between']).start()"
+    await run(start)
+    assert await run.late_text(start, "between") == "between\n"
     assert (await run("1")).stdout == ""
+
+
+async def test_a_flood_in_the_background_is_cut_which_is_said_once(run: Runner) -> None:
+    flood = "far, near3 = os.pipe(); subprocess.Popen(['sh', '-c', 'sleep 0.2; yes | head -c 1000000; read x; echo more'], stdin=far)"
+    await run(flood)
+    text = await run.late_text(flood, "is left out until the next run")
+    # All of the flood has been read before it is asked for more.
+    await asyncio.sleep(0.5)
+    await run("os.write(near3, b'go\\n')")
+    assert BACKGROUND_CHARACTERS <= len(text) < BACKGROUND_CHARACTERS + 100
+    assert "more" in await run.late_text(flood, "\nmore\n")
 
 
 async def test_a_pool_made_earlier_prints_for_the_cell_that_gives_it_work(run: Runner) -> None:

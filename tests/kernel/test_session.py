@@ -248,3 +248,22 @@ folder = pathlib.Path(os.environ["IPYTHONDIR"], "profile_default")
     await run(code)
     await run("import os; os._exit(0)")
     assert (await run("'planted' in dir()")).result == "False"
+
+
+async def test_the_file_that_code_is_of_is_its_file_and_no_later_codes(run: Runner) -> None:
+    executions = [
+        await run.session.execute(code, timeout_seconds=30, on_output=lambda output: None, file=file)
+        for code, file in (("__file__", "/w/a b.py"), ("__file__", "/w/c.py"), ("'__file__' in dir()", None))
+    ]
+    assert [execution.result for execution in executions] == ["'/w/a b.py'", "'/w/c.py'", "False"]
+    await run("__file__ = 'mine'")
+    assert (await run("__file__")).result == "'mine'"
+    await run("del __file__")
+
+
+async def test_a_spawned_process_starts_after_a_reset_by_magic(run: Runner) -> None:
+    await run("%reset -f")
+    code = "import multiprocessing, operator\nwith multiprocessing.get_context('spawn').Pool(1) as pool: print(pool.map(operator.neg, [1, 2]))"
+    execution = await run(code)
+    assert (execution.status, execution.stdout) == ("ok", "[-1, -2]\n"), execution
+    assert (await run("__name__, __spec__")).result == "('__main__', None)"

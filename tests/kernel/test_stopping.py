@@ -75,7 +75,9 @@ async def test_an_interrupt_reaches_code_whose_kernel_is_not_there_yet(run: Runn
     assert run.session.info().state in ("starting", "dead")
     await run.session.interrupt()
     execution = await task
-    assert (execution.status, execution.stdout, execution.error) == ("interrupted", "", None)
+    assert (execution.status, execution.stdout) == ("interrupted", "")
+    assert execution.error is not None
+    assert execution.error.message == "The code was cancelled before it ran."
     assert (await run("1 + 1")).result == "2"
 
 

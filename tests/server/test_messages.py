@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from analystd.server.messages import MAX_NESTING, NotAMessageError, error_message, message_in
+from analystd.server.messages import NotAMessageError, error_message, message_in
+from analystd.strict_json import MAX_NESTING
 
 
 def nested(depth: int) -> bytes:

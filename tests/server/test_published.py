@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
-from analystd.protocol import EVENT_KEYS, Command, Event, EventKind
+from analystd.protocol import CUT_KEYS, EVENT_KEYS, Command, Event, EventKind
 from analystd.server.handlers import all_commands
 from analystd.server.published import ARGUMENTS, RESULTS, published, write
 
@@ -31,7 +31,7 @@ def test_every_command_has_arguments_and_a_result() -> None:
 
 def test_every_kind_of_event_has_its_keys_and_every_key_a_kind() -> None:
     assert set(EVENT_KEYS) == set(EventKind)
-    common = {"seq", "run_id", "kind", "at", "client", "client_id", "session"}
+    common = {"seq", "run_id", "kind", "at", "client", "client_id", "session", *CUT_KEYS}
     assert {key for keys in EVENT_KEYS.values() for group in keys for key in group} == set(
         Event.__annotations__
     ) - common

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import signal
 import socket
@@ -344,3 +345,23 @@ def _station_of_ours(home: Path, monkeypatch: pytest.MonkeyPatch) -> Station:
 def _status(number: int) -> Message:
     params = {"command": "analystd.status", "arguments": [{}]}
     return {"id": number, "method": "workspace/executeCommand", "params": params}
+
+
+def too_large(number: int | None, method: str | None = None) -> bytes:
+    """A message that no client reads, as a daemon of another version might send it."""
+    head = {"method": method} if number is None else {"id": number, "jsonrpc": "2.0"}
+    body = json.dumps({**head, "result": "x" * framing.MAX_MESSAGE_BYTES}, separators=(",", ":")).encode()
+    return framing.frame_body(body)
+
+
+async def test_an_answer_that_is_too_large_becomes_an_error_and_the_daemon_stays() -> None:
+    async with StandIn() as daemon, editor() as window:
+        ends = await window.open(daemon)
+        await window.say({"id": 8, "method": "x/large"}, {"id": 9, "method": "x/small"})
+        await ends.hear_all(2)
+        ends.writer.write(too_large(None, "x/told") + too_large(8))
+        await ends.say({"id": 9, "result": "after it"})
+        refused, answered = await window.hear_all(2)
+        assert error_of(refused) == (8, 4002)
+        assert "over the limit of 67108864" in refused["error"]["message"]
+        assert answered == {"jsonrpc": "2.0", "id": 9, "result": "after it"}

@@ -7,6 +7,7 @@ import path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { chromium } from "playwright-core";
 import { clearAway, startEditor } from "./editor.mjs";
+import { hostileReply, hostileSteps, makeHostile, startCounter } from "./hostile.mjs";
 import { makeFolder, modelScript, steps } from "./scenario.mjs";
 import { Workbench } from "./workbench.mjs";
 
@@ -18,8 +19,10 @@ async function main() {
   const state = fs.mkdtempSync(path.join(os.tmpdir(), "vse-"));
   if (screenshots) fs.mkdirSync(screenshots, { recursive: true });
   const folder = path.join(state, "project");
+  const counter = await startCounter();
   makeFolder(folder);
-  fs.writeFileSync(path.join(state, "model.jsonl"), modelScript());
+  makeHostile(folder, counter.url);
+  fs.writeFileSync(path.join(state, "model.jsonl"), modelScript([hostileReply(counter.url)]));
   const env = {
     ...process.env,
     HOME: state,
@@ -28,19 +31,29 @@ async function main() {
     XDG_CACHE_HOME: path.join(state, "cache"),
     AGENT_MODEL_PATH: path.join(state, "model.jsonl"),
   };
-  const closers = [() => spawnSync(analystd, ["stop"], { cwd: folder, env, encoding: "utf8", timeout: 30_000 })];
+  const closers = [
+    counter.stop,
+    () => spawnSync(analystd, ["stop"], { cwd: folder, env, encoding: "utf8", timeout: 30_000 }),
+  ];
   let failed = true;
   try {
     const editor = await startEditor(path.resolve(vsix), state, { "analystd.command": path.resolve(analystd) }, env);
     closers.unshift(editor.stop);
     const browser = await chromium.launch({
       executablePath: browserProgram,
-      args: ["--no-sandbox", "--disable-gpu", "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"],
+      // A server with any certificate would do to tell that something was fetched.
+      args: [
+        "--no-sandbox",
+        "--disable-gpu",
+        "--ignore-certificate-errors",
+        "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
+      ],
     });
     closers.unshift(() => browser.close());
     const page = await browser.newPage({ viewport: { width: 1280, height: 860 } });
     const bench = new Workbench(page, screenshots);
-    failed = !(await Promise.race([play(bench, editor.url, folder), outOfTime()]));
+    const all = { ...steps, ...hostileSteps(counter) };
+    failed = !(await Promise.race([play(bench, editor.url, folder, all), outOfTime()]));
   } finally {
     for (const close of closers) await close();
     const left = await clearAway(state);
@@ -59,7 +72,7 @@ async function outOfTime() {
 }
 
 /** Do all steps; gives whether all went well. The first that fails ends the play, for each builds on those before. */
-async function play(bench, url, folder) {
+async function play(bench, url, folder, steps) {
   await bench.open(url, folder);
   for (const [name, step] of Object.entries(steps)) {
     const started = Date.now();

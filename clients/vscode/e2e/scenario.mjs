@@ -49,13 +49,14 @@ export function makeFolder(folder) {
 }
 
 /** The model's replies to one conversation, one JSON object a line. */
-export function modelScript() {
+export function modelScript(furtherReplies = []) {
   const call = `<tool name="data_view">\n${JSON.stringify({ path: NAME, operation: "shape" })}\n</tool>`;
   const replies = [
     { say: call },
     { say: ANSWER, expect: "Shape: 1000 rows", delay: 0.03 },
     { say: "By month there is only one: January.", expect: "And by month?" },
     { say: "It divides text by a number.", expect: 'rows[0]["close"] / 0' },
+    ...furtherReplies,
   ];
   return replies.map((reply) => JSON.stringify(reply)).join("\n") + "\n";
 }

@@ -10,6 +10,7 @@ import { agentInline } from "./pure/results";
 import { oneLine } from "./pure/text";
 import { type Entry, fail, finishAgent, take } from "./pure/trail";
 import { withProgress } from "./progress";
+import { inputBox, showError } from "./surfaces";
 
 export class Asker {
   private conversation: string | undefined;
@@ -83,23 +84,24 @@ export class Asker {
       fail(entry, explain(error), cancelled);
       if (cancelled) place?.show({ tone: "quiet", text: "cancelled", hover: "" });
       else place?.show({ tone: "error", text: oneLine(explain(error)), hover: "" });
-      if (!cancelled && !(error instanceof NotRunningError)) void vscode.window.showErrorMessage(explain(error));
+      if (!cancelled && !(error instanceof NotRunningError)) void showError(explain(error));
     } finally {
       this.answers.changed(entry);
     }
   }
 
   private inputQuestion(context: Context | undefined): Promise<string | undefined> {
-    const box = vscode.window.createInputBox();
+    const { box, title } = inputBox(
+      context ? `With the selected text (${aboutContext(context)})` : "",
+      "What is the mean daily return in prices.csv?",
+    );
     const fresh: vscode.QuickInputButton = { iconPath: new vscode.ThemeIcon("add"), tooltip: "New conversation" };
     const describe = (): void => {
       const topic = this.answers.conversationTopic;
-      box.title = topic === null ? "Ask analystd" : `Ask analystd, continuing “${topic}”`;
+      title(topic === null ? "Ask analystd" : `Ask analystd, continuing “${topic}”`);
       box.buttons = topic === null ? [] : [fresh];
     };
     describe();
-    box.placeholder = "What is the mean daily return in prices.csv?";
-    box.prompt = context ? `With the selected text (${aboutContext(context)})` : "";
     box.ignoreFocusOut = true;
     return new Promise((resolve) => {
       box.onDidTriggerButton(() => {

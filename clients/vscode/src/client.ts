@@ -1,6 +1,5 @@
 /** The connection to the daemon: a language client over `analystd stdio`, started, restarted and asked here. */
 
-import * as fs from "node:fs";
 import * as path from "node:path";
 import * as vscode from "vscode";
 import {
@@ -8,7 +7,11 @@ import {
   ExecuteCommandRequest,
   LanguageClient,
   type LanguageClientOptions,
+  LogMessageNotification,
+  MessageType,
   RevealOutputChannelOn,
+  ShowMessageNotification,
+  ShowMessageRequest,
   State,
   WorkDoneProgress,
 } from "vscode-languageclient/node";
@@ -16,10 +19,13 @@ import { explain, NotRunningError } from "./errors";
 import { logger } from "./logger";
 import { EVENT_METHOD, type Handshake, type RunEvent } from "./protocol";
 import { findProgram } from "./pure/command";
-import { folderPath, type ServerSettings, serverSettings } from "./settings";
+import { messageText } from "./pure/inert";
+import { foldersUpward, isOfWorkspace } from "./pure/places";
+import { fileFolderPath, folderPath, type ServerSettings, serverSettings } from "./settings";
+import { showError, showInformation, showWarning } from "./surfaces";
 
 /** Where the connection stands; `problem` is what a person should know when it is not `running`. */
-export type ConnectionState = "stopped" | "starting" | "running" | "untrusted" | "no folder" | "not found" | "failed";
+export type ConnectionState = "stopped" | "starting" | "running" | "untrusted" | "not found" | "failed";
 
 /** Which run is the caller's own, and what to do with its events. */
 export interface Follower {
@@ -40,6 +46,11 @@ export class Client implements vscode.Disposable {
   /** Every event of the desk, whoever caused it. */
   readonly onEvent = this.events.event;
   readonly onState = this.states.event;
+
+  /** Whether a run was asked for by this window, which shows how it ends. */
+  follows(runId: string | null): boolean {
+    return runId !== null && this.followed.has(runId);
+  }
 
   get state(): ConnectionState {
     return this.current;
@@ -74,7 +85,7 @@ export class Client implements vscode.Disposable {
   /** Start now if analystd is used in this folder. Elsewhere the first request does: a start makes the workspace's folder. */
   async startIfUsed(): Promise<void> {
     const folder = folderPath();
-    const isUsed = folder !== undefined && fs.existsSync(path.join(folder, "workspace"));
+    const isUsed = folder !== undefined && foldersUpward(folder).some(isOfWorkspace);
     if (isUsed || serverSettings().workspace !== undefined) await this.start(true);
   }
 
@@ -164,11 +175,6 @@ export class Client implements vscode.Disposable {
     }
     const settings = serverSettings();
     const folder = folderPath();
-    if (folder === undefined && settings.workspace === undefined) {
-      this.become("no folder");
-      if (!quiet) offerFolder();
-      return;
-    }
     const program = findProgram(settings.command, folder, process.env.PATH ?? "");
     if (program === null) {
       this.become("not found");
@@ -183,9 +189,12 @@ export class Client implements vscode.Disposable {
     await this.client?.dispose().catch(() => undefined);
     this.become("starting");
     logger.info(`starting ${program} ${settings.arguments.join(" ")}`);
-    const client = new LanguageClient("analystd", "analystd", executable(program, settings, folder), options(settings));
+    const start = folder === undefined ? fileFolderPath() : undefined;
+    const run = executable(program, settings, folder);
+    const client = new LanguageClient("analystd", "analystd", run, options(settings, start));
     this.client = client;
     client.onNotification(EVENT_METHOD, (event: RunEvent) => this.events.fire(event));
+    showMessagesInert(client);
     client.onDidChangeState(({ newState }) => {
       if (this.client === client && newState !== State.StartFailed) this.become(stateOf(newState));
     });
@@ -206,12 +215,28 @@ export class Client implements vscode.Disposable {
   }
 }
 
+/** Take the place of the language client's own handlers, which show what the server says as it is. */
+function showMessagesInert(client: LanguageClient): void {
+  const show = (type: MessageType): typeof showError =>
+    type === MessageType.Error ? showError : type === MessageType.Warning ? showWarning : showInformation;
+  client.onNotification(ShowMessageNotification.type, ({ type, message }) => void show(type)(message));
+  client.onNotification(LogMessageNotification.type, ({ message }) => logger.info(message));
+  client.onRequest(ShowMessageRequest.type, async ({ type, message, actions = [] }) => {
+    const choice = await show(type)(message, ...actions.map((action) => messageText(action.title)));
+    return actions.find((action) => messageText(action.title) === choice) ?? null;
+  });
+}
+
 function executable(program: string, settings: ServerSettings, folder: string | undefined): Executable {
   return { command: program, args: settings.arguments, options: folder === undefined ? {} : { cwd: folder } };
 }
 
-function options(settings: ServerSettings): LanguageClientOptions {
+/** What the language client is told; `start` is where the workspace is looked for in a window without folders. */
+function options(settings: ServerSettings, start: string | undefined): LanguageClientOptions {
   return {
+    ...(start !== undefined && {
+      workspaceFolder: { uri: vscode.Uri.file(start), name: path.basename(start), index: 0 },
+    }),
     documentSelector: [{ scheme: "file", language: "python" }],
     initializationOptions: {
       ...(settings.workspace && { workspace: settings.workspace }),
@@ -229,25 +254,15 @@ function stateOf(state: State): ConnectionState {
 }
 
 async function askForTrust(): Promise<void> {
-  const choice = await vscode.window.showWarningMessage(
-    "analystd starts nothing in a folder that you have not trusted.",
-    "Manage Trust",
-  );
+  const choice = await showWarning("analystd starts nothing in a folder that you have not trusted.", "Manage Trust");
   if (choice !== undefined) await vscode.commands.executeCommand("workbench.trust.manage");
-}
-
-function offerFolder(): void {
-  const message = "analystd works in a folder: open one, or name a workspace in the setting analystd.workspace.";
-  void vscode.window.showInformationMessage(message, "Open Folder…").then((choice) => {
-    if (choice !== undefined) void vscode.commands.executeCommand("vscode.openFolder");
-  });
 }
 
 function offerInstallation(command: string, retry: () => void): void {
   const message =
     `analystd was not found: there is no program “${command}”. ` +
     "Install it (pip install, or make setup in its repository), and if it is not on the PATH, give its path in the setting analystd.command.";
-  void vscode.window.showErrorMessage(message, "Open Settings", "Try Again").then((choice) => {
+  void showError(message, "Open Settings", "Try Again").then((choice) => {
     if (choice === "Open Settings") {
       void vscode.commands.executeCommand("workbench.action.openSettings", "analystd.command");
     } else if (choice === "Try Again") {
@@ -257,7 +272,7 @@ function offerInstallation(command: string, retry: () => void): void {
 }
 
 function offerLog(message: string): void {
-  void vscode.window.showErrorMessage(message, "Show Log").then((choice) => {
+  void showError(message, "Show Log").then((choice) => {
     if (choice !== undefined) logger.show();
   });
 }

@@ -11,6 +11,7 @@ import { Command, type DaemonStatus, type RunSummary } from "./protocol";
 import { fileName } from "./pure/text";
 import type { QuarantineNotices } from "./quarantine";
 import type { Runner } from "./run";
+import { confirm, type Item, pick, showError, showInformation, showStatus as showWord } from "./surfaces";
 import { COLUMNAR_TABLE, TEXT_TABLE } from "./table";
 
 const DATA_FILES = "**/*.{csv,tsv,tab,psv,jsonl,ndjson,parquet,pq,arrow,feather,csv.gz,tsv.gz,jsonl.gz,ndjson.gz}";
@@ -38,7 +39,7 @@ export function registerCommands({ client, answers, asker, runner, inline, quara
     "analystd.clearResults": () => inline.clear(),
     "analystd.forgetSession": () => forgetSession(client),
     "analystd.cancel": () => cancelRun(client),
-    "analystd.showAnswers": (id?: number) => answers.reveal(id),
+    "analystd.showAnswers": () => answers.reveal(inline.entryAtCursor()),
     "analystd.clearAnswers": () => answers.clear(),
     "analystd.showLog": () => logger.show(),
     "analystd.showQuarantine": () => quarantine.show(),
@@ -50,7 +51,7 @@ export function registerCommands({ client, answers, asker, runner, inline, quara
       try {
         await action(...args);
       } catch (error) {
-        if (!(error instanceof NotRunningError)) void vscode.window.showErrorMessage(`analystd: ${explain(error)}`);
+        if (!(error instanceof NotRunningError)) void showError(`analystd: ${explain(error)}`);
       }
     }),
   );
@@ -75,31 +76,28 @@ async function pickDataFile(): Promise<vscode.Uri | undefined> {
   const items = files
     .map((uri) => ({ label: vscode.workspace.asRelativePath(uri), uri }))
     .sort((a, b) => a.label.localeCompare(b.label));
-  const browse = { label: "$(folder-opened) Browse…", uri: undefined };
-  const picked = await vscode.window.showQuickPick([...items, browse], {
-    title: "View Data",
-    placeHolder: "A data file",
-  });
+  const browse = { icon: "folder-opened", label: "Browse…", uri: undefined };
+  const picked = await pick<Item & { uri: vscode.Uri | undefined }>([...items, browse], "View Data", "A data file");
   if (picked === undefined || picked.uri !== undefined) return picked?.uri;
   return (await vscode.window.showOpenDialog({ title: "View Data" }))?.[0];
 }
 
 async function forgetSession(client: Client): Promise<void> {
   const question = "Reset the Python session? All its variables are lost, in every window that uses it.";
-  if ((await vscode.window.showWarningMessage(question, { modal: true }, "Reset")) === undefined) return;
+  if (!(await confirm(question, "Reset"))) return;
   await client.request(Command.resetSession, {});
-  void vscode.window.setStatusBarMessage("analystd: the session is empty", 4000);
+  showWord("analystd: the session is empty");
 }
 
 async function cancelRun(client: Client): Promise<void> {
   const { runs } = await client.request<{ runs: RunSummary[] }>(Command.listRuns, { limit: 200 });
   const active = runs.filter((run) => ["queued", "running"].includes(run.status));
   if (active.length === 0) {
-    void vscode.window.showInformationMessage("analystd: nothing is running.");
+    void showInformation("analystd: nothing is running.");
     return;
   }
   const items = active.map((run) => ({ label: run.title, description: `${run.kind}, ${run.status}`, run }));
-  const picked = items.length === 1 ? items[0] : await vscode.window.showQuickPick(items, { title: "Cancel Run" });
+  const picked = items.length === 1 ? items[0] : await pick(items, "Cancel Run");
   if (picked) await client.request(Command.cancelRun, { run_id: picked.run.run_id });
 }
 
@@ -108,19 +106,19 @@ async function showStatus(client: Client): Promise<void> {
   // Why it does not run was told by the start.
   if (client.state !== "running") return;
   const status = await client.request<DaemonStatus>(Command.status, {});
-  const items: (vscode.QuickPickItem & { command?: string; log?: string | undefined })[] = [
-    { label: "$(comment-discussion) Ask…", command: "analystd.ask" },
-    { label: "$(table) View Data…", command: "analystd.openTable" },
-    { label: "$(debug-stop) Cancel Run", command: "analystd.cancel" },
-    { label: "$(debug-restart) Reset Session", command: "analystd.forgetSession" },
-    { label: "$(plug) Reconnect", command: "analystd.reconnect" },
-    { label: "$(output) Show Log", description: "of this extension", command: "analystd.showLog" },
+  const items: (Item & { command?: string; log?: string })[] = [
+    { icon: "comment-discussion", label: "Ask…", command: "analystd.ask" },
+    { icon: "table", label: "View Data…", command: "analystd.openTable" },
+    { icon: "debug-stop", label: "Cancel Run", command: "analystd.cancel" },
+    { icon: "debug-restart", label: "Reset Session", command: "analystd.forgetSession" },
+    { icon: "plug", label: "Reconnect", command: "analystd.reconnect" },
+    { icon: "output", label: "Show Log", description: "of this extension", command: "analystd.showLog" },
     ...(status.log
-      ? [{ label: "$(file) Open Log", description: `of the daemon, ${status.log}`, log: status.log }]
+      ? [{ icon: "file", label: "Open Log", description: `of the daemon, ${status.log}`, log: status.log }]
       : []),
   ];
   const title = `analystd ${status.version}: ${fileName(status.engine.model) || "no model"}, sandbox ${status.sandbox.level}`;
-  const picked = await vscode.window.showQuickPick(items, { title, placeHolder: client.handshake?.workspace ?? "" });
+  const picked = await pick(items, title, client.handshake?.workspace);
   if (picked?.command) await vscode.commands.executeCommand(picked.command);
   if (picked?.log) await vscode.window.showTextDocument(vscode.Uri.file(picked.log));
 }

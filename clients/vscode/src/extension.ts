@@ -12,6 +12,7 @@ import { QuarantineNotices } from "./quarantine";
 import { Runner } from "./run";
 import { affectsServer } from "./settings";
 import { StatusItem } from "./status";
+import { showWarning } from "./surfaces";
 import { COLUMNAR_TABLE, TableEditors, TEXT_TABLE } from "./table";
 
 /** Views keep what they show, and where one was in it, while another tab is in front. */
@@ -44,7 +45,8 @@ export function activate(context: vscode.ExtensionContext): void {
     answers.onQuestion((prompt) => void asker.ask(prompt)),
     connection.onEvent((event) => void quarantine.take(event)),
     connection.onEvent((event) => {
-      if (event.kind === "worker_died" && event.text) void vscode.window.showWarningMessage(`analystd: ${event.text}`);
+      const isNews = event.kind === "worker_died" || (event.kind === "limit" && !connection.follows(event.run_id));
+      if (isNews && event.text) void showWarning(`analystd: ${event.text}`);
     }),
     vscode.workspace.onDidChangeConfiguration((event) => {
       if (affectsServer(event) && connection.state !== "stopped") void connection.restart(true);

@@ -2,8 +2,10 @@
 
 import * as vscode from "vscode";
 import { movedLine } from "./pure/anchors";
+import { lineText } from "./pure/inert";
 import type { Inline, Tone } from "./pure/results";
 import { showsInlineResults } from "./settings";
+import { markdown } from "./surfaces";
 
 /** A line that shows a result, as long as nobody edits it. */
 export interface InlinePlace {
@@ -42,7 +44,7 @@ export class InlineResults implements vscode.Disposable {
   );
 
   /**
-   * A place after `line`; what stood on the lines from `first` to it goes away. `entry` is what the hover opens.
+   * A place after `line`; what stood on the lines from `first` to it goes away. `entry` is the one in the Answers view.
    */
   place(document: vscode.TextDocument, first: number, line: number, entry?: number): InlinePlace {
     const uri = document.uri.toString();
@@ -57,6 +59,14 @@ export class InlineResults implements vscode.Disposable {
       },
       clear: () => this.drop((each) => each === note),
     };
+  }
+
+  /** The entry whose result stands in the line of the cursor, if one does. */
+  entryAtCursor(): number | undefined {
+    const editor = vscode.window.activeTextEditor;
+    const uri = editor?.document.uri.toString();
+    const line = editor?.selection.active.line;
+    return [...this.notes].find((note) => note.uri === uri && note.line === line)?.entry;
   }
 
   clear(): void {
@@ -102,32 +112,18 @@ export class InlineResults implements vscode.Disposable {
   }
 }
 
-function drawn({ line, inline, entry }: Note): vscode.DecorationOptions {
+function drawn({ line, inline }: Note): vscode.DecorationOptions {
   const end = Number.MAX_SAFE_INTEGER;
   return {
     range: new vscode.Range(line, end, line, end),
-    hoverMessage: hover(inline, entry),
+    ...(inline.hover && { hoverMessage: markdown(inline.hover) }),
     renderOptions: {
       after: {
-        contentText: `${MARKS[inline.tone]} ${inline.text}`,
+        contentText: `${MARKS[inline.tone]} ${lineText(inline.text, 200)}`,
         color: COLORS[inline.tone],
         margin: "0 0 0 2.5em",
         fontStyle: inline.tone === "quiet" ? "italic" : "normal",
       },
     },
   };
-}
-
-function hover(inline: Inline, entry: number | undefined): vscode.MarkdownString[] {
-  const parts: vscode.MarkdownString[] = [];
-  if (inline.hover) parts.push(new vscode.MarkdownString(inline.hover));
-  if (entry !== undefined) {
-    // Only this part, which holds nothing that a model or a program wrote, may name a command.
-    const link = new vscode.MarkdownString(
-      `[Open in Answers](command:analystd.showAnswers?${encodeURIComponent(JSON.stringify([entry]))})`,
-    );
-    link.isTrusted = { enabledCommands: ["analystd.showAnswers"] };
-    parts.push(link);
-  }
-  return parts;
 }

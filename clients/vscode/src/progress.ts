@@ -1,6 +1,7 @@
 /** A cancellable progress notification for work that takes long enough to deserve one. */
 
 import * as vscode from "vscode";
+import { notifyProgress } from "./surfaces";
 
 const PATIENCE_MS = 700;
 
@@ -14,10 +15,9 @@ export async function withProgress<Result>(
   let report = (message: string): void => void (latest = message);
   const result = work(source.token, (message) => report(message));
   const timer = setTimeout(() => {
-    const options = { location: vscode.ProgressLocation.Notification, title, cancellable: true };
-    void vscode.window.withProgress(options, async (progress, token) => {
+    notifyProgress(title, async (show, token) => {
       token.onCancellationRequested(() => source.cancel());
-      report = (message) => progress.report({ message });
+      report = show;
       if (latest) report(latest);
       await result.catch(() => undefined);
     });

@@ -101,6 +101,8 @@ export interface AgentResult {
   answer: string;
   steps: Step[];
   usage: Usage;
+  /** Why it failed. */
+  error?: { kind: string; message: string; hint: string | null };
 }
 
 export interface PythonError {
@@ -126,6 +128,8 @@ export interface PythonResult {
 export interface Column {
   name: string;
   type: string;
+  /** What it is asked for by, where that is not its name. */
+  address?: string;
 }
 
 /** What a row must meet; `value` is a list for `in`, and is left out for `missing` and `present`. */
@@ -182,11 +186,12 @@ export interface RunSummary {
 /** What `initialize` says in `capabilities.experimental.analystd`. */
 export interface Handshake {
   protocol: number;
-  desk: string;
-  workspace: string;
+  /** Not told, nor the two after it, in a window without folders before its first command. */
+  desk?: string;
+  workspace?: string;
+  engine?: { kind: string; model: string };
   sandbox: { level: string; reason: string };
-  engine: { kind: string; model: string };
-  seq: number;
+  seq?: number;
   client_id?: string;
 }
 
@@ -194,7 +199,7 @@ export interface Handshake {
 export interface DaemonStatus {
   version: string;
   pid: number;
-  clients: { name: string }[];
+  clients: { name: string; id: string; workspace: string | null }[];
   engine: { kind: string; model: string; loaded: boolean; note?: string | null };
   sandbox: { level: string; reason: string };
   memory_bytes?: number;

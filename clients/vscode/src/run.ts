@@ -8,10 +8,12 @@ import { explain, isCancelled, NotRunningError } from "./errors";
 import type { InlinePlace, InlineResults } from "./inline";
 import { Command, type PythonResult, type RunEvent } from "./protocol";
 import { blockAt, cellAt, type CodeBlock, dedent } from "./pure/cells";
-import { fenced, pythonInline } from "./pure/results";
+import { fenced } from "./pure/inert";
+import { pythonInline } from "./pure/results";
 import { filledLines, oneLine, plainOutput, tail } from "./pure/text";
 import { type Entry, fail, finishPython, take } from "./pure/trail";
 import { withProgress } from "./progress";
+import { showStatus } from "./surfaces";
 
 export class Runner {
   constructor(
@@ -26,7 +28,7 @@ export class Runner {
     if (!editor) return;
     const block = selected(editor) ?? blockAt(linesOf(editor.document), editor.selection.active.line);
     if (block) await this.run(editor.document, block);
-    else void vscode.window.setStatusBarMessage("analystd: there is no code at the cursor", 4000);
+    else showStatus("analystd: there is no code at the cursor");
   }
 
   /** Run the cell under the `# %%` mark in `line`. */
@@ -34,7 +36,7 @@ export class Runner {
     const document = await vscode.workspace.openTextDocument(uri);
     const block = cellAt(linesOf(document), line);
     if (block) await this.run(document, block);
-    else void vscode.window.setStatusBarMessage("analystd: the cell is empty", 4000);
+    else showStatus("analystd: the cell is empty");
   }
 
   private async run(document: vscode.TextDocument, block: CodeBlock): Promise<void> {

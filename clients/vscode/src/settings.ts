@@ -1,5 +1,6 @@
 /** The extension's settings, read anew at each use. */
 
+import * as path from "node:path";
 import * as vscode from "vscode";
 import { expand } from "./pure/command";
 
@@ -35,6 +36,14 @@ export function affectsServer(event: vscode.ConfigurationChangeEvent): boolean {
 /** The path of the first opened folder. */
 export function folderPath(): string | undefined {
   return vscode.workspace.workspaceFolders?.[0]?.uri.fsPath;
+}
+
+/** Where one is in a window without folders: the folder of the file that is looked at. */
+export function fileFolderPath(): string | undefined {
+  const input = vscode.window.tabGroups.activeTabGroup.activeTab?.input;
+  const shown = input instanceof vscode.TabInputText || input instanceof vscode.TabInputCustom ? input.uri : undefined;
+  const uri = shown ?? vscode.window.activeTextEditor?.document.uri;
+  return uri?.scheme === "file" ? path.dirname(uri.fsPath) : undefined;
 }
 
 export function showsInlineResults(): boolean {

@@ -3,7 +3,9 @@
 import * as vscode from "vscode";
 import type { Client, ConnectionState } from "./client";
 import { Command, type DaemonStatus, type RunEvent } from "./protocol";
+import { escapeMarkdown } from "./pure/inert";
 import { fileName, oneLine } from "./pure/text";
+import { markdown } from "./surfaces";
 
 const ENDINGS = ["run_finished", "session_reset", "worker_died", "limit"];
 const REFRESH_MS = 300;
@@ -13,7 +15,6 @@ const ICONS: Record<ConnectionState, string> = {
   starting: "$(loading~spin)",
   stopped: "$(circle-outline)",
   untrusted: "$(shield)",
-  "no folder": "$(circle-slash)",
   "not found": "$(warning)",
   failed: "$(error)",
 };
@@ -23,7 +24,6 @@ const WORDS: Record<ConnectionState, string> = {
   starting: "starting …",
   stopped: "not started yet; the first question or run does that, or a click here",
   untrusted: "nothing is started in a folder that is not trusted",
-  "no folder": "no folder is open",
   "not found": "the program was not found; click to try again",
   failed: "could not be started; click to try again",
 };
@@ -99,32 +99,28 @@ export class StatusItem implements vscode.Disposable {
 
   private tooltip(problem: string | null): vscode.MarkdownString {
     const { handshake, state } = this.client;
-    const text = new vscode.MarkdownString(undefined, true);
-    if (handshake === undefined) return text.appendText(`analystd: ${WORDS[state]}`);
+    if (handshake === undefined) return markdown(escapeMarkdown(`analystd: ${WORDS[state]}`));
     const engine = this.status?.engine ?? handshake.engine;
-    const session = this.status?.desks.find((desk) => desk.workspace === handshake.workspace)?.sessions?.[0];
+    const own = this.status?.clients.find(({ id }) => id === handshake.client_id);
+    const workspace = handshake.workspace ?? own?.workspace ?? "";
+    const session = this.status?.desks.find((desk) => desk.workspace === workspace)?.sessions?.[0];
     const rows: [string, string][] = [
-      ["Workspace", handshake.workspace],
-      ["Model", engine.model ? `${fileName(engine.model)} (${engine.kind})` : "none"],
+      ["Workspace", workspace],
+      ["Model", engine?.model ? `${fileName(engine.model)} (${engine.kind})` : "none"],
       ["Sandbox", oneLine([handshake.sandbox.level, handshake.sandbox.reason].filter(Boolean).join(": "), 160)],
       ["Session", session ? sessionWords(session) : "not started"],
       ["Daemon", this.status ? `${this.status.version}, pid ${this.status.pid}` : ""],
     ];
-    text.appendMarkdown("**analystd**\n\n| | |\n|---|---|\n");
+    const parts = ["**analystd**\n\n| | |\n|---|---|\n"];
     for (const [name, value] of rows.filter(([, value]) => value))
-      text.appendMarkdown(`| ${name} | ${cell(value)} |\n`);
-    for (const title of this.running.values()) text.appendMarkdown(`\n$(loading~spin) ${cell(oneLine(title, 80))}\n`);
-    if (problem) text.appendMarkdown(`\n$(warning) ${cell(problem)}\n`);
-    return text;
+      parts.push(`| ${name} | ${escapeMarkdown(value)} |\n`);
+    for (const title of this.running.values()) parts.push(`\n$(loading~spin) ${escapeMarkdown(oneLine(title, 80))}\n`);
+    if (problem) parts.push(`\n$(warning) ${escapeMarkdown(problem)}\n`);
+    return markdown(parts.join(""), { icons: true });
   }
 }
 
 function sessionWords(session: Record<string, unknown>): string {
   const memory = typeof session.memory_bytes === "number" ? `, ${Math.round(session.memory_bytes / 1e6)} MB` : "";
   return `${String(session.name)}, ${String(session.state)}${memory}`;
-}
-
-/** Text from elsewhere, so that none of it is taken for Markdown. */
-function cell(text: string): string {
-  return text.replace(/[\\`*_{}[\]()#+\-.!|<>~$]/g, "\\$&").replace(/\s+/g, " ");
 }

@@ -15,6 +15,11 @@ const CLOSE = { name: "close", type: "number" };
 const AT = { name: "at", type: "timestamp[us]" };
 const SYMBOL = { name: "symbol", type: "text" };
 
+test("a column is asked for by its address, where others have its name", () => {
+  const second = { name: "close", type: "number", address: "close_2" };
+  assert.deepEqual(parseFilter(second, "> 1"), [{ column: "close_2", op: ">", value: 1 }]);
+});
+
 describe("filters", () => {
   const cases: [typeof CLOSE, string, object[]][] = [
     [CLOSE, "  ", []],

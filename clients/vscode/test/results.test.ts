@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import type { AgentResult, PythonResult } from "../src/protocol";
-import { agentInline, callLine, fenced, images, pythonInline, pythonText } from "../src/pure/results";
+import { fenced } from "../src/pure/inert";
+import { agentInline, callLine, pythonInline, pythonText } from "../src/pure/results";
 
 const NOTHING: PythonResult = {
   run_id: "run_1_00000000",
@@ -15,7 +16,8 @@ const NOTHING: PythonResult = {
   truncated: false,
   seconds: 0.01,
 };
-const PNG = { "image/png": "iVBO\nRw0=", "text/plain": "<Figure>" };
+const HEADER = "iVBORw0KGgoAAAANSUhEUgAAAUAAAACgCAIAAAC=";
+const PNG = { "image/png": HEADER, "text/plain": "<Figure>" };
 
 function line(result: Partial<PythonResult>, firstLine = 1): string {
   return pythonInline({ ...NOTHING, ...result }, firstLine).text;
@@ -52,11 +54,14 @@ describe("the hover", () => {
     };
     assert.equal(pythonText(result), "out\nerr\nshown\nvalue");
     const { hover } = pythonInline(result, 1);
-    assert.equal(hover, "```text\nout\nerr\nshown\nvalue\n```\n\n![image](data:image/png;base64,iVBORw0=|width=480)");
+    assert.equal(hover, `${fenced("out\nerr\nshown\nvalue")}\n\n![image](data:image/png;base64,${HEADER}|width=320)`);
   });
 
   test("leaves out an image that would be cut off", () => {
-    const { hover } = pythonInline({ ...NOTHING, displays: [{ "image/png": "A".repeat(100_000) }] }, 1);
+    const { hover } = pythonInline(
+      { ...NOTHING, displays: [{ "image/png": HEADER.slice(0, -4) + "A".repeat(100_000) }] },
+      1,
+    );
     assert.match(hover, /too large/);
     assert.ok(hover.length < 1000);
   });
@@ -66,14 +71,34 @@ describe("the hover", () => {
   });
 });
 
-test("a small picture is not made larger", () => {
-  const header = "iVBORw0KGgoAAAANSUhEUgAAAUAAAACgCAIAAAC";
-  const { hover } = pythonInline({ ...NOTHING, displays: [{ "image/png": header }] }, 1);
-  assert.match(hover, /\|width=320\)$/);
-});
-
-test("an SVG becomes a link that Markdown does not break", () => {
-  assert.deepEqual(images([{ "image/svg+xml": "<g a='f(1)'/>" }]), ["data:image/svg+xml,%3Cg%20a%3D'f%281%29'%2F%3E"]);
+describe("why code ended is told", () => {
+  const limit = {
+    name: "TimeoutError",
+    message: "The code ran longer than 2 s and was interrupted; the variables are kept.",
+    traceback: ["KeyboardInterrupt: "],
+    line: 1,
+  };
+  test("after the line and in the hover, beside the traceback", () => {
+    const result = { ...NOTHING, status: "limit" as const, error: limit };
+    assert.match(pythonInline(result, 1).text, /TimeoutError in line 1: The code ran longer than 2 s/);
+    assert.match(pythonText(result), /^KeyboardInterrupt: \nTimeoutError: The code ran .* variables are kept\.$/);
+  });
+  test("also when an interrupt took the variables", () => {
+    const error = { ...limit, name: "KeyboardInterrupt", message: "All variables are lost." };
+    const { text, tone } = pythonInline({ ...NOTHING, status: "interrupted", error }, 1);
+    assert.deepEqual([text, tone], ["interrupted: All variables are lost.", "error"]);
+  });
+  test("and once, where the traceback has it", () => {
+    const error = { name: "E", message: "m", traceback: ["Traceback", "E: m"], line: 1 };
+    assert.equal(pythonText({ ...NOTHING, status: "error", error }), "Traceback\nE: m");
+  });
+  test("of an answer that failed, too", () => {
+    const error = { kind: "engine_unavailable", message: "There is no model", hint: null };
+    const usage = { prompt_tokens: 0, cached_tokens: 0, completion_tokens: 0, seconds: 0 };
+    const failed = { run_id: "r", conversation: "c", status: "failed" as const, answer: "", steps: [], usage, error };
+    assert.equal(agentInline(failed).text, "There is no model");
+    assert.match(agentInline(failed).hover, /There is no model/);
+  });
 });
 
 describe("answers", () => {
@@ -104,8 +129,8 @@ describe("answers", () => {
 
   test("come with their calls and their cost", () => {
     const { hover } = agentInline(result);
-    assert.match(hover, /`data_view a.csv, shape`\n```text\nShape: 2 rows\n```/);
-    assert.match(hover, /\*1 tool call, 20 tokens, 1\.5 s\*$/);
+    assert.match(hover, /` data_view a.csv, shape `\n```text\nShape: 2 rows\n```/);
+    assert.match(hover, /\*1 tool call\\, 20 tokens\\, 1\\\.5 s\*$/);
   });
 
   test("name a call by its first line of code", () => {

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import json
+import os
 import sys
+import traceback
 from collections.abc import Awaitable, Callable
 from typing import Any
 
 from analystd.cli import EXIT_FAILED, EXIT_NO_DAEMON, EXIT_REFUSED, EXIT_USAGE
+from analystd.cli.output import OutputError, flush_output, give_up_output, inert_output
 from analystd.cli.parser import parse_arguments
 from analystd.errors import (
     AnalystdError,
@@ -19,6 +21,7 @@ from analystd.errors import (
     SessionUnavailableError,
     WorkspaceError,
 )
+from analystd.util.inert_text import json_text, one_line
 
 Options = argparse.Namespace
 Action = Callable[[Options], Awaitable[int]]
@@ -26,7 +29,21 @@ Action = Callable[[Options], Awaitable[int]]
 
 def run_command(argv: list[str]) -> int:
     """Parse and carry out; gives the exit status."""
-    options = parse_arguments(argv)
+    with inert_output():
+        try:
+            status = _run(argv)
+            flush_output()
+        except OutputError as exc:
+            return give_up_output(exc)
+    return status
+
+
+def _run(argv: list[str]) -> int:
+    try:
+        options = parse_arguments(argv)
+    except SystemExit as exc:
+        # After `--help`, or words that make no sense.
+        return exc.code if isinstance(exc.code, int) else EXIT_USAGE
     try:
         if options.command == "serve":
             return _serve(options)
@@ -36,10 +53,22 @@ def run_command(argv: list[str]) -> int:
         return _exit_status(exc)
     except KeyboardInterrupt:
         return 130
-    except BrokenPipeError:
-        # The reader of our output has enough, as `head` does.
-        sys.stderr.close()
+    except OutputError:
+        raise
+    except Exception as exc:
+        _print_error(_as_told(exc), as_json=getattr(options, "json", False))
         return EXIT_FAILED
+
+
+def _as_told(exc: Exception) -> AnalystdError:
+    """What nobody foresaw, in a sentence: what the system refused, or where a fault of ours shows."""
+    if isinstance(exc, OSError) and exc.strerror:
+        return AnalystdError(f"{exc.strerror}: {os.fsdecode(exc.filename)}" if exc.filename else exc.strerror)
+    frame = traceback.extract_tb(exc.__traceback__)[-1]
+    return AnalystdError(
+        f"Internal error: {type(exc).__name__}: {exc} (in {frame.filename}, line {frame.lineno})",
+        "This is a fault of analystd; please report it.",
+    )
 
 
 def _serve(options: Options) -> int:
@@ -57,11 +86,12 @@ async def _carry_out(action: Action, options: Options) -> int:
 
 
 def _action(command: str) -> Action:
-    from analystd.cli import demo, history, lifetime, models, quarantine, setup, uninstall, work
+    from analystd.cli import demo, history, lifetime, models, quarantine, sessions, setup, uninstall, work
 
     actions: dict[str, Action] = {
         "run": work.ask,
         "exec": work.execute,
+        "reset": sessions.reset,
         "view": work.view,
         "files": work.list_files,
         "runs": history.runs,
@@ -83,11 +113,12 @@ def _action(command: str) -> Action:
 def _print_error(error: AnalystdError, *, as_json: bool) -> None:
     if as_json:
         about: dict[str, Any] = {"kind": error.kind, "code": error.code, "message": error.message, "hint": error.hint}
-        print(json.dumps({"error": {**about, "run_id": error.run_id}}))
+        print(json_text({"error": {**about, "run_id": error.run_id}}))
         return
-    print(f"{_label(error)}: {error.message}", file=sys.stderr)
+    # On one line each: what a message quotes can pose as no other.
+    print(f"{_label(error)}: {one_line(error.message)}", file=sys.stderr)
     if error.hint:
-        print(error.hint, file=sys.stderr)
+        print(one_line(error.hint), file=sys.stderr)
 
 
 def _label(error: AnalystdError) -> str:

@@ -14,11 +14,13 @@ from typing import Any
 
 from analystd.cli import EXIT_DONE, EXIT_FAILED
 from analystd.cli.commands import Options
+from analystd.cli.desk import tell_notices
+from analystd.cli.execution import ending_lines
 from analystd.cli.render import Terminal, call_text, gigabytes, indented, print_json
 from analystd.client import Client, connect
 from analystd.engine.models import pull_embedded
 from analystd.errors import EngineUnavailableError
-from analystd.jail.workspace import find_workspace
+from analystd.jail.workspace_place import find_workspace
 from analystd.protocol import Command
 
 BARS_FILE = "btc_1m_bars.csv"
@@ -61,7 +63,7 @@ WORKFLOW: tuple[tuple[str, Command, dict[str, Any]], ...] = (
 
 async def demo(options: Options) -> int:
     """Run the demonstration; the exit status is 1 when a step of it failed."""
-    folder = find_workspace(Path.cwd(), options.workspace or os.environ.get("AGENT_WORKSPACE"))
+    folder = find_workspace(Path.cwd(), options.workspace)
     folder.mkdir(parents=True, exist_ok=True)
     terminal = Terminal(trail=sys.stderr if options.json else sys.stdout)
     bars = folder / BARS_FILE
@@ -73,6 +75,7 @@ async def demo(options: Options) -> int:
         )
     await _have_model(terminal)
     async with connect(folder) as client:
+        tell_notices(client)
         about = client.about
         model = None if about.engine is None else about.engine.model
         terminal.line(f"Desk {about.workspace}, sandbox {about.sandbox.level}, model {model}", style="2")
@@ -97,7 +100,10 @@ def write_bars(path: Path, bars: int = BARS, seed: int = 7) -> None:
     moment = datetime(2023, 1, 1)
     minute = timedelta(minutes=1)
     draft = path.with_suffix(".draft")
-    with draft.open("w", encoding="ascii", newline="") as file:
+    # Code in the workspace may have put a link there.
+    draft.unlink(missing_ok=True)
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666)
+    with os.fdopen(descriptor, "w", encoding="ascii", newline="") as file:
         file.write("timestamp,open,high,low,close,volume\n")
         for _ in range(bars):
             close = price * math.exp(numbers.gauss(1.5e-6, 6e-4))
@@ -128,6 +134,6 @@ async def _walk(client: Client, terminal: Terminal, title: str, command: Command
     text = result["text"] if "text" in result else result["stdout"] + result["stderr"]
     error = result.get("error")
     if error:
-        text += "\n".join(error["traceback"])
+        text += "\n".join(ending_lines(result))
     terminal.line(f"← {indented(text)}  ({time.monotonic() - started:.2f} s)", style="31" if error else "32")
     return not error

@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
-import json
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 from analystd.cli import EXIT_DONE, EXIT_FAILED
 from analystd.cli.commands import Options
-from analystd.cli.render import ago, call_text, indented, print_json, table
-from analystd.client import Event, RunSummary, connect
+from analystd.cli.desk import open_desk
+from analystd.cli.displays import save_displays
+from analystd.cli.execution import is_displayed
+from analystd.cli.render import TOLD_KINDS, ago, call_text, display_lines, indented, output_text, print_json, table
+from analystd.client import Event, RunRecord, RunSummary
 from analystd.errors import WorkspaceError
 from analystd.protocol import EventKind
-from analystd.runids import LOG_NAME
-from analystd.settings import load_settings, log_folder
+from analystd.runids import CONTINUATION, LOG_NAME
+from analystd.settings import default_log_folder, load_settings, log_folder
 
 
 async def runs(options: Options) -> int:
     """List the latest runs, newest first."""
-    async with connect(options.workspace) as desk:
+    async with open_desk(options) as desk:
         found = await desk.list_runs(options.n)
     if options.json:
         print_json({"runs": found})
@@ -31,25 +34,28 @@ async def runs(options: Options) -> int:
 
 async def show(options: Options) -> int:
     """Show one run from its events: those until now, or with `--follow` those until its end."""
-    async with connect(options.workspace) as desk:
-        if options.follow and options.json:
+    async with open_desk(options) as desk:
+        if options.follow and (options.json or options.save is not None):
             await desk.run(options.run_id).ended()
         about = await desk.get_run(options.run_id)
+        if options.save is not None:
+            return _save(about, Path(options.save), as_json=options.json)
         if options.json:
             print_json(about)
             return EXIT_DONE
         print(_head_line(about.run))
+        printer = _EventPrinter()
         for event in about.events:
-            _print_event(event)
+            printer.print(event)
         if options.follow and not about.run.is_over:
             async for event in desk.run(options.run_id).events(after=about.events[-1].seq):
-                _print_event(event)
+                printer.print(event)
     return EXIT_DONE
 
 
 async def cancel(options: Options) -> int:
     """Have a run end, whoever asked for it, and wait for that; the exit status is 1 when it had ended already."""
-    async with connect(options.workspace) as desk:
+    async with open_desk(options) as desk:
         run = desk.run(options.run_id)
         answer = await run.cancel()
         status = (await run.ended()).status
@@ -63,15 +69,30 @@ async def cancel(options: Options) -> int:
 async def logs(options: Options) -> int:
     """Print the log file, or its lines of one run; needs no daemon."""
     folder = log_folder(load_settings(os.environ).settings)
-    paths = sorted(folder.glob(f"{LOG_NAME}*"), key=lambda path: path.stat().st_mtime)
+    # The daemon falls back to the second one where the first cannot be had.
+    folders = dict.fromkeys((folder, default_log_folder()))
+    found_in = {
+        path: path.stat().st_mtime for place in folders for path in place.glob(f"{LOG_NAME}*") if path.is_file()
+    }
+    paths = sorted(found_in, key=lambda path: found_in[path])
     if not paths:
         raise WorkspaceError(f"There is no log in {folder}", "It is written once a daemon has run.")
     found = [line for path in paths for line in _log_lines(path, options.run_id)]
     if options.json:
-        print(json.dumps({"log": str(folder / LOG_NAME), "lines": found}, ensure_ascii=False, indent=2))
+        print_json({"log": str(folder / LOG_NAME), "lines": found})
     else:
         print("\n".join(found))
     return EXIT_DONE if found else EXIT_FAILED
+
+
+def _save(about: RunRecord, folder: Path, *, as_json: bool) -> int:
+    bundles = [event.data for event in about.events if event.kind == EventKind.DISPLAY]
+    paths = [str(path) for path in save_displays(bundles, about.run.run_id, folder)]
+    if as_json:
+        print_json({"run_id": about.run.run_id, "saved": paths})
+    else:
+        print("\n".join(paths) if paths else f"{about.run.run_id} shows nothing that could be saved.")
+    return EXIT_DONE if paths else EXIT_FAILED
 
 
 def _run_row(run: RunSummary) -> list[str]:
@@ -91,17 +112,36 @@ def _head_line(run: RunSummary) -> str:
     return f"{run.run_id}  {run.kind}  {run.status}  {ago(run.started_at)}  by {run.client}{place}"
 
 
-def _log_lines(path: Path, run_id: str | None) -> list[str]:
-    lines = path.read_text("utf-8", "replace").splitlines()
-    return lines if run_id is None else [line for line in lines if run_id in line]
+def _log_lines(path: Path, run_id: str | None) -> Iterator[str]:
+    """The lines of a log file; for one run those of each record, with its traceback, that names it."""
+    record: list[str] = []
+    for line in path.read_text("utf-8", "replace").split("\n"):
+        if not line.startswith(CONTINUATION):
+            yield from _if_named(record, run_id)
+            record = []
+        record.append(line)
+    yield from _if_named(record, run_id)
 
 
-def _print_event(event: Event) -> None:
-    for line in _event_lines(event):
-        print(line, flush=True)
+def _if_named(record: list[str], run_id: str | None) -> list[str]:
+    return record if any(record) and (run_id is None or any(run_id in line for line in record)) else []
 
 
-def _event_lines(event: Event) -> list[str]:
+class _EventPrinter:
+    """Prints the events of a run as it goes."""
+
+    def __init__(self) -> None:
+        self._said: set[str] = set()
+
+    def print(self, event: Event) -> None:
+        """Print an event, if it is of a kind that people want to see."""
+        if event.kind in TOLD_KINDS:
+            self._said.add(event.text)
+        for line in _event_lines(event, self._said):
+            print(line, flush=True)
+
+
+def _event_lines(event: Event, said: set[str]) -> list[str]:
     kind = event["kind"]
     if kind == EventKind.RUN_QUEUED:
         asked = event.get("prompt") or event.get("code") or event.get("path") or event["title"]
@@ -111,22 +151,22 @@ def _event_lines(event: Event) -> list[str]:
     if kind == EventKind.TOOL_RESULT:
         return [f"{'←' if event['ok'] else '✗'} {indented(event['text'])}"]
     if kind == EventKind.OUTPUT:
-        return [f"  {indented(event['text'])}"]
+        return [f"  {indented(output_text(event['text']))}"]
     if kind == EventKind.DISPLAY:
-        return [f"  [display: {', '.join(sorted(event['data']))}]"]
-    if kind == EventKind.QUARANTINED:
+        return display_lines(event)
+    if kind in TOLD_KINDS:
         return [f"! {event['text']}"]
     if kind == EventKind.RUN_FINISHED:
-        return _ending_lines(event)
+        return _ending_lines(event, said)
     return []
 
 
-def _ending_lines(event: Event) -> list[str]:
+def _ending_lines(event: Event, said: set[str]) -> list[str]:
     result = event.get("result") or {}
     lines = []
-    if error := event.get("error") or result.get("error"):
+    if (error := event.get("error") or result.get("error")) and error["message"] not in said:
         lines.append(f"! {error.get('name', error.get('kind'))}: {error['message']}")
-    if text := result.get("answer") or result.get("result") or result.get("text"):
+    if (text := result.get("answer") or result.get("result") or result.get("text")) and not is_displayed(result):
         lines.append(f"= {indented(text)}")
     ender = event.get("cancelled_by")
     by = f" by {ender['client']}" if ender else ""

@@ -17,9 +17,10 @@ from analystd.cli.render import engine_lines, gigabytes, print_json
 from analystd.client import connect_to_daemon
 from analystd.errors import DaemonLostError
 from analystd.protocol import Command
-from analystd.server.address import Card, live_cards, remove_traces
+from analystd.server.address import Card, known_cards, live_cards, remove_traces
 from analystd.server.dial import HELLO_SECONDS, ask_daemon
 from analystd.server.kept import kept_in
+from analystd.util.inert_text import one_line
 
 _STOP_SECONDS = 30.0
 _TERMINATE_SECONDS = 5.0
@@ -28,6 +29,7 @@ _LOOK_AGAIN_SECONDS = 0.02
 
 async def status(options: Options) -> int:
     """What the daemon is doing; never starts one."""
+    known_cards()
     async with await connect_to_daemon() as client:
         about = await client.status()
     others = [card for card in live_cards() if card.pid != about["pid"]]
@@ -45,6 +47,8 @@ async def status(options: Options) -> int:
     print(f"sandbox  {sandbox['level']}: {sandbox['reason']}")
     print(f"clients  {', '.join(client['name'] for client in about['clients'])}")
     print(f"log      {about['log']}")
+    for problem in about["problems"]:
+        print(f"problem  {problem}")
     for desk in about["desks"]:
         _print_desk(desk)
     return EXIT_DONE
@@ -52,7 +56,7 @@ async def status(options: Options) -> int:
 
 async def stop(options: Options) -> int:
     """Stop the daemon, and those of other versions, after their runs or at once; wait until they are gone."""
-    cards = live_cards()
+    cards = known_cards()
     say = _say_nothing if options.json else _say
     for card in cards:
         end_daemon(card, now=options.now, say=say)
@@ -72,7 +76,8 @@ def end_daemon(card: Card, *, now: bool, say: Callable[[str], None]) -> None:
     """
     patience = _STOP_SECONDS if now else math.inf
     try:
-        _tell_end(ask_daemon(card, Command.STATUS), ask_daemon(card, Command.SHUTDOWN, now=now), now=now, say=say)
+        desks = _desks(card)
+        _tell_end(desks, ask_daemon(card, Command.SHUTDOWN, now=now), now=now, say=say)
     except TimeoutError as exc:
         if not now:
             raise DaemonLostError(
@@ -92,10 +97,18 @@ def end_daemon(card: Card, *, now: bool, say: Callable[[str], None]) -> None:
         _kill(card, say)
 
 
-def _tell_end(about: dict[str, Any], report: dict[str, Any], *, now: bool, say: Callable[[str], None]) -> None:
-    runs = [run for desk in about["desks"] for run in desk["runs"] if run["run_id"] in report["runs"]]
+def _desks(card: Card) -> list[dict[str, Any]]:
+    """Return the desks as `status` reports them; none where that is refused, and that is no reason not to stop."""
+    with contextlib.suppress(DaemonLostError):
+        desks: list[dict[str, Any]] = ask_daemon(card, Command.STATUS)["desks"]
+        return desks
+    return []
+
+
+def _tell_end(desks: list[dict[str, Any]], report: dict[str, Any], *, now: bool, say: Callable[[str], None]) -> None:
+    runs = [run for desk in desks for run in desk["runs"] if run["run_id"] in report["runs"]]
     for run in runs:
-        say(f"{'Cut off' if now else 'Waiting for'} {run['run_id']} ({run['kind']}): {run['title']}")
+        say(f"{'Cut off' if now else 'Waiting for'} {run['run_id']} ({run['kind']}): {one_line(run['title'])}")
     if runs and not now:
         say("New runs are refused meanwhile; `analystd stop --now` cuts these off.")
     if kept := report.get("sessions"):
@@ -144,9 +157,16 @@ def _print_engine(engine: dict[str, Any] | None) -> None:
 
 
 def _print_desk(desk: dict[str, Any]) -> None:
-    print(f"desk     {desk['workspace']}")
+    print(f"desk     {one_line(desk['workspace'])}")
+    # A daemon of an older version gives no problem.
+    if desk.get("problem"):
+        print(f"  {one_line(desk['problem'])}")
+        print(f"  {one_line(desk['hint'])}")
     resources = desk["resources"]
-    if "error" not in resources:
+    if "error" in resources:
+        if not desk.get("problem"):
+            print(f"  {resources['error']}")
+    else:
         print(
             f"  {resources['workspace_size_gb']:.2f} of {resources['workspace_limit_gb']:g} GB used, "
             f"{resources['ram_free_percent']:.0f} % of RAM free, {desk['seq']} events in {desk['journal']}"
@@ -160,6 +180,6 @@ def _print_desk(desk: dict[str, Any]) -> None:
         print(f"  session {session['name']}: {session['state']}, {cells}{memory}")
     for run in desk["runs"]:
         place = f" on {run['session']}" if run["session"] else ""
-        print(f"  {run['status']} {run['run_id']} {run['kind']}{place} by {run['client']}: {run['title']}")
+        print(f"  {run['status']} {run['run_id']} {run['kind']}{place} by {run['client']}: {one_line(run['title'])}")
     if desk["journal_problem"]:
         print(f"  the journal cannot be written: {desk['journal_problem']}; {desk['unwritten_events']} events wait")

@@ -6,11 +6,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from analystd.cli.render import engine_lines, printable, table
+from analystd.cli.render import engine_lines, table
 from analystd.engine.base import EngineInfo
 from analystd.engine.catalogue import ModelEntry
 from analystd.engine.needs import gib
 from analystd.engine.offers import Offer
+from analystd.util.inert_text import one_line
 
 _HEAD = ["", "name", "size", "architecture", "parameters", "stored as", "context", "template", "memory"]
 _MODELS_SHOWN = 20
@@ -45,13 +46,13 @@ def print_entries(entries: Sequence[ModelEntry], in_force: Path | None, availabl
         print("There is no model yet. `analystd model pull` fetches a small one.")
     for entry in entries:
         if entry.problem is not None:
-            print(f"broken: {printable(entry.problem)}")
+            print(f"broken: {one_line(entry.problem)}")
 
 
 def in_force_line(info: EngineInfo) -> str:
     """What would be loaded or asked, and what is in the way of it."""
     more = "; ".join(each for each in (info.goes, info.note) if each)
-    return printable(f"In force (*): {info.model or 'no model'} ({info.kind})" + (f"; {more}" if more else ""))
+    return one_line(f"In force (*): {info.model or 'no model'} ({info.kind})" + (f"; {more}" if more else ""))
 
 
 def offer_lines(offer: Offer) -> Iterator[str]:
@@ -71,7 +72,7 @@ def print_model(
     if entry is not None:
         lines |= {"file": _facts(entry), "needs": _needs(entry, available)}
     lines["daemon"] = "no daemon is running, or it was not asked for a model yet" if engine is None else _state(engine)
-    print("\n".join(f"{name}: {printable(value)}" for name, value in lines.items() if value))
+    print("\n".join(f"{name}: {one_line(value)}" for name, value in lines.items() if value))
 
 
 def _row(entry: ModelEntry, in_force: Path | None, available: int) -> list[str]:
@@ -79,11 +80,9 @@ def _row(entry: ModelEntry, in_force: Path | None, available: int) -> list[str]:
     assert header is not None
     return [
         "*" if _is_same(entry.path, in_force) else "",
-        printable(entry.path.name),
+        one_line(entry.path.name),
         gib(entry.file_bytes),
-        printable(header.architecture)
-        if entry.can_talk
-        else f"{printable(header.architecture)} {printable(header.kind)}",
+        one_line(header.architecture) if entry.can_talk else f"{one_line(header.architecture)} {one_line(header.kind)}",
         _count(header.parameters),
         header.quantisation or "?",
         str(header.context_tokens or "?"),

@@ -10,7 +10,9 @@ from typing import Any
 
 from analystd.cli import EXIT_DONE
 from analystd.cli.commands import Options
+from analystd.cli.desk import tell_all
 from analystd.cli.model_facts import entry_data, in_force_line, offer_lines, print_entries, print_model
+from analystd.cli.output import inert
 from analystd.cli.render import gigabytes, print_json
 from analystd.client import connect_to_daemon
 from analystd.engine.base import EngineInfo
@@ -19,11 +21,11 @@ from analystd.engine.chat_api import Server
 from analystd.engine.factory import make_engine
 from analystd.engine.hugging_face import parse_reference, pull
 from analystd.engine.models import models_folder, pull_embedded, resolve_model
-from analystd.engine.offers import Offer, find_offers, models_at
+from analystd.engine.offers import Offer, find_offers, listed_name, models_at
 from analystd.errors import AnalystdError, DaemonLostError, EngineUnavailableError, InvalidArgumentsError
 from analystd.folders import user_settings_file
 from analystd.jail.sizes import memory
-from analystd.jail.workspace import workspace_place
+from analystd.jail.workspace_place import workspace_place
 from analystd.server.address import live_cards
 from analystd.settings import Loaded, Settings, load_settings
 from analystd.settings_file import change_file
@@ -118,9 +120,9 @@ async def _changes(options: Options) -> tuple[dict[str, str | None], list[str]]:
         entry = choose(name, await _entries(settings, model_folders(settings)))
     if entry is not None:
         return _of_file(entry)
-    offers = [offer for offer in await find_offers() if name in offer.models]
-    if offers:
-        return _of_server(offers[0].url, name), []
+    for offer in await find_offers():
+        if (listed := listed_name(name, offer.models)) is not None:
+            return _of_server(offer.url, listed), []
     raise InvalidArgumentsError(
         f"No model here is named {name!r}", "`analystd model list` names them; a path or a server's URL will do too."
     )
@@ -141,7 +143,11 @@ async def _server_notes(url: str, name: str | None) -> list[str]:
         return ["No model server answers there now, or it wants a key (AGENT_MODEL_API_KEY)."]
     if name is None and len(models) > 1:
         return [f"It has {len(models)} models, and MODEL chooses: {', '.join(models)}"]
-    return [] if name is None or name in models else [f"It names no model {name!r}; it has: {', '.join(models)}"]
+    return (
+        []
+        if name is None or listed_name(name, models)
+        else [f"It names no model {name!r}; it has: {', '.join(models)}"]
+    )
 
 
 def _of_file(entry: ModelEntry) -> tuple[dict[str, str | None], list[str]]:
@@ -207,8 +213,10 @@ def _file_in_force(settings: Settings) -> Path | None:
 
 def _loaded(options: Options) -> Loaded:
     """The settings of the project that the command is run in."""
-    place = workspace_place(Path.cwd(), options.workspace or os.environ.get("AGENT_WORKSPACE"))
-    return load_settings(os.environ, place.resolve().parent)
+    place = workspace_place(Path.cwd(), options.workspace)
+    loaded = load_settings(os.environ, place.resolve().parent)
+    tell_all(loaded.problems)
+    return loaded
 
 
 def _info_data(info: EngineInfo) -> dict[str, Any]:
@@ -220,9 +228,8 @@ def _offer_data(offer: Offer) -> dict[str, Any]:
 
 
 def _print_progress(done: int, total: int) -> None:
-    if sys.stderr.isatty():
-        print(
-            f"\r{gigabytes(done)} of {gigabytes(total)} ({100 * done // max(total, 1)} %)\x1b[K",
-            end="\n" if done >= total else "",
-            file=sys.stderr,
-        )
+    trail = inert(sys.stderr)
+    if trail.is_terminal:
+        trail.write_in_place(f"{gigabytes(done)} of {gigabytes(total)} ({100 * done // max(total, 1)} %)")
+        trail.write("\n" if done >= total else "")
+        trail.flush()

@@ -93,7 +93,7 @@ def _shared_options() -> argparse.ArgumentParser:
     shared.add_argument(
         "--workspace",
         metavar="DIR",
-        help="the jail (default: AGENT_WORKSPACE, else `workspace` in the nearest folder upward that has one)",
+        help="the jail (default: AGENT_WORKSPACE, else `workspace` in the nearest folder upward that has one, else here)",
     )
     return shared
 
@@ -128,9 +128,13 @@ def _add_work_commands(
     execute.add_argument("--session", metavar="NAME", help="another session than main")
     execute.add_argument("--timeout", type=float, metavar="S", help="seconds at the most")
     execute.add_argument("--batch", action="store_true", help=_BATCH_HELP)
+    reset = commands.add_parser(
+        "reset", parents=[shared], help="forget the variables of a session, and end what it has started"
+    )
+    reset.add_argument("--session", metavar="NAME", default="main", help="another session than main")
     _add_view_command(commands, shared)
     files = commands.add_parser("files", parents=[shared], help="list a folder of the workspace")
-    files.add_argument("path", metavar="PATH", nargs="?", default=".", help="the folder (default: the workspace)")
+    files.add_argument("path", metavar="PATH", nargs="?", help="the folder (default: the workspace)")
     files.add_argument("--recursive", action="store_true", help="folders inside folders too")
 
 
@@ -144,7 +148,11 @@ def _add_view_command(
         epilog=_VIEW_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    view.add_argument("path", metavar="PATH", help="a file in the workspace, or a folder of Parquet files")
+    view.add_argument(
+        "path",
+        metavar="PATH",
+        help="a file or a folder of Parquet files, relative to the current folder or to the workspace",
+    )
     view.add_argument(
         "operation",
         metavar="OPERATION",
@@ -195,6 +203,7 @@ def _add_history_commands(
     show = commands.add_parser("show", parents=[shared], help="show one run: question, calls, outputs, answer")
     show.add_argument("run_id", metavar="RUN")
     show.add_argument("--follow", action="store_true", help="show what comes as it comes, until the run ends")
+    show.add_argument("--save", metavar="DIR", help="write what it displayed as new files into this folder instead")
     cancel = commands.add_parser("cancel", parents=[shared], help="have a run end, whichever window asked for it")
     cancel.add_argument("run_id", metavar="RUN")
     logs = commands.add_parser("logs", parents=[shared], help="print the log, or the lines of one run")
@@ -251,7 +260,9 @@ def _add_setup_commands(
     commands: argparse._SubParsersAction[argparse.ArgumentParser], shared: argparse.ArgumentParser
 ) -> None:
     _add_model_command(commands, shared)
-    trust = commands.add_parser("trust", parents=[shared], help="believe a project's `.env` as it is now")
+    trust = commands.add_parser(
+        "trust", parents=[shared], help="believe a project's `.env` as it is now, and show what that puts in force"
+    )
     trust.add_argument("folder", metavar="DIR", help="the project's folder")
     trust.add_argument("--revoke", action="store_true", help="believe it no longer")
     commands.add_parser("demo", parents=[shared], help="a year of one-minute bars, and the main job on them")

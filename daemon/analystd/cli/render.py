@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-import json
 import sys
 import time
 from collections.abc import Iterator, Mapping
 from typing import Any, Self
 
+from analystd.cli.displays import display_note, display_text
+from analystd.cli.output import inert
 from analystd.protocol import EventKind
+from analystd.util.inert_text import json_text, one_line, program_text
+
+TOLD_KINDS = (EventKind.LIMIT, EventKind.WORKER_DIED, EventKind.QUARANTINED)
+"""Events whose `text` people are told, whatever they are shown besides."""
 
 _CODE_LINES = 12
 
@@ -17,9 +22,9 @@ class Terminal:
     """Prints a run's events as they come: the trail to `trail` (stderr by default), in colour on a terminal."""
 
     def __init__(self, *, trail: Any = None) -> None:
-        self._trail = trail or sys.stderr
-        self._colour = self._trail.isatty()
+        self._trail = inert(trail or sys.stderr)
         self._in_text = False
+        self._problems: set[str] = set()
 
     def event(self, event: Mapping[str, Any]) -> None:
         """Print one event, if it is of a kind that people want to see."""
@@ -30,8 +35,9 @@ class Terminal:
                 EventKind.TEXT: self._text,
                 EventKind.TOOL_CALL: self._call,
                 EventKind.TOOL_RESULT: self._result,
+                EventKind.DISPLAY: self._display,
                 EventKind.RUN_FINISHED: self._finished,
-                EventKind.WORKER_DIED: self._died,
+                **dict.fromkeys(TOLD_KINDS, self._told),
             }.get(EventKind(event["kind"]))
             if event["kind"] in set(EventKind)
             else None
@@ -42,7 +48,15 @@ class Terminal:
     def line(self, text: str, *, style: str = "") -> None:
         """Print a line of the trail."""
         self._end_text()
-        print(self._styled(text, style), file=self._trail, flush=True)
+        self._trail.write_styled(text, style)
+        self._trail.write("\n")
+        self._trail.flush()
+
+    def problem(self, text: str) -> None:
+        """Print what went wrong, once."""
+        if text not in self._problems:
+            self._problems.add(text)
+            self.line(f"! {text}", style="31")
 
     def _queued(self, event: Mapping[str, Any]) -> None:
         reason = f" for the {event['reason']}" if event.get("reason") else ""
@@ -51,7 +65,8 @@ class Terminal:
 
     def _text(self, event: Mapping[str, Any]) -> None:
         self._in_text = True
-        print(event["text"], end="", file=self._trail, flush=True)
+        self._trail.write(event["text"])
+        self._trail.flush()
 
     def _call(self, event: Mapping[str, Any]) -> None:
         self.line(f"→ {call_text(event['tool'], event['arguments'])}", style="36")
@@ -63,24 +78,25 @@ class Terminal:
     def _finished(self, event: Mapping[str, Any]) -> None:
         self._end_text()
 
-    def _died(self, event: Mapping[str, Any]) -> None:
-        self.line(f"! {event['text']}", style="31")
+    def _display(self, event: Mapping[str, Any]) -> None:
+        for line in display_lines(event):
+            self.line(line)
+
+    def _told(self, event: Mapping[str, Any]) -> None:
+        self.problem(event["text"])
 
     def _end_text(self) -> None:
         if self._in_text:
-            print(file=self._trail)
+            self._trail.write("\n")
             self._in_text = False
-
-    def _styled(self, text: str, style: str) -> str:
-        return f"\x1b[{style}m{text}\x1b[0m" if self._colour and style else text
 
 
 class ProgressLine:
     """One line that tells how far long work is, written anew each time and gone at the end; nothing where `trail` is no terminal."""
 
     def __init__(self, title: str, *, trail: Any = None) -> None:
-        self._title = title
-        self._trail = trail or sys.stderr
+        self._title = one_line(title)
+        self._trail = inert(trail or sys.stderr)
         self._is_shown = False
 
     def __enter__(self) -> Self:
@@ -92,13 +108,13 @@ class ProgressLine:
 
     def tell(self, done: float) -> None:
         """Show what part is done, from 0 to 1."""
-        if self._trail.isatty():
+        if self._trail.is_terminal:
             self._is_shown = True
             self._write(f"{self._title} … {done:.0%}")
 
     def _write(self, text: str) -> None:
-        # Erased to its end, for the line before may have been longer.
-        print(f"\r{text}\x1b[K", end="", file=self._trail, flush=True)
+        self._trail.write_in_place(text)
+        self._trail.flush()
 
 
 def call_text(tool: str, arguments: Mapping[str, Any]) -> str:
@@ -108,7 +124,18 @@ def call_text(tool: str, arguments: Mapping[str, Any]) -> str:
         lines = arguments["code"].strip().splitlines()
         shown = lines[:_CODE_LINES] + ([f"… {len(lines) - _CODE_LINES} more lines"] if len(lines) > _CODE_LINES else [])
         return f"{tool}{reset} " + "\n  ".join(["", *shown])
-    return f"{tool} {json.dumps(arguments, ensure_ascii=False)}"
+    return f"{tool} {json_text(dict(arguments))}"
+
+
+def display_lines(event: Mapping[str, Any]) -> list[str]:
+    """What a `display` event shows, set in, and what of it can only be saved."""
+    text, note = display_text(event["data"]), display_note(event["data"], event["run_id"])
+    return ["  " + line for line in (indented(text) if text else "", note) if line]
+
+
+def output_text(text: str) -> str:
+    """Return what a program put out, to be read later: without colours, and of progress bars the last state."""
+    return program_text(text, in_colour=False).lstrip("\r")
 
 
 def indented(text: str, limit: int = 30) -> str:
@@ -120,12 +147,12 @@ def indented(text: str, limit: int = 30) -> str:
 
 def print_json(result: Any) -> None:
     """Print a result for a program."""
-    # Records of the client are mappings of what came over the wire.
-    print(json.dumps(result, ensure_ascii=False, indent=2, default=dict))
+    print(json_text(result, indent=2))
 
 
 def table(rows: list[list[str]], head: list[str]) -> str:
-    """Rows under a head, columns aligned to the left."""
+    """Rows under a head, columns aligned to the left; each cell on one line."""
+    rows = [[one_line(cell) for cell in row] for row in rows]
     widths = [max(len(row[column]) for row in [head, *rows]) for column in range(len(head))]
     return "\n".join(
         "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in [head, *rows]
@@ -153,11 +180,6 @@ def engine_lines(engine: Mapping[str, Any]) -> Iterator[str]:
         facts.append(f"room for {engine['conversations']} conversations")
     if facts:
         yield ", ".join(facts)
-
-
-def printable(text: str) -> str:
-    """Text from somewhere else without what a terminal would obey."""
-    return "".join(character for character in text if character.isprintable())
 
 
 def gigabytes(count: float) -> str:

@@ -6,7 +6,8 @@ import importlib.util
 import os
 import platform
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -17,16 +18,23 @@ from analystd.cli.commands import Options
 from analystd.cli.render import print_json
 from analystd.engine.catalogue import look_at
 from analystd.engine.factory import make_engine
+from analystd.environment import PREFIX
 from analystd.errors import AnalystdError, WorkspaceError
+from analystd.folders import state_folder
 from analystd.jail import probe
-from analystd.jail.sandbox import measure_sandbox
-from analystd.jail.workspace import Workspace, find_workspace
-from analystd.settings import Settings, load_settings, log_folder, project_file
+from analystd.jail.sandbox import Sandbox, measure_sandbox
+from analystd.jail.workspace import Workspace
+from analystd.jail.workspace_place import made_workspace, workspace_place
+from analystd.server.address import daemon_address, private_folder, runtime_place
+from analystd.server.ground import Ground
+from analystd.settings import Loaded, Settings, load_settings, log_folder, project_file, shown_value
+from analystd.util.inert_samples import SAMPLES, failures
+from analystd.util.small_files import read_small
 
 
 async def doctor(options: Options) -> int:
     """Check what analystd needs of this machine; the exit status is 1 when something must be done."""
-    folder = find_workspace(Path.cwd(), options.workspace or os.environ.get("AGENT_WORKSPACE"))
+    folder = Path(os.path.realpath(workspace_place(Path.cwd(), options.workspace)))
     loaded = load_settings(os.environ, folder.parent)
     sandbox = await measure_sandbox(loaded.settings.sandbox)
     checks = [
@@ -48,8 +56,10 @@ async def doctor(options: Options) -> int:
             "analysis", importlib.util.find_spec("pandas") is not None, "pandas", "pip install 'analystd[analysis]'"
         ),
         _model_check(loaded.settings),
-        _workspace_check(folder, loaded.settings),
-        _check("settings", not loaded.problems, "no problems", "; ".join(loaded.problems)),
+        _state_check(),
+        _workspace_check(folder, loaded.settings, sandbox),
+        _text_check(),
+        _settings_check(loaded),
     ]
     walls = [
         {"name": name, "title": wall.title, "state": sandbox.walls[name], "breach": wall.breach}
@@ -62,37 +72,89 @@ async def doctor(options: Options) -> int:
         _print_checks(checks, loaded.sources)
         print(f"log        {log_folder(loaded.settings)}")
         _print_walls(walls, sandbox.level)
+        _print_summary(checks)
     return EXIT_DONE if all(check["ok"] for check in checks) else EXIT_FAILED
 
 
 async def trust(options: Options) -> int:
     """Believe a project's `.env` as it is now, or no longer; says what that brings into force."""
-    path = project_file(Path(options.folder))
-    before = load_settings({}, Path(options.folder))
+    folder = Path(os.path.realpath(options.folder))
+    path = project_file(folder)
+    if options.revoke:
+        with _keeping():
+            return _revoked(options, path, trust_store.distrust(path))
     try:
-        if not options.revoke:
-            trust_store.trust(path)
-        revoked = options.revoke and trust_store.distrust(path)
+        content = read_small(path)
+        # What is shown is what was read, and that very content is believed.
+        before, after = load_settings({}, folder), load_settings({}, folder, believed=content)
     except OSError as exc:
         raise WorkspaceError(
             f"{path} cannot be trusted: {exc.strerror}", "It is the project's `.env` that is trusted."
         ) from exc
-    after = load_settings({}, Path(options.folder))
-    fresh = {
-        name: source for name, source in after.sources.items() if source == str(path) and name not in before.sources
-    }
+    with _keeping():
+        trust_store.trust(path, content)
+    values = {name: shown_value(after.settings, _field(name)) for name in _fresh(before, after)}
     if options.json:
-        print_json({"file": str(path), "trusted": not options.revoke, "in_force": sorted(fresh)})
-    elif options.revoke:
-        print(f"{path} is not trusted any more." if revoked else f"{path} was not trusted.")
-    else:
-        print(f"{path} is trusted as it is now. In force through it: {', '.join(sorted(fresh)) or 'nothing new'}.")
-        print("A daemon that is running takes it up for folders that it has not opened yet; `analystd stop` ends it.")
+        names = sorted(values)
+        print_json(
+            {"file": str(path), "trusted": True, "in_force": names, "values": values, "problems": after.problems}
+        )
+        return EXIT_DONE
+    leads = f" (a link to {os.path.realpath(path)})" if path.is_symlink() else ""
+    print(f"{path}{leads} is trusted as it is now. In force through it{':' if values else ': nothing new.'}")
+    for name, value in sorted(values.items()):
+        print(f"    {name}={value}")
+    for problem in after.problems:
+        print(f"!!  {problem}")
+    print(
+        "A daemon that is running takes it up when a window or command comes to the folder, or says what is not in force."
+    )
+    print(f"`analystd trust --revoke {options.folder}` takes it back.")
     return EXIT_DONE
+
+
+@contextmanager
+def _keeping() -> Iterator[None]:
+    """Tell where a decision could not be kept."""
+    try:
+        yield
+    except OSError as exc:
+        raise WorkspaceError(
+            f"What is trusted cannot be kept in {state_folder()}: {exc.strerror}",
+            "Set XDG_STATE_HOME to a folder that can be written.",
+        ) from exc
+
+
+def _revoked(options: Options, path: Path, was_trusted: bool) -> int:
+    if options.json:
+        print_json({"file": str(path), "trusted": False, "in_force": []})
+    else:
+        print(f"{path} is not trusted any more." if was_trusted else f"{path} was not trusted.")
+    return EXIT_DONE
+
+
+def _fresh(before: Loaded, after: Loaded) -> list[str]:
+    """The variables that a file brings into force when it is believed, and did not before."""
+
+    def origin(loaded: Loaded, name: str) -> tuple[Any, Any]:
+        return loaded.sources.get(name), getattr(loaded.settings, _field(name))
+
+    return [name for name in after.sources if origin(before, name) != origin(after, name)]
+
+
+def _field(name: str) -> str:
+    return name.removeprefix(PREFIX).lower()
 
 
 def _check(name: str, ok: bool, found: str, advice: str) -> dict[str, Any]:
     return {"name": name, "ok": ok, "found": found, "advice": None if ok else advice}
+
+
+def _text_check() -> dict[str, Any]:
+    """Whether foreign text is made inert before it is shown."""
+    failed = failures()
+    found = f"{len(SAMPLES) - len(failed)} of {len(SAMPLES)} hostile samples are shown inert"
+    return _check("text", not failed, found, f"not so: {', '.join(failed)}; please report it")
 
 
 def _model_check(settings: Settings) -> dict[str, Any]:
@@ -103,13 +165,39 @@ def _model_check(settings: Settings) -> dict[str, Any]:
     return _check("model", problem is None, info.model, problem or "")
 
 
-def _workspace_check(folder: Path, settings: Settings) -> dict[str, Any]:
+def _settings_check(loaded: Loaded) -> dict[str, Any]:
+    count = len(loaded.problems)
+    found = f"{count} problem{'s' * (count != 1)}" if count else "no problems"
+    return _check("settings", not count, found, "; ".join(loaded.problems))
+
+
+def _state_check() -> dict[str, Any]:
     try:
-        stats = Workspace.of_settings(folder, settings).get_resource_stats()
-    except (AnalystdError, OSError) as exc:
+        private_folder(state_folder())
+    except AnalystdError as exc:
+        return _check("state", False, exc.message, exc.hint or "")
+    return _check("state", True, str(state_folder()), "")
+
+
+def _workspace_check(folder: Path, settings: Settings, sandbox: Sandbox) -> dict[str, Any]:
+    """Whether there may be a workspace there, and nothing that is trusted would be in the reach of its code."""
+    try:
+        root = made_workspace(folder)
+        Ground(settings, sandbox, runtime_place(daemon_address())[0]).seals(root, settings, settings, {})
+        stats = Workspace.of_settings(root, settings).get_resource_stats()
+    except AnalystdError as exc:
+        return _check("workspace", False, exc.message, exc.hint or "name another with --workspace")
+    except OSError as exc:
         return _check("workspace", False, str(exc), "name another with --workspace")
-    found = f"{folder} ({stats['workspace_size_gb']:.2f} GB, {stats['ram_free_percent']:.0f} % of RAM free)"
+    found = f"{root} ({stats['workspace_size_gb']:.2f} GB, {stats['ram_free_percent']:.0f} % of RAM free)"
     return _check("workspace", True, found, "")
+
+
+def _print_summary(checks: list[dict[str, Any]]) -> None:
+    """Say again, as the last that is read, what must be done."""
+    for check in checks:
+        if not check["ok"]:
+            print(f"To be done: {check['name']}: {check['found']}. {check['advice']}")
 
 
 def _print_checks(checks: list[dict[str, Any]], sources: Mapping[str, str]) -> None:

@@ -18,7 +18,7 @@ from analystd.errors import InvalidArgumentsError, WorkspaceError
 from analystd.folders import cache_folder, state_folder, user_settings_file
 from analystd.locks import take_lock
 from analystd.runids import LOG_NAME
-from analystd.server.address import live_cards, start_lock, temporary_place
+from analystd.server.address import known_cards, start_lock, temporary_place
 from analystd.settings import load_settings, log_folder
 from analystd.trust import STORE_NAME
 from analystd.util.remove import Unremoved, remove
@@ -53,7 +53,7 @@ class Item:
 async def uninstall(options: Options) -> int:
     """List what goes, ask, stop the daemons and remove it; with `purge` the user's own data, models and settings too."""
     say: Callable[[str], None] = _say_nothing if options.json else print
-    cards = live_cards()
+    cards = known_cards()
     items = list(_items(purge=options.purge))
     _require_no_workspace_in(items)
     for card in cards:
@@ -109,7 +109,7 @@ def _carry_out(items: list[Item], say: Callable[[str], None]) -> tuple[list[Path
     left: list[Path] = []
     failed: list[Unremoved] = []
     with _nobody_starts():
-        for card in live_cards():
+        for card in known_cards():
             end_daemon(card, now=True, say=say)
         for item in items:
             more_left, more_failed = _remove(item)

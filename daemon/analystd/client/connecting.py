@@ -65,7 +65,8 @@ def connect_sync(
             frame = desk.view_data("bars.csv", "rows", offset=9_000_000, n_rows=100).to_pandas()
 
     Arguments:
-        workspace: the folder; by default as the command line finds it: `AGENT_WORKSPACE`, else `workspace` in the nearest folder upward.
+        workspace: the folder; by default as the command line finds it: `AGENT_WORKSPACE` (environment or settings), else `workspace` in the nearest
+            folder upward, else here.
         start: whether to start the daemon when none runs.
         reconnect: whether to connect anew, by the next request, after the daemon ended.
         events: which events are sent unasked, for `on_event`: `"all"` of the desk, `"mine"` or `"none"`. `follow` and the events of a run
@@ -102,9 +103,8 @@ async def _connected(
     name: str,
     timeout: float | None,
 ) -> Client:
-    from analystd.jail.workspace import find_workspace
+    from analystd.jail.workspace_place import find_workspace
 
-    explicit = os.fspath(workspace) if workspace is not None else os.environ.get("AGENT_WORKSPACE")
-    folder = find_workspace(Path.cwd(), explicit)
+    folder = find_workspace(Path.cwd(), os.fspath(workspace) if workspace is not None else None)
     visit = Visit({"workspace": str(folder)}, name=name, start=start, reconnect=reconnect)
     return await Client.connected(visit, events, timeout)

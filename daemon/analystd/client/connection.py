@@ -12,7 +12,7 @@ from typing import Any
 
 from analystd import framing
 from analystd.client.errors import RequestCancelledError
-from analystd.errors import AnalystdError, DaemonLostError, error_of_kind
+from analystd.errors import AnalystdError, DaemonLostError, ResourceLimitError, error_of_kind
 from analystd.protocol import Command
 
 logger = logging.getLogger(__name__)
@@ -100,10 +100,34 @@ class Connection:
     async def _read(self, reader: asyncio.StreamReader) -> None:
         try:
             with contextlib.suppress(framing.FramingError, OSError):
-                while (body := await framing.read_body(reader)) is not None:
-                    self._dispatch(json.loads(body))
+                while await self._read_one(reader):
+                    pass
         finally:
             self._end()
+
+    async def _read_one(self, reader: asyncio.StreamReader) -> bool:
+        """Read a message; False at the end. One that cannot be read costs itself, and the request that it answers, and nothing else."""
+        try:
+            body = await framing.read_body(reader)
+        except framing.SkippedMessageError as exc:
+            logger.warning("a message of the daemon could not be read: %s", exc)
+            if exc.request_id is not None:
+                problem = ResourceLimitError(f"The answer could not be read: {exc}", "Ask for less at once.")
+                self._fail(exc.request_id, problem)
+            return True
+        if body is not None:
+            try:
+                self._dispatch(json.loads(body))
+            except Exception:
+                logger.warning("a message of the daemon is none: %r", body[:200], exc_info=True)
+                if (request_id := framing.answered_request(body)) is not None:
+                    self._fail(request_id, AnalystdError("The daemon's answer is none"))
+        return body is not None
+
+    def _fail(self, request_id: str | int, problem: AnalystdError) -> None:
+        future = self._pending.get(request_id) if isinstance(request_id, int) else None
+        if future is not None and not future.done():
+            future.set_exception(problem)
 
     def _end(self) -> None:
         self.lost = DaemonLostError(

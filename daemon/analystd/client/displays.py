@@ -5,7 +5,10 @@ from __future__ import annotations
 import base64
 import json
 import os
+import secrets
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from analystd.client.records import Record
@@ -61,14 +64,33 @@ class Display(Record):
     def save(self, path: str | os.PathLike[str]) -> Path:
         """Write the form that the name's ending tells (`.png`, `.svg`, `.html`, `.txt` …); gives the path.
 
+        A link of that name, which code in a session may have left in the workspace, is replaced and not followed.
+
         Raises:
+            OSError: when it cannot be written; what was there is there still.
             ValueError: when the ending tells nothing, or a form that it does not have.
         """
         place = Path(path)
         if place.suffix.lower() not in _TYPES:
             raise ValueError(f"{place.name} does not end in one of {', '.join(sorted(_TYPES))}")
-        place.write_bytes(self.bytes_of(_TYPES[place.suffix.lower()]))
+        _write_anew(place, self.bytes_of(_TYPES[place.suffix.lower()]))
         return place
 
     def __str__(self) -> str:
         return self.text
+
+
+def _write_anew(place: Path, content: bytes) -> None:
+    """Write a file beside `place` and give it that name."""
+    folder = os.open(place.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    draft = f".{secrets.token_hex(8)}"
+    try:
+        with open(draft, "xb", opener=partial(os.open, mode=0o666, dir_fd=folder)) as file:
+            file.write(content)
+        os.replace(draft, place.name, src_dir_fd=folder, dst_dir_fd=folder)
+    except BaseException:
+        with suppress(FileNotFoundError):
+            os.unlink(draft, dir_fd=folder)
+        raise
+    finally:
+        os.close(folder)

@@ -74,6 +74,9 @@ class Event(Record):
     result: Mapping[str, Any] | None = None
     error: Failure | None = None
     cancelled_by: Mapping[str, Any] | None = None
+    truncated: bool = False
+    """Whether the event was too large to be sent, so that whatever was large in it is cut."""
+    original_bytes: int | None = None
 
     @property
     def display(self) -> Display | None:

@@ -151,7 +151,10 @@ class Variable(Record):
 
 @dataclass(frozen=True, eq=False)
 class SessionState(Record):
-    """A session: `state` is `absent` before its first use; `waiting` counts who waits for it; `variables` are there where asked for."""
+    """A session: `state` is `absent` before its first use; `waiting` counts who waits for it; `variables` are there where asked for.
+
+    `text` says what was lost by an interrupt, where something was.
+    """
 
     name: str
     state: str
@@ -160,6 +163,7 @@ class SessionState(Record):
     memory_bytes: int | None
     waiting: int
     variables: tuple[Variable, ...] = ()
+    text: str | None = None
 
 
 AnyResult = AgentResult | PythonResult | WrittenFile

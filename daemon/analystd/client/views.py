@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from analystd.client.records import Record
+from analystd.column_names import addresses
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -14,10 +15,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class Column(Record):
-    """A column's name and the type that was read or inferred."""
+    """A column's name and the type that was read or inferred.
+
+    `address` is what it is asked for by, where that is not its name: others have that too, or it has none.
+    """
 
     name: str
     type: str
+    address: str | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,7 +81,9 @@ class ViewResult(Record):
     def to_pandas(self) -> pd.DataFrame:
         """The rows as a DataFrame whose cells are those of `rows`, of dtype `object`: converting them is yours to decide.
 
-        Its index counts from `offset`, so that pages can be put together.
+        Its index counts from `offset`, so that pages can be put together. Columns are called as they are asked for, so that no two are
+        called the same. A row that is shorter than others ends in None; cells beyond the last column have columns of their own,
+        `column_4` after three.
 
         Raises:
             ValueError: when the operation gave no rows.
@@ -88,8 +95,11 @@ class ViewResult(Record):
 
         first = self.offset or 0
         index = pd.RangeIndex(first, first + len(self.rows))
-        names = [column.name for column in self.columns]
-        return pd.DataFrame([list(row) for row in self.rows], index=index, columns=names, dtype=object)
+        width = max([len(self.columns), *map(len, self.rows)])
+        beyond = [""] * (width - len(self.columns))
+        names = addresses([*(column.address or column.name for column in self.columns), *beyond])
+        rows = [[*row, *[None] * (width - len(row))] for row in self.rows]
+        return pd.DataFrame(rows, index=index, columns=names, dtype=object)
 
     def __str__(self) -> str:
         return self.text

@@ -24,7 +24,8 @@ UNDERSTOOD = (
 )
 
 _MAGIC_BYTES = 8
-_PARQUET_MAGIC = b"PAR1"
+_PARQUET_MAGIC = (b"PAR1", b"PARE")
+"""The second is that of files whose footer is encrypted."""
 _DELIMITERS = {".tsv": b"\t", ".tab": b"\t", ".psv": b"|"}
 _TEXT_SUFFIXES = {".csv", ".txt", ".dat", "", *_DELIMITERS}
 _PARQUET_SUFFIXES = {".parquet", ".pq"}

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
+from analystd.column_names import address_of, addressed, positions_of
 from analystd.data.column_parts import HasColumnParts
 from analystd.data.compute.selections import Selection
 from analystd.data.question import Question
@@ -118,7 +119,7 @@ class Asked:
     @property
     def columns(self) -> list[ColumnInfo]:
         """Those asked for."""
-        every = self.table.columns
+        every = addressed(self.table.columns)
         return [every[position] for position in self.positions]
 
     @property
@@ -237,15 +238,11 @@ _VIEWS: dict[str, Callable[[Asked], ViewResult]] = {
 }
 
 
-def _positions(table: Table, names: Sequence[str] | None) -> list[int]:
-    """Where the columns called `names` are, in that order; a name that several have gives them all."""
-    every = [column["name"] for column in table.columns]
-    if names is None:
-        return list(range(len(every)))
-    missing = [name for name in names if name not in every]
-    if missing:
-        raise InvalidArgumentsError(f"There is no column {missing[0]!r}", f"The columns are: {', '.join(every)}"[:1000])
-    return [position for name in names for position, each in enumerate(every) if each == name]
+def _positions(table: Table, asked: Sequence[str] | None) -> list[int]:
+    """Where the columns are that are asked for, in that order."""
+    if asked is None:
+        return list(range(len(table.columns)))
+    return positions_of(table.columns, asked)
 
 
 def _title(asked: Asked, offset: int, count: int, total: int | None) -> str:
@@ -262,10 +259,15 @@ def _title(asked: Asked, offset: int, count: int, total: int | None) -> str:
 
 
 def _shown_names(columns: Sequence[ColumnInfo]) -> list[str]:
-    return column_list([column["name"] for column in columns])
+    return column_list(list(map(address_of, columns)))
 
 
 def _doubled_names(columns: Sequence[ColumnInfo]) -> list[str]:
     counts = Counter(column["name"] for column in columns)
-    doubled = [f"{name!r} ({count})" for name, count in counts.items() if count > 1]
-    return [f"Several columns have the same name: {', '.join(doubled)}"[:1000]] if doubled else []
+    doubled = [f"{name!r} ({count})" for name, count in counts.items() if count > 1 and name]
+    if not doubled:
+        return []
+    others = [repr(address_of(column)) for column in addressed(columns) if column["name"] and "address" in column]
+    return [
+        f"Several columns have the same name: {', '.join(doubled)}; ask for the others by {', '.join(others)}"[:1000]
+    ]

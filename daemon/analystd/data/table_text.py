@@ -7,6 +7,7 @@ import unicodedata
 from collections.abc import Sequence
 from typing import Any
 
+from analystd.column_names import address_of
 from analystd.protocol import ColumnInfo
 
 MAX_CELL_WIDTH = 60
@@ -25,7 +26,7 @@ def grid(columns: Sequence[ColumnInfo], rows: Sequence[Sequence[Any]]) -> str:
     if len(shown) == len(columns):
         # A row with more cells than the header still shows them.
         shown += [ColumnInfo(name="", type="text")] * max(0, min(extra, MAX_GRID_COLUMNS - len(shown)))
-    lines = [[cell_text(column["name"]) for column in shown]]
+    lines = [[cell_text(address_of(column)) for column in shown]]
     lines += [[cell_text(row[at]) if at < len(row) else "" for at in range(len(shown))] for row in rows]
     right = [is_number_type(column["type"]) for column in shown]
     text = "\n".join(_aligned(lines, right))

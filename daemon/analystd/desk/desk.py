@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -11,26 +12,35 @@ from weakref import WeakValueDictionary
 
 from analystd.agent.loop import Agent, Limits, Outcome, Task
 from analystd.agent.prompt import example_turns, first_call_tools, system_prompt, with_new_files
-from analystd.data.base import DataService, Source
+from analystd.data.base import DataService, FileInJail, Source
 from analystd.data.question import Question
 from analystd.desk import conversations
 from analystd.desk.asker import Asker
 from analystd.desk.chronicle import Chronicle, Listener
+from analystd.desk.code_runs import CodeRuns
 from analystd.desk.journal import Journal
 from analystd.desk.known_names import KnownNames
 from analystd.desk.observer import RunObserver
-from analystd.desk.payloads import agent_result, is_batch, python_result, title_of, with_context
+from analystd.desk.payloads import (
+    agent_result,
+    is_batch,
+    python_result,
+    title_of,
+    with_context,
+    with_encoded_displays,
+)
+from analystd.desk.presence import Presence
 from analystd.desk.quarantined import Quarantined
 from analystd.desk.queue import Ticket, Turnstile
 from analystd.desk.runs import Request, Result, Run, RunBook
-from analystd.desk.sessions import MAIN, Seat, Sessions
+from analystd.desk.sessions import MAIN
 from analystd.desk.state import DeskState
 from analystd.desk.waiting import Wait
 from analystd.engine.base import Engine, Message, Sampling
 from analystd.errors import AnalystdError, OverloadedError, StartTimeoutError
 from analystd.jail.sandbox import Level
 from analystd.jail.workspace import Workspace
-from analystd.kernel.base import NEVER_RAN, Execution, Output, SessionSupply
+from analystd.kernel.base import NEVER_RAN, Execution, SessionSupply, cut_off
 from analystd.protocol import EventKind, Snapshot, ViewResult
 from analystd.runids import current_run_id
 from analystd.settings import Settings
@@ -42,6 +52,10 @@ from analystd.tools.pyexe import pyexe_tool
 logger = logging.getLogger(__name__)
 
 SNAPSHOT_RUNS = 100
+
+_CUT_SHORT = cut_off(
+    "The run was ended while its code ran, and the code was stopped; what it had put out is in the run's events."
+)
 
 AGENTS_AT_ONCE = 4
 """So many agents share the model. More would take each other's conversations out of its memory, and all would be slower."""
@@ -67,14 +81,23 @@ class Equipment:
 class Desk:
     """One workspace: its jail, sessions, runs and journal. It closes what it was given, but for the engine."""
 
-    def __init__(self, workspace: Workspace, settings: Settings, state: DeskState, equipment: Equipment) -> None:
+    def __init__(
+        self,
+        workspace: Workspace,
+        settings: Settings,
+        state: DeskState,
+        equipment: Equipment,
+        journal: Journal | None = None,
+    ) -> None:
         self.workspace = workspace
         self.settings = settings
         self.data = equipment.data
-        self.journal = Journal(state.journal)
+        self.journal = journal or Journal(state.journal)
         self._chronicle = Chronicle(self.journal)
         self.runs = RunBook(self._chronicle)
-        self.sessions = Sessions(equipment.supply, self._tell_background_output)
+        self._code = CodeRuns(self._chronicle, workspace, equipment.supply)
+        self.sessions = self._code.sessions
+        self.presence = Presence(workspace.root)
         self._state = state
         self._engine = equipment.engine
         self._model_turns = equipment.model_turns
@@ -83,6 +106,13 @@ class Desk:
         """Where runs of a conversation wait for each other; each is there for as long as one has a place in it."""
         self.quarantined = Quarantined(workspace.trusted_paths, self._chronicle, self.runs)
         self._toolbox = Toolbox(self._tools(), workspace.check_resources)
+        self.opened_at = time.time()
+
+    def take_up(self, settings: Settings) -> None:
+        """Work with other settings from now on, as far as they concern neither what workers are started with nor the model."""
+        self.settings = settings
+        self.workspace.take_up(settings)
+        self._toolbox = Toolbox(self._tools(), self.workspace.check_resources)
 
     def listen(self, listener: Listener) -> Callable[[], None]:
         """Have every event told to `listener` after it was written; gives what ends that."""
@@ -101,6 +131,11 @@ class Desk:
             "sessions": [asdict(info) for info in self.sessions.infos()],
         }
 
+    @property
+    def has_lost_state(self) -> bool:
+        """Whether its state folder or journal was removed or replaced, so that nothing is kept and another daemon may take the desk."""
+        return not (self._state.is_own and self.journal.is_in_place)
+
     def start_agent(self, arguments: Mapping[str, Any], asker: Asker) -> Run:
         """Accept a question (valid arguments of `runAgent`).
 
@@ -110,6 +145,7 @@ class Desk:
         """
         self._chronicle.require_writable()
         self.runs.require_open()
+        self.presence.require()
         prompt = with_context(arguments["prompt"], arguments.get("context"))
         conversation = arguments.get("conversation")
         if conversation is not None:
@@ -146,14 +182,15 @@ class Desk:
 
         return wait.begin(self.runs, work, lambda run: agent_result(run, Outcome("cancelled")))
 
-    def start_python(self, arguments: Mapping[str, Any], asker: Asker) -> Run:
-        """Accept code to run (valid arguments of `execPython`).
+    def start_python(self, arguments: Mapping[str, Any], asker: Asker, file: str | None = None) -> Run:
+        """Accept code to run (valid arguments of `execPython`); `file` is the path that it is of, if it has one.
 
         Raises:
             ResourceLimitError: when its events could not be written; `StoppingError` when the daemon comes to its end.
         """
         self._chronicle.require_writable()
         self.runs.require_open()
+        self.presence.require()
         name = arguments.get("session", MAIN)
         seat = self.sessions.seat(name)
         code = arguments["code"]
@@ -163,24 +200,26 @@ class Desk:
             arguments.get("timeout_seconds", self.settings.exec_timeout_seconds), self.settings.exec_timeout_seconds
         )
 
+        reset = arguments.get("reset", False)
         wait = Wait(request, seat.turnstile, "session")
+        cut = NEVER_RAN
 
         async def work(run: Run) -> Result:
+            nonlocal cut
             try:
                 async with asyncio.timeout(timeout) as waiting, wait.place:
                     waiting.reschedule(None)
-                    self._check_resources()
+                    self._require_going_on()
                     run.emit(EventKind.RUN_STARTED, sandbox=self._sandbox_level)
-                    execution = await self._execute(
-                        run, seat, code, reset=arguments.get("reset", False), timeout=timeout
-                    )
+                    cut = _CUT_SHORT
+                    execution = await self._code.execute(run, seat, code, reset=reset, timeout=timeout, file=file)
             except TimeoutError:
                 raise StartTimeoutError(
                     f"The session '{name}' was busy for {timeout:g} s", "Interrupt it, or name another session."
                 ) from None
-            return python_result(run, execution)
+            return await with_encoded_displays(python_result(run, execution))
 
-        return wait.begin(self.runs, work, lambda run: python_result(run, NEVER_RAN))
+        return wait.begin(self.runs, work, lambda run: python_result(run, cut))
 
     def start_write(self, arguments: Mapping[str, Any], asker: Asker) -> Run:
         """Accept a file to write (valid arguments of `writeFile`).
@@ -190,10 +229,12 @@ class Desk:
         """
         self._chronicle.require_writable()
         self.runs.require_open()
-        request = Request("write", arguments["path"], asker, None, {"path": arguments["path"]})
+        self.presence.require()
+        request = Request("write", title_of(arguments["path"]), asker, None, {"path": arguments["path"]})
 
         async def work(run: Run) -> Result:
-            self._check_resources()
+            self._require_going_on()
+            await asyncio.to_thread(self.workspace.check_resources)
             run.emit(EventKind.RUN_STARTED, sandbox=self._sandbox_level)
             return {"run_id": run.id, "status": "done", **await files.write_file(self.data, arguments)}
 
@@ -203,15 +244,17 @@ class Desk:
         self, source: Source, question: Question, on_progress: Callable[[float], None] | None = None
     ) -> ViewResult:
         """A view of a table; see `DataService.view`."""
+        if isinstance(source, FileInJail):
+            self.presence.require()
         return await self.data.view(source, question, on_progress)
 
-    async def interrupt_session(self, name: str, asker: Asker) -> None:
-        """Stop what runs in a session."""
+    async def interrupt_session(self, name: str, asker: Asker) -> str | None:
+        """Stop what runs in a session; gives the sentence on what was lost by that, if anything was."""
         session = self.sessions.seat(name).session
         for run in self.runs.active:
             if run.interrupt == session.interrupt:
                 run.cancelled_by = run.cancelled_by or asker
-        await session.interrupt()
+        return await session.interrupt()
 
     async def reset_session(self, name: str, asker: Asker) -> None:
         """Forget a session's variables, after what runs in it now.
@@ -219,9 +262,10 @@ class Desk:
         Raises:
             SessionUnavailableError: when no new kernel can be started.
         """
+        self.presence.require()
         seat = self.sessions.seat(name)
         async with seat.turnstile.turn():
-            await self._reset(seat, asker)
+            await self._code.reset(seat, asker)
 
     def cancel(self, run_id: str, asker: Asker) -> str:
         """Have a run end soon, whoever asked for it; gives `cancelling`, or the status of a run that has ended.
@@ -239,14 +283,28 @@ class Desk:
         """Have other daemons that want this desk told when they may have it."""
         self._state.announce(plan)
 
+    def announce_loss(self, reason: str) -> None:
+        """Tell everyone which sessions lose their variables, and why, before they end."""
+        for info in self.sessions.infos():
+            if info.pid is not None and info.execution_count:
+                text = f"{reason}; the variables of the Python session '{info.name}' are lost"
+                logger.warning("%s: %s", self.workspace.root, text)
+                self._chronicle.record(EventKind.WORKER_DIED, None, None, info.name, worker="kernel", text=text)
+
     async def aclose(self) -> None:
-        """End the runs and the workers and give up the lock. Harmless when repeated."""
+        """End the runs and the workers and give up the lock, each whatever becomes of the others. Harmless when repeated."""
         # A client that asks again as soon as it is answered would start another meanwhile.
         self.runs.close("The daemon gives up this desk")
-        await self.runs.aclose()
-        await asyncio.gather(self.sessions.aclose(), self.data.aclose())
-        self._chronicle.close()
-        self._state.release()
+        try:
+            await self.runs.aclose()
+            for outcome in await asyncio.gather(self.sessions.aclose(), self.data.aclose(), return_exceptions=True):
+                if isinstance(outcome, Exception):
+                    logger.error("%s: a worker did not end as it should", self.workspace.root, exc_info=outcome)
+        finally:
+            try:
+                self._chronicle.close()
+            finally:
+                self._state.release()
 
     def __repr__(self) -> str:
         return f"<Desk {self.workspace.root} runs={len(self.runs.active)} seq={self.journal.seq}>"
@@ -262,15 +320,14 @@ class Desk:
             tools += files.file_tools(self.data)
         return tools
 
-    def _check_resources(self) -> None:
-        """What has to be there when a run starts: it may have waited long."""
+    def _require_going_on(self) -> None:
+        """What has to be so when a run starts: it may have waited long."""
         self._chronicle.require_writable()
         self.runs.require_open()
-        self.workspace.check_resources()
+        self.presence.require()
 
     async def _converse(self, run: Run, prompt: str, conversation: str, limits: Limits) -> Outcome:
-        self._chronicle.require_writable()
-        self.runs.require_open()
+        self._require_going_on()
         await self._engine.load()
         listing = await self._file_names()
         earlier = await conversations.earlier(self.journal, conversation)
@@ -312,41 +369,7 @@ class Desk:
 
     async def _execute_for_tool(self, code: str, reset: bool, context: ToolContext) -> Execution:
         run = self.runs.under_way(current_run_id.get())
+        ticket = Ticket(context.client, context.batch)
+        timeout = self.settings.exec_timeout_seconds
         seat = self.sessions.seat(context.session)
-        async with seat.turnstile.turn(Ticket(context.client, context.batch)):
-            if reset:
-                await self._reset(seat, run.request.asker)
-            timeout = self.settings.exec_timeout_seconds
-            execution = await seat.session.execute(code, timeout_seconds=timeout, on_output=context.on_output)
-        self._tell_bad_end(execution, run)
-        return execution
-
-    async def _execute(self, run: Run, seat: Seat, code: str, *, reset: bool, timeout: float) -> Execution:
-        if reset:
-            await self._reset(seat, run.request.asker)
-        run.interrupt = seat.session.interrupt
-        try:
-            execution = await seat.session.execute(code, timeout_seconds=timeout, on_output=run.put_out)
-        finally:
-            run.interrupt = None
-        self._tell_bad_end(execution, run)
-        return execution
-
-    def _tell_bad_end(self, execution: Execution, run: Run) -> None:
-        """Tell everyone that a limit ended the code, or that the session's Python died, and what was lost."""
-        kinds = {"limit": EventKind.LIMIT, "died": EventKind.WORKER_DIED}
-        if execution.status in kinds and execution.error is not None:
-            text = execution.error.message
-            logger.warning("session %s: %s", run.request.session, text)
-            run.emit(kinds[execution.status], worker="kernel", text=text)
-
-    async def _reset(self, seat: Seat, asker: Asker | None) -> None:
-        await seat.session.reset()
-        self._chronicle.record(EventKind.SESSION_RESET, None, asker, seat.session.info().name)
-
-    def _tell_background_output(self, session: str, output: Output) -> None:
-        """Output of threads and children whose code has ended belongs to the session and to no run."""
-        if output.kind == "display":
-            self._chronicle.record(EventKind.DISPLAY, None, None, session, data=output.data)
-        else:
-            self._chronicle.record(EventKind.OUTPUT, None, None, session, stream=output.kind, text=output.text)
+        return await self._code.execute_step(run, seat, code, reset=reset, timeout=timeout, ticket=ticket)

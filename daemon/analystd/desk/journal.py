@@ -20,8 +20,16 @@ from io import BufferedReader
 from pathlib import Path
 
 from analystd.desk.run_index import RunIndex
-from analystd.desk.segments import MILESTONES, Entry, Event, Segment, entries_between, load_segments
-from analystd.framing import encoded
+from analystd.desk.segments import (
+    MILESTONES,
+    Entry,
+    Event,
+    Segment,
+    bounded_entry,
+    entries_between,
+    load_segments,
+)
+from analystd.locks import is_at
 from analystd.protocol import EventKind
 
 logger = logging.getLogger(__name__)
@@ -53,8 +61,13 @@ class Page:
 class RunPage:
     """Some events of a run in a row, and whether there are more."""
 
-    events: tuple[Event, ...]
+    entries: tuple[Entry, ...]
     more: bool
+
+    @property
+    def events(self) -> tuple[Event, ...]:
+        """The events, decoded."""
+        return tuple(entry.event for entry in self.entries)
 
 
 class Journal:
@@ -105,6 +118,11 @@ class Journal:
         return self._segments[0].first
 
     @property
+    def is_in_place(self) -> bool:
+        """Whether what is written can be found: the file that is written was not removed or replaced."""
+        return self._descriptor >= 0 and is_at(self._segments[-1].path, self._descriptor)
+
+    @property
     def unwritten(self) -> int:
         """Events that the disk has not taken yet (it was full)."""
         return len(self._unwritten)
@@ -134,7 +152,7 @@ class Journal:
         while self._unwritten and self._write(self._unwritten[0].line):
             entry = self._unwritten.popleft()
             self._unwritten_bytes -= len(entry.line)
-            self._segments[-1].last = entry.event["seq"]
+            self._segments[-1].last = entry.seq
             written.append(entry)
             if self._left_out and not self._unwritten:
                 self._tell_left_out()
@@ -188,11 +206,12 @@ class Journal:
 
     def _keep(self, kind: EventKind, run_id: str | None, content: Mapping[str, object]) -> None:
         self._numbered += 1
-        event: Event = {"seq": self._numbered, "run_id": run_id, "kind": str(kind), "at": time.time(), **content}
-        line = encoded(event) + b"\n"
-        self._unwritten.append(Entry(event, line))
-        self._unwritten_bytes += len(line)
-        self.runs.note(event)
+        entry = bounded_entry(
+            {"seq": self._numbered, "run_id": run_id, "kind": str(kind), "at": time.time(), **content}
+        )
+        self._unwritten.append(entry)
+        self._unwritten_bytes += len(entry.line)
+        self.runs.note(entry.event)
 
     def _milestones(self, after: int) -> Iterator[Event]:
         for segment in self._segments:
@@ -289,19 +308,19 @@ def _read_page(file: BufferedReader, after: int, last: int, limit: int, max_byte
         entries.append(entry)
         size += len(entry.line)
         if len(entries) == limit or size >= max_bytes:
-            return Page(tuple(entries), entry.event["seq"])
+            return Page(tuple(entries), entry.seq)
     return Page(tuple(entries), last)
 
 
 def _read_run(segments: Sequence[Segment], run_id: str, after: int, max_bytes: int) -> RunPage:
-    events: list[Event] = []
+    entries: list[Entry] = []
     size = 0
     for entry in _entries_of(segments, {run_id}, None, after):
-        if events and size + len(entry.line) > max_bytes:
-            return RunPage(tuple(events), more=True)
-        events.append(entry.event)
+        if entries and size + len(entry.line) > max_bytes:
+            return RunPage(tuple(entries), more=True)
+        entries.append(entry)
         size += len(entry.line)
-    return RunPage(tuple(events), more=False)
+    return RunPage(tuple(entries), more=False)
 
 
 def _read_runs(segments: Sequence[Segment], run_ids: Sequence[str], kinds: Container[str]) -> dict[str, list[Event]]:
@@ -315,6 +334,6 @@ def _entries_of(
     segments: Sequence[Segment], run_ids: Container[str], kinds: Container[str] | None, after: int
 ) -> Iterator[Entry]:
     for segment in segments:
-        # A segment that is too old may be deleted meanwhile.
-        with contextlib.suppress(FileNotFoundError):
+        # A segment that is too old may be deleted meanwhile, and another may be lost.
+        with contextlib.suppress(OSError):
             yield from segment.events(of=run_ids, kinds=kinds, after=after)

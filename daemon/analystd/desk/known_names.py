@@ -93,5 +93,5 @@ class KnownNames:
         key = (table["name"], table["size"], table["modified"])
         if key not in self._columns:
             view = await self._data.view(FileInJail(table["name"]), Question("columns"))
-            self._columns[key] = tuple(column["name"] for column in view["columns"] or ())
+            self._columns[key] = tuple(column.get("address", column["name"]) for column in view["columns"] or ())
         return self._columns[key]

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
-from dataclasses import asdict
 from typing import Any
 
 from analystd.agent.loop import Outcome
 from analystd.desk.runs import Result, Run
 from analystd.kernel.base import Execution
+from analystd.strict_json import EncodedJson, encoded
 
 _TITLE_CHARACTERS = 100
+_LOOKED_AT_CHARACTERS = 100_000
+_PLAIN_CHARACTERS = 64 * 1024
 
 
 def is_batch(arguments: Mapping[str, Any]) -> bool:
@@ -20,7 +23,8 @@ def is_batch(arguments: Mapping[str, Any]) -> bool:
 
 def title_of(text: str) -> str:
     """The first line that says something, of at most 100 characters."""
-    line = next((line.strip() for line in text.splitlines() if line.strip()), "")
+    lines = text[:_LOOKED_AT_CHARACTERS].splitlines()
+    line = next((line.strip() for line in lines if line.strip()), "")
     return line if len(line) <= _TITLE_CHARACTERS else line[: _TITLE_CHARACTERS - 1] + "…"
 
 
@@ -48,7 +52,20 @@ def agent_result(run: Run, outcome: Outcome) -> Result:
 
 def python_result(run: Run, execution: Execution) -> Result:
     """A `PythonResult`."""
-    error = (
-        None if execution.error is None else {**asdict(execution.error), "traceback": list(execution.error.traceback)}
-    )
-    return {"run_id": run.id, **asdict(execution), "displays": list(execution.displays), "error": error}
+    return {"run_id": run.id, **execution.to_json()}
+
+
+async def with_encoded_displays(result: Result) -> Result:
+    """Return a `PythonResult` whose large displays are encoded, each in a thread: the event and the answer share their bytes."""
+    displays = [
+        await asyncio.to_thread(_encoded_display, each) if _is_large(each) else each for each in result["displays"]
+    ]
+    return {**result, "displays": displays}
+
+
+def _is_large(display: Mapping[str, Any]) -> bool:
+    return any(isinstance(value, str) and len(value) > _PLAIN_CHARACTERS for value in display.values())
+
+
+def _encoded_display(display: Mapping[str, Any]) -> EncodedJson:
+    return EncodedJson(encoded(display))

@@ -20,7 +20,7 @@ from analystd.protocol import EventKind, RunSummary
 
 logger = logging.getLogger(__name__)
 
-_VERSION = 1
+_VERSION = 2
 """Of the tables below; an index of another version is made anew."""
 
 _TABLES = f"""
@@ -51,6 +51,9 @@ _LOCK_SECONDS = 0.5
 
 _PUT = "INSERT OR REPLACE INTO runs (first, last, run_id, conversation, summary) VALUES (?, ?, ?, ?, ?)"
 
+_TITLE_CHARACTERS = 200
+"""Maximum length of a title: ten thousand of them are one answer, and earlier versions took paths of any length for one."""
+
 _SAVED_TOGETHER = 5000
 """So many runs are taken in at once where an index is made anew."""
 
@@ -79,7 +82,7 @@ class _Row:
 
 
 class RunIndex:
-    """The runs of one journal, by their ids, their order and their conversations. One thread's, as the journal's writer is.
+    """The runs of one journal, by their ids, their order and their conversations. One thread's at a time, as the journal's writer is.
 
     `milestones` gives those events of the journal with numbers above one that change what is known of a run; `seq` is its last number.
     """
@@ -207,7 +210,7 @@ def summary_after(before: RunSummary | None, event: Event) -> RunSummary:
     summary: RunSummary = before or {
         "run_id": event["run_id"],
         "kind": event.get("run_kind", ""),
-        "title": event.get("title", ""),
+        "title": event.get("title", "")[:_TITLE_CHARACTERS],
         "status": "running",
         "client": event.get("client"),
         "client_id": event.get("client_id"),
@@ -260,13 +263,13 @@ def _new(path: Path) -> sqlite3.Connection:
 
 
 def _in_memory() -> sqlite3.Connection:
-    db = sqlite3.connect(":memory:")
+    db = sqlite3.connect(":memory:", check_same_thread=False)
     db.executescript(_TABLES)
     return db
 
 
 def _connected(path: Path) -> sqlite3.Connection:
-    db = sqlite3.connect(path, timeout=_LOCK_SECONDS)
+    db = sqlite3.connect(path, timeout=_LOCK_SECONDS, check_same_thread=False)
     for pragma in _PRAGMAS:
         db.execute(pragma)
     return db

@@ -57,7 +57,7 @@ class Run:
     def __init__(self, request: Request, chronicle: Chronicle) -> None:
         self.id = generate_run_id()
         self.request = request
-        self.interrupt: Callable[[], Awaitable[None]] | None = None
+        self.interrupt: Callable[[], Awaitable[object]] | None = None
         """While set, cancelling calls this instead of cancelling the task, and the work ends by itself with what it has."""
         self.step: int | None = None
         """The tool call under way, counted from 1; what is put out meanwhile carries it."""
@@ -65,7 +65,7 @@ class Run:
         """Who had it end, if someone did."""
         self._chronicle = chronicle
         self._batch = Batcher(self._emit_text)
-        self._cancelling: asyncio.Task[None] | None = None
+        self._cancelling: asyncio.Future[object] | None = None
         self._is_cancelled = False
         """Whether the task was: a second time would end it while it waits for what it must stop."""
         self.task: asyncio.Task[Result] | None = None

@@ -4,16 +4,35 @@ from __future__ import annotations
 
 import contextlib
 import json
+import logging
 import re
 from collections.abc import Container, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from io import BufferedReader
 from pathlib import Path
 from typing import Any
 
+from analystd.framing import MAX_MESSAGE_BYTES
 from analystd.protocol import EventKind
+from analystd.strict_json import MAX_NESTING, EncodedJson, NotEncodableError, cut, encoded, is_nested_deeper
+
+logger = logging.getLogger(__name__)
 
 Event = dict[str, Any]
+
+MAX_EVENT_BYTES = MAX_MESSAGE_BYTES - 4 * 1024 * 1024
+"""Maximum size of an event's line, so that it fits into any message that may carry it."""
+
+_MAX_NESTING = MAX_NESTING - 10
+"""An event lies within a message, and that must not nest deeper than clients read."""
+
+_MAX_LINE_BYTES = 256 * 1024 * 1024
+"""Maximum size of a line of an earlier version that is read so as to be cut."""
+
+_PIECE_BYTES = 1024 * 1024
+_CHECKED_BYTES = 64 * 1024
+_HEAD_BYTES = 4 * 1024
 
 MILESTONES = (EventKind.RUN_QUEUED, EventKind.RUN_STARTED, EventKind.RUN_FINISHED)
 """The kinds of events that change what is known of a run as a whole."""
@@ -24,16 +43,70 @@ _NUMBER = re.compile(rb'\{"seq":(\d+),')
 _RUN = re.compile(rb'\{"seq":(\d+),"run_id":"(\w+)","kind":"(\w+)"')
 """How the line of a run's event begins."""
 
+_CLIENT = re.compile(rb'"client_id":(null|"[^"\\]*")')
+"""Who asked, near the beginning of a line; the same within a text would have a backslash before each quote."""
+
 _NEAR_BYTES = 64 * 1024
 """So little is read through rather than halved again."""
 
 
-@dataclass(frozen=True, eq=False)
 class Entry:
-    """An event and the line that it is in the journal."""
+    """An event and the line that it is in the journal. One that was read is decoded when its content is asked for."""
 
-    event: Event
-    line: bytes
+    def __init__(self, line: bytes, event: Event | None = None) -> None:
+        self.line = line
+        if event is not None:
+            self.event = event
+
+    @cached_property
+    def event(self) -> Event:
+        """The event itself."""
+        event: Event = json.loads(self.line)
+        return event
+
+    @property
+    def seq(self) -> int:
+        """The event's number."""
+        begin = _NUMBER.match(self.line)
+        return int(begin[1]) if begin is not None else int(self.event["seq"])
+
+    @property
+    def run_id(self) -> str | None:
+        """The run that the event belongs to."""
+        begin = _RUN.match(self.line)
+        return None if begin is None else begin[2].decode()
+
+    @property
+    def client_id(self) -> str | None:
+        """Who asked for that run."""
+        found = _CLIENT.search(self.line, 0, _HEAD_BYTES)
+        client_id: str | None = self.event.get("client_id") if found is None else json.loads(found[1])
+        return client_id
+
+    def to_json(self) -> EncodedJson:
+        """Return the event as a part of a message."""
+        return EncodedJson(self.line.rstrip(b"\n"))
+
+
+def bounded_entry(event: Event) -> Entry:
+    """Return the entry of an event; of one whose line would exceed `MAX_EVENT_BYTES`, or cannot be encoded, whatever is large is cut.
+
+    Such an event says so: `truncated` is true, and `original_bytes` the size of its line before (null where it could not be encoded).
+    """
+    size = None
+    try:
+        line = encoded(event) + b"\n"
+        size = len(line)
+        if size <= MAX_EVENT_BYTES and not _is_too_deep(event, line):
+            return Entry(line, event)
+    except NotEncodableError as exc:
+        logger.warning("an event of the kind %s cannot be encoded and is cut: %s", event["kind"], exc)
+    event = {**cut(event, MAX_EVENT_BYTES // 2), "truncated": True, "original_bytes": size}
+    return Entry(encoded(event) + b"\n", event)
+
+
+def _is_too_deep(event: Event, line: bytes) -> bool:
+    return line.count(b"[") + line.count(b"{") > _MAX_NESTING and is_nested_deeper(event, _MAX_NESTING)
 
 
 @dataclass
@@ -51,13 +124,13 @@ class Segment:
         """The events of runs with numbers above `after`: of some runs or (None) of all, of some kinds or of all. Only their lines are parsed."""
         with self.path.open("rb") as file:
             file.seek(_offset_before(file, after + 1))
-            for line in file:
+            for line in _lines(file):
                 begin = _RUN.match(line)
                 if begin is None or int(begin[1]) <= after:
                     continue
                 if (of is None or begin[2].decode() in of) and (kinds is None or begin[3].decode() in kinds):
-                    with contextlib.suppress(ValueError):
-                        yield Entry(json.loads(line), line)
+                    with contextlib.suppress(ValueError, RecursionError):
+                        yield _entry(line)
 
 
 def load_segments(folder: Path) -> list[Segment]:
@@ -74,13 +147,39 @@ def load_segments(folder: Path) -> list[Segment]:
 def entries_between(file: BufferedReader, after: int, last: int) -> Iterator[Entry]:
     """The events with numbers above `after` and up to `last`; what comes before is sought past, not read."""
     file.seek(_offset_before(file, after + 1))
-    for line in file:
+    for line in _lines(file):
         number = _number_of(line)
         if number is not None and number > last:
             return
         if number is not None and number > after:
-            with contextlib.suppress(ValueError):
-                yield Entry(json.loads(line), line)
+            with contextlib.suppress(ValueError, RecursionError):
+                yield _entry(line)
+
+
+def _lines(file: BufferedReader) -> Iterator[bytes]:
+    """The lines of a file; one that is longer than any that was ever written on purpose is passed over."""
+    while line := file.readline(_MAX_LINE_BYTES):
+        if len(line) == _MAX_LINE_BYTES and not line.endswith(b"\n"):
+            logger.error("a line of over %d bytes in %s is passed over", _MAX_LINE_BYTES, file.name)
+            _pass_line(file)
+            continue
+        yield line
+
+
+def _entry(line: bytes) -> Entry:
+    """The entry of a line; earlier versions wrote lines of any length, which are cut.
+
+    Raises:
+        ValueError: when the line is none.
+    """
+    if len(line) > MAX_EVENT_BYTES:
+        return bounded_entry(json.loads(line))
+    if len(line) <= _CHECKED_BYTES:
+        return Entry(line, json.loads(line))
+    # It was written in one piece and is there to its end: decoding it all would keep everybody waiting.
+    if not line.endswith(b"}\n"):
+        raise ValueError("half a line")
+    return Entry(line)
 
 
 def _offset_before(file: BufferedReader, number: int) -> int:
@@ -89,7 +188,7 @@ def _offset_before(file: BufferedReader, number: int) -> int:
     while high - low > _NEAR_BYTES:
         middle = (low + high) // 2
         file.seek(middle)
-        file.readline()
+        _pass_line(file)
         start = file.tell()
         found = _number_of(file.readline(32)) if start < high else None
         if found is None or found >= number:
@@ -97,6 +196,11 @@ def _offset_before(file: BufferedReader, number: int) -> int:
         else:
             low = start
     return low
+
+
+def _pass_line(file: BufferedReader) -> None:
+    while (line := file.readline(_PIECE_BYTES)) and not line.endswith(b"\n"):
+        pass
 
 
 def _number_of(line: bytes) -> int | None:

@@ -9,7 +9,7 @@ from functools import partial
 
 from analystd.desk.queue import Turnstile
 from analystd.errors import InvalidArgumentsError, OverloadedError
-from analystd.kernel.base import Output, Session, SessionInfo, SessionSupply
+from analystd.kernel.base import Output, Session, SessionInfo, SessionSupply, Trouble
 
 MAIN = "main"
 MAX_SESSIONS = 16
@@ -30,9 +30,15 @@ class Seat:
 class Sessions:
     """Sessions by name, made when they are first named."""
 
-    def __init__(self, supply: SessionSupply, on_background_output: Callable[[str, Output], None]) -> None:
+    def __init__(
+        self,
+        supply: SessionSupply,
+        on_background_output: Callable[[str, Output], None],
+        on_trouble: Callable[[str, Trouble], None],
+    ) -> None:
         self._supply = supply
         self._on_background_output = on_background_output
+        self._on_trouble = on_trouble
         self._seats: dict[str, Seat] = {}
 
     def seat(self, name: str) -> Seat:
@@ -49,7 +55,10 @@ class Sessions:
                 raise OverloadedError(
                     f"There are {MAX_SESSIONS} sessions already: {', '.join(self._seats)}", "Use one of them."
                 )
-            self._seats[name] = Seat(self._supply.session(name, partial(self._on_background_output, name)))
+            session = self._supply.session(
+                name, partial(self._on_background_output, name), partial(self._on_trouble, name)
+            )
+            self._seats[name] = Seat(session)
         return self._seats[name]
 
     def infos(self) -> list[SessionInfo]:
@@ -64,7 +73,8 @@ class Sessions:
     async def variable_counts(self) -> list[tuple[SessionInfo, int | None]]:
         """Each session that lives, with how many variables it holds; None where it does not tell, as while it is busy."""
         seats = [seat for seat in self._seats.values() if seat.session.info().pid is not None]
-        return [(seat.session.info(), await seat.session.variable_count()) for seat in seats]
+        counts = await asyncio.gather(*(seat.session.variable_count() for seat in seats))
+        return [(seat.session.info(), count) for seat, count in zip(seats, counts, strict=True)]
 
     async def aclose(self) -> None:
         """End them all."""

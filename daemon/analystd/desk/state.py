@@ -13,7 +13,8 @@ from typing import Self
 
 from analystd import __version__
 from analystd.errors import DeskInUseError
-from analystd.locks import is_locked
+from analystd.folders import make_private
+from analystd.locks import is_at, is_locked
 from analystd.util.small_files import read_small
 
 _LOOK_AGAIN_SECONDS = 0.05
@@ -35,7 +36,7 @@ class DeskState:
             DeskInUseError: when another daemon has claimed it, with its pid and version.
         """
         folder = _folder(desks, root)
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        make_private(folder)
         state = cls(folder, _lock(folder / "lock", root))
         state.announce("")
         try:
@@ -56,6 +57,11 @@ class DeskState:
         with contextlib.suppress(OSError):
             os.ftruncate(self._lock, 0)
             os.pwrite(self._lock, who.encode(), 0)
+
+    @property
+    def is_own(self) -> bool:
+        """Whether the claim holds: the lock file in the folder is still the one that was locked."""
+        return self._lock >= 0 and is_at(self.folder / "lock", self._lock)
 
     def release(self) -> None:
         """Let another daemon have it. Harmless when repeated."""

@@ -16,6 +16,16 @@ from typing import Any
 
 import httpx
 
+from analystd.engine.bounded_http import (
+    UNCOMPRESSED,
+    Bounds,
+    BoundsError,
+    answer_head,
+    beginning,
+    content,
+    lines,
+    parsed,
+)
 from analystd.errors import EngineUnavailableError
 
 logger = logging.getLogger(__name__)
@@ -33,7 +43,15 @@ _FIRST_PAUSE_SECONDS = 0.5
 _LONGEST_PAUSE_SECONDS = 30.0
 _MORE_LUCK_LATER = {408, 409, 425, 429, 500, 502, 503, 504, 529}
 _TOLD_CHARACTERS = 300
-_MOST_LINE_CHARACTERS = 16 * 1024 * 1024
+_READ_CHARACTERS = 10_000
+_MOST_REPLY_BYTES = 32 << 20
+"""Of a streamed reply with all that is around its text; a reply of 512 tokens takes about 150 KB."""
+_MOST_EVENT_BYTES = 4 << 20
+_MOST_LIST_BYTES = 4 << 20
+"""Of a list of models; one of 300 models takes 200 KB where much is said of each."""
+_MOST_REFUSAL_BYTES = 64 << 10
+_SHORT_ANSWER_SECONDS = 30.0
+"""A list of models, or a refusal, comes within this time."""
 
 
 @dataclass(frozen=True)
@@ -63,6 +81,10 @@ class Server:
         return host in ("localhost", "::1") or host.startswith("127.")
 
 
+class UnreachableError(EngineUnavailableError):
+    """No server answers there."""
+
+
 class BadRequestError(EngineUnavailableError):
     """The server has understood the request and does not take it."""
 
@@ -72,7 +94,7 @@ class ChatApi:
 
     def __init__(self, server: Server) -> None:
         self._server = server
-        headers = {"Authorization": f"Bearer {server.key}"} if server.key else {}
+        headers = UNCOMPRESSED | ({"Authorization": f"Bearer {server.key}"} if server.key else {})
         timeout = httpx.Timeout(_SILENCE_SECONDS, connect=_CONNECT_SECONDS)
         try:
             # A proxy that the environment names is no way to this machine itself.
@@ -85,21 +107,18 @@ class ChatApi:
                 "A URL looks like http://127.0.0.1:8080/v1.",
             ) from None
 
-    async def models(self) -> list[dict[str, Any]]:
+    async def models(self, attempts: int = ATTEMPTS) -> list[dict[str, Any]]:
         """What the server says of its models.
 
         Raises:
-            EngineUnavailableError: when it cannot be reached or refuses.
+            EngineUnavailableError: when it refuses, or answers something else; `UnreachableError` when it is not there.
         """
-        async with self._answer("GET", "models") as response:
-            content = await response.aread()
+        async with self._answer("GET", "models", seconds=_SHORT_ANSWER_SECONDS, attempts=attempts) as response:
+            listing = await content(response, self._bounds(_MOST_LIST_BYTES, seconds=_SHORT_ANSWER_SECONDS))
         try:
-            return [each for each in json.loads(content)["data"] if isinstance(each.get("id"), str)]
+            return [each for each in parsed(listing)["data"] if isinstance(each.get("id"), str)]
         except (ValueError, TypeError, KeyError, AttributeError):
-            raise EngineUnavailableError(
-                f"The server at {self._server.shown} does not answer as a model server",
-                "AGENT_MODEL_URL ends where the API begins, mostly in /v1.",
-            ) from None
+            raise self._no_model_server() from None
 
     async def stream(self, body: dict[str, Any]) -> AsyncGenerator[dict[str, Any], None]:
         """The chunks of a completion as they come.
@@ -110,12 +129,18 @@ class ChatApi:
         """
         began = ended = False
         async with self._answer("POST", "chat/completions", body) as response:
-            async for data in _events(response):
+            kind = response.headers.get("content-type", "").partition(";")[0].strip().lower()
+            if kind == "text/html":
+                raise self._no_model_server()
+            if kind == "application/json":
+                yield await self._whole(response)
+                return
+            async for data in _events(response, self._bounds(_MOST_REPLY_BYTES, line_bytes=_MOST_EVENT_BYTES)):
                 if data == "[DONE]":
                     ended = began
                     break
                 chunk, began = self._chunk(data), True
-                ended = ended or any(choice.get("finish_reason") for choice in chunk.get("choices") or ())
+                ended = ended or any(choice.get("finish_reason") for choice in choices_of(chunk))
                 yield chunk
         if not began:
             raise BadRequestError(f"The server at {self._server.shown} gave an empty reply", "Its log may say why.")
@@ -131,7 +156,13 @@ class ChatApi:
 
     @asynccontextmanager
     async def _answer(
-        self, method: str, path: str, body: dict[str, Any] | None = None
+        self,
+        method: str,
+        path: str,
+        body: dict[str, Any] | None = None,
+        *,
+        seconds: float | None = None,
+        attempts: int = ATTEMPTS,
     ) -> AsyncIterator[httpx.Response]:
         """A good answer, its content still to be read. What may pass is tried again, before anything of a reply was read."""
         attempt = 0
@@ -139,15 +170,15 @@ class ChatApi:
             attempt += 1
             try:
                 request = self._client.build_request(method, path, json=body)
-                response = await self._client.send(request, stream=True)
+                response = await answer_head(self._client, request, seconds=seconds or _SILENCE_SECONDS)
             except (httpx.TransportError, httpx.InvalidURL) as exc:
-                if attempt == ATTEMPTS or not isinstance(
+                if attempt >= attempts or not isinstance(
                     exc, (httpx.ConnectError, httpx.ReadError, httpx.RemoteProtocolError)
                 ):
                     raise self._unreachable(exc) from None
                 await self._pause(attempt, None, type(exc).__name__)
                 continue
-            if response.status_code in _MORE_LUCK_LATER and attempt < ATTEMPTS:
+            if response.status_code in _MORE_LUCK_LATER and attempt < attempts:
                 await response.aclose()
                 await self._pause(attempt, response.headers.get("retry-after"), f"status {response.status_code}")
                 continue
@@ -170,9 +201,22 @@ class ChatApi:
         logger.info("model server %s: %s, trying again in %.1f s", self._server.shown, why, pause)
         await asyncio.sleep(pause)
 
+    async def _whole(self, response: httpx.Response) -> dict[str, Any]:
+        """The reply of a server that does not stream, as one chunk."""
+        answer = self._chunk((await content(response, self._bounds(_MOST_EVENT_BYTES))).decode("utf-8", "replace"))
+        if not choices_of(answer):
+            raise self._no_model_server()
+        return answer | {"choices": [{**each, "delta": each.get("message")} for each in choices_of(answer)]}
+
+    def _no_model_server(self) -> EngineUnavailableError:
+        return EngineUnavailableError(
+            f"The server at {self._server.shown} does not answer as a model server",
+            "AGENT_MODEL_URL ends where the API begins, mostly in /v1.",
+        )
+
     def _chunk(self, data: str) -> dict[str, Any]:
         try:
-            chunk = json.loads(data)
+            chunk = parsed(data)
         except ValueError:
             chunk = None
         if not isinstance(chunk, dict):
@@ -184,8 +228,8 @@ class ChatApi:
     async def _refusal(self, response: httpx.Response) -> EngineUnavailableError:
         """The error for an answer that is none, by its status."""
         where, status = self._server.shown, response.status_code
-        content = (await response.aread())[: 64 * 1024].decode("utf-8", "replace")
-        told = self._told(content)
+        said = await beginning(response, self._bounds(_MOST_REFUSAL_BYTES, seconds=_SHORT_ANSWER_SECONDS))
+        told = self._told(said.decode("utf-8", "replace"))
         if status in (401, 403):
             return EngineUnavailableError(
                 f"The server at {where} refuses the key ({status})", "AGENT_MODEL_API_KEY takes the key."
@@ -210,22 +254,26 @@ class ChatApi:
     def _told(self, content: Any) -> str:
         """What the server says for itself: in one line, short, and without the key, should it repeat it."""
         try:
-            said = json.loads(content) if isinstance(content, str) else content
+            said = parsed(content) if isinstance(content, str) else content
             while isinstance(said, dict):
                 said = said.get("error") or said.get("message") or said.get("detail") or json.dumps(said)
-        except ValueError:
-            said = content
-        line = " ".join(str(said).split())
+            said = str(said)
+        except (ValueError, RecursionError):
+            said = content if isinstance(content, str) else "what nests too deep"
+        line = " ".join("".join(each if each.isprintable() else " " for each in said[:_READ_CHARACTERS]).split())
         if self._server.key:
             line = line.replace(self._server.key, "…")
         return line[:_TOLD_CHARACTERS] or "it does not say why"
 
+    def _bounds(self, total_bytes: int, *, line_bytes: int = 0, seconds: float = 3600.0) -> Bounds:
+        return Bounds(self._server.shown, total_bytes, line_bytes, seconds)
+
     def _unreachable(self, exc: Exception) -> EngineUnavailableError:
+        hint = "Is it running? AGENT_MODEL_URL says where it is looked for."
         what = "does not answer in time" if isinstance(exc, httpx.TimeoutException) else "cannot be reached"
-        return EngineUnavailableError(
-            f"The model server at {self._server.shown} {what}",
-            "Is it running? AGENT_MODEL_URL says where it is looked for.",
-        )
+        is_there = isinstance(exc, (httpx.ReadTimeout, httpx.ReadError, httpx.RemoteProtocolError))
+        kind = EngineUnavailableError if is_there else UnreachableError
+        return kind(f"The model server at {self._server.shown} {what}", hint)
 
     def _broken(self, exc: Exception) -> EngineUnavailableError:
         if isinstance(exc, httpx.TimeoutException):
@@ -238,16 +286,27 @@ class ChatApi:
         )
 
 
-async def _events(response: httpx.Response) -> AsyncIterator[str]:
+def choices_of(chunk: dict[str, Any]) -> list[dict[str, Any]]:
+    """The choices of a chunk; what a server sends in their place that is none is passed over."""
+    choices = chunk.get("choices")
+    return [choice for choice in choices if isinstance(choice, dict)] if isinstance(choices, list) else []
+
+
+async def _events(response: httpx.Response, bounds: Bounds) -> AsyncIterator[str]:
     """The data of server-sent events, of which only `data` fields matter here."""
-    lines: list[str] = []
-    async for line in response.aiter_lines():
-        if len(line) > _MOST_LINE_CHARACTERS:
-            raise EngineUnavailableError("The model server sent a line without an end")
-        if line.startswith("data:"):
-            lines.append(line[5:].removeprefix(" "))
-        elif not line and lines:
-            yield "\n".join(lines)
-            lines.clear()
-    if lines:
-        yield "\n".join(lines)
+    event: list[bytes] = []
+    size = 0
+    async for line in lines(response, bounds):
+        if line.startswith(b"data:"):
+            event.append(line[5:].removeprefix(b" "))
+            size += len(line)
+            if size > bounds.line_bytes:
+                raise BoundsError(
+                    f"The server at {bounds.where} sent an event of more than {bounds.line_bytes >> 20} MiB"
+                )
+        elif not line and event:
+            yield b"\n".join(event).decode("utf-8", "replace")
+            event.clear()
+            size = 0
+    if event:
+        yield b"\n".join(event).decode("utf-8", "replace")

@@ -2,30 +2,33 @@
 
 The agent sees the same thing as from a local model: text in which a call stands between `<tool name="…">` and `</tool>`. Where the
 server calls tools natively, its calls are written that way as they stream in, and earlier calls are given back to it in its own form.
+Whatever is sent has the spellings of control tokens broken, whoever wrote it: no message of ours needs one (see `token_breaker`).
 """
 
 from __future__ import annotations
 
-import json
+import logging
 import re
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import aclosing
-from dataclasses import dataclass, field
 from typing import Any
 
 from analystd.engine.base import Completion, EngineInfo, GenerateRequest, Message, ToolSpec
-from analystd.engine.chat_api import BadRequestError, ChatApi, Server
+from analystd.engine.chat_api import BadRequestError, ChatApi, Server, UnreachableError
+from analystd.engine.endpoint_reply import OnText, ReplyWriter
+from analystd.engine.offers import listed_name
+from analystd.engine.token_breaker import broken, broken_in
 from analystd.errors import EngineUnavailableError
 
-_CHARACTERS_PER_TOKEN = 3
-"""Fewer than most texts have, so that a prompt which is taken to fit does."""
-_TOKENS_PER_MESSAGE = 8
-_CALL = re.compile(r'<tool name="(?P<name>[^"<>]+)">\n(?P<arguments>\{.*\})\n</tool>\Z', re.DOTALL)
-_NO_NAME_CHARACTER = re.compile(r"[^\w.-]")
-_WINDOW_KEYS = ("max_model_len", "context_length", "context_window", "max_context_length", "n_ctx")
+logger = logging.getLogger(__name__)
 
-OnText = Callable[[str], bool]
+_BYTES_PER_TOKEN = 3
+"""Fewer than most texts have in UTF-8, so that a prompt which is taken to fit does."""
+_TOKENS_PER_MESSAGE = 8
+_OPTIONAL = ("temperature", "seed", "stream_options")
+_CALL = re.compile(r'<tool name="(?P<name>[^"<>]+)">\n(?P<arguments>\{.*\})\n</tool>\Z', re.DOTALL)
+_WINDOW_KEYS = ("max_model_len", "context_length", "context_window", "max_context_length", "n_ctx")
 
 
 class EndpointEngine:
@@ -39,7 +42,9 @@ class EndpointEngine:
         self._model = model or ""
         self._window: int | None = context_tokens or None
         self._native = True
-        self._counts_usage = True
+        self._limit_name = "max_tokens"
+        self._left_out: set[str] = set()
+        """Parameters that this server does not take."""
 
     def info(self) -> EngineInfo:
         """The model's name, and where the text goes."""
@@ -53,12 +58,12 @@ class EndpointEngine:
         )
 
     async def load(self) -> None:
-        """Ask the server for its models, and choose."""
+        """Ask the server for its models, and choose; where the setting names one, a server that lists none will do."""
         if self._api is not None:
             return
         api = ChatApi(self._server)
         try:
-            models = await api.models()
+            models = await self._listed(api)
             self._model = _chosen(models, self._wanted, self._server.shown)
         except BaseException:
             await api.aclose()
@@ -69,7 +74,8 @@ class EndpointEngine:
 
     async def count_tokens(self, messages: tuple[Message, ...]) -> int:
         """A guess on the safe side: only the server knows its model's tokens."""
-        return sum(-(-len(each.content) // _CHARACTERS_PER_TOKEN) + _TOKENS_PER_MESSAGE for each in messages)
+        sizes = (len(broken(each.content).encode("utf-8", "replace")) for each in messages)
+        return sum(-(-size // _BYTES_PER_TOKEN) + _TOKENS_PER_MESSAGE for size in sizes)
 
     async def generate(self, request: GenerateRequest, on_text: OnText) -> Completion:
         """Have the server generate one reply."""
@@ -96,20 +102,31 @@ class EndpointEngine:
             await self._api.aclose()
             self._api = None
 
+    async def _listed(self, api: ChatApi) -> list[dict[str, Any]]:
+        if self._wanted is None:
+            return await api.models()
+        try:
+            return await api.models(attempts=1)
+        except UnreachableError:
+            raise
+        except EngineUnavailableError as exc:
+            # Whether the model is there, and the key is right, the first request tells.
+            logger.info("%s; %s is asked for all the same", exc.message, self._wanted)
+            return []
+
     async def _generate(self, request: GenerateRequest, on_text: OnText) -> Completion:
         assert self._api is not None
         started = time.monotonic()
-        writer = _Writer(on_text)
+        writer = ReplyWriter(on_text, self._server.shown)
         try:
             async with aclosing(self._api.stream(self._body(request))) as chunks:
                 async for chunk in chunks:
                     writer.take(chunk)
                     if writer.stopped:
                         break
-        except BadRequestError:
-            if not self._counts_usage:
+        except BadRequestError as exc:
+            if not self._leaves_out(exc.message):
                 raise
-            self._counts_usage = False
             return await self._generate(request, on_text)
         writer.end()
         return writer.completion(await self.count_tokens(request.messages), time.monotonic() - started)
@@ -118,75 +135,32 @@ class EndpointEngine:
         native = self._native and bool(request.tools)
         body: dict[str, Any] = {
             "model": self._model,
-            "messages": native_messages(request.messages) if native else plain_messages(request.messages),
-            "max_tokens": request.max_tokens,
-            "temperature": request.temperature,
-            "seed": request.seed,
+            "messages": broken_in(native_messages(request.messages) if native else plain_messages(request.messages)),
+            self._limit_name: request.max_tokens,
             "stream": True,
         }
+        optional = {
+            "temperature": request.temperature,
+            "seed": request.seed,
+            "stream_options": {"include_usage": True},
+        }
+        body |= {name: value for name, value in optional.items() if name not in self._left_out}
         if native:
-            body["tools"] = [_native_tool(tool) for tool in request.tools]
+            body["tools"] = broken_in([_native_tool(tool) for tool in request.tools])
             body["tool_choice"] = _native_choice(request)
-        if self._counts_usage:
-            body["stream_options"] = {"include_usage": True}
         return body
 
-
-@dataclass
-class _Writer:
-    """Writes what streams in as the agent reads it, and keeps account."""
-
-    on_text: OnText
-    stopped: bool = False
-    _pieces: list[str] = field(default_factory=list)
-    _call: Any = None
-    """By which the server knows the call that is being written; None where none is."""
-    _reason: str = ""
-    _usage: dict[str, Any] = field(default_factory=dict)
-
-    def take(self, chunk: dict[str, Any]) -> None:
-        """Take in one chunk; the choices but the first, and what is said of no account, are passed over."""
-        self._usage = chunk.get("usage") or self._usage
-        for choice in (chunk.get("choices") or ())[:1]:
-            self._reason = choice.get("finish_reason") or self._reason
-            delta = choice.get("delta") or {}
-            if text := delta.get("content"):
-                self._write(str(text))
-            for call in delta.get("tool_calls") or ():
-                self._take_call(call.get("index", 0), call.get("function") or {})
-
-    def end(self) -> None:
-        """The reply has ended: close the call that is open."""
-        if self._call is not None and not self.stopped:
-            self._call = None
-            self._write("\n</tool>")
-
-    def completion(self, prompt_tokens: int, seconds: float) -> Completion:
-        """The account; where the server gives none, a guess."""
-        details = self._usage.get("prompt_tokens_details") or {}
-        return Completion(
-            text="".join(self._pieces),
-            reason="stopped" if self.stopped else "length" if self._reason == "length" else "stop",
-            prompt_tokens=int(self._usage.get("prompt_tokens") or prompt_tokens),
-            cached_tokens=int(details.get("cached_tokens") or 0),
-            completion_tokens=int(self._usage.get("completion_tokens") or len(self._pieces)),
-            seconds=seconds,
-        )
-
-    def _take_call(self, call: Any, function: dict[str, Any]) -> None:
-        name = function.get("name")
-        if name and call != self._call:
-            # Some servers name the call in every chunk; a second one begins where the first ends.
-            self.end()
-            self._call = call
-            self._write(f'<tool name="{_NO_NAME_CHARACTER.sub("", str(name))}">\n')
-        if arguments := function.get("arguments"):
-            self._write(arguments if isinstance(arguments, str) else json.dumps(arguments))
-
-    def _write(self, text: str) -> None:
-        if not self.stopped:
-            self._pieces.append(text)
-            self.stopped = self.on_text(text)
+    def _leaves_out(self, refusal: str) -> bool:
+        """Leave out, from now on, a parameter that a refusal names, else the one that the fewest servers know; False where none is left."""
+        if "max_completion_tokens" in refusal and self._limit_name == "max_tokens":
+            self._limit_name = "max_completion_tokens"
+            return True
+        named = [name for name in _OPTIONAL if re.search(rf"\b{name}\b", refusal)]
+        for name in (*named, "stream_options"):
+            if name not in self._left_out:
+                self._left_out.add(name)
+                return True
+        return False
 
 
 def plain_messages(messages: Sequence[Message]) -> list[dict[str, Any]]:
@@ -246,8 +220,10 @@ def _chosen(models: Sequence[dict[str, Any]], wanted: str | None, where: str) ->
     names = [str(each["id"]) for each in models]
     there = f"It has: {', '.join(names[:20])}" if names else "It names none"
     if wanted is not None:
+        if (name := listed_name(wanted, names)) is not None:
+            return name
         # A server with one model mostly takes any name, and some have names that they do not list.
-        if wanted in names or len(names) <= 1:
+        if len(names) <= 1:
             return wanted
         raise EngineUnavailableError(f"The server at {where} has no model {wanted!r}", f"{there}.")
     if len(names) == 1:

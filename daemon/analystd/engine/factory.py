@@ -41,4 +41,5 @@ def make_engine(settings: Settings, walls: Walls | None = None) -> Engine:
         idle_seconds=settings.model_idle_seconds,
         walls=walls,
         prefixes=cache_folder() / "prefixes",
+        min_free_ram_percent=settings.min_free_ram_percent,
     )

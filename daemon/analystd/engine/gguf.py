@@ -1,8 +1,8 @@
 """What a GGUF file says of itself, read from its header without loading it.
 
 The format: https://github.com/ggml-org/ggml/blob/master/docs/gguf.md. Of a file that lies, nothing worse comes than a `BadGgufError`: every
-length is held against what is left of the file and of `HEADER_LIMIT`, and of long arrays only the length is kept. The package `gguf`
-reads the same, but takes eight seconds and 190 MB for the header of a small model, since it keeps each token as an array.
+length is held against what is left of the file and of `HEADER_LIMIT`, counts against what any model has, and long arrays and texts are passed over.
+The package `gguf` reads the same, but takes eight seconds and 190 MB for the header of a small model, since it keeps each token as an array.
 """
 
 from __future__ import annotations
@@ -20,6 +20,14 @@ HEADER_LIMIT = 32 * 1024 * 1024
 """Bytes of header that are read at the most; a vocabulary of 256 000 tokens and twice as many merges takes 14 MiB."""
 
 _LONGEST_KEPT_ARRAY = 1024
+_MOST_KEPT_VALUES = 1 << 16
+"""Of all arrays together: an architecture has a value for each layer in some of them."""
+_LONGEST_KEPT_TEXT = 4096
+_LONGEST_KEY = 65_535
+_MOST_PAIRS = 1 << 14
+_MOST_TENSORS = 1 << 17
+"""The largest models that are shared have some thousands of tensors, and less than a hundred pairs."""
+_MOST_DATA_BYTES = 1 << 62
 _BUFFER = 1 << 20
 _STRING, _ARRAY = 8, 9
 _SCALARS = {
@@ -71,7 +79,7 @@ class GgufHeader:
     path: Path
     file_bytes: int
     metadata: Mapping[str, Value]
-    """The key-value pairs; an array of more than 1024 values, or of strings, is None."""
+    """The key-value pairs; an array of more than 1024 values or of strings, and a text of more than 4096 bytes, is None."""
     parameters: int
     """Values in all tensors of this file."""
     tensor_bytes: int
@@ -148,6 +156,7 @@ class _Reader:
         self._file = file
         self._size = file.seek(0, 2)
         self._left = min(self._size, HEADER_LIMIT)
+        self._kept = 0
         file.seek(0)
 
     def header(self) -> GgufHeader:
@@ -163,6 +172,10 @@ class _Reader:
                 "Convert it anew with llama.cpp, or fetch a newer file of the model.",
             )
         tensors, pairs = self._number(_U64), self._number(_U64)
+        if tensors > _MOST_TENSORS or pairs > _MOST_PAIRS:
+            # One that ends before them is told as that.
+            self._least(24 * tensors + 12 * pairs)
+            raise self._nonsense(f"{tensors} tensors and {pairs} pairs")
         metadata = self._metadata(pairs)
         parameters, needed = self._tensors(tensors)
         start = _aligned(min(self._size, HEADER_LIMIT) - self._left, metadata.get("general.alignment"))
@@ -175,7 +188,11 @@ class _Reader:
     def _metadata(self, pairs: int) -> dict[str, Value]:
         metadata: dict[str, Value] = {}
         for _ in range(pairs):
-            key = self._text()
+            length = self._number(_U64)
+            if length > _LONGEST_KEY:
+                self._least(length)
+                raise self._nonsense(f"a key of {length} bytes")
+            key = self._take(length).decode("utf-8", "replace")
             metadata[key] = self._value(self._number(_U32))
         return metadata
 
@@ -191,6 +208,8 @@ class _Reader:
             per_block, block_bytes = _BLOCKS.get(self._number(_U32), (1, 0))
             parameters += values
             needed = max(needed, self._number(_U64) + values // per_block * block_bytes)
+            if max(parameters, needed) > _MOST_DATA_BYTES:
+                raise self._nonsense("more values than any disk holds")
         return parameters, needed
 
     def _value(self, kind: int) -> Value:
@@ -215,13 +234,18 @@ class _Reader:
         if kind not in _SCALARS:
             raise self._nonsense(f"an array of values of type {kind}")
         scalar = _SCALARS[kind]
-        if length > _LONGEST_KEPT_ARRAY:
+        self._kept += length
+        if length > _LONGEST_KEPT_ARRAY or self._kept > _MOST_KEPT_VALUES:
             self._skip(length * scalar.size)
             return None
         return [scalar.unpack(self._take(scalar.size))[0] for _ in range(length)]
 
-    def _text(self) -> str:
-        return self._take(self._number(_U64)).decode("utf-8", "replace")
+    def _text(self) -> str | None:
+        length = self._number(_U64)
+        if length > _LONGEST_KEPT_TEXT:
+            self._skip(length)
+            return None
+        return self._take(length).decode("utf-8", "replace")
 
     def _number(self, scalar: struct.Struct) -> int:
         number: int = scalar.unpack(self._take(scalar.size))[0]
@@ -243,9 +267,13 @@ class _Reader:
         self._file.seek(count, 1)
 
     def _spend(self, count: int) -> None:
+        self._least(count)
+        self._left -= count
+
+    def _least(self, count: int) -> None:
+        """So many bytes at least have to be left."""
         if count > self._left:
             raise self._ends()
-        self._left -= count
 
     def _ends(self) -> BadGgufError:
         if self._size > HEADER_LIMIT:

@@ -5,7 +5,8 @@ The API: https://huggingface.co/docs/hub/api. `HF_ENDPOINT` names a mirror, `HF_
 
 from __future__ import annotations
 
-import json
+import asyncio
+import errno
 import os
 import re
 import shutil
@@ -18,9 +19,10 @@ from urllib.parse import quote
 
 import httpx
 
-from analystd.engine.download import Source, fetch, missing_bytes
-from analystd.engine.models import OnProgress
+from analystd.engine.bounded_http import UNCOMPRESSED, Bounds, answer_head, content, parsed
+from analystd.engine.download import HEAD_SECONDS, Source, fetch, missing_bytes
 from analystd.engine.needs import gib
+from analystd.engine.wheel import OnProgress
 from analystd.errors import EngineUnavailableError, InvalidArgumentsError
 
 DEFAULT_QUANTISATION = "Q4_K_M"
@@ -32,6 +34,7 @@ _PART = re.compile(r"-\d{5}-of-\d{5}(?=\.gguf\Z)")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _TIMEOUT = httpx.Timeout(60.0, connect=10.0)
 _MOST_LISTING_BYTES = 16 << 20
+_LISTING_SECONDS = 120.0
 _SPARE_BYTES = 64 << 20
 
 
@@ -115,11 +118,11 @@ async def pull(
     headers = _authorization(endpoint, environment.get("HF_TOKEN"))
     target = folder / reference.repository
     with _as_engine_errors(endpoint, reference.repository, target):
-        async with httpx.AsyncClient(follow_redirects=True, timeout=_TIMEOUT) as client:
+        async with httpx.AsyncClient(timeout=_TIMEOUT) as client:
             files = choose_files(await _files(client, endpoint, reference.repository, headers), reference)
             downloads = [(_source(endpoint, reference.repository, each, headers), target / each.name) for each in files]
             target.mkdir(parents=True, exist_ok=True)
-            _check_room(downloads, target)
+            await asyncio.to_thread(_check_room, downloads, target)
             await _fetch_all(client, downloads, on_progress)
     return downloads[0][1]
 
@@ -141,22 +144,22 @@ async def _files(
     client: httpx.AsyncClient, endpoint: str, repository: str, headers: Mapping[str, str]
 ) -> list[HubFile]:
     url = f"{endpoint}/api/models/{repository}/tree/main?recursive=true"
-    async with client.stream("GET", url, headers=headers) as response:
+    request = client.build_request("GET", url, headers={**headers, **UNCOMPRESSED})
+    response = await answer_head(client, request, seconds=HEAD_SECONDS, redirects=True)
+    try:
         response.raise_for_status()
-        content = b""
-        async for chunk in response.aiter_bytes():
-            content += chunk
-            if len(content) > _MOST_LISTING_BYTES:
-                raise ValueError
-    return [_file(each) for each in json.loads(content) if each["type"] == "file"]
+        listing = await content(response, Bounds(endpoint, _MOST_LISTING_BYTES, seconds=_LISTING_SECONDS))
+    finally:
+        await response.aclose()
+    return [_file(each) for each in parsed(listing) if each["type"] == "file"]
 
 
 def _file(about: dict[str, Any]) -> HubFile:
     """A file as the API has it. Only of files outside the repository proper ("LFS"), as models are, a hash is told."""
-    checksum = (about.get("lfs") or {}).get("oid")
-    if checksum is not None and not _SHA256.fullmatch(str(checksum)):
+    checksum, size = (about.get("lfs") or {}).get("oid"), int(about["size"])
+    if size < 0 or (checksum is not None and not _SHA256.fullmatch(str(checksum))):
         raise ValueError
-    return HubFile(str(about["path"]), int(about["size"]), checksum)
+    return HubFile(str(about["path"]), size, checksum)
 
 
 def _source(endpoint: str, repository: str, file: HubFile, headers: Mapping[str, str]) -> Source:
@@ -194,12 +197,15 @@ def _as_engine_errors(endpoint: str, repository: str, folder: Path) -> Iterator[
             "Is the network allowed from here? What has come is kept, and the same command goes on from there. HF_ENDPOINT names a "
             "mirror; or fetch a GGUF elsewhere and run `analystd model use PATH`.",
         ) from None
-    except (ValueError, TypeError, KeyError, AttributeError):
+    except (ValueError, TypeError, KeyError, AttributeError, OverflowError):
         raise EngineUnavailableError(
             f"{endpoint} does not answer as Hugging Face does", "HF_ENDPOINT says where it is."
         ) from None
     except OSError as exc:
-        raise EngineUnavailableError(f"The model could not be stored in {folder}: {exc.strerror or exc}") from exc
+        raise EngineUnavailableError(
+            f"The model could not be stored in {folder}: {exc.strerror or exc}",
+            "What has come is kept, and the same command goes on from there." if exc.errno == errno.ENOSPC else None,
+        ) from exc
 
 
 def _refusal(status: int, endpoint: str, repository: str) -> EngineUnavailableError:

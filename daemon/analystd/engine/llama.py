@@ -15,6 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from analystd.engine.base import Completion, EngineInfo, GenerateRequest, Message
+from analystd.engine.memory_guard import MemoryGuard
+from analystd.engine.models import check_content
+from analystd.engine.needs import files_of
 from analystd.engine.prefix_folders import prefix_folder
 from analystd.engine.walls import Walls, worker_environment
 from analystd.errors import EngineUnavailableError, WorkerDiedError
@@ -27,6 +30,8 @@ logger = logging.getLogger(__name__)
 LOADING_SECONDS = 600.0
 
 _REPLIES_REMEMBERED = 8
+_MAX_REPLY_CHARACTERS = 4 * 1024 * 1024
+"""More than the longest context of any model holds."""
 
 Answer = dict[str, Any]
 
@@ -45,9 +50,12 @@ class LlamaEngine:
         idle_seconds: float = 0.0,
         walls: Walls | None = None,
         prefixes: Path | None = None,
+        min_free_ram_percent: float = 0.0,
     ) -> None:
         self._find_model = find_model
         self._prefixes = prefixes
+        self._min_free_ram_percent = min_free_ram_percent
+        self._guard: MemoryGuard | None = None
         self._walls = walls
         self._gpu_layers = gpu_layers
         self._context_tokens = context_tokens
@@ -92,17 +100,17 @@ class LlamaEngine:
         params = {"messages": [dataclasses.asdict(each) for each in messages]}
         with self._request():
             answer = await self._asked(lambda worker: worker.request("count", params), lambda: True)
-        return int(answer["tokens"])
+            return int(answer["tokens"])
 
     async def generate(self, request: GenerateRequest, on_text: Callable[[str], bool]) -> Completion:
         """Generate one reply in the worker."""
         stream = _Stream(on_text)
         with self._request():
             answer = await self._asked(lambda worker: stream.of(worker, request), lambda: not stream.begun)
-        self._context_used = answer.pop("context_used")
-        self._written.append((answer.pop("written_tokens"), answer.pop("writing_seconds")))
-        reason = "stopped" if stream.stopped else answer.pop("reason")
-        return Completion(text=stream.text, **{**answer, "reason": reason})
+            self._context_used = int(answer.pop("context_used"))
+            self._written.append((int(answer.pop("written_tokens")), float(answer.pop("writing_seconds"))))
+            reason = "stopped" if stream.stopped else answer.pop("reason")
+            return Completion(text=stream.text, **{**answer, "reason": reason})
 
     def forget(self, sequence: str) -> None:
         """Drop the conversation's part of the model's memory."""
@@ -112,6 +120,8 @@ class LlamaEngine:
     async def aclose(self) -> None:
         """End the worker."""
         self._stay()
+        if self._guard is not None:
+            self._guard.stop()
         await self._supervisor.aclose()
         if self._resting is not None:
             await self._resting
@@ -129,6 +139,8 @@ class LlamaEngine:
         started, self._problem = time.monotonic(), None
         try:
             path = self._find_model()
+            for part in files_of(path):
+                await asyncio.to_thread(check_content, part)
             worker = await self._start_for(path)
         except EngineUnavailableError as exc:
             self._problem = _sentence(exc)
@@ -151,15 +163,31 @@ class LlamaEngine:
         if prefixes is not None:
             argv += ["--prefixes", str(prefixes)]
         environment = worker_environment(os.environ)
-        if self._walls is not None:
-            argv, environment = self._walls.around(argv, environment, [path, *(file for file, _ in adapters)], prefixes)
+        files = [path, *(file for file, _ in adapters)]
+        guard = self._new_guard()
         try:
-            return await Worker.start("model", argv, environment=environment, ready_seconds=LOADING_SECONDS)
+            if self._walls is not None:
+                argv, environment = self._walls.around(argv, environment, files, prefixes)
+            worker = await Worker.start(
+                "model", argv, environment=environment, ready_seconds=LOADING_SECONDS, on_start=guard.watch
+            )
+            guard.settle(worker)
         except WorkerDiedError as exc:
+            if guard.breach is not None:
+                raise guard.breach from None
             raise EngineUnavailableError(
                 f"{path} could not be loaded: {exc.message}",
                 "The file may be damaged, or the memory be taken by others; the log says more.",
             ) from exc
+        except OSError as exc:
+            raise EngineUnavailableError(f"{path} could not be loaded: {exc.strerror or exc}") from exc
+        return worker
+
+    def _new_guard(self) -> MemoryGuard:
+        if self._guard is not None:
+            self._guard.stop()
+        self._guard = MemoryGuard(self._min_free_ram_percent, lambda: self._requests > 0)
+        return self._guard
 
     @contextmanager
     def _request(self) -> Iterator[None]:
@@ -168,7 +196,16 @@ class LlamaEngine:
         self._requests += 1
         try:
             yield
+        except (LookupError, TypeError, ValueError) as exc:
+            # An answer of another form than any worker of ours gives.
+            if worker := self._supervisor.running:
+                worker.end_distrusted("an answer of another form")
+            raise EngineUnavailableError(
+                f"The model worker gave an answer that is none ({type(exc).__name__}); it was ended", "Ask again."
+            ) from exc
         except WorkerDiedError as exc:
+            if self._guard is not None and self._guard.breach is not None:
+                raise self._guard.breach from None
             raise EngineUnavailableError(
                 exc.message, "The model is loaded again when it is next asked; the log says more."
             ) from exc
@@ -212,6 +249,7 @@ class _Stream:
     def __init__(self, on_text: Callable[[str], bool]) -> None:
         self._on_text = on_text
         self._pieces: list[str] = []
+        self._length = 0
         self._stop: Callable[[], None] = lambda: None
         self.begun = False
         """Whether the worker has taken the request."""
@@ -232,6 +270,11 @@ class _Stream:
         # What was under way when the reply was stopped is no part of it.
         if self.stopped or not event["text"]:
             return
+        if not isinstance(event["text"], str):
+            raise TypeError("a text that is none")
+        self._length += len(event["text"])
+        if self._length > _MAX_REPLY_CHARACTERS:
+            raise ValueError("a reply without end")
         self._pieces.append(event["text"])
         if self._on_text(event["text"]):
             self.stopped = True

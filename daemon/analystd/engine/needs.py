@@ -25,6 +25,8 @@ _LEAST_WINDOW = 1024
 _COMPANY_SHARE = 4
 """Caches for more conversations than one take this fraction of the memory that is left."""
 _GIB = 1024**3
+MOST_PARTS = 1024
+"""Files that a model may consist of; the largest that are shared come in some dozens."""
 _PART = re.compile(r"-(\d{5})-of-(\d{5})\.gguf\Z")
 
 
@@ -124,12 +126,27 @@ def is_later_part(path: Path) -> bool:
     return part is not None and part[1] != "00001"
 
 
+def files_of(path: Path) -> list[Path]:
+    """Return the files of a model: this one and, where its name has the form `NAME-00001-of-00003.gguf`, those parts that are beside it."""
+    part = _PART.search(path.name)
+    count = int(part[2]) if part is not None else 0
+    if not 1 < count <= MOST_PARTS:
+        return [path]
+    names = (_PART.sub(f"-{number:05}-of-{count:05}.gguf", path.name) for number in range(1, count + 1))
+    return [path, *(each for name in names if (each := path.with_name(name)) != path and each.is_file())]
+
+
 def parts_of(header: GgufHeader) -> Iterator[Path]:
     """The files of a model, this one and those beside it.
 
     Raises:
-        BadGgufError: when one is missing.
+        BadGgufError: when one is missing, or the file's name is none of a part.
     """
+    if header.parts > 1 and (header.parts > MOST_PARTS or not _PART.search(header.path.name)):
+        raise BadGgufError(
+            f"{header.path} is one of {header.parts} files, and is not named as such",
+            "The parts of a model are named NAME-00001-of-00003.gguf and so on; fetch all of them.",
+        )
     for number in range(1, header.parts + 1):
         name = _PART.sub(f"-{number:05}-of-{header.parts:05}.gguf", header.path.name)
         part = header.path.with_name(name)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import httpx
+
+from analystd.engine.bounded_http import UNCOMPRESSED, Bounds, BoundsError, content, parsed
 
 USUAL_SERVERS = (("Ollama", "http://127.0.0.1:11434/v1"), ("llama-server", "http://127.0.0.1:8080/v1"))
 
@@ -31,6 +32,11 @@ async def find_offers(servers: Sequence[tuple[str, str]] = USUAL_SERVERS) -> lis
     return [offer for offer in offers if offer is not None]
 
 
+def listed_name(wanted: str, names: Sequence[str]) -> str | None:
+    """The name under which a server lists a model: the very one, or with Ollama's `:latest`, which people leave out; None where it has none."""
+    return next((name for name in (wanted, f"{wanted}:latest") if name in names), None)
+
+
 async def models_at(url: str) -> tuple[str, ...] | None:
     """The names of a server's models; None when no model server answers there.
 
@@ -39,16 +45,12 @@ async def models_at(url: str) -> tuple[str, ...] | None:
     try:
         async with (
             asyncio.timeout(_SECONDS),
-            httpx.AsyncClient(timeout=_SECONDS, trust_env=False) as client,
+            httpx.AsyncClient(timeout=_SECONDS, trust_env=False, headers=UNCOMPRESSED) as client,
             client.stream("GET", f"{url.rstrip('/')}/models") as response,
         ):
-            content = b""
-            async for chunk in response.aiter_bytes():
-                content += chunk
-                if len(content) > _MOST_BYTES:
-                    return None
-        return tuple(_name(each["id"]) for each in json.loads(content)["data"])
-    except (httpx.HTTPError, httpx.InvalidURL, TimeoutError, OSError, ValueError, TypeError, KeyError):
+            listing = await content(response, Bounds(url, _MOST_BYTES))
+        return tuple(_name(each["id"]) for each in parsed(listing)["data"])
+    except (httpx.HTTPError, httpx.InvalidURL, BoundsError, TimeoutError, OSError, ValueError, TypeError, KeyError):
         return None
 
 

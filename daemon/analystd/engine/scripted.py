@@ -22,9 +22,11 @@ from pathlib import Path
 
 from analystd.engine.base import Completion, EngineInfo, GenerateRequest, Message
 from analystd.errors import EngineUnavailableError
+from analystd.util.small_files import read_small
 
 _PIECE_LENGTHS = (1, 3, 2, 5, 4)
 _CHARACTERS_PER_TOKEN = 4
+_SCRIPT_BYTES = 64 << 20
 _FIELDS: dict[str, tuple[type, ...]] = {"say": (str,), "expect": (str,), "delay": (int, float)}
 
 
@@ -111,7 +113,7 @@ def read_script(path: Path) -> tuple[Line, ...]:
         EngineUnavailableError: when it cannot be read, naming the line that is wrong.
     """
     try:
-        text = path.read_text(encoding="utf-8")
+        text = read_small(path, _SCRIPT_BYTES).decode("utf-8")
     except (OSError, UnicodeDecodeError) as exc:
         raise EngineUnavailableError(f"The script {path} cannot be read: {exc}") from exc
     lines = [(number, line) for number, line in enumerate(text.splitlines(), 1) if line.strip()]

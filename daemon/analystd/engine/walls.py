@@ -6,6 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from analystd.engine.needs import files_of
+from analystd.folders import make_private
+from analystd.jail.bound_file import BoundFile
 from analystd.jail.sandbox import Policy, Sandbox
 
 _ENVIRONMENT = ("PATH", "HOME", "LANG", "TMPDIR", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH")
@@ -14,7 +17,7 @@ _ENVIRONMENT_PREFIXES = ("CUDA", "NVIDIA_", "HIP_", "ROCR_", "HSA_", "VK_", "GGM
 
 @dataclass(frozen=True)
 class Walls:
-    """Where the worker is locked in: it reads the folders of the model's files and the GPU's devices, writes in `runtime`, and has no network.
+    """Where the worker is locked in: it reads the model's files and the GPU's devices, writes in `runtime`, and has no network.
 
     So a hostile model file that takes over the worker has gained nothing.
     """
@@ -27,15 +30,18 @@ class Walls:
     ) -> tuple[list[str], dict[str, str]]:
         """The command line and the environment of the worker behind the walls; as they are where no walls can be had.
 
-        `cache` is written in too, and outlives the daemon.
+        `files` are the model and its adapters; of one that comes in parts, the others are added. `cache` is written in too, and outlives
+        the daemon.
+
+        Raises:
+            OSError: when one of the files is missing.
         """
         if self.sandbox.level == "none":
             return argv, dict(environment)
         for name in ("home", "cache"):
-            (self.runtime / name).mkdir(mode=0o700, parents=True, exist_ok=True)
-        # A split model's parts lie beside the first one; a link leads to where they are.
-        folders = tuple(dict.fromkeys(place.parent for file in files for place in (file, file.resolve())))
-        policy = Policy(self.runtime / "home", cache or self.runtime / "cache", folders, gpu=True)
+            make_private(self.runtime / name)
+        bound = tuple(BoundFile.at(part) for part in dict.fromkeys(part for file in files for part in files_of(file)))
+        policy = Policy(self.runtime / "home", cache or self.runtime / "cache", files=bound, gpu=True)
         return self.sandbox.command(argv, policy), {**environment, **self.sandbox.environment(policy)}
 
 

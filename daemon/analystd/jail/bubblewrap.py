@@ -7,7 +7,7 @@ Landlock and seccomp are put up inside by the launcher itself. Imported by the l
 
 from __future__ import annotations
 
-from analystd.jail.namespaces import DEVICE, LINK, MEMORY, PROCESSES, READ, SEAL, TERMINALS, WRITE
+from analystd.jail.namespaces import DEVICE, LINK, MEMORY, PIN, PROCESSES, READ, SEAL, SHUT, TERMINALS, WRITE
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ def arguments(steps: Iterable[Step], cwd: str) -> list[str]:
         *_NAMESPACES,
         "--as-pid-1",
         *("--cap-drop", "ALL"),
-        *(word for step in steps if step[0] != SEAL for word in _words(*step)),
+        *(word for step in steps if step[0] not in (SEAL, PIN) for word in _words(*step)),
         *(word for path in _READ_ONLY_AT_LAST for word in ("--remount-ro", path)),
         *("--chdir", cwd),
         "--",
@@ -45,4 +45,6 @@ def _words(kind: str, path: str, detail: str) -> list[str]:
         return ["--dev", path]
     if kind == PROCESSES:
         return ["--proc", path]
+    if kind == SHUT:
+        return [_BINDS[READ], "/dev/null", path]
     return [_BINDS[kind], path, path]

@@ -1,6 +1,6 @@
 """The launcher: locks itself in, then becomes the program that it was given.
 
-    python -I -S enter.py level=partial workspace=DIR runtime=DIR read=PATH… device=PATH… -- program argument…
+    python -I -S enter.py level=partial workspace=DIR runtime=DIR read=PATH… file=DEVICE:INODE:PATH… device=PATH… -- program argument…
 
 It runs before anything heavy is imported, because walls hold for the threads that are there and for those that they start: the threads of
 a library that was loaded earlier would stay outside. So it needs the standard library only, and little of that: each start waits for it.
@@ -15,12 +15,12 @@ import sys
 if __name__ == "__main__":
     sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))  # noqa: PTH100, PTH120
 
-from analystd.jail import bubblewrap, capabilities, keeper, landlock, namespaces, seals, seccomp
+from analystd.jail import bubblewrap, capabilities, connections, keeper, landlock, namespaces, seals, seccomp
 
 # Importing `typing` would take longer than putting up the walls.
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from typing import NoReturn
 
 CHANNEL_VARIABLES = ("ANALYSTD_CHANNEL_FD", "ANALYSTD_DESCRIPTORS_FD")
@@ -54,10 +54,14 @@ class Walls:
         self.workspace = told["workspace"]
         self.runtime = told["runtime"]
         self.read = [value for name, _, value in pairs if name == "read"]
+        self.files = [tuple(value.split(":", 2)) for name, _, value in pairs if name == "file"]
+        """Device, inode and path of single files that are to be read."""
         self.devices = [value for name, _, value in pairs if name == "device"]
         self.hide = [value for name, _, value in pairs if name == "hide"]
         self.sealed = [value for name, _, value in pairs if name == "seal"]
         """What is in the workspace or the private folder and shall not be changed, by paths without links."""
+        self.pinned = [value for name, _, value in pairs if name == "pin"]
+        """The folders there that shall not be renamed, the outermost first."""
         self.names_threads = told.get("threads") == "named"
         """Whether the program gives its threads names, as CUDA does, which refuses to start where it may not."""
 
@@ -69,7 +73,13 @@ def main() -> NoReturn:
     try:
         if walls.keeper:
             keeper.close_descriptors(_channel() | set(walls.keeper))
-            keeper.keep(lambda: _settle(walls), lambda: _run(walls, argv), *walls.keeper)
+            meeting = connections.Meeting()
+            keeper.keep(
+                lambda: _settle(walls),
+                lambda: _run(walls, argv, meeting),
+                lambda program: _attend(program, walls, meeting),
+                *walls.keeper,
+            )
         _launch(walls, argv)
     except OSError as exc:
         _give_up(WALL_ERROR, f"the walls could not be put up: {exc}")
@@ -86,7 +96,12 @@ def _launch(walls: Walls, argv: list[str]) -> NoReturn:
         )
     if walls.isolated:
         namespaces.leave((walls.workspace, walls.runtime))
-    keeper.launch(lambda: _build_world(walls), lambda: _run(walls, argv))
+    meeting = connections.Meeting()
+    keeper.launch(
+        lambda: _build_world(walls),
+        lambda: _run(walls, argv, meeting),
+        lambda program: _attend(program, walls, meeting),
+    )
 
 
 def _become_bwrap(walls: Walls, argv: list[str], *descriptors: int) -> NoReturn:
@@ -109,12 +124,13 @@ def _seal_inside(process: int, walls: Walls) -> None:
     Raises:
         OSError: when that cannot be done; the program is not started then.
     """
-    if not walls.sealed:
+    if not (walls.sealed or walls.pinned):
         return
     child = os.fork()
     if child == 0:
         try:
             seals.enter_namespaces(process)
+            seals.seal_all("/", [path.lstrip("/") for path in walls.pinned], read_only=False)
             seals.seal_all("/", [path.lstrip("/") for path in walls.sealed])
         except OSError as exc:
             _give_up(WALL_ERROR, f"the walls could not be put up: {exc}")
@@ -125,8 +141,9 @@ def _seal_inside(process: int, walls: Walls) -> None:
 
 
 def _plan(walls: Walls, *also_read: str) -> list[namespaces.Step]:
-    read, write = [*walls.read, *also_read], [walls.workspace, walls.runtime]
-    return namespaces.plan(read=read, write=write, devices=walls.devices, hide=walls.hide, seal=walls.sealed)
+    read = [*walls.read, *(path for _, _, path in walls.files), *also_read]
+    write, seal, pin = [walls.workspace, walls.runtime], walls.sealed, walls.pinned
+    return namespaces.plan(read=read, write=write, devices=walls.devices, hide=walls.hide, seal=seal, pin=pin)
 
 
 def _build_world(walls: Walls) -> None:
@@ -145,12 +162,18 @@ def _settle(walls: Walls) -> None:
     os.chdir(walls.workspace)
 
 
-def _run(walls: Walls, argv: list[str]) -> NoReturn:
+def _attend(program: int, walls: Walls, meeting: connections.Meeting) -> set[int]:
+    """What the keeper does once the program's process is there."""
+    folders = [walls.workspace, walls.runtime, *([_SHARED_MEMORY, *_OWN_WORLD] if walls.isolated else [])]
+    return meeting.host(program, connections.Broker(folders, abstract=walls.isolated))
+
+
+def _run(walls: Walls, argv: list[str], meeting: connections.Meeting) -> NoReturn:
     # A process of this number means something else in a process namespace, and a kernel that misses its parent ends.
     if walls.isolated:
         os.environ.pop("JPY_PARENT_PID", None)
     try:
-        lock_in(walls)
+        lock_in(walls, meeting)
     except OSError as exc:
         _give_up(WALL_ERROR, f"the walls could not be put up: {exc}")
     try:
@@ -159,7 +182,7 @@ def _run(walls: Walls, argv: list[str]) -> NoReturn:
         _give_up(NOT_STARTED, f"{argv[0]} could not be started: {exc.strerror}")
 
 
-def lock_in(walls: Walls) -> None:
+def lock_in(walls: Walls, meeting: connections.Meeting) -> None:
     """Confine this process: no privileges, files by Landlock, system calls by seccomp.
 
     Raises:
@@ -167,8 +190,14 @@ def lock_in(walls: Walls) -> None:
     """
     capabilities.drop_all(keep=_needed_capabilities(walls))
     version = landlock.restrict(_rules(walls), tcp=walls.isolated)
-    knows_truncate = version >= landlock.TRUNCATE_ABI
-    seccomp.install(seccomp.build_filter(seccomp.own_machine(), isolated=walls.isolated, truncate=knows_truncate))
+    machine, knows_truncate = seccomp.own_machine(), version >= landlock.TRUNCATE_ABI
+
+    def install(is_answered: bool) -> int | None:
+        hand_over = is_answered and version < landlock.RESOLVE_UNIX_ABI
+        program = seccomp.build_filter(machine, isolated=walls.isolated, truncate=knows_truncate, hand_over=hand_over)
+        return seccomp.install(program, listener=hand_over)
+
+    meeting.attend(install)
 
 
 def _needed_capabilities(walls: Walls) -> int:
@@ -182,9 +211,47 @@ def _rules(walls: Walls) -> list[tuple[str, int]]:
         *((path, landlock.WRITE) for path in (walls.workspace, walls.runtime, _SHARED_MEMORY)),
         *((path, landlock.DEVICE) for path in walls.devices),
         *((path, landlock.WRITE | landlock.IOCTL_DEV) for path in _OWN_WORLD if walls.isolated),
-        *((path, landlock.READ) for path in (*walls.read, "/proc")),
+        *(rule for path in (*walls.read, "/proc") for rule in _readable(path, () if walls.isolated else walls.hide)),
+        *((_descriptor_of(*file), landlock.READ_FILE) for file in walls.files),
         *([(_OWN_THREADS, landlock.WRITE_FILE | landlock.TRUNCATE)] if walls.names_threads else []),
     ]
+
+
+def _readable(path: str, hidden: Sequence[str]) -> Iterator[tuple[str, int]]:
+    """Let `path` be read without what is hidden in it, which Landlock can only do by naming all the rest; folders there can be listed."""
+    real = os.path.realpath(path)
+    hidden = [os.path.realpath(each) for each in hidden]
+    if any(f"{real}/".startswith(f"{each}/") for each in hidden):
+        return
+    if not any(each.startswith(real.rstrip("/") + "/") for each in hidden):
+        yield path, landlock.READ
+        return
+    yield path, landlock.READ_DIR
+    for entry in _entries(real, hidden):
+        if not os.path.islink(entry):  # noqa: PTH114
+            yield from _readable(entry, hidden)
+
+
+def _entries(folder: str, ways: Sequence[str]) -> list[str]:
+    """What is in a folder; of one that may be entered but not listed, what lies on the `ways` through it."""
+    stem = folder.rstrip("/") + "/"
+    try:
+        return [stem + name for name in os.listdir(folder)]  # noqa: PTH208
+    except OSError:
+        return list({stem + way.removeprefix(stem).split("/")[0] for way in ways if way.startswith(stem)})
+
+
+def _descriptor_of(device: str, inode: str, path: str) -> str:
+    """Return a path to a file by way of a descriptor, so that what was looked at is also what the rule is for.
+
+    Raises:
+        OSError: when `path` leads to another file than the one that was meant.
+    """
+    descriptor = os.open(path, os.O_PATH | os.O_CLOEXEC)
+    status = os.fstat(descriptor)
+    if (str(status.st_dev), str(status.st_ino)) != (device, inode):
+        raise OSError(f"another file has been put in the place of {path}")
+    return f"/proc/self/fd/{descriptor}"
 
 
 def _die_with_daemon() -> None:

@@ -18,6 +18,12 @@ class Bait:
 
     workspace: Path
     runtime: Path
+    readable: Path
+    """A folder that may be read, with a socket and a FIFO of a program outside in it."""
+    settings: Path
+    """A folder in there that stays closed."""
+    bound: Path
+    """A file that may be read, as a model is by its worker; what lies beside it may not."""
     things: dict[str, Any]
     """By the names that the attempts of `probe` look for, as JSON can carry it."""
 
@@ -27,21 +33,27 @@ def laid_out() -> Iterator[Bait]:
     """Lay everything out; afterwards it is gone."""
     with ExitStack() as stack:
         base = Path(os.path.realpath(stack.enter_context(tempfile.TemporaryDirectory(prefix="analystd-"))))
-        for name in ("workspace", "runtime", "outside"):
+        for name in ("workspace", "runtime", "outside", "beside", "readable", "readable/settings"):
             (base / name).mkdir()
-        (base / "outside/secret").write_text("secret")
+        for name in ("outside/secret", "beside/secret", "beside/bound", "readable/settings/secret"):
+            (base / name).write_text("secret")
         (base / "workspace/.git").mkdir()
         (base / "workspace/.git/file").write_text("trusted")
         things = {
             "outside": str(base / "outside"),
+            "beside": str(base / "beside"),
             "sealed": str(base / "workspace/.git"),
             "port": stack.enter_context(socket.create_server(("127.0.0.1", 0))).getsockname()[1],
+            "readable": str(base / "readable"),
             "path_socket": _listener(stack, str(base / "outside/socket")),
+            "readable_socket": _listener(stack, str(base / "readable/socket")),
+            "fifo": _fifo(stack, str(base / "readable/fifo")),
             "abstract_socket": _listener(stack, f"\0{base.name}"),
             "shared_memory": stack.enter_context(tempfile.NamedTemporaryFile(dir="/dev/shm")).name,
             "pid": os.getpid(),
         }
-        yield Bait(base / "workspace", base / "runtime", things)
+        readable = base / "readable"
+        yield Bait(base / "workspace", base / "runtime", readable, readable / "settings", base / "beside/bound", things)
 
 
 def _listener(stack: ExitStack, address: str) -> str:
@@ -49,3 +61,10 @@ def _listener(stack: ExitStack, address: str) -> str:
     listener.bind(address)
     listener.listen()
     return address
+
+
+def _fifo(stack: ExitStack, path: str) -> str:
+    """Make a FIFO that a program outside reads, so that opening it for writing would not fail for want of a reader."""
+    os.mkfifo(path)
+    stack.callback(os.close, os.open(path, os.O_RDWR | os.O_NONBLOCK))
+    return path

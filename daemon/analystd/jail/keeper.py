@@ -33,14 +33,17 @@ _LAST_DESCRIPTOR = 2**31 - 2
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
-def launch(prepare: Callable[[], None], program: Callable[[], NoReturn]) -> NoReturn:
-    """Run `program` in a grandchild and end as it ends; `prepare` runs in the keeper before."""
+def launch(prepare: Callable[[], None], program: Callable[[], NoReturn], attend: Callable[[int], set[int]]) -> NoReturn:
+    """Run `program` in a grandchild and end as it ends.
+
+    In the keeper `prepare` runs before, and `attend` once the grandchild's process is there: it gives the descriptors that stay open.
+    """
     outcome, tell, alive, living = _pipes()
     keeper = os.fork()
     if keeper == 0:
         os.close(outcome)
         os.close(living)
-        _keep(prepare, program, alive, tell)
+        _keep(prepare, program, attend, alive, tell)
     close_descriptors({outcome, living})
     _stand_for(keeper, outcome)
 
@@ -72,7 +75,13 @@ def launch_through(helper: Callable[[int, int], NoReturn], complete: Callable[[i
     _stand_for(keeper, outcome)
 
 
-def keep(prepare: Callable[[], None], program: Callable[[], NoReturn], alive: int, tell: int) -> NoReturn:
+def keep(
+    prepare: Callable[[], None],
+    program: Callable[[], NoReturn],
+    attend: Callable[[int], set[int]],
+    alive: int,
+    tell: int,
+) -> NoReturn:
     """Be the keeper that `launch_through` waits for; this process is the first of a process namespace."""
     for descriptor in (alive, tell):
         os.set_inheritable(descriptor, False)
@@ -83,7 +92,7 @@ def keep(prepare: Callable[[], None], program: Callable[[], NoReturn], alive: in
     # Until it is answered the parent is another program, with whose end this process shall not end.
     if not os.read(alive, 1):
         os._exit(0)
-    _keep(prepare, program, alive, tell)
+    _keep(prepare, program, attend, alive, tell)
 
 
 def die_with_parent(number: int = signal.SIGKILL) -> None:
@@ -113,7 +122,13 @@ def _stand_for(keeper: int, outcome: int) -> NoReturn:
     _end_like(int(told) if told else keepers_own)
 
 
-def _keep(prepare: Callable[[], None], program: Callable[[], NoReturn], alive: int, tell: int) -> NoReturn:
+def _keep(
+    prepare: Callable[[], None],
+    program: Callable[[], NoReturn],
+    attend: Callable[[int], set[int]],
+    alive: int,
+    tell: int,
+) -> NoReturn:
     """Start the program, wait for it, and end everything that it left behind."""
     os.setsid()
     signal.signal(signal.SIGHUP, lambda *_: _end(status=None, tell=tell))
@@ -124,7 +139,7 @@ def _keep(prepare: Callable[[], None], program: Callable[[], NoReturn], alive: i
     payload = os.fork()
     if payload == 0:
         _become(program)
-    close_descriptors({alive, tell})
+    close_descriptors({alive, tell, *attend(payload)})
     _pass_on(lambda number: os.killpg(payload, number))
     while True:
         pid, status = os.wait()

@@ -1,6 +1,6 @@
 """Landlock through its three system calls: what may be opened, connected to and signalled, chosen by the process itself and for ever.
 
-Numbers and bits are those of the Linux headers (`linux/landlock.h`, ABI 7); each right is asked for only where the ABI has it. Imported by
+Numbers and bits are those of the Linux headers (`linux/landlock.h`, ABI 9); each right is asked for only where the ABI has it. Imported by
 the launcher, so it needs the standard library only.
 """
 
@@ -23,6 +23,8 @@ MAKE_BLOCK = 1 << 11
 REFER = 1 << 13
 TRUNCATE = 1 << 14
 IOCTL_DEV = 1 << 15
+RESOLVE_UNIX = 1 << 16
+"""Connecting to sockets by their path; those made in the same jail can be reached without."""
 
 READ = EXECUTE | READ_FILE | READ_DIR
 DEVICE = WRITE_FILE | READ_FILE | READ_DIR | TRUNCATE | IOCTL_DEV
@@ -30,9 +32,10 @@ WRITE = ((1 << 15) - 1) & ~(MAKE_CHAR | MAKE_BLOCK)
 """All that can be done with files and folders, save for making device nodes."""
 
 TRUNCATE_ABI = 3
+RESOLVE_UNIX_ABI = 9
 
 _FILE_RIGHTS = EXECUTE | WRITE_FILE | READ_FILE | TRUNCATE | IOCTL_DEV
-_HANDLED_SINCE = {1: (1 << 13) - 1, 2: REFER, TRUNCATE_ABI: TRUNCATE, 5: IOCTL_DEV}
+_HANDLED_SINCE = {1: (1 << 13) - 1, 2: REFER, TRUNCATE_ABI: TRUNCATE, 5: IOCTL_DEV, RESOLVE_UNIX_ABI: RESOLVE_UNIX}
 _TCP_BIND_AND_CONNECT = 0b11
 _SCOPE_ABSTRACT_SOCKETS_AND_SIGNALS = 0b11
 _NET_ABI = 4

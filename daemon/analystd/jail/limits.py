@@ -1,105 +1,194 @@
-"""The watchdog: while something runs in the jail, its memory, its processes and the room on disk stay within limits."""
+"""What the programs in the jail may use: their memory, processes and threads, the room on disk. A look tells what is overstepped."""
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
-import logging
 import shutil
-from collections.abc import AsyncIterator, Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
-from analystd.jail.processes import deleted_open_bytes, memory_bytes, process_tree, proportional_bytes
+from analystd.jail.cgroups import smallest_task_limit
+from analystd.jail.held import Held, held_files
+from analystd.jail.processes import Census, census, process_tree, proportional_bytes
 from analystd.jail.sizes import folder_bytes, memory
 from analystd.jail.workspace import GIGABYTE, Workspace
 
-logger = logging.getLogger(__name__)
-
 _FEW_PROCESSES = 32
+_FEW_THREADS = 64
+"""So many are not too many even where half of what is allowed would be less."""
+_TOLERATED_MEMORY_BYTES = 64 << 20
+_TOLERATED_DISK_BYTES = 16 << 20
+_NOISE_BYTES = 1 << 20
+_HIDDEN_LOOKS = 3
+"""Files are on their way through a socket for moments; who keeps them there longer hides them."""
 
-LimitName = Literal["free_ram", "memory", "processes", "workspace", "free_disk", "trusted_names"]
+LimitName = Literal["free_ram", "memory", "processes", "threads", "workspace", "free_disk", "trusted_names"]
+
+SHARED: frozenset[LimitName] = frozenset({"free_ram", "workspace", "free_disk"})
+"""Limits that somebody else may be the cause of: a program outside, another session, the user's own files."""
 
 
 @dataclass(frozen=True)
 class Limits:
-    """What a run may use, beside the workspace's own limits (its size, the machine's free memory)."""
+    """What a session may use, beside the workspace's own limits (its size, the machine's free memory)."""
 
     memory_percent: float = 75.0
-    """The memory of all of the run's processes, as a share of the machine's (or the container's)."""
+    """The memory of all of the session's processes, as a share of the machine's (or the container's)."""
     processes: int = 512
     """How many processes there may be at a time; a fork bomb has thousands within a second."""
+    threads: int = 4096
+    """How many threads they may have together; at most half of what the machine or the container allows."""
     min_free_disk_gb: float = 0.5
     """What must stay free on the disk of the workspace."""
     interval_seconds: float = 0.2
-    """The time between two looks; a process fills about 1 GB in it."""
+    """The time between two looks while code runs or something grows; a process fills about 1 GB in it."""
+    idle_seconds: float = 2.0
+    """The time between two looks while nothing happens."""
 
 
 @dataclass(frozen=True)
 class Breach:
-    """A limit that was overstepped."""
+    """A limit that is overstepped."""
 
     limit: LimitName
     measured: float
-    """In GB, in percent of the memory that is free, or the number of processes."""
+    """In GB, in percent of the memory that is free, or the number of processes or threads."""
     message: str
     """For people: the limit, the measured value and what to do."""
+    burden: float = field(default=0.0, compare=False)
+    """What the session itself has of it, in bytes or a number: it makes matters worse where this grows."""
+    tolerance: float = field(default=0.0, compare=False)
+    """By how much that may grow where the limit was overstepped already, for instance to free what is too much."""
 
 
-@contextlib.asynccontextmanager
-async def watch(
-    pid: int,
-    workspace: Workspace,
-    on_breach: Callable[[Breach], None],
-    *,
-    limits: Limits | None = None,
-    runtime: Path | None = None,
-) -> AsyncIterator[None]:
-    """Look after the process `pid` and all that it starts for as long as the block lasts.
+@dataclass(frozen=True)
+class Look:
+    """What one look has found."""
 
-    `on_breach` is called once, in the event loop, with the first limit that is overstepped; to interrupt and to kill is its owner's
-    business. `runtime` is the worker's private folder, whose content counts like the workspace's.
+    pids: frozenset[int]
+    census: Census
+    disk_used: int
+    breaches: tuple[Breach, ...] = ()
+    """The most urgent one first."""
+    size: int = 0
+    """What the workspace holds, as far as it is known."""
+
+
+class Watched:
+    """A process with all that it starts, and the folders that they may fill; remembers what it needs from look to look.
+
+    `runtime` is the worker's private folder, whose content counts like the workspace's.
     """
-    watcher = asyncio.create_task(_watch(pid, workspace, on_breach, limits or Limits(), runtime), name=f"watch-{pid}")
-    try:
-        yield
-    finally:
-        watcher.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await watcher
+
+    def __init__(self, pid: int, workspace: Workspace, limits: Limits, runtime: Path | None = None) -> None:
+        self.pid = pid
+        self._workspace = workspace
+        self._limits = limits
+        self._folders = [workspace.root, *([runtime] if runtime else [])]
+        self._device = workspace.root.stat().st_dev
+        self._held = Held()
+        self._memory_gb = memory().total / GIGABYTE
+        self._size = 0
+        self._explained = 0
+        self._disk_when_explained: int | None = None
+        self._looks_unexplained = 0
+
+    def look(self, before: Look | None = None, *, files: bool = True) -> Look:
+        """Look at everything; with a look `before`, only at what costs little where nothing has happened since.
+
+        Without `files`, those are taken for what they were: to find them takes a while where there are many, or many processes.
+        """
+        pids = process_tree(self.pid)
+        found = census(pids)
+        disk_used, disk_free = self._disk_usage()
+        # Of thousands of processes nothing else is looked at: meanwhile there would be thousands more.
+        urgent = _told(_too_many_processes(found, self._limits), _too_many_threads(found, self._limits))
+        if urgent:
+            return Look(frozenset(pids), found, disk_used, urgent, self._size)
+        if before is not None and _is_asleep(before, pids, found):
+            shared = [breach for breach in before.breaches if breach.limit in SHARED]
+            own = self._too_much_memory(pids, found)
+            return Look(frozenset(pids), found, disk_used, _told(own, *shared), self._size)
+        self._memory_gb = memory().total / GIGABYTE
+        if files:
+            held = held_files(pids, self._device)
+            if held.disk_bytes > self._held.disk_bytes + _NOISE_BYTES:
+                # They may have had a name a moment ago, and would count twice.
+                self._workspace.forget_size()
+            self._held, self._size = held, self._measure(held, disk_used)
+        breaches = _told(
+            _too_little_memory(found, self._workspace),
+            self._too_much_memory(pids, found),
+            _too_little_disk(disk_free, disk_used, self._limits),
+            _too_many_moved_aside(self._workspace),
+            _too_large(self._size, self._workspace),
+        )
+        return Look(frozenset(pids), found, disk_used, breaches, self._size)
+
+    def _too_much_memory(self, pids: Sequence[int], found: Census) -> Breach | None:
+        limit = self._memory_gb * self._limits.memory_percent / 100
+        used = (found.memory_bytes + self._held.memory_bytes) / GIGABYTE
+        if used > limit and 1 < len(pids) <= _FEW_PROCESSES:
+            # Forked processes share most of what they have, and the quick sum counts it for each. Of many the exact sum would take too long.
+            used = min(used, (proportional_bytes(pids) + self._held.memory_bytes) / GIGABYTE)
+        if used <= limit:
+            return None
+        return Breach(
+            "memory",
+            round(used, 2),
+            f"The session uses {used:.1f} GB of memory; its limit is {limit:.1f} GB "
+            f"({self._limits.memory_percent:g}% of the machine's). Load less at a time",
+            burden=used * GIGABYTE,
+            tolerance=_TOLERATED_MEMORY_BYTES,
+        )
+
+    def _disk_usage(self) -> tuple[int, int]:
+        """Return how many bytes of the workspace's disk are used and free; of another one, once somebody has removed the workspace."""
+        for folder in (*self._folders, Path("/")):
+            with contextlib.suppress(OSError):
+                usage = shutil.disk_usage(folder)
+                return usage.used, usage.free
+        return 0, 0
+
+    def _named_bytes(self) -> int:
+        total = 0
+        measures: list[Callable[[], int]] = [partial(folder_bytes, folder) for folder in self._folders[1:]]
+        for measure in (self._workspace.size_bytes, *measures):
+            with contextlib.suppress(FileNotFoundError):
+                total += measure()
+        return total
+
+    def _measure(self, held: Held, disk_used: int) -> int:
+        """Measure what lies in the folders, under a name or without one."""
+        size = self._named_bytes() + held.disk_bytes
+        self._looks_unexplained = self._looks_unexplained + 1 if held.unmeasured else 0
+        if not held.unmeasured or self._disk_when_explained is None:
+            self._explained, self._disk_when_explained = size, disk_used
+        if self._looks_unexplained < _HIDDEN_LOOKS:
+            return size
+        # The disk has filled since the last time that everything on it could be accounted for.
+        hidden = (disk_used - self._disk_when_explained) - (size - self._explained)
+        return size + max(0, hidden)
 
 
 def find_breach(pid: int, workspace: Workspace, limits: Limits, runtime: Path | None = None) -> Breach | None:
-    """The first limit that `pid` with its descendants oversteps now, the most urgent ones being looked at first."""
-    pids = process_tree(pid)
-    return (
-        _too_little_memory(workspace)
-        or _too_many_processes(len(pids), limits)
-        or _too_much_memory(pids, limits)
-        or _too_little_disk(workspace, limits)
-        or _too_many_moved_aside(workspace)
-        or _too_large(pids, workspace, [runtime] if runtime else [])
-    )
+    """Return the first limit that `pid` with its descendants oversteps now, the most urgent ones being looked at first."""
+    return next(iter(Watched(pid, workspace, limits, runtime).look().breaches), None)
 
 
-async def _watch(
-    pid: int, workspace: Workspace, on_breach: Callable[[Breach], None], limits: Limits, runtime: Path | None
-) -> None:
-    while True:
-        try:
-            breach = await asyncio.to_thread(find_breach, pid, workspace, limits, runtime)
-        except OSError:
-            logger.exception("The watchdog could not look; it tries again")
-            breach = None
-        if breach is not None:
-            logger.warning("%s", breach.message)
-            on_breach(breach)
-            return
-        await asyncio.sleep(limits.interval_seconds)
+def _told(*breaches: Breach | None) -> tuple[Breach, ...]:
+    return tuple(breach for breach in breaches if breach is not None)
 
 
-def _too_little_memory(workspace: Workspace) -> Breach | None:
+def _is_asleep(before: Look, pids: Sequence[int], found: Census) -> bool:
+    """Tell whether the processes are the same and have done nothing since."""
+    return frozenset(pids) == before.pids and found.processor_ticks == before.census.processor_ticks
+
+
+def _too_little_memory(found: Census, workspace: Workspace) -> Breach | None:
     free = memory().free_percent
     if free >= workspace.min_free_ram_percent:
         return None
@@ -108,35 +197,40 @@ def _too_little_memory(workspace: Workspace) -> Breach | None:
         round(free, 1),
         f"Only {free:.1f}% of the memory is free; at least {workspace.min_free_ram_percent:g}% must be. "
         "Load less at a time, or lower AGENT_MIN_FREE_RAM_PERCENT",
+        burden=found.memory_bytes,
+        tolerance=_TOLERATED_MEMORY_BYTES,
     )
 
 
-def _too_many_processes(count: int, limits: Limits) -> Breach | None:
+def _too_many_processes(found: Census, limits: Limits) -> Breach | None:
+    count = found.processes
     if count <= limits.processes:
         return None
     return Breach(
-        "processes", count, f"The session has {count} processes; its limit is {limits.processes}. Start fewer at a time"
+        "processes",
+        count,
+        f"The session has {count} processes; its limit is {limits.processes}. Start fewer at a time",
+        burden=count,
     )
 
 
-def _too_much_memory(pids: Sequence[int], limits: Limits) -> Breach | None:
-    limit = memory().total / GIGABYTE * limits.memory_percent / 100
-    used = memory_bytes(pids) / GIGABYTE
-    if used > limit and 1 < len(pids) <= _FEW_PROCESSES:
-        # Forked processes share most of what they have, and the quick sum counts it for each. Of many the exact sum would take too long.
-        used = min(used, proportional_bytes(pids) / GIGABYTE)
-    if used <= limit:
+def _too_many_threads(found: Census, limits: Limits) -> Breach | None:
+    allowed = smallest_task_limit()
+    limit = limits.threads if allowed is None else min(limits.threads, max(allowed // 2, _FEW_THREADS))
+    if found.threads <= limit:
         return None
+    of_machine = "" if limit == limits.threads else f", half of the {allowed} that this machine allows"
     return Breach(
-        "memory",
-        round(used, 2),
-        f"The session uses {used:.1f} GB of memory; its limit is {limit:.1f} GB "
-        f"({limits.memory_percent:g}% of the machine's). Load less at a time",
+        "threads",
+        found.threads,
+        f"The session has {found.threads} threads in {found.processes} processes; its limit is {limit}{of_machine}. "
+        "Start fewer at a time",
+        burden=found.threads,
     )
 
 
-def _too_little_disk(workspace: Workspace, limits: Limits) -> Breach | None:
-    free = shutil.disk_usage(workspace.root).free / GIGABYTE
+def _too_little_disk(free_bytes: int, used_bytes: int, limits: Limits) -> Breach | None:
+    free = free_bytes / GIGABYTE
     if free >= limits.min_free_disk_gb:
         return None
     return Breach(
@@ -144,6 +238,8 @@ def _too_little_disk(workspace: Workspace, limits: Limits) -> Breach | None:
         round(free, 2),
         f"Only {free:.2f} GB are free on the workspace's disk; at least {limits.min_free_disk_gb:g} GB must be. "
         "Delete files",
+        burden=used_bytes,
+        tolerance=_TOLERATED_DISK_BYTES,
     )
 
 
@@ -156,12 +252,12 @@ def _too_many_moved_aside(workspace: Workspace) -> Breach | None:
         trusted.count,
         "The session goes on making files that tools outside of the jail would run or believe, as fast as they are moved aside. "
         "`analystd quarantine` lists them",
+        burden=trusted.count,
     )
 
 
-def _too_large(pids: Sequence[int], workspace: Workspace, folders: Sequence[Path]) -> Breach | None:
-    named = workspace.size_bytes() + sum(map(folder_bytes, folders))
-    size = (named + deleted_open_bytes(pids, workspace.root)) / GIGABYTE
+def _too_large(size_bytes: int, workspace: Workspace) -> Breach | None:
+    size = size_bytes / GIGABYTE
     if size <= workspace.max_gb:
         return None
     return Breach(
@@ -169,4 +265,6 @@ def _too_large(pids: Sequence[int], workspace: Workspace, folders: Sequence[Path
         round(size, 2),
         f"The workspace holds {size:.3g} GB, with files that are deleted but still open; its limit is {workspace.max_gb:g} GB. "
         "Delete files, or raise AGENT_WORKSPACE_MAX_GB",
+        burden=size_bytes,
+        tolerance=min(_TOLERATED_DISK_BYTES, workspace.max_gb * GIGABYTE / 20),
     )

@@ -13,7 +13,7 @@ import fcntl
 import os
 import struct
 
-from analystd.jail import seals
+from analystd.jail import fifos, seals
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -27,8 +27,10 @@ READ, WRITE, DEVICE = "read", "write", "device"
 """A path of the old world in its usual place, to be read, written or computed with."""
 LINK, MEMORY, TERMINALS, PROCESSES = "link", "memory", "terminals", "processes"
 """A symbolic link, an empty folder in memory, a `/dev` with terminals of its own, a `/proc` of the new processes."""
-SEAL = "seal"
-"""A path inside of one that is written, to be read only."""
+SEAL, PIN = "seal", "pin"
+"""A path inside of one that is written, to be read only; one to be written, but not renamed."""
+SHUT = "shut"
+"""A FIFO inside of a folder that is to be read, which is not to be opened."""
 
 _NEW_MOUNTS, _NEW_IPC, _NEW_USERS, _NEW_PROCESSES, _NEW_NETWORK = (
     0x20000,
@@ -50,6 +52,7 @@ _SIOCSIFFLAGS, _IFF_UP_RUNNING = 0x8914, 0x41
 _AF_INET, _SOCK_DGRAM = 2, 2
 
 _TEMPORARY = "mode=1777,size=1073741824"
+_TEMPORARY_FOLDERS = ("/tmp", "/dev/shm")
 _OWN_FOLDERS = {"/dev", "/proc", "/tmp"}
 _LINKS = {
     "/dev/ptmx": "pts/ptmx",
@@ -89,6 +92,7 @@ def plan(
     devices: Iterable[str],
     hide: Iterable[str],
     seal: Iterable[str] = (),
+    pin: Iterable[str] = (),
 ) -> list[Step]:
     """The steps that make a world of the paths given, in their usual places; `hide` wins over `read`, and `seal` over `write`.
 
@@ -96,15 +100,19 @@ def plan(
     """
     world = _Plan()
     world.steps.append((TERMINALS, "/dev", ""))
-    for path in ("/tmp", "/dev/shm"):
+    for path in _TEMPORARY_FOLDERS:
         world.cover(path, _TEMPORARY)
     for path in sorted(_without_root(read), key=lambda path: (os.path.realpath(path).count("/"), path)):
         world.show(path, READ)
     for path in hide:
         world.hide(path)
+    write = list(write)
     for path in write:
         world.show(path, WRITE)
-    world.steps += [(SEAL, path, "") for path in seal]
+    world.steps += [*((PIN, path, "") for path in pin), *((SEAL, path, "") for path in seal)]
+    # Landlock lets these be written, with all that is mounted below them, and a read-only mount does not keep a FIFO from being written.
+    for path in world.shown_below(_TEMPORARY_FOLDERS):
+        world.steps += [(SHUT, each, "") for each in fifos.find(path, except_below=write)]
     for path in devices:
         world.show(path, DEVICE)
     world.steps.append((PROCESSES, "/proc", ""))
@@ -156,6 +164,11 @@ class _Plan:
         if os.path.isdir(path) and (is_around or self._is_shown(path)):  # noqa: PTH112
             self.cover(path, "mode=700")
 
+    def shown_below(self, folders: Iterable[str]) -> list[str]:
+        """What is to be read inside of one of `folders`."""
+        below = tuple(folder + "/" for folder in folders)
+        return [path for kind, path, _ in self.steps if kind == READ and path.startswith(below)]
+
     def _is_shown(self, path: str) -> bool:
         return any(path == shown or path.startswith(shown.rstrip("/") + "/") for shown in self._shown)
 
@@ -187,12 +200,21 @@ def _take(root: str, kind: str, path: str, detail: str) -> None:
             _link(root + name, target)
     elif kind == PROCESSES:
         _mount("proc", _folder(root + path), "proc", _NOSUID | _NODEV | _NOEXEC)
-    elif kind == SEAL:
-        seals.seal_all(root, [path.lstrip("/")])
+    elif kind in (SEAL, PIN):
+        seals.seal_all(root, [path.lstrip("/")], read_only=kind == SEAL)
+    elif kind == SHUT:
+        _shut(root + path)
     else:
         place = _folder(root + path) if os.path.isdir(path) else _file(root + path)  # noqa: PTH112
         _mount(path, place, None, _BIND | _REC)
         _set_attributes(place, _ATTRIBUTES[kind])
+
+
+def _shut(place: str) -> None:
+    """Put a device that cannot be opened in the place of something, if that is still there."""
+    if os.path.lexists(place):
+        _mount("/dev/null", place, None, _BIND)
+        _set_attributes(place, _ATTRIBUTES[READ])
 
 
 def _folder(place: str) -> str:

@@ -6,11 +6,13 @@ the answers mean. What the attempts are made on, `forbidden` lays out. A new wal
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import json
 import os
 import resource
 import socket
+import stat
 import sys
 from collections.abc import Callable, Mapping
 from typing import Any, Literal, NamedTuple
@@ -20,6 +22,7 @@ NO_WALLS = "Python can read, change and send whatever your own account can"
 State = Literal["held", "not held", "gap"]
 
 _PTRACE_SEIZE = 0x4206
+_SET_IDS = stat.S_ISUID | stat.S_ISGID
 _CLONE_NEWUSER = 0x10000000
 
 
@@ -79,6 +82,16 @@ def _list(things: dict[str, Any]) -> None:
     os.scandir(things["outside"]).close()
 
 
+def _beside(things: dict[str, Any]) -> None:
+    """Of this folder one file may be read, as a model may be by its worker; a folder in a world of one's own shows only that."""
+    try:
+        if "secret" in os.listdir(things["beside"]):  # noqa: PTH208
+            return
+    except OSError:
+        pass
+    os.close(os.open(things["beside"] + "/secret", os.O_RDONLY))
+
+
 def _write(things: dict[str, Any]) -> None:
     os.close(os.open(things["outside"] + "/made", os.O_WRONLY | os.O_CREAT))
 
@@ -94,6 +107,19 @@ def _network(things: dict[str, Any]) -> None:
 def _path_socket(things: dict[str, Any]) -> None:
     with socket.socket(socket.AF_UNIX) as client:
         client.connect(things["path_socket"])
+
+
+def _readable_socket(things: dict[str, Any]) -> None:
+    with socket.socket(socket.AF_UNIX) as client:
+        client.connect(things["readable_socket"])
+
+
+def _fifo(things: dict[str, Any]) -> None:
+    os.close(os.open(things["fifo"], os.O_WRONLY | os.O_NONBLOCK))
+
+
+def _settings(things: dict[str, Any]) -> None:
+    os.close(os.open(things["readable"] + "/settings/secret", os.O_RDONLY))
 
 
 def _abstract_socket(things: dict[str, Any]) -> None:
@@ -135,6 +161,24 @@ def _processes(things: dict[str, Any]) -> None:
     os.close(os.open(f"/proc/{things['pid']}/cmdline", os.O_RDONLY))
 
 
+def _set_user_id(things: dict[str, Any]) -> None:
+    """Try the usual ways to make a file that runs with its owner's rights; the current folder is the workspace."""
+    made = os.open("program", os.O_CREAT | os.O_WRONLY, 0o600)
+    ways: tuple[Callable[[], None], ...] = (
+        lambda: os.fchmod(made, _SET_IDS | 0o700),
+        lambda: os.chmod("program", _SET_IDS | 0o700),  # noqa: PTH101
+        lambda: os.chmod("program", _SET_IDS | 0o700, dir_fd=os.open(".", os.O_RDONLY)),
+        lambda: os.close(os.open("opened", os.O_CREAT | os.O_WRONLY, _SET_IDS | 0o700)),
+        lambda: os.mknod("node", stat.S_IFREG | _SET_IDS | 0o700),
+        lambda: os.mkdir("folder", _SET_IDS | 0o700),  # noqa: PTH102
+    )
+    for way in ways:
+        with contextlib.suppress(OSError):
+            way()
+            return
+    raise PermissionError
+
+
 def _sealed(things: dict[str, Any]) -> None:
     """One success is enough: the last attempt is refused only if all are."""
     folder = things["sealed"]
@@ -159,11 +203,34 @@ def _shared_memory(things: dict[str, Any]) -> None:
 TABLE: dict[str, Wall] = {
     "read": Wall("reading files outside", "files outside can be read", _read),
     "list": Wall("listing folders outside", "folders outside can be listed", _list),
+    "beside": Wall("reading what lies beside a model's file", "what lies beside a model's file can be read", _beside),
     "write": Wall("making files outside", "files can be made outside", _write),
     "truncate": Wall("emptying files outside", "files outside can be emptied", _truncate),
     "network": Wall("reaching the network", "the network can be reached", _network),
     "trace": Wall("reading and changing other processes", "other processes can be read and changed", _trace),
     "namespace": Wall("making new namespaces", "new namespaces can be made", _namespace),
+    "set_user_id": Wall(
+        "giving a file its owner's rights",
+        "files can be made that run with their owner's rights (set-user-ID), outside too",
+        _set_user_id,
+    ),
+    "settings": Wall(
+        "reading our settings in a folder that may be read",
+        "settings and state of analystd can be read where they lie in a folder of AGENT_READ_ONLY_PATHS",
+        _settings,
+    ),
+    "fifo": Wall(
+        "writing to a FIFO in a folder that may be read",
+        "FIFOs in folders of AGENT_READ_ONLY_PATHS can be written to",
+        _fifo,
+        is_required=False,
+    ),
+    "readable_socket": Wall(
+        "connecting to a socket in a folder that may be read",
+        "sockets in folders of AGENT_READ_ONLY_PATHS can be connected to (of an ssh agent, of Docker)",
+        _readable_socket,
+        is_required=False,
+    ),
     "path_socket": Wall(
         "connecting to path sockets outside",
         "path sockets outside can be connected to (of a desktop's services, of Docker, of an ssh agent)",

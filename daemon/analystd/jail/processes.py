@@ -1,21 +1,34 @@
-"""A process with all that it started: who they are, what memory they take, which deleted files they hold open."""
+"""A process with all that it started: who they are, how many threads they have, what memory and processor time they take."""
 
 from __future__ import annotations
 
 import os
-import stat
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
 
-from analystd.jail.sizes import BLOCK_BYTES
-
 _KILOBYTE = 1024
+_MEMORY_FILES = ("/tmp", "/dev/shm")
+_FEW_THREADS = 8
+_DEAD = frozenset("ZXx")
+
+
+@dataclass(frozen=True)
+class Census:
+    """What some processes are and take, all together."""
+
+    processes: int = 0
+    threads: int = 0
+    memory_bytes: int = 0
+    """What would come free if they ended: their private pages, swapped or not, and their shared memory once."""
+    processor_ticks: int = 0
+    """Processor time that they took since they began, with that of the children which they buried."""
 
 
 def process_tree(pid: int) -> list[int]:
-    """`pid` and its descendants that are alive; empty when it has ended."""
+    """Return `pid` and its descendants that are alive or not buried yet; nothing when it has ended."""
     found, todo = [], [pid]
     while todo:
         process = todo.pop()
@@ -27,87 +40,149 @@ def process_tree(pid: int) -> list[int]:
     return found
 
 
-def memory_bytes(pids: Sequence[int]) -> int:
-    """Memory that would come free if those processes ended: their private pages, swapped or not, and their shared memory once."""
-    private, shared = 0, 0
+def census(pids: Sequence[int]) -> Census:
+    """Count and measure those processes, quickly: `proportional_bytes` says more exactly what memory they take."""
+    private, mapped, threads, ticks = 0, 0, 0, 0
     for pid in pids:
-        sizes = _status_sizes(pid)
-        private += sizes.get("RssAnon", 0) + sizes.get("VmSwap", 0)
-        shared = max(shared, sizes.get("RssShmem", 0))
-    return private + shared
+        facts = _facts(pid)
+        private += facts.get("RssAnon", 0) + facts.get("VmSwap", 0)
+        mapped += facts.get("RssShmem", 0)
+        threads += facts.get("Threads", 0)
+        ticks += _ticks(pid)
+    return Census(len(pids), threads, private + _shared_bytes(pids, mapped), ticks)
+
+
+def memory_bytes(pids: Sequence[int]) -> int:
+    """Return the memory that would come free if those processes ended."""
+    return census(pids).memory_bytes
 
 
 def proportional_bytes(pids: Sequence[int]) -> int:
-    """Memory of those processes with each shared page counted once (their Pss): what `memory_bytes` overstates after a fork.
+    """Return the memory of those processes with each shared page counted once (their Pss): what `census` overstates after a fork.
 
     Takes milliseconds for each process, so it is for when the quick sum gives cause.
     """
-    return sum(_proportional_size(pid) for pid in pids)
+    sizes = list(map(_proportional_sizes, pids))
+    return sum(own for own, _ in sizes) + max(sum(shared for _, shared in sizes), _memory_file_bytes(pids))
 
 
-def deleted_open_bytes(pids: Sequence[int], folder: Path) -> int:
-    """Bytes on the file system of `folder` that belong to no name any more, held open by those processes."""
-    device = folder.stat().st_dev
-    held: dict[int, int] = {}
-    for pid in pids:
-        for status in _open_files(pid):
-            if status.st_nlink == 0 and status.st_dev == device and stat.S_ISREG(status.st_mode):
-                held[status.st_ino] = status.st_blocks * BLOCK_BYTES
-    return sum(held.values())
+def is_dead(pid: int) -> bool:
+    """Tell whether a process has ended; one whose first thread alone has ended goes on in the others."""
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except (OSError, IndexError):
+        return True
+    return state in _DEAD and _facts(pid).get("Threads", 0) <= 1
+
+
+def threads_of(pid: int) -> Iterator[Path]:
+    """Yield the folder of each thread of a process in `/proc`; nothing when it has ended."""
+    try:
+        yield from Path(f"/proc/{pid}/task").iterdir()
+    except OSError:
+        return
 
 
 def _children(pid: int) -> list[int]:
-    """The children of a process, whichever of its threads started them.
+    """Return the children of a process, whichever of its threads started them.
 
     Raises:
         OSError: when the process has ended.
     """
     children: list[int] = []
-    try:
-        for thread in Path(f"/proc/{pid}/task").iterdir():
+    for thread in Path(f"/proc/{pid}/task").iterdir():
+        try:
             children += map(int, (thread / "children").read_text().split())
-    except FileNotFoundError:
-        if not Path("/proc/self/task", str(os.getpid()), "children").exists():
-            return _children_by_search(pid)
-        if not Path(f"/proc/{pid}").exists():
-            raise
+        except FileNotFoundError:
+            if not Path("/proc/self/task", str(os.getpid()), "children").exists():
+                return _children_by_search(pid)
+        except ProcessLookupError:
+            # This thread has ended; those that are left may have children still.
+            continue
     return children
 
 
 def _children_by_search(pid: int) -> list[int]:
-    """The same for a kernel without CONFIG_PROC_CHILDREN."""
+    """Return the same for a kernel without CONFIG_PROC_CHILDREN."""
     try:
         return [child.pid for child in psutil.Process(pid).children()]
     except psutil.Error as exc:
         raise ProcessLookupError(pid) from exc
 
 
-def _status_sizes(pid: int) -> dict[str, int]:
-    """The lines of /proc/PID/status that are sizes, in bytes; none when the process has ended."""
-    return _sizes(Path(f"/proc/{pid}/status"))
+def _facts(pid: int) -> dict[str, int]:
+    """Return the number of threads, and the sizes in bytes, that /proc/PID/status tells; nothing when the process has ended.
+
+    Once its first thread has ended, a process tells its sizes by the others alone.
+    """
+    facts = _numbers(Path(f"/proc/{pid}/status"))
+    if facts.get("Threads", 0) > 1 and "VmRSS" not in facts:
+        for thread in threads_of(pid):
+            if "VmRSS" in (told := _numbers(thread / "status")):
+                return told
+    return facts
 
 
-def _proportional_size(pid: int) -> int:
-    sizes = _sizes(Path(f"/proc/{pid}/smaps_rollup"))
-    return sizes["Pss"] + sizes.get("SwapPss", 0) if "Pss" in sizes else memory_bytes([pid])
+def _proportional_sizes(pid: int) -> tuple[int, int]:
+    """Return a process's share of pages of its own, and of those in shared memory."""
+    for place in (Path(f"/proc/{pid}"), *_few(threads_of(pid))):
+        sizes = _numbers(place / "smaps_rollup")
+        if "Pss_Anon" in sizes:
+            return sizes["Pss_Anon"] + sizes.get("SwapPss", 0), sizes.get("Pss_Shmem", 0)
+    facts = _facts(pid)
+    return facts.get("RssAnon", 0) + facts.get("VmSwap", 0), facts.get("RssShmem", 0)
 
 
-def _sizes(path: Path) -> dict[str, int]:
+def _few(threads: Iterator[Path]) -> list[Path]:
+    return [thread for _, thread in zip(range(_FEW_THREADS), threads, strict=False)]
+
+
+def _numbers(path: Path) -> dict[str, int]:
+    """Return the lines `Name: number` and `Name: number kB`, the latter in bytes."""
     try:
-        lines = path.read_text().splitlines()
+        lines = path.read_text("utf-8", "replace").splitlines()
     except OSError:
         return {}
-    sized = (line.split() for line in lines if line.endswith(" kB"))
-    return {name.rstrip(":"): int(kilobytes) * _KILOBYTE for name, kilobytes, _ in sized}
+    numbers: dict[str, int] = {}
+    for line in lines:
+        words = line.split()
+        if line.endswith(" kB") and len(words) == 3:
+            numbers[words[0].rstrip(":")] = int(words[1]) * _KILOBYTE
+        elif words[:1] == ["Threads:"]:
+            numbers["Threads"] = int(words[1])
+    return numbers
 
 
-def _open_files(pid: int) -> Iterator[os.stat_result]:
+def _ticks(pid: int) -> int:
     try:
-        descriptors = list(os.scandir(f"/proc/{pid}/fd"))
+        fields = Path(f"/proc/{pid}/stat").read_text("utf-8", "replace").rpartition(")")[2].split()
     except OSError:
-        return
-    for descriptor in descriptors:
+        return 0
+    return sum(map(int, fields[11:15]))
+
+
+def _shared_bytes(pids: Sequence[int], mapped: int) -> int:
+    """Return the shared memory of processes of which each maps its part: what all map cannot be more than all that there is."""
+    if mapped:
+        mapped = min(mapped, _numbers(Path("/proc/meminfo")).get("Shmem", mapped))
+    return max(mapped, _memory_file_bytes(pids))
+
+
+def _memory_file_bytes(pids: Sequence[int]) -> int:
+    """Return what lies in the private file systems in memory that those processes see, mapped or not."""
+    for pid in pids:
         try:
-            yield descriptor.stat()
+            used = [_usage_if_private(pid, folder) for folder in _MEMORY_FILES]
         except OSError:
             continue
+        if any(used):
+            return sum(used)
+    return 0
+
+
+def _usage_if_private(pid: int, folder: str) -> int:
+    place = f"/proc/{pid}/root{folder}"
+    if os.stat(place).st_dev == os.stat(folder).st_dev:  # noqa: PTH116
+        return 0
+    usage = os.statvfs(place)
+    return (usage.f_blocks - usage.f_bfree) * usage.f_frsize

@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import json
 import logging
 import os
 import shutil
 import stat
 import sys
+import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
 from analystd.errors import SessionUnavailableError
-from analystd.folders import state_folder
+from analystd.folders import state_folder, user_settings_file
 from analystd.jail import enter, probe
+from analystd.jail.bound_file import BoundFile
 from analystd.jail.forbidden import laid_out
-from analystd.jail.reach import DEVICES, KERNEL, SYSTEM, gpu_devices, gpu_facts, interpreter_reach
+from analystd.jail.interpreters import Interpreter, other_interpreter, own_interpreter
+from analystd.jail.reach import DEVICES, KERNEL, SYSTEM, gpu_devices, gpu_facts
 
 logger = logging.getLogger(__name__)
 
@@ -71,13 +75,19 @@ class Policy:
     """Further folders that may be read."""
     interpreter: Path | None = None
     """The Python that the worker runs, if it is not this one; it and its `sys.path` may be read."""
+    hidden: tuple[Path, ...] = ()
+    """Folders inside of those that stay closed, besides our own state and settings."""
     sealed: tuple[Path, ...] = ()
     """What lies in those two folders and shall not be changed, by paths without links; of no effect at level `partial`.
 
     What is gone when the worker starts, or a link by then, is passed over.
     """
+    pinned: tuple[Path, ...] = ()
+    """Folders on the way there that shall not be renamed, so that a sealed path stays one; the outermost first."""
     gpu: bool = False
     """Whether the worker may compute on this machine's GPUs."""
+    files: tuple[BoundFile, ...] = ()
+    """Single files that may be read, and nothing that lies beside them."""
 
 
 @dataclass(frozen=True)
@@ -90,7 +100,7 @@ class Sandbox:
     switched_off: bool = False
     """The user wants no walls, so that `none` is no reason to refuse."""
     namespaces: Namespaces = "own"
-    walls: Mapping[str, probe.State] = field(default_factory=lambda: probe.states({}))
+    walls: Mapping[str, probe.State] = field(default_factory=lambda: probe.states({}), compare=False)
     """How each wall of `probe.TABLE` stood in the self-test."""
 
     def command(self, argv: Sequence[str], policy: Policy) -> list[str]:
@@ -107,7 +117,7 @@ class Sandbox:
 
     def environment(self, policy: Policy) -> dict[str, str]:
         """The environment for such a worker: nothing of ours but what it needs (PATH, locale, HOME, TMPDIR, IPYTHONDIR, MPLCONFIGDIR)."""
-        interpreter = interpreter_reach(policy.interpreter)
+        interpreter = self.interpreter(policy.interpreter)
         workspace, runtime = str(policy.workspace), policy.runtime
         passed_on = {name: value for name, value in os.environ.items() if name in _PASSED_ON or name.startswith("LC_")}
         # Packages that lie in the workspace's own ~/.local would run at every start.
@@ -129,6 +139,37 @@ class Sandbox:
             "XDG_CACHE_HOME": str(runtime / "cache"),
             "XDG_CONFIG_HOME": str(runtime / "config"),
         }
+
+    def interpreter(self, program: Path | None) -> Interpreter:
+        """Return what an interpreter (None: this one) needs. It is asked once; another than ours behind these walls."""
+        if program is None or program == Path(sys.executable):
+            return _own_interpreter()
+        question = (self.level, self.namespaces, program)
+        if question not in _ASKED:
+            _ASKED[question] = _other_interpreter(self, program)
+        return _ASKED[question]
+
+
+@functools.cache
+def _own_interpreter() -> Interpreter:
+    return own_interpreter()
+
+
+_ASKED: dict[tuple[Level, Namespaces, Path], Interpreter] = {}
+"""What interpreters said, by how and which."""
+
+
+def _other_interpreter(sandbox: Sandbox, program: Path) -> Interpreter:
+    with tempfile.TemporaryDirectory(prefix="analystd-") as base:
+        for name in ("workspace", "runtime"):
+            Path(base, name).mkdir()
+
+        def ask(argv: Sequence[str], surroundings: Sequence[Path]) -> tuple[list[str], Mapping[str, str]]:
+            policy = Policy(Path(base, "workspace"), Path(base, "runtime"), tuple(surroundings))
+            # Where the user's packages are is told by their home, of which nothing but its name is known inside.
+            return sandbox.command(argv, policy), {**sandbox.environment(policy), "HOME": str(Path.home())}
+
+        return other_interpreter(program, ask)
 
 
 async def measure_sandbox(setting: Literal["auto", "off"]) -> Sandbox:
@@ -152,8 +193,14 @@ async def measure_level(level: Level, namespaces: Namespaces = "own") -> Sandbox
     if namespaces == "bwrap" and not find_bwrap():
         return Sandbox("none", f"no {what}: none is installed, or only a setuid one", (probe.NO_WALLS,))
     with laid_out() as bait:
-        sealed = (Path(bait.things["sealed"]),)
-        policy = Policy(bait.workspace, bait.runtime, read_only=(Path(probe.__file__),), sealed=sealed)
+        policy = Policy(
+            bait.workspace,
+            bait.runtime,
+            read_only=(Path(probe.__file__), bait.readable),
+            hidden=(bait.settings,),
+            sealed=(Path(bait.things["sealed"]),),
+            files=(BoundFile.at(bait.bound),),
+        )
         candidate = Sandbox(level, "", namespaces=namespaces)
         command = candidate.command([sys.executable, "-I", "-S", probe.__file__, json.dumps(bait.things)], policy)
         try:
@@ -184,7 +231,7 @@ def _candidates() -> list[tuple[Level, Namespaces]]:
 
 def _walls(sandbox: Sandbox, policy: Policy) -> list[str]:
     """What the launcher is told; `enter.Walls` reads it."""
-    imports = (*interpreter_reach(policy.interpreter).paths, *interpreter_reach().paths)
+    imports = (*sandbox.interpreter(policy.interpreter).paths, *sandbox.interpreter(None).paths)
     gpu = (gpu_facts(), gpu_devices()) if policy.gpu else ((), ())
     return [
         f"level={sandbox.level}",
@@ -193,7 +240,9 @@ def _walls(sandbox: Sandbox, policy: Policy) -> list[str]:
         f"runtime={policy.runtime}",
         *(f"read={path}" for path in dict.fromkeys([*SYSTEM, *KERNEL, *imports, *gpu[0], *policy.read_only])),
         *(f"device={path}" for path in (*DEVICES, *(_TERMINAL if sandbox.level == "full" else ()), *gpu[1])),
-        f"hide={state_folder()}",
+        *(file.word for file in policy.files),
+        *(f"hide={path}" for path in (state_folder(), user_settings_file().parent, *policy.hidden)),
+        *(f"pin={path}" for path in policy.pinned),
         *(f"seal={path}" for path in policy.sealed),
         *(["threads=named"] if gpu[1] else []),
     ]

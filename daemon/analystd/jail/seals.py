@@ -41,8 +41,10 @@ _GONE = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.EXDEV)
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
-def seal(folder: int, relative: str) -> bool:
+def seal(folder: int, relative: str, *, read_only: bool = True) -> bool:
     """Make `relative`, a path beneath the folder that a descriptor names, read-only in this mount namespace.
+
+    With `read_only=False` it is only pinned: written in as before, but neither renamed nor removed.
 
     Returns:
         Whether there was something to seal: not where the path is gone, or leads over a link by now.
@@ -59,7 +61,7 @@ def seal(folder: int, relative: str) -> bool:
     try:
         if stat.S_ISLNK(os.fstat(place).st_mode):
             return False
-        _mount_read_only_over(place, relative)
+        _mount_over_itself(place, relative, read_only=read_only)
     finally:
         os.close(place)
     return True
@@ -84,11 +86,11 @@ def enter_namespaces(process: int) -> None:
         os.close(mounts)
 
 
-def seal_all(folder: str, paths: Iterable[str]) -> list[str]:
-    """Seal paths relative to `folder`, as `seal` does; gives those that are sealed."""
+def seal_all(folder: str, paths: Iterable[str], *, read_only: bool = True) -> list[str]:
+    """Seal or pin paths relative to `folder`, as `seal` does; gives those that are."""
     beneath = os.open(folder, os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
     try:
-        return [path for path in paths if seal(beneath, path)]
+        return [path for path in paths if seal(beneath, path, read_only=read_only)]
     finally:
         os.close(beneath)
 
@@ -103,12 +105,12 @@ def main() -> None:
     json.dump(seal_all(folder, paths), sys.stdout)
 
 
-def _mount_read_only_over(place: int, name: str) -> None:
-    """Bind what a descriptor names over itself, read-only with all that is mounted below it."""
+def _mount_over_itself(place: int, name: str, *, read_only: bool) -> None:
+    """Bind what a descriptor names over itself with all that is mounted below it, read-only or as it is."""
     flags = ctypes.c_uint(_CLONE | os.O_CLOEXEC | _AT_EMPTY_PATH | _AT_RECURSIVE)
     copy = _call(f"copy of {name}", _OPEN_TREE, ctypes.c_int(place), b"", flags)
     try:
-        attributes = (ctypes.c_uint64 * 4)(_ATTR_RDONLY, 0, 0, 0)
+        attributes = (ctypes.c_uint64 * 4)(_ATTR_RDONLY if read_only else 0, 0, 0, 0)
         flags = ctypes.c_uint(_AT_EMPTY_PATH | _AT_RECURSIVE)
         size = ctypes.c_size_t(ctypes.sizeof(attributes))
         _call(f"seal of {name}", _MOUNT_SETATTR, ctypes.c_int(copy), b"", flags, ctypes.byref(attributes), size)

@@ -1,8 +1,7 @@
 """A seccomp filter in pure Python: the system calls that no analysis needs and that walls have fallen to.
 
 The filter names what is refused and lets the rest pass, since numerical libraries call nearly everything else; what it must stop is reached by
-few calls. Numbers are those of `asm/unistd_64.h` (x86-64) and `asm-generic/unistd.h` (arm64), the filter's form that of
-seccomp(2) and bpf in `linux/filter.h`. Imported by the launcher, so it needs the standard library only.
+few calls. The filter's form is that of seccomp(2) and bpf in `linux/filter.h`. Imported by the launcher, so it needs the standard library only.
 """
 
 from __future__ import annotations
@@ -10,11 +9,16 @@ from __future__ import annotations
 import ctypes
 import errno
 import os
+import stat
 import struct
+
+from analystd.jail.system_calls import NUMBERS
 
 _ALLOW = 0x7FFF0000
 _ERRNO = 0x00050000
 _KILL = 0x80000000
+_HAND_OVER = 0x7FC00000
+"""The call waits for who has the filter's listener."""
 
 _LOAD, _EQUAL, _AT_LEAST, _ANY_BIT, _AND, _RETURN = 0x20, 0x15, 0x35, 0x45, 0x54, 0x06
 _NUMBER_AT, _ARCH_AT, _ARGUMENTS_AT = 0, 4, 16
@@ -24,9 +28,32 @@ _NEW_NAMESPACES = 0x7E020000
 """CLONE_NEWNS, _NEWCGROUP, _NEWUTS, _NEWIPC, _NEWUSER, _NEWPID and _NEWNET."""
 
 _AF_UNIX, _AF_INET, _AF_INET6, _AF_NETLINK = 1, 2, 10, 16
+_SOCK_DGRAM, _SOCK_RAW, _SOCKET_TYPES = 2, 3, 0xF
 _TIOCSTI, _TIOCLINUX = 0x5412, 0x541C
 _SET_MODE_FILTER = 1
+_NEW_LISTENER = 1 << 3
 _PR_SET_NO_NEW_PRIVS = 38
+
+_BEHIND_POINTERS = ("clone3", "openat2")
+"""Calls whose arguments a filter cannot see; programs fall back to those where it can."""
+
+_SET_ID_BITS = stat.S_ISUID | stat.S_ISGID
+_MODE_OF = {
+    "chmod": 1,
+    "fchmod": 1,
+    "fchmodat": 2,
+    "fchmodat2": 2,
+    "creat": 1,
+    "mkdir": 1,
+    "mkdirat": 2,
+    "mknod": 1,
+    "mknodat": 2,
+}
+"""Which argument is a file's new mode."""
+_FLAGS_OF_OPEN = {"open": 1, "openat": 2}
+"""Which argument has the flags; the mode comes after it."""
+_MAKES_A_FILE = os.O_CREAT | (os.O_TMPFILE & ~os.O_DIRECTORY)
+"""The flags with which the mode of open(2) counts; without them it may be anything."""
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -95,148 +122,15 @@ REFUSED = (
 SHARED_OBJECTS = ("shmget", "shmat", "shmctl", "semget", "msgget", "mq_open")
 """System V's objects and message queues are shared with other programs, unless a namespace keeps them apart."""
 
-_SINCE_5_1 = {
-    "clone3": 435,
-    "move_mount": 429,
-    "open_tree": 428,
-    "fsopen": 430,
-    "fsconfig": 431,
-    "fsmount": 432,
-    "fspick": 433,
-    "mount_setattr": 442,
-    "open_tree_attr": 467,
-    "io_uring_setup": 425,
-    "io_uring_enter": 426,
-    "io_uring_register": 427,
-    "pidfd_getfd": 438,
-    "process_madvise": 440,
-    "quotactl_fd": 443,
-}
-"""Since Linux 5.1 a new call has the same number everywhere."""
-
-NUMBERS = {
-    "x86_64": {
-        **_SINCE_5_1,
-        "ioctl": 16,
-        "shmget": 29,
-        "shmat": 30,
-        "shmctl": 31,
-        "socket": 41,
-        "socketpair": 53,
-        "clone": 56,
-        "semget": 64,
-        "msgget": 68,
-        "truncate": 76,
-        "ptrace": 101,
-        "syslog": 103,
-        "uselib": 134,
-        "vhangup": 153,
-        "modify_ldt": 154,
-        "pivot_root": 155,
-        "_sysctl": 156,
-        "chroot": 161,
-        "acct": 163,
-        "settimeofday": 164,
-        "mount": 165,
-        "umount2": 166,
-        "swapon": 167,
-        "swapoff": 168,
-        "reboot": 169,
-        "sethostname": 170,
-        "setdomainname": 171,
-        "iopl": 172,
-        "ioperm": 173,
-        "init_module": 175,
-        "delete_module": 176,
-        "quotactl": 179,
-        "nfsservctl": 180,
-        "lookup_dcookie": 212,
-        "clock_settime": 227,
-        "mq_open": 240,
-        "kexec_load": 246,
-        "add_key": 248,
-        "request_key": 249,
-        "keyctl": 250,
-        "unshare": 272,
-        "perf_event_open": 298,
-        "fanotify_init": 300,
-        "fanotify_mark": 301,
-        "prlimit64": 302,
-        "open_by_handle_at": 304,
-        "clock_adjtime": 305,
-        "setns": 308,
-        "process_vm_readv": 310,
-        "process_vm_writev": 311,
-        "kcmp": 312,
-        "finit_module": 313,
-        "seccomp": 317,
-        "kexec_file_load": 320,
-        "bpf": 321,
-        "userfaultfd": 323,
-    },
-    "aarch64": {
-        **_SINCE_5_1,
-        "lookup_dcookie": 18,
-        "ioctl": 29,
-        "umount2": 39,
-        "mount": 40,
-        "pivot_root": 41,
-        "nfsservctl": 42,
-        "truncate": 45,
-        "chroot": 51,
-        "vhangup": 58,
-        "quotactl": 60,
-        "acct": 89,
-        "unshare": 97,
-        "kexec_load": 104,
-        "init_module": 105,
-        "delete_module": 106,
-        "clock_settime": 112,
-        "syslog": 116,
-        "ptrace": 117,
-        "reboot": 142,
-        "sethostname": 161,
-        "setdomainname": 162,
-        "settimeofday": 170,
-        "mq_open": 180,
-        "msgget": 186,
-        "semget": 190,
-        "shmget": 194,
-        "shmctl": 195,
-        "shmat": 196,
-        "socket": 198,
-        "socketpair": 199,
-        "add_key": 217,
-        "request_key": 218,
-        "keyctl": 219,
-        "clone": 220,
-        "swapon": 224,
-        "swapoff": 225,
-        "perf_event_open": 241,
-        "prlimit64": 261,
-        "fanotify_init": 262,
-        "fanotify_mark": 263,
-        "open_by_handle_at": 265,
-        "clock_adjtime": 266,
-        "setns": 268,
-        "process_vm_readv": 270,
-        "process_vm_writev": 271,
-        "kcmp": 272,
-        "finit_module": 273,
-        "seccomp": 277,
-        "bpf": 280,
-        "userfaultfd": 282,
-        "kexec_file_load": 294,
-    },
-}
 _AUDIT = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
 
 
-def build_filter(machine: str, *, isolated: bool, truncate: bool = True) -> bytes:
+def build_filter(machine: str, *, isolated: bool, truncate: bool = True, hand_over: bool = False) -> bytes:
     """The filter's instructions for a machine that `NUMBERS` knows, 8 bytes each.
 
     With `isolated`, namespaces keep network and System V objects apart and those calls pass; without `truncate`, truncate(2) is
-    refused too, for a Landlock that does not know it yet.
+    refused too, for a Landlock that does not know it yet. With `hand_over` each connect(2) waits for who has the filter's listener, and
+    there are no local datagram sockets, which send to a path without one.
     """
     numbers = NUMBERS[machine]
     program = [
@@ -251,13 +145,22 @@ def build_filter(machine: str, *, isolated: bool, truncate: bool = True) -> byte
     for name in refused:
         if name in numbers:
             program += _when(numbers[name], [_refuse(errno.EPERM)])
-    # glibc falls back to clone, whose flags a filter can see.
-    program += _when(numbers["clone3"], [_refuse(errno.ENOSYS)])
+    for name in _BEHIND_POINTERS:
+        program += _when(numbers[name], [_refuse(errno.ENOSYS)])
+    for name, index in _MODE_OF.items():
+        if name in numbers:
+            program += _when(numbers[name], _no_set_id(index))
+    for name, index in _FLAGS_OF_OPEN.items():
+        if name in numbers:
+            program += _when(numbers[name], _open(index))
     program += _when(numbers["clone"], _clone())
     program += _when(numbers["ioctl"], _ioctl())
     program += _when(numbers["prlimit64"], _prlimit())
-    program += _when(numbers["socketpair"], _only_families((_AF_UNIX,), errno.EOPNOTSUPP))
-    program += _when(numbers["socket"], _socket(isolated))
+    datagrams = _no_local_datagrams() if hand_over else []
+    program += _when(numbers["socketpair"], [*datagrams, *_only_families((_AF_UNIX,), errno.EOPNOTSUPP)])
+    program += _when(numbers["socket"], [*datagrams, *_socket(isolated)])
+    if hand_over:
+        program += _when(numbers["connect"], [_instruction(_RETURN, _HAND_OVER)])
     program.append(_instruction(_RETURN, _ALLOW))
     return b"".join(program)
 
@@ -268,8 +171,8 @@ class _Program(ctypes.Structure):
     _fields_ = [("length", ctypes.c_ushort), ("instructions", ctypes.c_void_p)]
 
 
-def install(program: bytes) -> None:
-    """Put this process and its children under a filter, for ever.
+def install(program: bytes, *, listener: bool = False) -> int | None:
+    """Put this process and its children under a filter, for ever; gives the descriptor of its listener, if there is to be one.
 
     Raises:
         OSError: when the kernel refuses; nothing is filtered then.
@@ -278,7 +181,9 @@ def install(program: bytes) -> None:
     whole = _Program(len(program) // 8, ctypes.addressof(instructions))
     _check(_libc.prctl(_PR_SET_NO_NEW_PRIVS, *map(ctypes.c_ulong, (1, 0, 0, 0))))
     number = ctypes.c_long(NUMBERS[own_machine()]["seccomp"])
-    _check(_libc.syscall(number, ctypes.c_ulong(_SET_MODE_FILTER), ctypes.c_ulong(0), ctypes.byref(whole)))
+    flags = ctypes.c_ulong(_NEW_LISTENER if listener else 0)
+    result = _check(_libc.syscall(number, ctypes.c_ulong(_SET_MODE_FILTER), flags, ctypes.byref(whole)))
+    return result if listener else None
 
 
 def own_machine() -> str:
@@ -326,6 +231,20 @@ def _ioctl() -> list[bytes]:
     ]
 
 
+def _no_set_id(mode: int) -> list[bytes]:
+    """Refuse the set-user-ID and set-group-ID bits in the argument of that index.
+
+    Inside they would have no effect, but a file of the workspace can be run outside too, by anybody, with its owner's rights.
+    """
+    return [_load_argument(mode), _instruction(_ANY_BIT, _SET_ID_BITS, 0, 1), _refuse(errno.EPERM)]
+
+
+def _open(flags: int) -> list[bytes]:
+    """The same for a file that is made by being opened."""
+    refuse = _no_set_id(flags + 1)
+    return [_load_argument(flags), _instruction(_ANY_BIT, _MAKES_A_FILE, 0, len(refuse)), *refuse]
+
+
 def _prlimit() -> list[bytes]:
     """Refuse new limits for another process, which Landlock does not look at: a processor limit of 0 would end the daemon."""
     return [
@@ -356,13 +275,26 @@ def _socket(isolated: bool) -> list[bytes]:
     ]
 
 
+def _no_local_datagrams() -> list[bytes]:
+    return [
+        _load_argument(0),
+        _instruction(_EQUAL, _AF_UNIX, 0, 5),
+        _load_argument(1),
+        _instruction(_AND, _SOCKET_TYPES),
+        _instruction(_EQUAL, _SOCK_DGRAM, 1, 0),
+        _instruction(_EQUAL, _SOCK_RAW, 0, 1),
+        _refuse(errno.ESOCKTNOSUPPORT),
+    ]
+
+
 def _only_families(families: tuple[int, ...], code: int) -> list[bytes]:
     """Refuse the first argument unless it is one of `families`."""
     checks = [_instruction(_EQUAL, family, len(families) - position, 0) for position, family in enumerate(families)]
     return [_load_argument(0), *checks, _refuse(code)]
 
 
-def _check(result: int) -> None:
+def _check(result: int) -> int:
     if result < 0:
         code = ctypes.get_errno()
         raise OSError(code, os.strerror(code))
+    return result

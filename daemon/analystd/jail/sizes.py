@@ -4,31 +4,27 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
 
+from analystd.jail.cgroups import memory_usage, own_groups
 from analystd.jail.tree_walk import Folder, Visitor, walk
 
 BLOCK_BYTES = 512
 """The unit of `st_blocks`, whatever the file system's own is (stat(2))."""
 
-_CGROUPS = Path("/sys/fs/cgroup")
-
 
 @dataclass(frozen=True)
 class Memory:
-    """Memory of the machine, or of the control group that this process may use, in bytes."""
+    """Memory of the machine, or of the control group that this process may use."""
 
     total: int
+    """In bytes: the smallest of what the machine has and what the groups allow."""
     available: int
-
-    @property
-    def free_percent(self) -> float:
-        """The share that could be used without swapping."""
-        return 100.0 * self.available / self.total
+    free_percent: float
+    """The share that could be used without swapping, where it is smallest."""
 
 
 def folder_bytes(folder: Path) -> int:
@@ -61,36 +57,13 @@ class ByteCounter(Visitor):
 
 
 def memory() -> Memory:
-    """What is free now; in a container with a limit of its own, what is left of that."""
+    """Return what is free now; in a container with a limit of its own, what is left of that."""
     machine = psutil.virtual_memory()
-    smallest = Memory(machine.total, machine.available)
-    for group in _own_cgroups():
-        limited = _cgroup_memory(group, machine.total)
-        if limited is not None and limited.free_percent < smallest.free_percent:
-            smallest = limited
-    return smallest
-
-
-def _own_cgroups() -> Iterator[Path]:
-    """The control groups (version 2) that this process is in, from the innermost out."""
-    try:
-        lines = Path("/proc/self/cgroup").read_text().splitlines()
-    except OSError:
-        return
-    for line in lines:
-        if line.startswith("0::"):
-            group = _CGROUPS / line[len("0::/") :]
-            yield group
-            yield from (parent for parent in group.parents if parent.is_relative_to(_CGROUPS))
-
-
-def _cgroup_memory(group: Path, machine_total: int) -> Memory | None:
-    try:
-        limit = int((group / "memory.max").read_text())
-        used = int((group / "memory.current").read_text())
-        caches = dict(line.split() for line in (group / "memory.stat").read_text().splitlines())
-    except (OSError, ValueError):
-        return None
-    if not 0 < limit < machine_total:
-        return None
-    return Memory(limit, max(0, limit - used + int(caches.get("inactive_file", 0))))
+    total, available = [machine.total], [machine.available]
+    for own in own_groups("memory"):
+        for group in own.outwards():
+            if (usage := memory_usage(group, machine.total)) is not None:
+                total.append(usage.limit)
+                available.append(max(0, usage.limit - usage.used))
+    shares = [100.0 * free / whole for free, whole in zip(available, total, strict=True)]
+    return Memory(min(total), min(available), min(shares))

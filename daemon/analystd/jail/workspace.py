@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
 import stat
 import threading
 import time
@@ -15,6 +16,7 @@ from analystd.errors import ResourceLimitError, WorkspaceError
 from analystd.jail.beneath import make_folders_beneath, open_beneath
 from analystd.jail.sizes import folder_bytes, memory
 from analystd.jail.trusted_names import TrustedNames
+from analystd.jail.workspace_place import find_workspace
 from analystd.settings import Settings, load_settings
 
 if TYPE_CHECKING:
@@ -26,8 +28,13 @@ _PATH_BYTES = 4095
 _NAME_BYTES = 255
 _TRIES = 3
 _SIZE_SECONDS = 1.0
+_TOLERATED_BYTES = 8 << 20
 _OUTSIDE_HINT = "Set AGENT_READ_ONLY_PATHS to let tools and sessions read a folder outside the workspace"
-_MISSING_HINT = "list_files shows what is there"
+_TEMPORARY_HINT = (
+    "What code writes to /tmp or /dev/shm is private to its session and goes with it; have it write into the workspace. "
+    "Set AGENT_READ_ONLY_PATHS to read a folder of the machine's own there"
+)
+MISSING_HINT = "list_files shows what is there"
 
 _T = TypeVar("_T")
 
@@ -52,12 +59,14 @@ class Workspace:
         self.read_only_paths = tuple(Path(os.path.realpath(path)) for path in read_only_paths)
         self.max_gb = max_gb
         self.min_free_ram_percent = min_free_ram_percent
-        self._protected = {name.strip("/").casefold(): name.strip("/") for name in protected}
+        self._protected = _protected_names(protected)
         self.trusted_names = TrustedNames(sealed_names)
         """What tools outside trust, and what may not be written here."""
         self.trusted_paths: TrustedPaths | None = None
         """Which of them are the user's; known to the daemon alone, and only where there are walls."""
         self._size = _Remembered(self._measure)
+        self._disk_used = 0
+        """What the disk held when the size was measured."""
 
     @classmethod
     def of_settings(cls, root: Path, settings: Settings) -> Workspace:
@@ -71,6 +80,13 @@ class Workspace:
             sealed_names=settings.sealed_names,
         )
 
+    def take_up(self, settings: Settings) -> None:
+        """Have the limits and the protected names of other settings from now on."""
+        self.max_gb = settings.workspace_max_gb
+        self.min_free_ram_percent = settings.min_free_ram_percent
+        self.protected = tuple(settings.protected_dirs)
+        self._protected = _protected_names(self.protected)
+
     def resolve(self, path: str | os.PathLike[str]) -> Path:
         """The real path that `path` leads to, links followed; it need not exist.
 
@@ -79,9 +95,9 @@ class Workspace:
         """
         text = _usable(path)
         if not text.startswith("/"):
-            self._refuse_protected(text)
+            self.refuse_protected(text)
         elif Path(text).is_relative_to(self.root):
-            self._refuse_protected(os.path.relpath(text, self.root))
+            self.refuse_protected(os.path.relpath(text, self.root))
         real = Path(os.path.realpath(self.root / text))
         self._home_of(real)
         return real
@@ -93,7 +109,7 @@ class Workspace:
             WorkspaceError: that names what is wrong: not inside, not there, not a file, no permission.
         """
         descriptor = self._open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY)
-        problem = _not_a_file(os.fstat(descriptor).st_mode, path)
+        problem = not_a_file(os.fstat(descriptor).st_mode, path)
         if problem is not None:
             os.close(descriptor)
             raise problem
@@ -131,13 +147,22 @@ class Workspace:
                 raise problem
             return folder, real.name
 
-        return _retried(path, attempt)
+        return retried(path, attempt)
 
     def check_resources(self) -> None:
         """Make sure that there is room for more work.
 
         Raises:
             ResourceLimitError: that names the limit, the measured value and what to do.
+        """
+        self.check_size()
+        self.check_memory()
+
+    def check_size(self) -> None:
+        """Make sure that the workspace is not too large.
+
+        Raises:
+            ResourceLimitError: with its size, the limit and what to do.
         """
         if self.size_bytes() / GIGABYTE > self.max_gb:
             # Whoever has just made room must not be refused for what was there a second ago.
@@ -148,6 +173,13 @@ class Workspace:
                 f"The workspace holds {size:.3g} GB; its limit is {self.max_gb:g} GB",
                 f"Delete files in {self.root} or raise AGENT_WORKSPACE_MAX_GB",
             )
+
+    def check_memory(self) -> None:
+        """Make sure that enough of the machine's memory is free.
+
+        Raises:
+            ResourceLimitError: with how much is free, the limit and what to do.
+        """
         free = memory().free_percent
         if free < self.min_free_ram_percent:
             raise ResourceLimitError(
@@ -166,14 +198,23 @@ class Workspace:
         }
 
     def size_bytes(self) -> int:
-        """What the workspace takes on disk, at most about a second old."""
+        """What the workspace takes on disk: at most about a second old, and no older than a growth of the disk that may be too much."""
+        limit = self.max_gb * GIGABYTE
+        tolerated = max(limit - self._size.value(), min(limit / 20, _TOLERATED_BYTES))
+        if shutil.disk_usage(self.root).used - self._disk_used > tolerated:
+            self._size.forget()
         return self._size.value()
 
-    def _measure(self) -> int:
-        return folder_bytes(self.root) if self.trusted_paths is None else self.trusted_paths.measure()
+    def forget_size(self) -> None:
+        """Have the size measured anew when it is next asked for."""
+        self._size.forget()
 
     def __repr__(self) -> str:
         return f"<Workspace {self.root}>"
+
+    def _measure(self) -> int:
+        self._disk_used = shutil.disk_usage(self.root).used
+        return folder_bytes(self.root)
 
     def _open(self, path: str | os.PathLike[str], flags: int) -> int:
         def attempt() -> int:
@@ -186,7 +227,7 @@ class Workspace:
             finally:
                 os.close(folder)
 
-        return _retried(path, attempt)
+        return retried(path, attempt)
 
     def _make_folders(self, parent: Path) -> int:
         root = os.open(self.root, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
@@ -199,10 +240,10 @@ class Workspace:
         """The folder that lets `real` in: the root or a read-only path, whichever is nearer."""
         homes = [home for home in (self.root, *self.read_only_paths) if real.is_relative_to(home)]
         if not homes:
-            self._refuse_protected(os.path.relpath(real, self.root))
-            raise WorkspaceError("Path is outside workspace", _OUTSIDE_HINT)
+            self.refuse_protected(os.path.relpath(real, self.root))
+            raise WorkspaceError("Path is outside workspace", _TEMPORARY_HINT if _is_temporary(real) else _OUTSIDE_HINT)
         home = max(homes, key=lambda each: len(each.parts))
-        self._refuse_protected(str(real.relative_to(home)))
+        self.refuse_protected(str(real.relative_to(home)))
         return home
 
     def _refuse_trusted(self, relative: str) -> None:
@@ -213,7 +254,12 @@ class Workspace:
                 "Write it yourself, or choose another name.",
             )
 
-    def _refuse_protected(self, relative: str) -> None:
+    def refuse_protected(self, relative: str) -> None:
+        """Refuse a path, relative to whatever lets it in, that has a protected name on its way.
+
+        Raises:
+            WorkspaceError: that names it.
+        """
         for part in relative.split("/"):
             name = self._protected.get(part.casefold())
             if name is not None:
@@ -227,31 +273,11 @@ def get_default_workspace() -> Workspace:
         WorkspaceError: when it is not there and cannot be made.
     """
     settings = load_settings(os.environ).settings
-    return Workspace.of_settings(find_workspace(Path.cwd(), settings.workspace), settings)
+    return Workspace.of_settings(find_workspace(Path.cwd()), settings)
 
 
-def find_workspace(start: Path, explicit: str | None) -> Path:
-    """The real path of `explicit`, or else of `workspace` in the nearest folder from `start` upward that has one, or else in `start`.
-
-    It is made if it is missing.
-
-    Raises:
-        WorkspaceError: when it cannot be made, or would let the jail out to the user's whole home.
-    """
-    folder = workspace_place(start, explicit)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as exc:
-        raise WorkspaceError(f"The workspace {folder} cannot be made: {exc.strerror}") from exc
-    real = Path(os.path.realpath(folder))
-    if Path(os.path.realpath(Path.home())).is_relative_to(real):
-        raise WorkspaceError(f"The workspace cannot be {real}: your home would be in it", "Choose a folder of its own")
-    return real
-
-
-def workspace_place(start: Path, explicit: str | None) -> Path:
-    """Where `find_workspace` finds the workspace or would make it; makes nothing."""
-    return start / Path(explicit).expanduser() if explicit else _nearest_workspace(start)
+def _protected_names(names: Sequence[str]) -> dict[str, str]:
+    return {name.strip("/").casefold(): name.strip("/") for name in names}
 
 
 class _Remembered:
@@ -285,6 +311,10 @@ def _nearest_workspace(start: Path) -> Path:
     return start / "workspace"
 
 
+def _is_temporary(real: Path) -> bool:
+    return any(real.is_relative_to(os.path.realpath(place)) for place in ("/tmp", "/dev/shm"))
+
+
 def _usable(path: str | os.PathLike[str]) -> str:
     """The path as text, if any file could have it."""
     text = os.fspath(path)
@@ -305,8 +335,12 @@ def _usable(path: str | os.PathLike[str]) -> str:
     return text
 
 
-def _retried(path: str | os.PathLike[str], attempt: Callable[[], _T]) -> _T:
-    """Resolve and open again when something on the way became a link in between; each attempt checks everything anew."""
+def retried(path: str | os.PathLike[str], attempt: Callable[[], _T]) -> _T:
+    """Resolve and open again when something on the way became a link in between; each attempt checks everything anew.
+
+    Raises:
+        WorkspaceError: for an error of the system's, in words.
+    """
     for _ in range(_TRIES):
         try:
             return attempt()
@@ -321,9 +355,9 @@ def _open_error(error: OSError, path: str | os.PathLike[str]) -> WorkspaceError:
     name = os.fspath(path)
     match error.errno:
         case errno.ENOENT:
-            return WorkspaceError(f"No such file: {name}", _MISSING_HINT)
+            return WorkspaceError(f"No such file: {name}", MISSING_HINT)
         case errno.ENOTDIR:
-            return WorkspaceError(f"Not a folder: {name}", _MISSING_HINT)
+            return WorkspaceError(f"Not a folder: {name}", MISSING_HINT)
         case errno.EACCES | errno.EPERM:
             return WorkspaceError(f"No permission: {name}")
         case errno.ENXIO:
@@ -335,10 +369,11 @@ def _open_error(error: OSError, path: str | os.PathLike[str]) -> WorkspaceError:
 
 
 def _folder_error(path: str | os.PathLike[str]) -> WorkspaceError:
-    return WorkspaceError(f"Is a folder, not a file: {os.fspath(path)}", _MISSING_HINT)
+    return WorkspaceError(f"Is a folder, not a file: {os.fspath(path)}", MISSING_HINT)
 
 
-def _not_a_file(mode: int, path: str | os.PathLike[str]) -> WorkspaceError | None:
+def not_a_file(mode: int, path: str | os.PathLike[str]) -> WorkspaceError | None:
+    """What is wrong with something that was opened and is no regular file."""
     if stat.S_ISREG(mode):
         return None
     if stat.S_ISDIR(mode):
@@ -354,4 +389,4 @@ def _not_writable(folder: int, name: str, path: str | os.PathLike[str]) -> Works
         mode = os.lstat(name, dir_fd=folder).st_mode
     except FileNotFoundError:
         return None
-    return _not_a_file(mode, path)
+    return not_a_file(mode, path)

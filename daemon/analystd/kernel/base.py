@@ -18,7 +18,7 @@ class Output:
     kind: Literal["stdout", "stderr", "display"]
     text: str = ""
     data: dict[str, Any] | None = None
-    """A display's MIME bundle: type to text, or to base64 for binary types."""
+    """A display's MIME bundle: type to text, or to base64 for binary types; large structures are `EncodedJson`."""
 
 
 @dataclass(frozen=True)
@@ -46,9 +46,30 @@ class Execution:
     truncated: bool
     seconds: float
 
+    def to_json(self) -> dict[str, Any]:
+        """Return its members by name, without copying what is large."""
+        error = None if self.error is None else {**vars(self.error), "traceback": list(self.error.traceback)}
+        return {**vars(self), "displays": list(self.displays), "error": error}
 
-NEVER_RAN = Execution("interrupted", None, "", "", None, (), None, False, 0.0)
+
+def cut_off(reason: str) -> Execution:
+    """Return what came of code of which only the reason of its end is known."""
+    return Execution(
+        "interrupted", None, "", "", None, (), RaisedError("KeyboardInterrupt", reason, (), None), False, 0.0
+    )
+
+
+NEVER_RAN = cut_off("The code was cancelled before it ran.")
 """What came of code that was cancelled before its turn."""
+
+
+@dataclass(frozen=True)
+class Trouble:
+    """What happened to a session while no code of anybody's ran in it."""
+
+    kind: Literal["limit", "died"]
+    text: str
+    """For people: what happened, and whether the variables are lost."""
 
 
 @dataclass(frozen=True)
@@ -89,18 +110,29 @@ class Session(Protocol):
         """A snapshot; never starts anything."""
         ...
 
-    async def execute(self, code: str, *, timeout_seconds: float, on_output: Callable[[Output], None]) -> Execution:
+    async def execute(
+        self,
+        code: str,
+        *,
+        timeout_seconds: float,
+        on_output: Callable[[Output], None],
+        on_late_output: Callable[[Output], None] | None = None,
+        overstepped: str | None = None,
+        file: str | None = None,
+    ) -> Execution:
         """Run `code`, starting the kernel if need be. A timeout gives status `limit`, a dead kernel `died`; the next call works.
 
-        Cancelling the task interrupts the code.
+        Cancelling the task interrupts the code. `on_late_output` gets what the code's threads and children put out after its end.
+        `overstepped` names a limit that is overstepped before: the code may run, to free what is too much, and is told so; it is
+        stopped as soon as it makes matters worse. `file` is the path that the code is of, as `__file__` has it.
 
         Raises:
             SessionUnavailableError: when no kernel can be started.
         """
         ...
 
-    async def interrupt(self) -> None:
-        """Stop what runs: as Ctrl-C at first, by ending the kernel if that does not help."""
+    async def interrupt(self) -> str | None:
+        """Stop what runs: as Ctrl-C at first, by ending the kernel if that does not help; then gives the sentence on what was lost."""
         ...
 
     async def reset(self) -> None:
@@ -141,8 +173,10 @@ class Session(Protocol):
 class SessionSupply(Protocol):
     """Where a desk gets its sessions from; what they share is the supply's."""
 
-    def session(self, name: str, on_background_output: Callable[[Output], None]) -> Session:
-        """A new session. `on_background_output` gets what its threads put out after the code that started them ended."""
+    def session(
+        self, name: str, on_background_output: Callable[[Output], None], on_trouble: Callable[[Trouble], None]
+    ) -> Session:
+        """A new session. `on_trouble` is told what happens while no code runs, and `on_background_output` what nobody's code put out."""
         ...
 
     async def aclose(self) -> None:

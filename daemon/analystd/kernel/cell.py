@@ -8,7 +8,7 @@ import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, TypeGuard
 
 from analystd.kernel.base import Execution, Output, RaisedError
 from analystd.kernel.inside.bounds import (
@@ -17,10 +17,9 @@ from analystd.kernel.inside.bounds import (
     MAX_DISPLAYS_BYTES,
     TAIL_CHARACTERS,
     HeadTail,
-    bounded_bundle,
     bounded_text,
-    bundle_size,
 )
+from analystd.kernel.messages import Bundle
 from analystd.protocol import PythonStatus
 
 logger = logging.getLogger(__name__)
@@ -32,6 +31,8 @@ _ANSI = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)
 _MARK_CHARACTERS = 64
 _MAX_MESSAGE_CHARACTERS = 8_000
 _MAX_TRACEBACK_CHARACTERS = 128_000
+_MAX_NAME_CHARACTERS = 400
+_MAX_COUNT = 2**53
 
 
 @dataclass(frozen=True)
@@ -45,8 +46,12 @@ class _Display:
 class Cell:
     """Code that was sent under `message_id`. `finished` is done when the kernel has replied and is idle again, or is gone."""
 
-    def __init__(self, message_id: str, on_output: OutputHandler) -> None:
+    def __init__(
+        self, message_id: str, on_output: OutputHandler, is_reading: Callable[[], bool] = lambda: False
+    ) -> None:
         self.message_id = message_id
+        self._is_reading = is_reading
+        """Says whether a large message is being read, which may be the cell's."""
         self.interrupted = False
         self.finished: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._on_output = on_output
@@ -73,8 +78,8 @@ class Cell:
             "ask_exit" in entry.values() for entry in payload if isinstance(entry, dict)
         )
 
-    def published(self, kind: str, content: dict[str, Any]) -> None:
-        """Take a message of the iopub channel."""
+    def published(self, kind: str, content: dict[str, Any], bundle: Bundle | None = None) -> None:
+        """Take a message of the iopub channel; `bundle` is what it shows, if it is a display."""
         if kind == "status" and content.get("execution_state") == "idle":
             self._idle = True
             self._settle()
@@ -82,8 +87,13 @@ class Cell:
             self._clear_next = True
             if not content.get("wait"):
                 self._clear()
+        elif bundle is not None:
+            self._clear_if_due()
+            self._take_display(kind, content, bundle)
         elif (output := output_of(kind, content)) is not None:
-            self._take(kind, content, output)
+            self._clear_if_due()
+            if output.kind != "display" and (shown := self._texts[output.kind].add(output.text)):
+                self._tell(Output(output.kind, shown))
 
     def replied(self, content: dict[str, Any]) -> None:
         """Take the reply of the shell channel."""
@@ -98,7 +108,8 @@ class Cell:
     def execution(self, status: PythonStatus | None = None, error: RaisedError | None = None) -> Execution:
         """What has come of the code; `status` and `error` say what the kernel could not."""
         reply = self._reply or {}
-        details = reply.get("analystd") or {}
+        given = reply.get("analystd")
+        details: dict[str, Any] = given if isinstance(given, dict) else {}
         error = error or _raised_error(reply, details)
         count = reply.get("execution_count")
         texts = self._texts.values()
@@ -108,7 +119,7 @@ class Cell:
                 text.broken_off = text.length >= HEAD_CHARACTERS
         return Execution(
             status=status or self._status(reply),
-            execution_count=count if isinstance(count, int) else None,
+            execution_count=count if is_count(count) else None,
             stdout=self._texts["stdout"].whole(),
             stderr=self._texts["stderr"].whole(),
             result=self._result,
@@ -130,27 +141,29 @@ class Cell:
         if self._idle and self._reply is not None:
             self.end()
         elif not self.finished.done():
-            asyncio.get_running_loop().call_later(_SETTLE_SECONDS, self.end)
+            asyncio.get_running_loop().call_later(_SETTLE_SECONDS, self._end_unless_reading)
 
-    def _take(self, kind: str, content: dict[str, Any], output: Output) -> None:
+    def _end_unless_reading(self) -> None:
+        if self._is_reading() and not self.finished.done():
+            asyncio.get_running_loop().call_later(_SETTLE_SECONDS, self._end_unless_reading)
+        else:
+            self.end()
+
+    def _clear_if_due(self) -> None:
         if self._clear_next:
             self._clear()
-        if output.kind == "display":
-            self._take_display(kind, content, output)
-            return
-        if shown := self._texts[output.kind].add(output.text):
-            self._tell(Output(output.kind, shown))
 
-    def _take_display(self, kind: str, content: dict[str, Any], output: Output) -> None:
-        data, cut = bounded_bundle(output.data or {})
-        self._cut |= cut
+    def _take_display(self, kind: str, content: dict[str, Any], bundle: Bundle) -> None:
+        data = bundle.data
+        self._cut |= bundle.cut
         if kind == "execute_result":
-            self._result = data.get("text/plain")
+            text = data.get("text/plain")
+            self._result = text if isinstance(text, str) else None
             if data.keys() <= {"text/plain"}:
                 return
         transient = content.get("transient")
         display_id = transient.get("display_id") if isinstance(transient, dict) else None
-        display = _Display(display_id, data, bundle_size(data))
+        display = _Display(display_id, data, bundle.size)
         if kind == "update_display_data":
             displays = [display if shown.name == display_id else shown for shown in self._displays]
         else:
@@ -204,16 +217,13 @@ class _Text:
         return self._whole
 
 
-def output_of(kind: str, content: dict[str, Any]) -> Output | None:
+def output_of(kind: str, content: dict[str, Any], bundle: Bundle | None = None) -> Output | None:
     """The output that a message of the iopub channel stands for, if it does; whatever a kernel sends, this does not raise."""
     if kind == "stream":
         name: Literal["stdout", "stderr"] = "stderr" if content.get("name") == "stderr" else "stdout"
         text = content.get("text")
         return Output(name, text) if isinstance(text, str) else None
-    if kind in ("display_data", "update_display_data", "execute_result"):
-        data = content.get("data")
-        return Output("display", data=data) if isinstance(data, dict) else None
-    return None
+    return None if bundle is None else Output("display", data=bundle.data)
 
 
 def plain(text: str) -> str:
@@ -224,11 +234,26 @@ def plain(text: str) -> str:
 def _raised_error(reply: dict[str, Any], details: dict[str, Any]) -> RaisedError | None:
     if reply.get("status") != "error":
         return None
-    lines = "\n".join(str(line) for line in reply.get("traceback") or [])
+    given = reply.get("traceback")
+    lines = "\n".join(line for line in given if isinstance(line, str)) if isinstance(given, list) else ""
     line = details.get("line")
     return RaisedError(
-        name=str(reply.get("ename")),
-        message=bounded_text(plain(str(reply.get("evalue"))), _MAX_MESSAGE_CHARACTERS),
-        traceback=tuple(bounded_text(plain(lines), _MAX_TRACEBACK_CHARACTERS).splitlines()),
-        line=line if isinstance(line, int) else None,
+        name=bounded_text(_text_of(reply.get("ename")), _MAX_NAME_CHARACTERS),
+        message=_bounded_plain(_text_of(reply.get("evalue")), _MAX_MESSAGE_CHARACTERS),
+        traceback=tuple(_bounded_plain(lines, _MAX_TRACEBACK_CHARACTERS).splitlines()),
+        line=line if is_count(line) else None,
     )
+
+
+def _text_of(value: object) -> str:
+    return value if isinstance(value, str) else ""
+
+
+def _bounded_plain(text: str, limit: int) -> str:
+    """`plain` text of at most `limit` characters. What is far too long is cut before it is searched for codes."""
+    return bounded_text(plain(bounded_text(text, 4 * limit)), limit)
+
+
+def is_count(value: object) -> TypeGuard[int]:
+    """Whether a kernel gave a number that can be one of a line or a cell."""
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= _MAX_COUNT

@@ -1,40 +1,44 @@
-"""What looks after a session's processes while code runs in it, and can have that code stopped."""
+"""What looks after a session's processes from their start to their end, and can have something done about them."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Protocol
 
-from analystd.jail.limits import Breach, Limits, watch
+from analystd.jail.limits import Limits
+from analystd.jail.watchdog import OnBreach, Watchdog
 from analystd.jail.workspace import Workspace
 
-_OF_MEMORY = ("memory", "free_ram")
 
+class Watch(Protocol):
+    """Somebody who looks after the processes of one kernel; `jail.watchdog.Watchdog` is one."""
 
-class Stop(Protocol):
-    """Has the code under way stopped; harmless when it is over. To be called in the event loop, and does not wait."""
+    def begin(self) -> None:
+        """Look often from now on: code runs."""
+        ...
 
-    def __call__(self, message: str, *, tell_variables: bool = False) -> None:
-        """Stop the code with `message`, which names the limit; with `tell_variables` the largest ones are named too."""
+    def end(self) -> None:
+        """Look less often: no code runs, but what it has started may."""
+        ...
+
+    async def excuse(self) -> None:
+        """Take what is overstepped now for given: from here on, it counts only once it gets worse."""
+        ...
+
+    async def aclose(self) -> None:
+        """Look no more. Harmless when repeated."""
         ...
 
 
-Guard = Callable[[int, Stop], AbstractAsyncContextManager[None]]
-"""Makes a block that is entered when code has run for a moment, and left when that is over.
-
-It is given the root of the session's process tree (behind walls: the launcher) and the way to stop the code.
-"""
+Guard = Callable[[int, OnBreach], Watch]
+"""Begins to look after the process tree of a kernel, by its root (behind walls: the launcher), and says what is overstepped."""
 
 
 def watchdog(workspace: Workspace, *, limits: Limits | None = None, runtime: Path | None = None) -> Guard:
-    """The guard that keeps to the limits of the jail: memory, processes, the room on disk."""
+    """Return the guard that keeps to the limits of the jail: memory, processes and threads, the room on disk."""
 
-    def guard(pid: int, stop: Stop) -> AbstractAsyncContextManager[None]:
-        def on_breach(breach: Breach) -> None:
-            stop(breach.message, tell_variables=breach.limit in _OF_MEMORY)
-
-        return watch(pid, workspace, on_breach, limits=limits, runtime=runtime)
+    def guard(pid: int, on_breach: OnBreach) -> Watch:
+        return Watchdog(pid, workspace, on_breach, limits=limits, runtime=runtime)
 
     return guard

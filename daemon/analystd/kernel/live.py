@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Self, cast
 
 from analystd.errors import SessionUnavailableError
+from analystd.jail.limits import LimitName
 from analystd.kernel.base import Completions, Output, Variable
-from analystd.kernel.cell import Cell, OutputHandler, output_of
+from analystd.kernel.cell import Cell, OutputHandler, is_count, output_of
+from analystd.kernel.guard import Guard
+from analystd.kernel.messages import QUICK_BYTES, KernelMessage, read_message
 from analystd.kernel.provisioner import START_SECONDS, KernelProcess, Launch
 
 if TYPE_CHECKING:
@@ -17,13 +21,17 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-_MAX_MESSAGE_BYTES = 32 * 1024 * 1024
+_MAX_MESSAGE_BYTES = 16 * 1024 * 1024
 _QUEUED_MESSAGES = 16
 """What a kernel that cheats can make the daemon hold: so many messages of that size."""
 _REMEMBERED_MESSAGES = 1024
+_REMEMBERED_CELLS = 256
+"""Of so many cells that are over it is known whose they were, for what their threads still put out."""
 _HELLO_SECONDS = 0.1
 _MAX_MATCHES = 1_000
 _MAX_TEXT_CHARACTERS = 16_000
+_MAX_VARIABLES = 10_000
+_MAX_CELL_CHARACTERS = 1_000
 
 
 class Kernel:
@@ -34,24 +42,30 @@ class Kernel:
         self.execution_count = 0
         self.death_told = False
         """Whether a result has already said that this kernel ended."""
+        self.relieved: dict[LimitName, float] = {}
+        """When what it had started was ended because of a limit that it overstepped while no code ran."""
         self.on_background_output: OutputHandler | None = None
-        """Takes what comes outside of the cell under way: from threads and children that earlier cells left behind."""
+        """Takes what nobody's cell put out."""
+        self._late: OrderedDict[str, OutputHandler] = OrderedDict()
+        """Takes what threads and children of cells put out that are over, by the cell; the one that was heard of last is at the end."""
         self._client = client
         self._cell: Cell | None = None
         self._heard_before = 0
+        self._being_read = 0
+        """How many large messages are being read."""
         self._replies: dict[str, asyncio.Future[dict[str, Any]]] = {}
         self._idle_of: dict[str, asyncio.Event] = {}
         self._tasks: list[asyncio.Task[None]] = []
         process.ended.add_done_callback(self._on_end)
 
     @classmethod
-    async def start(cls, launch: Launch, preload: Sequence[str] = ()) -> Self:
-        """A kernel that is ready for its first cell.
+    async def start(cls, launch: Launch, preload: Sequence[str] = (), guard: Guard | None = None) -> Self:
+        """A kernel that is ready for its first cell, looked after by `guard`.
 
         Raises:
             SessionUnavailableError: when it cannot be started.
         """
-        process = await KernelProcess.start(launch, preload)
+        process = await KernelProcess.start(launch, preload, guard)
         kernel = cls(process, _client(process.connection))
         try:
             await kernel._connect()
@@ -70,11 +84,13 @@ class Kernel:
         """The cell under way."""
         return self._cell
 
-    def run(self, code: str, on_output: OutputHandler) -> Cell:
-        """Begin to run `code`; the cell's `finished` tells when it is over."""
-        message = self._client.session.msg("execute_request", _request(code))
-        cell = self._cell = Cell(message["msg_id"], on_output)
-        cell.finished.add_done_callback(lambda _: self._forget(cell))
+    def run(
+        self, code: str, on_output: OutputHandler, on_late_output: OutputHandler | None = None, file: str | None = None
+    ) -> Cell:
+        """Begin to run `code`; the cell's `finished` tells when it is over, and what it puts out after that goes to `on_late_output`."""
+        message = self._client.session.msg("execute_request", _request(code, file))
+        cell = self._cell = Cell(message["msg_id"], on_output, lambda: self._being_read > 0)
+        cell.finished.add_done_callback(lambda _: self._forget(cell, on_late_output))
         self._client.shell_channel.send(message)
         if not self.alive:
             cell.end()
@@ -99,7 +115,7 @@ class Kernel:
             ConnectionError: when it ends meanwhile.
         """
         content = await self._request(self._message("analystd_variables_request"))
-        return tuple(Variable(**row) for row in content["variables"])
+        return _variables_in(content)
 
     async def largest_variables(self, limit: int) -> tuple[Variable, ...]:
         """The variables that take most memory, the largest first; also while code runs.
@@ -109,7 +125,7 @@ class Kernel:
         """
         message = self._message("analystd_largest_request", {"limit": limit})
         content = await self._request(message, self._client.control_channel)
-        return tuple(Variable(**row) for row in content["variables"])
+        return _variables_in(content)
 
     async def complete(self, code: str, cursor: int) -> Completions:
         """How the word before `cursor` may go on; for a kernel that is idle.
@@ -120,7 +136,9 @@ class Kernel:
         content = await self._request(
             self._message("complete_request", {"code": _sendable(code), "cursor_pos": cursor})
         )
-        matches = [str(match)[:_MAX_TEXT_CHARACTERS] for match in content["matches"][:_MAX_MATCHES]]
+        matches = [
+            match[:_MAX_TEXT_CHARACTERS] for match in content["matches"][:_MAX_MATCHES] if isinstance(match, str)
+        ]
         start, end = int(content["cursor_start"]), int(content["cursor_end"])
         if not 0 <= start <= end <= len(code):
             return Completions((), cursor, cursor)
@@ -133,7 +151,8 @@ class Kernel:
             ConnectionError: when it ends meanwhile.
         """
         content = await self._request(self._message("inspect_request", {"code": _sendable(code), "cursor_pos": cursor}))
-        text = content["data"].get("text/plain")
+        data = content["data"]
+        text = data.get("text/plain") if isinstance(data, dict) else None
         return text[:_MAX_TEXT_CHARACTERS] if isinstance(text, str) else None
 
     async def aclose(self) -> None:
@@ -189,43 +208,68 @@ class Kernel:
         finally:
             del self._replies[message["msg_id"]]
 
-    async def _read(self, channel: Any, handle: Callable[[str, str, dict[str, Any]], None]) -> None:
+    async def _read(self, channel: Any, handle: Callable[[KernelMessage], None]) -> None:
         while True:
             try:
-                message = await channel.get_msg()
-                handle(message["parent_header"].get("msg_id", ""), message["msg_type"], message["content"])
+                parts = await channel.socket.recv_multipart()
+                handle(await self._message_in(parts))
             except Exception:
                 # What a kernel says is not to be believed: a message that is none does no harm.
                 logger.debug("A message of the kernel is ignored", exc_info=True)
             # A kernel that never pauses must not keep the daemon from everything else.
             await asyncio.sleep(0)
 
-    def _on_iopub(self, parent: str, kind: str, content: dict[str, Any]) -> None:
+    async def _message_in(self, parts: list[bytes]) -> KernelMessage:
+        key = self._client.session.key
+        if sum(map(len, parts)) <= QUICK_BYTES:
+            return read_message(parts, key)
+        self._being_read += 1
+        try:
+            return await asyncio.to_thread(read_message, parts, key)
+        finally:
+            self._being_read -= 1
+
+    def _on_iopub(self, message: KernelMessage) -> None:
+        parent, kind, content, bundle = message.parent, message.kind, message.content, message.bundle
         if self._cell is not None and parent == self._cell.message_id:
-            self._cell.published(kind, content)
+            self._cell.published(kind, content, bundle)
         elif parent in self._idle_of:
             if kind == "status" and content.get("execution_state") == "idle":
                 self._idle_of[parent].set()
-        elif self.on_background_output is not None and (output := output_of(kind, content)) is not None:
+        elif (output := output_of(kind, content, bundle)) is not None:
+            self._take_late(parent, output)
+
+    def _on_shell(self, message: KernelMessage) -> None:
+        if self._cell is not None and message.parent == self._cell.message_id:
+            if is_count(count := message.content.get("execution_count")):
+                self.execution_count = count
+            self._cell.replied(message.content)
+        elif (reply := self._replies.get(message.parent)) is not None and not reply.done():
+            reply.set_result(message.content)
+
+    def _take_late(self, parent: str, output: Output) -> None:
+        if (handler := self._late.get(parent)) is not None:
+            self._late.move_to_end(parent)
+            handler(output)
+        elif self.on_background_output is not None:
             self.on_background_output(output)
 
-    def _on_shell(self, parent: str, kind: str, content: dict[str, Any]) -> None:
-        if self._cell is not None and parent == self._cell.message_id:
-            if isinstance(count := content.get("execution_count"), int):
-                self.execution_count = count
-            self._cell.replied(content)
-        elif (reply := self._replies.get(parent)) is not None and not reply.done():
-            reply.set_result(content)
-
-    def _forget(self, cell: Cell) -> None:
+    def _forget(self, cell: Cell, on_late_output: OutputHandler | None) -> None:
         if self._cell is cell:
             self._cell = None
+        if on_late_output is not None:
+            self._late[cell.message_id] = on_late_output
+            if len(self._late) > _REMEMBERED_CELLS:
+                self._late.popitem(last=False)
 
     def _on_end(self, ended: asyncio.Future[int]) -> None:
         # What was on its way is still read; that the process is gone is known before its last words are.
         asyncio.get_running_loop().call_later(0.05, self._give_up)
 
     def _give_up(self) -> None:
+        if self._being_read:
+            asyncio.get_running_loop().call_later(0.05, self._give_up)
+            return
         if self._cell is not None:
             self._cell.end()
         for reply in self._replies.values():
@@ -233,13 +277,34 @@ class Kernel:
                 reply.set_exception(ConnectionError("the kernel has ended"))
 
 
+def _variables_in(content: dict[str, Any]) -> tuple[Variable, ...]:
+    """The variables that a kernel tells of; of what it should not have told, what cannot be one is left out and what is long is cut."""
+    rows = content["variables"][:_MAX_VARIABLES]
+    return tuple(_variable(row) for row in rows if isinstance(row, dict))
+
+
+def _variable(row: dict[str, Any]) -> Variable:
+    def text(name: str) -> str:
+        return value[:_MAX_CELL_CHARACTERS] if isinstance(value := row[name], str) else ""
+
+    shape, memory = row["shape"], row["memory_bytes"]
+    return Variable(
+        name=text("name"),
+        type=text("type"),
+        shape=shape[:_MAX_CELL_CHARACTERS] if isinstance(shape, str) else None,
+        memory_bytes=memory if is_count(memory) else None,
+        preview=text("preview"),
+    )
+
+
 def ignore_output(output: Output) -> None:
     """For code whose outputs nobody wants."""
 
 
-def _request(code: str) -> dict[str, Any]:
+def _request(code: str, file: str | None) -> dict[str, Any]:
     return {
         "code": _sendable(code),
+        "analystd_file": None if file is None else _sendable(file),
         "silent": False,
         "store_history": True,
         "user_expressions": {},

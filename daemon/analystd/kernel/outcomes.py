@@ -12,6 +12,9 @@ from analystd.kernel.live import Kernel
 
 logger = logging.getLogger(__name__)
 
+LOST_BY_INTERRUPT = "The code did not end when it was interrupted, so its process was ended; all variables are lost."
+LOST_BY_EXIT = "The code ended the session's process by exit(); all variables are lost."
+
 _WORTH_TELLING_BYTES = 1_000_000
 
 
@@ -20,13 +23,14 @@ def outcome(kernel: Kernel, cell: Cell) -> Execution:
     if cell.answered:
         return cell.execution()
     if kernel.alive:
+        if cell.interrupted:
+            return cell.execution(error=RaisedError("KeyboardInterrupt", "The code was interrupted.", (), None))
         silence = RaisedError("KernelError", "The session did not say what came of the code.", (), None)
-        return cell.execution(error=None if cell.interrupted else silence)
+        return cell.execution(error=silence)
     kernel.death_told = True
     logger.warning("A kernel %s", "\n".join([kernel.process.how_it_ended(), *kernel.process.last_words()]))
     if cell.interrupted:
-        message = "The code did not end when it was interrupted, so its process was ended; all variables are lost."
-        return cell.execution("interrupted", RaisedError("KeyboardInterrupt", message, (), None))
+        return cell.execution("interrupted", RaisedError("KeyboardInterrupt", LOST_BY_INTERRUPT, (), None))
     words = kernel.process.last_words()
     message = f"The session's process {kernel.process.how_it_ended()}; all variables are lost."
     return cell.execution("died", RaisedError("KernelDied", message, tuple(words), _line_of_crash(words)))

@@ -23,11 +23,15 @@ from typing import Any, Self
 import psutil
 
 from analystd.errors import SessionUnavailableError
-from analystd.jail.processes import process_tree
-from analystd.jail.reach import KERNEL, SYSTEM, interpreter_reach
+from analystd.folders import make_private
+from analystd.jail.limits import Breach
+from analystd.jail.processes import is_dead, process_tree
+from analystd.jail.reach import KERNEL, SYSTEM
 from analystd.jail.sandbox import Policy, Sandbox
 from analystd.jail.sizes import memory
 from analystd.jail.trusted_paths import TrustedPaths
+from analystd.jail.watchdog import OnBreach
+from analystd.kernel.guard import Guard, Watch
 from analystd.kernel.inside.refusals import Walls
 from analystd.util.remove import remove
 
@@ -62,18 +66,21 @@ class Launch:
     trusted: TrustedPaths | None = field(default=None, compare=False)
     """What in the workspace is sealed, and what the code makes that is moved aside; None: nothing."""
     sealed: tuple[Path, ...] = ()
-    """What is sealed beside that."""
+    """What is read-only in the workspace beside that."""
+    pinned: tuple[Path, ...] = ()
+    """The folders on the way there, which cannot be renamed."""
 
     def policy(self, sockets: Path) -> Policy:
         """What a kernel with its sockets in that folder may touch."""
         runtime = self.runtime if sockets.is_relative_to(self.runtime) else sockets
-        return Policy(self.workspace, runtime, (*self.read_only_paths, _INSIDE), self.python, sealed=self.sealed)
+        read = (*self.read_only_paths, _INSIDE)
+        return Policy(self.workspace, runtime, read, self.python, sealed=self.sealed, pinned=self.pinned)
 
     def walls(self, policy: Policy) -> Walls | None:
         """What the kernel is told of its walls, so that it can explain what they refuse; None where there are none."""
         if self.sandbox.level == "none":
             return None
-        imports = (*interpreter_reach(self.python).paths, *interpreter_reach().paths)
+        imports = (*self.sandbox.interpreter(self.python).paths, *self.sandbox.interpreter(None).paths)
         return Walls(
             workspace=_real(self.workspace),
             read_only=tuple(_real(path) for path in (*policy.read_only, *imports, *map(Path, (*SYSTEM, *KERNEL)))),
@@ -84,7 +91,7 @@ class Launch:
 
     def socket_folder(self) -> Path:
         """A new folder for one kernel's sockets, under `runtime` unless that makes their paths too long for the system."""
-        self.runtime.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_private(self.runtime)
         folder = self.runtime / f"k{secrets.token_hex(3)}"
         if len(os.fsencode(folder / "s-5")) > _SOCKET_PATH_BYTES:
             return Path(tempfile.mkdtemp(prefix="analystd-"))
@@ -112,19 +119,31 @@ class KernelProcess:
         self.heard = 0
         """How many interrupts the kernel has heard of by its line."""
         self._log: deque[bytes] = deque()
+        self.on_breach: OnBreach = self._end_for
+        """What is done about a limit that is overstepped: as long as nobody's variables are in it, the process is ended."""
+        self._overstepped: Breach | None = None
+        self._watch: Watch | None = None
         self._process: subprocess.Popen[bytes] | None = None
         self._pidfd = -1
 
     @classmethod
-    async def start(cls, launch: Launch, preload: Sequence[str] = ()) -> Self:
+    async def start(cls, launch: Launch, preload: Sequence[str] = (), guard: Guard | None = None) -> Self:
         """A process whose kernel listens; modules named by `preload` are imported if they are installed.
+
+        `guard` looks after it from its start to its end.
 
         Raises:
             SessionUnavailableError: when there are no walls for it, or it ended or took too long before it was ready.
         """
-        process = cls(launch)
         try:
-            await process._start(preload)
+            process = cls(launch)
+        except OSError as exc:
+            raise SessionUnavailableError(f"There is no place for the sockets of a Python session: {exc}") from exc
+        try:
+            await process._start(preload, guard)
+        except OSError as exc:
+            await process.aclose()
+            raise SessionUnavailableError(f"The Python session could not be started: {exc}") from exc
         except BaseException:
             await process.aclose()
             raise
@@ -140,6 +159,21 @@ class KernelProcess:
     def alive(self) -> bool:
         """Whether the process runs."""
         return self._process is not None and not self.ended.done()
+
+    @property
+    def watch(self) -> Watch | None:
+        """Who looks after it."""
+        return self._watch
+
+    @property
+    def overstepped(self) -> Breach | None:
+        """The limit that it was ended for, if it was."""
+        return self._overstepped
+
+    @property
+    def has_children(self) -> bool:
+        """Whether anything lives that the kernel has started."""
+        return any(not is_dead(pid) for pid in self._children())
 
     def tell(self, line: str) -> None:
         """Send a line to the kernel's stdin."""
@@ -176,9 +210,8 @@ class KernelProcess:
         """End what the kernel has started, but not the kernel; whether that could be done in the time given."""
         deadline = self._loop.time() + seconds
         while self.alive:
-            root, program = self._root_and_program()
-            tree = [pid for pid in process_tree(root)[1:] if pid != program]
-            living = [pid for pid in tree if not _is_dead(pid)]
+            tree = self._children()
+            living = [pid for pid in tree if not is_dead(pid)]
             if not living:
                 # Nobody but the kernel can bury its dead, and until then they count as processes.
                 return len(tree) <= _TOLERATED_PROCESSES
@@ -197,6 +230,9 @@ class KernelProcess:
         self.kill()
         if self._process is not None:
             await self.ended
+        if self._watch is not None:
+            await self._watch.aclose()
+        if self._process is not None:
             for stream in (self._process.stdin, self._process.stdout):
                 if stream is not None and not stream.closed:
                     self._loop.remove_reader(stream.fileno())
@@ -235,12 +271,28 @@ class KernelProcess:
 
     def how_it_ended(self) -> str:
         """As in "was ended by SIGKILL"."""
+        if self._overstepped is not None:
+            return f"was ended because of a limit ({self._overstepped.message.rstrip('.')})"
         code = self.ended.result()
         number = -code if code < 0 else 256 - code if code > 192 else code - 128
         if code < 0 or code > 128:
             with contextlib.suppress(ValueError):
                 return f"was ended by {signal.Signals(number).name}"
         return f"ended with exit status {code}"
+
+    def end_for(self, breach: Breach) -> None:
+        """End the kernel and all that it started because of a limit, which is told as how it ended."""
+        if self.alive:
+            self._overstepped = breach
+            self.kill()
+
+    async def _end_for(self, breach: Breach) -> None:
+        self.end_for(breach)
+
+    def _children(self) -> list[int]:
+        """What the kernel has started, buried or not."""
+        root, program = self._root_and_program()
+        return [pid for pid in process_tree(root)[1:] if pid != program]
 
     def _root_and_program(self) -> tuple[int, int]:
         """The process that adopts orphans, and the one that runs the kernel: behind walls the launcher's child and its first."""
@@ -249,7 +301,7 @@ class KernelProcess:
         keeper = _first_child(self.pid) or self.pid
         return keeper, _first_child(keeper) or keeper
 
-    async def _start(self, preload: Sequence[str]) -> None:
+    async def _start(self, preload: Sequence[str], guard: Guard | None) -> None:
         policy = self._launch.policy(self.folder)
         for folder in (policy.workspace, policy.runtime):
             _let_in(folder)
@@ -267,7 +319,9 @@ class KernelProcess:
             bufsize=0,
             start_new_session=True,
         )
-        self._watch(self._process)
+        self._read(self._process)
+        if guard is not None:
+            self._watch = guard(self._process.pid, lambda breach: self.on_breach(breach))
         walls = self._launch.walls(policy)
         told = {"connection": self.connection, "preload": list(preload), "walls": walls and asdict(walls)}
         self.tell(json.dumps(told))
@@ -276,7 +330,7 @@ class KernelProcess:
         if not self._ready.done():
             raise self._not_started(python)
 
-    def _watch(self, process: subprocess.Popen[bytes]) -> None:
+    def _read(self, process: subprocess.Popen[bytes]) -> None:
         assert process.stdout is not None
         os.set_blocking(process.stdout.fileno(), False)
         self._loop.add_reader(process.stdout.fileno(), self._read_log, process.stdout.fileno())
@@ -359,12 +413,6 @@ def _first_child(pid: int) -> int | None:
     with contextlib.suppress(psutil.Error, ValueError):
         return min((child.create_time(), child.pid) for child in psutil.Process(pid).children())[1]
     return None
-
-
-def _is_dead(pid: int) -> bool:
-    with contextlib.suppress(psutil.NoSuchProcess):
-        return psutil.Process(pid).status() in (psutil.STATUS_ZOMBIE, psutil.STATUS_DEAD)
-    return True
 
 
 def _resident_bytes(pid: int) -> int:

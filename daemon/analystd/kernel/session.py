@@ -7,15 +7,27 @@ import logging
 import math
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
+from analystd.jail.limits import Breach
 from analystd.jail.sandbox import Sandbox
-from analystd.kernel.base import NEVER_RAN, Completions, Execution, Session, SessionInfo, SessionState, Variable
+from analystd.kernel.base import (
+    NEVER_RAN,
+    Completions,
+    Execution,
+    Session,
+    SessionInfo,
+    SessionState,
+    Trouble,
+    Variable,
+)
 from analystd.kernel.cell import Cell, OutputHandler
 from analystd.kernel.guard import Guard
+from analystd.kernel.idle import relieve
 from analystd.kernel.live import Kernel
-from analystd.kernel.outcomes import outcome, overstepped, timed_out
+from analystd.kernel.outcomes import LOST_BY_EXIT, LOST_BY_INTERRUPT, outcome, overstepped, timed_out
 from analystd.kernel.provisioner import Launch
 from analystd.kernel.spare import SpareKernels
 
@@ -23,9 +35,6 @@ logger = logging.getLogger(__name__)
 
 GRACE_SECONDS = 2.0
 """How long code may take to end after an interrupt, before its kernel is ended."""
-
-UNGUARDED_SECONDS = 0.1
-"""Code that ends sooner is not guarded: it costs nothing then, and what overstepped a limit can still be deleted."""
 
 _HEARD_SECONDS = 0.3
 """How soon a kernel hears of an interrupt, unless C code keeps its threads from running."""
@@ -43,13 +52,17 @@ _ASIDE_SECONDS = 2.0
 _LOOK_SECONDS = 1.0
 """How long code and its result wait for a look through the workspace when there is cause for one; it takes longer where there are many files."""
 
+_OF_MEMORY = ("memory", "free_ram")
+
 _Answer = TypeVar("_Answer")
+
+TroubleHandler = Callable[[Trouble], None]
 
 
 class KernelSession(Session):
     """A session on kernels of our own. `spares` are shared by the sessions of a desk, and then closed by their owner.
 
-    `guard` is entered around each run of code (from `UNGUARDED_SECONDS` on) with the root of the kernel's processes and `stop_for`.
+    `guard` looks after each of its kernels, if it has spares of its own. `on_trouble` is told what happens while no code runs.
     """
 
     def __init__(
@@ -65,13 +78,15 @@ class KernelSession(Session):
         grace_seconds: float = GRACE_SECONDS,
         guard: Guard | None = None,
         on_background_output: OutputHandler | None = None,
+        on_trouble: TroubleHandler | None = None,
     ) -> None:
         self.name = name
         self._own_spares = spares is None
-        self._spares = spares or SpareKernels(Launch(workspace, runtime, sandbox, tuple(read_only_paths), python))
+        launch = Launch(workspace, runtime, sandbox, tuple(read_only_paths), python)
+        self._spares = spares or SpareKernels(launch, guard=guard)
         self._grace_seconds = grace_seconds
-        self._guard = guard
         self._on_background_output = on_background_output
+        self._on_trouble = on_trouble
         self._kernel: Kernel | None = None
         self._starting = False
         self._preparing = False
@@ -81,6 +96,11 @@ class KernelSession(Session):
         self._turn = asyncio.Lock()
         self._variables: tuple[Variable, ...] = ()
         self._breach: asyncio.Future[_Breach] | None = None
+        self._over = asyncio.Event()
+        """Whether no code is under way, nor being stopped."""
+        self._over.set()
+        self._untold: list[str] = []
+        """What happened since the last run, and is told with the next one."""
         self._stopping: asyncio.Task[bool] | None = None
         self._retired: set[asyncio.Task[None]] = set()
 
@@ -96,16 +116,39 @@ class KernelSession(Session):
             memory_bytes=kernel.process.memory_bytes() if kernel is not None else None,
         )
 
-    async def execute(self, code: str, *, timeout_seconds: float, on_output: OutputHandler) -> Execution:
+    async def execute(
+        self,
+        code: str,
+        *,
+        timeout_seconds: float,
+        on_output: OutputHandler,
+        on_late_output: OutputHandler | None = None,
+        overstepped: str | None = None,
+        file: str | None = None,
+    ) -> Execution:
         """Run `code`, starting the kernel if need be; see `Session.execute`."""
         async with self._turn:
-            return await self._execute(code, timeout_seconds, on_output)
+            kernel, notes = await self._prepared(overstepped)
+            if kernel is None:
+                return replace(NEVER_RAN, stderr="".join(notes))
+            trusted = self._spares.launch.trusted
+            moved_before = 0 if trusted is None else trusted.count
+            cell = kernel.run(code, on_output, on_late_output, file)
+            for note in notes:
+                cell.published("stream", {"name": "stderr", "text": note})
+            return await self._carried_out(kernel, cell, timeout_seconds, moved_before)
 
-    async def interrupt(self) -> None:
-        """Stop what runs: as Ctrl-C at first, by ending the kernel if that does not help within the grace. What waits for its kernel never runs."""
+    async def interrupt(self) -> str | None:
+        """Stop what runs: as Ctrl-C at first, by ending the kernel if that does not help within the grace. What waits for its kernel never runs.
+
+        Returns:
+            The sentence on what was lost, if the kernel was ended.
+        """
         self._unwanted = self._preparing
         if self._kernel is not None and self._kernel.cell is not None:
-            await self._stop(self._kernel, self._kernel.cell, self._grace_seconds)
+            spared = await self._stop(self._kernel, self._kernel.cell, self._grace_seconds)
+            return None if spared else LOST_BY_INTERRUPT
+        return None
 
     def stop_for(self, message: str, *, tell_variables: bool = False) -> None:
         """Have the code under way stopped because of a limit: as for a timeout, with `message` in the outcome; harmless when none runs.
@@ -209,43 +252,46 @@ class KernelSession(Session):
             logger.warning("Session %s gave an answer that is none", self.name)
             return None
 
-    async def _execute(self, code: str, timeout_seconds: float, on_output: OutputHandler) -> Execution:
-        lost = self._lost()
+    async def _prepared(self, overstepped: str | None) -> tuple[Kernel | None, list[str]]:
+        """A kernel that is ready for code, and what its run has to tell first; no kernel if the code was interrupted meanwhile."""
+        notes, self._untold = [*filter(None, [self._lost()]), *self._untold], []
         self._preparing, self._unwanted = True, False
         try:
             kernel = await self._live_kernel()
+            # What the user has made since the last code ran is theirs; once code runs nobody can tell.
+            trusted = self._spares.launch.trusted
+            if trusted is not None and trusted.may_have_news():
+                await _in_time(trusted.look)
+            if overstepped is not None:
+                notes.append(_free_to_help(overstepped))
+                if kernel.process.watch is not None:
+                    await kernel.process.watch.excuse()
+        except BaseException:
+            self._untold = notes
+            raise
         finally:
             self._preparing = False
-        if self._unwanted:
-            return NEVER_RAN if lost is None else replace(NEVER_RAN, stderr=_marked(lost))
-        trusted = self._spares.launch.trusted
-        entries = trusted.count if trusted is not None else 0
-        if trusted is not None and trusted.may_have_news():
-            await _in_time(trusted.look)
-        cell = kernel.run(code, on_output)
-        if lost is not None:
-            cell.published("stream", {"name": "stderr", "text": _marked(lost)})
-        breach = self._breach = asyncio.get_running_loop().create_future()
+        return (None if self._unwanted else kernel), [_marked(note) for note in notes]
+
+    async def _carried_out(self, kernel: Kernel, cell: Cell, timeout_seconds: float, moved_before: int) -> Execution:
+        """What came of a cell: when it is over, its time is, or a limit is overstepped."""
+        loop = asyncio.get_running_loop()
+        breach = self._breach = loop.create_future()
+        self._over.clear()
+        if kernel.process.watch is not None:
+            kernel.process.watch.begin()
         try:
-            await self._over_or_stopped(kernel, cell, breach, timeout_seconds)
-            if trusted is not None:
-                if trusted.may_have_news():
-                    await _in_time(trusted.look)
-                trusted.has_run()
-                for entry in trusted.entries_since(entries):
-                    # The desk, which was told in the loop, comes first.
-                    await asyncio.sleep(0)
-                    cell.published("stream", {"name": "stderr", "text": _marked(entry.sentence() + ".")})
+            await _first([cell.finished, breach], loop.time() + timeout_seconds)
             if breach.done() and not cell.answered:
-                return await self._limited(kernel, cell, breach.result())
+                return await self._limited(kernel, cell, breach.result(), moved_before)
             if cell.finished.done():
-                if cell.asked_exit:
-                    await kernel.process.aclose()
-                return outcome(kernel, cell)
+                await self._tell_moved_aside(cell, moved_before)
+                return await self._finished(kernel, cell)
             await self._stop(kernel, cell, self._grace_seconds)
+            await self._tell_moved_aside(cell, moved_before)
             return timed_out(kernel, cell, timeout_seconds, self._grace_seconds)
         except BaseException:
-            # Whoever asked has gone, or the guard could not do its work.
+            # Whoever asked has gone.
             self._stopping = asyncio.create_task(
                 self._stop(kernel, cell, self._grace_seconds), name=f"stop-{self.name}"
             )
@@ -253,22 +299,55 @@ class KernelSession(Session):
             raise
         finally:
             self._breach = None
+            self._over.set()
+            if kernel.process.watch is not None:
+                kernel.process.watch.end()
             self._spares.refill()
 
-    async def _over_or_stopped(
-        self, kernel: Kernel, cell: Cell, breach: asyncio.Future[_Breach], timeout_seconds: float
-    ) -> None:
-        """Wait until the cell is over, its time is, or a limit is overstepped."""
-        end = asyncio.get_running_loop().time() + timeout_seconds
-        if self._guard is None:
-            await _first([cell.finished, breach], end)
+    async def _tell_moved_aside(self, cell: Cell, moved_before: int) -> None:
+        """Say in the code's output what was moved aside while it ran."""
+        trusted = self._spares.launch.trusted
+        if trusted is None:
             return
-        if await _over(cell, min(UNGUARDED_SECONDS, timeout_seconds)):
-            return
-        async with self._guard(kernel.process.pid, self.stop_for):
-            await _first([cell.finished, breach], end)
+        if trusted.may_have_news():
+            await _in_time(trusted.look)
+        trusted.has_run()
+        for entry in trusted.entries_since(moved_before):
+            # The desk, which was told in the loop, comes first.
+            await asyncio.sleep(0)
+            cell.published("stream", {"name": "stderr", "text": _marked(entry.sentence() + ".")})
 
-    async def _limited(self, kernel: Kernel, cell: Cell, breach: _Breach) -> Execution:
+    async def _finished(self, kernel: Kernel, cell: Cell) -> Execution:
+        """What came of a cell that is over; with `exit()` it has ended its kernel."""
+        if cell.asked_exit:
+            kernel.death_told = True
+            cell.published("stream", {"name": "stderr", "text": _marked(LOST_BY_EXIT)})
+            await kernel.process.aclose()
+        return outcome(kernel, cell)
+
+    async def _overstepped(self, kernel: Kernel, breach: Breach) -> None:
+        """Do something about a limit: stop the code under way, or end what earlier code has left running."""
+        if kernel is not self._kernel:
+            kernel.process.end_for(breach)
+        elif not self._over.is_set():
+            self.stop_for(breach.message, tell_variables=breach.limit in _OF_MEMORY)
+            await self._over.wait()
+        elif (told := await relieve(kernel, breach)) is not None:
+            self._untold.append(f"Since the last run: {told}")
+            self._tell(Trouble("limit", told))
+
+    def _on_end(self, kernel: Kernel) -> None:
+        """Tell of the end of a kernel that no code was running in."""
+        if kernel is self._kernel and self._over.is_set() and not kernel.death_told:
+            text = f"The session's process {kernel.process.how_it_ended()}; all variables are lost."
+            self._tell(Trouble("limit" if kernel.process.overstepped else "died", text))
+
+    def _tell(self, trouble: Trouble) -> None:
+        logger.warning("session %s: %s", self.name, trouble.text)
+        if self._on_trouble is not None:
+            self._on_trouble(trouble)
+
+    async def _limited(self, kernel: Kernel, cell: Cell, breach: _Breach, moved_before: int) -> Execution:
         """Stop a cell because of a limit, with all that it started, and say so."""
         asked = asyncio.create_task(self.largest_variables() if breach.tell_variables else _nothing())
         # With the interrupt the functions end, and their variables.
@@ -280,6 +359,7 @@ class KernelSession(Session):
         if spared and kernel.alive and not await kernel.process.end_children(_BREACH_GRACE_SECONDS):
             kernel.process.kill()
             await asyncio.wait([kernel.process.ended])
+        await self._tell_moved_aside(cell, moved_before)
         return overstepped(kernel, cell, breach.message, await asked)
 
     def _state(self) -> SessionState:
@@ -311,7 +391,7 @@ class KernelSession(Session):
                 self._kernel = await self._spares.take()
             finally:
                 self._starting = False
-            self._kernel.on_background_output = self._on_background_output
+            self._adopt(self._kernel)
             try:
                 await self._kernel.process.arm()
             except BaseException:
@@ -320,6 +400,11 @@ class KernelSession(Session):
                 self._kernel = None
                 raise
         return self._kernel
+
+    def _adopt(self, kernel: Kernel) -> None:
+        kernel.on_background_output = self._on_background_output
+        kernel.process.on_breach = partial(self._overstepped, kernel)
+        kernel.process.ended.add_done_callback(lambda _: self._on_end(kernel))
 
     async def _stop(self, kernel: Kernel, cell: Cell, grace_seconds: float) -> bool:
         """Interrupt the cell, and end the kernel if it runs on; whether the kernel was spared."""
@@ -355,6 +440,10 @@ async def _first(futures: list[asyncio.Future[Any]], end: float) -> None:
     seconds = max(0.0, end - asyncio.get_running_loop().time())
     timeout = seconds if math.isfinite(seconds) else None
     await asyncio.wait(futures, timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
+
+
+def _free_to_help(overstepped: str) -> str:
+    return f"{overstepped.rstrip('. ')}. This code may run, to free what is too much, and is stopped as soon as it takes more."
 
 
 def _marked(text: str) -> str:

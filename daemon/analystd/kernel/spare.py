@@ -9,6 +9,7 @@ import logging
 import psutil
 
 from analystd.errors import SessionUnavailableError
+from analystd.kernel.guard import Guard
 from analystd.kernel.live import Kernel
 from analystd.kernel.provisioner import Launch
 
@@ -23,10 +24,16 @@ MIN_FREE_BYTES = 1 << 30
 
 
 class SpareKernels:
-    """Hands out kernels of one launch, and keeps at most one ready once `refill` has been called. A desk's sessions can share it."""
+    """Hands out kernels of one launch, and keeps at most one ready once `refill` has been called. A desk's sessions can share it.
 
-    def __init__(self, launch: Launch, *, refill_delay_seconds: float = REFILL_DELAY_SECONDS) -> None:
+    `guard` looks after each of them, from its start on.
+    """
+
+    def __init__(
+        self, launch: Launch, *, guard: Guard | None = None, refill_delay_seconds: float = REFILL_DELAY_SECONDS
+    ) -> None:
         self.launch = launch
+        self._guard = guard
         self._delay = refill_delay_seconds
         self._refilling: asyncio.Task[None] | None = None
         self._preparing: asyncio.Task[Kernel] | None = None
@@ -47,7 +54,7 @@ class SpareKernels:
                 if kernel.alive:
                     return kernel
                 await kernel.aclose()
-        return await Kernel.start(self.launch)
+        return await Kernel.start(self.launch, guard=self._guard)
 
     def refill(self) -> None:
         """See to it that there will be a spare."""
@@ -79,7 +86,9 @@ class SpareKernels:
         finally:
             self._refilling = None
         if self._preparing is None and psutil.virtual_memory().available > MIN_FREE_BYTES:
-            self._preparing = asyncio.create_task(Kernel.start(self.launch, PRELOADED), name="spare-kernel-start")
+            self._preparing = asyncio.create_task(
+                Kernel.start(self.launch, PRELOADED, self._guard), name="spare-kernel-start"
+            )
             self._preparing.add_done_callback(_log_failure)
 
     async def _prepared(self, preparing: asyncio.Task[Kernel]) -> Kernel:

@@ -6,19 +6,18 @@ from analystd.kernel.base import Session, SessionSupply
 from analystd.kernel.cell import OutputHandler
 from analystd.kernel.guard import Guard
 from analystd.kernel.provisioner import Launch
-from analystd.kernel.session import KernelSession
+from analystd.kernel.session import KernelSession, TroubleHandler
 from analystd.kernel.spare import SpareKernels
 
 
 class KernelSupply(SessionSupply):
-    """Sessions on kernels that are all started in the same way, and guarded by `guard` while they run code."""
+    """Sessions on kernels that are all started in the same way, and guarded by `guard` from start to end."""
 
     def __init__(self, launch: Launch, guard: Guard | None = None) -> None:
         self._launch = launch
-        self._guard = guard
-        self._spares = SpareKernels(launch)
+        self._spares = SpareKernels(launch, guard=guard)
 
-    def session(self, name: str, on_background_output: OutputHandler) -> Session:
+    def session(self, name: str, on_background_output: OutputHandler, on_trouble: TroubleHandler) -> Session:
         """A new session, whose kernel starts with its first code."""
         launch = self._launch
         return KernelSession(
@@ -29,8 +28,8 @@ class KernelSupply(SessionSupply):
             read_only_paths=launch.read_only_paths,
             python=launch.python,
             spares=self._spares,
-            guard=self._guard,
             on_background_output=on_background_output,
+            on_trouble=on_trouble,
         )
 
     async def aclose(self) -> None:

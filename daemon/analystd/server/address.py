@@ -6,12 +6,14 @@ its lock from before its socket is there until nothing of it is left, so that th
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
 import re
 import stat
 import tempfile
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,10 +24,19 @@ from analystd.errors import DaemonLostError
 from analystd.folders import state_folder
 from analystd.locks import is_locked, take_lock
 from analystd.util.remove import remove
+from analystd.util.small_files import read_small
 
 _MAX_SOCKET_PATH = 107
 
+_OWN_FOLDER = "Remove it, or set XDG_STATE_HOME to a folder of your own."
+
 _BEFORE_RELEASE = {"dev": -4, "a": -3, "b": -2, "rc": -1}
+
+_CARD_BYTES = 16 * 1024
+_CARD_SECONDS = 6.0
+"""A daemon that lives has put its card back after such a time."""
+
+_LOOK_AGAIN_SECONDS = 0.05
 
 _MAX_RUNTIME_PATH = 55
 """A kernel's sockets are made in a folder below, and a socket's path has 107 bytes at the most."""
@@ -83,7 +94,11 @@ class Card:
         return there is None or there.token == self.token
 
     def write(self) -> None:
-        """Put it in its place, readable by the user alone."""
+        """Put it in its place, readable by the user alone.
+
+        Raises:
+            OSError: when it cannot be written.
+        """
         content = {
             "pid": self.pid,
             "version": self.version,
@@ -93,9 +108,11 @@ class Card:
             "hands_over": self.hands_over,
         }
         draft = self.address.card.with_suffix(".new")
-        draft.unlink(missing_ok=True)
-        draft.touch(mode=0o600)
-        draft.write_text(json.dumps(content))
+        for path in (draft, self.address.card):
+            if path is draft or path.is_dir():
+                remove(path)
+        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), "w") as file:
+            file.write(json.dumps(content))
         draft.replace(self.address.card)
 
 
@@ -117,7 +134,7 @@ def remove_traces(address: Address) -> None:
     if lock := take_lock(address.lock, 0.0):
         with lock:
             for path in (address.card, address.socket):
-                path.unlink(missing_ok=True)
+                remove(path)
             place, prefix = runtime_place(address)
             for left in place.glob(f"{prefix}*"):
                 remove(left)
@@ -150,6 +167,20 @@ def live_cards() -> list[Card]:
     return sorted(cards, key=lambda card: version_order(card.version), reverse=True)
 
 
+def known_cards(seconds: float = _CARD_SECONDS) -> list[Card]:
+    """Return the cards of this user's daemons that live, as `live_cards`, after waiting for those of daemons that have none.
+
+    A daemon writes its card at its start, and anew where it was removed or damaged.
+    """
+    deadline = time.monotonic() + seconds
+    while True:
+        cards = live_cards()
+        locks = {path for path in state_folder().glob("*.lock") if path != start_lock() and is_locked(path)}
+        if locks <= {card.address.lock for card in cards} or time.monotonic() > deadline:
+            return cards
+        time.sleep(_LOOK_AGAIN_SECONDS)
+
+
 def version_order(version: str) -> tuple[tuple[int, ...], tuple[int, ...]]:
     """What versions are compared by: their numbers, then how far from the release they are (`0.2.0.dev3` < `0.2.0rc1` < `0.2.0`)."""
     parts = re.match(r"(\d+(?:\.\d+)*?)(?:\.0)*(?:\.?(dev|a|b|rc)(\d+))?(?:\+.*)?$", version)
@@ -162,40 +193,64 @@ def private_folder(path: Path) -> None:
     """Make sure that `path` is a folder of this user which nobody else can enter.
 
     Raises:
-        DaemonLostError: when it belongs to someone else, or is none.
+        DaemonLostError: when it belongs to someone else, is none, or cannot be made or written.
     """
     try:
         path.mkdir(parents=True, exist_ok=True, mode=0o700)
+        # A link of the user's own may lead to a larger disk.
+        about = path.stat()
+        if {about.st_uid, path.lstat().st_uid} != {os.getuid()}:
+            raise DaemonLostError(f"{path} belongs to another user", _OWN_FOLDER)
+        if not os.access(path, os.W_OK | os.X_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+        if about.st_mode & 0o077:
+            path.chmod(stat.S_IMODE(about.st_mode) & 0o700)
     except FileExistsError:
-        raise DaemonLostError(
-            f"{path} is no folder", "Remove it, or set XDG_STATE_HOME to a folder of your own."
-        ) from None
-    # A link of the user's own may lead to a larger disk.
-    about = path.stat()
-    if {about.st_uid, path.lstat().st_uid} != {os.getuid()}:
-        raise DaemonLostError(
-            f"{path} belongs to another user", "Remove it, or set XDG_STATE_HOME to a folder of your own."
-        )
-    if stat.S_IMODE(about.st_mode) & 0o077:
-        path.chmod(0o700)
+        raise DaemonLostError(f"{path} is no folder", _OWN_FOLDER) from None
+    except OSError as exc:
+        raise cannot_be_kept(exc) from exc
+
+
+def cannot_be_kept(error: OSError) -> DaemonLostError:
+    """Return what the user is told where the state folder cannot hold what a daemon needs there."""
+    where = f": {error.filename}" if error.filename is not None else ""
+    return DaemonLostError(
+        f"analystd cannot keep its state in {state_folder()} ({error.strerror or error}{where})",
+        "Make room there, let yourself write there, or set XDG_STATE_HOME to another folder of your own.",
+    )
+
+
+def open_start_log(address: Address, *, anew: bool = False) -> int:
+    """Open what a daemon says on stderr at its start, for appending or `anew`; gives a descriptor.
+
+    Raises:
+        OSError: when it cannot be opened, or is a link.
+    """
+    flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+    return os.open(start_log(address), flags | (os.O_TRUNC if anew else 0), 0o600)
 
 
 def _read_card(path: Path) -> Card | None:
-    """The card, or None for another file: what the user trusts lies in the same folder."""
+    """The card, or None for another file: what the user trusts lies in the same folder. A card that others could write is none."""
     address = Address(path.parent, path.stem)
     try:
-        return _card(address, json.loads(path.read_text()))
-    except (OSError, ValueError, KeyError, TypeError):
+        about = path.lstat()
+        if about.st_uid != os.getuid() or about.st_mode & 0o022 or not stat.S_ISREG(about.st_mode):
+            return None
+        return _card(address, json.loads(read_small(path, _CARD_BYTES)))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return None
 
 
 def _card(address: Address, content: Mapping[str, Any]) -> Card:
-    return Card(
-        address,
-        int(content["pid"]),
-        str(content["version"]),
-        int(content["protocol"]),
-        str(content["token"]),
-        Path(content.get("socket") or address.socket),
-        bool(content.get("hands_over")),
+    pid, version, socket = content["pid"], content["version"], content.get("socket") or str(address.socket)
+    is_sound = (
+        isinstance(pid, int)
+        and 0 < pid < 1 << 31
+        and re.fullmatch(r"[\w.+-]{1,100}", version)
+        and b"\0" not in os.fsencode(socket)
     )
+    if not is_sound:
+        raise ValueError("no card")
+    hands_over = bool(content.get("hands_over"))
+    return Card(address, pid, version, int(content["protocol"]), str(content["token"]), Path(socket), hands_over)

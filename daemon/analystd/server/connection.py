@@ -11,21 +11,30 @@ from typing import Any
 
 from lsprotocol import types
 
-from analystd import framing
 from analystd.desk.desk import Desk
 from analystd.errors import InvalidArgumentsError, WorkspaceError
+from analystd.jail.workspace import MISSING_HINT
 from analystd.protocol import PROTOCOL_VERSION
 from analystd.server.feed import Feed, wishes
 from analystd.server.hello import Caller, label_of
 from analystd.server.hub import Hub
 from analystd.server.intake import Intake
 from analystd.server.lsp import ConnectionServer
+from analystd.server.messages import message_frame
 from analystd.server.outbox import Outbox
-from analystd.server.places import options_of, path_of_uri, workspace_folder
+from analystd.server.places import Wish, file_named, options_of, path_of_uri, wish_of
+from analystd.util.inert_text import message_text
 
 logger = logging.getLogger(__name__)
 
 _NO_DESK = ("This connection has no workspace", "Connect with `workspace`, and without `desk: false`.")
+_NO_FOLDER = (
+    "No folder is open",
+    "Open a folder or a file, or set AGENT_WORKSPACE or `analystd.workspace` to a folder.",
+)
+
+_PROGRESS_WORDS = ("title", "message")
+"""What of a progress value an editor shows."""
 
 Handler = Callable[["Connection", dict[str, Any], "types.ProgressToken | None"], Awaitable[Any]]
 
@@ -47,6 +56,12 @@ class Connection:
         self._exited = asyncio.Event()
         self._outbox = outbox
         self._desk: Desk | None = None
+        self._wish: Wish | None = None
+        """Where the client wants to work; None without a desk."""
+        self._params: types.InitializeParams | None = None
+        self._file: Path | None = None
+        """In a window without folders: the file whose folder told where to work."""
+        self._opening = asyncio.Lock()
         self._seq = 0
         self._feed: Feed | None = None
         self._notices: list[str] = []
@@ -83,7 +98,7 @@ class Connection:
             WorkspaceError: when it opened none.
         """
         if self._desk is None:
-            raise WorkspaceError(*_NO_DESK)
+            raise WorkspaceError(*(_NO_DESK if self._wish is None else _NO_FOLDER))
         return self._desk
 
     @property
@@ -93,10 +108,11 @@ class Connection:
 
     @property
     def folders(self) -> list[Path]:
-        """The window's workspace folders."""
+        """The window's workspace folders; where none is open, that of the file that was worked on first."""
         workspace = self._server.workspace
         uris = list(workspace.folders) or ([workspace.root_uri] if workspace.root_uri else [])
-        return [path for uri in uris if (path := path_of_uri(uri)) is not None]
+        folders = [path for uri in uris if (path := path_of_uri(uri)) is not None]
+        return folders or ([self._file.parent] if self._file is not None else [])
 
     async def serve(self, reader: asyncio.StreamReader) -> None:
         """Read and handle messages until the client leaves; nothing that it sends ends more than this connection."""
@@ -123,8 +139,15 @@ class Connection:
         """
         if command not in self._commands:
             raise InvalidArgumentsError(f"Unknown command '{command}'")
+        await self._open_late(arguments)
         self._begin_feed()
-        result = await self._commands[command](self, arguments, token)
+        try:
+            result = await self._commands[command](self, arguments, token)
+        except WorkspaceError as exc:
+            if exc.hint == MISSING_HINT and self._desk is not None:
+                # The model is told of its tool; people have a command.
+                exc.hint = f"Looked in {self._desk.workspace.root}; `analystd files` shows what is there."
+            raise
         if self._feed is not None:
             await self._feed.reach(self.desk.journal.seq)
         return result
@@ -134,14 +157,40 @@ class Connection:
         self._exited.set()
 
     async def open(self, params: types.InitializeParams) -> None:
-        """Open the desk that `initialize` asks for, if any; its events from now on are this client's."""
+        """Open the desk that `initialize` asks for, if any; its events from now on are this client's.
+
+        A window without folders may not tell yet where it works: then its first file does, with the first command.
+        """
         if params.client_info is not None and (label := label_of(params.client_info.name)):
             self.asker = replace(self._caller, label=label).asker
             self._outbox.name = self.name
-        folder = workspace_folder(params)
-        if folder is not None:
-            self._desk, self._notices = await self.hub.desk(folder, self._settings_of(params))
-            self._take_seat(self._desk, params.initialization_options)
+        self._wish, self._params = wish_of(params), params
+        if self._wish is not None and (place := self._wish.place(self._settings_of(params))) is not None:
+            await self._open(place, params)
+
+    async def _open(self, place: Path, params: types.InitializeParams) -> None:
+        self._desk, self._notices = await self.hub.desk(place, self._settings_of(params), self._caller.places)
+        self._take_seat(self._desk, params.initialization_options)
+
+    async def _open_late(self, arguments: Mapping[str, Any]) -> None:
+        """Open the desk of a window without folders, as soon as a file tells where it works."""
+        if self._desk is not None or self._wish is None or self._params is None:
+            return
+        async with self._opening:
+            file = None if self.folders else file_named(arguments) or self._first_document()
+            start = next(iter(self.folders), None) if file is None else file.parent
+            place = self._wish.place(self._settings_of(self._params), start)
+            if self._desk is None and place is not None:
+                await self._open(place, self._params)
+                self._file = file
+                self._show_notices()
+                about = f"analystd works in {self.desk.workspace.root}"
+                self.notify("window/showMessage", {"type": types.MessageType.Info.value, "message": about})
+
+    def _first_document(self) -> Path | None:
+        """The file that was opened first of those that are open."""
+        documents = self._server.workspace.text_documents
+        return next((path for uri in documents if (path := path_of_uri(uri)) is not None), None)
 
     def about(self) -> dict[str, Any]:
         """What `initialize` tells of the desk, in `capabilities.experimental.analystd`."""
@@ -177,35 +226,28 @@ class Connection:
 
     def notify(self, method: str, params: Any) -> None:
         """Send a notification."""
-        self._outbox.write(framing.frame({"jsonrpc": "2.0", "method": method, "params": params}))
+        if frame := message_frame({"jsonrpc": "2.0", "method": method, "params": params}, None):
+            self._outbox.write(frame)
 
     def progress(self, token: types.ProgressToken | None, value: Mapping[str, Any]) -> None:
-        """Send `$/progress` for a token of the client's own; nothing without one."""
+        """Send `$/progress` for a token of the client's own, its words made inert; nothing without one."""
         if token is not None:
-            self.notify("$/progress", {"token": token, "value": dict(value)})
+            shown = {name: message_text(value[name]) for name in _PROGRESS_WORDS if name in value}
+            self.notify("$/progress", {"token": token, "value": {**value, **shown}})
+
+    def show_message(self, text: str) -> None:
+        """Have the editor show a warning; what it holds from elsewhere is made inert."""
+        params = {"type": types.MessageType.Warning.value, "message": message_text(text)}
+        self.notify("window/showMessage", params)
 
     def begin(self) -> None:
         """Show what is wrong with the client's settings, then tell it events: it has the answer to `initialize`."""
-        for notice in self._notices:
-            self.notify("window/showMessage", {"type": types.MessageType.Warning.value, "message": notice})
+        self._show_notices()
         self._begin_feed()
 
-    def document_path(self, uri: str) -> Path:
-        """The file of a `uri` that this window may show.
-
-        Raises:
-            WorkspaceError: when it is no file, or lies outside the window's folders.
-        """
-        path = path_of_uri(uri)
-        if path is None:
-            raise WorkspaceError(f"Not a file: {uri}", "Only file: URIs can be viewed.")
-        real = Path(path).resolve()
-        if not any(real.is_relative_to(folder.resolve()) for folder in [*self.folders, self.desk.workspace.root]):
-            raise WorkspaceError(
-                f"{path} is outside this window's folders",
-                "Open its folder in the editor, or copy it into the workspace.",
-            )
-        return real
+    def _show_notices(self) -> None:
+        for notice in self._notices:
+            self.show_message(notice)
 
     def _take_seat(self, desk: Desk, options: Any) -> None:
         """Get a place in the desk's events, unless the client left while its desk was opened."""

@@ -10,38 +10,50 @@ import os
 import secrets
 import signal
 import socket
-import struct
 import sys
+import threading
 import time
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from analystd import __version__
+from analystd.errors import AnalystdError
+from analystd.locks import HeldLock
 from analystd.protocol import PROTOCOL_VERSION
+from analystd.runids import Log
 from analystd.server.address import Address, Card, private_folder
 from analystd.server.connection import Connection
 from analystd.server.handlers import all_commands
 from analystd.server.hello import caller_of, greet, hear_hello
 from analystd.server.hub import Hub
 from analystd.server.outbox import Outbox
+from analystd.server.peers import is_own_user
+from analystd.server.registration import Registration
+from analystd.util.remove import remove
 
 logger = logging.getLogger(__name__)
 
 _IDLE_CHECK_SECONDS = 5.0
+_REGISTRATION_CHECK_SECONDS = 2.0
 _CLOSE_SECONDS = 20.0
+_LEAVE_SECONDS = 2.0
+_END_SECONDS = 30.0
+"""How long the whole end may take, with threads that hang on a disk which does not answer."""
+
 _BACKLOG = 256
 
 
 class Daemon:
     """Listens on the user's socket, or on one that it was `passed`, and gives each connection the shared hub."""
 
-    def __init__(self, address: Address, passed: socket.socket | None = None) -> None:
+    def __init__(self, address: Address, lock: HeldLock, log: Log, passed: socket.socket | None = None) -> None:
         self._passed = passed
+        self._log = log
         place = address.socket if passed is None else Path(passed.getsockname())
         token = secrets.token_hex(32)
-        self._card = Card(address, os.getpid(), __version__, PROTOCOL_VERSION, token, place, hands_over=False)
+        card = Card(address, os.getpid(), __version__, PROTOCOL_VERSION, token, place, hands_over=False)
+        self._registration = Registration(card, lock, has_own_socket=passed is None)
         self._numbers = itertools.count(1)
         self._connections: set[asyncio.Task[None]] = set()
 
@@ -55,23 +67,25 @@ class Daemon:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             loop.add_signal_handler(number, told.set)
-        self._hub = await Hub.create(os.environ)
-        self._hub.on_making_way = self._tell_making_way
-        server = await self._listen()
-        self._card.write()
-        logger.info("daemon %s listens on %s", __version__, self._card.socket)
-        ready(self._card)
-        self._hub.touch()
-        listening = asyncio.create_task(self._stop_when(told))
-        idling = asyncio.create_task(self._watch_idleness())
-        # What was built at start stays: it need not be looked at by every collection.
-        gc.freeze()
+        self._hub = await Hub.create(os.environ, self._log)
+        self._hub.on_making_way = self._registration.announce_making_way
+        self._server = await self._listen()
+        tasks: list[asyncio.Task[None]] = []
         try:
+            self._registration.write_card()
+            card = self._registration.card
+            logger.info("daemon %s listens on %s", __version__, card.socket)
+            ready(card)
+            self._hub.touch()
+            watches = (self._stop_when(told), self._watch_idleness(), self._watch_registration())
+            tasks += [asyncio.create_task(watch) for watch in watches]
+            # What was built at start stays: it need not be looked at by every collection.
+            gc.freeze()
             await self._hub.stopping.wait()
         finally:
-            listening.cancel()
-            idling.cancel()
-            await self._close(server)
+            for task in tasks:
+                task.cancel()
+            await self._close()
 
     async def _stop_when(self, told: asyncio.Event) -> None:
         await told.wait()
@@ -83,18 +97,16 @@ class Daemon:
             # From Python 3.13 on, asyncio removes sockets that it closes, and this one is systemd's.
             keep: dict[str, Any] = {"cleanup_socket": False} if sys.version_info >= (3, 13) else {}
             return await asyncio.start_unix_server(self._accept, sock=self._passed, limit=1 << 20, **keep)
-        private_folder(self._card.socket.parent)
-        self._card.socket.unlink(missing_ok=True)
+        place = self._registration.card.socket
+        private_folder(place.parent)
+        remove(place)
         old_mask = os.umask(0o177)
         try:
-            return await asyncio.start_unix_server(self._accept, self._card.socket, limit=1 << 20, backlog=_BACKLOG)
+            server = await asyncio.start_unix_server(self._accept, place, limit=1 << 20, backlog=_BACKLOG)
         finally:
             os.umask(old_mask)
-
-    def _tell_making_way(self) -> None:
-        """Newcomers go to the newer version from now on."""
-        self._card = replace(self._card, hands_over=True)
-        self._card.write()
+        self._registration.note_socket()
+        return server
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
@@ -111,10 +123,10 @@ class Daemon:
             writer.close()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        if not _is_own_user(writer.get_extra_info("socket")):
+        if not is_own_user(writer.get_extra_info("socket")):
             logger.warning("a connection of another user was refused")
             return
-        message = await hear_hello(reader, self._card.token, writer)
+        message = await hear_hello(reader, self._registration.card.token, writer)
         if message is None:
             logger.warning("a connection without the token was refused")
             return
@@ -148,24 +160,57 @@ class Daemon:
                 logger.info("idle for %g s: the daemon ends", limit)
                 self._hub.stopping.set()
 
-    async def _close(self, server: asyncio.Server) -> None:
+    async def _watch_registration(self) -> None:
+        """End when another daemon may be there, since clients would find only that one; put back what else was removed."""
+        while True:
+            await asyncio.sleep(_REGISTRATION_CHECK_SECONDS)
+            registration = self._registration
+            if registration.is_lost:
+                reason = f"The lock of this daemon, {registration.card.address.lock}, was removed or replaced"
+                logger.error("%s: nobody can find this daemon any more, and it ends", reason)
+                self._hub.announce_loss(f"{reason}, so that it ends")
+                self._hub.stopping.set()
+                return
+            try:
+                await self._register_again()
+                await self._hub.release_lost_desks()
+            except (OSError, AnalystdError) as exc:
+                logger.error("what was removed of this daemon cannot be put back: %s", exc)
+
+    async def _register_again(self) -> None:
+        registration = self._registration
+        if registration.lacks_socket:
+            logger.warning("%s was removed or replaced; it is made anew", registration.card.socket)
+            self._server.close()
+            self._server = await self._listen()
+        if registration.lacks_card:
+            logger.warning("%s was removed or replaced; it is written anew", registration.card.address.card)
+            registration.write_card()
+
+    async def _close(self) -> None:
         """Leave nothing behind: no child, no card, no socket but one that is systemd's."""
-        server.close()
-        if self._passed is None:
-            self._card.socket.unlink(missing_ok=True)
+        end_process_after(_END_SECONDS)
+        self._server.close()
+        self._registration.remove_socket()
         try:
             await asyncio.wait_for(self._hub.aclose(), _CLOSE_SECONDS)
         except TimeoutError:
             logger.error("the desks did not close within %g s; the daemon ends without", _CLOSE_SECONDS)
         for task in list(self._connections):
             task.cancel()
-        await asyncio.gather(*self._connections, return_exceptions=True)
-        self._card.address.card.unlink(missing_ok=True)
+        if self._connections:
+            await asyncio.wait(self._connections, timeout=_LEAVE_SECONDS)
+        self._registration.remove_card()
         logger.info("daemon ended")
 
 
-def _is_own_user(connection: socket.socket) -> bool:
-    if not hasattr(socket, "SO_PEERCRED"):
-        return True
-    credentials = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
-    return bool(struct.unpack("3i", credentials)[1] == os.getuid())
+def end_process_after(seconds: float) -> None:
+    """Have the process end after a time in any case: a thread that waits for a disk can be neither cancelled nor left behind."""
+
+    def end() -> None:
+        logger.error("the daemon did not end within %g s of itself and is cut off", seconds)
+        os._exit(1)
+
+    timer = threading.Timer(seconds, end)
+    timer.daemon = True
+    timer.start()

@@ -11,6 +11,7 @@ import contextlib
 import json
 import os
 import socket
+import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -23,21 +24,26 @@ from analystd.errors import DaemonLostError
 from analystd.locks import is_locked, take_lock
 from analystd.protocol import HELLO_METHOD, PROTOCOL_VERSION, Command
 from analystd.server.address import (
+    Address,
     Card,
     activation_socket,
+    cannot_be_kept,
     daemon_address,
     live_cards,
+    open_start_log,
     private_folder,
     start_lock,
     start_log,
     version_order,
 )
 from analystd.server.kept import kept_in
+from analystd.server.peers import require_daemon, require_own_socket
 
 START_SECONDS = 30.0
 HELLO_SECONDS = 15.0
 _START_TURN_SECONDS = 120.0
 _LOOK_AGAIN_SECONDS = 0.02
+_SAID_BYTES = 64 * 1024
 _SAYS = "analystd: "
 """How the line begins in which a command says why it failed."""
 
@@ -98,7 +104,9 @@ def connect(card: Card, caller: Introduction) -> socket.socket:
     connection = socket.socket(socket.AF_UNIX)
     connection.settimeout(HELLO_SECONDS)
     try:
+        require_own_socket(card.socket)
         connection.connect(str(card.socket))
+        require_daemon(connection, card)
         _hello(connection, card.token, caller)
     except BaseException:
         connection.close()
@@ -181,21 +189,28 @@ def _older(caller: Introduction) -> Link | None:
 
 def _start(caller: Introduction, deadline: float) -> Link:
     """Start a daemon, and again where one was ended before it could be talked to."""
-    log = start_log(daemon_address())
+    address = daemon_address()
+    said: list[str] = []
     while time.monotonic() < deadline:
-        status = 0 if _woken(deadline) else _launched(log)
+        status, words = (0, "") if _woken(deadline) else _launched(address)
+        said = words.strip().splitlines()
         if link := _running(caller, deadline, _is_for_us):
             return link
-        if status != 0 and not is_locked(daemon_address().lock):
+        if status != 0 and not is_locked(address.lock):
             # Nor does another starter, whose relay is gone, still have it begin.
             break
         time.sleep(_LOOK_AGAIN_SECONDS)
-    said = log.read_text(errors="replace").strip().splitlines() if log.exists() else []
-    sentence = next((line.removeprefix(_SAYS) for line in said if line.startswith(_SAYS)), said[-1] if said else "")
-    raise DaemonLostError(
-        f"The daemon could not be started{': ' + sentence if sentence else ''}",
-        f"`analystd serve` shows more; so does {log}.",
-    )
+    raise _not_started(said, start_log(address))
+
+
+def _not_started(said: list[str], log: Path) -> DaemonLostError:
+    """Return why a daemon could not be started, in its own words and with its own hint where it gave any."""
+    more = f"`analystd serve` shows more; so does {log}."
+    for number, line in enumerate(said):
+        if line.startswith(_SAYS):
+            hint = f"{said[number + 1]} {more}" if number + 1 < len(said) else more
+            return DaemonLostError(f"The daemon could not be started: {line.removeprefix(_SAYS)}", hint)
+    return DaemonLostError(f"The daemon could not be started{': ' + said[-1] if said else ''}", more)
 
 
 def _woken(deadline: float) -> bool:
@@ -216,14 +231,16 @@ def _woken(deadline: float) -> bool:
     return False
 
 
-def _launched(log: Path) -> int:
-    """Start a daemon of our own and wait until it is ready; gives the starter's exit status."""
+def _launched(address: Address) -> tuple[int, str]:
+    """Start a daemon of our own and wait until it is ready; gives the starter's exit status, and what it said on stderr."""
     # Most relays find a daemon, and start faster without these.
     import subprocess
 
     from analystd.workers.parent import python_module
 
-    with log.open("wb") as errors:
+    _write_start_log(address, b"")
+    # In memory: what is said of a full disk must not be lost to it.
+    with os.fdopen(os.memfd_create("analystd-start"), "w+b") as errors:
         starter = subprocess.Popen(
             python_module("analystd", "serve", "--detach"),
             stdin=subprocess.DEVNULL,
@@ -232,15 +249,29 @@ def _launched(log: Path) -> int:
             cwd="/",
             start_new_session=True,
         )
-    try:
-        return starter.wait(START_SECONDS)
-    except subprocess.TimeoutExpired:
-        return 1
+        try:
+            status = starter.wait(START_SECONDS)
+        except subprocess.TimeoutExpired:
+            status = 1
+        errors.seek(0)
+        said = errors.read(_SAID_BYTES)
+    if status != 0:
+        _write_start_log(address, said)
+    return status, said.decode("utf-8", "replace")
+
+
+def _write_start_log(address: Address, content: bytes) -> None:
+    """Write what the last start said, if that can be written: the daemon itself says what is wrong with the place."""
+    with contextlib.suppress(OSError), os.fdopen(open_start_log(address, anew=True), "wb") as file:
+        file.write(content)
 
 
 @contextlib.contextmanager
 def _start_turn() -> Iterator[None]:
-    lock = take_lock(start_lock(), _START_TURN_SECONDS)
+    try:
+        lock = take_lock(start_lock(), _START_TURN_SECONDS)
+    except OSError as exc:
+        raise cannot_be_kept(exc) from exc
     if lock is None:
         raise DaemonLostError(
             f"Another program has been starting the daemon for more than {_START_TURN_SECONDS:g} s",
@@ -257,6 +288,8 @@ def _hello(connection: socket.socket, token: str, caller: Introduction) -> None:
         "pid": os.getpid(),
         "version": __version__,
         "environment": agent_variables(),
+        "program": sys.executable,
+        "prefix": sys.prefix,
         **({"id": caller.id} if caller.id is not None else {}),
     }
     _request(connection, 0, HELLO_METHOD, about)
@@ -265,11 +298,14 @@ def _hello(connection: socket.socket, token: str, caller: Introduction) -> None:
 def _request(connection: socket.socket, number: int, method: str, params: dict[str, Any]) -> dict[str, Any]:
     """Send one request and give its result, passing over what else is said."""
     connection.sendall(framing.frame({"jsonrpc": "2.0", "id": number, "method": method, "params": params}))
-    while "method" in (answer := _read_message(connection)) or answer.get("id") != number:
-        pass
-    if "error" in answer:
-        raise DaemonLostError(f"The daemon refused {method}: {answer['error']['message']}")
-    result: dict[str, Any] = answer["result"]
+    try:
+        while "method" in (answer := _read_message(connection)) or answer.get("id") != number:
+            pass
+        if "error" in answer:
+            raise DaemonLostError(f"The daemon refused {method}: {answer['error']['message']}")
+        result: dict[str, Any] = dict(answer["result"])
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as exc:
+        raise DaemonLostError("The daemon said something that is no answer") from exc
     return result
 
 
@@ -282,7 +318,9 @@ def _read_message(connection: socket.socket) -> dict[str, Any]:
             raise DaemonLostError("The daemon hung up")
         header += byte
     length = int(header.partition(b":")[2].split(b"\r\n")[0])
-    body = b""
+    if not 0 <= length <= framing.MAX_MESSAGE_BYTES:
+        raise ValueError(f"a message of {length} bytes")
+    body = bytearray()
     while len(body) < length:
         part = connection.recv(length - len(body))
         if not part:

@@ -46,7 +46,8 @@ class Drain:
 
     async def kept(self) -> list[dict[str, Any]]:
         """The sessions that hold variables, as `{"workspace", "session", "variables"}`."""
-        return [each for desk in list(self._desks.values()) for each in await kept_by(desk)]
+        kept = await asyncio.gather(*map(kept_by, self._desks.values()))
+        return [each for sessions in kept for each in sessions]
 
     async def _let_go(self, desk: Desk) -> None:
         await _at_rest(desk)

@@ -14,6 +14,7 @@ from analystd import framing
 from analystd.desk.desk import Desk
 from analystd.desk.segments import Entry
 from analystd.protocol import EVENT_METHOD, SNAPSHOT_METHOD, Subscription
+from analystd.server.messages import message_frame
 from analystd.server.outbox import Outbox
 
 logger = logging.getLogger(__name__)
@@ -77,14 +78,14 @@ class Feed:
 
     def _hear(self, entry: Entry) -> None:
         if self._is_live:
-            self._seq = entry.event["seq"]
-            if self._wants(entry.event):
+            self._seq = entry.seq
+            if self._wants(entry):
                 self._outbox.write(_shared_notification(entry.line))
 
-    def _wants(self, event: dict[str, Any]) -> bool:
+    def _wants(self, entry: Entry) -> bool:
         """Events without a run are about sessions, which all share."""
         if self.subscription == "mine":
-            return event["run_id"] is None or event.get("client_id") == self._client_id
+            return entry.run_id is None or entry.client_id == self._client_id
         return self.subscription == "all"
 
     async def _catch_up(self) -> None:
@@ -112,7 +113,7 @@ class Feed:
     async def _send_page(self) -> None:
         page = await self._desk.journal.page(self._seq)
         for entry in page.entries:
-            if self._wants(entry.event):
+            if self._wants(entry):
                 self._outbox.write(_notification(entry.line))
         self._seq = page.last
         self._moved.set()
@@ -122,7 +123,8 @@ class Feed:
     def _send_snapshot(self) -> None:
         if self.subscription != "none":
             snapshot = self._desk.snapshot()
-            self._outbox.write(framing.frame({"jsonrpc": "2.0", "method": SNAPSHOT_METHOD, "params": snapshot}))
+            if frame := message_frame({"jsonrpc": "2.0", "method": SNAPSHOT_METHOD, "params": snapshot}, None):
+                self._outbox.write(frame)
         self._seq = self._desk.journal.seq
 
 

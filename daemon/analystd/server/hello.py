@@ -13,6 +13,7 @@ from typing import Any
 from analystd import framing
 from analystd.desk.asker import Asker
 from analystd.errors import InvalidArgumentsError
+from analystd.jail.trusted_places import TrustedPlace, client_places
 from analystd.protocol_answers import Hello
 from analystd.schemas import schema_of
 from analystd.server.messages import INVALID_REQUEST, Message, NotAMessageError, error_frame, message_in
@@ -23,6 +24,7 @@ HELLO = schema_of(Hello, closed=False)
 _HELLO_SECONDS = 10.0
 _MAX_LABEL = 40
 _MAX_ID = 64
+_MAX_NUMBER = 20
 
 
 @dataclass(frozen=True)
@@ -34,6 +36,8 @@ class Caller:
     number: int
     pid: str
     version: str
+    places: tuple[TrustedPlace, ...] = ()
+    """What it runs."""
 
     @property
     def asker(self) -> Asker:
@@ -49,8 +53,9 @@ def caller_of(hello: Mapping[str, Any], number: int) -> Caller:
         kept or str(uuid.uuid4()),
         label_of(hello.get("client")) or "client",
         number,
-        str(hello.get("pid")),
-        str(hello.get("version")),
+        str(hello.get("pid"))[:_MAX_NUMBER],
+        str(hello.get("version"))[:_MAX_LABEL],
+        tuple(client_places(hello)),
     )
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import os
 import tempfile
 import threading
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Protocol
@@ -18,31 +19,44 @@ import psutil
 from analystd import __version__
 from analystd.data.service import DataWorker
 from analystd.desk.desk import Desk, Equipment, model_turns
+from analystd.desk.journal import Journal
 from analystd.desk.state import DeskState, wait_until_free
 from analystd.engine.base import Engine
 from analystd.engine.factory import make_engine
 from analystd.engine.walls import Walls
-from analystd.errors import AnalystdError, StoppingError, WorkspaceError
-from analystd.folders import state_folder, user_settings_file
+from analystd.errors import StoppingError, WorkspaceError
+from analystd.folders import make_private, state_folder, user_settings_file
 from analystd.jail.quarantine import Quarantine
 from analystd.jail.sandbox import Sandbox, measure_sandbox
 from analystd.jail.trusted_paths import TrustedPaths
-from analystd.jail.workspace import Workspace, find_workspace
+from analystd.jail.trusted_places import Seals, TrustedPlace
+from analystd.jail.workspace import Workspace
+from analystd.jail.workspace_place import made_workspace
 from analystd.kernel.guard import watchdog
 from analystd.kernel.provisioner import Launch
 from analystd.kernel.supply import KernelSupply
 from analystd.protocol import PROTOCOL_VERSION
+from analystd.runids import Log
 from analystd.server.address import daemon_address, private_folder, runtime_place
-from analystd.server.drain import Drain
-from analystd.settings import Loaded, Settings, load_settings, log_folder, variable
+from analystd.server.desk_status import DeskReports
+from analystd.server.drain import Drain, kept_by
+from analystd.server.ground import Ground, exposed_notices, python_of, unsealed_reading
+from analystd.server.settings_in_force import daemon_notices, desk_notices, needs_opening, taken_up, tightened_notices
+from analystd.settings import Loaded, Settings, load_settings, variable
 from analystd.util.remove import remove
 
 logger = logging.getLogger(__name__)
 
 _REMOVE_SECONDS = 5.0
+_END_SECONDS = 8.0
+"""How long the end of one desk, or of the model's worker, may take."""
+
 _LEFTOVERS_SECONDS = 600.0
 _DESK_SECONDS = 5.0
 """How long a desk of another daemon, which may be at its end, is waited for."""
+
+_TELL_SECONDS = 2.0
+"""How long sessions have to tell what they hold."""
 
 _MODEL_SETTINGS = (
     "model_path",
@@ -72,33 +86,38 @@ class Visitor(Protocol):
 class Hub:
     """One per daemon. Connections come and go; what they opened stays."""
 
-    def __init__(self, loaded: Loaded, sandbox: Sandbox) -> None:
+    def __init__(self, loaded: Loaded, sandbox: Sandbox, log: Log) -> None:
         self.loaded = loaded
+        self._log = log
         self.sandbox = sandbox
         self.started_at = time.time()
         self.last_activity = time.monotonic()
         self.stopping = asyncio.Event()
         self.clients: set[Visitor] = set()
         self.desks: dict[Path, Desk] = {}
+        self._seals: dict[Path, Seals] = {}
+        """Of each open desk: what is read-only in its workspace."""
         self._model_settings: Settings | None = None
         self._engine: Engine | None = None
         self._model_turns = model_turns()
         self._runtime = _runtime_folder()
+        self._ground = Ground(loaded.settings, sandbox, self._runtime)
         self._background: set[asyncio.Future[Any]] = set()
         self._lock = asyncio.Lock()
+        self._reports = DeskReports()
         self.drain = Drain(self.desks, self._release)
         self.on_making_way: Callable[[], None] = lambda: None
         """Called when this daemon begins to make way for a newer version."""
 
     @classmethod
-    async def create(cls, environment: Mapping[str, str]) -> Hub:
+    async def create(cls, environment: Mapping[str, str], log: Log) -> Hub:
         """A hub with the daemon's own settings, after the sandbox was measured."""
         loaded = load_settings(environment)
-        for problem in loaded.problems:
+        for problem in (*loaded.problems, *log.problems):
             logger.warning("%s", problem)
         sandbox = await measure_sandbox(loaded.settings.sandbox)
         logger.info("sandbox: %s (%s)", sandbox.level, sandbox.reason)
-        return cls(loaded, sandbox)
+        return cls(loaded, sandbox, log)
 
     @property
     def settings(self) -> Settings:
@@ -111,32 +130,81 @@ class Hub:
         assert self._engine is not None
         return self._engine
 
-    async def desk(self, folder: Path, environment: Mapping[str, str]) -> tuple[Desk, list[str]]:
+    async def desk(
+        self, folder: Path, environment: Mapping[str, str], of_client: Sequence[TrustedPlace] = ()
+    ) -> tuple[Desk, list[str]]:
         """The desk of a workspace folder, opened if need be, and what the client should be told about its settings.
+
+        `of_client` is what the client runs, which code at a desk must not reach.
 
         Raises:
             WorkspaceError: when the folder cannot be used; `DeskInUseError` when another daemon has it and does not let go of it.
         """
-        root = find_workspace(Path("/"), str(folder))
+        self._refuse_to_replace(Path(os.path.realpath(folder)))
+        root = made_workspace(folder)
+        notices = await self._made_room(root)
         loaded = load_settings(environment, project=root.parent)
         if root not in self.desks:
             await wait_until_free(state_folder() / "desks", root, _DESK_SECONDS)
+            # It is asked behind the walls, and may take its time.
+            await asyncio.to_thread(self.sandbox.interpreter, python_of(loaded.settings))
         async with self._lock:
             if self.stopping.is_set():
                 # No answer: the connection ends with the daemon, and the client goes to the next one.
                 await asyncio.get_running_loop().create_future()
-            if self._model_settings is None:
-                self._model_settings = loaded.settings
-                self._engine = make_engine(loaded.settings, Walls(self.sandbox, self._runtime / "model"))
-            notices = [*loaded.problems, *_foreign_model_settings(loaded.settings, self._model_settings)]
+            notices += await self._taken_up(root, loaded, of_client)
             if root not in self.desks:
-                if self.drain.makes_way:
-                    raise StoppingError(str(self.drain.reason), "Connect again.")
-                self.desks[root] = self._open(root, loaded.settings)
-                logger.info("desk opened: %s", root)
+                await self._open_with(root, loaded.settings, of_client)
+            assert self._model_settings is not None
+            notices += [
+                *loaded.problems,
+                *daemon_notices(loaded, self.settings, self.started_at),
+                *_foreign_model_settings(loaded.settings, self._model_settings),
+                *unsealed_reading(root, loaded.settings, self.sandbox),
+            ]
         return self.desks[root], notices
 
-    def status(self) -> dict[str, Any]:
+    async def _taken_up(self, root: Path, loaded: Loaded, of_client: Sequence[TrustedPlace]) -> list[str]:
+        """Have an open desk take up what a client asks for that comes to it, and give what the client should be told.
+
+        A desk at which nobody is and nothing runs or is remembered is closed for that, to be opened anew.
+        """
+        desk = self.desks.get(root)
+        if desk is None:
+            return []
+        asked, before = loaded.settings, desk.settings
+        alone = not desk.runs.active and not any(client.info()["workspace"] == str(root) for client in self.clients)
+        unsealed = await self._told_of_reach(desk, of_client)
+        if alone and (unsealed or needs_opening(asked, before)) and await _holds_nothing(desk):
+            del self.desks[root]
+            await desk.aclose()
+            logger.info("desk closed, to be opened with other settings: %s", root)
+            return []
+        desk.take_up(taken_up(asked, before, alone=alone))
+        told = [] if alone else tightened_notices(before, desk.settings)
+        return told + unsealed + desk_notices(loaded, desk.settings, desk.opened_at)
+
+    async def _told_of_reach(self, desk: Desk, of_client: Sequence[TrustedPlace]) -> list[str]:
+        """What a client is told of what it runs, if the code at an open desk could change that."""
+        root, seals, trusted = desk.workspace.root, self._seals[desk.workspace.root], desk.workspace.trusted_paths
+        if trusted is not None and exposed_notices(root, seals, of_client, self.sandbox):
+            found = await asyncio.to_thread(trusted.to_seal) if self.sandbox.level == "full" else ()
+            seals = Seals((*seals.sealed, *found), seals.pinned)
+        return exposed_notices(root, seals, of_client, self.sandbox)
+
+    async def _open_with(self, root: Path, settings: Settings, of_client: Sequence[TrustedPlace]) -> None:
+        """Open a desk with settings of its own, on ground where nothing that is trusted is in the reach of its code."""
+        if self.drain.makes_way:
+            raise StoppingError(str(self.drain.reason), "Connect again.")
+        others = {other: self._seals[other] for other in self.desks}
+        self._seals[root] = self._ground.seals(root, settings, self._model_settings or settings, others, of_client)
+        if self._model_settings is None:
+            self._model_settings = settings
+            self._engine = make_engine(settings, Walls(self.sandbox, self._runtime / "model"))
+        self.desks[root] = await self._open(root, settings)
+        logger.info("desk opened: %s", root)
+
+    async def status(self) -> dict[str, Any]:
         """The daemon as a whole: versions, clients, engine, sandbox, memory, paths, desks."""
         return {
             "protocol": PROTOCOL_VERSION,
@@ -148,9 +216,9 @@ class Hub:
             "sandbox": {"level": self.sandbox.level, "reason": self.sandbox.reason, "gaps": list(self.sandbox.gaps)},
             "memory_bytes": psutil.Process().memory_info().rss,
             "settings_file": str(user_settings_file()),
-            "log": str(log_folder(self.settings) / "agent.log"),
-            "problems": list(self.loaded.problems),
-            "desks": [_desk_status(desk) for desk in self.desks.values()],
+            "log": str(self._log.path),
+            "problems": [*self.loaded.problems, *self._log.problems],
+            "desks": await self._reports.all(list(self.desks.values())),
         }
 
     @property
@@ -186,28 +254,68 @@ class Hub:
         await self.drain.desks_released()
         self.stopping.set()
 
+    def announce_loss(self, reason: str) -> None:
+        """Tell all who are connected why the daemon ends, and which variables end with it."""
+        for desk in self.desks.values():
+            desk.announce_loss(reason)
+
+    async def release_lost_desks(self) -> None:
+        """Close desks whose state was removed, so that nothing is kept only in appearance; those who come back get a new one."""
+        for desk in [desk for desk in self.desks.values() if desk.has_lost_state]:
+            await self._replace(desk, f"The state of the workspace {desk.workspace.root} was removed")
+
     async def aclose(self) -> None:
-        """End all desks and workers. Harmless when repeated."""
-        await asyncio.gather(*(desk.aclose() for desk in self.desks.values()))
+        """End all desks and workers, each whatever becomes of the others. Harmless when repeated."""
+        await asyncio.gather(*(_ended(f"the desk of {root}", desk.aclose()) for root, desk in self.desks.items()))
         if self._engine is not None:
-            await self._engine.aclose()
+            await _ended("the model's worker", self._engine.aclose())
         await asyncio.to_thread(_remove, self._runtime, _REMOVE_SECONDS)
+
+    def _refuse_to_replace(self, root: Path) -> None:
+        """Refuse to make a missing folder anew while the desk that had it holds something: it may come back."""
+        desk = self.desks.get(root)
+        if desk is not None and (desk.runs.active or desk.sessions.hold_variables) and not os.path.lexists(root):
+            desk.presence.require()
+
+    async def _made_room(self, root: Path) -> list[str]:
+        """Close the desk of a former folder at this place.
+
+        Returns:
+            What the client should know of that.
+        """
+        desk = self.desks.get(root)
+        if desk is None or not desk.presence.is_replaced:
+            return []
+        held = desk.sessions.hold_variables
+        reason = _replaced(root)
+        await self._replace(desk, reason)
+        return [f"{reason}; the Python sessions of the former one have ended, with their variables."] if held else []
+
+    async def _replace(self, desk: Desk, reason: str) -> None:
+        if self.desks.get(desk.workspace.root) is not desk:
+            return
+        logger.warning("%s; its desk is closed", reason)
+        desk.announce_loss(reason)
+        await self._release(desk)
 
     async def _release(self, desk: Desk) -> None:
         """Close a desk for another daemon to open it, and send those who are at it away, to come back there."""
         root = desk.workspace.root
-        self.desks.pop(root, None)
+        if self.desks.get(root) is desk:
+            del self.desks[root]
         for client in list(self.clients):
             if client.info()["workspace"] == str(root):
                 client.leave()
-        await desk.aclose()
+        await _ended(f"the desk of {root}", desk.aclose())
         logger.info("desk released: %s", root)
 
-    def _open(self, root: Path, settings: Settings) -> Desk:
+    async def _open(self, root: Path, settings: Settings) -> Desk:
         try:
             state = DeskState.claim(state_folder() / "desks", root)
             try:
-                return self._desk_with(state, root, settings)
+                # Where the index of runs has to be made anew, that takes seconds.
+                journal = await asyncio.to_thread(Journal, state.journal)
+                return self._desk_with(state, journal, root, settings)
             except BaseException:
                 state.release()
                 raise
@@ -217,20 +325,22 @@ class Hub:
                 "Make room there, or set XDG_STATE_HOME to a folder that can be written.",
             ) from exc
 
-    def _desk_with(self, state: DeskState, root: Path, settings: Settings) -> Desk:
+    def _desk_with(self, state: DeskState, journal: Journal, root: Path, settings: Settings) -> Desk:
         workspace = Workspace.of_settings(root, settings)
         runtime = self._runtime / state.folder.name[:8]
-        runtime.mkdir(mode=0o700, exist_ok=True)
+        # Something that cleans up may have removed the one of the daemon.
+        make_private(runtime)
 
-        python = Path(settings.python).expanduser() if settings.python else None
-        workspace.trusted_paths = self._trusted_paths(state, workspace)
-        trusted = workspace.trusted_paths
-        launch = Launch(root, runtime, self.sandbox, workspace.read_only_paths, python, trusted)
+        seals, python = self._seals[root], python_of(settings)
+        workspace.trusted_paths = trusted = self._trusted_paths(state, workspace)
+        read, sealed, pinned = workspace.read_only_paths, seals.sealed, seals.pinned
+        launch = Launch(root, runtime, self.sandbox, read, python, trusted, sealed=sealed, pinned=pinned)
         supply = KernelSupply(launch, watchdog(workspace, runtime=runtime))
-        data = DataWorker(workspace, self.sandbox, runtime)
+        data = DataWorker(workspace, self.sandbox, runtime, sealed=seals.sealed, pinned=seals.pinned)
         equipment = Equipment(self.engine, data, supply, self.sandbox.level, self._model_turns)
-        desk = Desk(workspace, settings, state, equipment)
+        desk = Desk(workspace, settings, state, equipment, journal)
         desk.runs.close(self.drain.reason)
+        desk.presence.on_replaced = lambda: self.spawn(self._replace(desk, _replaced(root)))
         return desk
 
     def _trusted_paths(self, state: DeskState, workspace: Workspace) -> TrustedPaths | None:
@@ -241,6 +351,18 @@ class Hub:
         can_seal = self.sandbox.level == "full"
         record = state.folder / "trusted.json"
         return TrustedPaths(workspace.root, workspace.trusted_names, quarantine, record, can_seal=can_seal)
+
+
+def _replaced(root: Path) -> str:
+    return f"Another folder has taken the place of the workspace {root}"
+
+
+async def _holds_nothing(desk: Desk) -> bool:
+    """Whether no session of a desk holds a variable, as far as they tell soon."""
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(_TELL_SECONDS):
+            return not await kept_by(desk)
+    return False
 
 
 def _foreign_model_settings(asked: Settings, in_force: Settings) -> list[str]:
@@ -261,22 +383,14 @@ def _shown(settings: Settings, name: str) -> str:
     return repr(value)
 
 
-def _desk_status(desk: Desk) -> dict[str, Any]:
-    status: dict[str, Any] = {
-        "workspace": str(desk.workspace.root),
-        "seq": desk.journal.seq,
-        "journal": str(desk.journal.folder),
-        "unwritten_events": desk.journal.unwritten,
-        "journal_problem": desk.journal.problem,
-        "runs": [desk.runs.summary(run.id) for run in desk.runs.active],
-        "sessions": [asdict(info) for info in desk.sessions.infos()],
-        "quarantined": desk.quarantined.count,
-    }
+async def _ended(what: str, ending: Awaitable[None]) -> None:
+    """Wait for the end of something, but not for ever, and log what goes wrong with it."""
     try:
-        status["resources"] = desk.workspace.get_resource_stats()
-    except AnalystdError as exc:
-        status["resources"] = {"error": exc.message}
-    return status
+        await asyncio.wait_for(ending, _END_SECONDS)
+    except TimeoutError:
+        logger.error("%s did not end within %g s; it is left to itself", what, _END_SECONDS)
+    except Exception:
+        logger.exception("%s did not end as it should", what)
 
 
 def _runtime_folder() -> Path:

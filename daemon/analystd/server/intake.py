@@ -37,6 +37,8 @@ NOT_INITIALIZED = -32002
 
 _LOGGED_CHARACTERS = 300
 _LAST_SECONDS = 1.0
+_QUICK_BYTES = 256 * 1024
+"""Larger messages are decoded in a thread."""
 
 
 class Intake:
@@ -46,6 +48,8 @@ class Intake:
         self._protocol = protocol
         self._outbox = outbox
         self._touch = touch
+        self._decoded: asyncio.Future[Message] | None = None
+        """The large message that is to be taken next, as it was decoded."""
 
     async def read(self, reader: asyncio.StreamReader) -> None:
         """Take messages until the stream ends, or is none of messages: then the client is told why, and nothing more is read."""
@@ -61,8 +65,9 @@ class Intake:
 
     def take(self, body: bytes) -> None:
         """Handle a message. Whatever it is, nothing is raised, and a request is answered."""
+        decoded, self._decoded = self._decoded, None
         try:
-            message = message_in(body)
+            message = message_in(body) if decoded is None else decoded.result()
         except NotAMessageError as exc:
             self._log("%s", exc.text)
             self._answer_error(exc.request_id, exc.code, exc.text)
@@ -83,6 +88,11 @@ class Intake:
             self._answer_error(None, INVALID_REQUEST, f"Not read: {exc}")
             return True
         if body is not None:
+            if len(body) > _QUICK_BYTES:
+                self._decoded = asyncio.ensure_future(asyncio.to_thread(message_in, body))
+                # The next message is read after that, so that all are handled in their order.
+                self._decoded.add_done_callback(lambda done: done.cancelled() or done.exception())
+                await asyncio.wait([self._decoded])
             self.take(body)
         return body is not None
 

@@ -20,9 +20,9 @@ from pygls.lsp.server import LanguageServer
 from pygls.protocol import LanguageServerProtocol, default_converter
 from pygls.protocol.language_server import lsp_method
 
-from analystd import __version__, framing
+from analystd import __version__
 from analystd.errors import AnalystdError, InvalidArgumentsError
-from analystd.server.messages import INTERNAL_ERROR, error_message
+from analystd.server.messages import INTERNAL_ERROR, error_message, message_frame
 
 logger = logging.getLogger(__name__)
 
@@ -143,6 +143,9 @@ class ConnectionProtocol(LanguageServerProtocol):
     async def lsp_workspace__execute_command(self, params: types.ExecuteCommandParams) -> Any:  # type: ignore[override]
         """Carry out one of our commands; `$/cancelRequest` cancels this very task."""
         arguments: list[Any] = list(params.arguments or [{}])
+        if arguments == [[]]:
+            # An empty table of Lua.
+            arguments = [{}]
         if len(arguments) != 1 or not isinstance(arguments[0], dict):
             raise InvalidArgumentsError("Invalid arguments: a command takes one object")
         with self._telling_progress(params.work_done_token) as token:
@@ -208,13 +211,23 @@ class ConnectionProtocol(LanguageServerProtocol):
             logger.error("a request failed", exc_info=error)
             self._send_error(msg_id, INTERNAL_ERROR, f"Internal error: {type(error).__name__}; the log has the details")
 
+    def _send_response(self, msg_id: str | int, result: Any = None, error: types.ResponseError | None = None) -> None:
+        """Answer a request, without pygls' walk through all of the result, which takes long for what is large and raises for what is deep."""
+        self._result_types.pop(msg_id, None)
+        if error is not None:
+            self._send_error(msg_id, error.code, error.message)
+        else:
+            self._send_data({"jsonrpc": "2.0", "id": msg_id, "result": result})
+
     def _send_error(self, msg_id: str | int, code: int, message: str, data: dict[str, Any] | None = None) -> None:
         self._send_data(error_message(msg_id, code, message, data))
 
     def _send_data(self, data: Any) -> None:
-        """Encode and queue a message, without pygls' log line of its whole content."""
+        """Encode and queue a message, without pygls' log line of its whole content. A request is answered, whatever its answer is."""
         if data and self.writer is not None:
-            self.writer.write(framing.frame_body(framing.encoded(data, self._serialize_message)))
+            request_id = data.get("id") if isinstance(data, dict) else None
+            if frame := message_frame(data, request_id, self._serialize_message):
+                self.writer.write(frame)
 
 
 def _outcome_of(handler: Generator[Any, Any, types.InitializeResult]) -> types.InitializeResult:

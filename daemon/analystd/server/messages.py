@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import json
+import logging
+from collections.abc import Callable
 from typing import Any
 
 from analystd import framing
+from analystd.errors import ResourceLimitError
+from analystd.strict_json import MAX_NESTING, NotEncodableError, encoded, is_nested_deeper, without_collection
+from analystd.util.inert_text import message_text
 
 Message = dict[str, Any]
 
@@ -14,10 +19,11 @@ INVALID_REQUEST = -32600
 METHOD_NOT_FOUND = -32601
 INTERNAL_ERROR = -32603
 
-MAX_NESTING = 200
-"""More objects and lists in one another are no message of LSP, and what handles them would run out of stack."""
-
 _MAX_TEXT = 1000
+_MAX_ID_CHARACTERS = 1000
+"""Maximum length of a request's id, which its answer repeats."""
+
+logger = logging.getLogger(__name__)
 
 
 class NotAMessageError(Exception):
@@ -48,7 +54,7 @@ def message_in(body: bytes) -> Message:
         raise NotAMessageError(INVALID_REQUEST, "The method's name is not text", request_id)
     if "id" in message and "method" in message:
         if request_id is None:
-            raise NotAMessageError(INVALID_REQUEST, "The id of a request is text or an integer")
+            raise NotAMessageError(INVALID_REQUEST, "The id of a request is text or an integer, and not too long")
         message["id"] = request_id
     return message
 
@@ -56,16 +62,43 @@ def message_in(body: bytes) -> Message:
 def error_message(
     request_id: str | int | None, code: int, text: str, data: dict[str, Any] | None = None
 ) -> dict[str, Any]:
-    """The message that answers a request with an error; of a very long text, the beginning and the end."""
-    error: dict[str, Any] = {"code": code, "message": shortened(text)}
+    """The message that answers a request with an error, which editors show; of a very long text, the beginning and the end."""
+    error: dict[str, Any] = {"code": code, "message": message_text(shortened(text))}
     if data is not None:
-        error["data"] = data
+        told = {key: shortened(each) if isinstance(each, str) else each for key, each in data.items()}
+        error["data"] = {**told, "hint": message_text(told["hint"])} if isinstance(told.get("hint"), str) else told
     return {"jsonrpc": "2.0", "id": request_id, "error": error}
 
 
 def error_frame(request_id: str | int | None, code: int, text: str, data: dict[str, Any] | None = None) -> bytes:
     """The same as bytes, header included."""
     return framing.frame(error_message(request_id, code, text, data))
+
+
+def message_frame(message: Any, request_id: str | int | None, default: Callable[[Any], Any] | None = None) -> bytes:
+    """Return the frame of a message that any client can read.
+
+    The answer to a request that is too large, or cannot be encoded, becomes an error answer to the same request. Of a notification like that
+    (`request_id` is None) nothing is sent: the frame is empty, and the log has a line.
+
+    Args:
+        message: what is to be sent.
+        request_id: the request that it answers.
+        default: gives what stands for values that JSON has no form for.
+    """
+    try:
+        body = encoded(message, default)
+        if len(body) <= framing.MAX_MESSAGE_BYTES:
+            return framing.frame_body(body)
+        problem = (
+            f"The answer is of {len(body) / 1e6:.1f} MB, and {framing.MAX_MESSAGE_BYTES / 1e6:.1f} MB are the most"
+        )
+        data = {"kind": ResourceLimitError.kind, "run_id": None, "hint": "Ask for less at once."}
+        code = ResourceLimitError.code
+    except NotEncodableError as exc:
+        problem, code, data = f"The answer has no form in JSON: {exc}", INTERNAL_ERROR, None
+    logger.error("not sent: %s", problem)
+    return b"" if request_id is None else error_frame(request_id, code, problem, data)
 
 
 def shortened(text: str, limit: int = _MAX_TEXT) -> str:
@@ -75,28 +108,25 @@ def shortened(text: str, limit: int = _MAX_TEXT) -> str:
 
 def _json_in(body: bytes) -> Any:
     try:
-        value = json.loads(body.decode(), parse_constant=_refuse_constant)
+        with without_collection():
+            value = json.loads(body.decode(), parse_constant=_refuse_constant)
     except UnicodeDecodeError as exc:
         raise NotAMessageError(PARSE_ERROR, f"The message is not UTF-8: {exc.reason} at byte {exc.start}") from None
-    except (ValueError, RecursionError) as exc:
+    except RecursionError:
+        raise _too_deep(framing.answered_request(body)) from None
+    except ValueError as exc:
         raise NotAMessageError(PARSE_ERROR, f"The message is not JSON: {exc}") from None
-    if body.count(b"{") + body.count(b"[") > MAX_NESTING and _is_too_deep(value):
-        raise NotAMessageError(PARSE_ERROR, f"The message nests more than {MAX_NESTING} objects and lists")
+    if body.count(b"{") + body.count(b"[") > MAX_NESTING and is_nested_deeper(value, MAX_NESTING):
+        raise _too_deep(_id_in(value) if isinstance(value, dict) and "method" in value else None)
     return value
+
+
+def _too_deep(request_id: str | int | None) -> NotAMessageError:
+    return NotAMessageError(PARSE_ERROR, f"The message nests more than {MAX_NESTING} objects and lists", request_id)
 
 
 def _refuse_constant(name: str) -> Any:
     raise ValueError(f"{name} is no number of JSON")
-
-
-def _is_too_deep(value: Any) -> bool:
-    level = [value]
-    for _ in range(MAX_NESTING):
-        inner = (each.values() if isinstance(each, dict) else each for each in level)
-        level = [child for children in inner for child in children if isinstance(child, (dict, list))]
-        if not level:
-            return False
-    return True
 
 
 def _id_in(message: Message) -> str | int | None:
@@ -104,4 +134,6 @@ def _id_in(message: Message) -> str | int | None:
     request_id = message.get("id")
     if isinstance(request_id, float) and request_id.is_integer():
         return int(request_id)
-    return request_id if isinstance(request_id, str | int) and not isinstance(request_id, bool) else None
+    if isinstance(request_id, bool) or not isinstance(request_id, str | int):
+        return None
+    return None if isinstance(request_id, str) and len(request_id) > _MAX_ID_CHARACTERS else request_id

@@ -7,7 +7,12 @@ import contextlib
 import logging
 from collections import deque
 
+from analystd.framing import MAX_HEADER_BYTES, MAX_MESSAGE_BYTES
+
 logger = logging.getLogger(__name__)
+
+MAX_FRAME_BYTES = MAX_MESSAGE_BYTES + MAX_HEADER_BYTES
+"""Maximum size of a message with its header."""
 
 ROOM_BYTES = 1024 * 1024
 """While less waits, what can wait elsewhere (a replay) may be added."""
@@ -55,6 +60,10 @@ class Outbox:
         A client for which more than `max_bytes` wait is dropped when it takes nothing for a while, and at once when it is twice as much.
         """
         if self._closed:
+            return
+        if len(data) > MAX_FRAME_BYTES:
+            # Whoever made it should have seen to that: a client that is sent this hangs up, and comes back for the same.
+            logger.error("a message of %d bytes to %s is not sent: no client reads it", len(data), self.name)
             return
         if self._bytes > _MOST_TIMES * self._max_bytes:
             self._drop()

@@ -19,7 +19,7 @@ from pygls.protocol import default_converter
 
 from analystd.errors import InvalidArgumentsError
 from analystd.schemas import Schema, SchemaMaker
-from analystd.tools.base import require_fit
+from analystd.server.empty_tables import fitting
 
 _CONVERTER = default_converter()  # type: ignore[no-untyped-call]
 
@@ -44,7 +44,7 @@ def structured_params(method: str, params: Any) -> Any:
     params_class: Any = types.METHOD_TO_TYPES[method][2]
     if params is None and (params_class is None or not _required(params_class)):
         params = {}
-    require_fit(_validator(params_class), params)
+    params = fitting(_validator(params_class), params)
     if params_class is None:
         return None
     try:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -10,8 +12,10 @@ from urllib.parse import unquote, urlsplit
 from lsprotocol import types
 
 from analystd.errors import WorkspaceError
+from analystd.jail.workspace_place import workspace_place
 from analystd.protocol_answers import Options
 from analystd.schemas import schema_of
+from analystd.settings import load_settings
 from analystd.tools.base import validate
 
 OPTIONS = schema_of(Options, closed=False)
@@ -42,29 +46,53 @@ def options_of(params: types.InitializeParams) -> dict[str, Any]:
     return options
 
 
-def workspace_folder(params: types.InitializeParams) -> Path | None:
-    """The jail that `initialize` asks for: the option `workspace`, else the folder of that name in the window's first folder.
+@dataclass(frozen=True)
+class Wish:
+    """Where a client wants to work, as far as `initialize` tells."""
 
-    None with the option `desk: false`, for those who only want to ask or stop the daemon.
+    start: Path | None
+    """The window's first folder; None where no folder is open."""
+    named: str | None
+    """The option `workspace`."""
+
+    def place(self, environment: Mapping[str, str], later: Path | None = None) -> Path | None:
+        """Return the workspace that is meant, found as the command line finds it; None when nothing tells where.
+
+        Where no folder is open, `AGENT_WORKSPACE` says it, else what is known `later`: the folder of the file that is worked on.
+        """
+        start = self.start or later
+        if start is not None:
+            return workspace_place(start, self.named, environment)
+        named = self.named or load_settings(environment).settings.workspace
+        return Path(named).expanduser() if named and Path(named).expanduser().is_absolute() else None
+
+
+def wish_of(params: types.InitializeParams) -> Wish | None:
+    """Return where a client wants to work; None with the option `desk: false`, for those who only want to ask or stop the daemon.
 
     Raises:
-        WorkspaceError: when neither is there.
+        WorkspaceError: when it names what can be no folder.
         InvalidArgumentsError: as `options_of`.
     """
     options = options_of(params)
     if options.get("desk") is False:
         return None
-    root = _root(params)
-    if "workspace" in options:
-        if not _can_be_path(options["workspace"]):
-            raise WorkspaceError(
-                f"{options['workspace']!r} is the path of nothing", "Set `analystd.workspace` to a folder."
-            )
-        named = Path(options["workspace"]).expanduser()
-        return named if named.is_absolute() else (root or Path.cwd()) / named
-    if root is None:
-        raise WorkspaceError("No folder is open", "Open a folder, or set `analystd.workspace`.")
-    return root / "workspace"
+    named = options.get("workspace")
+    if named is not None and not _can_be_path(named):
+        raise WorkspaceError(f"{named!r} is the path of nothing", "Set `analystd.workspace` to a folder.")
+    start = _root(params)
+    if start is None and named is None and (params.workspace_folders or params.root_uri or params.root_path):
+        raise WorkspaceError("What is open is no folder of this machine", "Open one, or set `analystd.workspace`.")
+    return Wish(start, named)
+
+
+def file_named(arguments: Mapping[str, Any]) -> Path | None:
+    """Return the file that a command is about, if it names one by its URI."""
+    context = arguments.get("context")
+    for uri in (arguments.get("uri"), context.get("uri") if isinstance(context, Mapping) else None):
+        if isinstance(uri, str) and (path := path_of_uri(uri)) is not None:
+            return path
+    return None
 
 
 def _can_be_path(text: str) -> bool:

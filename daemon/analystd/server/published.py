@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, NotRequired, get_origin, get_type_hints
 
 from analystd import protocol, protocol_answers
-from analystd.protocol import EVENT_KEYS, Command, Event, EventKind
+from analystd.protocol import CUT_KEYS, EVENT_KEYS, Command, Event, EventKind
 from analystd.schemas import Schema, SchemaMaker, object_schema, schema_of
 from analystd.server.handlers import agent, daemon, python, quarantine, runs, views
 from analystd.server.hello import HELLO
@@ -122,7 +122,7 @@ def _event_schema(kind: EventKind, maker: SchemaMaker) -> Schema:
     hints = get_type_hints(Event)
     keys = EVENT_KEYS[kind]
     always = [*_common_keys(), *keys.always]
-    members = {name: maker.of(hints[name]) for name in (*always, *keys.sometimes)}
+    members = {name: maker.of(hints[name]) for name in (*always, *keys.sometimes, *CUT_KEYS)}
     return object_schema({**members, "kind": {"const": kind.value}}, always)
 
 

@@ -15,12 +15,14 @@ from functools import partial
 from typing import Any
 
 from analystd import framing
-from analystd.errors import AnalystdError, DaemonLostError
+from analystd.errors import AnalystdError, DaemonLostError, ResourceLimitError
 from analystd.server.dial import Introduction, Link, find_daemon
 from analystd.server.dialling import in_own_thread
 from analystd.server.messages import INVALID_REQUEST, PARSE_ERROR, Message, NotAMessageError, error_message, message_in
 from analystd.server.processes import ended
 from analystd.server.window import REPLAY_ID, Window
+from analystd.strict_json import encoded
+from analystd.util.inert_text import message_text
 
 _LOOK_AGAIN_SECONDS = 2.0
 _RETRY_SECONDS = (0.0, 0.2, 1.0, 5.0)
@@ -178,7 +180,7 @@ class Relay:
                 await self._serve(await self._find())
                 failures = 0
             except (AnalystdError, OSError) as exc:
-                await self._give_up_for_now(getattr(exc, "message", str(exc)))
+                await self._give_up_for_now(_told(exc))
                 await asyncio.sleep(_RETRY_SECONDS[min(failures, len(_RETRY_SECONDS) - 1)])
                 failures += 1
 
@@ -238,13 +240,13 @@ class Relay:
                 elif self._window.note_received(message):
                     await self._to_editor(body)
                 if self._note and self._window.opened:
-                    params = {"type": _WARNING, "message": self._note}
+                    params = {"type": _WARNING, "message": message_text(self._note)}
                     await self._tell([{"jsonrpc": "2.0", "method": "window/showMessage", "params": params}])
                     self._note = None
 
     async def _hear(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bytes | None:
         """The daemon's next message, or None at its end; also when it says nothing though the editor waits."""
-        reading = asyncio.ensure_future(framing.read_body(reader))
+        reading = asyncio.ensure_future(self._next_of_daemon(reader))
         is_asked = False
         try:
             while True:
@@ -259,6 +261,17 @@ class Relay:
                     is_asked = True
         finally:
             reading.cancel()
+
+    async def _next_of_daemon(self, reader: asyncio.StreamReader) -> bytes | None:
+        """The next message that can be read. In the place of an answer that cannot, the editor is sent an error; the daemon lives on."""
+        while True:
+            try:
+                return await framing.read_body(reader)
+            except framing.SkippedMessageError as exc:
+                if exc.request_id is not None:
+                    text = f"The daemon's answer could not be read: {exc}"
+                    data = {"kind": ResourceLimitError.kind, "run_id": None, "hint": "Ask for less at once."}
+                    return encoded(error_message(exc.request_id, ResourceLimitError.code, text, data))
 
     def _opens_for_too_long(self) -> bool:
         now = asyncio.get_running_loop().time()
@@ -320,6 +333,13 @@ class Relay:
                 self._editor_gone.set()
 
         self._watchers.add(asyncio.create_task(wait()))
+
+
+def _told(error: AnalystdError | OSError) -> str:
+    """Return what an error says, with what to do about it."""
+    if not isinstance(error, AnalystdError):
+        return str(error)
+    return f"{error.message}. {error.hint}" if error.hint else error.message
 
 
 def _parsed(body: bytes) -> Message:

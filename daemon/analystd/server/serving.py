@@ -7,17 +7,25 @@ import logging
 import os
 import sys
 from collections.abc import Callable
-from pathlib import Path
 
 from analystd import __version__
 from analystd.errors import DaemonLostError
 from analystd.locks import HeldLock, take_lock
 from analystd.runids import log_to_file
 from analystd.server.activation import passed_socket
-from analystd.server.address import Address, Card, daemon_address, live_cards, private_folder, start_log, version_order
+from analystd.server.address import (
+    Address,
+    Card,
+    cannot_be_kept,
+    daemon_address,
+    live_cards,
+    open_start_log,
+    private_folder,
+    version_order,
+)
 from analystd.server.daemon import Daemon
 from analystd.server.dial import START_SECONDS, make_way
-from analystd.settings import load_settings, log_folder
+from analystd.settings import default_log_folder, load_settings, log_folder
 
 _LOCK_SECONDS = 2.0
 
@@ -26,29 +34,37 @@ def serve(*, detach: bool) -> int:
     """Run the daemon, in the foreground or detached (then this returns when it is ready); gives the exit status.
 
     Raises:
-        DaemonLostError: when one runs already that this one could not replace.
+        DaemonLostError: when one runs already that this one could not replace, or when it cannot be started.
     """
     private_folder(daemon_address().folder)
     if not detach:
-        return _serve(_say_where, echo=True)
+        return _serve_or_say_why(_say_where, echo=True)
     reader, writer = os.pipe()
     if child := os.fork():
         os.close(writer)
         return _wait_until_ready(reader, child)
     os.close(reader)
     os.setsid()
-    return _serve(lambda card: _detach(card, writer), echo=False)
+    return _serve_or_say_why(lambda card: _detach(card, writer), echo=False)
+
+
+def _serve_or_say_why(ready: Callable[[Card], None], *, echo: bool) -> int:
+    try:
+        return _serve(ready, echo=echo)
+    except OSError as exc:
+        logging.getLogger(__name__).error("the daemon failed: %s", exc, exc_info=not echo)
+        raise cannot_be_kept(exc) from exc
 
 
 def _serve(ready: Callable[[Card], None], *, echo: bool) -> int:
     address = daemon_address()
     passed = passed_socket()
     # Whoever woke systemd waits for this very daemon, also while the one before it comes to its end.
-    with _claim(address, START_SECONDS if passed else _LOCK_SECONDS):
-        settings = load_settings(os.environ).settings
-        log_to_file(log_folder(settings), echo=echo)
+    with _claim(address, START_SECONDS if passed else _LOCK_SECONDS) as lock:
+        folder = log_folder(load_settings(os.environ).settings)
+        log = log_to_file(folder, fallback=default_log_folder(), echo=echo)
         logging.getLogger("pygls").setLevel(logging.WARNING)
-        asyncio.run(Daemon(address, passed).run(ready))
+        asyncio.run(Daemon(address, lock, log, passed).run(ready))
     return 0
 
 
@@ -84,9 +100,15 @@ def _say_where(card: Card) -> None:
 
 def _detach(card: Card, writer: int) -> None:
     """Tell the starter that connections are welcome, and let go of its streams: whoever reads them waits for their end."""
-    with Path(os.devnull).open("r+b", buffering=0) as nothing, start_log(card.address).open("ab") as log:
-        for number, target in ((0, nothing), (1, nothing), (2, log)):
-            os.dup2(target.fileno(), number)
+    nothing = os.open(os.devnull, os.O_RDWR)
+    try:
+        errors = open_start_log(card.address)
+    except OSError:
+        errors = os.dup(nothing)
+    for number, target in ((0, nothing), (1, nothing), (2, errors)):
+        os.dup2(target, number)
+    for descriptor in (nothing, errors):
+        os.close(descriptor)
     os.write(writer, b"1")
     os.close(writer)
 

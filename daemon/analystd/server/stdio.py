@@ -7,6 +7,7 @@ import sys
 
 from analystd.framing import FramingError
 from analystd.server.relay import Relay
+from analystd.util.inert_text import visible
 
 
 def relay_stdio() -> int:
@@ -26,7 +27,7 @@ async def _relay_stdio() -> int:
     try:
         return await Relay(reader, writer).run()
     except FramingError as exc:
-        print(f"analystd: the editor sent what is not LSP: {exc}", file=sys.stderr)  # noqa: T201
+        print(visible(f"analystd: the editor sent what is not LSP: {exc}"), file=sys.stderr)  # noqa: T201
         return 1
     finally:
         incoming.close()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from itertools import islice
 from typing import Any
 
 from jsonschema import Draft202012Validator
@@ -12,6 +13,7 @@ from jsonschema.exceptions import best_match
 from analystd.engine.base import ToolSpec
 from analystd.errors import AnalystdError, InvalidArgumentsError
 from analystd.kernel.base import Output
+from analystd.strict_json import has_more_members
 
 Schema = Mapping[str, Any]
 
@@ -43,6 +45,8 @@ class Tool:
 
     spec: ToolSpec
     run: Callable[[dict[str, Any], ToolContext], Awaitable[ToolResult]]
+    checks_resources: bool = False
+    """Whether it looks at the limits by itself, since it can also free what is too much."""
 
 
 class Toolbox:
@@ -65,7 +69,8 @@ class Toolbox:
         except AnalystdError as exc:
             return replace(_refusal(exc), valid=False)
         try:
-            self._check_resources()
+            if not tool.checks_resources:
+                self._check_resources()
             return await tool.run(arguments, context)
         except AnalystdError as exc:
             return _refusal(exc)
@@ -74,6 +79,13 @@ class Toolbox:
         if name not in self._tools:
             raise InvalidArgumentsError(f"Unknown tool '{name}'", f"The tools are {', '.join(self._tools)}.")
         return self._tools[name]
+
+
+MAX_MEMBERS = 50_000
+"""Maximum number of values in arguments, all levels together: each takes some microseconds to be checked."""
+
+_MAX_MISFITS = 100
+"""Maximum number of misfits among which the most telling is looked for."""
 
 
 def validate(schema: Schema, arguments: Any) -> None:
@@ -91,7 +103,9 @@ def require_fit(validator: Draft202012Validator, arguments: Any) -> None:
     Raises:
         InvalidArgumentsError: as `validate`.
     """
-    misfit = best_match(validator.iter_errors(arguments))
+    if has_more_members(arguments, MAX_MEMBERS):
+        raise InvalidArgumentsError(f"Invalid arguments: there are more than {MAX_MEMBERS} values in them")
+    misfit = best_match(islice(validator.iter_errors(arguments), _MAX_MISFITS))
     if misfit is not None:
         where = misfit.json_path.removeprefix("$").removeprefix(".")
         raise InvalidArgumentsError(

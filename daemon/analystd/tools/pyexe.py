@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import asdict
 from typing import Any
 
 from analystd.engine.base import ToolSpec
@@ -34,9 +33,9 @@ def pyexe_tool(execute: Execute) -> Tool:
 
     async def run(arguments: dict[str, Any], context: ToolContext) -> ToolResult:
         execution = await execute(arguments["code"], arguments.get("reset", False), context)
-        return ToolResult(execution.status == "ok", execution_text(execution), asdict(execution))
+        return ToolResult(execution.status == "ok", execution_text(execution), execution.to_json())
 
-    return Tool(PYEXE, run)
+    return Tool(PYEXE, run, checks_resources=True)
 
 
 def execution_text(execution: Execution) -> str:
@@ -61,4 +60,5 @@ def _shown(displays: Sequence[Mapping[str, Any]]) -> str:
 def _kind_of_display(display: Mapping[str, Any]) -> str:
     if any(mime.startswith("image/") or "plotly" in mime or "vega" in mime for mime in display):
         return "plot"
-    return "table" if "<table" in str(display.get("text/html", "")) else "display"
+    html = display.get("text/html")
+    return "table" if isinstance(html, str) and "<table" in html else "display"

@@ -7,11 +7,23 @@ import struct
 from typing import Any
 
 from analystd.errors import AnalystdError, error_of_kind
+from analystd.strict_json import without_collection
 
 CHANNEL_FD_VARIABLE = "ANALYSTD_CHANNEL_FD"
 DESCRIPTORS_FD_VARIABLE = "ANALYSTD_DESCRIPTORS_FD"
 MAX_FRAME_BYTES = 256 * 1024 * 1024
+"""Maximum size of an answer, and of what a worker is asked."""
+
+MAX_EVENT_FRAME_BYTES = 1024 * 1024
+"""Maximum size of what a worker sends that is no answer: events may come without end."""
+
 HEADER = struct.Struct(">I")
+
+_MAX_TEXT = 64 * 1024
+
+
+class UntrustworthyError(Exception):
+    """A worker sent what no worker of ours sends: it is damaged, or was taken over."""
 
 
 def frame(message: dict[str, Any]) -> bytes:
@@ -25,6 +37,31 @@ def error_data(error: AnalystdError) -> dict[str, Any]:
     return {"kind": error.kind, "message": error.message, "hint": error.hint}
 
 
-def remote_error(data: dict[str, Any]) -> AnalystdError:
-    """The error that came over the channel."""
-    return error_of_kind(data["kind"], data["message"], data.get("hint"))
+def remote_error(data: object) -> AnalystdError:
+    """The error that came over the channel.
+
+    Raises:
+        UntrustworthyError: when it is none.
+    """
+    if not isinstance(data, dict):
+        raise UntrustworthyError("an error that is no object")
+    kind, message, hint = data.get("kind"), data.get("message"), data.get("hint")
+    if not isinstance(kind, str) or not isinstance(message, str) or not isinstance(hint, str | None):
+        raise UntrustworthyError("an error without kind or message")
+    return error_of_kind(kind, message[:_MAX_TEXT], hint and hint[:_MAX_TEXT])
+
+
+def decoded(body: bytes) -> dict[str, Any]:
+    """The message in a frame.
+
+    Raises:
+        UntrustworthyError: when it is none.
+    """
+    try:
+        with without_collection():
+            message = json.loads(body)
+    except (ValueError, RecursionError) as exc:
+        raise UntrustworthyError(f"a frame that is no JSON ({exc})") from None
+    if not isinstance(message, dict):
+        raise UntrustworthyError("a frame that is no object")
+    return message

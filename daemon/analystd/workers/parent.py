@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import itertools
-import json
 import logging
 import os
 import signal
@@ -15,12 +13,14 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Self
 
-from analystd.errors import AnalystdError, WorkerDiedError
+from analystd.errors import OverloadedError, WorkerDiedError
+from analystd.workers.calls import Call, Calls, EventHandler, read_message
 from analystd.workers.frames import (
     CHANNEL_FD_VARIABLE,
     DESCRIPTORS_FD_VARIABLE,
-    HEADER,
+    MAX_EVENT_FRAME_BYTES,
     MAX_FRAME_BYTES,
+    UntrustworthyError,
     frame,
     remote_error,
 )
@@ -30,48 +30,16 @@ logger = logging.getLogger(__name__)
 _STDERR_LINES_KEPT = 20
 _GRACE_SECONDS = 2.0
 
-EventHandler = Callable[[dict[str, Any]], None]
+_LAST_WORDS_SECONDS = 0.5
+"""How long the output of a worker that has ended is read; others may hold it open."""
 
+_LOOK_SECONDS = 0.005
 
-class Call:
-    """One request to a worker that is under way."""
+UNREAD_SECONDS = 60.0
+"""How long a worker may read nothing of what it is sent."""
 
-    def __init__(self, worker: Worker, number: int, on_event: EventHandler | None) -> None:
-        self._worker = worker
-        self._number = number
-        self._on_event = on_event
-        self._future: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
-
-    async def result(self) -> dict[str, Any]:
-        """What the worker replied; cancelling the wait cancels the call.
-
-        Raises:
-            AnalystdError: as the worker reported it; `WorkerDiedError` when it ended first.
-        """
-        try:
-            return await asyncio.shield(self._future)
-        except asyncio.CancelledError:
-            self.cancel()
-            raise
-
-    def cancel(self) -> None:
-        """Ask the worker to stop; it still replies, with what it has or with an error."""
-        if not self._future.done():
-            self._worker._send({"cancel": self._number})
-
-    def _event(self, data: dict[str, Any]) -> None:
-        if self._on_event is not None:
-            self._on_event(data)
-
-    def _finish(self, outcome: dict[str, Any] | AnalystdError) -> None:
-        if self._future.done():
-            return
-        if isinstance(outcome, AnalystdError):
-            self._future.set_exception(outcome)
-            # A caller that was cancelled meanwhile never looks at it.
-            self._future.exception()
-        else:
-            self._future.set_result(outcome)
+_MAX_UNREAD_BYTES = 64 * 1024 * 1024
+"""How much may wait for a worker that does not read."""
 
 
 class Worker:
@@ -86,13 +54,16 @@ class Worker:
         self._channel = channel
         self._descriptors = descriptors
         self._writer: asyncio.StreamWriter | None = None
-        self._calls: dict[int, Call] = {}
-        self._numbers = itertools.count(1)
+        self._calls = Calls(lambda number: self._send({"cancel": number}))
         self._last_lines: deque[str] = deque(maxlen=_STDERR_LINES_KEPT)
         self._tasks: list[asyncio.Task[None]] = []
         self._on_death: Callable[[Worker], None] | None = None
         self._closing = False
         self._hung_up = False
+        self._distrust: str | None = None
+        """What the worker did that no worker of ours does."""
+        self._sent_bytes = 0
+        self._unread: asyncio.TimerHandle | None = None
 
     @classmethod
     async def start(
@@ -104,8 +75,9 @@ class Worker:
         cwd: str | None = None,
         ready_seconds: float = 60.0,
         on_death: Callable[[Worker], None] | None = None,
+        on_start: Callable[[Worker], None] | None = None,
     ) -> Self:
-        """Start `argv` with a channel and wait for its READY frame, whose content is then in `ready`.
+        """Start `argv` with a channel and wait for its READY frame, whose content is then in `ready`; `on_start` is told before that.
 
         Raises:
             AnalystdError: that the child reported instead of READY; `WorkerDiedError` when it ended or took longer than `ready_seconds`.
@@ -136,6 +108,8 @@ class Worker:
         our_descriptors.setblocking(False)
         worker = cls(name, process, ours, our_descriptors)
         worker._on_death = on_death
+        if on_start is not None:
+            on_start(worker)
         try:
             await worker._open(ready_seconds)
         except asyncio.CancelledError:
@@ -169,15 +143,14 @@ class Worker:
         """Send a request; `descriptors` are duplicated into the child before this returns.
 
         Raises:
-            WorkerDiedError: when the child has ended.
+            WorkerDiedError: when the child has ended; `OverloadedError` when it has not taken the descriptors of many calls before.
         """
         if not self.alive:
             raise self._death()
-        number = next(self._numbers)
-        call = self._calls[number] = Call(self, number, on_event)
         if descriptors:
-            socket.send_fds(self._descriptors, [b"\0"], list(descriptors))
-        self._send({"id": number, "method": method, "params": dict(params), "descriptors": len(descriptors)})
+            self._send_descriptors(descriptors)
+        call = self._calls.begin(on_event)
+        self._send({"id": call.number, "method": method, "params": dict(params), "descriptors": len(descriptors)})
         return call
 
     async def request(
@@ -192,20 +165,32 @@ class Worker:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(self._process.pid, signal.SIGKILL)
 
+    def end_distrusted(self, why: str) -> None:
+        """End a worker that did what no worker of ours does: all that wait for it fail now, and the next request starts another."""
+        if self._distrust is not None or self._closing:
+            return
+        self._distrust, self._hung_up = why, True
+        logger.error("The %s worker sent %s; it is ended", self.name, why)
+        self.kill()
+        self._calls.fail(self._death())
+
     async def aclose(self) -> None:
         """Close the channel, on which the child ends; kill it if it does not. Harmless when repeated."""
         self._closing = True
+        if self._unread is not None:
+            self._unread.cancel()
         if self._writer is not None:
             self._writer.close()
         else:
             self._channel.close()
-        try:
-            await asyncio.wait_for(self._process.wait(), _GRACE_SECONDS)
-        except TimeoutError:
-            self.kill()
-            await self._process.wait()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._has_ended()
         self._descriptors.close()
+        await self._end_tasks()
+
+    @property
+    def is_at_work(self) -> bool:
+        """Whether a call is under way."""
+        return bool(self._calls)
 
     def __repr__(self) -> str:
         return f"<Worker {self.name} pid={self._process.pid} alive={self.alive} calls={len(self._calls)}>"
@@ -214,43 +199,60 @@ class Worker:
         reader, self._writer = await asyncio.open_unix_connection(sock=self._channel)
         self._tasks.append(asyncio.create_task(self._read_log(), name=f"{self.name}-log"))
         try:
-            first = await asyncio.wait_for(_read_frame(reader), ready_seconds)
+            first = await asyncio.wait_for(read_message(reader, MAX_EVENT_FRAME_BYTES), ready_seconds)
+            if first is not None and "error" not in first and not isinstance(first.get("ready"), dict):
+                raise UntrustworthyError("a first frame that does not say READY")
+            refusal = remote_error(first["error"]) if first is not None and "error" in first else None
         except TimeoutError as exc:
             raise WorkerDiedError(f"The {self.name} worker was not ready after {ready_seconds:g} s") from exc
+        except UntrustworthyError as exc:
+            self.end_distrusted(str(exc))
+            raise self._death() from exc
         if first is None:
-            await self._process.wait()
-            await self._tasks[0]
+            await self._has_ended()
+            await asyncio.wait(self._tasks, timeout=_LAST_WORDS_SECONDS)
             raise self._death()
-        if "error" in first:
-            raise remote_error(first["error"])
+        if refusal is not None:
+            raise refusal
         self.ready = first["ready"]
         self._tasks.append(asyncio.create_task(self._read_frames(reader), name=f"{self.name}-frames"))
 
     async def _read_frames(self, reader: asyncio.StreamReader) -> None:
-        with contextlib.suppress(OSError, asyncio.IncompleteReadError):
-            while (message := await _read_frame(reader)) is not None:
-                self._dispatch(message)
+        try:
+            while self._distrust is None and (message := await read_message(reader, MAX_FRAME_BYTES)) is not None:
+                self._calls.dispatch(message)
+        except UntrustworthyError as exc:
+            self.end_distrusted(str(exc))
+        except OSError as exc:
+            logger.info("the channel of the %s worker broke: %s", self.name, exc)
         # The launcher, which is our child, may outlive the program by a moment; nobody would answer a call in it.
         self._hung_up = True
-        await self._process.wait()
-        death = self._death()
+        if self._unread is not None:
+            self._unread.cancel()
+        await self._has_ended()
         if not self._closing:
-            logger.error("%s", death.message)
-        for call in self._calls.values():
-            call._finish(death)
-        self._calls.clear()
+            logger.error("%s", self._death().message)
+        self._calls.fail(self._death())
         if self._on_death is not None and not self._closing:
             self._on_death(self)
 
-    def _dispatch(self, message: dict[str, Any]) -> None:
-        call = self._calls.get(message["id"])
-        if call is None:
-            return
-        if "event" in message:
-            call._event(message["event"])
-            return
-        del self._calls[message["id"]]
-        call._finish(remote_error(message["error"]) if "error" in message else message["result"])
+    async def _has_ended(self) -> None:
+        """Wait for the end of a child that has closed its channel, or is to; one that lives on all the same is ended."""
+        deadline = asyncio.get_running_loop().time() + _GRACE_SECONDS
+        # `Process.wait` waits for the end of its output too, which whoever was handed the descriptor can put off for ever.
+        while self._process.returncode is None:
+            if asyncio.get_running_loop().time() > deadline:
+                self.kill()
+            await asyncio.sleep(_LOOK_SECONDS)
+
+    async def _end_tasks(self) -> None:
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=_LAST_WORDS_SECONDS)
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        # Closes our end of an output that others still hold open.
+        self._process._transport.close()  # type: ignore[attr-defined]
 
     async def _read_log(self) -> None:
         assert self._process.stdout is not None
@@ -266,10 +268,43 @@ class Worker:
             logger.info("%s[%d]: %s", self.name, self._process.pid, text[:2000])
 
     def _send(self, message: dict[str, Any]) -> None:
-        if self._writer is not None and not self._writer.is_closing():
-            self._writer.write(frame(message))
+        if self._writer is None or self._writer.is_closing() or self._hung_up:
+            return
+        if self._writer.transport.get_write_buffer_size() > _MAX_UNREAD_BYTES:
+            self.end_distrusted(f"nothing, and read nothing of {_MAX_UNREAD_BYTES >> 20} MiB either")
+            return
+        data = frame(message)
+        self._sent_bytes += len(data)
+        self._writer.write(data)
+        if self._unread is None:
+            self._expect_reading(-1)
+
+    def _send_descriptors(self, descriptors: Sequence[int]) -> None:
+        try:
+            socket.send_fds(self._descriptors, [b"\0"], list(descriptors))
+        except BlockingIOError:
+            raise OverloadedError(f"Too many files wait for the {self.name} worker", "Ask again in a moment.") from None
+        except OSError as exc:
+            raise self._death() from exc
+
+    def _expect_reading(self, read_before: int) -> None:
+        """End the worker if something waits for it and it has read nothing since this was called last."""
+        self._unread = None
+        if self._writer is None or not self.alive:
+            return
+        waiting = self._writer.transport.get_write_buffer_size()
+        read = self._sent_bytes - waiting
+        if waiting and read == read_before:
+            self.end_distrusted(f"nothing, and read nothing for {UNREAD_SECONDS:g} s either")
+        elif waiting:
+            self._unread = asyncio.get_running_loop().call_later(UNREAD_SECONDS, self._expect_reading, read)
 
     def _death(self) -> WorkerDiedError:
+        if self._distrust is not None:
+            return WorkerDiedError(
+                f"The {self.name} worker sent {self._distrust}, which no worker of ours does; it was ended",
+                "Ask again: the next request starts another.",
+            )
         code = self._process.returncode
         if code is not None and code < 0:
             how = f"was ended by {signal.Signals(-code).name}"
@@ -327,14 +362,3 @@ class Supervisor:
 def python_module(module: str, *arguments: str) -> list[str]:
     """The command line that runs a module of this package with this interpreter, ignoring the current folder."""
     return [sys.executable, "-P", "-m", module, *arguments]
-
-
-async def _read_frame(reader: asyncio.StreamReader) -> dict[str, Any] | None:
-    try:
-        (length,) = HEADER.unpack(await reader.readexactly(HEADER.size))
-        if length > MAX_FRAME_BYTES:
-            raise OSError(f"a frame of {length} bytes")
-        message: dict[str, Any] = json.loads(await reader.readexactly(length))
-    except asyncio.IncompleteReadError:
-        return None
-    return message

@@ -3,17 +3,19 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from analystd.data.question import Question
+from analystd.data.question import Condition, Question, SortKey
 from analystd.data.random_file import RandomFile
 from analystd.data.table import Rows, view
 from analystd.data.text import records as text_records
 from analystd.data.text.csv_table import CsvTable, learn_csv
 from analystd.errors import InvalidArgumentsError, WorkspaceError
+from analystd.protocol import ViewResult
 
 OpenFile = Callable[[bytes], RandomFile]
 
@@ -59,9 +61,38 @@ def test_rows_of_another_length_are_kept_and_told(open_bytes: OpenFile) -> None:
 
 
 def test_names_that_are_not_unique_are_told(open_bytes: OpenFile) -> None:
-    head = view(table_of(open_bytes(b"a,b,a\n1,2,3\n")), Question("head", columns=("a",)))
-    assert head["rows"] == [["1", "3"]]
-    assert head["warnings"] == ["Several columns have the same name: 'a' (2)"]
+    head = view(table_of(open_bytes(b"a,b,a\n1,2,3\n")), Question("head", columns=("a_2", "a")))
+    assert head["columns"] == [
+        {"name": "a", "type": "integer", "address": "a_2"},
+        {"name": "a", "type": "integer"},
+    ]
+    assert head["rows"] == [["3", "1"]]
+    assert head["warnings"] == ["Several columns have the same name: 'a' (2); ask for the others by 'a_2'"]
+
+
+def test_each_of_several_columns_of_one_name_can_be_asked_for_everywhere(open_bytes: OpenFile) -> None:
+    table = table_of(open_bytes(b"a,b,a,,\n1,x,30,p,s\n2,y,20,q,r\n3,z,10,,q\n"))
+
+    def asked(operation: str = "head", **more: Any) -> ViewResult:
+        return view(table, Question(operation, **more))
+
+    assert asked()["text"].splitlines()[0].split() == ["a", "b", "a_2", "column_4", "column_5"]
+    assert asked("columns")["text"].splitlines()[3:] == ["  3. a_2", "  4. column_4", "  5. column_5"]
+    assert "a_2, column_4" in asked("shape")["text"]
+    by_second = asked(filter=(Condition("a_2", "<", 25),), sort=(SortKey("a_2"),), columns=("a", "a_2"))
+    assert by_second["rows"] == [["3", "10"], ["2", "20"]]
+    assert asked(filter=(Condition("a", "<", 2),), columns=("a_2",))["rows"] == [["30"]]
+    assert asked(filter=(Condition("column_4", "missing"),), columns=("column_5",))["rows"] == [["q"]]
+    assert asked(columns=("",))["rows"] == [["p"], ["q"], [""]]
+    profiles = asked("profile", columns=("a_2", "column_5"))["profiles"]
+    assert profiles is not None
+    assert [(each["column"], each["max"]) for each in profiles] == [("a_2", "30"), ("column_5", None)]
+    described = asked("describe", columns=("a", "a_2"))["rows"]
+    assert described is not None
+    assert [row[0] for row in described] == ["a", "a_2"]
+    with pytest.raises(InvalidArgumentsError, match="There is no column 'a_3'") as caught:
+        asked(columns=("a_3",))
+    assert caught.value.hint == "The columns are: a, b, a_2, column_4, column_5"
 
 
 def test_a_header_of_numbers_is_doubted(open_bytes: OpenFile) -> None:

@@ -1,17 +1,21 @@
 from __future__ import annotations
 
+import base64
 import datetime
 import decimal
 import io
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+import pyarrow.parquet.encryption as pe
 import pytest
 
-from analystd.data.question import Question
+from analystd.data.formats import Formats
+from analystd.data.question import Condition, Question, SortKey
 from analystd.data.random_file import RandomFile, ViewCancelledError
 from analystd.data.table import view
 from analystd.data.typed.arrow_values import clock_text, date_text, json_values, timestamp_text
@@ -94,7 +98,7 @@ def test_columns_are_found_though_names_repeat_or_hold_dots(open_bytes: OpenFile
     arrays = [pa.array([1]), pa.array([{"b": 2}]), pa.array([3]), pa.array([4])]
     table = ParquetTable(open_bytes(parquet_bytes(pa.Table.from_arrays(arrays, ["x", "a", "a.b", "x"]))))
     assert table.rows(0, 1, [3, 1, 2, 0]).cells == [[4, {"b": 2}, 3, 1]]
-    assert view(table, Question("head", columns=("x",)))["rows"] == [[1, 4]]
+    assert view(table, Question("head", columns=("x_2", "a.b", "x")))["rows"] == [[4, 3, 1]]
 
 
 def test_a_table_without_columns_has_rows_all_the_same(open_bytes: OpenFile) -> None:
@@ -122,3 +126,39 @@ def test_a_cancelled_view_stops(open_bytes: OpenFile) -> None:
     file.caller.cancelled.set()
     with pytest.raises(ViewCancelledError):
         table.rows(0, 10, [0])
+
+
+class KeptKeys(pe.KmsClient):  # type: ignore[misc]
+    """Keys that are wrapped by nothing: what counts is that the file is encrypted."""
+
+    def wrap_key(self, key: bytes, _: str) -> bytes:
+        return base64.b64encode(key)
+
+
+@pytest.mark.parametrize("whole", [True, False])
+def test_an_encrypted_file_says_so_and_shows_what_is_not_encrypted(open_bytes: OpenFile, whole: bool) -> None:
+    factory = pe.CryptoFactory(lambda _: KeptKeys())
+    settings = pe.EncryptionConfiguration(footer_key="k", column_keys={"k": ["secret"]}, plaintext_footer=not whole)
+    properties = factory.file_encryption_properties(pe.KmsConnectionConfig(), settings)
+    table = pa.table({"secret": [1, 2], "open": [3, 4]})
+    content = parquet_bytes(table, encryption_properties=properties)
+    for name in ("x.parquet", "x.bin"):
+        file = replace(open_bytes(content), name=name)
+        with pytest.raises(WorkspaceError, match="is encrypted, at least in part: keys are not supported") as caught:
+            view(Formats().open_table(file), Question("head"))
+        assert "decryption_properties" in (caught.value.hint or "")
+    if not whole:
+        assert view(ParquetTable(open_bytes(content)), Question("head", columns=("open",)))["rows"] == [[3], [4]]
+
+
+def test_columns_of_one_name_are_told_apart(open_bytes: OpenFile) -> None:
+    table = pa.Table.from_arrays(
+        [pa.array([1, 2, 3]), pa.array([30, 20, 10]), pa.array(["x", "y", "z"])], ["a", "a", ""]
+    )
+    found = ParquetTable(open_bytes(parquet_bytes(table)))
+
+    def rows(**more: Any) -> Any:
+        return view(found, Question("head", **more))["rows"]
+
+    assert rows(filter=(Condition("a_2", "<", 25),), sort=(SortKey("a_2"),)) == [[3, 10, "z"], [2, 20, "y"]]
+    assert rows(columns=("a_2", "column_3"), filter=(Condition("a", "=", 1),)) == [[30, "x"]]

@@ -1,16 +1,17 @@
 /** A column's profile as a person reads it. */
 
 import type { Profile, Scalar } from "../protocol";
-import { cellText, escapeHtml } from "./table";
+import { type Drawing, draw } from "./drawing";
+import { cellText } from "./table";
 
 const BAR_WIDTH = 10;
 const HEIGHT = 100;
 const DIGITS = 6;
 
-/** The profile in HTML, all text escaped: facts, a histogram, the most frequent values. */
-export function profileHtml(profile: Profile): string {
-  const facts = factsOf(profile).map(([name, value]) => `<dt>${name}</dt><dd>${escapeHtml(value)}</dd>`);
-  return `<dl>${facts.join("")}</dl>${histogramHtml(profile)}${topHtml(profile)}`;
+/** The profile: facts, a histogram, the most frequent values. */
+export function profileParts(profile: Profile): Drawing[] {
+  const facts = factsOf(profile).flatMap(([name, value]) => [draw("dt", {}, name), draw("dd", {}, value)]);
+  return [draw("dl", {}, ...facts), ...histogramParts(profile), ...topParts(profile)];
 }
 
 /** Names and values of what is known. */
@@ -29,43 +30,62 @@ export function factsOf(profile: Profile): [string, string][] {
   return facts.filter((fact): fact is [string, string] => fact[1] !== null);
 }
 
-function histogramHtml({ histogram, type }: Profile): string {
-  if (histogram === null || histogram.counts.length === 0) return "";
+function histogramParts({ histogram, type }: Profile): Drawing[] {
+  if (histogram === null || histogram.counts.length === 0) return [];
   const { edges, counts } = histogram;
-  const edge = (index: number): string => escapeHtml(short(edges[index] ?? null) ?? cellText(edges[index], type) ?? "");
+  const edge = (index: number): string => short(edges[index] ?? null) ?? cellText(edges[index], type) ?? "";
   const most = Math.max(1, ...counts);
   const bars = counts.map((count, index) => {
     // What is there at all is seen.
     const height = count === 0 ? 0 : Math.max(1, (HEIGHT * count) / most);
     const title = `${edge(index)} to ${edge(index + 1)}: ${number(count)}`;
     // The transparent one makes the whole height answer to the mouse.
-    return (
-      `<g><title>${title}</title>` +
-      `<rect class="room" x="${index * BAR_WIDTH}" y="0" width="${BAR_WIDTH}" height="${HEIGHT}"/>` +
-      `<rect class="bar" x="${index * BAR_WIDTH}" y="${round(HEIGHT - height)}" width="${BAR_WIDTH - 1}" height="${round(height)}"/></g>`
+    return draw(
+      "g",
+      {},
+      draw("title", {}, title),
+      rectangle("room", index * BAR_WIDTH, 0, BAR_WIDTH, HEIGHT),
+      rectangle("bar", index * BAR_WIDTH, round(HEIGHT - height), BAR_WIDTH - 1, round(height)),
     );
   });
   const label = `Histogram of ${counts.length} bins; the fullest has ${number(most)}`;
-  return (
-    `<svg class="histogram" role="img" aria-label="${label}" preserveAspectRatio="none" ` +
-    `viewBox="0 0 ${counts.length * BAR_WIDTH} ${HEIGHT}">${bars.join("")}</svg>` +
-    `<div class="edges"><span>${edge(0)}</span><span>${edge(edges.length - 1)}</span></div>`
-  );
+  const box = `0 0 ${counts.length * BAR_WIDTH} ${HEIGHT}`;
+  const attributes = {
+    class: "histogram",
+    role: "img",
+    "aria-label": label,
+    preserveAspectRatio: "none",
+    viewBox: box,
+  };
+  const ends = [0, edges.length - 1].map((index) => draw("span", {}, edge(index)));
+  return [draw("svg", attributes, ...bars), draw("div", { class: "edges" }, ...ends)];
 }
 
-function topHtml({ top, top_exact, count, type }: Profile): string {
-  if (top === null || top.length === 0) return "";
+function topParts({ top, top_exact, count, type }: Profile): Drawing[] {
+  if (top === null || top.length === 0) return [];
   const most = Math.max(1, ...top.map((each) => each.count));
   const rows = top.map(({ value, count: times }) => {
-    const text = escapeHtml(cellText(value, type) ?? "null");
-    return (
-      `<tr><td class="value" title="${text}">${text === "" ? "<em>empty</em>" : text}</td>` +
-      `<td><svg preserveAspectRatio="none" viewBox="0 0 100 1"><rect class="bar" width="${round((100 * times) / most)}" height="1"/></svg></td>` +
-      `<td class="number" title="${percent(times, count)}">${number(times)}</td></tr>`
+    const text = cellText(value, type) ?? "null";
+    const share = draw(
+      "svg",
+      { preserveAspectRatio: "none", viewBox: "0 0 100 1" },
+      rectangle("bar", 0, 0, round((100 * times) / most), 1),
+    );
+    return draw(
+      "tr",
+      {},
+      draw("td", { class: "value", title: text }, text === "" ? draw("em", {}, "empty") : text),
+      draw("td", {}, share),
+      draw("td", { class: "number", title: percent(times, count) }, number(times)),
     );
   });
   const title = top_exact ? "Most frequent" : "Most frequent; at least so often";
-  return `<table class="top"><caption>${title}</caption>${rows.join("")}</table>`;
+  return [draw("table", { class: "top" }, draw("caption", {}, title), ...rows)];
+}
+
+function rectangle(name: string, x: number, y: number, width: number, height: number): Drawing {
+  const place = Object.fromEntries(Object.entries({ x, y, width, height }).map(([key, value]) => [key, String(value)]));
+  return draw("rect", { class: name, ...place });
 }
 
 /** A number in a few digits; null for what is none. */

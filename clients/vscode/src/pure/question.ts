@@ -1,7 +1,7 @@
 /** What the table view asks for: filters as they are typed, the order, the delimiter. */
 
 import type { Column, Condition, Scalar, SortKey } from "../protocol";
-import { isNumberType } from "./table";
+import { addressOf, isNumberType } from "./table";
 
 /** Which rows, in which order; the part of a `viewData` that stays while one pages. */
 export interface TableQuestion {
@@ -94,7 +94,7 @@ export function restored(kept: unknown): TableState {
 }
 
 function parseCondition(column: Column, text: string): Condition {
-  const name = column.name;
+  const name = addressOf(column);
   if (text === "missing" || text === "present") return { column: name, op: text };
   const comparison = COMPARISON.exec(text);
   if (comparison !== null) {

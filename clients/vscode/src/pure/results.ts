@@ -1,6 +1,9 @@
 /** How a result of Python or of the model reads: the line after the code, and the Markdown behind it. */
 
-import type { AgentResult, MimeBundle, PythonResult, Step } from "../protocol";
+import type { AgentResult, PythonError, PythonResult, Step } from "../protocol";
+import { answerMarkdown } from "./answer";
+import { images, pngWidth } from "./images";
+import { escapeMarkdown, fenced, inlineCode, visible } from "./inert";
 import { counted, duration, filledLines, middleCut, oneLine, plainOutput } from "./text";
 
 export type Tone = "ok" | "error" | "quiet";
@@ -16,11 +19,12 @@ export interface Inline {
 const HOVER_CHARACTERS = 90_000;
 const HOVER_WIDTH = 480;
 const TEXT_CHARACTERS = 8_000;
+const ANSWER_CHARACTERS = 20_000;
 
 /** A result of `execPython`; `firstLine` is the 1-based line of the file that the code started at. */
 export function pythonInline(result: PythonResult, firstLine: number): Inline {
   return {
-    tone: result.status === "ok" ? "ok" : result.status === "interrupted" ? "quiet" : "error",
+    tone: result.status === "ok" ? "ok" : result.status === "interrupted" && !lossOf(result) ? "quiet" : "error",
     text: pythonLine(result, firstLine),
     hover: pythonMarkdown(result),
   };
@@ -29,11 +33,15 @@ export function pythonInline(result: PythonResult, firstLine: number): Inline {
 /** A result of `runAgent`. */
 export function agentInline(result: AgentResult): Inline {
   const answer = oneLine(plainMarkdown(result.answer));
-  const text = result.status === "cancelled" ? "cancelled" : answer || result.status;
+  const text = result.status === "cancelled" ? "cancelled" : answer || oneLine(result.error?.message ?? result.status);
   return {
     tone: result.status === "failed" ? "error" : result.status === "cancelled" ? "quiet" : "ok",
     text,
-    hover: [withoutImages(result.answer), ...result.steps.map(stepMarkdown), `*${agentSummary(result)}*`]
+    hover: [
+      answerMarkdown(middleCut(result.answer, ANSWER_CHARACTERS)),
+      ...result.steps.map(stepMarkdown),
+      `*${escapeMarkdown(agentSummary(result))}*`,
+    ]
       .filter(Boolean)
       .join("\n\n"),
   };
@@ -47,19 +55,8 @@ export function agentSummary(result: AgentResult): string {
     result.usage.completion_tokens > 0 ? counted(result.usage.completion_tokens, "token") : "",
     duration(result.usage.seconds),
   ];
-  return parts.filter(Boolean).join(", ");
-}
-
-/** The images of displays as `data:` URIs, the best one of each display. */
-export function images(displays: readonly MimeBundle[]): string[] {
-  return displays.flatMap((display) => {
-    for (const type of ["image/png", "image/jpeg", "image/gif", "image/webp"]) {
-      const data = display[type];
-      if (typeof data === "string") return [`data:${type};base64,${data.replace(/\s/g, "")}`];
-    }
-    const svg = display["image/svg+xml"];
-    return typeof svg === "string" ? [`data:image/svg+xml,${escapeUri(svg)}`] : [];
-  });
+  const summary = parts.filter(Boolean).join(", ");
+  return result.error ? `${summary}: ${oneLine(result.error.message, 300)}` : summary;
 }
 
 /** Everything that code gave, as plain text. */
@@ -72,18 +69,11 @@ export function pythonText(result: PythonResult): string {
     result.stderr,
     ...displayed.filter((each) => typeof each === "string"),
     result.result ?? "",
-    result.error ? result.error.traceback.join("\n") || `${result.error.name}: ${result.error.message}` : "",
+    result.error ? errorText(result.error, result.status) : "",
   ]
-    .map((part) => plainOutput(part).trimEnd())
+    .map((part) => visible(plainOutput(part)).trimEnd())
     .filter(Boolean)
     .join("\n");
-}
-
-/** A fence that `text` cannot close. */
-export function fenced(text: string, language = "text"): string {
-  const longest = Math.max(2, ...[...text.matchAll(/`+/g)].map((match) => match[0].length));
-  const fence = "`".repeat(longest + 1);
-  return `${fence}${language}\n${text}\n${fence}`;
 }
 
 /** One step of a run, as one line: `data_view btc.csv, shape`. */
@@ -95,6 +85,12 @@ export function callLine(tool: string, args: Record<string, unknown>): string {
   return oneLine([tool, words.join(", ")].join(" "), 100);
 }
 
+/** The traceback, and the sentence about a limit, a timeout or a death, which no traceback has. */
+function errorText({ name, message, traceback }: PythonError, status: PythonResult["status"]): string {
+  const isInTraceback = traceback.length > 0 && (status === "error" || message === "");
+  return [...traceback, ...(isInTraceback ? [] : [`${name}: ${message}`])].join("\n");
+}
+
 function pythonLine(result: PythonResult, firstLine: number): string {
   const took = duration(result.seconds);
   const time = took ? ` (${took})` : "";
@@ -102,10 +98,15 @@ function pythonLine(result: PythonResult, firstLine: number): string {
     const where = result.error.line === null ? "" : ` in line ${firstLine + result.error.line - 1}`;
     return oneLine(`${result.error.name}${where}: ${result.error.message}`);
   }
-  if (result.status === "interrupted") return `interrupted${time}`;
+  if (result.status === "interrupted") return oneLine(`interrupted${time}${lossOf(result)}`);
   if (result.status === "died") return `Python ended and its variables are lost${time}`;
   if (result.status === "limit") return `stopped at a limit${time}`;
   return whatCame(result) + time;
+}
+
+/** What an interrupt did to the session, where it did more than end the code. */
+function lossOf(result: PythonResult): string {
+  return result.error?.message ? `: ${result.error.message}` : "";
 }
 
 function whatCame(result: PythonResult): string {
@@ -139,25 +140,7 @@ function pythonMarkdown(result: PythonResult): string {
 }
 
 function stepMarkdown(step: Step): string {
-  return `\`${callLine(step.tool, step.arguments).replaceAll("`", "'")}\`\n${fenced(middleCut(step.output, 1_000))}`;
-}
-
-/** The width that the header of a PNG gives, in pixels; null for another kind of image. */
-function pngWidth(image: string): number | null {
-  const data = /^data:image\/png;base64,(.{32})/.exec(image)?.[1];
-  if (data === undefined) return null;
-  const bytes = Uint8Array.from(atob(data), (character) => character.charCodeAt(0));
-  return new DataView(bytes.buffer).getUint32(16);
-}
-
-/** Markdown whose images stay text: a hover would fetch them, from wherever an answer says. */
-function withoutImages(text: string): string {
-  return text.replaceAll("![", "!\\[");
-}
-
-/** As `encodeURIComponent`, and without the parentheses that would end a link in Markdown. */
-function escapeUri(text: string): string {
-  return encodeURIComponent(text).replaceAll("(", "%28").replaceAll(")", "%29");
+  return `${inlineCode(callLine(step.tool, step.arguments))}\n${fenced(middleCut(step.output, 1_000))}`;
 }
 
 /** Markdown's commonest marks taken away, for a place that shows none. */

@@ -1,6 +1,7 @@
 /** What the table view sends and shows; shared by the extension and the webview's script. */
 
 import type { Column } from "../protocol";
+import { type Drawing, draw } from "./drawing";
 
 /** A page of a table, with each cell as text (null stays null). */
 export interface Page {
@@ -27,19 +28,21 @@ export function isNumberType(type: string): boolean {
   return NUMBERS.test(type);
 }
 
-/** The two rows of a table's head in HTML, all text escaped: names, which sort, and boxes for filters. */
-export function headHtml(columns: readonly Column[]): string {
-  return `<tr><th></th>${columns.map(nameHtml).join("")}</tr><tr class="filters"><th></th>${columns.map(filterHtml).join("")}</tr>`;
+/** The two rows of a table's head: names, which sort, and boxes for filters. */
+export function headRows(columns: readonly Column[]): Drawing[] {
+  return [
+    draw("tr", {}, draw("th"), ...columns.map(nameCell)),
+    draw("tr", { class: "filters" }, draw("th"), ...columns.map(filterCell)),
+  ];
 }
 
-/** The rows of a page in HTML, all text escaped; they are numbered from 1. */
-export function bodyHtml(page: Page): string {
+/** The rows of a page; they are numbered from 1. */
+export function bodyRows(page: Page): Drawing[] {
   const numeric = page.columns.map((column) => isNumberType(column.type));
-  const rows = page.rows.map((row, index) => {
-    const cells = row.map((cell, column) => cellHtml(cell, numeric[column] ?? false));
-    return `<tr><th scope="row">${(page.offset + index + 1).toLocaleString("en")}</th>${cells.join("")}</tr>`;
+  return page.rows.map((row, index) => {
+    const cells = row.map((cell, column) => valueCell(cell, numeric[column] ?? false));
+    return draw("tr", {}, draw("th", { scope: "row" }, (page.offset + index + 1).toLocaleString("en")), ...cells);
   });
-  return rows.join("\n");
 }
 
 /** The offset of the last page. */
@@ -53,25 +56,33 @@ export function escapeHtml(text: string): string {
   return text.replace(/[&<>"']/g, (character) => entities[character] ?? character);
 }
 
-function nameHtml(column: Column, index: number): string {
-  const name = escapeHtml(column.name);
-  return (
-    `<th scope="col"${isNumberType(column.type) ? ' class="number"' : ""} data-column="${index}">` +
-    `<button class="sort" title="${escapeHtml(`${column.name}: ${column.type}`)}\nSort; with Shift, within the order there is">` +
-    `<span>${name}</span><i aria-hidden="true"></i></button>` +
-    `<button class="about" title="What ${name} holds" aria-label="What ${name} holds" aria-haspopup="dialog">` +
-    `<small>${escapeHtml(column.type)}</small></button></th>`
+/** What a column is asked for by, which no other is. */
+export function addressOf(column: Column): string {
+  return column.address ?? column.name;
+}
+
+function nameCell(column: Column, index: number): Drawing {
+  const about = `What ${addressOf(column)} holds`;
+  const sort = `${addressOf(column)}: ${column.type}\nSort; with Shift, within the order there is`;
+  return draw(
+    "th",
+    { scope: "col", ...(isNumberType(column.type) && { class: "number" }), "data-column": String(index) },
+    draw("button", { class: "sort", title: sort }, draw("span", {}, column.name), draw("i", { "aria-hidden": "true" })),
+    draw(
+      "button",
+      { class: "about", title: about, "aria-label": about, "aria-haspopup": "dialog" },
+      draw("small", {}, column.type),
+    ),
   );
 }
 
-function filterHtml(column: Column, index: number): string {
-  return (
-    `<th><input type="text" size="4" spellcheck="false" data-column="${index}" placeholder="filter" ` +
-    `aria-label="Filter ${escapeHtml(column.name)}"></th>`
-  );
+function filterCell(column: Column, index: number): Drawing {
+  const attributes = { type: "text", size: "4", spellcheck: "false", placeholder: "filter" };
+  const names = { "data-column": String(index), "aria-label": `Filter ${addressOf(column)}` };
+  return draw("th", {}, draw("input", { ...attributes, ...names }));
 }
 
-function cellHtml(cell: string | null, numeric: boolean): string {
-  if (cell === null) return '<td class="null">null</td>';
-  return `<td${numeric ? ' class="number"' : ""}>${escapeHtml(cell)}</td>`;
+function valueCell(cell: string | null, numeric: boolean): Drawing {
+  if (cell === null) return draw("td", { class: "null" }, "null");
+  return draw("td", numeric ? { class: "number" } : {}, cell);
 }

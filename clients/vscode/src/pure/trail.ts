@@ -1,7 +1,9 @@
 /** What the answers view shows: one entry for each run, built up from events and the result. Plain data, so that it can be sent. */
 
 import type { AgentResult, PythonResult, RunEvent } from "../protocol";
-import { agentSummary, callLine, images, pythonText } from "./results";
+import { images } from "./images";
+import { visible } from "./inert";
+import { agentSummary, callLine, pythonText } from "./results";
 import { duration, middleCut, plainOutput, tail } from "./text";
 
 export type EntryState = "waiting" | "running" | "done" | "failed" | "cancelled";
@@ -29,6 +31,9 @@ export interface Entry {
 }
 
 const OUTPUT_CHARACTERS = 20_000;
+/** The latest images of a run are kept, whatever its code draws. */
+const MAX_IMAGES = 50;
+const MAX_IMAGES_CHARACTERS = 32_000_000;
 
 /** The entry of a run that was just asked for. */
 export function newEntry(id: number, kind: Entry["kind"], title: string, about = ""): Entry {
@@ -62,17 +67,19 @@ export function take(entry: Entry, event: RunEvent): boolean {
       });
       return true;
     case "output":
-      if (step?.state === "running")
-        step.output = tail(plainOutput(step.output + (event.text ?? "")), OUTPUT_CHARACTERS);
-      else if (entry.kind === "python")
-        entry.text = tail(plainOutput(entry.text + (event.text ?? "")), OUTPUT_CHARACTERS);
+      if (step?.state === "running") step.output = tail(shown(step.output + (event.text ?? "")), OUTPUT_CHARACTERS);
+      else if (entry.kind === "python") entry.text = tail(shown(entry.text + (event.text ?? "")), OUTPUT_CHARACTERS);
       return true;
     case "display":
-      if (event.data) entry.images.push(...images([event.data]));
+      if (event.data) entry.images = latest([...entry.images, ...images([event.data])]);
+      return true;
+    case "limit":
+    case "worker_died":
+      entry.note = event.text ?? "";
       return true;
     case "tool_result":
       if (!step) return false;
-      step.output = middleCut(plainOutput(event.text ?? step.output), OUTPUT_CHARACTERS);
+      step.output = middleCut(shown(event.text ?? step.output), OUTPUT_CHARACTERS);
       step.state = event.ok === false ? "failed" : "ok";
       step.time = duration(event.seconds ?? 0);
       return true;
@@ -92,7 +99,7 @@ export function finishAgent(entry: Entry, result: AgentResult): void {
 export function finishPython(entry: Entry, result: PythonResult): void {
   entry.state = result.status === "ok" ? "done" : result.status === "interrupted" ? "cancelled" : "failed";
   entry.text = middleCut(pythonText(result), OUTPUT_CHARACTERS);
-  entry.images = images(result.displays);
+  entry.images = latest(images(result.displays));
   entry.note = [result.status === "ok" ? "" : result.status, duration(result.seconds)].filter(Boolean).join(", ");
 }
 
@@ -100,4 +107,21 @@ export function finishPython(entry: Entry, result: PythonResult): void {
 export function fail(entry: Entry, message: string, cancelled: boolean): void {
   entry.state = cancelled ? "cancelled" : "failed";
   entry.note = cancelled ? "cancelled" : message;
+}
+
+/** Output made plain and inert; a carriage return at its end still waits for its effect. */
+function shown(text: string): string {
+  const plain = plainOutput(text);
+  return plain.endsWith("\r") ? `${visible(plain.slice(0, -1))}\r` : visible(plain);
+}
+
+function latest(all: readonly string[]): string[] {
+  const kept: string[] = [];
+  let room = MAX_IMAGES_CHARACTERS;
+  for (const image of all.slice(-MAX_IMAGES).reverse()) {
+    room -= image.length;
+    if (room < 0) break;
+    kept.unshift(image);
+  }
+  return kept;
 }

@@ -1,12 +1,10 @@
 /** The script of the Answers view: draws entries, and sends what is typed below them. */
 
-import MarkdownIt from "markdown-it";
 import type { FromAnswers, ToAnswers } from "../messages";
+import { parseAnswer } from "../pure/answer";
 import type { Entry, TrailStep } from "../pure/trail";
 import { api, element } from "./api";
-
-// No HTML and no images: an answer may quote anything, and must not be able to load anything.
-const markdown = new MarkdownIt({ html: false, linkify: false }).disable("image");
+import { fill } from "./build";
 
 const list = element("main");
 const hint = element(
@@ -103,7 +101,7 @@ function drawStep(step: TrailStep, key: string): HTMLElement {
 
 function drawMarkdown(text: string): HTMLElement {
   const div = element("div", "answer");
-  div.innerHTML = markdown.render(text);
+  fill(div, parseAnswer(text));
   return div;
 }
 

@@ -1,5 +1,7 @@
 /** What VS Code gives a webview's script. */
 
+import { visible } from "../pure/inert";
+
 interface Api {
   postMessage(message: unknown): void;
   getState(): unknown;
@@ -11,7 +13,7 @@ declare function acquireVsCodeApi(): Api;
 
 export const api: Api = acquireVsCodeApi();
 
-/** A new element with a class and text. */
+/** A new element with a class and text, in which what hides or turns text is seen. */
 export function element<Name extends keyof HTMLElementTagNameMap>(
   name: Name,
   className = "",
@@ -19,6 +21,6 @@ export function element<Name extends keyof HTMLElementTagNameMap>(
 ): HTMLElementTagNameMap[Name] {
   const made = document.createElement(name);
   if (className) made.className = className;
-  if (text) made.textContent = text;
+  if (text) made.textContent = visible(text);
   return made;
 }

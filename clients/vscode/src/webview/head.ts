@@ -2,8 +2,9 @@
 
 import type { Column, SortKey } from "../protocol";
 import { type ColumnFilter, FilterError, parseFilter } from "../pure/question";
-import { headHtml } from "../pure/table";
+import { addressOf, headRows } from "../pure/table";
 import { element } from "./api";
+import { fill } from "./build";
 
 const TYPING_MS = 500;
 
@@ -30,7 +31,7 @@ export class Head {
   draw(columns: Column[], filters: readonly ColumnFilter[], sort: readonly SortKey[]): void {
     if (JSON.stringify(columns) !== JSON.stringify(this.columns)) {
       this.columns = columns;
-      this.element.innerHTML = headHtml(columns);
+      fill(this.element, headRows(columns));
       this.fill(filters);
     }
     this.mark(sort);
@@ -40,7 +41,7 @@ export class Head {
   fill(filters: readonly ColumnFilter[]): void {
     for (const input of this.element.querySelectorAll("input")) {
       const column = this.columnOf(input);
-      input.value = filters.find((filter) => filter.column === column?.name)?.text ?? "";
+      input.value = filters.find((filter) => column && filter.column === addressOf(column))?.text ?? "";
       showMisfit(input, "");
       markUsed(input);
     }
@@ -49,7 +50,8 @@ export class Head {
   /** Show by which columns the rows are sorted. Only the first may say so to a screen reader. */
   mark(sort: readonly SortKey[]): void {
     for (const cell of this.element.querySelectorAll<HTMLElement>("th[data-column]")) {
-      const place = sort.findIndex((key) => key.column === this.columnOf(cell)?.name);
+      const column = this.columnOf(cell);
+      const place = sort.findIndex((key) => column && key.column === addressOf(column));
       const key = sort[place];
       const arrow = key === undefined ? "" : key.descending ? "▼" : "▲";
       const mark = cell.querySelector("i");
@@ -63,7 +65,7 @@ export class Head {
     const button = (event.target as HTMLElement).closest("button");
     const column = button && this.columnOf(button);
     if (!button || !column) return;
-    if (button.classList.contains("sort")) this.actions.sort(column.name, event.shiftKey);
+    if (button.classList.contains("sort")) this.actions.sort(addressOf(column), event.shiftKey);
     else this.actions.profile(column, button);
   }
 
@@ -74,7 +76,7 @@ export class Head {
     this.stopTimer(column);
     // What is being typed is often no filter yet; only what stays so is told.
     this.timers.set(
-      column.name,
+      addressOf(column),
       window.setTimeout(() => this.apply(input), TYPING_MS),
     );
   }
@@ -100,7 +102,7 @@ export class Head {
       const conditions = parseFilter(column, input.value);
       showMisfit(input, "");
       markUsed(input);
-      this.actions.filter({ column: column.name, text: input.value, conditions });
+      this.actions.filter({ column: addressOf(column), text: input.value, conditions });
     } catch (error) {
       if (!(error instanceof FilterError)) throw error;
       showMisfit(input, error.message);
@@ -108,8 +110,8 @@ export class Head {
   }
 
   private stopTimer(column: Column): void {
-    window.clearTimeout(this.timers.get(column.name));
-    this.timers.delete(column.name);
+    window.clearTimeout(this.timers.get(addressOf(column)));
+    this.timers.delete(addressOf(column));
   }
 
   private columnOf(inside: HTMLElement): Column | undefined {

@@ -1,8 +1,10 @@
 /** The box beside a column's head that tells what the column holds. */
 
 import type { Column, Profile } from "../protocol";
-import { profileHtml } from "../pure/profile";
+import { profileParts } from "../pure/profile";
+import { addressOf } from "../pure/table";
 import { element } from "./api";
+import { fill } from "./build";
 
 const MARGIN = 8;
 
@@ -43,26 +45,26 @@ export class ProfileBox {
 
   /** Open for a column, whose button is `opener`; `note` says of which rows it tells. */
   open(column: Column, opener: HTMLElement, note: string): void {
-    this.column = column.name;
+    this.column = addressOf(column);
     this.opener = opener;
-    this.title.textContent = column.name;
+    this.title.textContent = addressOf(column);
     this.type.textContent = column.type;
     this.note.textContent = note;
     this.note.hidden = note === "";
     this.say("Reading …");
     this.isLoading = true;
-    this.box.setAttribute("aria-label", `What ${column.name} holds`);
+    this.box.setAttribute("aria-label", `What ${addressOf(column)} holds`);
     this.box.hidden = false;
     this.place();
     this.box.focus();
-    this.actions.load(column.name);
+    this.actions.load(addressOf(column));
   }
 
   show(profile: Profile): void {
     if (profile.column !== this.column) return;
     this.isLoading = false;
     this.type.textContent = profile.type;
-    this.content.innerHTML = profileHtml(profile);
+    fill(this.content, profileParts(profile));
     this.place();
   }
 

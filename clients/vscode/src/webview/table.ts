@@ -3,8 +3,9 @@
 import type { FromTable, TableWork, ToTable } from "../messages";
 import type { Column } from "../protocol";
 import { type ColumnFilter, nextSort, questionOf, restored, type TableState, withFilter } from "../pure/question";
-import { bodyHtml, type Page } from "../pure/table";
+import { bodyRows, type Page } from "../pure/table";
 import { api, element } from "./api";
+import { fill } from "./build";
 import { DelimiterPicker } from "./delimiter";
 import { Head } from "./head";
 import { ProfileBox } from "./profile";
@@ -99,7 +100,7 @@ function show(page: Page): void {
   notes.textContent = page.warnings.join(" ");
   notes.hidden = page.warnings.length === 0;
   head.draw(page.columns, state.filters, state.sort);
-  body.innerHTML = bodyHtml(page);
+  fill(body, bodyRows(page));
   if (!isSamePlace) sheet.scrollTop = 0;
   settle("page");
 }

@@ -18,6 +18,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from analystd.column_names import position_of
 from analystd.data.compute.kinds import Kind, as_text, kind_of
 from analystd.data.question import OPERATORS, Condition
 from analystd.data.text.column_numbers import without_nan
@@ -109,18 +110,6 @@ def rows_meeting(checks: Sequence[Check], arrays: Sequence[pa.Array], num_rows: 
     for check, array in zip(checks, arrays, strict=True):
         mask &= check(array)
     return np.flatnonzero(mask)
-
-
-def position_of(columns: Sequence[ColumnInfo], name: str) -> int:
-    """Where the (first) column of that name is.
-
-    Raises:
-        InvalidArgumentsError: if there is none.
-    """
-    names = [column["name"] for column in columns]
-    if name not in names:
-        raise InvalidArgumentsError(f"There is no column {name!r}", f"The columns are: {', '.join(names)}"[:1000])
-    return names.index(name)
 
 
 def _check_of(columns: Sequence[ColumnInfo], condition: Condition) -> Check:

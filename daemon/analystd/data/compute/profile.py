@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from analystd.column_names import address_of, addressed
 from analystd.data.compute.distinct import DistinctCounter, hashes_of, unique_hashes
 from analystd.data.compute.histogram import Histogram
 from analystd.data.compute.kinds import Kind, is_bytes, kind_of
@@ -80,14 +81,16 @@ class ColumnProfiler(ColumnSummary):
 
 def described(table: Table, positions: Sequence[int], query: Query) -> list[ColumnSummary]:
     """The summary of each column, over the rows that meet the query's filter. Raises as `Query.page`."""
-    summaries = [ColumnSummary(table.columns[at]) for at in positions]
+    columns = addressed(table.columns)
+    summaries = [ColumnSummary(columns[at]) for at in positions]
     _fill(summaries, positions, query)
     return summaries
 
 
 def profiled(table: Table, positions: Sequence[int], query: Query) -> list[ColumnProfile]:
     """The profile of each column, over the rows that meet the query's filter. Raises as `Query.page`."""
-    profilers = [ColumnProfiler(table.columns[at]) for at in positions]
+    columns = addressed(table.columns)
+    profilers = [ColumnProfiler(columns[at]) for at in positions]
     _fill(profilers, positions, query)
     return [_profile(each, extreme_cells(table, at, each)) for at, each in zip(positions, profilers, strict=True)]
 
@@ -126,7 +129,7 @@ def _profile(profiler: ColumnProfiler, extremes: tuple[Any, Any]) -> ColumnProfi
     moments = profiler.moments
     edges, counts = profiler.histogram.bins()
     return ColumnProfile(
-        column=profiler.column["name"],
+        column=address_of(profiler.column),
         type=profiler.column["type"],
         count=profiler.count,
         missing=profiler.missing,

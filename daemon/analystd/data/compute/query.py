@@ -11,8 +11,9 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from analystd.column_names import addresses, position_of
 from analystd.data.column_parts import ColumnPart, HasColumnParts
-from analystd.data.compute.conditions import checks_of, position_of, rows_meeting
+from analystd.data.compute.conditions import checks_of, rows_meeting
 from analystd.data.compute.kinds import Kind, kind_of
 from analystd.data.compute.order import Candidates, Direction
 from analystd.data.compute.selections import Ordered, SeenPart, Selection
@@ -82,7 +83,8 @@ class Query:
         strange = max(seen, default=0)
         if not strange:
             return ()
-        names = dict.fromkeys(self._table.columns[at]["name"] for at in self._positions)
+        every = addresses([column["name"] for column in self._table.columns])
+        names = dict.fromkeys(every[at] for at in self._positions)
         of = " or ".join(f"{name!r}" for name in names)
         values = "1 value does" if strange == 1 else f"{strange} values do"
         return (f"{values} not fit the type of {of}, which is guessed from the first rows; taken as missing",)

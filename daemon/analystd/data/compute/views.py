@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from analystd.column_names import address_of
 from analystd.data.compute.profile import described, extreme_cells, profiled
 from analystd.data.compute.profile_text import profile_text
 from analystd.data.table import Asked, Rows
@@ -31,10 +32,10 @@ def view_describe(asked: Asked) -> ViewResult:
     for position, each in zip(asked.positions, summaries, strict=True):
         least, most = extreme_cells(asked.table, position, each)
         mean = each.moments.mean if each.moments else None
-        rows.append([each.column["name"], each.column["type"], each.count, each.missing, least, most, mean])
+        rows.append([address_of(each.column), each.column["type"], each.count, each.missing, least, most, mean])
     total = summaries[0].count + summaries[0].missing if summaries else asked.table.known_rows
     text = grid(STATISTICS, [_with_short_mean(row) for row in rows])
-    warnings = _left_out([(each.column["name"], each.strange) for each in summaries])
+    warnings = _left_out([(address_of(each.column), each.strange) for each in summaries])
     result = asked.answer(text, Rows(rows), num_rows=total, more_warnings=warnings)
     result["columns"] = list(STATISTICS)
     return result
@@ -49,7 +50,7 @@ def view_profile(asked: Asked) -> ViewResult:
     warnings = _left_out([(each["column"], each["strange"]) for each in profiles])
     text = f"{title}\n\n{profile_text(profiles)}" if profiles else title
     result = asked.answer(text, num_rows=total, offset=asked.offset, more_warnings=warnings)
-    result["columns"] = [asked.table.columns[at] for at in positions]
+    result["columns"] = asked.columns[asked.offset : asked.offset + len(positions)]
     result["profiles"] = profiles
     return result
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 from abc import ABC, abstractmethod
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
@@ -19,6 +20,10 @@ _WINDOW_ROWS = 16 * 1024
 _WINDOW_BYTES = 8 * 1024 * 1024
 _FAR_WINDOW_BYTES = 32 * 1024 * 1024
 _SLAB_COLUMNS = 128
+_ENCRYPTED = re.compile(r"\b(?:en|de)crypt", re.IGNORECASE)
+_KEYS_HINT = (
+    "Ask for the `columns` that are not, or read it in a Python session with pyarrow and its `decryption_properties`."
+)
 
 # Two cores are enough for what a disk gives, and leave the rest to sessions and the model.
 pa.set_cpu_count(2)
@@ -146,6 +151,10 @@ class Groups(ABC):
             raise
         except (pa.ArrowException, OSError, ValueError, LookupError, ArithmeticError, RecursionError) as exc:
             reason = str(exc).splitlines()[0][:300] if str(exc) else type(exc).__name__
+            if _ENCRYPTED.search(reason):
+                raise WorkspaceError(
+                    f"{self.name} is encrypted, at least in part: keys are not supported", _KEYS_HINT
+                ) from exc
             raise WorkspaceError(f"{self.name} cannot be read as {self.kind}: {reason}") from exc
 
 

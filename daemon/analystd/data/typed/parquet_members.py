@@ -11,7 +11,7 @@ from urllib.parse import unquote
 from analystd.data.random_file import Caller, FileKey, RandomFile, ViewCancelledError
 from analystd.errors import ResourceLimitError, WorkspaceError
 from analystd.jail.beneath import open_beneath
-from analystd.jail.workspace import Workspace
+from analystd.jail.workspace import MISSING_HINT, Workspace
 
 MAX_FILES = 10_000
 MAX_ENTRIES = 200_000
@@ -66,7 +66,7 @@ def find_members(workspace: Workspace, folder: str, caller: Caller) -> Members:
     finally:
         os.close(top)
     if not found:
-        raise WorkspaceError(f"{folder} is a folder without Parquet files", "list_files shows what is there")
+        raise WorkspaceError(f"{folder} is a folder without Parquet files", MISSING_HINT)
     return Members(tuple(sorted(found, key=lambda each: each.path.split("/"))), tuple(sorted(links)))
 
 

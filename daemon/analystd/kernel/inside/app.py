@@ -25,7 +25,7 @@ import threading
 from pathlib import Path
 from typing import Any
 
-from . import habits, refusals
+from . import habits, refusals, temporary
 
 READY = b"\x1eREADY\n"
 HEARD = b"\x1eHEARD\n"
@@ -49,7 +49,9 @@ def main() -> None:
             importlib.import_module(module)
     app = _initialized_app(start["connection"])
     if start["walls"] is not None:
-        app.shell.walls = refusals.walls_from(start["walls"])
+        walls = app.shell.walls = refusals.walls_from(start["walls"])
+        if walls.hides:
+            app.shell.temporary_files = temporary.TemporaryFiles(walls.workspace)
         # Without a network it fails, and need not try for fifteen seconds.
         os.environ.update(PIP_RETRIES="0", PIP_DISABLE_PIP_VERSION_CHECK="1")
     # The kernel's own threads are running by now: what they pass on belongs to the cell of the moment.

@@ -11,10 +11,13 @@ TAIL_CHARACTERS = 512 * 1024
 MAX_RESULT_CHARACTERS = 128 * 1024
 MAX_DISPLAY_BYTES = 4 * 1024 * 1024
 """Above this a MIME type of a display is left out: a 4 MB PNG has some 3 MB before base64."""
+MAX_BUNDLE_BYTES = 8 * 1024 * 1024
+"""Above this further MIME types of one display are left out."""
 MAX_DISPLAYS = 100
 MAX_DISPLAYS_BYTES = 32 * 1024 * 1024
 """With the texts, which may be 2 x 12 MB in JSON, this leaves what came of code below the 64 MiB of a message."""
 
+_MAX_TYPE_CHARACTERS = 200
 _CHUNK = 8 * 1024
 
 
@@ -100,14 +103,20 @@ def bounded_bundle(data: dict[str, Any]) -> tuple[dict[str, Any], bool]:
     """A MIME bundle without what is too big, and whether anything was cut; a note in its plain text says what is missing."""
     kept: dict[str, Any] = {}
     notes: list[str] = []
+    whole = 0
     for mime, value in data.items():
         if mime == "text/plain" and isinstance(value, str):
             kept[mime] = bounded_text(value, MAX_RESULT_CHARACTERS)
-        elif _size(value) <= MAX_DISPLAY_BYTES:
+            continue
+        size = _size(value)
+        if len(mime) > _MAX_TYPE_CHARACTERS:
+            notes.append(f"… [{mime[:20]}… left out: no MIME type is of {len(mime)} characters] …")
+        elif size <= MAX_DISPLAY_BYTES and whole + size <= MAX_BUNDLE_BYTES:
             kept[mime] = value
+            whole += size
         else:
-            megabytes, limit = _size(value) / 1e6, MAX_DISPLAY_BYTES / 1e6
-            notes.append(f"… [{mime} of {megabytes:.1f} MB left out: more than {limit:.1f} MB] …")
+            limit = MAX_DISPLAY_BYTES if size > MAX_DISPLAY_BYTES else MAX_BUNDLE_BYTES
+            notes.append(f"… [{mime} of {size / 1e6:.1f} MB left out: more than {limit / 1e6:.1f} MB] …")
     cut = bool(notes) or kept.get("text/plain") != data.get("text/plain")
     if notes:
         kept["text/plain"] = "\n".join([*([kept["text/plain"]] if "text/plain" in kept else []), *notes])

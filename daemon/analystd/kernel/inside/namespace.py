@@ -16,6 +16,7 @@ from .sizes import has, largest, memory_bytes
 
 MAX_VARIABLES = 1000
 MAX_PREVIEW_CHARACTERS = 200
+MAX_NAME_CHARACTERS = 1000
 
 _ALL_SECONDS = 1.0
 _ONE_SECONDS = 0.1
@@ -40,7 +41,7 @@ def largest_variables(namespace: dict[str, Any], hidden: dict[str, Any], limit: 
     """Rows for those that take most memory, without previews, which only the main thread can make in a bounded time."""
     return [
         {
-            "name": name,
+            "name": name[:MAX_NAME_CHARACTERS],
             "type": (kind := _type_name(type(value))),
             "shape": _plain_shape(value),
             "memory_bytes": size,
@@ -54,7 +55,7 @@ def row(name: str, value: Any, deadline: float = math.inf) -> dict[str, Any]:
     """What one variable looks like; past the `deadline` only its type is told."""
     kind = _type_name(type(value))
     return {
-        "name": name,
+        "name": name[:MAX_NAME_CHARACTERS],
         "type": kind,
         "shape": _guarded(_shape, value, deadline),
         "memory_bytes": _guarded(memory_bytes, value, deadline),
@@ -76,9 +77,10 @@ def _guarded(describe: Callable[[Any], Any], value: Any, deadline: float) -> Any
 def _type_name(kind: type) -> str:
     # Classes may say of themselves what they like.
     module = kind.__module__
+    name = kind.__qualname__[:MAX_NAME_CHARACTERS]
     if not isinstance(module, str) or module in ("builtins", "__main__"):
-        return kind.__qualname__
-    return f"{module.partition('.')[0]}.{kind.__qualname__}"
+        return name
+    return f"{module.partition('.')[0][:MAX_NAME_CHARACTERS]}.{name}"
 
 
 def _shape(value: Any) -> str | None:

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from .loads import is_told
+from .temporary import PRIVATE
 
 _GROUPS: Any = getattr(builtins, "BaseExceptionGroup", ())
 _NO_WAY = frozenset({errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ENETDOWN, errno.ECONNREFUSED, errno.EAFNOSUPPORT})
@@ -86,6 +87,8 @@ class Walls:
                     f"{path!r} can only be read: the session writes in the workspace {self.workspace} and nowhere else."
                 )
             return None
+        if self.hides and number == errno.ENOENT and os.path.dirname(real) in PRIVATE:  # noqa: PTH120
+            return f"{path!r} is not there: {os.path.dirname(real)} is private to the session, and what was in it goes with it."  # noqa: PTH120
         if number in _REFUSED or (number in (errno.ENOENT, None) and self.hides):
             return (
                 f"{path!r} is outside of the workspace {self.workspace}: the session writes there, and elsewhere reads only "

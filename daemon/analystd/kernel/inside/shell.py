@@ -25,6 +25,7 @@ from .bounds import MAX_DISPLAYS, MAX_DISPLAYS_BYTES, bounded_bundle, bounded_te
 from .cell_compiler import CellCompiler
 from .deadline import TooSlowError, at_most
 from .refusals import Walls
+from .temporary import TemporaryFiles
 
 VARIABLES_REQUEST = "analystd_variables_request"
 LARGEST_REQUEST = "analystd_largest_request"
@@ -39,6 +40,8 @@ _GROUPS: Any = getattr(builtins, "BaseExceptionGroup", ())
 _DISPLAYS = frozenset({"display_data", "update_display_data", "execute_result"})
 _MAX_MESSAGE_CHARACTERS = 4_000
 _MAX_TRACEBACK_CHARACTERS = 64_000
+_MAX_NAME_CHARACTERS = 400
+_OF_MODULES = ("__doc__", "__loader__", "__name__", "__package__", "__spec__")
 _MAX_FRAMES = 60
 _MAX_MATCHES = 1_000
 _ASIDE_SECONDS = 1.5
@@ -101,6 +104,25 @@ class SessionShell(_ZMQInteractiveShell):  # type: ignore[misc]
     """Its traceback."""
     walls: Walls | None = None
     """What to blame for some errors."""
+    temporary_files: TemporaryFiles | None = None
+    """Who notices files that go with the session, where there are such places."""
+
+    file: str | None = None
+    """The path that the last cell was of, if it was told."""
+
+    def set_file(self, file: str | None) -> None:
+        """Have `__file__` be the path that a cell is of; none, unless code has given one itself, for a cell that is of none."""
+        if file is not None:
+            self.user_ns["__file__"] = file
+        elif self.file is not None and self.user_ns.get("__file__") == self.file:
+            del self.user_ns["__file__"]
+        self.file = file
+
+    def reset(self, new_session: bool = True, aggressive: bool = False) -> None:
+        """Forget all variables (`%reset`), but not what makes a module of their namespace: child processes that are spawned look for it."""
+        kept = {name: self.user_ns[name] for name in _OF_MODULES if name in self.user_ns}
+        super().reset(new_session=new_session, aggressive=aggressive)
+        self.user_ns.update(kept)
 
     def init_environment(self) -> None:
         """Ask programs that the session starts for plain text."""
@@ -210,6 +232,7 @@ class SessionKernel(_IPythonKernel):  # type: ignore[misc]
         for stream in self._streams:
             stream.begin_cell()
         self.current_cell = self.get_parent("shell")["header"]["msg_id"]
+        shell.set_file(self.get_parent("shell")["content"].get("analystd_file"))
         try:
             with interrupts.UserCode():
                 reply = await super().do_execute(code, silent, *args, **kwargs)
@@ -227,6 +250,7 @@ class SessionKernel(_IPythonKernel):  # type: ignore[misc]
             reply = {**reply, "status": "error", "traceback": list(shell.shown)}
         elif reply["status"] == "ok":
             shell.show_error()
+        self._tell_of_temporary_files()
         cut_bytes = sum(stream.end_cell() for stream in self._streams)
         if shell.error is not None and reply["status"] == "error":
             reply.update(ename=type(shell.error).__name__, evalue=_message(shell.error))
@@ -296,6 +320,10 @@ class SessionKernel(_IPythonKernel):  # type: ignore[misc]
         if error is not None and not isinstance(error, KeyboardInterrupt):
             os.write(2, "".join(traceback.format_exception(error)).encode("utf-8", "replace"))
         os._exit(error is not None)
+
+    def _tell_of_temporary_files(self) -> None:
+        if self.shell.temporary_files is not None and (told := self.shell.temporary_files.news()):
+            self._streams[1].write(f"{told}\n")
 
     def _restore_process(self) -> None:
         vars(builtins).update(self._builtins | self._own_builtins())
@@ -380,5 +408,6 @@ def _bounded_reply(reply: dict[str, Any], line: int | None, cut: bool) -> dict[s
         text = "\n".join(str(part) for part in reply["traceback"])
         reply["traceback"] = bounded_text(text, _MAX_TRACEBACK_CHARACTERS).splitlines()
         reply["evalue"] = bounded_text(reply["evalue"], _MAX_MESSAGE_CHARACTERS)
+        reply["ename"] = bounded_text(reply["ename"], _MAX_NAME_CHARACTERS)
     reply["analystd"] = {"line": line, "cut": cut}
     return reply

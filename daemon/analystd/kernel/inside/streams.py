@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import fcntl
 import os
 import select
 import threading
@@ -15,7 +16,9 @@ from .bounds import HeadTail
 from .interrupts import Held
 
 BACKGROUND_CHARACTERS = 64 * 1024
-"""How much may come between two cells, from threads and children that a cell left behind."""
+"""How much may come from threads and children that cells left behind, until the next cell begins or ends."""
+
+_LEFT_OUT = "\n… [what more comes in the background is left out until the next run] …\n"
 
 _OutStream: Any = ipykernel.iostream.OutStream
 
@@ -23,6 +26,9 @@ _HELD = Held()
 _READ_BYTES = 64 * 1024
 _DRAIN_SECONDS = 0.1
 _DRAINED_SECONDS = 0.0005
+_STANDARD_ERROR = 2
+_MAX_PIPES = 32
+"""Of so many cells the children may live at a time and still be told apart by what they write."""
 
 
 class SessionStream(_OutStream):  # type: ignore[misc]
@@ -32,7 +38,10 @@ class SessionStream(_OutStream):  # type: ignore[misc]
 
     def __init__(self, session: Any, pub_thread: Any, name: str, **options: Any) -> None:
         super().__init__(session, pub_thread, name, **{**options, "watchfd": False})
-        self._text = HeadTail(BACKGROUND_CHARACTERS, 0)
+        self._text = HeadTail()
+        self._background_room = BACKGROUND_CHARACTERS
+        self._cell: Any = None
+        """The message that the cell under way came by."""
         # Reentrant, since a signal handler of the user's may print while a print is under way.
         self._text_lock = threading.RLock()
         self._owner = os.getpid()
@@ -48,15 +57,21 @@ class SessionStream(_OutStream):  # type: ignore[misc]
 
     def begin_cell(self) -> None:
         """Give the next cell its own budget, and the descriptor its way here, whatever the last one did to it."""
-        self._capture.attach()
-        self._text = HeadTail()
+        header = dict(self.parent_header)
+        self._capture.begin(header)
+        with self._text_lock:
+            self._cell = header.get("msg_id")
+            self._text = HeadTail()
+            self._background_room = BACKGROUND_CHARACTERS
 
     def end_cell(self) -> int:
         """Send all that is kept back; how many bytes were cut."""
         self._capture.drain(_DRAIN_SECONDS)
         with self._text_lock:
             text = self._text
-            self._text = HeadTail(BACKGROUND_CHARACTERS, 0)
+            self._cell = None
+            self._text = HeadTail()
+            self._background_room = BACKGROUND_CHARACTERS
             if rest := text.rest():
                 self._send(rest)
         self.flush()
@@ -74,7 +89,7 @@ class SessionStream(_OutStream):  # type: ignore[misc]
                 # Not at each of a thousand prints: no child process comes and goes in so short a time.
                 self._capture.drain(0)
                 self._drain_again = time.monotonic() + _DRAINED_SECONDS
-            self._write_text(string)
+            self._write_text(string, self.parent_header)
         return len(string)
 
     def flush(self) -> None:
@@ -95,10 +110,25 @@ class SessionStream(_OutStream):  # type: ignore[misc]
         """Flush; a stream that code has closed is still there for the next cell."""
         self.flush()
 
-    def _write_text(self, text: str) -> None:
+    def _write_text(self, text: str, header: Any) -> None:
+        """Send text as that of the cell which the header names, whether it is under way or over."""
+        text = _encodable(text)
         with self._text_lock:
-            if sent := self._text.admit(_encodable(text)):
+            if self._cell is not None and header.get("msg_id") == self._cell:
+                sent = self._text.admit(text)
+            else:
+                sent = self._admit_background(text)
+            if sent:
+                token = self._parent_header.set(header)
                 self._send(sent)
+                self._parent_header.reset(token)
+
+    def _admit_background(self, text: str) -> str:
+        room = self._background_room
+        self._background_room = -1 if len(text) > room else room - len(text)
+        if len(text) <= room:
+            return text
+        return text[:room] + _LEFT_OUT if room >= 0 else ""
 
     def _send(self, text: str) -> None:
         self._written = True
@@ -106,29 +136,35 @@ class SessionStream(_OutStream):  # type: ignore[misc]
 
 
 class DescriptorCapture:
-    """Reads what is written to a file descriptor, beside Python's own streams, and passes it on as text."""
+    """Reads what is written to a file descriptor, beside Python's own streams, and passes it on as text of the cell that it is of.
+
+    Each cell has a pipe of its own: its children keep the end that they were given, also when the cell is over and another one runs.
+    """
 
     def __init__(self, descriptor: int, pass_text: Any) -> None:
         self.descriptor = descriptor
         self._pass_text = pass_text
-        self._reader, self._writer = os.pipe()
-        os.set_blocking(self._reader, False)
-        self._poll = select.poll()
-        self._poll.register(self._reader, select.POLLIN)
-        self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
+        self._poll = select.epoll()
         self._lock = threading.RLock()
-        self.attach()
+        self._pipes: dict[int, _Pipe] = {}
+        self._open({})
         threading.Thread(target=self._watch, daemon=True, name=f"capture-{descriptor}").start()
 
-    def attach(self) -> None:
-        """Make the descriptor lead here."""
-        os.dup2(self._writer, self.descriptor)
+    def begin(self, header: Any) -> None:
+        """Have what is written from now on be that of another cell, whatever the last one did to the descriptor."""
+        with self._lock:
+            if len(self._pipes) < _MAX_PIPES:
+                os.close(self._writer)
+                self._open(header)
+            else:
+                self._pipes[self._reader].header = header
+                os.dup2(self._writer, self.descriptor)
 
     def drain(self, seconds: float) -> None:
-        """Pass on what has been written so far, for at most `seconds` when it does not end (and one read in any case)."""
+        """Pass on what this cell has written so far, for at most `seconds` when it does not end (and one read in any case)."""
         end = time.monotonic() + seconds
         with self._lock:
-            while self._read_once() and time.monotonic() < end:
+            while self._read_once(self._reader) and time.monotonic() < end:
                 pass
 
     def pass_on(self, text: str) -> int:
@@ -138,20 +174,51 @@ class DescriptorCapture:
             data = data[os.write(self.descriptor, data) :]
         return len(text)
 
+    def _open(self, header: Any) -> None:
+        self._reader, self._writer = map(_beside_standard_streams, os.pipe())
+        os.set_blocking(self._reader, False)
+        os.dup2(self._writer, self.descriptor)
+        self._pipes[self._reader] = _Pipe(header)
+        self._poll.register(self._reader, select.EPOLLIN)
+
     def _watch(self) -> None:
         while True:
-            self._poll.poll()
-            with self._lock:
-                self._read_once()
+            for reader, _ in self._poll.poll():
+                with self._lock:
+                    self._read_once(reader)
 
-    def _read_once(self) -> bool:
+    def _read_once(self, reader: int) -> bool:
+        if (pipe := self._pipes.get(reader)) is None:
+            return False
         try:
-            data = os.read(self._reader, _READ_BYTES)
+            data = os.read(reader, _READ_BYTES)
         except BlockingIOError:
             return False
-        if text := self._decoder.decode(data):
-            self._pass_text(text)
+        if text := pipe.decoder.decode(data):
+            self._pass_text(text, pipe.header)
+        if not data:
+            # The cell is over, and the last of its children has gone.
+            self._poll.unregister(reader)
+            del self._pipes[reader]
+            os.close(reader)
         return bool(data)
+
+
+def _beside_standard_streams(descriptor: int) -> int:
+    """The descriptor, or another one of the same file: code may have closed a standard stream, whose number is free then."""
+    if descriptor > _STANDARD_ERROR:
+        return descriptor
+    other = fcntl.fcntl(descriptor, fcntl.F_DUPFD_CLOEXEC, _STANDARD_ERROR + 1)
+    os.close(descriptor)
+    return other
+
+
+class _Pipe:
+    """What is known of a pipe: the message of the cell whose it is, and the bytes of a character that has not come whole."""
+
+    def __init__(self, header: Any) -> None:
+        self.header = header
+        self.decoder = codecs.getincrementaldecoder("utf-8")("replace")
 
 
 def _encodable(text: str) -> str:

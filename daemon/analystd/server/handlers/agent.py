@@ -8,7 +8,7 @@ from lsprotocol import types
 
 from analystd.protocol import Command
 from analystd.server.connection import Connection, Handler
-from analystd.server.handlers.base import COUNT, POSITIVE, PRIORITY, SESSION, STRING, follow, object_schema
+from analystd.server.handlers.base import COUNT, POSITIVE, PRIORITY, SESSION, STRING, follow, object_schema, table
 from analystd.tools.base import validate
 
 RUN_AGENT = object_schema(
@@ -19,7 +19,7 @@ RUN_AGENT = object_schema(
         "max_steps": COUNT,
         "max_seconds": POSITIVE,
         "priority": PRIORITY,
-        "context": {"type": "object", "properties": {"uri": STRING, "range": {"type": "object"}, "text": STRING}},
+        "context": table({"uri": STRING, "range": table({}), "text": STRING}),
     },
 )
 

@@ -32,6 +32,11 @@ def object_schema(required: dict[str, Any], optional: dict[str, Any] | None = No
     }
 
 
+def table(properties: dict[str, Any]) -> Schema:
+    """Return the schema of an object with these members among others, or of the empty list as which Lua sends an empty table."""
+    return {"type": ["object", "array"], "properties": properties, "maxItems": 0}
+
+
 def require_enabled(enabled: bool, command: str, setting: str) -> None:
     """Refuse a command whose tool is switched off.
 

@@ -19,7 +19,7 @@ SHUTDOWN = object_schema({}, {"now": {"type": "boolean"}, "hand_over": {"type": 
 async def status(connection: Connection, arguments: dict[str, Any], _token: types.ProgressToken | None) -> Any:
     """The daemon as a whole."""
     validate(STATUS, arguments)
-    return connection.hub.status()
+    return await connection.hub.status()
 
 
 async def shutdown(connection: Connection, arguments: dict[str, Any], _token: types.ProgressToken | None) -> Any:

@@ -36,6 +36,7 @@ async def write_file(connection: Connection, arguments: dict[str, Any], token: t
 
 def _require_files(connection: Connection, command: Command) -> None:
     require_enabled(connection.desk.settings.enable_files, command, "AGENT_ENABLE_FILES")
+    connection.desk.presence.require()
 
 
 COMMANDS: dict[Command, Handler] = {

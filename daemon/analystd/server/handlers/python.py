@@ -12,6 +12,7 @@ from analystd.desk.sessions import MAIN
 from analystd.protocol import Command
 from analystd.server.connection import Connection, Handler
 from analystd.server.handlers.base import POSITIVE, PRIORITY, SESSION, STRING, follow, object_schema, require_enabled
+from analystd.server.places import path_of_uri
 from analystd.tools.base import validate
 
 EXEC_PYTHON = object_schema(
@@ -33,14 +34,16 @@ async def exec_python(connection: Connection, arguments: dict[str, Any], token: 
     """Run code; the result is a `PythonResult`."""
     _require_python(connection, Command.EXEC_PYTHON)
     validate(EXEC_PYTHON, arguments)
-    return await follow(connection, connection.desk.start_python(arguments, connection.asker), token)
+    run = connection.desk.start_python(arguments, connection.asker, _file(arguments))
+    return await follow(connection, run, token)
 
 
 async def start_python(connection: Connection, arguments: dict[str, Any], _token: types.ProgressToken | None) -> Any:
     """Have code run, and wait for nothing; the result is the run's `RunSummary`."""
     _require_python(connection, Command.START_PYTHON)
     validate(EXEC_PYTHON, arguments)
-    return connection.desk.runs.summary(connection.desk.start_python(arguments, connection.asker).id)
+    run = connection.desk.start_python(arguments, connection.asker, _file(arguments))
+    return connection.desk.runs.summary(run.id)
 
 
 async def reset_session(connection: Connection, arguments: dict[str, Any], _token: types.ProgressToken | None) -> Any:
@@ -52,11 +55,11 @@ async def reset_session(connection: Connection, arguments: dict[str, Any], _toke
 
 
 async def interrupt(connection: Connection, arguments: dict[str, Any], _token: types.ProgressToken | None) -> Any:
-    """Stop what runs in a session; gives its state."""
+    """Stop what runs in a session; gives its state, and what was lost by that."""
     _require_python(connection, Command.INTERRUPT)
     name = _session(arguments)
-    await connection.desk.interrupt_session(name, connection.asker)
-    return _state(connection.desk, name)
+    lost = await connection.desk.interrupt_session(name, connection.asker)
+    return {**_state(connection.desk, name), **({} if lost is None else {"text": lost})}
 
 
 async def variables(connection: Connection, arguments: dict[str, Any], _token: types.ProgressToken | None) -> Any:
@@ -67,6 +70,12 @@ async def variables(connection: Connection, arguments: dict[str, Any], _token: t
     async with seat.turnstile.turn():
         found = await seat.session.variables()
     return {**_state(connection.desk, name), "variables": [asdict(variable) for variable in found]}
+
+
+def _file(arguments: dict[str, Any]) -> str | None:
+    """The path of the file that code is of; an editor may name what is none."""
+    path = path_of_uri(arguments["uri"]) if "uri" in arguments else None
+    return None if path is None else str(path)
 
 
 def _require_python(connection: Connection, command: Command) -> None:

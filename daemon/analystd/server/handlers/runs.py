@@ -42,7 +42,7 @@ async def get_run(connection: Connection, arguments: dict[str, Any], _token: typ
     # In this order: a run that is over here has its end among the events.
     summary = connection.desk.runs.summary(arguments["run_id"])
     page = await connection.desk.journal.of_run(arguments["run_id"], int(arguments.get("after", 0)))
-    return {"run": summary, "events": page.events, "more": page.more}
+    return {"run": summary, "events": [entry.to_json() for entry in page.entries], "more": page.more}
 
 
 async def events(connection: Connection, arguments: dict[str, Any], _token: types.ProgressToken | None) -> Any:
@@ -54,7 +54,7 @@ async def events(connection: Connection, arguments: dict[str, Any], _token: type
         return answer
     page = await _next_page(desk, after, arguments.get("limit", PAGE_EVENTS))
     seq = desk.journal.seq
-    return {"events": [entry.event for entry in page.entries], "seq": seq, "more": page.last < seq}
+    return {"events": [entry.to_json() for entry in page.entries], "seq": seq, "more": page.last < seq}
 
 
 async def subscribe(connection: Connection, arguments: dict[str, Any], _token: types.ProgressToken | None) -> Any:

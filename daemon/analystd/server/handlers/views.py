@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import os
-import stat
 import string
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path, PurePath
+from pathlib import PurePath
 from typing import Any
 
 from lsprotocol import types
 
 from analystd.data.base import FileInJail, OpenFile, Source
 from analystd.data.question import OPERATORS, Question
-from analystd.errors import InvalidArgumentsError, WorkspaceError
+from analystd.errors import InvalidArgumentsError
 from analystd.protocol import Command
 from analystd.server.connection import Connection, Handler
+from analystd.server.documents import open_document
 from analystd.server.handlers.base import STRING, object_schema, require_enabled
 from analystd.tools.base import Schema, validate
 from analystd.tools.data_view import DATA_VIEW
@@ -143,25 +143,11 @@ def _source(connection: Connection, arguments: dict[str, Any]) -> Iterator[Sourc
     if "path" in arguments:
         yield FileInJail(arguments["path"])
         return
-    path = connection.document_path(arguments["uri"])
-    descriptor = _opened(path)
+    path, descriptor = open_document(arguments["uri"], connection.folders, connection.desk.workspace)
     try:
         yield OpenFile(path.name, descriptor)
     finally:
         os.close(descriptor)
-
-
-def _opened(path: Path) -> int:
-    try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOFOLLOW)
-    except OSError as exc:
-        raise WorkspaceError(f"{path} cannot be opened: {exc.strerror}") from exc
-    if stat.S_ISDIR(os.fstat(descriptor).st_mode):
-        os.close(descriptor)
-        raise WorkspaceError(
-            f"{path} is a folder, no file", "A folder of Parquet files can be viewed by its `path` in the workspace."
-        )
-    return descriptor
 
 
 def _name(source: Source) -> str:

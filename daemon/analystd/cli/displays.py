@@ -1,0 +1,95 @@
+"""What displays look like in a terminal, and how they are saved as files."""
+
+from __future__ import annotations
+
+import binascii
+import re
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from analystd.client.displays import Display
+from analystd.errors import WorkspaceError
+from analystd.util.inert_text import one_line
+
+# What a bundle has as plain text when it only names the object, such as `<IPython.core.display.Markdown object>`.
+_PLACEHOLDER = re.compile(r"<[\w.]+ object(?: at 0x[0-9a-f]+)?>")
+_READABLE = ("text/markdown", "text/latex")
+
+_TYPES_SHOWN = 8
+_TYPE_CHARACTERS = 80
+
+_ENDINGS = {
+    "image/png": "png",
+    "image/jpeg": "jpg",
+    "image/svg+xml": "svg",
+    "application/pdf": "pdf",
+    "text/html": "html",
+    "text/markdown": "md",
+    "text/latex": "tex",
+    "application/json": "json",
+    "text/plain": "txt",
+}
+"""The types that can be saved, the richest first."""
+
+
+def display_text(bundle: Mapping[str, Any]) -> str:
+    """Return the display as a person reads it in a terminal; nothing where it has no such form."""
+    plain = bundle.get("text/plain")
+    text = plain if isinstance(plain, str) else ""
+    if not text or _PLACEHOLDER.fullmatch(text):
+        return next((bundle[mime] for mime in _READABLE if isinstance(bundle.get(mime), str)), text)
+    return text
+
+
+def display_note(bundle: Mapping[str, Any], run_id: str | None) -> str:
+    """Return what a terminal does not show of the display and how it is saved; nothing where its text is all of it."""
+    text = display_text(bundle)
+    others = [mime for mime in sorted(bundle) if not mime.startswith("text/")]
+    if text and not others and not _PLACEHOLDER.fullmatch(text):
+        return ""
+    how = f"; `analystd show {run_id} --save DIR` saves it" if run_id and _type_to_save(bundle) else ""
+    return f"[display: {_listed(others or sorted(set(bundle) - {'text/plain'}))}{how}]"
+
+
+def save_displays(bundles: Iterable[Mapping[str, Any]], run_id: str, folder: Path) -> list[Path]:
+    """Write each display as a new file of its richest form into the folder, which is made if need be; gives their paths.
+
+    Raises:
+        WorkspaceError: when a file of the name is there already, or cannot be written.
+    """
+    paths: list[Path] = []
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for number, bundle in enumerate(bundles, 1):
+            if (mime := _type_to_save(bundle)) is None:
+                continue
+            path = folder / f"{run_id}-{number}.{_ENDINGS[mime]}"
+            content = _content(bundle, mime)
+            # A new file: nothing is overwritten, and no link is followed.
+            with path.open("xb") as file:
+                file.write(content)
+            paths.append(path)
+    except OSError as exc:
+        raise WorkspaceError(
+            f"{exc.filename or folder} cannot be written: {exc.strerror}", "Name another folder."
+        ) from exc
+    return paths
+
+
+def _listed(mimes: list[str]) -> str:
+    """The types on one line; a program may name many, and at length."""
+    shown = [one_line(mime[:_TYPE_CHARACTERS]) + "…" * (len(mime) > _TYPE_CHARACTERS) for mime in mimes[:_TYPES_SHOWN]]
+    return ", ".join([*shown, *(["…"] if len(mimes) > _TYPES_SHOWN else [])])
+
+
+def _type_to_save(bundle: Mapping[str, Any]) -> str | None:
+    return next((mime for mime in _ENDINGS if mime in bundle), None)
+
+
+def _content(bundle: Mapping[str, Any], mime: str) -> bytes:
+    try:
+        return Display.of(bundle).bytes_of(mime)
+    except (binascii.Error, TypeError, ValueError):
+        # A program may put anything there.
+        return str(bundle[mime]).encode("utf-8", "backslashreplace")

@@ -1,0 +1,79 @@
+"""What code puts out, and how it ended, in the terminal that it was sent from."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from analystd.cli.displays import display_note, display_text
+from analystd.cli.output import InertWriter, inert
+from analystd.cli.render import TOLD_KINDS
+from analystd.client import Event, PythonResult
+from analystd.protocol import EventKind
+
+
+class ExecutionPrinter:
+    """Prints one execution: what is the program's own to stdout and stderr as it wrote it, what is said about it to stderr."""
+
+    def __init__(self) -> None:
+        self._out = inert(sys.stdout)
+        self._err = inert(sys.stderr)
+        self._said: list[str] = []
+        self._is_in_line = False
+
+    def event(self, event: Event) -> None:
+        """Print an event of the run."""
+        if event.kind == EventKind.OUTPUT:
+            self._program(self._err if event.stream == "stderr" else self._out, event.text)
+        elif event.kind == EventKind.DISPLAY:
+            self._display(event)
+        elif event.kind in TOLD_KINDS:
+            self._said.append(event.text)
+
+    def end(self, result: PythonResult) -> None:
+        """Print the last value, and why the code ended if not by itself."""
+        if result.result is not None and not is_displayed(result):
+            self._program(self._out, f"{result.result}\n")
+        for line in ending_lines(result):
+            self._say(line)
+        message = "" if result.error is None else result.error.message
+        for text in self._said:
+            if text != message:
+                self._say(text)
+
+    def _display(self, event: Event) -> None:
+        if text := display_text(event.data):
+            self._program(self._out, text if text.endswith("\n") else f"{text}\n")
+        if note := display_note(event.data, event.run_id):
+            self._say(note)
+
+    def _program(self, stream: InertWriter, text: str) -> None:
+        stream.write_program(text)
+        stream.flush()
+        self._is_in_line = not text.endswith("\n")
+
+    def _say(self, text: str) -> None:
+        if self._is_in_line and self._out.is_terminal and self._err.is_terminal:
+            self._err.write("\n")
+        self._is_in_line = False
+        self._out.end_program()
+        self._err.write(f"{text}\n")
+        self._err.flush()
+
+
+def ending_lines(result: Mapping[str, Any]) -> Iterator[str]:
+    """Tell how code ended, if not by itself: the traceback, and the sentence about a limit, a timeout or a death, which no traceback has."""
+    error, status = result.get("error"), result["status"]
+    if error is None and status != "ok":
+        yield f"[the code ended with status {status}; {result['run_id']}]"
+    if error is not None:
+        yield from error["traceback"]
+        if status != "error" or not error["traceback"]:
+            yield f"{error['name']}: {error['message']}"
+
+
+def is_displayed(result: Mapping[str, Any]) -> bool:
+    """Whether the last value was shown as a display: one that has more forms than text is told so, and stands as text in the result too."""
+    last = (result.get("displays") or [{}])[-1]
+    return len(last) > 1 and last.get("text/plain") == result.get("result")

@@ -1,0 +1,123 @@
+"""Code that runs in a desk's sessions: for whom, within which limits, and what is told of its end and of what comes after it."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from functools import partial
+
+from analystd.desk.asker import Asker
+from analystd.desk.chronicle import Chronicle
+from analystd.desk.queue import Ticket
+from analystd.desk.runs import Run
+from analystd.desk.sessions import Seat, Sessions
+from analystd.errors import ResourceLimitError
+from analystd.jail.workspace import Workspace
+from analystd.kernel.base import Execution, Output, SessionSupply, Trouble
+from analystd.protocol import EventKind
+
+logger = logging.getLogger(__name__)
+
+_WORKER = "kernel"
+
+
+class CodeRuns:
+    """Runs code for runs, in `sessions`, and records what nobody's run tells."""
+
+    def __init__(self, chronicle: Chronicle, workspace: Workspace, supply: SessionSupply) -> None:
+        self.sessions = Sessions(supply, partial(self._tell_output, None, None), self._tell_trouble)
+        self._chronicle = chronicle
+        self._workspace = workspace
+
+    async def execute(
+        self, run: Run, seat: Seat, code: str, *, reset: bool, timeout: float, file: str | None
+    ) -> Execution:
+        """Run the code of a run that has its turn; `file` is what it is of. Cancelling the run interrupts it.
+
+        Raises:
+            ResourceLimitError: when memory is short and there is nothing that the code could free.
+        """
+        overstepped = await self._overstepped(seat, reset)
+        if reset:
+            await self.reset(seat, run.request.asker)
+        run.interrupt = seat.session.interrupt
+        try:
+            return await self._execute(run, seat, code, timeout, overstepped, file)
+        finally:
+            run.interrupt = None
+
+    async def execute_step(
+        self, run: Run, seat: Seat, code: str, *, reset: bool, timeout: float, ticket: Ticket
+    ) -> Execution:
+        """Run the code of a step of an agent's run, when its turn in the session comes.
+
+        Raises:
+            ResourceLimitError: as `execute`.
+        """
+        async with seat.turnstile.turn(ticket):
+            overstepped = await self._overstepped(seat, reset)
+            if reset:
+                await self.reset(seat, run.request.asker)
+            return await self._execute(run, seat, code, timeout, overstepped)
+
+    async def reset(self, seat: Seat, asker: Asker | None) -> None:
+        """Forget the variables of a session that is not in use, and tell of it.
+
+        Raises:
+            SessionUnavailableError: when no new kernel can be started.
+        """
+        await seat.session.reset()
+        self._chronicle.record(EventKind.SESSION_RESET, None, asker, seat.session.info().name)
+
+    async def _execute(
+        self, run: Run, seat: Seat, code: str, timeout: float, overstepped: str | None, file: str | None = None
+    ) -> Execution:
+        name = seat.session.info().name
+        execution = await seat.session.execute(
+            code,
+            timeout_seconds=timeout,
+            on_output=run.put_out,
+            on_late_output=partial(self._tell_output, run.id, run.request.asker, name),
+            overstepped=overstepped,
+            file=file,
+        )
+        self._tell_bad_end(run, seat, execution)
+        return execution
+
+    async def _overstepped(self, seat: Seat, reset: bool) -> str | None:
+        """Return the limit that is overstepped before the code begins, and that it may help with, by deleting files or variables.
+
+        Raises:
+            ResourceLimitError: when memory is short and the session has none to give back.
+        """
+        try:
+            await asyncio.to_thread(self._workspace.check_resources)
+        except ResourceLimitError as exc:
+            if not reset and seat.session.info().pid is None:
+                await asyncio.to_thread(self._workspace.check_memory)
+            return f"{exc.message}. {exc.hint}" if exc.hint else exc.message
+        return None
+
+    def _tell_bad_end(self, run: Run, seat: Seat, execution: Execution) -> None:
+        """Tell everyone that a limit ended the code, or that the session's Python died, and what was lost."""
+        if execution.error is None:
+            return
+        if execution.status == "limit":
+            kind = EventKind.LIMIT
+        elif execution.status == "died" or (execution.status == "interrupted" and seat.session.info().state == "dead"):
+            kind = EventKind.WORKER_DIED
+        else:
+            return
+        logger.warning("session %s: %s", run.request.session, execution.error.message)
+        run.emit(kind, worker=_WORKER, text=execution.error.message)
+
+    def _tell_trouble(self, session: str, trouble: Trouble) -> None:
+        kind = EventKind.LIMIT if trouble.kind == "limit" else EventKind.WORKER_DIED
+        self._chronicle.record(kind, None, None, session, worker=_WORKER, text=trouble.text)
+
+    def _tell_output(self, run_id: str | None, asker: Asker | None, session: str, output: Output) -> None:
+        """Tell what threads and children put out whose code is over: of its run, as far as it is known."""
+        if output.kind == "display":
+            self._chronicle.record(EventKind.DISPLAY, run_id, asker, session, data=output.data)
+        else:
+            self._chronicle.record(EventKind.OUTPUT, run_id, asker, session, stream=output.kind, text=output.text)

@@ -1,0 +1,72 @@
+"""Desks as `status` reports them: what is wrong with one is in its own row and hides no other."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from analystd.desk.desk import Desk
+from analystd.errors import AnalystdError, WorkspaceError
+
+logger = logging.getLogger(__name__)
+
+_MEASURE_SECONDS = 2.0
+
+
+class DeskReports:
+    """Makes the row of each desk. A workspace is measured by one thread at a time, however slow its disk is."""
+
+    def __init__(self) -> None:
+        self._measuring: dict[Path, asyncio.Task[dict[str, Any]]] = {}
+
+    async def all(self, desks: list[Desk]) -> list[dict[str, Any]]:
+        """Return the rows in the order of the desks."""
+        return list(await asyncio.gather(*map(self._one, desks)))
+
+    async def _one(self, desk: Desk) -> dict[str, Any]:
+        problem = desk.presence.problem
+        report = _without_resources(desk, problem)
+        try:
+            report["runs"] = [desk.runs.summary(run.id) for run in desk.runs.active]
+            report["resources"] = {"error": problem.message} if problem is not None else await self._resources(desk)
+        except Exception as exc:
+            logger.exception("the desk of %s cannot be reported", desk.workspace.root)
+            why = f"This desk cannot be reported: {type(exc).__name__}"
+            report |= {"problem": why, "hint": "The log has the details.", "resources": {"error": why}}
+        return report
+
+    async def _resources(self, desk: Desk) -> dict[str, Any]:
+        root = desk.workspace.root
+        if root not in self._measuring:
+            self._measuring[root] = asyncio.create_task(_measured(desk), name=f"measure-{root}")
+            self._measuring[root].add_done_callback(lambda _task: self._measuring.pop(root))
+        done, _ = await asyncio.wait([self._measuring[root]], timeout=_MEASURE_SECONDS)
+        if not done:
+            return {"error": f"The workspace could not be measured within {_MEASURE_SECONDS:g} s"}
+        return done.pop().result()
+
+
+def _without_resources(desk: Desk, problem: WorkspaceError | None) -> dict[str, Any]:
+    return {
+        "workspace": str(desk.workspace.root),
+        "problem": None if problem is None else problem.message,
+        "hint": None if problem is None else problem.hint,
+        "seq": desk.journal.seq,
+        "journal": str(desk.journal.folder),
+        "unwritten_events": desk.journal.unwritten,
+        "journal_problem": desk.journal.problem,
+        "runs": [],
+        "sessions": [asdict(info) for info in desk.sessions.infos()],
+        "quarantined": desk.quarantined.count,
+        "resources": {},
+    }
+
+
+async def _measured(desk: Desk) -> dict[str, Any]:
+    try:
+        return dict(await asyncio.to_thread(desk.workspace.get_resource_stats))
+    except (AnalystdError, OSError) as exc:
+        return {"error": f"The workspace cannot be measured: {exc}"}

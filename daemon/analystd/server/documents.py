@@ -1,0 +1,69 @@
+"""Files that a person opens from the editor, by `uri`: those in the window's folders, and nothing that a link leads to beyond."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterable
+from pathlib import Path
+
+from analystd.errors import WorkspaceError
+from analystd.jail.beneath import open_beneath
+from analystd.jail.workspace import Workspace, not_a_file, retried
+from analystd.server.places import path_of_uri
+
+_FLAGS = os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY
+
+
+def open_document(uri: str, folders: Iterable[Path], workspace: Workspace) -> tuple[Path, int]:
+    """The real path of a file that a window may show, and a descriptor of it for reading, which the caller closes.
+
+    Code in a session can put a link in the place of a file, or of a folder, at any moment. So links are followed first, what they lead to is
+    held against the window's folders, and that path is opened without following any.
+
+    Raises:
+        WorkspaceError: when it is no file, is protected, or lies outside of the window's folders and the workspace.
+    """
+    path = path_of_uri(uri)
+    if path is None:
+        raise WorkspaceError(f"Not a file: {uri}", "Only file: URIs can be viewed.")
+    homes = [workspace.root, *_real_folders(folders, workspace.root)]
+
+    def attempt() -> tuple[Path, int]:
+        real = Path(os.path.realpath(path))
+        around = [home for home in homes if real.is_relative_to(home)]
+        if not around:
+            raise WorkspaceError(
+                f"{path} is outside this window's folders",
+                "Open its folder in the editor, or copy it into the workspace.",
+            )
+        workspace.refuse_protected(str(real.relative_to(max(around, key=lambda home: len(home.parts)))))
+        return real, _open(real)
+
+    real, descriptor = retried(path, attempt)
+    mode = os.fstat(descriptor).st_mode
+    problem = _folder_error(path) if stat.S_ISDIR(mode) else not_a_file(mode, path)
+    if problem is not None:
+        os.close(descriptor)
+        raise problem
+    return real, descriptor
+
+
+def _real_folders(folders: Iterable[Path], root: Path) -> Iterable[Path]:
+    """The window's folders without links, but for those inside of the workspace, where a session could have put a link in their place."""
+    for folder in folders:
+        if not any(Path(os.path.realpath(parent)).is_relative_to(root) for parent in folder.parents):
+            yield Path(os.path.realpath(folder))
+
+
+def _open(real: Path) -> int:
+    top = os.open("/", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        return open_beneath(top, str(real.relative_to("/")), _FLAGS)
+    finally:
+        os.close(top)
+
+
+def _folder_error(path: Path) -> WorkspaceError:
+    hint = "A folder of Parquet files can be viewed by its `path` in the workspace."
+    return WorkspaceError(f"{path} is a folder, no file", hint)

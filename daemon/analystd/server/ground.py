@@ -1,0 +1,124 @@
+"""The ground that a desk is opened on: what is trusted outside of the jail is out of the reach of its code, or the desk is refused."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+from analystd.errors import WorkspaceError
+from analystd.folders import state_folder, user_settings_file
+from analystd.jail.sandbox import Sandbox
+from analystd.jail.trusted_places import (
+    Seals,
+    TrustedPlace,
+    daemon_places,
+    desk_places,
+    joined,
+    read_only_seals,
+    seals_in,
+)
+from analystd.settings import Settings
+
+
+class Ground:
+    """What the daemon and its desks trust, and what was sealed for that in each workspace."""
+
+    def __init__(self, settings: Settings, sandbox: Sandbox, runtime: Path) -> None:
+        self._settings = settings
+        self._sandbox = sandbox
+        self._runtime = runtime
+
+    def seals(
+        self,
+        root: Path,
+        settings: Settings,
+        model: Settings,
+        others: Mapping[Path, Seals],
+        of_client: Sequence[TrustedPlace] = (),
+    ) -> Seals:
+        """Return what to seal in the workspace `root`, opened with these settings beside a model with those and beside other open desks.
+
+        `of_client` is what the client runs that wants it opened.
+
+        Raises:
+            WorkspaceError: when something that is trusted would be in the reach of its code; also when what the desk itself trusts lies in
+                the workspace of another open desk, whose code may have changed it already.
+        """
+        if self._sandbox.level == "none":
+            return Seals()
+        self._require_closed_to_reading(settings)
+        of_daemon = daemon_places(self._settings, self._sandbox.interpreter(None), self._runtime)
+        own = desk_places(settings, self._sandbox.interpreter(python) if (python := python_of(settings)) else None)
+        for other, seals in others.items():
+            if place := exposed(other, seals, own):
+                raise WorkspaceError(_in_reach(place, other), place.advice)
+        can_seal = self._sandbox.level == "full"
+        trusted = seals_in(root, [*of_daemon, *of_client, *own, *desk_places(model, None)], can_seal=can_seal)
+        read_only = read_only_seals(root, [Path(path).expanduser().resolve() for path in settings.read_only_paths])
+        return joined(root, trusted, read_only) if can_seal else trusted
+
+    def _require_closed_to_reading(self, settings: Settings) -> None:
+        """Make sure that nothing opens what analystd keeps secret to reading, where it cannot be hidden in a folder that is read.
+
+        Raises:
+            WorkspaceError: when it does.
+        """
+        if self._sandbox.level == "full":
+            return
+        kept = [Path(os.path.realpath(path)) for path in (state_folder(), user_settings_file().parent)]
+        for path in (Path(os.path.realpath(Path(each).expanduser())) for each in settings.read_only_paths):
+            if any(folder.is_relative_to(path) or path.is_relative_to(folder) for folder in kept):
+                raise WorkspaceError(
+                    f"AGENT_READ_ONLY_PATHS cannot hold {path}: analystd's own state or settings would be read with it, "
+                    "and without namespaces nothing in it can be hidden",
+                    "Name the folders in it that you need.",
+                )
+
+
+def python_of(settings: Settings) -> Path | None:
+    """The interpreter that the settings name for sessions."""
+    return Path(settings.python).expanduser() if settings.python else None
+
+
+def unsealed_reading(root: Path, settings: Settings, sandbox: Sandbox) -> list[str]:
+    """Return what a person should know of read-only paths in the workspace, where nothing can be made read-only."""
+    if sandbox.level == "full":
+        return []
+    paths = [Path(path).expanduser().resolve() for path in settings.read_only_paths]
+    return [
+        f"AGENT_READ_ONLY_PATHS: {path} lies in the workspace, and at level {sandbox.level} of the sandbox code can write there"
+        for path in read_only_seals(root, paths).sealed
+    ]
+
+
+def exposed(root: Path, seals: Seals, places: Iterable[TrustedPlace]) -> TrustedPlace | None:
+    """Return the first of what is trusted that the code at an open desk could change, if there is one."""
+    for place in places:
+        needed = _needed_seals(root, place)
+        if any(not any(path.is_relative_to(sealed) for sealed in seals.sealed) for path in needed):
+            return place
+    return None
+
+
+def exposed_notices(root: Path, seals: Seals, places: Iterable[TrustedPlace], sandbox: Sandbox) -> list[str]:
+    """Return what a client should know whose own environment the code at a desk could change, as the desk was open before it came."""
+    place = None if sandbox.level == "none" else exposed(root, seals, places)
+    if place is None:
+        return []
+    return [
+        f"{_in_reach(place, root)}. `analystd stop` ends the desk; the next start keeps it from its code. {place.advice}"
+    ]
+
+
+def _in_reach(place: TrustedPlace, root: Path) -> str:
+    what = f"{place.what[0].upper()}{place.what[1:]} ({place.path})"
+    return f"{what} lies in the workspace {root} of an open desk, whose code could change it"
+
+
+def _needed_seals(root: Path, place: TrustedPlace) -> tuple[Path, ...]:
+    """What would have to be sealed in an open workspace for a place to be trusted; all of the workspace where sealing is no help."""
+    try:
+        return seals_in(root, [place], can_seal=True).sealed
+    except WorkspaceError:
+        return (root,)

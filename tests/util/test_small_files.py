@@ -1,0 +1,36 @@
+"""What is read as a small file is bounded, whatever is in its place."""
+
+from __future__ import annotations
+
+import os
+import tracemalloc
+from pathlib import Path
+
+import pytest
+
+from analystd.util.small_files import NotSmallError, read_small
+
+
+def test_a_small_file_is_read_whole(tmp_path: Path) -> None:
+    (tmp_path / "a").write_bytes(b"x" * 1000)
+    assert read_small(tmp_path / "a", 1000) == b"x" * 1000
+
+
+def test_a_file_over_the_bound_is_refused_and_costs_no_memory(tmp_path: Path) -> None:
+    path = tmp_path / "sparse"
+    path.touch()
+    os.truncate(path, 1_500_000_000)
+    tracemalloc.start()
+    try:
+        with pytest.raises(NotSmallError, match="it holds more than 1024 KiB"):
+            read_small(path)
+        assert tracemalloc.get_traced_memory()[1] < 8 << 20
+    finally:
+        tracemalloc.stop()
+
+
+def test_what_has_no_content_of_its_own_is_refused_at_once(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    for path in (tmp_path / "pipe", Path("/dev/zero"), tmp_path):
+        with pytest.raises(OSError, match=r"regular file|directory"):
+            read_small(path)

@@ -1,0 +1,117 @@
+"""A worker that was taken over may send anything: it is ended, its callers fail with one clear error, and the next call starts another."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from pathlib import Path
+
+import psutil
+import pytest
+from tests.workers.hostile_worker import ACTS, READY
+
+from analystd.errors import WorkerDiedError
+from analystd.workers import calls, parent
+from analystd.workers.parent import Supervisor, Worker
+
+SECONDS = 20.0
+
+
+async def start(act: str) -> Worker:
+    program = str(Path(__file__).with_name("hostile_worker.py"))
+    return await Worker.start("hostile", [sys.executable, program, act], environment=dict(os.environ))
+
+
+async def start_echo() -> Worker:
+    program = str(Path(__file__).with_name("echo_worker.py"))
+    return await Worker.start("echo", [sys.executable, program], environment=dict(os.environ))
+
+
+async def ended(worker: Worker) -> None:
+    async with asyncio.timeout(SECONDS):
+        while psutil.pid_exists(worker.pid) and psutil.Process(worker.pid).status() != psutil.STATUS_ZOMBIE:
+            await asyncio.sleep(0.01)
+
+
+@pytest.mark.parametrize("act", ACTS)
+async def test_whatever_a_worker_sends_all_its_callers_fail_and_it_is_ended(act: str) -> None:
+    worker = await start(act)
+    told: list[float] = []
+    pending = [
+        worker.call("view", {"n": number}, on_event=lambda event: told.append(float(event["done"])))
+        for number in range(3)
+    ]
+    async with asyncio.timeout(SECONDS):
+        for call in pending:
+            with pytest.raises(WorkerDiedError, match="The hostile worker "):
+                await call.result()
+    assert not worker.alive
+    with pytest.raises(WorkerDiedError):
+        worker.call("view", {})
+    await ended(worker)
+    await worker.aclose()
+    assert psutil.Process().memory_info().rss < 1e9
+
+
+async def test_an_answer_given_twice_ends_the_worker() -> None:
+    worker = await start("an answer given twice")
+    assert await worker.request("view", {}) == {}
+    await ended(worker)
+    with pytest.raises(WorkerDiedError, match="sent an answer to no call"):
+        worker.call("view", {})
+    await worker.aclose()
+
+
+@pytest.mark.parametrize("act", READY)
+async def test_a_worker_that_does_not_say_ready_properly_is_ended(act: str) -> None:
+    async with asyncio.timeout(SECONDS):
+        with pytest.raises(WorkerDiedError, match="The hostile worker "):
+            await start(act)
+
+
+async def test_a_frame_that_does_not_come_to_its_end_ends_the_worker(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(calls, "FRAME_SECONDS", 0.3)
+    worker = await start("part of a frame, for ever")
+    pending = worker.call("view", {})
+    async with asyncio.timeout(SECONDS):
+        with pytest.raises(WorkerDiedError, match="a part of a frame"):
+            await pending.result()
+    await worker.aclose()
+
+
+async def test_a_worker_that_reads_nothing_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(parent, "UNREAD_SECONDS", 0.3)
+    worker = await start("reads nothing")
+    pending = worker.call("write_file", {"content": "x" * 4_000_000})
+    async with asyncio.timeout(SECONDS):
+        with pytest.raises(WorkerDiedError, match=r"read nothing for 0\.3 s"):
+            await pending.result()
+    await worker.aclose()
+
+
+async def test_little_waits_for_a_worker_that_reads_nothing() -> None:
+    worker = await start("reads nothing")
+    pending = []
+    with pytest.raises(WorkerDiedError):
+        for _ in range(40):
+            pending.append(worker.call("write_file", {"content": "x" * 4_000_000}))
+    assert len(pending) < 20
+    async with asyncio.timeout(SECONDS):
+        with pytest.raises(WorkerDiedError, match="read nothing of 64 MiB"):
+            await pending[0].result()
+    await worker.aclose()
+
+
+async def test_the_supervisor_starts_another_in_the_place_of_a_hostile_one() -> None:
+    started: list[Worker] = []
+
+    async def start_either() -> Worker:
+        started.append(await (start_echo() if started else start("no JSON")))
+        return started[-1]
+
+    supervisor = Supervisor(start_either)
+    with pytest.raises(WorkerDiedError):
+        await (await supervisor.worker()).request("view", {})
+    assert (await (await supervisor.worker()).request("echo", {"text": "anew"}))["text"] == "anew"
+    await supervisor.aclose()
