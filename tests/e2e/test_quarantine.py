@@ -8,7 +8,10 @@ import time
 from tests.station import Station
 
 CALM_SECONDS = 2.5
-PLANT = "import os; os.makedirs('sub/.vscode'); open('sub/.vscode/tasks.json', 'w').write('{}'); print('done')"
+PLANT = (
+    "import os; os.makedirs('sub/x'); open('sub/x/tasks.json', 'w').write('{}'); "
+    "os.rename('sub/x', 'sub/.vscode'); print('done')"
+)
 TAMPER = "try:\n    open('.git/config', 'a')\nexcept OSError as exc:\n    print(exc.strerror)"
 
 

@@ -133,8 +133,6 @@ class KernelSession(Session):
                 return replace(NEVER_RAN, stderr="".join(notes))
             trusted = self._spares.launch.trusted
             moved_before = 0 if trusted is None else trusted.count
-            if trusted is not None and trusted.may_have_news():
-                await _in_time(trusted.look)
             cell = kernel.run(code, on_output, on_late_output, file)
             for note in notes:
                 cell.published("stream", {"name": "stderr", "text": note})
@@ -260,6 +258,10 @@ class KernelSession(Session):
         self._preparing, self._unwanted = True, False
         try:
             kernel = await self._live_kernel()
+            # What the user has made since the last code ran is theirs; once code runs nobody can tell.
+            trusted = self._spares.launch.trusted
+            if trusted is not None and trusted.may_have_news():
+                await _in_time(trusted.look)
             if overstepped is not None:
                 notes.append(_free_to_help(overstepped))
                 if kernel.process.watch is not None:
@@ -280,12 +282,13 @@ class KernelSession(Session):
             kernel.process.watch.begin()
         try:
             await _first([cell.finished, breach], loop.time() + timeout_seconds)
-            await self._tell_moved_aside(cell, moved_before)
             if breach.done() and not cell.answered:
-                return await self._limited(kernel, cell, breach.result())
+                return await self._limited(kernel, cell, breach.result(), moved_before)
             if cell.finished.done():
+                await self._tell_moved_aside(cell, moved_before)
                 return await self._finished(kernel, cell)
             await self._stop(kernel, cell, self._grace_seconds)
+            await self._tell_moved_aside(cell, moved_before)
             return timed_out(kernel, cell, timeout_seconds, self._grace_seconds)
         except BaseException:
             # Whoever asked has gone.
@@ -344,7 +347,7 @@ class KernelSession(Session):
         if self._on_trouble is not None:
             self._on_trouble(trouble)
 
-    async def _limited(self, kernel: Kernel, cell: Cell, breach: _Breach) -> Execution:
+    async def _limited(self, kernel: Kernel, cell: Cell, breach: _Breach, moved_before: int) -> Execution:
         """Stop a cell because of a limit, with all that it started, and say so."""
         asked = asyncio.create_task(self.largest_variables() if breach.tell_variables else _nothing())
         # With the interrupt the functions end, and their variables.
@@ -356,6 +359,7 @@ class KernelSession(Session):
         if spared and kernel.alive and not await kernel.process.end_children(_BREACH_GRACE_SECONDS):
             kernel.process.kill()
             await asyncio.wait([kernel.process.ended])
+        await self._tell_moved_aside(cell, moved_before)
         return overstepped(kernel, cell, breach.message, await asked)
 
     def _state(self) -> SessionState:
