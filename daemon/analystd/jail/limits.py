@@ -5,14 +5,14 @@ from __future__ import annotations
 import contextlib
 import shutil
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Literal
 
 from analystd.jail.cgroups import smallest_task_limit
 from analystd.jail.held import Held, held_files
-from analystd.jail.processes import Census, census, process_tree, proportional_bytes
+from analystd.jail.processes import Census, census, process_tree, proportional_bytes, written_bytes
 from analystd.jail.sizes import folder_bytes, memory
 from analystd.jail.workspace import GIGABYTE, Workspace
 
@@ -60,6 +60,8 @@ class Breach:
     """For people: the limit, the measured value and what to do."""
     burden: float = field(default=0.0, compare=False)
     """What the session itself has of it, in bytes or a number: it makes matters worse where this grows."""
+    is_own: bool = field(default=True, compare=False)
+    """Whether it is the session that makes matters worse; of a limit that others may overstep, that is seen from one look to the next."""
     tolerance: float = field(default=0.0, compare=False)
     """By how much that may grow where the limit was overstepped already, for instance to free what is too much."""
 
@@ -89,6 +91,8 @@ class Watched:
         self._limits = limits
         self._folders = [workspace.root, *([runtime] if runtime else [])]
         self._device = workspace.root.stat().st_dev
+        self._taken: tuple[int, int] | None = None
+        """What it had written to disks, and taken of memory, when a limit was overstepped that others share."""
         self._held = Held()
         self._memory_gb = memory().total / GIGABYTE
         self._size = 0
@@ -126,7 +130,19 @@ class Watched:
             _too_many_moved_aside(self._workspace),
             _too_large(self._size, self._workspace),
         )
-        return Look(frozenset(pids), found, disk_used, breaches, self._size)
+        return Look(frozenset(pids), found, disk_used, self._blamed(pids, found, breaches), self._size)
+
+    def _blamed(self, pids: Sequence[int], found: Census, breaches: tuple[Breach, ...]) -> tuple[Breach, ...]:
+        """The breaches, with it noted whether the session writes and takes memory while limits are overstepped that others share."""
+        before, self._taken = self._taken, None
+        if not any(breach.limit in SHARED for breach in breaches):
+            return breaches
+        written = written_bytes(pids)
+        self._taken = (written, found.memory_bytes)
+        writes = before is not None and written - before[0] > _NOISE_BYTES
+        grows = before is not None and found.memory_bytes - before[1] > _NOISE_BYTES
+        is_own = {"free_ram": grows, "workspace": writes, "free_disk": writes}
+        return tuple(replace(breach, is_own=is_own.get(breach.limit, True)) for breach in breaches)
 
     def _too_much_memory(self, pids: Sequence[int], found: Census) -> Breach | None:
         limit = self._memory_gb * self._limits.memory_percent / 100

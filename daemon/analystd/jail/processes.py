@@ -66,6 +66,11 @@ def proportional_bytes(pids: Sequence[int]) -> int:
     return sum(own for own, _ in sizes) + max(sum(shared for _, shared in sizes), _memory_file_bytes(pids))
 
 
+def written_bytes(pids: Sequence[int]) -> int:
+    """Return what those processes have written to disks, with what the children had which they buried."""
+    return sum(map(_written, pids))
+
+
 def is_dead(pid: int) -> bool:
     """Tell whether a process has ended; one whose first thread alone has ended goes on in the others."""
     try:
@@ -151,6 +156,14 @@ def _numbers(path: Path) -> dict[str, int]:
         elif words[:1] == ["Threads:"]:
             numbers["Threads"] = int(words[1])
     return numbers
+
+
+def _written(pid: int) -> int:
+    try:
+        lines = Path(f"/proc/{pid}/io").read_text().splitlines()
+    except OSError:
+        return 0
+    return next((int(line.split()[1]) for line in lines if line.startswith("write_bytes:")), 0)
 
 
 def _ticks(pid: int) -> int:

@@ -18,13 +18,17 @@ async def relieve(kernel: Kernel, breach: Breach) -> str | None:
     Returns:
         What to tell, if the variables are kept: the end of a kernel is told by whoever it belongs to.
     """
+    has_children = await asyncio.to_thread(lambda: kernel.process.has_children)
+    if kernel.cell is not None or (not has_children and not breach.is_own):
+        # Code has begun meanwhile, and can be stopped; or it is somebody else who fills the disk or the memory.
+        return None
     now = asyncio.get_running_loop().time()
     again = now - kernel.relieved.get(breach.limit, -_AGAIN_SECONDS) < _AGAIN_SECONDS
-    if again or not await asyncio.to_thread(lambda: kernel.process.has_children):
+    if breach.is_own and (again or not has_children):
         kernel.process.end_for(breach)
         return None
     kernel.relieved[breach.limit] = now
-    if not await kernel.process.end_children(_CHILDREN_SECONDS):
+    if not await kernel.process.end_children(_CHILDREN_SECONDS) and kernel.cell is None:
         kernel.process.end_for(breach)
         return None
     return f"{breach.message.rstrip('. ')}. No code ran: what earlier code had left running was ended; the variables are kept."
