@@ -28,7 +28,8 @@ class ExecutionPrinter:
             self._program(self._err if event.stream == "stderr" else self._out, event.text)
         elif event.kind == EventKind.DISPLAY:
             self._display(event)
-        elif event.kind in TOLD_KINDS:
+        elif event.kind in TOLD_KINDS and event.kind != EventKind.QUARANTINED:
+            # What was moved aside stands in the code's own stderr already.
             self._said.append(event.text)
 
     def end(self, result: PythonResult) -> None:
