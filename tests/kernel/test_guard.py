@@ -91,6 +91,8 @@ async def stopped(guarded: Runner, watcher: Watcher, code: str, limit: LimitName
         guarded.session.execute(code, timeout_seconds=60, on_output=lambda output: printed.set())
     )
     await asyncio.wait_for(printed.wait(), 20)
+    # It has gone on to what follows the print.
+    await asyncio.sleep(0.2)
     await watcher.overstep(limit)
     return await asyncio.wait_for(task, 20)
 

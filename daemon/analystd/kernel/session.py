@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import math
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from analystd.jail.limits import Breach
 from analystd.jail.sandbox import Sandbox
@@ -30,6 +29,7 @@ from analystd.kernel.live import Kernel
 from analystd.kernel.outcomes import LOST_BY_EXIT, LOST_BY_INTERRUPT, outcome, overstepped, timed_out
 from analystd.kernel.provisioner import Launch
 from analystd.kernel.spare import SpareKernels
+from analystd.kernel.waits import first, free_to_help, in_time, is_over, marked, no_variables
 
 logger = logging.getLogger(__name__)
 
@@ -48,9 +48,6 @@ _ASKED_FIRST_SECONDS = 0.2
 _TOLD_VARIABLES = 5
 _ASIDE_SECONDS = 2.0
 """How long an editor waits for completions; longer ones would come too late to be of use."""
-
-_LOOK_SECONDS = 1.0
-"""How long code and its result wait for a look through the workspace when there is cause for one; it takes longer where there are many files."""
 
 _OF_MEMORY = ("memory", "free_ram")
 
@@ -261,9 +258,9 @@ class KernelSession(Session):
             # What the user has made since the last code ran is theirs; once code runs nobody can tell.
             trusted = self._spares.launch.trusted
             if trusted is not None and trusted.may_have_news():
-                await _in_time(trusted.look)
+                await in_time(trusted.look)
             if overstepped is not None:
-                notes.append(_free_to_help(overstepped))
+                notes.append(free_to_help(overstepped))
                 if kernel.process.watch is not None:
                     await kernel.process.watch.excuse()
         except BaseException:
@@ -271,7 +268,7 @@ class KernelSession(Session):
             raise
         finally:
             self._preparing = False
-        return (None if self._unwanted else kernel), [_marked(note) for note in notes]
+        return (None if self._unwanted else kernel), [marked(note) for note in notes]
 
     async def _carried_out(self, kernel: Kernel, cell: Cell, timeout_seconds: float, moved_before: int) -> Execution:
         """What came of a cell: when it is over, its time is, or a limit is overstepped."""
@@ -281,7 +278,7 @@ class KernelSession(Session):
         if kernel.process.watch is not None:
             kernel.process.watch.begin()
         try:
-            await _first([cell.finished, breach], loop.time() + timeout_seconds)
+            await first([cell.finished, breach], loop.time() + timeout_seconds)
             if breach.done() and not cell.answered:
                 return await self._limited(kernel, cell, breach.result(), moved_before)
             if cell.finished.done():
@@ -310,18 +307,18 @@ class KernelSession(Session):
         if trusted is None:
             return
         if trusted.may_have_news():
-            await _in_time(trusted.look)
+            await in_time(trusted.look)
         trusted.has_run()
         for entry in trusted.entries_since(moved_before):
             # The desk, which was told in the loop, comes first.
             await asyncio.sleep(0)
-            cell.published("stream", {"name": "stderr", "text": _marked(entry.sentence() + ".")})
+            cell.published("stream", {"name": "stderr", "text": marked(entry.sentence() + ".")})
 
     async def _finished(self, kernel: Kernel, cell: Cell) -> Execution:
         """What came of a cell that is over; with `exit()` it has ended its kernel."""
         if cell.asked_exit:
             kernel.death_told = True
-            cell.published("stream", {"name": "stderr", "text": _marked(LOST_BY_EXIT)})
+            cell.published("stream", {"name": "stderr", "text": marked(LOST_BY_EXIT)})
             await kernel.process.aclose()
         return outcome(kernel, cell)
 
@@ -349,7 +346,7 @@ class KernelSession(Session):
 
     async def _limited(self, kernel: Kernel, cell: Cell, breach: _Breach, moved_before: int) -> Execution:
         """Stop a cell because of a limit, with all that it started, and say so."""
-        asked = asyncio.create_task(self.largest_variables() if breach.tell_variables else _nothing())
+        asked = asyncio.create_task(self.largest_variables() if breach.tell_variables else no_variables())
         # With the interrupt the functions end, and their variables.
         await asyncio.wait([asked], timeout=_ASKED_FIRST_SECONDS)
         # Of a thousand forked processes the code's own may hardly get its turn to end.
@@ -410,9 +407,9 @@ class KernelSession(Session):
         """Interrupt the cell, and end the kernel if it runs on; whether the kernel was spared."""
         kernel.interrupt()
         heard_by = min(_HEARD_SECONDS, grace_seconds)
-        if not await _over(cell, heard_by):
+        if not await is_over(cell, heard_by):
             kernel.insist()
-        spared = await _over(cell, grace_seconds - heard_by)
+        spared = await is_over(cell, grace_seconds - heard_by)
         if not spared:
             kernel.process.kill()
             await asyncio.wait([cell.finished])
@@ -430,32 +427,3 @@ class _Breach:
 
     message: str
     tell_variables: bool
-
-
-async def _nothing() -> tuple[Variable, ...]:
-    return ()
-
-
-async def _first(futures: list[asyncio.Future[Any]], end: float) -> None:
-    seconds = max(0.0, end - asyncio.get_running_loop().time())
-    timeout = seconds if math.isfinite(seconds) else None
-    await asyncio.wait(futures, timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
-
-
-def _free_to_help(overstepped: str) -> str:
-    return f"{overstepped.rstrip('. ')}. This code may run, to free what is too much, and is stopped as soon as it takes more."
-
-
-def _marked(text: str) -> str:
-    """As what is not the code's own stands in its output."""
-    return f"[{text}]\n"
-
-
-async def _in_time(work: Callable[[], object]) -> None:
-    """Do something in a thread, and wait for it, but not for long: it is done there nevertheless."""
-    await asyncio.wait([asyncio.ensure_future(asyncio.to_thread(work))], timeout=_LOOK_SECONDS)
-
-
-async def _over(cell: Cell, seconds: float) -> bool:
-    await asyncio.wait([cell.finished], timeout=seconds if math.isfinite(seconds) else None)
-    return cell.finished.done()
