@@ -1,10 +1,14 @@
 # The verbs of this repository, for people and for CI alike. Each sets up what it needs, once.
 
+comma := ,
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 VSCODE := clients/vscode
+# `prebuilt`: llama.cpp comes in a wheel; `native`: it is compiled here, for this very processor or GPU (minutes).
+LLAMA ?= prebuilt
+EXTRAS := llama,analysis$(if $(filter native,$(LLAMA)),$(comma)llama-native)
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test lint typecheck fix schemas vscode soak bench clean
@@ -12,12 +16,12 @@ VSCODE := clients/vscode
 help: ## tell what can be made
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
 
-setup: $(STAMP) ## make the virtual environment with everything in it (compiles llama.cpp the first time: minutes)
+setup: $(STAMP) ## make the virtual environment with everything in it; `LLAMA=native` compiles llama.cpp for this machine (minutes)
 
 $(STAMP): pyproject.toml setup.py constraints.txt daemon/analystd/data/text/_records.c
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade --constraint constraints.txt pip
-	$(BIN)/python -m pip install --progress-bar off --constraint constraints.txt --editable '.[llama,analysis]' --group dev
+	$(BIN)/python -m pip install --progress-bar off --constraint constraints.txt --editable '.[$(EXTRAS)]' --group dev
 	touch $@
 
 demo: $(STAMP) ## a year of one-minute bars, the analyst's workflow, a question to the local model

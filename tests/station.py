@@ -41,10 +41,17 @@ class Station:
     def log(self) -> Path:
         return self.state / "logs" / "agent.log"
 
-    def play(self, replies: Iterable[str]) -> None:
-        """Have a scripted model say these replies; before the daemon starts."""
+    def play(self, replies: Iterable[str | tuple[str, str]], *, parameters: int | None = None) -> None:
+        """Have a scripted model say these replies, each perhaps with a text that it expects; before the daemon starts.
+
+        `parameters` is the size of the model that is played; None: a small one.
+        """
         script = self.home / "script.jsonl"
-        script.write_text("".join(json.dumps({"say": reply}) + "\n" for reply in replies))
+        lines: list[dict[str, Any]] = [] if parameters is None else [{"parameters": parameters}]
+        lines += [
+            {"say": reply} if isinstance(reply, str) else {"say": reply[0], "expect": reply[1]} for reply in replies
+        ]
+        script.write_text("".join(json.dumps(line) + "\n" for line in lines))
         self.environment["AGENT_MODEL_PATH"] = str(script)
 
     def command(self, *arguments: str) -> list[str]:

@@ -44,7 +44,8 @@ HEAVY = {
         "server/places.py",
         "server/handlers/*.py",
     ],
-    "llama_cpp": ["engine/native.py", "engine/constraint.py"],
+    "llama_cpp": [],
+    "xllamacpp": [],
     "pyarrow": [
         "data/column_parts.py",
         "data/compute/*.py",

@@ -98,7 +98,8 @@ class Failure(TypedDict):
 class Step(TypedDict):
     """One tool call of a run, with what came of it.
 
-    `displays` is how many plots, tables and other displays it showed, if any; `valid` is False for a call that did not fit its tool's schema.
+    `displays` is how many plots, tables and other displays it showed, if any; `valid` is False for a call that did not fit its tool's schema;
+    `hint` is what the model was told beside the output, to help it with an error.
     """
 
     tool: str
@@ -108,6 +109,15 @@ class Step(TypedDict):
     seconds: float
     displays: NotRequired[int]
     valid: NotRequired[bool]
+    hint: NotRequired[str]
+
+
+class UnsupportedNumber(TypedDict):
+    """A number in an answer that no output of its conversation supports: `start` and `end` count characters of the answer."""
+
+    text: str
+    start: int
+    end: int
 
 
 class AgentResult(TypedDict):
@@ -119,6 +129,7 @@ class AgentResult(TypedDict):
     answer: str
     steps: list[Step]
     usage: Usage
+    unsupported: NotRequired[list[UnsupportedNumber]]
     error: NotRequired[Failure]
 
 
@@ -271,6 +282,7 @@ class Event(TypedDict):
     seconds: NotRequired[float]
     displays: NotRequired[int]
     valid: NotRequired[bool]
+    hint: NotRequired[str]
     worker: NotRequired[str]
     status: NotRequired[str]
     result: NotRequired[AgentResult | PythonResult | WriteResult]
@@ -302,7 +314,7 @@ EVENT_KEYS: dict[EventKind, EventKeys] = {
     EventKind.TOOL_CALL: EventKeys(("step", "tool", "arguments", "reply")),
     EventKind.OUTPUT: EventKeys(("stream", "text"), ("step",)),
     EventKind.DISPLAY: EventKeys(("data",), ("step",)),
-    EventKind.TOOL_RESULT: EventKeys(("step", "tool", "ok", "text", "seconds"), ("displays", "valid")),
+    EventKind.TOOL_RESULT: EventKeys(("step", "tool", "ok", "text", "seconds"), ("displays", "valid", "hint")),
     EventKind.RUN_FINISHED: EventKeys(("status",), ("result", "error", "cancelled_by")),
     EventKind.SESSION_RESET: EventKeys(),
     EventKind.WORKER_DIED: EventKeys(("worker", "text")),

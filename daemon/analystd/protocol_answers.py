@@ -240,6 +240,7 @@ class EngineState(EngineBrief):
     load_seconds: float | None
     tokens_per_second: float | None
     context_used: int | None
+    parameters: int | None
 
 
 class Resources(TypedDict):

@@ -13,7 +13,7 @@ from tests.engine.ggufs import LLAMA, Tensor, header, write_gguf, write_huge_ggu
 from tests.engine.hub_servers import Hub, serving
 from tests.station import Station
 
-from analystd.engine.models import pull_embedded
+from analystd.engine.embedded import pull_embedded
 
 WAIT = 60.0
 

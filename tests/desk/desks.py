@@ -156,15 +156,18 @@ class Attentive(ScriptedEngine):
 class Office:
     """A folder with a workspace and the state of its desk; desks may be opened in it one after another."""
 
-    def __init__(self, folder: Path, *files: str) -> None:
+    def __init__(self, folder: Path, *files: str, parameters: int | None = None) -> None:
         self._folder = folder
+        self._parameters = parameters
         self.data = Listing(*files)
         (folder / "workspace").mkdir()
 
     def open(self, replies: Sequence[str]) -> tuple[Desk, Attentive]:
         """A desk whose model says these replies in each conversation; to be closed by `aclose`."""
         script = self._folder / "script.jsonl"
-        script.write_text("".join(json.dumps({"say": reply}) + "\n" for reply in replies))
+        lines = [{"say": reply} for reply in replies]
+        head = [] if self._parameters is None else [{"parameters": self._parameters}]
+        script.write_text("".join(json.dumps(line) + "\n" for line in (*head, *lines)))
         engine = Attentive(script)
         root = self._folder / "workspace"
         state = DeskState.claim(self._folder / "desks", root)

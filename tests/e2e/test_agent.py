@@ -14,7 +14,7 @@ import pytest
 from tests.station import Station
 
 from analystd.cli.demo import write_bars
-from analystd.engine.models import pull_embedded
+from analystd.engine.embedded import pull_embedded
 
 SHAPE = '<tool name="data_view">\n{"path": "t.csv", "operation": "shape"}\n</tool>'
 PRINT = '<tool name="pyexe">\n{"code": "print(40 + 2)"}\n</tool>'
@@ -129,7 +129,7 @@ def test_a_tool_that_is_switched_off_is_not_offered(fresh_station: Station) -> N
 def test_the_real_model_answers_after_a_valid_call(fresh_station: Station) -> None:
     """How good the answer of so small a model is, is not asked here; that it looks, and comes to an end, is."""
     station = fresh_station
-    pull_embedded()
+    station.environment["AGENT_MODEL_PATH"] = str(pull_embedded())
     write_bars(station.workspace / "btc_1m_bars.csv", 1000)
     done = subprocess.run(
         station.command("run", "How many rows does btc_1m_bars.csv have?", "--json"),

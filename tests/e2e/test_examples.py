@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from tests.station import Station
 
-from analystd.engine.models import pull_embedded
+from analystd.engine.embedded import pull_embedded
 
 pytestmark = pytest.mark.timeout(600)
 
@@ -31,8 +31,7 @@ with analystd.connect_sync() as desk:
 
 @pytest.fixture(scope="module")
 def user(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Station]:
-    pull_embedded()
-    user = Station(tmp_path_factory.mktemp("s"))
+    user = Station(tmp_path_factory.mktemp("s"), AGENT_MODEL_PATH=str(pull_embedded()))
     yield user
     user.stop()
 

@@ -13,7 +13,7 @@ from tests.station import Station
 
 import analystd
 from analystd.client import Client
-from analystd.engine.models import pull_embedded
+from analystd.engine.embedded import pull_embedded
 
 pytestmark = pytest.mark.timeout(600)
 
@@ -25,8 +25,8 @@ READ = "Here are many numbers. " + " ".join(str(number * 7919 % 10_007) for numb
 @pytest.fixture(scope="module")
 def model_station(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Station]:
     """A station whose model is the real one, and has to call Python when a question names a file."""
-    pull_embedded()
-    station = Station(tmp_path_factory.mktemp("s"), AGENT_ENABLE_DATA_VIEW="false", AGENT_ENABLE_FILES="false")
+    switched_off = {"AGENT_ENABLE_DATA_VIEW": "false", "AGENT_ENABLE_FILES": "false"}
+    station = Station(tmp_path_factory.mktemp("s"), AGENT_MODEL_PATH=str(pull_embedded()), **switched_off)
     (station.workspace / "t.csv").write_text("price\n17\n18\n")
     yield station
     station.stop()

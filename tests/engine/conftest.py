@@ -4,8 +4,8 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
+from analystd.engine.embedded import pull_embedded
 from analystd.engine.llama import LlamaEngine
-from analystd.engine.models import pull_embedded
 from analystd.engine.native import Model
 
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import importlib.util
 import json
 import logging
 from collections.abc import Iterator
@@ -46,6 +47,8 @@ QUESTION = (Message("system", "Be brief."), Message("user", "What is in a.csv?")
 
 @pytest.fixture(scope="module")
 def tool_server(gguf: Path) -> Iterator[str]:
+    if importlib.util.find_spec("llama_cpp") is None:
+        pytest.skip("llama-cpp-python is not installed; it is compiled for minutes (`make setup LLAMA=native`)")
     with llama_cpp_server(gguf) as url:
         yield url
 

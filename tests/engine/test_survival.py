@@ -17,8 +17,9 @@ import pytest
 from tests.engine.ggufs import Tensor, write_gguf, write_huge_gguf, write_lora
 
 from analystd.engine.base import Completion, GenerateRequest, Message
+from analystd.engine.embedded import smallest_model
 from analystd.engine.llama import LlamaEngine
-from analystd.engine.models import EMBEDDED, check_content, embedded_model_path, resolve_model
+from analystd.engine.models import check_content, resolve_model
 from analystd.errors import EngineUnavailableError
 from analystd.setting_values import Adapter
 from analystd.settings import Settings
@@ -119,7 +120,7 @@ async def test_a_file_of_the_hubs_cache_whose_content_is_not_that_of_its_name_is
     blobs, snapshot = tmp_path / "hub" / "blobs", tmp_path / "hub" / "snapshots" / "1"
     for folder in (blobs, snapshot):
         folder.mkdir(parents=True)
-    blob = blobs / EMBEDDED.sha256
+    blob = blobs / smallest_model().file.sha256
     shutil.copyfile(gguf, blob)
     (snapshot / "m.gguf").symlink_to(blob)
     async with engine_for(snapshot / "m.gguf") as engine:
@@ -137,7 +138,7 @@ async def test_an_embedded_model_that_is_damaged_is_told_and_fetched_again_by_a_
     tmp_path: Path, gguf: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    path = embedded_model_path()
+    path = smallest_model().path
     path.parent.mkdir(parents=True)
     shutil.copyfile(gguf, path)
     check_content(path)

@@ -21,8 +21,9 @@ An opening has to be followed by what the syntax demands there; else it is text 
 from __future__ import annotations
 
 import re
+import textwrap
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from analystd.agent.call_ends import End, JsonEnd, ReplyEnd, TagEnd
@@ -33,6 +34,7 @@ from analystd.agent.calls import (
     UnreadableError,
     checked,
     object_of,
+    program_text,
     read_arguments,
     read_call,
     read_json,
@@ -52,6 +54,9 @@ Raises:
 
 LONGEST_HEAD = 512
 """A head is no longer than that."""
+
+PROGRAM_TOOL = "pyexe"
+"""The tool that a program in a code fence is a call of."""
 
 _NAME = r"(?P<name>[\w.:-]{1,128})"
 _SPACE = r"\s{0,32}"
@@ -81,6 +86,8 @@ class Syntax:
     is_ours: bool = False
     is_whole: bool = False
     """Whether it counts only as the whole of a reply."""
+    is_program: bool = False
+    """Whether it is a program in a code fence: it counts where no other fence is open, and the reply's end may end it."""
 
 
 def _read_ours(head: Head, body: str, raw: str, _tools: Tools) -> Sequence[ToolCall]:
@@ -138,6 +145,13 @@ def _read_offered_python(head: Head, _body: str, raw: str, tools: Tools) -> Sequ
 def _read_python(_head: Head, body: str, raw: str, tools: Tools) -> Sequence[ToolCall]:
     calls = python_calls(body, tools)
     return [ToolCall(name, arguments, raw if index == 0 else "") for index, (name, arguments) in enumerate(calls)]
+
+
+def _read_program(_head: Head, body: str, _raw: str, tools: Tools) -> Sequence[ToolCall]:
+    """The code in a fence as a call of the tool that runs it; mere text where that tool is not offered."""
+    # In a list, fence and code are indented.
+    code = textwrap.dedent(body.strip("\n")).rstrip().removesuffix("\n```").rstrip()
+    return [ToolCall(PROGRAM_TOOL, {"code": code}, program_text(code))] if code and PROGRAM_TOOL in tools else []
 
 
 Parts = Sequence[str]
@@ -250,3 +264,9 @@ SYNTAXES: tuple[Syntax, ...] = (
     ),
     _syntax(["["], (["", _NAME, "("],), ReplyEnd, _read_offered_python, whole=True),
 )
+
+_FENCE_HEAD: Parts = ["```", r"i?[Pp]?y?t?h?o?n?3?[ \t]{0,8}"]
+"""A fence that is labelled as Python or not at all; the pattern also matches what is still to become such a label."""
+
+PROGRAM = replace(_tagged(_FENCE_HEAD, (["\n"],), "\n```", None, _read_program), is_program=True)
+"""How models that can program write a call of `PROGRAM_TOOL`: for them alone a fence is more than text."""

@@ -12,11 +12,12 @@ from typing import Any, NoReturn
 from jsonschema import Draft202012Validator
 
 OPENING, CLOSING = "<tool", "</tool>"
+_PROGRAM_OPENING, _PROGRAM_CLOSING = "```python\n", "\n```"
 DEEPEST = 64
 """So many lists and objects may lie inside each other. Code that goes through them calls itself."""
 
 _FENCE = re.compile(r"\A```[\w-]*\s*\n(?P<content>.*)\n\s*```\Z", re.DOTALL)
-_OURS = re.compile(r"<tool\s")
+_OURS = re.compile(rf"<tool\s|{_PROGRAM_OPENING}")
 _ARGUMENTS = ("arguments", "parameters")
 
 
@@ -30,7 +31,7 @@ class ToolCall:
 
     @property
     def text(self) -> str:
-        """The call as it goes into a conversation: in our own syntax, one call however many the model wrote."""
+        """The call as it goes into a conversation: in our own syntax or as a program, one call however many the model wrote."""
         if _OURS.match(self.raw):
             return self.raw
         return tool_call_text(self.name, json.dumps(self.arguments, ensure_ascii=False))
@@ -54,6 +55,11 @@ class UnreadableError(ValueError):
 def tool_call_text(name: str, arguments: str) -> str:
     """A call as the model writes it; `arguments` is a JSON object."""
     return f'{OPENING} name="{name}">\n{arguments}\n{CLOSING}'
+
+
+def program_text(code: str) -> str:
+    """Return a program as a model writes it: in a code fence."""
+    return f"{_PROGRAM_OPENING}{code}{_PROGRAM_CLOSING}"
 
 
 def read_json(content: str) -> Any:

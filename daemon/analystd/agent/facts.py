@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 _LINE_CHARACTERS = 160
+_ERROR_LINES = 8
+_ERROR_CHARACTERS = 300
 
 
 def fact_of(tool: str, arguments: Mapping[str, Any], ok: bool, output: str) -> str:
@@ -14,6 +16,14 @@ def fact_of(tool: str, arguments: Mapping[str, Any], ok: bool, output: str) -> s
         return f"{tool} failed: {_clipped(_last_line(output))}"
     say = _FACTS.get(tool, _first_line_of)
     return f"{tool}: {say(arguments, output)}"
+
+
+def traceback_tail(output: str) -> str:
+    """Return the last lines of what a failed program put out, which say what went wrong."""
+    lines = output.strip().splitlines()
+    return "\n".join(
+        line if len(line) <= _ERROR_CHARACTERS else f"{line[:_ERROR_CHARACTERS]}…" for line in lines[-_ERROR_LINES:]
+    )
 
 
 def _view(arguments: Mapping[str, Any], output: str) -> str:

@@ -9,15 +9,18 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, Protocol
 
+from analystd.agent.column_hints import Columns, hint_for_failure, hint_for_unknown, unknown_columns
 from analystd.agent.context import TokenCosts, fit
+from analystd.agent.number_check import Unsupported
 from analystd.agent.progress import is_stuck
 from analystd.agent.replies import Reply, ReplyReader
+from analystd.agent.review import MAX_FAILURES, Reviewer, failed_in_a_row
 from analystd.agent.toolcalls import BadCall, ToolCall, without_thoughts
 from analystd.agent.turns import Talk, Turn, exchange, shortened
 from analystd.engine.base import LIKELIEST, Completion, Engine, GenerateRequest, Message, Sampling, ToolSpec
 from analystd.errors import AnalystdError
 from analystd.protocol import AgentStatus, Step, Usage
-from analystd.tools.base import Toolbox, ToolContext
+from analystd.tools.base import Toolbox, ToolContext, ToolResult
 
 logger = logging.getLogger(__name__)
 
@@ -53,6 +56,26 @@ class Task:
     first_tools: tuple[ToolSpec, ...] = ()
     narrow: Callable[[tuple[ToolSpec, ...]], Awaitable[tuple[ToolSpec, ...]]] | None = None
     """Makes of the tools on offer those whose schemas hold the next reply to the names that there are."""
+    programs: Programs | None = None
+    """For a model that can program: what its programs and answers are held to."""
+
+
+@dataclass(frozen=True)
+class Programs:
+    """What the programs and answers of a model that can program are held to."""
+
+    reviewer: Reviewer
+    looked: tuple[Step, ...] = ()
+    """The steps in which the agent looked at the files by itself."""
+    columns: Columns = field(default_factory=dict)
+    """The columns of the tables that it saw."""
+    _told: list[str] = field(default_factory=list)
+
+    def misspelt(self, call: ToolCall) -> str | None:
+        """Return what is wrong with the column names of a program, before it runs; once in a run, since the look may err."""
+        names = [] if self._told else unknown_columns(str(call.arguments.get("code", "")), self.columns)
+        self._told.extend(names)
+        return f"The program was not run. {hint_for_unknown(names, self.columns)}" if names else None
 
 
 class Observer(Protocol):
@@ -82,6 +105,8 @@ class Outcome:
         default_factory=lambda: Usage(prompt_tokens=0, cached_tokens=0, completion_tokens=0, seconds=0.0)
     )
     error: AnalystdError | None = None
+    unsupported: list[Unsupported] = field(default_factory=list)
+    """The numbers of the answer that stand in no output."""
 
 
 class Agent:
@@ -123,20 +148,29 @@ class Agent:
     async def _converse(self, task: Task, outcome: Outcome) -> None:
         talk = Talk(task.opening, Message("user", task.question), task.earlier)
         bad_calls: list[str] = []
+        outcome.steps += task.programs.looked if task.programs else ()
         while True:
             offer = self._offer(task, outcome.steps)
             reply = await self._reply(task, talk, offer, outcome)
             if reply.call is None:
-                _end_with(reply, outcome, task.limits)
-                return
+                objection = _objection(task, offer, reply, outcome)
+                if objection is None:
+                    _end_with(reply, outcome, task)
+                    return
+                logger.info("the answer is not taken: %s", objection)
+                talk = replace(
+                    talk, notes=(Message("assistant", reply.text.strip() or "…"), Message("user", objection))
+                )
+                continue
             if isinstance(reply.call, BadCall):
                 bad_calls.append(reply.call.message)
             else:
-                step = await self._call(reply.call, reply.said)
+                step = await self._call(reply.call, reply.said, task.programs)
                 outcome.steps.append(step)
                 if step.get("valid", True):
                     # What was not valid is forgotten: a small model takes whatever stands in a conversation for an example.
-                    talk = replace(talk, exchanges=(*talk.exchanges, exchange(reply.said, step)), notes=())
+                    told = exchange(reply.said, step, programs=task.programs is not None)
+                    talk = replace(talk, exchanges=(*talk.exchanges, told), notes=())
                     continue
                 bad_calls.append(step["output"])
             logger.info("bad call %d of %d: %s", len(bad_calls), MAX_BAD_CALLS, bad_calls[-1])
@@ -149,7 +183,9 @@ class Agent:
 
     def _offer(self, task: Task, steps: Sequence[Step]) -> _Offer:
         """What the next reply may call: nothing at the step limit or when the calls lead nowhere."""
-        if len(steps) >= task.limits.max_steps or is_stuck(steps):
+        if _calls_made(task, steps) >= task.limits.max_steps or is_stuck(steps):
+            return _Offer((), "none")
+        if task.programs and failed_in_a_row(steps) >= MAX_FAILURES:
             return _Offer((), "none")
         if not steps and task.first_tools:
             return _Offer(task.first_tools, "required")
@@ -157,7 +193,9 @@ class Agent:
 
     async def _reply(self, task: Task, talk: Talk, offer: _Offer, outcome: Outcome) -> Reply:
         """One reply of the model, up to the end of its first call if there is one."""
-        reader = ReplyReader(self._observer.said, offer.tools, calls_allowed=offer.choice != "none")
+        reader = ReplyReader(
+            self._observer.said, offer.tools, calls_allowed=offer.choice != "none", programs=task.programs is not None
+        )
         window = self._engine.info().context_tokens
         room = REPLY_TOKENS if window is None else min(REPLY_TOKENS, window // 4)
         messages = talk.messages if window is None else await fit(talk, window - room, self._costs)
@@ -176,10 +214,11 @@ class Agent:
         _add_usage(outcome.usage, completion)
         return reader.finish(cut=completion.reason in ("length", "context"))
 
-    async def _call(self, call: ToolCall, said: str) -> Step:
+    async def _call(self, call: ToolCall, said: str, programs: Programs | None) -> Step:
         self._observer.calling(call.name, call.arguments, said)
         started = time.monotonic()
-        result = await self._toolbox.call(call.name, call.arguments, self._context)
+        misspelt = programs.misspelt(call) if programs else None
+        result = ToolResult(False, misspelt) if misspelt else await self._run(call)
         step: Step = {
             "tool": call.name,
             "arguments": call.arguments,
@@ -191,8 +230,13 @@ class Agent:
             step["displays"] = displays
         if not result.valid:
             step["valid"] = False
+        elif programs and not result.ok and not misspelt and (hint := hint_for_failure(result.text, programs.columns)):
+            step["hint"] = hint
         self._observer.called(step)
         return step
+
+    async def _run(self, call: ToolCall) -> ToolResult:
+        return await self._toolbox.call(call.name, call.arguments, self._context)
 
 
 @dataclass(frozen=True)
@@ -201,12 +245,29 @@ class _Offer:
     choice: Literal["auto", "required", "none"]
 
 
-def _end_with(reply: Reply, outcome: Outcome, limits: Limits) -> None:
+def _end_with(reply: Reply, outcome: Outcome, task: Task) -> None:
     """Take a reply without a call as the answer."""
     answer = without_thoughts(reply.text)
     outcome.answer = answer or f"The model gave no answer in words, {_found(outcome)}"
-    is_whole = bool(answer) and not reply.cut and len(outcome.steps) < limits.max_steps
+    is_whole = bool(answer) and not reply.cut and _calls_made(task, outcome.steps) < task.limits.max_steps
+    if task.programs and (failures := failed_in_a_row(outcome.steps)):
+        outcome.answer = f"There is no result: the last {failures} programs failed, {_found(outcome)}"
+        is_whole = False
     outcome.status = "done" if is_whole else "limit"
+    if task.programs:
+        outcome.unsupported = task.programs.reviewer.unsupported(outcome.answer, outcome.steps)
+
+
+def _objection(task: Task, offer: _Offer, reply: Reply, outcome: Outcome) -> str | None:
+    """Why a reply in words is not taken as the answer, while the model may still do something about it."""
+    if task.programs is None or offer.choice == "none" or reply.cut:
+        return None
+    return task.programs.reviewer.objection(without_thoughts(reply.text), outcome.steps)
+
+
+def _calls_made(task: Task, steps: Sequence[Step]) -> int:
+    """How many steps were calls of the model's."""
+    return len(steps) - (len(task.programs.looked) if task.programs else 0)
 
 
 def _too_many_bad_calls(bad_calls: Sequence[str], outcome: Outcome) -> str:

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from analystd.protocol import Step
 
 _SAME_OUTPUTS = 3
-_SILENT = "(no output)"
+SILENT = "(no output)"
+"""What code that prints nothing gives."""
 
 
 def is_stuck(steps: Sequence[Step]) -> bool:
@@ -23,7 +24,7 @@ def is_stuck(steps: Sequence[Step]) -> bool:
     if all(_is_stale(steps, position) for position in (len(steps) - 1, len(steps) - 2)):
         return True
     outputs = {(step["ok"], step["output"]) for step in steps[-_SAME_OUTPUTS:]}
-    return len(steps) >= _SAME_OUTPUTS and len(outputs) == 1 and steps[-1]["output"] != _SILENT
+    return len(steps) >= _SAME_OUTPUTS and len(outputs) == 1 and steps[-1]["output"] != SILENT
 
 
 def _is_stale(steps: Sequence[Step], position: int) -> bool:

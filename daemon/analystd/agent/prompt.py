@@ -102,12 +102,12 @@ def first_call_tools(
     named = [path for path in workspace_listing if is_named(question, path)]
     if not named:
         return ()
-    lookers = {"pyexe"} | {"data_view" if _is_table(path) else "read_file" for path in named}
+    lookers = {"pyexe"} | {"data_view" if is_table(path) else "read_file" for path in named}
     return tuple(tool for tool in _ordered(tools) if tool.name in lookers)
 
 
-def _is_table(path: str) -> bool:
-    """Whether a path looks like that of a table, gzipped or not."""
+def is_table(path: str) -> bool:
+    """Return whether a path looks like that of a table, gzipped or not."""
     return PurePosixPath(path.lower().removesuffix(".gz")).suffix in _TABLES
 
 

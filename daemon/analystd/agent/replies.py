@@ -30,10 +30,12 @@ class ReplyReader:
     Where no call may be made, calls are passed over.
     """
 
-    def __init__(self, say: Callable[[str], None], tools: Sequence[ToolSpec], *, calls_allowed: bool) -> None:
+    def __init__(
+        self, say: Callable[[str], None], tools: Sequence[ToolSpec], *, calls_allowed: bool, programs: bool = False
+    ) -> None:
         self._say = say
         self._calls_allowed = calls_allowed
-        self._parser = ToolCallParser(tools)
+        self._parser = ToolCallParser(tools, programs=programs)
         self._text = ""
         self._call: ToolCall | BadCall | None = None
 
@@ -44,7 +46,11 @@ class ReplyReader:
 
     def finish(self, *, cut: bool) -> Reply:
         """The reply, after its last piece."""
+        had_call = self._call is not None
         self._take(self._parser.finish())
+        if cut and not had_call and isinstance(self._call, ToolCall):
+            # What the end of the reply completed was cut off in its middle.
+            self._call = BadCall("The program was cut off before its end; write a shorter one", self._call.raw)
         surplus = repeated_tail(self._text)
         return Reply(self._text[: len(self._text) - surplus], self._call, cut or surplus > 0)
 

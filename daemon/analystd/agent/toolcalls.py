@@ -22,12 +22,12 @@ from dataclasses import dataclass, field
 from itertools import groupby
 
 from analystd.agent.call_ends import Beginnings, End
-from analystd.agent.call_syntaxes import LONGEST_HEAD, SYNTAXES, Head, Syntax, Tools
-from analystd.agent.calls import BadCall, Item, ToolCall, UnreadableError, tool_call_text
+from analystd.agent.call_syntaxes import LONGEST_HEAD, PROGRAM, SYNTAXES, Head, Syntax, Tools
+from analystd.agent.calls import BadCall, Item, ToolCall, UnreadableError, program_text, tool_call_text
 from analystd.engine.base import ToolSpec
 from analystd.engine.markup import THOUGHTS, without_thoughts
 
-__all__ = ["BadCall", "Item", "ToolCall", "ToolCallParser", "tool_call_text", "without_thoughts"]
+__all__ = ["BadCall", "Item", "ToolCall", "ToolCallParser", "program_text", "tool_call_text", "without_thoughts"]
 
 _FENCE = "```"
 
@@ -47,12 +47,13 @@ class ToolCallParser:
     """Turns pieces of a reply into text and calls. Text that may still become a call is held back; nothing raises.
 
     `tools` are those on offer: an object, or a call in Python's syntax, is a call only if it names one of them, and arguments that are
-    written as mere text get the types that their schemas say.
+    written as mere text get the types that their schemas say. With `programs`, Python in a code fence is a call too.
     """
 
-    def __init__(self, tools: Sequence[ToolSpec] = (), *, may_be_whole: bool = True) -> None:
+    def __init__(self, tools: Sequence[ToolSpec] = (), *, may_be_whole: bool = True, programs: bool = False) -> None:
         self._tools: Tools = {tool.name: tool for tool in tools}
         self._may_be_whole = may_be_whole
+        self._syntaxes = (*SYNTAXES, PROGRAM) if programs else SYNTAXES
         self._held = ""
         self._thought_end = ""
         self._open: _OpenCall | None = None
@@ -102,7 +103,7 @@ class ToolCallParser:
                 self._thought_end = closing
                 items.append(opening)
                 return at + len(opening)
-        eligible = [syntax for syntax in SYNTAXES if text.startswith(syntax.mark, at) and self._counts(syntax)]
+        eligible = [syntax for syntax in self._syntaxes if text.startswith(syntax.mark, at) and self._counts(syntax)]
         for syntax in eligible:
             if head := syntax.head.match(text, at, at + LONGEST_HEAD):
                 self._open = _OpenCall(syntax, head, syntax.end())
@@ -119,6 +120,8 @@ class ToolCallParser:
     def _counts(self, syntax: Syntax) -> bool:
         if syntax.is_whole:
             return self._may_be_whole and not self._prose.begun
+        if syntax.is_program:
+            return not self._prose.in_fence
         return syntax.is_ours or not self._prose.quotes
 
     def _in_thought(self, text: str, at: int, items: list[Item]) -> int:
@@ -158,8 +161,11 @@ class ToolCallParser:
             calls = self._read(call, body, raw)
             if calls != [raw]:
                 return calls
-            again = ToolCallParser(list(self._tools.values()), may_be_whole=False)
+            programs = PROGRAM in self._syntaxes
+            again = ToolCallParser(list(self._tools.values()), may_be_whole=False, programs=programs)
             return again.feed(raw) + again.finish()
+        if call.syntax.is_program:
+            return self._read(call, body, raw)
         content, closing, after = body.rpartition(call.syntax.closing or "\0")
         if closing:
             # A string that never ended has swallowed the closing tag; the JSON parser says where it began.
@@ -202,6 +208,11 @@ class _Prose:
     def quotes(self) -> bool:
         """Whether what comes next is quoted: in inline code, or in a code fence that does not begin the reply."""
         return self._backticks % 2 == 1 or self._fence == "later"
+
+    @property
+    def in_fence(self) -> bool:
+        """Whether a code fence is open."""
+        return bool(self._fence)
 
     def say(self, text: str) -> None:
         """Go on by a text that is no thought and no call; a fence's mark comes alone."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from analystd.agent.facts import fact_of
+from analystd.agent.programs import result_text
 from analystd.agent.prompt import tool_result_message
 from analystd.engine.base import Message
 from analystd.protocol import Step
@@ -63,12 +64,16 @@ class Talk:
         return (*self.opening[:1], self.question)
 
 
-def exchange(call: str, step: Step) -> Exchange:
-    """The exchange of a step, the same whenever it is told; `call` is what the model wrote to make it."""
+def exchange(call: str, step: Step, *, programs: bool = False) -> Exchange:
+    """The exchange of a step, the same whenever it is told; `call` is what the model wrote to make it.
+
+    With `programs`, the result is worded for a model that can program.
+    """
     tool, ok, output = step["tool"], step["ok"], step["output"]
+    result = result_text(step, shortened(output)) if programs else tool_result_message(tool, ok, shortened(output))
     return Exchange(
         Message("assistant", call),
-        Message("tool", tool_result_message(tool, ok, shortened(output))),
+        Message("tool", result),
         Message("tool", fact_of(tool, step["arguments"], ok, output)),
     )
 

@@ -17,15 +17,22 @@ from analystd.cli.commands import Options
 from analystd.cli.desk import tell_notices
 from analystd.cli.execution import ending_lines
 from analystd.cli.render import Terminal, call_text, gigabytes, indented, print_json
-from analystd.client import Client, connect
-from analystd.engine.models import pull_embedded
+from analystd.client import AgentResult, Client, connect
+from analystd.engine.embedded import fitting_model, pull_embedded
 from analystd.errors import EngineUnavailableError
 from analystd.jail.workspace_place import find_workspace
 from analystd.protocol import Command
 
 BARS_FILE = "btc_1m_bars.csv"
 BARS = 365 * 24 * 60
-QUESTION = f"How many rows does {BARS_FILE} have?"
+QUESTIONS = (
+    f"How many rows does {BARS_FILE} have, and which columns?",
+    f"What are the mean and the standard deviation of the returns of close (pct_change) in {BARS_FILE}?",
+    "Write a synthetic price series of 1000 one-minute bars to synthetic_series.csv (columns timestamp and close, a random walk that "
+    "begins at 100, seed 1), then read the file again and print how many rows it has.",
+)
+FOLLOW_UP = "And how many of them are above 101?"
+"""Asked of the last answer."""
 
 _LOAD = """\
 import pandas as pd
@@ -80,17 +87,27 @@ async def demo(options: Options) -> int:
         model = None if about.engine is None else about.engine.model
         terminal.line(f"Desk {about.workspace}, sandbox {about.sandbox.level}, model {model}", style="2")
         works = [await _walk(client, terminal, *step) for step in WORKFLOW]
-        terminal.line(f"\nAsk the model: {QUESTION}", style="1")
-        async with client.start_agent(QUESTION) as run:
-            async for event in run.events():
-                terminal.event(event)
-            answer = await run.result()
-    terminal.line(f"= {answer.answer}", style="1")
-    terminal.line(f"{run.id}: {answer.status}, {len(answer.steps)} calls, {answer.usage.seconds:.1f} s", style="2")
-    terminal.line(f"The whole trail: analystd show {run.id}; its log: analystd logs {run.id}", style="2")
+        answers = [await _ask(client, terminal, question) for question in QUESTIONS]
+        answers.append(await _ask(client, terminal, FOLLOW_UP, conversation=answers[-1].conversation))
+    last = answers[-1].run_id
+    terminal.line(f"\nThe whole trail: analystd show {last}; its log: analystd logs {last}", style="2")
     if options.json:
-        print_json(answer)
-    return EXIT_DONE if all(works) and answer.status in ("done", "limit") else EXIT_FAILED
+        print_json([dict(answer) for answer in answers])
+    return EXIT_DONE if all(works) and all(each.status in ("done", "limit") for each in answers) else EXIT_FAILED
+
+
+async def _ask(client: Client, terminal: Terminal, question: str, conversation: str | None = None) -> AgentResult:
+    """Put a question to the model, showing its trail, and show the answer."""
+    terminal.line(f"\nAsk the model: {question}", style="1")
+    async with client.start_agent(question, conversation=conversation) as run:
+        async for event in run.events():
+            terminal.event(event)
+        answer = await run.result()
+    terminal.line(f"= {answer.answer}", style="1")
+    if answer.unsupported:
+        terminal.line(f"In no output: {', '.join(each.text for each in answer.unsupported)}", style="31")
+    terminal.line(f"{run.id}: {answer.status}, {len(answer.steps)} steps, {answer.usage.seconds:.1f} s", style="2")
+    return answer
 
 
 def write_bars(path: Path, bars: int = BARS, seed: int = 7) -> None:
@@ -121,7 +138,7 @@ async def _have_model(terminal: Terminal) -> None:
     if os.environ.get("AGENT_MODEL_PATH"):
         return
     try:
-        await asyncio.to_thread(pull_embedded, lambda done, total: None)
+        await asyncio.to_thread(lambda: pull_embedded(fitting_model()))
     except EngineUnavailableError as exc:
         terminal.line(f"The model could not be fetched: {exc.message}", style="31")
 

@@ -18,9 +18,10 @@ from analystd.client import connect_to_daemon
 from analystd.engine.base import EngineInfo
 from analystd.engine.catalogue import ModelEntry, choose, find_models, look_at, model_folders
 from analystd.engine.chat_api import Server
+from analystd.engine.embedded import embedded_model, fitting_model, models_folder, pull_embedded
 from analystd.engine.factory import make_engine
 from analystd.engine.hugging_face import parse_reference, pull
-from analystd.engine.models import models_folder, pull_embedded, resolve_model
+from analystd.engine.models import resolve_model
 from analystd.engine.offers import Offer, find_offers, listed_name, models_at
 from analystd.errors import AnalystdError, DaemonLostError, EngineUnavailableError, InvalidArgumentsError
 from analystd.folders import user_settings_file
@@ -61,8 +62,9 @@ async def _list(options: Options) -> None:
 
 
 async def _pull(options: Options) -> None:
-    if options.name is None:
-        path = await asyncio.to_thread(pull_embedded, _print_progress)
+    model = fitting_model() if options.name is None else embedded_model(options.name)
+    if model is not None:
+        path = await asyncio.to_thread(pull_embedded, model, _print_progress)
     else:
         path = await pull(parse_reference(options.name), models_folder(), _print_progress)
     entry = look_at(path)
@@ -70,7 +72,7 @@ async def _pull(options: Options) -> None:
         print_json({"path": str(path), "bytes": entry.file_bytes})
         return
     print(f"path: {path}\nbytes: {entry.file_bytes}")
-    if options.name is not None:
+    if model is None:
         print(entry.problem or f"`analystd model use {path.stem}` puts it into your settings.")
 
 

@@ -248,7 +248,8 @@ def _add_model_command(
         "name",
         metavar="NAME",
         nargs="?",
-        help="owner/repository[:file or quantisation] on Hugging Face (default: the embedded model, 94 MiB)",
+        help="qwen2.5-coder-1.5b, qwen2.5-coder-0.5b or smollm2-135m, or owner/repository[:file or quantisation] on Hugging Face "
+        "(default: the most able of the three that fits into the free memory; 1.1 GB, 0.5 GB, 0.1 GB)",
     )
     use = actions.add_parser("use", parents=[shared], help="put a model into your settings")
     use.add_argument("name", metavar="NAME", help="part of a listed name, a GGUF file, or a server's URL (http://…/v1)")

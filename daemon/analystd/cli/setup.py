@@ -18,6 +18,7 @@ from analystd.cli.commands import Options
 from analystd.cli.render import print_json
 from analystd.engine.catalogue import look_at
 from analystd.engine.factory import make_engine
+from analystd.engine.libllama import NATIVE, PREBUILT, find_build
 from analystd.environment import PREFIX
 from analystd.errors import AnalystdError, WorkspaceError
 from analystd.folders import state_folder
@@ -46,12 +47,7 @@ async def doctor(options: Options) -> int:
             f"{sandbox.level}: {sandbox.reason}",
             "Python will not run; AGENT_SANDBOX=off allows it without walls",
         ),
-        _check(
-            "llama.cpp",
-            importlib.util.find_spec("llama_cpp") is not None,
-            "llama-cpp-python",
-            "pip install 'analystd[llama]'",
-        ),
+        _llama_check(),
         _check(
             "analysis", importlib.util.find_spec("pandas") is not None, "pandas", "pip install 'analystd[analysis]'"
         ),
@@ -155,6 +151,18 @@ def _text_check() -> dict[str, Any]:
     failed = failures()
     found = f"{len(SAMPLES) - len(failed)} of {len(SAMPLES)} hostile samples are shown inert"
     return _check("text", not failed, found, f"not so: {', '.join(failed)}; please report it")
+
+
+def _llama_check() -> dict[str, Any]:
+    """Which library computes local models, and what the other one would bring."""
+    build = find_build()
+    if build is None or importlib.util.find_spec("jinja2") is None:
+        return _check("llama.cpp", False, "not installed", "pip install 'analystd[llama]'")
+    about = {
+        NATIVE: "compiled for this machine",
+        PREBUILT: "prebuilt; analystd[llama-native] compiles it for this processor or GPU, which is faster",
+    }
+    return _check("llama.cpp", True, f"{build}, {about[build.package]}", "")
 
 
 def _model_check(settings: Settings) -> dict[str, Any]:

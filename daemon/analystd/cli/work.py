@@ -45,6 +45,7 @@ async def ask(options: Options) -> int:
             terminal.problem(result.error.message)
             if result.error.hint:
                 terminal.line(f"  {result.error.hint}")
+        _print_unsupported(result)
         _print_cost(result)
     return {"done": EXIT_DONE, "limit": EXIT_REFUSED}.get(result.status, EXIT_FAILED)
 
@@ -117,6 +118,11 @@ async def _tell_cancelled(run: Run[AgentResult], terminal: Terminal) -> None:
         async for event in run.events(timeout=_INTERRUPT_SECONDS):
             if event.kind in TOLD_KINDS:
                 terminal.event(event)
+
+
+def _print_unsupported(result: AgentResult) -> None:
+    if numbers := ", ".join(each.text for each in result.unsupported):
+        print(f"[in no output of this conversation: {numbers}; check before you use it]", file=sys.stderr)
 
 
 def _print_cost(result: AgentResult) -> None:

@@ -67,6 +67,7 @@ class Event(Record):
     reply: str = ""
     ok: bool | None = None
     valid: bool = True
+    hint: str | None = None
     seconds: float | None = None
     displays: int = 0
     worker: str = ""

@@ -32,7 +32,9 @@ class Usage(Record):
 
 @dataclass(frozen=True, eq=False)
 class Step(Record):
-    """One tool call of a run. `displays` counts what it showed; `valid` is False for a call that fitted no tool and was not run."""
+    """One tool call of a run. `displays` counts what it showed; `valid` is False for a call that fitted no tool and was not run;
+    `hint` is what the model was told beside the output, to help it with an error.
+    """
 
     tool: str
     arguments: Mapping[str, Any]
@@ -41,6 +43,16 @@ class Step(Record):
     seconds: float
     displays: int = 0
     valid: bool = True
+    hint: str | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class UnsupportedNumber(Record):
+    """A number of an answer that no output of its conversation supports; `start` and `end` count characters of the answer."""
+
+    text: str
+    start: int
+    end: int
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,6 +65,7 @@ class AgentResult(Record):
     answer: str
     steps: tuple[Step, ...]
     usage: Usage
+    unsupported: tuple[UnsupportedNumber, ...] = ()
     error: Failure | None = None
 
     def __str__(self) -> str:

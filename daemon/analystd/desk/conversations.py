@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from analystd.agent.programs import LOOK, question_with_facts
 from analystd.agent.prompt import with_new_files
 from analystd.agent.toolcalls import tool_call_text
 from analystd.agent.turns import Exchange, Turn, exchange
@@ -62,15 +63,18 @@ def require(journal: Journal, conversation: str) -> None:
         raise InvalidArgumentsError(f"There is no conversation '{conversation}' here")
 
 
-async def earlier(journal: Journal, conversation: str) -> Earlier:
-    """What was said in a conversation's runs that have ended. A run that came to nothing is left out."""
+async def earlier(journal: Journal, conversation: str, *, programs: bool = False) -> Earlier:
+    """What was said in a conversation's runs that have ended. A run that came to nothing is left out.
+
+    With `programs`, it is worded for a model that can program.
+    """
     turns: list[Turn] = []
     first_files: tuple[str, ...] | None = None
     later_files: list[str] = []
     ended = [run["run_id"] for run in journal.runs.of_conversation(conversation) if run["seconds"] is not None]
     for events in (await journal.of_runs(ended, _TELLING)).values():
         told = _first(events, EventKind.RUN_STARTED).get("files")
-        turn = _turn(events, () if first_files is None else told or ())
+        turn = _turn(events, () if first_files is None else told or (), programs)
         if turn is not None:
             turns.append(turn)
         if first_files is None:
@@ -80,29 +84,31 @@ async def earlier(journal: Journal, conversation: str) -> Earlier:
     return Earlier(tuple(turns), first_files, tuple(later_files))
 
 
-def _turn(events: Sequence[Event], new_files: Sequence[str]) -> Turn | None:
+def _turn(events: Sequence[Event], new_files: Sequence[str], programs: bool) -> Turn | None:
     """The turn of one run; None if it has not ended, or was cut short before it had found anything."""
     prompt = _first(events, EventKind.RUN_QUEUED).get("prompt")
     result = _first(events, EventKind.RUN_FINISHED).get("result")
     if prompt is None or result is None:
         return None
-    exchanges = _exchanges(events, result["steps"])
+    exchanges = _exchanges(events, result["steps"], programs)
     if result["status"] in ("done", "limit"):
         answer = result["answer"]
     elif exchanges:
         answer = _NO_ANSWER
     else:
         return None
-    return Turn(Message("user", with_new_files(prompt, new_files)), exchanges, Message("assistant", answer))
+    facts = "".join(step["output"] for step in result["steps"] if step["tool"] == LOOK)
+    question = question_with_facts(prompt, facts) if programs else with_new_files(prompt, new_files)
+    return Turn(Message("user", question), exchanges, Message("assistant", answer))
 
 
-def _exchanges(events: Sequence[Event], steps: Sequence[Any]) -> tuple[Exchange, ...]:
+def _exchanges(events: Sequence[Event], steps: Sequence[Any], programs: bool) -> tuple[Exchange, ...]:
     """The calls that were valid, as the model wrote them; journals of earlier versions kept only their arguments."""
     replies = {event["step"]: event.get("reply") for event in events if event["kind"] == EventKind.TOOL_CALL}
     return tuple(
-        exchange(replies.get(number) or _call_text(step), step)
+        exchange(replies.get(number) or _call_text(step), step, programs=programs)
         for number, step in enumerate(steps, 1)
-        if step.get("valid", True)
+        if step.get("valid", True) and step["tool"] != LOOK
     )
 
 

@@ -10,8 +10,8 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 from weakref import WeakValueDictionary
 
-from analystd.agent.loop import Agent, Limits, Outcome, Task
-from analystd.agent.prompt import example_turns, first_call_tools, system_prompt, with_new_files
+from analystd.agent.loop import Agent, Limits, Outcome
+from analystd.agent.programs import can_program
 from analystd.data.base import DataService, FileInJail, Source
 from analystd.data.question import Question
 from analystd.desk import conversations
@@ -35,8 +35,10 @@ from analystd.desk.queue import Ticket, Turnstile
 from analystd.desk.runs import Request, Result, Run, RunBook
 from analystd.desk.sessions import MAIN
 from analystd.desk.state import DeskState
+from analystd.desk.table_facts import TableFacts
+from analystd.desk.tasks import task_for_programs, task_with_examples
 from analystd.desk.waiting import Wait
-from analystd.engine.base import Engine, Message, Sampling
+from analystd.engine.base import Engine, Sampling
 from analystd.errors import AnalystdError, OverloadedError, StartTimeoutError
 from analystd.jail.sandbox import Level
 from analystd.jail.workspace import Workspace
@@ -106,6 +108,7 @@ class Desk:
         """Where runs of a conversation wait for each other; each is there for as long as one has a place in it."""
         self.quarantined = Quarantined(workspace.trusted_paths, self._chronicle, self.runs)
         self._toolbox = Toolbox(self._tools(), workspace.check_resources)
+        self._facts = TableFacts(self.data)
         self.opened_at = time.time()
 
     def take_up(self, settings: Settings) -> None:
@@ -329,29 +332,27 @@ class Desk:
     async def _converse(self, run: Run, prompt: str, conversation: str, limits: Limits) -> Outcome:
         self._require_going_on()
         await self._engine.load()
-        listing = await self._file_names()
-        earlier = await conversations.earlier(self.journal, conversation)
-        told = earlier.files_to_tell(listing)
-        run.emit(EventKind.RUN_STARTED, sandbox=self._sandbox_level, files=told)
-        specs = self._toolbox.specs
-        is_first = earlier.first_files is None
-        system = Message("system", system_prompt(specs, told if earlier.first_files is None else earlier.first_files))
+        programs = can_program(self._engine.info())
+        earlier = await conversations.earlier(self.journal, conversation, programs=programs)
+        observer = RunObserver(run)
         agent = Agent(
             self._engine,
             self._toolbox,
             ToolContext(run.request.session or MAIN, run.put_out, run.request.asker.id, run.request.batch),
-            RunObserver(run),
+            observer,
             Sampling(self.settings.temperature, self.settings.seed),
         )
-        task = Task(
-            conversation,
-            (system, *example_turns(specs)),
-            prompt if is_first else with_new_files(prompt, told),
-            limits,
-            earlier.turns,
-            first_tools=first_call_tools(prompt, listing, specs),
-            narrow=self._known_names(prompt),
-        )
+        if programs:
+            run.emit(EventKind.RUN_STARTED, sandbox=self._sandbox_level)
+            session = self.sessions.seat(run.request.session or MAIN).session
+            task = await task_for_programs(
+                conversation, prompt, limits, earlier.turns, self.data, self._facts, session, observer
+            )
+        else:
+            listing = await self._file_names()
+            run.emit(EventKind.RUN_STARTED, sandbox=self._sandbox_level, files=earlier.files_to_tell(listing))
+            names = self._known_names(prompt)
+            task = task_with_examples(conversation, prompt, limits, earlier, listing, self._toolbox.specs, names)
         return await agent.run(task)
 
     def _known_names(self, prompt: str) -> KnownNames | None:

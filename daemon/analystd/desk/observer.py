@@ -34,7 +34,7 @@ class RunObserver:
         """Tell what came of it."""
         outcome = "ok" if step["ok"] else "refused"
         logger.info("step %d: %s in %.3f s: %s", self._steps, outcome, step["seconds"], step["output"][:200])
-        of_some = {key: step[key] for key in ("displays", "valid") if key in step}
+        of_some = {key: step[key] for key in ("displays", "valid", "hint") if key in step}
         self._run.emit(
             EventKind.TOOL_RESULT,
             step=self._steps,

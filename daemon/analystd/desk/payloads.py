@@ -45,6 +45,10 @@ def agent_result(run: Run, outcome: Outcome) -> Result:
         "steps": outcome.steps,
         "usage": outcome.usage,
     }
+    if outcome.unsupported:
+        result["unsupported"] = [
+            {"text": each.text, "start": each.start, "end": each.end} for each in outcome.unsupported
+        ]
     if outcome.error is not None:
         result["error"] = {"kind": outcome.error.kind, "message": outcome.error.message, "hint": outcome.error.hint}
     return result

@@ -94,6 +94,8 @@ class EngineInfo:
     """How long the last loading took."""
     tokens_per_second: float | None = None
     """How fast the last replies were written, the reading of their prompts not counted."""
+    parameters: int | None = None
+    """How many weights the model has, where that is known; of a local model once it was loaded."""
     context_used: int | None = None
     """Tokens that the longest conversation held after the last reply, out of `context_tokens`."""
 

@@ -8,8 +8,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from analystd.engine.embedded import models_folder
 from analystd.engine.gguf import GgufHeader, read_header
-from analystd.engine.models import models_folder
 from analystd.engine.needs import Needs, is_later_part, needs_of
 from analystd.errors import EngineUnavailableError, InvalidArgumentsError
 from analystd.settings import Settings

@@ -9,11 +9,11 @@ import ctypes
 import math
 from typing import Any
 
-import llama_cpp.llama_cpp as lib
 import numpy as np
 import numpy.typing as npt
 
-from analystd.engine.native import Logits, Vocabulary
+from analystd.engine.libllama import TokenData, TokenDataArray
+from analystd.engine.native import Logits, Vocabulary, lib
 from analystd.errors import EngineUnavailableError
 
 _SHORTLIST = 512
@@ -25,13 +25,13 @@ class Grammar:
     def __init__(self, vocabulary: Vocabulary, text: str) -> None:
         self._vocabulary = vocabulary
         # llama.cpp gives NULL for a grammar that it cannot read, and would crash on using that.
-        self._sampler = lib.llama_sampler_init_grammar(vocabulary.handle, text.encode(), b"root")
+        self._sampler = lib.sampler_init_grammar(vocabulary.handle, text.encode(), b"root")
         if not self._sampler:
             raise EngineUnavailableError("The tools' schemas could not be made into a grammar for the model")
 
     def allows(self, token: int) -> bool:
         """Whether the text may go on with this token."""
-        one = (lib.llama_token_data * 1)(lib.llama_token_data(token, 1.0, 0.0))
+        one = (TokenData * 1)(TokenData(token, 1.0, 0.0))
         self._apply(one, 1)
         return bool(one[0].logit != -math.inf)
 
@@ -42,7 +42,7 @@ class Grammar:
 
     def accept(self, token: int) -> None:
         """Go on by one token. It has to be an allowed one: llama.cpp aborts the process otherwise."""
-        lib.llama_sampler_accept(self._sampler, token)
+        lib.sampler_accept(self._sampler, token)
 
     def masked(self, logits: Logits) -> Logits:
         """The scores of allowed tokens; all others have minus infinity.
@@ -56,7 +56,7 @@ class Grammar:
 
     def _masked_but(self, tokens: npt.NDArray[np.intp], logits: Logits) -> Logits:
         """The scores with minus infinity for all but the allowed ones of these tokens."""
-        candidates = (lib.llama_token_data * len(tokens))()
+        candidates = (TokenData * len(tokens))()
         table: npt.NDArray[Any] = np.ctypeslib.as_array(candidates)
         table["id"] = tokens
         table["logit"] = logits[tokens]
@@ -68,13 +68,13 @@ class Grammar:
     def close(self) -> None:
         """Free it. Harmless when repeated."""
         if self._sampler:
-            lib.llama_sampler_free(self._sampler)
+            lib.sampler_free(self._sampler)
             self._sampler = None
 
     def _apply(self, candidates: Any, size: int) -> None:
-        pointer = ctypes.cast(candidates, ctypes.POINTER(lib.llama_token_data))
-        array = lib.llama_token_data_array(pointer, size, -1, False)
-        lib.llama_sampler_apply(self._sampler, ctypes.byref(array))
+        pointer = ctypes.cast(candidates, ctypes.POINTER(TokenData))
+        array = TokenDataArray(pointer, size, -1, False)
+        lib.sampler_apply(self._sampler, ctypes.byref(array))
 
 
 def _all(logits: Logits) -> npt.NDArray[np.intp]:

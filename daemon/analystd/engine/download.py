@@ -11,11 +11,12 @@ import errno
 import fcntl
 import hashlib
 import os
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from io import FileIO
 from pathlib import Path
+from typing import IO
 
 import httpx
 
@@ -74,6 +75,43 @@ async def fetch(client: httpx.AsyncClient, source: Source, target: Path, on_byte
     if source.sha256 is not None:
         remember(target, source.sha256)
     _drop_others(target)
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """A part of a file that comes by itself: its size, and how its content is opened for reading."""
+
+    size: int
+    open: Callable[[], AbstractContextManager[IO[bytes]]]
+
+
+def assemble(source: Source, target: Path, stretches: Sequence[Stretch]) -> None:
+    """Put the file at `target`, made of stretches in their order; those whose bytes are there already are not opened.
+
+    Raises:
+        EngineUnavailableError: when what came is not what it should be, or somebody else is fetching it.
+        OSError: when it cannot be stored; what was stored is kept.
+    """
+    with _opened(part_of(target, source), target) as part:
+        start = 0
+        for stretch in stretches:
+            there = part.seek(0, os.SEEK_END)
+            if start <= there < start + stretch.size:
+                with stretch.open() as content:
+                    _append(part, content, there - start, stretch.size)
+            start += stretch.size
+        os.fsync(part.fileno())
+        _check(source, part, target)
+        part_of(target, source).replace(target)
+    _drop_others(target)
+
+
+def _append(part: FileIO, content: IO[bytes], skipped: int, size: int) -> None:
+    """Write what stands in `content` after the bytes that are skipped, up to `size` in all."""
+    at = 0
+    while at < size and (piece := content.read(min(_ONE_CHUNK, size - at))):
+        _write(part, piece[max(0, skipped - at) :])
+        at += len(piece)
 
 
 async def _fill(client: httpx.AsyncClient, source: Source, part: FileIO, on_bytes: Callable[[int], None]) -> None:

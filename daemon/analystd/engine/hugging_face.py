@@ -33,6 +33,7 @@ _REFERENCE = re.compile(r"(?P<repository>\w[\w.-]*/\w[\w.-]*)(?::(?P<wanted>.+))
 _PART = re.compile(r"-\d{5}-of-\d{5}(?=\.gguf\Z)")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _TIMEOUT = httpx.Timeout(60.0, connect=10.0)
+_REACH_SECONDS = 8.0
 _MOST_LISTING_BYTES = 16 << 20
 _LISTING_SECONDS = 120.0
 _SPARE_BYTES = 64 << 20
@@ -125,6 +126,29 @@ async def pull(
             await asyncio.to_thread(_check_room, downloads, target)
             await _fetch_all(client, downloads, on_progress)
     return downloads[0][1]
+
+
+async def fetch_file(
+    repository: str, file: HubFile, target: Path, on_progress: OnProgress, environment: Mapping[str, str] = os.environ
+) -> str | None:
+    """Fetch one file whose content is known; gives None, or why it cannot be had there. What has come of it is kept.
+
+    Raises:
+        EngineUnavailableError: when what came is not what it should be, or somebody else is fetching it.
+        OSError: when it cannot be stored.
+    """
+    endpoint = (environment.get("HF_ENDPOINT") or _HOME).rstrip("/")
+    source = _source(endpoint, repository, file, _authorization(endpoint, environment.get("HF_TOKEN")))
+    try:
+        async with httpx.AsyncClient(timeout=_TIMEOUT) as client:
+            # Asked once and shortly: where nothing of the network can be reached, there are other ways.
+            await client.head(endpoint, timeout=_REACH_SECONDS)
+            await fetch(client, source, target, lambda there: on_progress(there, file.size))
+    except httpx.HTTPStatusError as exc:
+        return f"{endpoint} answers {exc.response.status_code}"
+    except (httpx.HTTPError, httpx.InvalidURL) as exc:
+        return f"{endpoint} cannot be reached ({type(exc).__name__})"
+    return None
 
 
 async def _fetch_all(

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from analystd.engine.base import Completion, EngineInfo, GenerateRequest, Message
+from analystd.engine.libllama import INSTALL_HINT, find_build
 from analystd.engine.memory_guard import MemoryGuard
 from analystd.engine.models import check_content
 from analystd.engine.needs import files_of
@@ -87,6 +88,7 @@ class LlamaEngine:
             on_gpu=self._about.get("on_gpu"),
             load_seconds=self._load_seconds,
             tokens_per_second=self._tokens_per_second(),
+            parameters=self._about.get("parameters"),
             context_used=self._context_used if worker else None,
         )
 
@@ -151,8 +153,8 @@ class LlamaEngine:
         return worker
 
     async def _start_for(self, path: Path) -> Worker:
-        if importlib.util.find_spec("llama_cpp") is None or importlib.util.find_spec("jinja2") is None:
-            raise EngineUnavailableError("llama-cpp-python is not installed", "Run `pip install 'analystd[llama]'`.")
+        if find_build() is None or importlib.util.find_spec("jinja2") is None:
+            raise EngineUnavailableError("llama.cpp is not installed", INSTALL_HINT)
         adapters = [(_adapter_file(adapter), adapter.scale) for adapter in self._adapters]
         argv = python_module("analystd.engine.worker", str(path))
         argv += ["--gpu-layers", str(self._gpu_layers), "--context-tokens", str(self._context_tokens)]

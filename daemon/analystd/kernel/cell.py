@@ -27,6 +27,8 @@ logger = logging.getLogger(__name__)
 OutputHandler = Callable[[Output], None]
 
 _SETTLE_SECONDS = 1.0
+_RENEW_SECONDS = 0.1
+"""How long a new connection may take before the next cell needs it."""
 _ANSI = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)")
 _MARK_CHARACTERS = 64
 _MAX_MESSAGE_CHARACTERS = 8_000
@@ -47,9 +49,15 @@ class Cell:
     """Code that was sent under `message_id`. `finished` is done when the kernel has replied and is idle again, or is gone."""
 
     def __init__(
-        self, message_id: str, on_output: OutputHandler, is_reading: Callable[[], bool] = lambda: False
+        self,
+        message_id: str,
+        on_output: OutputHandler,
+        is_reading: Callable[[], bool] = lambda: False,
+        on_silence: Callable[[], None] = lambda: None,
     ) -> None:
         self.message_id = message_id
+        self._on_silence = on_silence
+        """Called when the kernel has replied and never said that it is idle: what it publishes may not arrive any more."""
         self._is_reading = is_reading
         """Says whether a large message is being read, which may be the cell's."""
         self.interrupted = False
@@ -146,8 +154,12 @@ class Cell:
     def _end_unless_reading(self) -> None:
         if self._is_reading() and not self.finished.done():
             asyncio.get_running_loop().call_later(_SETTLE_SECONDS, self._end_unless_reading)
-        else:
+        elif self._idle or self.finished.done():
             self.end()
+        else:
+            self._cut = True
+            self._on_silence()
+            asyncio.get_running_loop().call_later(_RENEW_SECONDS, self.end)
 
     def _clear_if_due(self) -> None:
         if self._clear_next:

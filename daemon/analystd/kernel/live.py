@@ -89,7 +89,7 @@ class Kernel:
     ) -> Cell:
         """Begin to run `code`; the cell's `finished` tells when it is over, and what it puts out after that goes to `on_late_output`."""
         message = self._client.session.msg("execute_request", _request(code, file))
-        cell = self._cell = Cell(message["msg_id"], on_output, lambda: self._being_read > 0)
+        cell = self._cell = Cell(message["msg_id"], on_output, lambda: self._being_read > 0, self._renew_iopub)
         cell.finished.add_done_callback(lambda _: self._forget(cell, on_late_output))
         self._client.shell_channel.send(message)
         if not self.alive:
@@ -218,6 +218,20 @@ class Kernel:
                 logger.debug("A message of the kernel is ignored", exc_info=True)
             # A kernel that never pauses must not keep the daemon from everything else.
             await asyncio.sleep(0)
+
+    def _renew_iopub(self) -> None:
+        """Connect anew to what the kernel publishes: ZeroMQ never comes back to one that sent a message over the limit."""
+        if not self.alive:
+            return
+        logger.warning(
+            "The kernel %d published too much in one message, or does not say that it is idle", self.process.pid
+        )
+        self._tasks[0].cancel()
+        self._client.iopub_channel.stop()
+        self._client._iopub_channel = None
+        self._client.iopub_channel.start()
+        reading = self._read(self._client.iopub_channel, self._on_iopub)
+        self._tasks.insert(0, asyncio.create_task(reading, name="kernel-iopub"))
 
     async def _message_in(self, parts: list[bytes]) -> KernelMessage:
         key = self._client.session.key

@@ -41,6 +41,7 @@ START_SECONDS = 60.0
 STOP_SECONDS = 1.0
 
 _INSIDE = Path(__file__).parent / "inside"
+_TOOLBOX = Path(__file__).parents[1] / "toolbox"
 _READY = b"\x1eREADY\n"
 _HEARD = b"\x1eHEARD\n"
 _SOCKET_PATH_BYTES = 107
@@ -73,7 +74,7 @@ class Launch:
     def policy(self, sockets: Path) -> Policy:
         """What a kernel with its sockets in that folder may touch."""
         runtime = self.runtime if sockets.is_relative_to(self.runtime) else sockets
-        read = (*self.read_only_paths, _INSIDE)
+        read = (*self.read_only_paths, _INSIDE, _TOOLBOX)
         return Policy(self.workspace, runtime, read, self.python, sealed=self.sealed, pinned=self.pinned)
 
     def walls(self, policy: Policy) -> Walls | None:
@@ -323,7 +324,12 @@ class KernelProcess:
         if guard is not None:
             self._watch = guard(self._process.pid, lambda breach: self.on_breach(breach))
         walls = self._launch.walls(policy)
-        told = {"connection": self.connection, "preload": list(preload), "walls": walls and asdict(walls)}
+        told = {
+            "connection": self.connection,
+            "preload": list(preload),
+            "toolbox": str(_TOOLBOX),
+            "walls": walls and asdict(walls),
+        }
         self.tell(json.dumps(told))
         outcomes: list[asyncio.Future[Any]] = [self._ready, self.ended]
         await asyncio.wait(outcomes, timeout=START_SECONDS, return_when=asyncio.FIRST_COMPLETED)

@@ -1,7 +1,7 @@
 """Brings the kernel up: reads where to listen from stdin, says READY on stdout, and then obeys the line on stdin.
 
 daemon                                        kernel
-{"connection": {…}, "preload": […], "walls": {…}}\\n  ──▶
+{"connection": {…}, "preload": […], "toolbox": "…", "walls": {…}}\\n  ──▶
 ◀──   READY\\n
 interrupt <cell>\\n                      ──▶   SIGINT to itself and its children, if that cell still runs
 ◀──   HEARD\\n                                 (not heard while C code keeps the interpreter to itself: then a signal must do)
@@ -26,6 +26,7 @@ from pathlib import Path
 from typing import Any
 
 from . import habits, refusals, temporary
+from .toolbox_finder import offer_toolbox
 
 READY = b"\x1eREADY\n"
 HEARD = b"\x1eHEARD\n"
@@ -43,6 +44,7 @@ def main() -> None:
         _adopt_orphans()
     # Registered first, so that it runs last.
     atexit.register(_end_descendants)
+    offer_toolbox(start["toolbox"])
     habits.prepare_pandas(start["walls"] and start["walls"]["memory_bytes"])
     for module in start["preload"]:
         with contextlib.suppress(Exception):

@@ -1,0 +1,86 @@
+"""What helps a model with a program that failed or is about to: columns that are not there, values that are no numbers."""
+
+from __future__ import annotations
+
+import ast
+import difflib
+import re
+from collections.abc import Iterable, Mapping, Sequence
+
+Columns = Mapping[str, Sequence[str]]
+"""The columns of each known table, by its path."""
+
+_NEAR = 0.6
+_MOST_NAMES = 40
+_KEY_ERROR = re.compile(r"^KeyError: (?P<key>.*?)(?: \(line \d+\))?$", re.MULTILINE)
+_NOT_IN_INDEX = re.compile(
+    r"\[(?P<names>'[^\]]*')\] not (?:found )?in (?:axis|index)|None of \[(?:Index\(\[)?(?P<none>'[^\]]*')"
+)
+
+
+def unknown_columns(code: str, columns: Columns) -> list[str]:
+    """Return the names in subscripts of a program that are columns only in another spelling: case, spaces, signs between words.
+
+    Names that the program itself makes (assigned, renamed to, keys of its dictionaries) are known.
+    """
+    try:
+        tree = ast.parse(code)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return []
+    known = {name for names in columns.values() for name in names}
+    read, made = set[str](), set[str]()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Subscript):
+            names = _strings(node.slice)
+            (read if isinstance(node.ctx, ast.Load) else made).update(names)
+        elif isinstance(node, ast.Dict):
+            made.update(name for part in (*node.keys, *node.values) if part is not None for name in _strings(part))
+        elif isinstance(node, ast.keyword) and node.arg is not None:
+            made.add(node.arg)
+    spelt = {_letters(name) for name in known} - {""}
+    return [name for name in sorted(read - made - known) if _letters(name) in spelt]
+
+
+def nearest(name: str, known: Iterable[str]) -> list[str]:
+    """Return the known names that are most like `name`, the nearest first."""
+    folded = {each.casefold().strip(): each for each in known}
+    matches = difflib.get_close_matches(name.casefold().strip(), folded, n=3, cutoff=_NEAR)
+    return [folded[match] for match in matches]
+
+
+def hint_for_unknown(names: Sequence[str], columns: Columns) -> str:
+    """Return a sentence about columns that are not there."""
+    known = [name for each in columns.values() for name in each]
+    guesses = [f"{name!r} (did you mean {' or '.join(map(repr, nearest(name, known)))}?)" for name in names]
+    return f"There is no column {', '.join(guesses)}. {all_columns(columns)}"
+
+
+def hint_for_failure(output: str, columns: Columns) -> str | None:
+    """Return what helps with an error about columns; None for other errors, or where no table is known."""
+    if not columns:
+        return None
+    keys = [found["key"].strip("'\"") for found in _KEY_ERROR.finditer(output) if "[" not in found["key"]]
+    for found in _NOT_IN_INDEX.finditer(output):
+        keys += re.findall(r"'([^']*)'", found["names"] or found["none"] or "")
+    return hint_for_unknown(keys[-3:], columns) if keys else None
+
+
+def all_columns(columns: Columns) -> str:
+    """Return a sentence that names the columns of each table."""
+    return " ".join(
+        f"The columns of {path} are {', '.join(map(repr, names[:_MOST_NAMES]))}{' …' if len(names) > _MOST_NAMES else ''}."
+        for path, names in columns.items()
+    )
+
+
+def _letters(name: str) -> str:
+    return "".join(character for character in name.casefold() if character.isalnum())
+
+
+def _strings(node: ast.expr) -> list[str]:
+    """The text constants of a subscript: one, or those of a list or tuple."""
+    if isinstance(node, ast.Constant):
+        return [node.value] if isinstance(node.value, str) else []
+    if isinstance(node, (ast.List, ast.Tuple)):
+        return [name for each in node.elts for name in _strings(each)]
+    return []

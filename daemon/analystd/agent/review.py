@@ -1,0 +1,69 @@
+"""Whether a reply in words may end the run of a model that can program: not while its program failed, nor with numbers from nowhere."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from analystd.agent.number_check import Sources, Unsupported, unsupported_numbers
+from analystd.agent.programs import LOOK
+from analystd.agent.progress import SILENT
+from analystd.protocol import Step
+
+MAX_FAILURES = 4
+"""So many programs in a row may fail; then the run ends and says so."""
+
+_DIGIT = re.compile(r"\d")
+
+
+@dataclass
+class Reviewer:
+    """Looks at replies. Each objection is raised a bounded number of times, so that a run ends."""
+
+    given: tuple[str, ...]
+    """The texts that the model was given beside outputs: the question, what was said and printed before."""
+    needs_program: bool = True
+    """Whether the question is about data that is there, so that an answer without any program is a guess."""
+    _raised: set[str] = field(default_factory=set)
+
+    def objection(self, answer: str, steps: Sequence[Step]) -> str | None:
+        """Return why the reply is not taken as the answer, in words for the model; None when it is."""
+        programs = [step for step in steps if step["tool"] != LOOK]
+        if failed_in_a_row(programs):
+            return "The last program failed, so there is no result yet. Write the whole corrected program in a ```python block."
+        if not programs and self.needs_program and self._once("guess", answer):
+            return "Do not answer from memory. Write a program in a ```python block that computes the answer from the data."
+        if programs and programs[-1]["output"].strip() == SILENT and self._once("silent", answer):
+            return "The program printed nothing. Write a program in a ```python block that prints the values that were asked for."
+        wrong = self.unsupported(answer, steps)
+        if wrong and self._once("numbers", answer):
+            named = ", ".join(each.text for each in wrong[:5])
+            return (
+                f"These numbers stand in no output: {named}. Answer again with printed values only, "
+                "or write a program in a ```python block that prints what is missing."
+            )
+        return None
+
+    def unsupported(self, answer: str, steps: Sequence[Step]) -> list[Unsupported]:
+        """Return the numbers of an answer that nothing supports."""
+        if not _DIGIT.search(answer):
+            return []
+        codes = [str(step["arguments"].get("code", "")) for step in steps]
+        return unsupported_numbers(answer, Sources([*self.given, *codes, *(step["output"] for step in steps)]))
+
+    def _once(self, objection: str, answer: str) -> bool:
+        if objection in self._raised or not answer:
+            return False
+        self._raised.add(objection)
+        return True
+
+
+def failed_in_a_row(steps: Sequence[Step]) -> int:
+    """Return how many of the last programs failed."""
+    count = 0
+    for step in reversed(steps):
+        if step["ok"] or step["tool"] == LOOK:
+            break
+        count += 1
+    return count

@@ -1,0 +1,117 @@
+"""What the agent is given to do for a question: in examples of calls for a small model, in facts and programs for one that can program."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Sequence
+from typing import Any
+
+from analystd.agent.loop import Limits, Observer, Programs, Task
+from analystd.agent.programs import LOOK, question_with_facts, system_prompt
+from analystd.agent.prompt import example_turns, first_call_tools, with_new_files
+from analystd.agent.prompt import system_prompt as prompt_with_examples
+from analystd.agent.review import Reviewer
+from analystd.agent.turns import Turn
+from analystd.data.base import DataService
+from analystd.desk.conversations import Earlier
+from analystd.desk.known_names import KnownNames
+from analystd.desk.table_facts import TableFacts
+from analystd.engine.base import Message, ToolSpec
+from analystd.errors import AnalystdError
+from analystd.kernel.base import Session, Variable
+from analystd.protocol import Step
+
+logger = logging.getLogger(__name__)
+
+_MOST_VARIABLES = 20
+_TOLD_VARIABLES = ("DataFrame", "Series", "ndarray", "dict", "list", "int", "float", "str", "bool")
+
+
+def task_with_examples(
+    conversation: str,
+    prompt: str,
+    limits: Limits,
+    earlier: Earlier,
+    listing: Sequence[str],
+    specs: tuple[ToolSpec, ...],
+    names: KnownNames | None,
+) -> Task:
+    """Return the task of a small model: examples of calls come before the question."""
+    told = earlier.files_to_tell(listing)
+    is_first = earlier.first_files is None
+    system = Message(
+        "system", prompt_with_examples(specs, told if earlier.first_files is None else earlier.first_files)
+    )
+    return Task(
+        conversation,
+        (system, *example_turns(specs)),
+        prompt if is_first else with_new_files(prompt, told),
+        limits,
+        earlier.turns,
+        first_tools=first_call_tools(prompt, listing, specs),
+        narrow=names,
+    )
+
+
+async def task_for_programs(
+    conversation: str,
+    prompt: str,
+    limits: Limits,
+    turns: tuple[Turn, ...],
+    data: DataService,
+    facts: TableFacts,
+    session: Session,
+    observer: Observer,
+) -> Task:
+    """Return the task of a model that can program, after a look at the files and variables, which is a step of its own."""
+    started = time.monotonic()
+    entries = await _entries(data)
+    looked = await facts.look(
+        prompt, entries, [message.content for turn in reversed(turns) for message in turn.messages]
+    )
+    variables = _variables_text(await session.variables())
+    parts = [looked.text, variables]
+    text = "\n\n".join(part for part in parts if part)
+    steps: tuple[Step, ...] = ()
+    if text:
+        step: Step = {
+            "tool": LOOK,
+            "arguments": {"paths": list(looked.paths)},
+            "ok": True,
+            "output": text,
+            "seconds": round(time.monotonic() - started, 3),
+        }
+        observer.calling(LOOK, step["arguments"], "")
+        observer.called(step)
+        steps = (step,)
+    question = question_with_facts(prompt, text)
+    before = [message.content for turn in turns for message in turn.messages]
+    reviewer = Reviewer((question, *before), needs_program=bool(looked.paths or variables))
+    return Task(
+        conversation,
+        (Message("system", system_prompt()),),
+        question,
+        limits,
+        turns,
+        programs=Programs(reviewer, steps, looked.columns),
+    )
+
+
+async def _entries(data: DataService) -> Sequence[dict[str, Any]]:
+    """The files of the workspace, folders within included."""
+    try:
+        listing = await data.list_files(".", recursive=True)
+    except AnalystdError as exc:
+        logger.warning("the workspace cannot be listed: %s", exc.message)
+        return []
+    entries: list[dict[str, Any]] = listing["entries"]
+    return [entry for entry in entries if entry["type"] in ("file", "link")]
+
+
+def _variables_text(variables: Sequence[Variable]) -> str:
+    told = [each for each in variables if each.type.rpartition(".")[2] in _TOLD_VARIABLES][:_MOST_VARIABLES]
+    if not told:
+        return ""
+    words = [f"{each.name} ({each.type}{f', {each.shape}' if each.shape else ''})" for each in told]
+    return f"Variables of earlier programs: {', '.join(words)}"

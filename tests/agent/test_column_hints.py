@@ -1,0 +1,52 @@
+from __future__ import annotations
+
+import pytest
+
+from analystd.agent.column_hints import hint_for_failure, nearest, unknown_columns
+
+COLUMNS = {"prices.csv": ("Date", "close", "Volume (BTC)"), "names.csv": ("name",)}
+
+
+@pytest.mark.parametrize(
+    ("code", "unknown"),
+    [
+        ("df['Close'].mean()", ["Close"]),
+        ("df['close'].mean()", []),
+        ("df[['date', 'close']]", ["date"]),
+        ("df['return'] = df['close'].pct_change()\ndf['return'].std()", []),
+        ("d = {'closing': 1}\nd['closing']", []),
+        ("df = df.rename(columns={'close': 'Close'})\ndf['Close']", []),
+        ("df.groupby('g').agg(closes=('close', 'sum'))['closes']", []),
+        ("x['zzzzzz']", []),
+        ("m['close_x']", []),
+        ("df['volume_btc']", ["volume_btc"]),
+        ("this is no program", []),
+        ("(" * 5000, []),
+    ],
+)
+def test_names_in_subscripts_that_are_nearly_columns_are_found(code: str, unknown: list[str]) -> None:
+    assert unknown_columns(code, COLUMNS) == unknown
+
+
+def test_the_nearest_names_come_first() -> None:
+    assert nearest("volume(btc)", ["close", "Volume (BTC)", "Date"]) == ["Volume (BTC)"]
+
+
+@pytest.mark.parametrize(
+    "output",
+    [
+        "KeyError: 'Close' (line 3)",
+        "KeyError: \"['Close'] not in index\" (line 2)",
+        "KeyError: \"None of [Index(['Close'], dtype='object')] are in the [columns]\" (line 2)",
+    ],
+)
+def test_an_error_about_a_column_is_answered_with_the_columns(output: str) -> None:
+    hint = hint_for_failure(output, COLUMNS)
+    assert hint is not None
+    assert "'close'" in hint
+    assert "The columns of prices.csv are 'Date', 'close', 'Volume (BTC)'." in hint
+
+
+def test_other_errors_get_no_such_hint() -> None:
+    assert hint_for_failure("ZeroDivisionError: division by zero (line 1)", COLUMNS) is None
+    assert hint_for_failure("KeyError: 'x'", {}) is None

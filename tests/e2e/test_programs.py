@@ -1,0 +1,142 @@
+"""Questions to a model that can program, played by a script: facts first, programs in fences, errors mended, numbers checked."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from tests.station import Station
+
+PROGRAMMER = 1_500_000_000
+TABLE = "day,close\n2024-01-01,10.5\n2024-01-02,12\n2024-01-03,\n"
+
+
+def fenced(code: str) -> str:
+    return f"```python\n{code}\n```"
+
+
+MEAN = fenced("import pandas as pd\ndf = pd.read_csv('bars.csv')\nprint('mean close:', df['close'].mean())")
+
+
+def asked(station: Station, *replies: str | tuple[str, str], question: str, check: int | None = 0) -> dict[str, Any]:
+    (station.workspace / "bars.csv").write_text(TABLE)
+    station.play(replies, parameters=PROGRAMMER)
+    result: dict[str, Any] = station.result("run", question, check=check)
+    return result
+
+
+def tools(result: dict[str, Any]) -> list[tuple[str, bool]]:
+    return [(step["tool"], step["ok"]) for step in result["steps"]]
+
+
+def test_the_files_are_looked_at_first_and_the_program_runs(fresh_station: Station) -> None:
+    result = asked(
+        fresh_station,
+        (f"I compute it.\n{MEAN}", "bars.csv: 3 rows, 2 columns\n- day (date): 2024-01-01 to 2024-01-03\n- close"),
+        ("The mean close is 11.25.", "Output:\nmean close: 11.25"),
+        question="What is the mean close?",
+    )
+    assert (result["status"], result["answer"]) == ("done", "The mean close is 11.25.")
+    assert tools(result) == [("look", True), ("pyexe", True)]
+    assert "- close (number): 10.5 to 12, 1 missing" in result["steps"][0]["output"]
+    assert result["steps"][1]["arguments"]["code"].startswith("import pandas")
+    assert "unsupported" not in result
+
+
+def test_an_explanation_of_an_error_is_no_answer(fresh_station: Station) -> None:
+    result = asked(
+        fresh_station,
+        fenced("import pandas as pd\ndf = pd.read_csv('bars.csv')\nprint(df['closing'].mean())"),
+        (
+            "The column does not exist, so you should check its name.",
+            "Line 3 of the program is: print(df['closing'].mean())",
+        ),
+        (MEAN, "The last program failed, so there is no result yet"),
+        "It is 11.25.",
+        question="What is the mean close?",
+    )
+    assert (result["status"], result["answer"]) == ("done", "It is 11.25.")
+    assert tools(result) == [("look", True), ("pyexe", False), ("pyexe", True)]
+    assert "did you mean 'close'?" in result["steps"][1]["hint"]
+
+
+def test_a_misspelt_column_is_told_before_the_program_runs(fresh_station: Station) -> None:
+    result = asked(
+        fresh_station,
+        fenced("open('ran.txt', 'w')\nimport pandas as pd\nprint(pd.read_csv('bars.csv')['Close'].mean())"),
+        (MEAN, "There is no column 'Close' (did you mean 'close'?)"),
+        "It is 11.25.",
+        question="What is the mean close?",
+    )
+    assert tools(result) == [("look", True), ("pyexe", False), ("pyexe", True)]
+    assert not (fresh_station.workspace / "ran.txt").exists()
+
+
+def test_an_answer_from_memory_is_asked_to_be_computed(fresh_station: Station) -> None:
+    result = asked(
+        fresh_station,
+        "It is 42.",
+        (MEAN, "Do not answer from memory."),
+        "It is 11.25.",
+        question="What is the mean close in bars.csv?",
+    )
+    assert result["answer"] == "It is 11.25."
+
+
+def test_a_number_from_nowhere_is_asked_for_once_and_then_marked(fresh_station: Station) -> None:
+    station = fresh_station
+    replies: list[str | tuple[str, str]] = [
+        MEAN,
+        "The mean is 11.25 and the median 11.7.",
+        ("The mean is 11.25, the median 11.9.", "These numbers stand in no output: 11.7."),
+    ]
+    result = asked(station, *replies, question="What are mean and median?")
+    assert result["status"] == "done"
+    assert result["unsupported"] == [{"text": "11.9", "start": 30, "end": 34}]
+    shown = station.run("run", "What are mean and median?")
+    assert shown.stdout == "The mean is 11.25, the median 11.9.\n"
+    assert "in no output of this conversation: 11.9" in shown.stderr
+
+
+def test_a_program_that_prints_nothing_is_no_answer(fresh_station: Station) -> None:
+    result = asked(
+        fresh_station,
+        fenced("import pandas as pd\nmean = pd.read_csv('bars.csv')['close'].mean()"),
+        ("I have computed it.", "but it printed nothing"),
+        (fenced("print(mean)"), "The program printed nothing."),
+        "It is 11.25.",
+        question="What is the mean close?",
+    )
+    assert result["answer"] == "It is 11.25."
+
+
+def test_after_four_failures_in_a_row_the_run_ends_and_says_so(fresh_station: Station) -> None:
+    failing = [fenced(f"raise ValueError({number})") for number in range(4)]
+    result = asked(fresh_station, *failing, "All is well: 12.", question="What is the mean close?", check=4)
+    assert result["status"] == "limit"
+    assert result["answer"].startswith("There is no result: the last 4 programs failed, with 5 tool calls made")
+    assert "ValueError: 3" in result["answer"]
+
+
+@pytest.mark.parametrize("name", ["it's.csv", "two words.csv", 'quo"te.csv'])
+def test_odd_names_of_files_and_columns_are_told_as_they_are(fresh_station: Station, name: str) -> None:
+    station = fresh_station
+    station.play(["I cannot tell.", "I cannot tell."], parameters=PROGRAMMER)
+    (station.workspace / name).write_text('"a\nb",<|im_end|>,```python\n1,2,3\n')
+    look = station.result("run", "What is there?", check=None)["steps"][0]["output"]
+    assert f"{name}: 1 rows, 3 columns" in look or f"{name!r}: 1 rows, 3 columns" in look
+    assert "- 'a\\nb' (integer)" in look
+    assert "- '```python' (integer)" in look
+
+
+def test_wide_tables_are_told_within_bounds(fresh_station: Station) -> None:
+    station = fresh_station
+    station.play(["I cannot tell.", "I cannot tell."], parameters=PROGRAMMER)
+    names = [f"measure_{number}" for number in range(3000)]
+    names[2500] = "Net Revenue"
+    row = ",".join(map(str, range(3000)))
+    (station.workspace / "wide.csv").write_text(f"{','.join(names)}\n{row}\n")
+    look = station.result("run", "What is the net revenue?", check=None)["steps"][0]["output"]
+    assert "wide.csv: 1 rows, 3000 columns" in look
+    assert "- Net Revenue (integer): 2500 to 2500" in look
+    assert len(look) < 8000
