@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import os
 import platform
+import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -23,6 +24,7 @@ from analystd.environment import PREFIX
 from analystd.errors import AnalystdError, WorkspaceError
 from analystd.folders import state_folder
 from analystd.jail import probe
+from analystd.jail.own_group import OwnGroup
 from analystd.jail.sandbox import Sandbox, measure_sandbox
 from analystd.jail.workspace import Workspace
 from analystd.jail.workspace_place import made_workspace, workspace_place
@@ -55,6 +57,7 @@ async def doctor(options: Options) -> int:
         _state_check(),
         _workspace_check(folder, loaded.settings, sandbox),
         _text_check(),
+        _limits_check(),
         _settings_check(loaded),
     ]
     walls = [
@@ -163,6 +166,17 @@ def _llama_check() -> dict[str, Any]:
         PREBUILT: "prebuilt; analystd[llama-native] compiles it for this processor or GPU, which is faster",
     }
     return _check("llama.cpp", True, f"{build}, {about[build.package]}", "")
+
+
+def _limits_check() -> dict[str, Any]:
+    """What holds sessions to their limits: control groups are tried on a process that does nothing."""
+    with subprocess.Popen([sys.executable, "-S", "-c", "input()"], stdin=subprocess.PIPE) as process:
+        group = OwnGroup.around(process.pid, memory_bytes=1 << 30, tasks=64)
+        process.communicate()
+    controllers = sorted(group.folders)
+    group.remove()
+    walls = f", and by control groups of each session's own for {' and '.join(controllers)}" if controllers else ""
+    return _check("limits", True, f"kept by looking at sessions{walls}", "")
 
 
 def _model_check(settings: Settings) -> dict[str, Any]:

@@ -9,6 +9,8 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from analystd.jail.limits import SHARED, Breach, LimitName, Limits, Look, Watched
+from analystd.jail.own_group import OwnGroup
+from analystd.jail.sizes import memory
 from analystd.jail.workspace import Workspace
 
 logger = logging.getLogger(__name__)
@@ -25,6 +27,9 @@ _BEGINNING_BYTES = 192 << 20
 """What a program takes until it is ready for its first code. It may, where a limit is overstepped already: that code may be what helps."""
 _GROWN_BYTES = 8 << 20
 _GROWN_TASKS = 4
+_WALL_MEMORY_PERCENT = 90
+_WALL_MORE_TASKS = 1024
+"""The control group's limits lie above ours, so that it is we who say which one was overstepped; it holds what comes between two looks."""
 _EVERYTHING_LOOKS = 20
 """Where nothing seems to happen, everything is looked at all the same each so many times."""
 
@@ -43,6 +48,11 @@ class Watchdog:
     ) -> None:
         self._limits = limits or Limits()
         self._watched = Watched(pid, workspace, self._limits, runtime)
+        self._group = OwnGroup.around(
+            pid,
+            memory_bytes=memory().total * _WALL_MEMORY_PERCENT // 100,
+            tasks=self._limits.threads + _WALL_MORE_TASKS,
+        )
         self._on_breach = on_breach
         self._is_new = True
         """Whether no code has run yet."""
@@ -80,10 +90,11 @@ class Watchdog:
             self._excused = {breach.limit: breach.burden for breach in look.breaches}
 
     async def aclose(self) -> None:
-        """Look no more. Harmless when repeated."""
+        """Look no more; to be called when the processes have ended. Harmless when repeated."""
         self._task.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await self._task
+        await asyncio.to_thread(self._group.remove)
 
     async def _watch(self) -> None:
         while True:

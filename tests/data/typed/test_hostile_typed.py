@@ -175,7 +175,9 @@ def test_an_encrypted_file_is_named_with_the_reason(open_bytes: OpenFile, tmp_pa
         properties = factory.file_encryption_properties(encryption.KmsConnectionConfig(), config)
         path = tmp_path / "secret.parquet"
         pq.write_table(pa.table({"n": [1]}), path, encryption_properties=properties)
-        with pytest.raises(WorkspaceError, match=r"secret\.parquet is encrypted, at least in part: keys are not supported"):
+        with pytest.raises(
+            WorkspaceError, match=r"secret\.parquet is encrypted, at least in part: keys are not supported"
+        ):
             ParquetTable(open_bytes(path.read_bytes(), "secret.parquet")).rows(0, 1, [0])
 
 
