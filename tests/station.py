@@ -53,6 +53,8 @@ class Station:
         ]
         script.write_text("".join(json.dumps(line) + "\n" for line in lines))
         self.environment["AGENT_MODEL_PATH"] = str(script)
+        # The user's cache holds the real model, which is not needed here, and `uninstall --purge` would remove it.
+        self.environment["XDG_CACHE_HOME"] = str(self.home / "cache")
 
     def command(self, *arguments: str) -> list[str]:
         return [sys.executable, "-m", "analystd", *arguments]
