@@ -12,7 +12,7 @@ import pytest_asyncio
 
 from analystd.jail.sandbox import Policy, Sandbox
 from analystd.kernel.base import Execution, Output
-from analystd.kernel.provisioner import Launch
+from analystd.kernel.launch import Launch
 from analystd.kernel.session import KernelSession
 from analystd.kernel.spare import SpareKernels
 

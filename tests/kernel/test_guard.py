@@ -13,8 +13,8 @@ import pytest_asyncio
 from analystd.jail.limits import Breach, LimitName
 from analystd.jail.watchdog import OnBreach
 from analystd.kernel.base import Execution, Trouble
+from analystd.kernel.launch import Launch
 from analystd.kernel.live import Kernel, ignore_output
-from analystd.kernel.provisioner import Launch
 from analystd.kernel.session import KernelSession
 from analystd.kernel.spare import SpareKernels
 

@@ -18,8 +18,8 @@ from analystd.jail.sizes import memory
 from analystd.jail.workspace import GIGABYTE, Workspace
 from analystd.kernel.base import Execution, Trouble
 from analystd.kernel.guard import watchdog
+from analystd.kernel.launch import Launch
 from analystd.kernel.live import ignore_output
-from analystd.kernel.provisioner import Launch
 from analystd.kernel.session import KernelSession
 from analystd.kernel.spare import SpareKernels
 

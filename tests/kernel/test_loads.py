@@ -13,7 +13,7 @@ import pytest
 
 from analystd.jail.sandbox import LEVELS, Level, measure_level
 from analystd.kernel.inside.loads import LoadGuard, most_memory
-from analystd.kernel.provisioner import Launch
+from analystd.kernel.launch import Launch
 from analystd.kernel.session import KernelSession
 from analystd.kernel.spare import PRELOADED, SpareKernels
 

@@ -12,7 +12,7 @@ import pytest_asyncio
 
 from analystd.jail.sandbox import LEVELS, Level, measure_level
 from analystd.kernel.base import Execution, RaisedError
-from analystd.kernel.provisioner import Launch
+from analystd.kernel.launch import Launch
 from analystd.kernel.session import KernelSession
 from analystd.kernel.spare import SpareKernels
 

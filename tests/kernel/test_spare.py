@@ -14,8 +14,8 @@ import pytest_asyncio
 
 from analystd.errors import SessionUnavailableError
 from analystd.kernel.base import Execution
+from analystd.kernel.launch import Launch
 from analystd.kernel.live import Kernel, ignore_output
-from analystd.kernel.provisioner import Launch
 from analystd.kernel.session import KernelSession
 from analystd.kernel.spare import SpareKernels
 
@@ -147,7 +147,7 @@ import asyncio, sys
 from pathlib import Path
 sys.path.insert(0, {str(Path(__file__).parents[2])!r})
 from analystd.kernel.live import Kernel
-from analystd.kernel.provisioner import Launch
+from analystd.kernel.launch import Launch
 from tests.kernel.conftest import OpenSandbox
 
 async def main():

@@ -170,7 +170,9 @@ def _llama_check() -> dict[str, Any]:
 
 def _limits_check() -> dict[str, Any]:
     """What holds sessions to their limits: control groups are tried on a process that does nothing."""
-    with subprocess.Popen([sys.executable, "-S", "-c", "import sys; sys.stdin.read()"], stdin=subprocess.PIPE) as process:
+    with subprocess.Popen(
+        [sys.executable, "-S", "-c", "import sys; sys.stdin.read()"], stdin=subprocess.PIPE
+    ) as process:
         group = OwnGroup.around(process.pid, memory_bytes=1 << 30, tasks=64)
         process.communicate()
     controllers = sorted(group.folders)

@@ -13,8 +13,9 @@ from analystd.jail.limits import LimitName
 from analystd.kernel.base import Completions, Output, Variable
 from analystd.kernel.cell import Cell, OutputHandler, is_count, output_of
 from analystd.kernel.guard import Guard
+from analystd.kernel.launch import Launch
 from analystd.kernel.messages import QUICK_BYTES, KernelMessage, read_message
-from analystd.kernel.provisioner import START_SECONDS, KernelProcess, Launch
+from analystd.kernel.provisioner import START_SECONDS, KernelProcess
 
 if TYPE_CHECKING:
     from jupyter_client.asynchronous.client import AsyncKernelClient

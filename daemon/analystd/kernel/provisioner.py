@@ -12,27 +12,21 @@ import signal
 import stat
 import subprocess
 import sys
-import tempfile
 import time
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, Self
 
 import psutil
 
 from analystd.errors import SessionUnavailableError
-from analystd.folders import make_private
 from analystd.jail.limits import Breach
 from analystd.jail.processes import is_dead, process_tree
-from analystd.jail.reach import KERNEL, SYSTEM
-from analystd.jail.sandbox import Policy, Sandbox
-from analystd.jail.sizes import memory
-from analystd.jail.trusted_paths import TrustedPaths
 from analystd.jail.watchdog import OnBreach
 from analystd.kernel.guard import Guard, Watch
-from analystd.kernel.inside.refusals import Walls
+from analystd.kernel.launch import INSIDE, TOOLBOX, Launch
 from analystd.util.remove import remove
 
 logger = logging.getLogger(__name__)
@@ -40,64 +34,14 @@ logger = logging.getLogger(__name__)
 START_SECONDS = 60.0
 STOP_SECONDS = 1.0
 
-_INSIDE = Path(__file__).parent / "inside"
-_TOOLBOX = Path(__file__).parents[1] / "toolbox"
 _READY = b"\x1eREADY\n"
 _HEARD = b"\x1eHEARD\n"
-_SOCKET_PATH_BYTES = 107
 _LOG_BYTES_KEPT = 8 * 1024
 _KILL_SECONDS = 0.3
 _REMOVE_SECONDS = 5.0
 _PASS_SECONDS = 0.02
 _TOLERATED_PROCESSES = 16
 """With more dead children that it has not buried a kernel is not worth keeping: they count against its limit."""
-
-
-@dataclass(frozen=True)
-class Launch:
-    """All that decides how a desk's kernels are started; kernels of equal launches are interchangeable."""
-
-    workspace: Path
-    runtime: Path
-    """A folder for sockets and caches, which the desk's kernels share and nothing else uses."""
-    sandbox: Sandbox
-    read_only_paths: tuple[Path, ...] = ()
-    python: Path | None = None
-    """The interpreter, which needs ipykernel; None: the daemon's own."""
-    trusted: TrustedPaths | None = field(default=None, compare=False)
-    """What in the workspace is sealed, and what the code makes that is moved aside; None: nothing."""
-    sealed: tuple[Path, ...] = ()
-    """What is read-only in the workspace beside that."""
-    pinned: tuple[Path, ...] = ()
-    """The folders on the way there, which cannot be renamed."""
-
-    def policy(self, sockets: Path) -> Policy:
-        """What a kernel with its sockets in that folder may touch."""
-        runtime = self.runtime if sockets.is_relative_to(self.runtime) else sockets
-        read = (*self.read_only_paths, _INSIDE, _TOOLBOX)
-        return Policy(self.workspace, runtime, read, self.python, sealed=self.sealed, pinned=self.pinned)
-
-    def walls(self, policy: Policy) -> Walls | None:
-        """What the kernel is told of its walls, so that it can explain what they refuse; None where there are none."""
-        if self.sandbox.level == "none":
-            return None
-        imports = (*self.sandbox.interpreter(self.python).paths, *self.sandbox.interpreter(None).paths)
-        return Walls(
-            workspace=_real(self.workspace),
-            read_only=tuple(_real(path) for path in (*policy.read_only, *imports, *map(Path, (*SYSTEM, *KERNEL)))),
-            runtime=_real(policy.runtime),
-            hides=self.sandbox.level == "full",
-            memory_bytes=memory().total,
-        )
-
-    def socket_folder(self) -> Path:
-        """A new folder for one kernel's sockets, under `runtime` unless that makes their paths too long for the system."""
-        make_private(self.runtime)
-        folder = self.runtime / f"k{secrets.token_hex(3)}"
-        if len(os.fsencode(folder / "s-5")) > _SOCKET_PATH_BYTES:
-            return Path(tempfile.mkdtemp(prefix="analystd-"))
-        folder.mkdir(mode=0o700)
-        return folder
 
 
 class KernelProcess:
@@ -311,7 +255,7 @@ class KernelProcess:
             policy = replace(policy, sealed=(*policy.sealed, *sealed))
         python = self._launch.python or Path(sys.executable)
         self._process = subprocess.Popen(  # noqa: ASYNC220
-            self._launch.sandbox.command([str(python), str(_INSIDE)], policy),
+            self._launch.sandbox.command([str(python), str(INSIDE)], policy),
             env=self._launch.sandbox.environment(policy),
             cwd=self._launch.workspace,
             stdin=subprocess.PIPE,
@@ -327,7 +271,7 @@ class KernelProcess:
         told = {
             "connection": self.connection,
             "preload": list(preload),
-            "toolbox": str(_TOOLBOX),
+            "toolbox": str(TOOLBOX),
             "walls": walls and asdict(walls),
         }
         self.tell(json.dumps(told))
@@ -391,10 +335,6 @@ def _let_in(folder: Path) -> None:
         if mode & stat.S_IRWXU != stat.S_IRWXU and folder.stat().st_uid == os.geteuid():
             folder.chmod(mode | stat.S_IRWXU)
             logger.warning("%s was closed to its owner and has been opened again", folder)
-
-
-def _real(path: Path) -> str:
-    return os.path.realpath(path)
 
 
 def _kill_all(root: int) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
@@ -25,22 +25,17 @@ from analystd.kernel.base import (
 from analystd.kernel.cell import Cell, OutputHandler
 from analystd.kernel.guard import Guard
 from analystd.kernel.idle import relieve
+from analystd.kernel.launch import Launch
 from analystd.kernel.live import Kernel
 from analystd.kernel.outcomes import LOST_BY_EXIT, LOST_BY_INTERRUPT, outcome, overstepped, timed_out
-from analystd.kernel.provisioner import Launch
 from analystd.kernel.spare import SpareKernels
-from analystd.kernel.waits import first, free_to_help, in_time, is_over, marked, no_variables
+from analystd.kernel.stopping import StopReason, stop_all, stop_cell
+from analystd.kernel.waits import first, free_to_help, in_time, marked, no_variables
 
 logger = logging.getLogger(__name__)
 
 GRACE_SECONDS = 2.0
 """How long code may take to end after an interrupt, before its kernel is ended."""
-
-_HEARD_SECONDS = 0.3
-"""How soon a kernel hears of an interrupt, unless C code keeps its threads from running."""
-
-_BREACH_GRACE_SECONDS = 1.0
-"""The grace of code that oversteps a limit, which may take a gigabyte more each second."""
 
 _VARIABLES_SECONDS = 3.0
 _LARGEST_SECONDS = 1.0
@@ -92,7 +87,7 @@ class KernelSession(Session):
         """Whether that code was interrupted."""
         self._turn = asyncio.Lock()
         self._variables: tuple[Variable, ...] = ()
-        self._breach: asyncio.Future[_Breach] | None = None
+        self._breach: asyncio.Future[StopReason] | None = None
         self._over = asyncio.Event()
         """Whether no code is under way, nor being stopped."""
         self._over.set()
@@ -143,7 +138,7 @@ class KernelSession(Session):
         """
         self._unwanted = self._preparing
         if self._kernel is not None and self._kernel.cell is not None:
-            spared = await self._stop(self._kernel, self._kernel.cell, self._grace_seconds)
+            spared = await stop_cell(self._kernel, self._kernel.cell, self._grace_seconds)
             return None if spared else LOST_BY_INTERRUPT
         return None
 
@@ -153,7 +148,7 @@ class KernelSession(Session):
         What it started is ended with it. `tell_variables` adds the names of the largest ones.
         """
         if self._breach is not None and not self._breach.done():
-            self._breach.set_result(_Breach(message, tell_variables))
+            self._breach.set_result(StopReason(message, tell_variables))
 
     async def reset(self) -> None:
         """Forget all variables: the spare takes the kernel's place.
@@ -284,14 +279,12 @@ class KernelSession(Session):
             if cell.finished.done():
                 await self._tell_moved_aside(cell, moved_before)
                 return await self._finished(kernel, cell)
-            await self._stop(kernel, cell, self._grace_seconds)
+            await stop_cell(kernel, cell, self._grace_seconds)
             await self._tell_moved_aside(cell, moved_before)
             return timed_out(kernel, cell, timeout_seconds, self._grace_seconds)
         except BaseException:
             # Whoever asked has gone.
-            self._stopping = asyncio.create_task(
-                self._stop(kernel, cell, self._grace_seconds), name=f"stop-{self.name}"
-            )
+            self._stopping = asyncio.create_task(stop_cell(kernel, cell, self._grace_seconds), name=f"stop-{self.name}")
             await asyncio.shield(self._stopping)
             raise
         finally:
@@ -344,18 +337,12 @@ class KernelSession(Session):
         if self._on_trouble is not None:
             self._on_trouble(trouble)
 
-    async def _limited(self, kernel: Kernel, cell: Cell, breach: _Breach, moved_before: int) -> Execution:
+    async def _limited(self, kernel: Kernel, cell: Cell, breach: StopReason, moved_before: int) -> Execution:
         """Stop a cell because of a limit, with all that it started, and say so."""
         asked = asyncio.create_task(self.largest_variables() if breach.tell_variables else no_variables())
         # With the interrupt the functions end, and their variables.
         await asyncio.wait([asked], timeout=_ASKED_FIRST_SECONDS)
-        # Of a thousand forked processes the code's own may hardly get its turn to end.
-        sweeping = asyncio.create_task(kernel.process.end_children(_BREACH_GRACE_SECONDS))
-        spared = await self._stop(kernel, cell, _BREACH_GRACE_SECONDS)
-        await sweeping
-        if spared and kernel.alive and not await kernel.process.end_children(_BREACH_GRACE_SECONDS):
-            kernel.process.kill()
-            await asyncio.wait([kernel.process.ended])
+        await stop_all(kernel, cell)
         await self._tell_moved_aside(cell, moved_before)
         return overstepped(kernel, cell, breach.message, await asked)
 
@@ -403,27 +390,7 @@ class KernelSession(Session):
         kernel.process.on_breach = partial(self._overstepped, kernel)
         kernel.process.ended.add_done_callback(lambda _: self._on_end(kernel))
 
-    async def _stop(self, kernel: Kernel, cell: Cell, grace_seconds: float) -> bool:
-        """Interrupt the cell, and end the kernel if it runs on; whether the kernel was spared."""
-        kernel.interrupt()
-        heard_by = min(_HEARD_SECONDS, grace_seconds)
-        if not await is_over(cell, heard_by):
-            kernel.insist()
-        spared = await is_over(cell, grace_seconds - heard_by)
-        if not spared:
-            kernel.process.kill()
-            await asyncio.wait([cell.finished])
-        return spared
-
     def _retire(self, kernel: Kernel) -> None:
         task = asyncio.create_task(kernel.aclose(), name=f"retire-{self.name}")
         self._retired.add(task)
         task.add_done_callback(self._retired.discard)
-
-
-@dataclass(frozen=True)
-class _Breach:
-    """Why code is stopped."""
-
-    message: str
-    tell_variables: bool

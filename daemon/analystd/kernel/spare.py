@@ -10,8 +10,8 @@ import psutil
 
 from analystd.errors import SessionUnavailableError
 from analystd.kernel.guard import Guard
+from analystd.kernel.launch import Launch
 from analystd.kernel.live import Kernel
-from analystd.kernel.provisioner import Launch
 
 logger = logging.getLogger(__name__)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from analystd.kernel.base import Session, SessionSupply
 from analystd.kernel.cell import OutputHandler
 from analystd.kernel.guard import Guard
-from analystd.kernel.provisioner import Launch
+from analystd.kernel.launch import Launch
 from analystd.kernel.session import KernelSession, TroubleHandler
 from analystd.kernel.spare import SpareKernels
 

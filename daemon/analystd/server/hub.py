@@ -6,8 +6,6 @@ import asyncio
 import contextlib
 import logging
 import os
-import tempfile
-import threading
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import asdict
@@ -33,17 +31,23 @@ from analystd.jail.trusted_places import Seals, TrustedPlace
 from analystd.jail.workspace import Workspace
 from analystd.jail.workspace_place import made_workspace
 from analystd.kernel.guard import watchdog
-from analystd.kernel.provisioner import Launch
+from analystd.kernel.launch import Launch
 from analystd.kernel.supply import KernelSupply
 from analystd.protocol import PROTOCOL_VERSION
 from analystd.runids import Log
-from analystd.server.address import daemon_address, private_folder, runtime_place
 from analystd.server.desk_status import DeskReports
 from analystd.server.drain import Drain, kept_by
 from analystd.server.ground import Ground, exposed_notices, python_of, unsealed_reading
-from analystd.server.settings_in_force import daemon_notices, desk_notices, needs_opening, taken_up, tightened_notices
-from analystd.settings import Loaded, Settings, load_settings, variable
-from analystd.util.remove import remove
+from analystd.server.runtime_folder import new_runtime_folder, remove_logged
+from analystd.server.settings_in_force import (
+    daemon_notices,
+    desk_notices,
+    foreign_model_settings,
+    needs_opening,
+    taken_up,
+    tightened_notices,
+)
+from analystd.settings import Loaded, Settings, load_settings
 
 logger = logging.getLogger(__name__)
 
@@ -51,24 +55,11 @@ _REMOVE_SECONDS = 5.0
 _END_SECONDS = 8.0
 """How long the end of one desk, or of the model's worker, may take."""
 
-_LEFTOVERS_SECONDS = 600.0
 _DESK_SECONDS = 5.0
 """How long a desk of another daemon, which may be at its end, is waited for."""
 
 _TELL_SECONDS = 2.0
 """How long sessions have to tell what they hold."""
-
-_MODEL_SETTINGS = (
-    "model_path",
-    "model_url",
-    "model_name",
-    "model_api_key",
-    "gpu_layers",
-    "context_tokens",
-    "threads",
-    "lora_path",
-    "model_idle_seconds",
-)
 
 
 class Visitor(Protocol):
@@ -100,7 +91,7 @@ class Hub:
         self._model_settings: Settings | None = None
         self._engine: Engine | None = None
         self._model_turns = model_turns()
-        self._runtime = _runtime_folder()
+        self._runtime = new_runtime_folder()
         self._ground = Ground(loaded.settings, sandbox, self._runtime)
         self._background: set[asyncio.Future[Any]] = set()
         self._lock = asyncio.Lock()
@@ -159,7 +150,7 @@ class Hub:
             notices += [
                 *loaded.problems,
                 *daemon_notices(loaded, self.settings, self.started_at),
-                *_foreign_model_settings(loaded.settings, self._model_settings),
+                *foreign_model_settings(loaded.settings, self._model_settings),
                 *unsealed_reading(root, loaded.settings, self.sandbox),
             ]
         return self.desks[root], notices
@@ -269,7 +260,7 @@ class Hub:
         await asyncio.gather(*(_ended(f"the desk of {root}", desk.aclose()) for root, desk in self.desks.items()))
         if self._engine is not None:
             await _ended("the model's worker", self._engine.aclose())
-        await asyncio.to_thread(_remove, self._runtime, _REMOVE_SECONDS)
+        await asyncio.to_thread(remove_logged, self._runtime, _REMOVE_SECONDS)
 
     def _refuse_to_replace(self, root: Path) -> None:
         """Refuse to make a missing folder anew while the desk that had it holds something: it may come back."""
@@ -365,24 +356,6 @@ async def _holds_nothing(desk: Desk) -> bool:
     return False
 
 
-def _foreign_model_settings(asked: Settings, in_force: Settings) -> list[str]:
-    """What a client asks of the model that this daemon has otherwise: first come, first served."""
-    return [
-        f"{variable(name)}={_shown(asked, name)} is not in force: the daemon has {_shown(in_force, name)} since an "
-        "earlier window asked for it. `analystd stop` ends it, and the next start takes yours."
-        for name in _MODEL_SETTINGS
-        if getattr(asked, name) != getattr(in_force, name)
-    ]
-
-
-def _shown(settings: Settings, name: str) -> str:
-    """A setting's value as it may be shown: of what may hold a secret, only whether there is one."""
-    value = getattr(settings, name)
-    if value is not None and name in ("model_url", "model_api_key"):
-        return "(one)"
-    return repr(value)
-
-
 async def _ended(what: str, ending: Awaitable[None]) -> None:
     """Wait for the end of something, but not for ever, and log what goes wrong with it."""
     try:
@@ -391,26 +364,3 @@ async def _ended(what: str, ending: Awaitable[None]) -> None:
         logger.error("%s did not end within %g s; it is left to itself", what, _END_SECONDS)
     except Exception:
         logger.exception("%s did not end as it should", what)
-
-
-def _runtime_folder() -> Path:
-    """A private folder for sockets, removed at the end; in the temporary folder when the state folder's path is long.
-
-    What a daemon of this address left that was killed is removed meanwhile: whoever has its lock is the only one.
-    """
-    place, prefix = runtime_place(daemon_address())
-    private_folder(place)
-    leftovers = list(place.glob(f"{prefix}*"))
-    # However much there is, neither the start nor the end of this daemon waits for it.
-    threading.Thread(target=_remove_all, args=(leftovers,), name="remove-leftovers", daemon=True).start()
-    return Path(tempfile.mkdtemp(dir=place, prefix=prefix))
-
-
-def _remove_all(paths: list[Path]) -> None:
-    for path in paths:
-        _remove(path, _LEFTOVERS_SECONDS)
-
-
-def _remove(path: Path, seconds: float) -> None:
-    for left in remove(path, seconds=seconds):
-        logger.warning("not removed: %s", left)

@@ -29,6 +29,19 @@ AT_OPENING = ("python", "read_only_paths", "sealed_names")
 OF_DAEMON = ("sandbox", "log_dir", "idle_exit_seconds", "client_queue_mb")
 """What all desks share."""
 
+OF_MODEL = (
+    "model_path",
+    "model_url",
+    "model_name",
+    "model_api_key",
+    "gpu_layers",
+    "context_tokens",
+    "threads",
+    "lora_path",
+    "model_idle_seconds",
+)
+"""What the model's worker is started with: the first window that asks decides."""
+
 _ENDS = "`analystd stop` ends it, and the next start takes yours."
 
 
@@ -68,6 +81,16 @@ def desk_notices(asked: Loaded, in_force: Settings, since: float) -> list[str]:
 def daemon_notices(asked: Loaded, in_force: Settings, since: float) -> list[str]:
     """Return what a client asks for that the daemon has otherwise."""
     return list(_notices(asked, in_force, OF_DAEMON, f"the daemon has {{value}} since its start at {_moment(since)}"))
+
+
+def foreign_model_settings(asked: Settings, in_force: Settings) -> list[str]:
+    """Return what a client asks of the model that this daemon has otherwise: first come, first served."""
+    return [
+        f"{variable(name)}={shown_value(asked, name)} is not in force: the daemon has {shown_value(in_force, name)} since an "
+        "earlier window asked for it. `analystd stop` ends it, and the next start takes yours."
+        for name in OF_MODEL
+        if getattr(asked, name) != getattr(in_force, name)
+    ]
 
 
 def _notices(asked: Loaded, in_force: Settings, names: Sequence[str], had: str) -> Iterator[str]:

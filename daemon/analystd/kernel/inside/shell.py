@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import builtins
-import inspect
 import os
 import subprocess
 import sys
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
-from types import TracebackType
 from typing import Any
 
 import ipykernel.ipkernel
@@ -26,6 +24,7 @@ from .cell_compiler import CellCompiler
 from .deadline import TooSlowError, at_most
 from .refusals import Walls
 from .temporary import TemporaryFiles
+from .tracebacks import forget_locals, line_in_cell, without_frames_of, without_middle
 
 VARIABLES_REQUEST = "analystd_variables_request"
 LARGEST_REQUEST = "analystd_largest_request"
@@ -42,7 +41,6 @@ _MAX_MESSAGE_CHARACTERS = 4_000
 _MAX_TRACEBACK_CHARACTERS = 64_000
 _MAX_NAME_CHARACTERS = 400
 _OF_MODULES = ("__doc__", "__loader__", "__name__", "__package__", "__spec__")
-_MAX_FRAMES = 60
 _MAX_MATCHES = 1_000
 _ASIDE_SECONDS = 1.5
 """How long an editor's question may keep the next cell waiting."""
@@ -257,7 +255,7 @@ class SessionKernel(_IPythonKernel):  # type: ignore[misc]
             _explain(reply, shell.error, shell.walls)
         line = line_in_cell(shell.error, shell.cell_name)
         if isinstance(shell.error, (KeyboardInterrupt, MemoryError)):
-            _forget_locals(shell.error.__traceback__)
+            forget_locals(shell.error.__traceback__)
         if shell.error is not None:
             forgetting.forget_traceback()
         shell.error = None
@@ -337,50 +335,6 @@ class SessionKernel(_IPythonKernel):  # type: ignore[misc]
         # A hook on import is a library's business; one that cannot be called would be the end of the session.
         current = vars(builtins).get("__import__")
         return {"__import__": current} if callable(current) else {}
-
-
-def line_in_cell(error: BaseException | None, file_name: str) -> int | None:
-    """The 1-based line of the cell `file_name` that raised `error`: the innermost of its frames."""
-    if isinstance(error, SyntaxError) and error.filename == file_name:
-        return error.lineno
-    frames = _frames(error.__traceback__ if error is not None else None)
-    lines = [frame.tb_lineno for frame in frames if frame.tb_frame.f_code.co_filename == file_name]
-    return lines[-1] if lines else None
-
-
-def without_frames_of(file_name: str, trace: TracebackType | None) -> TracebackType | None:
-    """A traceback that ends where the code of `file_name` begins: there the signal came, and what follows is its handling."""
-    before: TracebackType | None = None
-    for frame in _frames(trace):
-        if frame.tb_frame.f_code.co_filename == file_name:
-            if before is not None:
-                before.tb_next = None
-            break
-        before = frame
-    return trace
-
-
-def without_middle(trace: TracebackType | None) -> TracebackType | None:
-    """A traceback of at most `_MAX_FRAMES`: IPython takes three seconds to format the three thousand of an endless recursion."""
-    frames = list(_frames(trace))
-    if len(frames) > _MAX_FRAMES:
-        frames[_MAX_FRAMES // 2].tb_next = frames[-_MAX_FRAMES // 2]
-    return trace
-
-
-def _frames(trace: TracebackType | None) -> Iterator[TracebackType]:
-    while trace is not None:
-        yield trace
-        trace = trace.tb_next
-
-
-def _forget_locals(trace: TracebackType | None) -> None:
-    """Free what the functions under way had gathered: it would stay in memory with the last traceback."""
-    traceback.clear_frames(trace)
-    for frame in _frames(trace):
-        if frame.tb_frame.f_code.co_flags & inspect.CO_OPTIMIZED:
-            # Until Python 3.13 a frame whose variables were looked at keeps a copy, which looking again brings up to date.
-            _ = frame.tb_frame.f_locals
 
 
 def _message(error: BaseException) -> str:
