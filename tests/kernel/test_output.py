@@ -167,10 +167,13 @@ async def test_the_pipes_of_children_that_have_ended_are_closed(run: Runner) -> 
 
 
 async def test_so_many_children_that_stay_do_not_use_up_the_descriptors(run: Runner) -> None:
+    await run("import os, subprocess\nthere = []")
     for _ in range(40):
-        await run("subprocess.Popen(['sleep', '60'])")
+        await run("there.append(subprocess.Popen(['sleep', '60']))")
     assert int((await run("len(os.listdir('/proc/self/fd'))")).result or 0) < 200
     assert (await run("!echo on\nprint('still')")).stdout == "on\nstill\n"
+    # While they are there, later cells share a pipe, and so does what comes late of them.
+    await run("for each in there:\n    each.kill()\n    each.wait()")
 
 
 async def test_output_between_two_cells_is_of_the_one_that_started_it(run: Runner) -> None:
@@ -181,6 +184,7 @@ async def test_output_between_two_cells_is_of_the_one_that_started_it(run: Runne
 
 
 async def test_a_flood_in_the_background_is_cut_which_is_said_once(run: Runner) -> None:
+    await run("import os, subprocess")
     flood = "far, near3 = os.pipe(); subprocess.Popen(['sh', '-c', 'sleep 0.2; yes | head -c 1000000; read x; echo more'], stdin=far)"
     await run(flood)
     text = await run.late_text(flood, "is left out until the next run")
