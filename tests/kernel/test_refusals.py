@@ -51,7 +51,10 @@ async def jailed(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPa
     for name in ("lake", "outside"):
         (base / name / "bars.csv").write_text("open\n")
     (base / "workspace/way-out").symlink_to(base / "outside")
-    launch = Launch(base / "workspace", base / "runtime", sandbox, (base / "lake",))
+    (base / "workspace/.git/hooks").mkdir(parents=True)
+    (base / "workspace/mine.csv").write_text("open\n")
+    sealed = (base / "workspace/.git",) if level == "full" else ()
+    launch = Launch(base / "workspace", base / "runtime", sandbox, (base / "lake",), sealed=sealed)
     session = KernelSession(
         "main",
         launch.workspace,
@@ -101,6 +104,29 @@ except PoolError:
     raise RequestsError("HTTPSConnectionPool")
 """
     assert NO_NETWORK in (await jailed.error(code.replace("{", "{{"))).message
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "open('.git/config', 'w')",
+        "import pathlib; pathlib.Path('.git/hooks/new/one').mkdir(parents=True)",
+        "import os; os.rename('.git', 'git')",
+        "import os; os.rename('mine.csv', '.git/config')",
+        "import os; os.link('mine.csv', '.git/hooks/pre-commit')",
+        "import pandas as pd; pd.DataFrame().to_csv('.git/a.csv')",
+    ],
+)
+async def test_what_is_sealed_in_the_workspace_says_so(jailed: Jailed, code: str) -> None:
+    if jailed.level != "full":
+        pytest.skip("only level full has seals")
+    message = (await jailed.error(code)).message
+    assert message.count("tools outside of the session's walls run or believe what is in '.git'") == 1
+
+
+async def test_a_missing_folder_beside_what_is_sealed_has_nothing_to_do_with_it(jailed: Jailed) -> None:
+    assert "walls" not in (await jailed.error("open('none/here', 'w')")).message
+    assert "walls" not in (await jailed.error("open('.git/none')")).message
 
 
 @pytest.mark.parametrize("code", ["%pip install no-such-thing", "!pip install -q no-such-thing"])

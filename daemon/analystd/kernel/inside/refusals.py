@@ -27,6 +27,9 @@ _INSTALL = re.compile(
     r"(?:^|[\s;&|/])(?:pip[\d.]*|uv|conda|mamba|micromamba|poetry|apt|apt-get)\s(?:[^;&|]*\s)?(?:install|download|add|sync|update)\b"
 )
 _SYSTEM_FILES = ("/dev", "/proc", "/sys")
+_SEALED = frozenset({errno.EROFS, errno.EBUSY, errno.EXDEV})
+"""How Linux refuses to write below a mount that is read-only, to remove or rename the mount itself, and to link into it."""
+
 _FEW = 20
 
 
@@ -78,7 +81,11 @@ class Walls:
 
     def _path_told(self, path: str, number: int | None) -> str | None:
         real = _real(path)
-        if real is None or _is_below(real, (self.workspace, self.runtime, *_SYSTEM_FILES)):
+        if real is None:
+            return None
+        if _is_below(real, (self.workspace,)):
+            return self._sealed(path, real) if number in _SEALED else None
+        if _is_below(real, (self.runtime, *_SYSTEM_FILES)):
             return None
         if _is_below(real, self.read_only):
             # If the file's own permissions would let it be written, it was the walls that did not.
@@ -95,6 +102,21 @@ class Walls:
                 "what the setting AGENT_READ_ONLY_PATHS names."
             )
         return None
+
+    def _sealed(self, path: str, real: str) -> str | None:
+        """What is said of a path in the workspace that is mounted read-only; of a disk that is so as a whole, nothing."""
+        sealed = None
+        while real != self.workspace:
+            if _is_read_only(real):
+                sealed = real
+            real = os.path.dirname(real)  # noqa: PTH120
+        if sealed is None or _is_read_only(self.workspace):
+            return None
+        name = os.path.relpath(sealed, self.workspace)
+        return (
+            f"{path!r} can only be read: tools outside of the session's walls run or believe what is in {name!r}, so code in "
+            "here may not change it. Change it outside."
+        )
 
 
 def walls_from(told: dict[str, Any]) -> Walls:
@@ -167,6 +189,14 @@ def _real(path: str) -> str | None:
         return os.path.realpath(path)
     except (OSError, ValueError):
         return None
+
+
+def _is_read_only(path: str) -> bool:
+    try:
+        return bool(os.statvfs(path).f_flag & os.ST_RDONLY)
+    except OSError:
+        # What is not there yet is as its folder.
+        return False
 
 
 def _may_write(path: str) -> bool:
