@@ -47,6 +47,12 @@ _ASIDE_SECONDS = 1.5
 _NO_INPUT = (
     "input() has nobody to ask: this session runs code without a terminal. Write the value into the code instead."
 )
+_NO_DEBUGGER = (
+    "The debugger has nobody to ask: this session runs code without a terminal. Print what you want to see instead; the "
+    "variables of a cell are there after it."
+)
+_DEBUGGERS = ("Pdb", "ipdb")
+"""How their prompts begin."""
 
 
 class SessionWire(_Session):  # type: ignore[misc]
@@ -265,7 +271,7 @@ class SessionKernel(_IPythonKernel):  # type: ignore[misc]
 
     def raw_input(self, prompt: str = "") -> str:
         """Refuse to ask."""
-        raise StdinNotImplementedError(_NO_INPUT)
+        raise StdinNotImplementedError(_NO_DEBUGGER if prompt.lstrip("(").startswith(_DEBUGGERS) else _NO_INPUT)
 
     def getpass(self, prompt: str = "", stream: Any = None, **options: Any) -> str:
         """Refuse to ask."""
