@@ -119,7 +119,7 @@ async def test_who_hangs_up_in_the_middle_of_a_message_takes_nobody_along(
         (b"[" * 100_000 + b"]" * 100_000, None, -32700),
         (
             b'{"jsonrpc": "2.0", "id": 5, "method": "shutdown", "params": ' + b"[" * 300 + b"]" * 300 + b"}",
-            None,
+            5,
             -32700,
         ),
         (b'[{"jsonrpc": "2.0", "id": 5, "method": "shutdown"}]', None, -32600),
@@ -148,6 +148,7 @@ async def test_who_hangs_up_in_the_middle_of_a_message_takes_nobody_along(
         (b'{"jsonrpc": "2.0", "id": 5, "method": "textDocument/hover"}', 5, -32601),
         (b'{"jsonrpc": "2.0", "id": 5, "method": "shutdown", "params": 7}', 5, -32602),
         (b'{"jsonrpc": "2.0", "id": "' + b"x" * 1_000_000 + b'", "method": "no/such"}', "x" * 1_000_000, -32601),
+        (b'{"jsonrpc": "2.0", "id": "' + b"x" * 2_000_000 + b'", "method": "no/such"}', None, -32600),
     ],
 )
 async def test_a_malformed_message_is_answered_and_the_connection_goes_on(

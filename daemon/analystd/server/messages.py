@@ -20,7 +20,7 @@ METHOD_NOT_FOUND = -32601
 INTERNAL_ERROR = -32603
 
 _MAX_TEXT = 1000
-_MAX_ID_CHARACTERS = 1000
+_MAX_ID_CHARACTERS = 1 << 20
 """Maximum length of a request's id, which its answer repeats."""
 
 logger = logging.getLogger(__name__)
