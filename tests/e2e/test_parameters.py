@@ -18,7 +18,7 @@ DOCUMENT = {"uri": "file:///a.txt", "languageId": "text", "version": 1, "text": 
 ODD: list[Any] = [None, True, -1, 0, 1.5, 1e300, "", "x", "x" * 5000, [], [None], {}, {"jsonrpc": "2.0"}]
 MALFORMED_CHANGES: list[Any] = [None, 7, {}, [7], [{"text": 5}], [{}], [{"range": {}, "text": "x"}]]
 FITTING = {
-    "prompt": "x", "code": "1", "operation": "shape", "path": "x", "content": "x", "run_id": "x", "after": 0, "events": "all",
+    "prompt": "x", "code": "1", "operation": "shape", "path": "x", "content": "x", "run_id": "x", "after": 0, "events": "all", "id": "x",
 }  # fmt: skip
 
 
