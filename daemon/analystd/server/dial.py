@@ -44,6 +44,9 @@ HELLO_SECONDS = 15.0
 _START_TURN_SECONDS = 120.0
 _LOOK_AGAIN_SECONDS = 0.02
 _SAID_BYTES = 64 * 1024
+ANOTHER_STARTS = "Another analystd daemon is being started"
+"""What a daemon says that has waited for the lock in vain; by then the other one may be there, or gone."""
+
 _SAYS = "analystd: "
 """How the line begins in which a command says why it failed."""
 
@@ -196,7 +199,7 @@ def _start(caller: Introduction, deadline: float) -> Link:
         said = words.strip().splitlines()
         if link := _running(caller, deadline, _is_for_us):
             return link
-        if status != 0 and not is_locked(address.lock):
+        if status != 0 and not is_locked(address.lock) and f"{_SAYS}{ANOTHER_STARTS}" not in said:
             # Nor does another starter, whose relay is gone, still have it begin.
             break
         time.sleep(_LOOK_AGAIN_SECONDS)

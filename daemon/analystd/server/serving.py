@@ -24,7 +24,7 @@ from analystd.server.address import (
     version_order,
 )
 from analystd.server.daemon import Daemon
-from analystd.server.dial import START_SECONDS, make_way
+from analystd.server.dial import ANOTHER_STARTS, START_SECONDS, make_way
 from analystd.settings import default_log_folder, load_settings, log_folder
 
 _LOCK_SECONDS = 2.0
@@ -83,7 +83,7 @@ def _claim(address: Address, seconds: float) -> HeldLock:
     for card in live_cards():
         if card.address == address:
             raise _runs_already(card, "`analystd status` tells what it does, `analystd stop` ends it.")
-    raise DaemonLostError("Another analystd daemon is being started", "`analystd status` tells what it does.")
+    raise DaemonLostError(ANOTHER_STARTS, "`analystd status` tells what it does.")
 
 
 def _runs_already(card: Card, hint: str) -> DaemonLostError:
