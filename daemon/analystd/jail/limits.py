@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Literal
 
+from analystd.jail.aside import Aside
 from analystd.jail.cgroups import smallest_task_limit
 from analystd.jail.held import Held, held_files
 from analystd.jail.processes import Census, census, process_tree, proportional_bytes, written_bytes
@@ -22,6 +23,10 @@ _FEW_THREADS = 64
 _TOLERATED_MEMORY_BYTES = 64 << 20
 _TOLERATED_DISK_BYTES = 16 << 20
 _NOISE_BYTES = 1 << 20
+_UNKNOWN_SECONDS = 5.0
+"""Where the exact memory of processes cannot be had for so long, the quick sum is believed: somebody may see to it."""
+_COUNTED_PROCESSES = 2
+"""So many times what is allowed are counted: to find all of a fork bomb's may take longer than it takes to make more."""
 _HIDDEN_LOOKS = 3
 """Files are on their way through a socket for moments; who keeps them there longer hides them."""
 
@@ -94,38 +99,47 @@ class Watched:
         self._taken: tuple[int, int] | None = None
         """What it had written to disks, and taken of memory, when a limit was overstepped that others share."""
         self._held = Held()
+        self._held_aside = Aside(lambda pids: held_files(pids, self._device))
+        self._exact_aside = Aside(proportional_bytes)
         self._memory_gb = memory().total / GIGABYTE
         self._size = 0
         self._explained = 0
         self._disk_when_explained: int | None = None
         self._looks_unexplained = 0
 
-    def look(self, before: Look | None = None, *, files: bool = True) -> Look:
+    def look(self, before: Look | None = None, *, files: bool = True, patience_seconds: float | None = None) -> Look:
         """Look at everything; with a look `before`, only at what costs little where nothing has happened since.
 
-        Without `files`, those are taken for what they were: to find them takes a while where there are many, or many processes.
+        Args:
+            before: The look to compare with.
+            files: Whether to find open files; otherwise they are taken for what they were: that takes a while where there are many, or many
+                processes.
+            patience_seconds: How long to wait for what the system may keep back, after which it is taken for what it was; None for as
+                long as it takes.
         """
-        pids = process_tree(self.pid)
-        found = census(pids)
+        most = _COUNTED_PROCESSES * self._limits.processes
+        pids = process_tree(self.pid, at_most=most)
         disk_used, disk_free = self._disk_usage()
-        # Of thousands of processes nothing else is looked at: meanwhile there would be thousands more.
-        urgent = _told(_too_many_processes(found, self._limits), _too_many_threads(found, self._limits))
-        if urgent:
-            return Look(frozenset(pids), found, disk_used, urgent, self._size)
+        # Of so many nothing else is looked at: meanwhile there would be thousands more.
+        if crowd := _too_many_processes(len(pids), self._limits, is_all=len(pids) < most):
+            return Look(frozenset(pids), Census(len(pids)), disk_used, (crowd,), self._size)
+        found = census(pids)
+        if threads := _too_many_threads(found, self._limits):
+            return Look(frozenset(pids), found, disk_used, (threads,), self._size)
         if before is not None and _is_asleep(before, pids, found):
             shared = [breach for breach in before.breaches if breach.limit in SHARED]
-            own = self._too_much_memory(pids, found)
+            own = self._too_much_memory(pids, found, patience_seconds)
             return Look(frozenset(pids), found, disk_used, _told(own, *shared), self._size)
         self._memory_gb = memory().total / GIGABYTE
         if files:
-            held = held_files(pids, self._device)
+            held = self._held_aside.ask(pids, patience_seconds) or replace(self._held, unmeasured=True)
             if held.disk_bytes > self._held.disk_bytes + _NOISE_BYTES:
                 # They may have had a name a moment ago, and would count twice.
                 self._workspace.forget_size()
             self._held, self._size = held, self._measure(held, disk_used)
         breaches = _told(
             _too_little_memory(found, self._workspace),
-            self._too_much_memory(pids, found),
+            self._too_much_memory(pids, found, patience_seconds),
             _too_little_disk(disk_free, disk_used, self._limits),
             _too_many_moved_aside(self._workspace),
             _too_large(self._size, self._workspace),
@@ -144,12 +158,16 @@ class Watched:
         is_own = {"free_ram": grows, "workspace": writes, "free_disk": writes}
         return tuple(replace(breach, is_own=is_own.get(breach.limit, True)) for breach in breaches)
 
-    def _too_much_memory(self, pids: Sequence[int], found: Census) -> Breach | None:
+    def _too_much_memory(self, pids: Sequence[int], found: Census, patience_seconds: float | None) -> Breach | None:
         limit = self._memory_gb * self._limits.memory_percent / 100
         used = (found.memory_bytes + self._held.memory_bytes) / GIGABYTE
         if used > limit and 1 < len(pids) <= _FEW_PROCESSES:
             # Forked processes share most of what they have, and the quick sum counts it for each. Of many the exact sum would take too long.
-            used = min(used, (proportional_bytes(pids) + self._held.memory_bytes) / GIGABYTE)
+            exact = self._exact_aside.ask(pids, patience_seconds)
+            if exact is not None:
+                used = min(used, (exact + self._held.memory_bytes) / GIGABYTE)
+            elif self._exact_aside.late_seconds < _UNKNOWN_SECONDS:
+                return None
         if used <= limit:
             return None
         return Breach(
@@ -218,14 +236,14 @@ def _too_little_memory(found: Census, workspace: Workspace) -> Breach | None:
     )
 
 
-def _too_many_processes(found: Census, limits: Limits) -> Breach | None:
-    count = found.processes
+def _too_many_processes(count: int, limits: Limits, *, is_all: bool) -> Breach | None:
     if count <= limits.processes:
         return None
+    told = f"{count}" if is_all else f"{count} or more"
     return Breach(
         "processes",
         count,
-        f"The session has {count} processes; its limit is {limits.processes}. Start fewer at a time",
+        f"The session has {told} processes; its limit is {limits.processes}. Start fewer at a time",
         burden=count,
     )
 

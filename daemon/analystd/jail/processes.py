@@ -27,13 +27,14 @@ class Census:
     """Processor time that they took since they began, with that of the children which they buried."""
 
 
-def process_tree(pid: int) -> list[int]:
-    """Return `pid` and its descendants that are alive or not buried yet; nothing when it has ended."""
-    found, todo = [], [pid]
-    while todo:
+def process_tree(pid: int, *, at_most: int | None = None) -> list[int]:
+    """Return `pid` and its descendants that are alive or not buried yet, `at_most` so many; nothing when it has ended."""
+    found: list[int] = []
+    todo = [pid]
+    while todo and (at_most is None or len(found) < at_most):
         process = todo.pop()
         try:
-            todo += _children(process)
+            todo += children(process)
         except OSError:
             continue
         found.append(process)
@@ -88,23 +89,23 @@ def threads_of(pid: int) -> Iterator[Path]:
         return
 
 
-def _children(pid: int) -> list[int]:
-    """Return the children of a process, whichever of its threads started them.
+def children(pid: int) -> list[int]:
+    """Return the children of a process, whichever of its threads started them; of each thread the oldest first.
 
     Raises:
         OSError: when the process has ended.
     """
-    children: list[int] = []
+    found: list[int] = []
     for thread in Path(f"/proc/{pid}/task").iterdir():
         try:
-            children += map(int, (thread / "children").read_text().split())
+            found += map(int, (thread / "children").read_text().split())
         except FileNotFoundError:
             if not Path("/proc/self/task", str(os.getpid()), "children").exists():
                 return _children_by_search(pid)
         except ProcessLookupError:
             # This thread has ended; those that are left may have children still.
             continue
-    return children
+    return found
 
 
 def _children_by_search(pid: int) -> list[int]:

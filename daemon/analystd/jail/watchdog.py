@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Awaitable, Callable
+from functools import partial
 from pathlib import Path
 
 from analystd.jail.limits import SHARED, Breach, LimitName, Limits, Look, Watched
@@ -23,6 +24,9 @@ FIRST_SECONDS = 0.1
 
 _COST_SHARE = 5
 """Looking at many files takes long: it is not done again before so many times that have passed."""
+_PATIENCE_SECONDS = 0.25
+"""How long a look waits for what the system may keep back for many seconds, as it does while processes fork."""
+_PATIENCE_TO_EXCUSE_SECONDS = 2.0
 _BEGINNING_BYTES = 192 << 20
 """What a program takes until it is ready for its first code. It may, where a limit is overstepped already: that code may be what helps."""
 _GROWN_BYTES = 8 << 20
@@ -85,7 +89,7 @@ class Watchdog:
     async def excuse(self) -> None:
         """Take what is overstepped now for given: from here on, it counts only once it gets worse."""
         self._files_again = 0.0
-        look = await self._look(everything=True)
+        look = await self._look(everything=True, patience_seconds=_PATIENCE_TO_EXCUSE_SECONDS)
         if look is not None:
             self._excused = {breach.limit: breach.burden for breach in look.breaches}
 
@@ -120,7 +124,7 @@ class Watchdog:
             return
         await asyncio.sleep(FIRST_SECONDS)
 
-    async def _look(self, *, everything: bool = False) -> Look | None:
+    async def _look(self, *, everything: bool = False, patience_seconds: float = _PATIENCE_SECONDS) -> Look | None:
         async with self._looking:
             self._looks += 1
             everything = everything or self._code_runs or self._looks % _EVERYTHING_LOOKS == 0
@@ -129,8 +133,10 @@ class Watchdog:
             files = begun >= self._files_again
             try:
                 before = None if everything else self._last
-                self._last = await asyncio.to_thread(self._watched.look, before, files=files)
-            except OSError:
+                look = partial(self._watched.look, before, files=files, patience_seconds=patience_seconds)
+                self._last = await asyncio.to_thread(look)
+            except Exception:
+                # Whatever it was, to look no more would be worse: a machine full of processes has no thread left for it, for one.
                 if not self._is_blind:
                     logger.exception("The watchdog could not look; it tries again")
                 self._is_blind = True
@@ -181,7 +187,7 @@ class Watchdog:
         else:
             is_asleep = before.census.processor_ticks == look.census.processor_ticks
             seconds = min(max(usual, self._pause_seconds) * 2, idle if is_asleep else idle / 2)
-        self._pause_seconds = max(seconds, self._cost)
+        self._pause_seconds = max(seconds, min(self._cost, idle))
 
 
 def _has_grown(before: Look, look: Look) -> bool:

@@ -19,11 +19,9 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, Self
 
-import psutil
-
 from analystd.errors import SessionUnavailableError
 from analystd.jail.limits import Breach
-from analystd.jail.processes import is_dead, process_tree
+from analystd.jail.processes import children, is_dead, process_tree
 from analystd.jail.watchdog import OnBreach
 from analystd.kernel.guard import Guard, Watch
 from analystd.kernel.launch import INSIDE, TOOLBOX, Launch
@@ -40,6 +38,8 @@ _LOG_BYTES_KEPT = 8 * 1024
 _KILL_SECONDS = 0.3
 _REMOVE_SECONDS = 5.0
 _PASS_SECONDS = 0.02
+_MOST_PROCESSES = 2048
+"""So many are looked at in one pass: a fork bomb makes more meanwhile, and the pass must end."""
 _TOLERATED_PROCESSES = 16
 """With more dead children that it has not buried a kernel is not worth keeping: they count against its limit."""
 
@@ -208,7 +208,7 @@ class KernelProcess:
         """Resident memory of the whole tree; None when it has ended."""
         if not self.alive:
             return None
-        return sum(map(_resident_bytes, process_tree(self.pid)))
+        return sum(map(_resident_bytes, process_tree(self.pid, at_most=_MOST_PROCESSES)))
 
     def last_words(self) -> list[str]:
         """The end of what the process wrote beside its sockets: why it did not start, or where it crashed."""
@@ -237,7 +237,7 @@ class KernelProcess:
     def _children(self) -> list[int]:
         """What the kernel has started, buried or not."""
         root, program = self._root_and_program()
-        return [pid for pid in process_tree(root)[1:] if pid != program]
+        return [pid for pid in process_tree(root, at_most=_MOST_PROCESSES)[1:] if pid != program]
 
     def _root_and_program(self) -> tuple[int, int]:
         """The process that adopts orphans, and the one that runs the kernel: behind walls the launcher's child and its first."""
@@ -341,7 +341,7 @@ def _kill_all(root: int) -> None:
     """Kill what descends from `root`, and what those start meanwhile."""
     deadline = time.monotonic() + _KILL_SECONDS
     told: set[int] = set()
-    while new := set(process_tree(root)[1:]) - told:
+    while new := set(process_tree(root, at_most=_MOST_PROCESSES)[1:]) - told:
         for pid in new:
             _kill(pid)
         told |= new
@@ -356,8 +356,8 @@ def _kill(pid: int) -> None:
 
 def _first_child(pid: int) -> int | None:
     """The oldest child of a process."""
-    with contextlib.suppress(psutil.Error, ValueError):
-        return min((child.create_time(), child.pid) for child in psutil.Process(pid).children())[1]
+    with contextlib.suppress(OSError):
+        return next(iter(children(pid)), None)
     return None
 
 
