@@ -217,6 +217,35 @@ def test_ctrl_c_cancels_the_run_that_is_waited_for(station: Station, wait: str) 
         assert desk.run(run_id).ended(timeout=SECONDS).status == "interrupted"
 
 
+@pytest.mark.parametrize(
+    "go_on", ["desk.start_python(WAIT)", "list(desk.start_python(WAIT).events())", "desk.exec_python(WAIT)"]
+)
+def test_ctrl_c_as_soon_as_a_run_is_accepted_leaves_none_behind(station: Station, go_on: str) -> None:
+    script = run_script(
+        station,
+        f"""
+        import analystd, signal, threading
+        WAIT = {WAIT!r}
+        desk = analystd.connect_sync()
+        main = threading.get_ident()
+        def hear(event):
+            if event.kind == "run_queued":
+                print(event.run_id, flush=True)
+                signal.pthread_kill(main, signal.SIGINT)
+        desk.on_event(hear)
+        {go_on}
+        import time
+        time.sleep(10)
+        """,
+    )
+    output, errors = script.communicate(timeout=SECONDS)
+    assert "KeyboardInterrupt" in errors
+    assert "never awaited" not in errors
+    with analystd.connect_sync() as desk:
+        status = desk.run(output.strip()).ended(timeout=SECONDS).status
+        assert status in ("interrupted", "cancelled")
+
+
 def test_ctrl_c_leaves_the_run_of_another_alone(station: Station) -> None:
     with analystd.connect_sync() as desk, desk.start_python(WAIT, session="another's") as run:
         script = run_script(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import warnings
 from collections.abc import Awaitable, Callable
 from typing import Any, Self, Unpack
@@ -27,7 +29,10 @@ from analystd.client.results import (
 from analystd.client.runs import Run
 from analystd.client.timeouts import within
 from analystd.client.views import ViewResult
+from analystd.errors import AnalystdError
 from analystd.protocol import Command, Subscription, ViewOperation
+
+_CANCEL_SECONDS = 5.0
 
 
 class Client:
@@ -340,5 +345,13 @@ class Client:
     async def _start(
         self, command: Command, result_of: Callable[[Any], Any], timeout: float | None, **arguments: Any
     ) -> Run[Any]:
-        answer = await self.command(command, timeout=timeout, **arguments)
+        asked = asyncio.ensure_future(self.command(command, timeout=timeout, **arguments))
+        try:
+            answer = await asyncio.shield(asked)
+        except asyncio.CancelledError:
+            # It may have been accepted already, and then nobody would have a handle of it.
+            with contextlib.suppress(AnalystdError, TimeoutError):
+                async with asyncio.timeout(_CANCEL_SECONDS):
+                    await self.cancel_run(RunSummary.of(await asked).run_id)
+            raise
         return Run(self, RunSummary.of(answer).run_id, result_of, is_own=True)

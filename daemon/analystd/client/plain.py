@@ -13,7 +13,7 @@ from analystd.client.connection import ProgressListener
 from analystd.client.feed import EventListener
 from analystd.client.history import EventPage, RunRecord, RunSummary
 from analystd.client.options import AgentOptions, PythonOptions, ViewOptions
-from analystd.client.plain_runs import SyncRun, SyncStream, documented_as, in_loop
+from analystd.client.plain_runs import SyncRun, SyncStream, documented_as, in_loop, started
 from analystd.client.portal import Portal
 from analystd.client.quarantine import QuarantineEntry, Restoration
 from analystd.client.records import Record
@@ -89,7 +89,7 @@ class SyncClient:
 
         Options as for `run_agent`.
         """
-        return SyncRun(self, self.portal.call(self._client.start_agent(prompt, timeout=timeout, **options)))
+        return started(self, self._client.start_agent(prompt, timeout=timeout, **options))
 
     def exec_python(self, code: str, *, timeout: float | None = None, **options: Unpack[PythonOptions]) -> PythonResult:
         """As `Client.exec_python`."""
@@ -102,7 +102,7 @@ class SyncClient:
 
         Options as for `exec_python`.
         """
-        return SyncRun(self, self.portal.call(self._client.start_python(code, timeout=timeout, **options)))
+        return started(self, self._client.start_python(code, timeout=timeout, **options))
 
     def run(self, run_id: str) -> SyncRun[AnyResult]:
         """As `Client.run`."""

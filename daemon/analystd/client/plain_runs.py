@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import threading
 import warnings
 from collections.abc import Callable, Coroutine, Iterator
 from typing import Any, Generic, Protocol, Self, TypeVar
@@ -106,8 +107,8 @@ class SyncRun(Generic[R]):
 
     def events(self, *, after: int = 0, timeout: float | None = None) -> SyncStream:
         """As `Run.events`."""
-        make = self._owner.portal.call(in_loop(lambda: self._run.events(after=after, timeout=timeout)))
-        return SyncStream(self._owner, make, self._cancel_own)
+        stream = self._waited_for(in_loop(lambda: self._run.events(after=after, timeout=timeout)))
+        return SyncStream(self._owner, stream, self._cancel_own)
 
     def ended(self, *, timeout: float | None = None) -> Event:
         """As `Run.ended`."""
@@ -138,6 +139,27 @@ class SyncRun(Generic[R]):
                 self.cancel(timeout=_CANCEL_SECONDS)
             except AnalystdError as exc:
                 warnings.warn(f"{self.id} could not be cancelled: {exc}", RuntimeWarning, stacklevel=3)
+
+
+def started(owner: Owner, work: Coroutine[Any, Any, Run[R]]) -> SyncRun[R]:
+    """The handle of a run that `work` starts; Ctrl-C before anybody has it cancels the run."""
+    runs: list[SyncRun[R]] = []
+    begun = threading.Event()
+
+    async def start() -> None:
+        begun.set()
+        runs.append(SyncRun(owner, await work))
+
+    try:
+        owner.portal.call(start())
+        return runs[0]
+    except KeyboardInterrupt:
+        for run in runs:
+            run._cancel_own()
+        raise
+    finally:
+        if not begun.is_set():
+            work.close()
 
 
 async def in_loop(make: Callable[[], EventStream]) -> EventStream:

@@ -13,6 +13,9 @@ from analystd.errors import DaemonLostError
 
 T = TypeVar("T")
 
+_CLEANUP_SECONDS = 6.0
+"""How long what is cancelled may take to clean up, such as to have a run cancelled that was just accepted."""
+
 
 class Portal:
     """Carries work into the loop and waits for it; any thread may call. It belongs to the process that made it."""
@@ -25,24 +28,33 @@ class Portal:
         self.is_closed = False
 
     def call(self, work: Coroutine[Any, Any, T]) -> T:
-        """What comes of `work`. An exception in the thread that waits, such as `KeyboardInterrupt`, cancels it.
+        """What comes of `work`. An exception in the thread that waits, such as `KeyboardInterrupt`, cancels it, and it may clean up.
 
         Raises:
             DaemonLostError: when this portal is closed, or is while it works.
             RuntimeError: when it can never be answered: in a process forked from the one that connected, or in the loop's own thread.
         """
+        outcome: concurrent.futures.Future[T] = concurrent.futures.Future()
+        tasks: list[asyncio.Task[T]] = []
+
+        def begin() -> None:
+            tasks.append(task := self._loop.create_task(work))
+            task.add_done_callback(lambda task: _settle(outcome, task))
+
         try:
             self._require_usable()
-            future = asyncio.run_coroutine_threadsafe(work, self._loop)
+            self._loop.call_soon_threadsafe(begin)
         except BaseException:
             work.close()
             raise
         try:
-            return future.result()
+            return outcome.result()
         except concurrent.futures.CancelledError:
             raise DaemonLostError("This client was closed while the request was under way", "Connect again.") from None
         except BaseException:
-            future.cancel()
+            if not outcome.done():
+                self._loop.call_soon_threadsafe(lambda: tasks[0].cancel())
+                concurrent.futures.wait([outcome], _CLEANUP_SECONDS)
             raise
 
     def close(self) -> None:
@@ -73,6 +85,17 @@ class Portal:
             )
         if self.is_closed:
             raise DaemonLostError("This client is closed", "Connect again.")
+
+
+def _settle(outcome: concurrent.futures.Future[T], task: asyncio.Task[T]) -> None:
+    """Hand what came of a task to the thread that waits for it."""
+    if task.cancelled():
+        outcome.cancel()
+        outcome.set_running_or_notify_cancel()
+    elif (error := task.exception()) is not None:
+        outcome.set_exception(error)
+    else:
+        outcome.set_result(task.result())
 
 
 def _run(loop: asyncio.AbstractEventLoop) -> None:
