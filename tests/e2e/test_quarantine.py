@@ -7,7 +7,7 @@ import time
 
 from tests.station import Station
 
-CALM_SECONDS = 2.5
+CALM_SECONDS = 6.0
 PLANT = (
     "import os; os.makedirs('sub/x'); open('sub/x/tasks.json', 'w').write('{}'); "
     "os.rename('sub/x', 'sub/.vscode'); print('done')"
