@@ -44,6 +44,18 @@ def run_script(station: Station, script: str) -> subprocess.Popen[str]:
     )
 
 
+def interrupted(script: subprocess.Popen[str]) -> str:
+    """What a script has to say of Ctrl-C, pressed again as a user would: Python loses one that comes in a callback of the garbage collector."""
+    for seconds in (SECONDS / 4, SECONDS):
+        script.send_signal(signal.SIGINT)
+        try:
+            return script.communicate(timeout=seconds)[1]
+        except subprocess.TimeoutExpired:
+            continue
+    script.kill()
+    return script.communicate()[1]
+
+
 def test_it_does_what_the_async_client_does() -> None:
     with analystd.connect_sync() as desk:
         desk.exec_python("plain = 5")
@@ -209,8 +221,7 @@ def test_ctrl_c_cancels_the_run_that_is_waited_for(station: Station, wait: str) 
     assert script.stdout is not None
     run_id = script.stdout.readline().strip()
     assert run_id, script.communicate()
-    script.send_signal(signal.SIGINT)
-    _, errors = script.communicate(timeout=SECONDS)
+    errors = interrupted(script)
     assert "KeyboardInterrupt" in errors
     assert "ResourceWarning" not in errors
     with analystd.connect_sync() as desk:
@@ -259,8 +270,7 @@ def test_ctrl_c_leaves_the_run_of_another_alone(station: Station) -> None:
         )
         assert script.stdout is not None
         assert script.stdout.readline() == "run_queued\n"
-        script.send_signal(signal.SIGINT)
-        script.communicate(timeout=SECONDS)
+        interrupted(script)
         assert not run.summary().is_over
 
 
