@@ -31,7 +31,7 @@ def main() -> int:
     options = arguments()
     if options.short:
         return rehearsal.main()
-    models = [(name, model_file(name)) for name in options.model]
+    models = [] if options.list else [(name, model_file(name)) for name in options.model]
     done = read_records(options.out) if options.out else []
     with tempfile.TemporaryDirectory(prefix="exam-tables-") as folder:
         tables = Path(folder)
