@@ -9,10 +9,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from bench.exam import day_files
-from bench.exam.day import bars, customers, ledger, log, prices, spending, ticks, trading, vague
 from bench.exam.day.checks import labelled, picture, random_walk, table
-from bench.exam.questions import Made
+from bench.exam.questions import Made, Question
 from matplotlib.figure import Figure
 
 MONTHS = "month,amount\n2024-01,10.5\n2024-02,-3\n2024-03,1250.25\n"
@@ -26,12 +24,10 @@ def drawn(file: Path, draw: Callable[[Figure], object]) -> None:
     figure.savefig(file)
 
 
-def test_every_check_refuses_what_is_missing_empty_or_something_else(tmp_path: Path) -> None:
-    files = tmp_path / "files"
-    files.mkdir()
-    day_files.write(files)
-    topics = (trading, prices, bars, ticks, ledger, customers, spending, log, vague)
-    asked = [turn for topic in topics for question in topic.questions(files) for turn in question.turns]
+def test_every_check_refuses_what_is_missing_empty_or_something_else(
+    tmp_path: Path, day_questions: dict[str, Question]
+) -> None:
+    asked = [turn for question in day_questions.values() for turn in question.turns]
     made = [each for turn in asked for each in turn.expected if isinstance(each, Made)]
     assert len(made) > 20
     for number, each in enumerate(made):
