@@ -13,10 +13,11 @@ import tempfile
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from bench.exam import rehearsal
 from bench.exam.catalog import questions, write_files
+from bench.exam.grading import Verdict
 from bench.exam.ingredients import INGREDIENTS
 from bench.exam.questions import Question
 from bench.exam.runner import Outcome, examiner
@@ -24,7 +25,10 @@ from bench.exam.runner import Outcome, examiner
 from analystd.engine.embedded import embedded_models
 
 Record = dict[str, Any]
+VERDICTS: tuple[Verdict, ...] = get_args(Verdict)
 _SHOWN = 100
+_MOST_FAILURES = 3
+"""So many runs in a row may end with an error that is not the model's; then something is wrong with the machine."""
 
 
 def main() -> int:
@@ -127,9 +131,13 @@ def run(
     records: list[Record] = []
     without = [] if key["without"] == "nothing" else [key["without"]]
     print(f"\n{key['model']} without {key['without']}", flush=True)
+    failures = 0
     with examiner(tables, model, without, options.seconds) as who:
         for question in todo:
             outcome = who.ask(question)
+            failures = failures + 1 if any(turn.status == "failed" for turn in outcome.turns) else 0
+            if failures == _MOST_FAILURES:
+                raise SystemExit(f"{failures} runs in a row failed, the last: {outcome.turns[-1].answer}")
             record = {**key, **asdict(outcome)}
             records.append(record)
             tell(outcome)
@@ -149,21 +157,32 @@ def tell(outcome: Outcome) -> None:
 
 
 def report(records: Sequence[Record]) -> None:
-    """Print a table for each model and ingredient that was taken away."""
-    for model, without in dict.fromkeys((each["model"], each["without"]) for each in records):
+    """Print a table for each model and ingredient that was taken away, and one that compares them."""
+    runs = dict.fromkeys((each["model"], each["without"]) for each in records)
+    for model, without in runs:
         chosen = [each for each in records if (each["model"], each["without"]) == (model, without)]
         families = list(dict.fromkeys(each["family"] for each in chosen))
         print(f"\n{model} without {without}")
-        print(
-            f"{'family':18}{'asked':>7}{'right':>7}{'wrong':>7}{'refused':>9}{'marked':>8}{'figures':>11}{'seconds':>9}{'tokens':>8}"
-        )
+        head("family")
         for family in families:
             row(family, [each for each in chosen if each["family"] == family])
         row("all", chosen)
-        for verdict in ("right", "wrong"):
-            share = sum(each["verdict"] == verdict for each in chosen) / len(chosen)
-            print(f"{verdict}: {share:.1%}", end="   ")
+        shares = {verdict: sum(each["verdict"] == verdict for each in chosen) / len(chosen) for verdict in VERDICTS}
+        print(", ".join(f"{share:.1%} {verdict}" for verdict, share in shares.items()))
+    if len(runs) > 1:
         print()
+        head("all families")
+        for model, without in runs:
+            row(
+                f"{model} − {without}",
+                [each for each in records if (each["model"], each["without"]) == (model, without)],
+            )
+
+
+def head(what: str) -> None:
+    print(
+        f"{what:40}{'asked':>7}{'right':>7}{'wrong':>7}{'refused':>9}{'marked':>8}{'figures':>11}{'seconds':>9}{'tokens':>8}"
+    )
 
 
 def row(name: str, records: Sequence[Record]) -> None:
@@ -173,10 +192,9 @@ def row(name: str, records: Sequence[Record]) -> None:
     held, asked = (total(turns, field) for field in ("held", "asked"))
     seconds, tokens = (statistics.median(turn[field] for turn in turns) for field in ("seconds", "completion_tokens"))
     counts = "".join(
-        f"{verdicts.count(verdict):>{width}}"
-        for verdict, width in (("right", 7), ("wrong", 7), ("refused", 9), ("marked", 8))
+        f"{verdicts.count(verdict):>{width}}" for verdict, width in zip(VERDICTS, (7, 7, 9, 8), strict=True)
     )
-    print(f"{name:18}{len(records):>7}{counts}{f'{held}/{asked}':>11}{seconds:>9.1f}{tokens:>8.0f}")
+    print(f"{name:40}{len(records):>7}{counts}{f'{held}/{asked}':>11}{seconds:>9.1f}{tokens:>8.0f}")
 
 
 def total(turns: Iterable[Record], field: str) -> int:

@@ -12,7 +12,7 @@ from typing import Literal
 from bench.exam.questions import Asked, Expected, Made, Number, Refusal, Words
 
 Verdict = Literal["right", "wrong", "refused", "marked"]
-"""`refused`: an answer was there to be had, and none was stated; `marked`: wrong, and a number is marked as unsupported."""
+"""`refused`: no answer was stated where there was one, or the run ended without any; `marked`: wrong, and a number is marked as unsupported."""
 
 MANY_NUMBERS = 8
 """Where more are asked for than a sentence holds, they may stand in the output of the programs instead."""
@@ -97,7 +97,7 @@ def _verdict(wrong: Sequence[str], asked: Asked, said: Said) -> Verdict:
     if not wrong:
         return "right"
     could_be_had = not any(isinstance(each, Refusal) for each in asked.expected)
-    if could_be_had and (not said.finished or not said.answer.strip() or refuses(said, asked.text)):
+    if not said.finished or not said.answer.strip() or (could_be_had and refuses(said, asked.text)):
         return "refused"
     return "marked" if said.marked else "wrong"
 

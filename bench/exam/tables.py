@@ -108,8 +108,8 @@ def _write(table: pd.DataFrame, path: Path) -> None:
         table.to_csv(path, index=False)
 
 
-def read(path: Path) -> pd.DataFrame:
-    """Return a table as pandas reads the file."""
+def read(path: Path) -> Any:
+    """Return a table as pandas reads the file; pandas' stubs know too little of what is in a column for more than `Any`."""
     if path.suffix == ".parquet":
         return pd.read_parquet(path)
     if path.suffix == ".jsonl":

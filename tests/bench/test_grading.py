@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 from bench.exam.grading import Said, Verdict, grade, holds, holds_words, numbers_in, refuses
 from bench.exam.questions import Asked, Expected, Made, Number, Refusal, Words
+from hypothesis import given
+from hypothesis import strategies as st
 
 NOWHERE = Path("/nowhere")
 
@@ -91,6 +93,22 @@ def test_both_roundings_of_a_half_are_right() -> None:
     assert not holds(Number(2.675, 2), "2.66")
 
 
+@given(
+    st.integers(-(10**9), 10**9),
+    st.integers(0, 6),
+    st.sampled_from(["{:.{}f}", "{:,.{}f}", "about {:.{}f} units", "= {:.{}f}."]),
+)
+def test_any_number_is_found_as_it_is_asked_for_and_its_neighbours_are_not(
+    digits: int, decimals: int, form: str
+) -> None:
+    value = digits / 10**decimals
+    assert holds(Number(value, decimals), form.format(value, decimals))
+    for other in (digits - 1, digits + 1):
+        said = form.format(other / 10**decimals, decimals)
+        # One comma alone may be a decimal one.
+        assert not holds(Number(value, decimals), said) or ("," in said and "." not in said.rstrip("."))
+
+
 def test_numbers_of_lists_and_dates_are_none() -> None:
     assert [
         each.text for each in numbers_in("1. On 2024-01-05 it was 7.\n2) On 2024/02/06 it was 8.") if each.counts
@@ -145,6 +163,10 @@ def test_where_nothing_can_be_answered_a_refusal_is_right() -> None:
     assert verdict("The average salary is 52000.", Refusal()) == "wrong"
     assert verdict("There is no such column, but the salary is about 52000.", Refusal()) == "wrong"
     assert verdict("The average salary is 52000.", Refusal(), marked=True) == "marked"
+
+
+def test_a_run_that_ends_without_an_answer_has_said_nothing_wrong() -> None:
+    assert verdict("There is no result: the last 4 programs failed", Refusal(), finished=False) == "refused"
 
 
 def test_a_refusal_may_repeat_what_the_files_hold() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 from bench.exam.questions import Question
@@ -104,7 +105,7 @@ def questions(folder: Path) -> list[Question]:
             FAMILY,
             "us_employment.csv",
             "Mean construction employment in the second quarter of 2009 (April to June)? One decimal.",
-            number(jobs.loc["2009-04-01":"2009-06-01", "construction"].mean(), 1),  # type: ignore[misc]
+            number(jobs.loc["2009-04-01":"2009-06-01", "construction"].mean(), 1),
         ),
         one(
             "decade",
@@ -172,5 +173,5 @@ def questions(folder: Path) -> list[Question]:
     ]
 
 
-def _by_date(table: pd.DataFrame, column: str) -> pd.DataFrame:
+def _by_date(table: Any, column: str) -> Any:
     return table.set_index(pd.DatetimeIndex(pd.to_datetime(table[column])))

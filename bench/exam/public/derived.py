@@ -42,13 +42,12 @@ def questions(folder: Path) -> list[Question]:
     share = engel["foodexp"] / engel["income"]
     child = pd.cut(titanic["age"], [0, 18, 60, 200], right=False, labels=["child", "adult", "old"])
     liquid = (elements["melting point"] < 298) & (elements["boiling point"] > 298)
-    year = unemployment.set_index("Year").loc[:, "Jan":"Dec"]  # type: ignore[misc]
+    year = unemployment.set_index("Year").loc[:, "Jan":"Dec"]
     lost = crimea[["wounds", "other", "disease"]].sum(axis=1)
     decade = gap[gap["country"] == "Japan"].set_index("year")["gdp"]
     per_person = marriages["Marriages"] / marriages["Divorces"]
     saving = 1 - macro["realcons"] / macro["realdpi"]
     discounted = store["Sales"] * store["Discount"]
-    quartile = pd.qcut(survey["age"].rank(method="first"), 4, labels=False)
     return [
         one(
             "daily-spread",
@@ -197,12 +196,5 @@ def questions(folder: Path) -> list[Question]:
             "marriage_survey.csv",
             "Scale educ to the range 0 to 1 (min-max). What is the mean of the scaled values? 4 decimals.",
             number(((survey["educ"] - survey["educ"].min()) / (survey["educ"].max() - survey["educ"].min())).mean(), 4),
-        ),
-        one(
-            "quarters",
-            FAMILY,
-            "marriage_survey.csv",
-            "Sort by age (stable) and cut the rows into four parts of equal size by that order. Rows in the first part?",
-            count((quartile == 0).sum()),
         ),
     ]

@@ -134,7 +134,7 @@ def questions(folder: Path) -> list[Question]:
             "filter-across",
             FAMILY,
             "exercise.csv physiology.csv",
-            "The rows of the two files belong to the same persons in order. Mean Situps of those who weigh more than 180?",
+            "The rows of the two files belong to the same persons in order. Mean Situps of those who weigh more than 180, 2 decimals?",
             number(fit.loc[fit["Weight"] > 180, "Situps"].mean(), 2),
         ),
         one(
@@ -148,7 +148,7 @@ def questions(folder: Path) -> list[Question]:
             "per-head",
             FAMILY,
             "longley.csv marriages.csv",
-            "Join on the year. What is the mean number of Marriages over the years that both tables cover?",
+            "Join on the year. What is the mean number of Marriages over the years that both tables cover? 1 decimal.",
             number(people["Marriages"].mean(), 1),
         ),
         one(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import pandas as pd
 from bench.exam.questions import Question
 from bench.exam.tables import read
 from bench.exam.writing import count, number, one, words
@@ -28,7 +27,6 @@ def questions(folder: Path) -> list[Question]:
     title = titanic["name"].str.extract(r", (\w+)")[0]
     family = titanic["name"].str.split(",").str[0]
     gears = fuel["trans"].str.extract(r"(\d)")[0].astype(float)
-    countries = pd.Series(gap["country"].unique())
     mass = elements["atomic mass"].str.extract(r"([\d.]+)")[0].astype(float)
     name_words = airports["name"].str.lower().str.split()
     return [
@@ -79,7 +77,7 @@ def questions(folder: Path) -> list[Question]:
             FAMILY,
             "gapminder.csv",
             "Which country has the longest name (number of characters)?",
-            words(countries[countries.str.len().idxmax()]),
+            words(max(gap["country"].unique(), key=len)),
         ),
         one(
             "mean-length",
@@ -134,7 +132,7 @@ def questions(folder: Path) -> list[Question]:
             "messy-numbers",
             FAMILY,
             "elements.csv",
-            "atomic mass is text such as 1.00794(4). Take the number in front of any bracket: which mean does it have? 2 decimals.",
+            "Some values of atomic mass stand in square brackets, as [98]. Take them without the brackets: mean of all, 2 decimals?",
             number(mass.mean(), 2),
         ),
         one(
