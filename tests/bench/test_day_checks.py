@@ -12,6 +12,7 @@ import pytest
 from bench.exam.day.checks import labelled, picture, random_walk, table
 from bench.exam.questions import Made, Question
 from matplotlib.figure import Figure
+from PIL import Image
 
 MONTHS = "month,amount\n2024-01,10.5\n2024-02,-3\n2024-03,1250.25\n"
 AMOUNTS = (10.5, -3.0, 1250.25)
@@ -162,3 +163,9 @@ def test_a_picture_cut_short_is_refused(tmp_path: Path) -> None:
     drawn(tmp_path / "chart.png", lambda figure: figure.subplots().plot(range(9)))
     (tmp_path / "chart.png").write_bytes((tmp_path / "chart.png").read_bytes()[:900])
     assert "no picture that can be opened" in str(picture("chart.png").check(tmp_path))
+
+
+@pytest.mark.parametrize("size", [(60, 400), (8000, 8000)])
+def test_a_picture_too_small_or_too_large_is_refused(tmp_path: Path, size: tuple[int, int]) -> None:
+    Image.new("1", size).save(tmp_path / "chart.png")
+    assert f"has {size[0]} x {size[1]} pixels" in str(picture("chart.png").check(tmp_path))

@@ -12,6 +12,7 @@ from PIL import Image, UnidentifiedImageError
 
 LARGEST = 64 * 1024 * 1024
 """More bytes than any file that is asked for needs."""
+MOST_PIXELS = 30_000_000
 _TOTALS = {"total", "totals", "sum", "all", "gesamt", "summe"}
 
 Check = Callable[[Path], str | None]
@@ -84,15 +85,16 @@ def picture(name: str) -> Made:
             return wrong
         try:
             with Image.open(workspace / name) as opened:
-                pixels = np.asarray(opened.convert("RGB")).astype(int)
+                width, height = opened.size
+                if not (width >= 100 and height >= 100 and width * height <= MOST_PIXELS):
+                    return f"{name} has {width} x {height} pixels"
+                pixels = np.asarray(opened.convert("RGB")).astype(np.int32)
         except (UnidentifiedImageError, Image.DecompressionBombError, OSError, SyntaxError, ValueError) as error:
             return f"{name} is no picture that can be opened: {error}"[:200]
-        height, width, _ = pixels.shape
-        if height < 100 or width < 100:
-            return f"{name} is only {width} x {height} pixels"
         middle = pixels[height * 15 // 100 : height * 85 // 100, width * 16 // 100 : width * 86 // 100].reshape(-1, 3)
-        shades, counts = np.unique(middle, axis=0, return_counts=True)
-        background = shades[counts.argmax()]
+        shades, counts = np.unique(middle @ np.array([65536, 256, 1], dtype=np.int32), return_counts=True)
+        usual = int(shades[counts.argmax()])
+        background = np.array([usual >> 16, usual >> 8 & 255, usual & 255])
         drawn = float((np.abs(middle - background).max(axis=1) > 40).mean())
         return None if drawn > 0.001 else f"{name} shows nothing between its axes"
 
