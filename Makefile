@@ -11,7 +11,7 @@ LLAMA ?= prebuilt
 EXTRAS := llama,analysis$(if $(filter native,$(LLAMA)),$(comma)llama-native)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint typecheck fix schemas vscode soak bench clean
+.PHONY: help setup demo test lint typecheck fix schemas vscode soak bench eval clean
 
 help: ## tell what can be made
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -61,7 +61,14 @@ soak: $(STAMP) ## kill whatever can be killed for five minutes, load the daemon,
 
 bench: $(STAMP) ## measure, side by side with peers (minutes; wants a quiet machine)
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --group bench
-	for script in bench/*.py; do $(BIN)/python $$script || exit 1; done
+	for script in data mind sessions; do $(BIN)/python bench/$$script.py || exit 1; done
+
+eval: $(STAMP) $(VENV)/.exam ## ask the agent questions whose answers are known (hours); `EVAL="--model … --every 5"`, `EVAL=--help`, `EVAL=--short`
+	$(BIN)/python -m bench.answers $(EVAL)
+
+$(VENV)/.exam: pyproject.toml constraints.txt
+	$(BIN)/python -m pip install --quiet --upgrade --no-deps --constraint constraints.txt --target $(VENV)/exam --group exam
+	touch $@
 
 clean: ## remove what was built (not your models, logs or workspaces)
 	rm -rf $(VENV) $(VSCODE)/node_modules $(VSCODE)/e2e/node_modules $(VSCODE)/out $(VSCODE)/*.vsix dist

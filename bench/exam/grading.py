@@ -1,0 +1,238 @@
+"""Grade answers: which of the values that a question asks for stand in what was said."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from bench.exam.questions import Asked, Expected, Made, Number, Refusal, Words
+
+Verdict = Literal["right", "wrong", "refused", "marked"]
+"""`refused`: no answer was stated where there was one, or the run ended without any; `marked`: wrong, and a number is marked as unsupported."""
+
+MANY_NUMBERS = 8
+"""Where more are asked for than a sentence holds, they may stand in the output of the programs instead."""
+STRAYS = 4
+"""Further numbers that an answer may state, beside two for each that was asked for: a heap of numbers is no answer."""
+
+_MINUS = "\N{MINUS SIGN}\N{EN DASH}\N{HYPHEN}\N{NON-BREAKING HYPHEN}"
+_SPACE = "\u00a0\u202f\u2009'\N{RIGHT SINGLE QUOTATION MARK}"
+_SUPERSCRIPTS = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁻", "0123456789-")
+_POWER = re.compile(r"\s?[×x*·]\s?10(?:\^|\*\*)?\(?([-+]?\d+|[⁰¹²³⁴⁵⁶⁷⁸⁹⁻]+)\)?")
+_DATE = re.compile(r"(?<!\d)(\d{4})[-/]\d{1,2}(?:[-/]\d{1,2}(?:[T ]\d{2}:\d{2}(?::\d{2})?)?)?(?![\d.])")
+_LIST_MARK = re.compile(r"(?m)^\s*\d{1,2}[.)](?=\s)")
+_NUMBER = re.compile(
+    rf"(?<![\w.,])(?P<sign>[-+{_MINUS}]\s?)?[$€£]?(?P<body>\d{{1,3}}(?:[{_SPACE}]\d{{3}})+(?:[.,]\d+)?|\d+(?:[.,]\d+)*|\.\d+)"
+    r"(?P<exponent>[eE][-+]?\d+)?(?P<tail>\s?%|\s?(?:percent|thousand|million|billion|mn|bn|k|m)\b)?(?!\w*[.,]?\d)"
+)
+_UNITS = {"thousand": 1e3, "k": 1e3, "million": 1e6, "mn": 1e6, "m": 1e6, "billion": 1e9, "bn": 1e9}
+_WORDS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
+_WORD = re.compile(rf"\b({'|'.join(_WORDS)})\b", re.IGNORECASE)
+_DOWN = re.compile(
+    r"\b(?:decreas\w*|f[ae]ll\w*|dropp?\w*|low\w*|loss\w*|lost|los[et]\w*|declin\w*|down|drawdown|negativ\w*|minus|less|fewer|below|shrank|"
+    r"gefallen|gesunken|verlust\w*|weniger|rückgang)\b",
+    re.IGNORECASE,
+)
+_REFUSING = re.compile(
+    r"\b(?:can ?not|can['’]t|could not|couldn['’]t|unable|impossible|not (?:possible|available|enough|in the|found|provided|included|"
+    r"contained|present|recorded|exist\w*|sufficient|there|given|known)|no (?:column|information|data|such|file|record\w*|entr\w*|row\w*|way|"
+    r"value\w*|mention|table|result|price\w*)|(?:does|do|did|is|are|was|has|have)(?: not|n['’]t)|there (?:is|are) no|missing|lacks?|"
+    r"insufficient|without|nicht|kein\w*|fehl\w*)\b",
+    re.IGNORECASE,
+)
+
+
+@dataclass(frozen=True)
+class Stated:
+    """A number as it stands in a text: what it may mean, and whether it is one that could be an answer."""
+
+    text: str
+    meanings: tuple[float, ...]
+    counts: bool = True
+
+
+@dataclass(frozen=True)
+class Said:
+    """What came of one turn."""
+
+    answer: str
+    outputs: Sequence[str] = ()
+    """What the programs printed."""
+    facts: str = ""
+    """What the agent was told of the files before."""
+    finished: bool = True
+    """Whether the run ended with an answer and not at a limit."""
+    marked: bool = False
+    """Whether a number of the answer is marked as unsupported."""
+
+
+@dataclass(frozen=True)
+class Grade:
+    """What a turn is worth: `held` of `asked` values, and what is wrong."""
+
+    verdict: Verdict
+    held: int
+    asked: int
+    wrong: tuple[str, ...] = ()
+
+
+def grade(asked: Asked, said: Said, workspace: Path) -> Grade:
+    """Grade one turn."""
+    problems = [_problem(each, asked, said, workspace) for each in asked.expected]
+    wrong = tuple(problem for problem in problems if problem is not None)
+    held = len(problems) - len(wrong)
+    numbers = [each for each in asked.expected if isinstance(each, Number)]
+    if numbers and not wrong and len(numbers) <= MANY_NUMBERS:
+        strays = _strays(said.answer, numbers, asked.text)
+        if len(strays) > STRAYS + 2 * len(numbers):
+            wrong = (f"the values stand among {len(strays)} others: {', '.join(strays[:6])} …",)
+    return Grade(_verdict(wrong, asked, said), held, len(problems), wrong)
+
+
+def _verdict(wrong: Sequence[str], asked: Asked, said: Said) -> Verdict:
+    if not wrong:
+        return "right"
+    could_be_had = not any(isinstance(each, Refusal) for each in asked.expected)
+    if not said.finished or not said.answer.strip() or (could_be_had and refuses(said, asked.text)):
+        return "refused"
+    return "marked" if said.marked else "wrong"
+
+
+def _problem(expected: Expected, asked: Asked, said: Said, workspace: Path) -> str | None:
+    """What is wrong with one of the values; None when it is held."""
+    if isinstance(expected, Number):
+        return None if _holds(expected, asked, said) else f"no {expected.name or 'number'} {_shown(expected)}"
+    if isinstance(expected, Words):
+        return None if holds_words(expected, said.answer) else f"none of {', '.join(map(repr, expected.any_of))}"
+    if isinstance(expected, Refusal):
+        return None if refuses(said, asked.text) else "it does not say that the data cannot answer, or states a number"
+    return _made_problem(expected, workspace)
+
+
+def _made_problem(expected: Made, workspace: Path) -> str | None:
+    """What is wrong with a file; one that cannot even be read as what it should be is wrong too, whatever the reader raises."""
+    try:
+        return expected.check(workspace)
+    except Exception as exc:
+        return f"the file cannot be checked: {type(exc).__name__}: {exc}"
+
+
+def _holds(expected: Number, asked: Asked, said: Said) -> bool:
+    texts = [said.answer]
+    if sum(isinstance(each, Number) for each in asked.expected) > MANY_NUMBERS:
+        texts += said.outputs
+    return any(holds(expected, text) for text in texts)
+
+
+def holds(expected: Number, text: str) -> bool:
+    """Return whether a number stands in a text, as exactly as the question asks."""
+    falls = expected.value < 0 and _DOWN.search(text) is not None
+    return any(
+        _agrees(meaning, expected) or (falls and _agrees(-meaning, expected))
+        for stated in numbers_in(text)
+        for meaning in stated.meanings
+    )
+
+
+def holds_words(expected: Words, text: str) -> bool:
+    """Return whether one of the words stands in a text, whole and in any case."""
+    plain = " ".join(text.split()).casefold()
+    return any(
+        re.search(rf"(?<!\w){re.escape(' '.join(words.split()).casefold())}(?!\w)", plain) for words in expected.any_of
+    )
+
+
+def refuses(said: Said, question: str) -> bool:
+    """Return whether an answer says that it has none, and states no number beside those of the question and the files' description."""
+    if not _REFUSING.search(said.answer):
+        return False
+    known = {meaning for text in (question, said.facts) for each in numbers_in(text) for meaning in each.meanings}
+    return not [
+        each
+        for each in numbers_in(said.answer)
+        if each.counts and not known.intersection(each.meanings) and not _is_year(each.meanings[0])
+    ]
+
+
+def numbers_in(text: str) -> list[Stated]:
+    """Return the numbers of a text with all that each may mean: 1,234 may have a decimal comma, 12 % may be 0.12."""
+    found = [Stated(each[0], (float(each[1]),), counts=False) for each in _DATE.finditer(text)]
+    found += [Stated(each[0], (float(_WORDS.index(each[0].lower())),), counts=False) for each in _WORD.finditer(text)]
+    rest = _LIST_MARK.sub(lambda mark: " " * len(mark[0]), _DATE.sub(lambda date: " " * len(date[0]), text))
+    for each in _NUMBER.finditer(rest):
+        found.append(_stated(each, rest))
+    return found
+
+
+def _stated(found: re.Match[str], text: str) -> Stated:
+    power = _POWER.match(text, found.end())
+    scale = 10.0 ** int(power[1].translate(_SUPERSCRIPTS)) if power else 1.0
+    sign = -1.0 if found["sign"] and found["sign"].strip() in ("-", *_MINUS) and not _is_range(found, text) else 1.0
+    values = [sign * scale * float(f"{body}{found['exponent'] or ''}") for body in _readings(found["body"])]
+    tail = (found["tail"] or "").strip().lower()
+    if tail in ("%", "percent"):
+        values += [value / 100 for value in values]
+    elif tail:
+        values = [value * _UNITS[tail] for value in values] + values
+    return Stated(found[0].strip(), tuple(values))
+
+
+def _is_range(found: re.Match[str], text: str) -> bool:
+    """Whether what looks like a sign stands between two numbers, as in 3-5."""
+    before = text[: found.start()].rstrip()
+    return (
+        bool(before) and before[-1].isdigit() and not found["sign"].startswith(" ") and text[found.start() - 1] != " "
+    )
+
+
+def _readings(body: str) -> list[str]:
+    """The plain forms of digits with separators."""
+    body = re.sub(f"[{_SPACE}]", "", body)
+    commas, points = body.count(","), body.count(".")
+    if commas and points:
+        last_is_comma = body.rfind(",") > body.rfind(".")
+        return [body.replace(".", "").replace(",", ".") if last_is_comma else body.replace(",", "")]
+    if commas:
+        grouped = re.fullmatch(r"\d{1,3}(?:,\d{3})+", body) is not None
+        decimal = [body.replace(",", ".")] if commas == 1 else []
+        return [body.replace(",", ""), *decimal] if grouped else decimal or [body.replace(",", "")]
+    return [body.replace(".", "")] if points > 1 else [body]
+
+
+def _agrees(stated: float, expected: Number) -> bool:
+    if not math.isfinite(expected.value):
+        return False
+    return abs(stated - expected.value) <= _tolerance(expected) * (1 + 1e-6) + 1e-12 * abs(expected.value)
+
+
+def _tolerance(expected: Number) -> float:
+    """Half of the last digit that has to agree."""
+    if expected.decimals is not None:
+        return 0.5 * float(10.0**-expected.decimals)
+    if expected.value == 0:
+        return 0.5e-9
+    return 0.5 * float(10.0 ** (math.floor(math.log10(abs(expected.value))) - 2))
+
+
+def _strays(answer: str, numbers: Sequence[Number], question: str) -> list[str]:
+    """The numbers of an answer that were not asked for, nor stand in the question."""
+    known = {meaning for each in numbers_in(question) for meaning in each.meanings}
+    return [
+        each.text
+        for each in numbers_in(answer)
+        if each.counts
+        and not known.intersection(each.meanings)
+        and not any(_agrees(meaning, number) for meaning in each.meanings for number in numbers)
+    ]
+
+
+def _is_year(value: float) -> bool:
+    return value.is_integer() and 1500 <= value <= 2100
+
+
+def _shown(expected: Number) -> str:
+    return f"{expected.value:.{expected.decimals}f}" if expected.decimals is not None else f"{expected.value:.6g}"

@@ -1,0 +1,73 @@
+"""Run a daemon whose agent works without some of what it is made of, so that each part's worth can be measured.
+
+Nothing in the product can be switched off in this way: names of the package are replaced here before its daemon starts.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from analystd.cli import main as analystd
+from analystd.desk.table_facts import Looked
+
+
+async def _no_look(*_args: Any, **_more: Any) -> Looked:
+    return Looked()
+
+
+def _none(*_args: Any, **_more: Any) -> None:
+    return None
+
+
+def _nothing(*_args: Any, **_more: Any) -> list[Any]:
+    return []
+
+
+def _no(*_args: Any, **_more: Any) -> bool:
+    return False
+
+
+Replacement = tuple[str, str, Callable[..., Any] | int]
+
+INGREDIENTS: dict[str, tuple[Replacement, ...]] = {
+    "facts": (("analystd.desk.table_facts", "TableFacts.look", _no_look),),
+    "mending": (("analystd.agent.loop", "MAX_FAILURES", 1),),
+    "column-hints": (
+        ("analystd.agent.loop", "unknown_columns", _nothing),
+        ("analystd.agent.loop", "hint_for_failure", _none),
+    ),
+    "number-check": (("analystd.agent.review", "unsupported_numbers", _nothing),),
+    "programs": (("analystd.desk.desk", "can_program", _no),),
+}
+"""What can be taken away, and which names make it: without facts, nothing is known of files before the first program; without mending, a
+failed program ends the run; without programs, the model is asked in examples of tool calls, as small ones are.
+"""
+
+
+def take_away(ingredient: str) -> None:
+    """Replace what makes an ingredient.
+
+    Raises:
+        AttributeError: when a name is not there any more, so that nothing would be taken away.
+    """
+    for module, name, replacement in INGREDIENTS[ingredient]:
+        owner: Any = importlib.import_module(module)
+        *path, last = name.split(".")
+        for part in path:
+            owner = getattr(owner, part)
+        getattr(owner, last)
+        setattr(owner, last, replacement)
+
+
+def serve(without: Sequence[str]) -> int:
+    """Run the daemon in the foreground."""
+    for ingredient in without:
+        take_away(ingredient)
+    return analystd(["serve"])
+
+
+if __name__ == "__main__":
+    raise SystemExit(serve(sys.argv[1:]))

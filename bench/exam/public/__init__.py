@@ -1,0 +1,1 @@
+"""Hold the questions over public tables, a module for each family."""

@@ -1,0 +1,223 @@
+"""Rehearse the exam with a played model that makes the mistakes of real ones: seconds, no model, and a broken agent fails.
+
+The replies are scripted, all else is real: daemon, agent, sandboxed session, files, grading. What each reply expects to have been given (the
+facts of a file, an error with its hint, a printed value, which is computed here by pandas) stands in the script, so that it does not go on
+where the agent does not do its part; and answers that are wrong have to be graded as such.
+"""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from bench.exam.grading import Verdict
+from bench.exam.questions import Asked, Expected, Made, Number, Question, Refusal, Words
+from bench.exam.runner import Outcome, examiner
+
+_PARAMETERS = 1_500_000_000
+_ROWS = 60
+TABLE = "shop.csv"
+_READ = f"import pandas as pd\ndf = pd.read_csv({TABLE!r})\n"
+
+Reply = str | tuple[str, str]
+
+
+@dataclass(frozen=True)
+class Scene:
+    """A question, what the played model says, each reply perhaps with what it expects to be told, and what has to come of it."""
+
+    question: Question
+    replies: tuple[Reply, ...]
+    wanted: Verdict = "right"
+
+    @property
+    def name(self) -> str:
+        return self.question.id
+
+
+def write_table(folder: Path) -> pd.DataFrame:
+    """Write the one table of all scenes."""
+    draw = np.random.default_rng(20)
+    table = pd.DataFrame(
+        {
+            "day": pd.date_range("2024-01-01", periods=_ROWS).strftime("%Y-%m-%d"),
+            "Region": draw.choice(["North", "South", "East"], _ROWS),
+            "Unit Price": draw.normal(40, 9, _ROWS).round(2),
+            "units": draw.integers(1, 30, _ROWS),
+        }
+    )
+    table.loc[draw.choice(_ROWS, 7, replace=False), "Unit Price"] = np.nan
+    table.to_csv(folder / TABLE, index=False)
+    return pd.read_csv(folder / TABLE)
+
+
+def scenes(table: pd.DataFrame) -> list[Scene]:
+    """Return the scenes, whose values are computed from the table."""
+    price = table["Unit Price"]
+    mean, missing, units = f"{price.mean():.2f}", int(price.isna().sum()), int(table["units"].sum())
+    best = str(table.groupby("Region")["units"].sum().idxmax())
+    most = int(table.groupby("Region")["units"].sum().max())
+    mean_program = fenced(f"{_READ}print('mean price:', round(df['Unit Price'].mean(), 2))")
+    is_mean = Number(float(price.mean()), 2, "mean")
+    asks_mean = "What is the mean unit price in shop.csv, to two decimals?"
+    told_mean = (f"The mean unit price is {mean}.", f"Output:\nmean price: {mean}")
+    qwen = json.dumps({"name": "pyexe", "arguments": {"code": f"{_READ}print('units:', df['units'].sum())"}})
+    return [
+        _scene("facts", asks_mean, is_mean, (mean_program, f"{TABLE}: {_ROWS} rows, 4 columns"), told_mean),
+        _scene(
+            "column-hint",
+            asks_mean,
+            is_mean,
+            fenced(f"{_READ}print(df['unit_price'].mean())"),
+            (mean_program, "There is no column 'unit_price' (did you mean 'Unit Price'?)"),
+            told_mean,
+        ),
+        _scene(
+            "mending",
+            asks_mean,
+            is_mean,
+            fenced(f"{_READ}print(df.Price.mean())"),
+            ("You should check the column names and try again.", "AttributeError"),
+            (mean_program, "The last program failed"),
+            told_mean,
+        ),
+        _scene(
+            "prose",
+            asks_mean,
+            is_mean,
+            "You can use df.mean(), which gives about 40.",
+            (mean_program, "Do not answer from memory."),
+            told_mean,
+        ),
+        _scene(
+            "silence",
+            asks_mean,
+            is_mean,
+            fenced(f"{_READ}mean = df['Unit Price'].mean()"),
+            (mean_program, "it printed nothing"),
+            told_mean,
+        ),
+        _scene(
+            "own-call",
+            "How many units were sold in total?",
+            Number(units, 0, "units"),
+            f"<tool_call>\n{qwen}\n</tool_call>",
+            (f"{units} units were sold.", f"units: {units}"),
+        ),
+        _scene(
+            "thought",
+            "How many unit prices are missing?",
+            Number(missing, 0, "missing"),
+            f"<think>I count what isna() finds.</think>{fenced(f'{_READ}print(df.isna().sum())')}",
+            (f"<think>So it is {missing}.</think>{missing} prices are missing.", f"Unit Price    {missing}"),
+        ),
+        _scene(
+            "number-check",
+            asks_mean,
+            is_mean,
+            mean_program,
+            "The mean unit price is 123.45.",
+            ("It is 123.46.", "These numbers stand in no output: 123.45"),
+            wanted="marked",
+        ),
+        _scene(
+            "wrong-column",
+            asks_mean,
+            is_mean,
+            fenced(f"{_READ}print('mean:', round(df['units'].mean(), 2))"),
+            f"The mean unit price is {table['units'].mean():.2f}.",
+            wanted="wrong",
+        ),
+        _scene(
+            "given-up",
+            asks_mean,
+            is_mean,
+            fenced(f"{_READ}print(df.columns)"),
+            "The file has no such column, so I cannot tell.",
+            wanted="refused",
+        ),
+        _scene(
+            "not-there",
+            "What did customers pay for shipping?",
+            Refusal(),
+            fenced(f"{_READ}print(list(df.columns))"),
+            ("The table does not contain shipping costs.", "'Unit Price', 'units'"),
+        ),
+        _scene(
+            "file",
+            "Write the rows with a missing unit price to missing.csv.",
+            Made(_missing_rows(missing)),
+            fenced(f"{_READ}df[df['Unit Price'].isna()].to_csv('missing.csv', index=False)\nprint('written')"),
+            ("They are in missing.csv.", "Output:\nwritten"),
+        ),
+        Scene(
+            Question(
+                "rehearsal/follow-up",
+                "rehearsal",
+                (TABLE,),
+                (
+                    Asked("Which region sold most units?", (Words((best,)),)),
+                    Asked("And how many were these?", (Number(most, 0, "units"),)),
+                ),
+            ),
+            (
+                fenced(f"{_READ}sold = df.groupby('Region')['units'].sum()\nprint(sold.idxmax())"),
+                (f"{best} sold most.", f"Output:\n{best}"),
+                (fenced("print('units:', sold.max())"), "sold"),
+                (f"{most} units.", f"Output:\nunits: {most}"),
+            ),
+        ),
+    ]
+
+
+def perform(scene: Scene, folder: Path, without: tuple[str, ...] = ()) -> Outcome:
+    """Ask the question of a scene, with its replies played, of a daemon of its own; `folder` has the table."""
+    script = folder / f"{scene.name.rpartition('/')[2]}.jsonl"
+    lines = [{"parameters": _PARAMETERS}, *map(_line, scene.replies)]
+    script.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    with examiner(folder, script, without) as who:
+        return who.ask(scene.question)
+
+
+def main() -> int:
+    """Perform all scenes; gives 1 if any comes out otherwise than it should."""
+    failures = 0
+    with tempfile.TemporaryDirectory(prefix="rehearsal-") as name:
+        folder = Path(name)
+        for scene in scenes(write_table(folder)):
+            outcome = perform(scene, folder)
+            failures += outcome.verdict != scene.wanted
+            print(
+                f"{'ok' if outcome.verdict == scene.wanted else 'FAILED':7} {scene.name:28} {outcome.verdict}",
+                flush=True,
+            )
+            if outcome.verdict != scene.wanted:
+                print(f"        {scene.wanted} was wanted: {outcome.turns[-1].answer}", flush=True)
+    return 1 if failures else 0
+
+
+def fenced(code: str) -> str:
+    """Return a program as a model writes it."""
+    return f"```python\n{code}\n```"
+
+
+def _scene(name: str, text: str, expected: Expected, *replies: Reply, wanted: Verdict = "right") -> Scene:
+    return Scene(Question(f"rehearsal/{name}", "rehearsal", (TABLE,), (Asked(text, (expected,)),)), replies, wanted)
+
+
+def _line(reply: Reply) -> dict[str, object]:
+    return {"say": reply} if isinstance(reply, str) else {"say": reply[0], "expect": reply[1]}
+
+
+def _missing_rows(count: int) -> Callable[[Path], str | None]:
+    def check(workspace: Path) -> str | None:
+        made = pd.read_csv(workspace / "missing.csv")
+        is_right = len(made) == count and bool(made["Unit Price"].isna().all())
+        return None if is_right else f"it has {len(made)} rows"
+
+    return check
