@@ -50,6 +50,8 @@ def test_a_projects_file_may_switch_tools_off_and_lower_limits(project: Path) ->
         "AGENT_READ_ONLY_PATHS=/",
         "AGENT_WORKSPACE_MAX_GB=50",
         "AGENT_PROTECTED_DIRS=nothing",
+        "AGENT_PROMPT_FILE=prompt.txt",
+        "AGENT_PROMPT_FILE=/dev/zero",
     ],
 )
 def test_a_projects_file_may_not_loosen_anything(project: Path, line: str) -> None:
@@ -168,3 +170,43 @@ def test_a_project_may_seal_more_names_by_itself_and_never_fewer(tmp_path: Path)
     loaded = load_settings({}, tmp_path, user)
     assert loaded.settings.sealed_names == ("mine",)
     assert "is not in force" in loaded.problems[0]
+
+
+def prompt_in_force(path: Path | str) -> tuple[str | None, str]:
+    """The prompt that a setting leads to, and what is said of it."""
+    loaded = load_settings({"AGENT_PROMPT_FILE": str(path)}, None, Path("/nonexistent"))
+    prompt = loaded.settings.prompt_file
+    return None if prompt is None else prompt.text, " ".join(loaded.problems)
+
+
+def test_a_prompt_is_read_from_its_file(project: Path) -> None:
+    (project / "prompt.txt").write_text("\ufeffBe brief.\nÄ\n\n")
+    assert prompt_in_force(project / "prompt.txt") == ("Be brief.\nÄ", "")
+    assert prompt_in_force("") == (None, "")
+    loaded = load_settings({"AGENT_PROMPT_FILE": str(project / "prompt.txt")}, None, Path("/nonexistent"))
+    assert shown_value(loaded.settings, "prompt_file") == repr(str(project / "prompt.txt"))
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (None, "is not read: No such file"),
+        (b"x" * (32 * 1024 + 1), "is not read: it holds more than 32 KiB"),
+        (b"\xff\xfe", "is not read: it is no UTF-8 text"),
+        (b"a\0b", "is not read: it is no text"),
+        (b" \n", "is empty"),
+    ],
+)
+def test_a_prompt_that_cannot_be_read_is_told(project: Path, content: bytes | None, words: str) -> None:
+    if content is not None:
+        (project / "prompt.txt").write_bytes(content)
+    prompt, said = prompt_in_force(project / "prompt.txt")
+    assert prompt is None
+    assert words in said
+
+
+def test_a_prompt_is_no_pipe_no_device_and_no_relative_path(project: Path) -> None:
+    os.mkfifo(project / "pipe")
+    assert "not a regular file" in prompt_in_force(project / "pipe")[1]
+    assert "not a regular file" in prompt_in_force("/dev/zero")[1]
+    assert "is no absolute path" in prompt_in_force("prompt.txt")[1]

@@ -78,3 +78,32 @@ def test_a_damaged_store_trusts_nothing(project: Path, content: str) -> None:
     trust(project / ".env")
     (state_folder() / store.STORE_NAME).write_text(content)
     assert load_settings({}, project).settings == Settings()
+
+
+def test_a_projects_prompt_is_in_force_only_as_it_was_trusted(project: Path) -> None:
+    (project / ".env").write_text("AGENT_PROMPT_FILE=prompts/mine.txt\n")
+    (project / "prompts").mkdir()
+    prompt = project / "prompts" / "mine.txt"
+    prompt.write_text("Be brief.")
+    assert load_settings({}, project).settings.prompt_file is None
+    trust(project / ".env")
+    loaded = load_settings({}, project)
+    assert loaded.settings.prompt_file is None, "the file that it names is not trusted yet"
+    assert "is not trusted as it is now; `analystd trust" in loaded.problems[0]
+    shown = load_settings({}, project, believed=(project / ".env").read_bytes()).settings.prompt_file
+    assert shown is not None
+    store.trust(Path(shown.path), shown.text.encode())
+    loaded = load_settings({}, project)
+    assert (loaded.settings.prompt_file, loaded.problems) == (shown, ())
+    prompt.write_text("Obey me.")
+    assert load_settings({}, project).settings.prompt_file is None
+
+
+@pytest.mark.parametrize("named", ["/etc/hostname", "../prompt.txt", "~/prompt.txt/../../x"])
+def test_a_projects_file_can_name_no_prompt_elsewhere(project: Path, named: str) -> None:
+    (project.parent / "prompt.txt").write_text("Be brief.")
+    (project / ".env").write_text(f"AGENT_PROMPT_FILE={named}\n")
+    trust(project / ".env")
+    loaded = load_settings({}, project)
+    assert loaded.settings.prompt_file is None
+    assert len(loaded.problems) == 1

@@ -6,7 +6,10 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from math import isfinite
+from pathlib import Path
 from typing import Any
+
+from analystd.util.small_files import read_small
 
 Count = int
 """A whole number that is not negative."""
@@ -18,6 +21,17 @@ class Adapter:
 
     path: str
     scale: float = 1.0
+
+
+@dataclass(frozen=True)
+class PromptFile:
+    """A text file that stands for the agent's own instructions, and what it held when it was read."""
+
+    path: str
+    text: str
+
+
+PROMPT_BYTES = 32 * 1024
 
 
 def _parse_bool(text: str) -> bool:
@@ -74,6 +88,25 @@ def _parse_adapter(text: str) -> Adapter:
         return Adapter(text)
 
 
+def _parse_prompt_file(text: str) -> PromptFile | None:
+    if not text:
+        return None
+    path = Path(text).expanduser()
+    if not path.is_absolute():
+        raise ValueError("is no absolute path")
+    try:
+        prompt = read_small(path, PROMPT_BYTES).decode("utf-8-sig").strip()
+    except UnicodeDecodeError:
+        raise ValueError("is not read: it is no UTF-8 text") from None
+    except OSError as exc:
+        raise ValueError(f"is not read: {exc.strerror}") from None
+    if not prompt:
+        raise ValueError("is empty")
+    if "\0" in prompt:
+        raise ValueError("is not read: it is no text")
+    return PromptFile(str(path), prompt)
+
+
 PARSERS: dict[str, Callable[[str], Any]] = {
     "bool": _parse_bool,
     "int": _parse_int,
@@ -82,6 +115,7 @@ PARSERS: dict[str, Callable[[str], Any]] = {
     "str | None": lambda text: text or None,
     "tuple[str, ...]": _parse_list,
     "tuple[Adapter, ...]": _parse_adapters,
+    "PromptFile | None": _parse_prompt_file,
     "Literal['auto', 'off']": _parse_sandbox,
     'Literal["auto", "off"]': _parse_sandbox,
 }

@@ -20,7 +20,7 @@ from dotenv import dotenv_values
 
 from analystd.environment import PREFIX
 from analystd.folders import state_folder, user_settings_file
-from analystd.setting_values import PARSERS, Adapter, Count
+from analystd.setting_values import PARSERS, Adapter, Count, PromptFile
 from analystd.trust import is_trusted
 from analystd.util.small_files import read_small
 
@@ -76,6 +76,8 @@ class Settings:
     """How freely the agent's replies are drawn; 0: always the likeliest token."""
     seed: Count = 0
     """What drawn replies are repeatable by."""
+    prompt_file: PromptFile | None = None
+    """A text file of at most 32 KiB that stands for the agent's own instructions; an absolute path. A project's `.env` can only name one in it."""
     workspace: str | None = None
     """The jail; None: `workspace` in the nearest folder upward that has one. A project's `.env` can only name a folder directly in it."""
     workspace_max_gb: float = 5.0
@@ -159,6 +161,8 @@ def shown_value(settings: Settings, name: str) -> str:
         return "(a key)"
     if name == "model_url" and value is not None:
         return repr(_without_secrets(value))
+    if isinstance(value, PromptFile):
+        return repr(value.path)
     return repr(value)
 
 
@@ -192,7 +196,8 @@ def _from_file(loaded: Loaded, path: Path, *, project: Path | None = None, belie
         problem = f"{_plain(path)} is not read: {exc.strerror}"
         return dataclasses.replace(loaded, problems=(*loaded.problems, problem))
     trusted = project is None or believed is not None or (bool(content) and is_trusted(path, content))
-    return _apply(loaded, _values(content), str(path), project=project, trusted=trusted)
+    is_asked_about = believed is not None
+    return _apply(loaded, _values(content), str(path), project=project, trusted=trusted, believed=is_asked_about)
 
 
 def _values(content: bytes) -> dict[str, str]:
@@ -202,7 +207,13 @@ def _values(content: bytes) -> dict[str, str]:
 
 
 def _apply(
-    loaded: Loaded, values: Mapping[str, str], source: str, *, project: Path | None = None, trusted: bool = True
+    loaded: Loaded,
+    values: Mapping[str, str],
+    source: str,
+    *,
+    project: Path | None = None,
+    trusted: bool = True,
+    believed: bool = False,
 ) -> Loaded:
     settings, sources, problems = loaded.settings, dict(loaded.sources), list[str]()
     fields = {variable(each.name): each for each in dataclasses.fields(Settings)}
@@ -215,7 +226,12 @@ def _apply(
         each = fields[name]
         old = getattr(settings, each.name)
         try:
-            value = PARSERS[str(each.type)](text.strip())
+            value: Any
+            if project is not None and each.name == "prompt_file":
+                # Not even looked at for a project that is not believed.
+                value = _prompt_in(project, text.strip(), believed=believed) if trusted else text
+            else:
+                value = PARSERS[str(each.type)](text.strip())
             if project is not None and each.name == "workspace" and trusted:
                 value = _in_project(project, value)
         except ValueError as exc:
@@ -242,6 +258,17 @@ def _in_project(project: Path, value: str | None) -> str | None:
     if folder.parent != project:
         raise ValueError("is no folder directly in the project, and a project's file can name no other")
     return str(folder)
+
+
+def _prompt_in(project: Path, value: str, *, believed: bool) -> PromptFile | None:
+    """A project's own prompt: a file in it, that is trusted as it is now, as the file is that names it."""
+    path = Path(os.path.normpath(project / value))
+    if value and not path.is_relative_to(project):
+        raise ValueError("is no file in the project, and a project's file can name no other")
+    prompt: PromptFile | None = PARSERS["PromptFile | None"](str(path) if value else "")
+    if prompt is not None and not believed and not is_trusted(path, prompt.text.encode()):
+        raise ValueError(f"is not trusted as it is now; `analystd trust {_plain(project)}` believes it")
+    return prompt
 
 
 def _without_secrets(url: str) -> str:

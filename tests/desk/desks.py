@@ -162,7 +162,7 @@ class Office:
         self.data = Listing(*files)
         (folder / "workspace").mkdir()
 
-    def open(self, replies: Sequence[str]) -> tuple[Desk, Attentive]:
+    def open(self, replies: Sequence[str], settings: Settings | None = None) -> tuple[Desk, Attentive]:
         """A desk whose model says these replies in each conversation; to be closed by `aclose`."""
         script = self._folder / "script.jsonl"
         lines = [{"say": reply} for reply in replies]
@@ -171,6 +171,6 @@ class Office:
         engine = Attentive(script)
         root = self._folder / "workspace"
         state = DeskState.claim(self._folder / "desks", root)
-        settings = Settings()
+        settings = settings or Settings()
         equipment = Equipment(engine, self.data, Echoes(), "none")
         return Desk(Workspace.of_settings(root, settings), settings, state, equipment), engine

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 from tests.desk.desks import Office
 from tests.desk.test_desk import ask, assert_each_begins_with_the_one_before
+
+from analystd.setting_values import PromptFile
+from analystd.settings import Settings
 
 PROGRAM = "```python\ntotal = 42\n```"
 
@@ -36,3 +40,17 @@ async def test_the_system_message_is_the_same_whatever_the_workspace_holds(tmp_p
         await desk.aclose()
         systems.add(engine.requests[0].messages[0].content)
     assert len(systems) == 1
+
+
+@pytest.mark.parametrize("parameters", [None, 1_500_000_000])
+async def test_a_prompt_of_the_users_own_stands_for_ours(tmp_path: Path, parameters: int | None) -> None:
+    settings = Settings(prompt_file=PromptFile("/p.txt", "Answer like a pirate."))
+    office = Office(tmp_path, "notes.txt", parameters=parameters)
+    (desk, engine) = office.open(["Aye.", "Aye."], settings)
+    await ask(desk, "What is there?")
+    await desk.aclose()
+    system = engine.requests[0].messages[0]
+    assert (system.role, system.content[:21]) == ("system", "Answer like a pirate.")
+    assert "You " not in system.content
+    # A small model has to be told of files and tools, whatever else it is told.
+    assert ("Files: notes.txt" in system.content) is (parameters is None)

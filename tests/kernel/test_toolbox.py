@@ -18,6 +18,13 @@ asynchronous = pytest.mark.asyncio(loop_scope="module")
 async def test_a_user_s_own_module_of_that_name_comes_first(run: Runner, workspace: Path) -> None:
     (workspace / "toolbox.py").write_text("mine = 3\n")
     assert (await run("import toolbox; toolbox.mine")).result == "3"
+    assert (await run("toolbox.skewness([1, 2, 6])")).error is not None, "not a series"
+    assert (
+        await run("import pandas; from toolbox import max_drawdown; max_drawdown(pandas.Series([4, 2])).depth")
+    ).result == "-0.5"
+    missing = await run("toolbox.no_such_function")
+    assert missing.error is not None
+    assert "module 'toolbox' has no attribute 'no_such_function'" in missing.error.message
     (workspace / "toolbox.py").unlink()
     await run.session.reset()
     assert (await run("import toolbox; toolbox.read.__module__")).result == "'toolbox.reading'"

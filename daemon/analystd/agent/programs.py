@@ -6,12 +6,11 @@ differs, the files and variables that there are, stands in the question.
 
 from __future__ import annotations
 
-import functools
 import re
-from importlib.resources import files
 
 from analystd.agent.facts import traceback_tail
 from analystd.agent.progress import SILENT
+from analystd.agent.prompt import packaged_prompt
 from analystd.engine.base import EngineInfo
 from analystd.protocol import Step
 
@@ -29,10 +28,9 @@ def can_program(info: EngineInfo) -> bool:
     return info.parameters is None or info.parameters >= LEAST_PARAMETERS
 
 
-@functools.cache
 def system_prompt() -> str:
-    """Return the system message."""
-    return (files("analystd.agent") / "prompts" / "programs.txt").read_text(encoding="utf-8").strip()
+    """Return the system message, where no setting names another."""
+    return packaged_prompt("programs.txt")
 
 
 def question_with_facts(question: str, facts: str) -> str:

@@ -6,10 +6,12 @@ conversation, each with its result and answer, instead of in the system message 
 
 from __future__ import annotations
 
+import functools
 import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from importlib.resources import files
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -20,7 +22,26 @@ LISTED_FILES = 20
 """So many names of the workspace are told; `list_files` tells all."""
 
 _PREFERRED = ("data_view", "pyexe", "read_file", "write_file", "list_files")
-_TABLES = {".csv", ".tsv", ".jsonl", ".ndjson", ".parquet", ".arrow", ".feather"}
+_TABLES = {
+    ".csv",
+    ".tsv",
+    ".tab",
+    ".psv",
+    ".jsonl",
+    ".ndjson",
+    ".parquet",
+    ".pq",
+    ".arrow",
+    ".feather",
+    ".xlsx",
+    ".xlsm",
+}
+
+
+_EXAMPLE = re.compile(
+    r"^Question: (?P<question>.*)\nCall: (?P<tool>\w+) (?P<arguments>.*)\nResult:\n(?P<result>(?:.*\n)*?.*)\nAnswer: (?P<answer>.*)$",
+    re.MULTILINE,
+)
 
 
 @dataclass(frozen=True)
@@ -32,42 +53,9 @@ class _Example:
     answer: str
 
 
-# Each is about another file: a path that stands in several examples is copied into calls about the user's own files.
-_EXAMPLES = (
-    _Example(
-        "What is the mean price in sales.csv?",
-        "pyexe",
-        {"code": "import pandas as pd\ndf = pd.read_csv('sales.csv')\nprint(df['price'].mean())"},
-        "17.25",
-        "The mean price in sales.csv is 17.25.",
-    ),
-    _Example(
-        "What columns are in stock.csv?",
-        "data_view",
-        {"path": "stock.csv", "operation": "columns"},
-        "Columns (2):\n  1. date\n  2. price",
-        "The columns of stock.csv are date and price.",
-    ),
-    _Example(
-        "Show me the first 4 rows of trips.csv",
-        "data_view",
-        {"path": "trips.csv", "operation": "head", "n_rows": 4},
-        "day,km\n1,12\n2,30\n3,25\n4,8",
-        "The first row is day 1 with 12 km.",
-    ),
-    _Example(
-        "How many rows does orders.csv have?",
-        "data_view",
-        {"path": "orders.csv", "operation": "shape"},
-        "Shape: 1200 rows × 3 columns\nColumns: day, item, price",
-        "orders.csv has 1200 rows.",
-    ),
-)
-
-
-def system_prompt(tools: Sequence[ToolSpec], workspace_listing: Sequence[str]) -> str:
-    """The system message: the task, the files that are there, and the tools with their arguments."""
-    task = f"You answer questions about data by calling tools. {_files(workspace_listing)}"
+def system_prompt(tools: Sequence[ToolSpec], workspace_listing: Sequence[str], task: str | None = None) -> str:
+    """The system message: the task (by default that of `prompts/calls.txt`), the files that are there, and the tools with their arguments."""
+    task = f"{task or packaged_prompt('calls.txt')} {_files(workspace_listing)}"
     return f"{task}\n\nTools: {', '.join(_signature(tool) for tool in _ordered(tools))}." if tools else task
 
 
@@ -77,7 +65,13 @@ def example_turns(tools: Sequence[ToolSpec]) -> tuple[Message, ...]:
     Only of tools that are offered. The kind of question that is asked most comes last, where a small model looks first.
     """
     offered = {tool.name for tool in tools}
-    return tuple(turn for example in _EXAMPLES if example.tool in offered for turn in _turns(example))
+    return tuple(turn for example in _examples() if example.tool in offered for turn in _turns(example))
+
+
+@functools.cache
+def packaged_prompt(name: str) -> str:
+    """Return one of the texts in `prompts`, which people can read."""
+    return (files("analystd.agent") / "prompts" / name).read_text(encoding="utf-8").strip()
 
 
 def with_new_files(question: str, names: Sequence[str]) -> str:
@@ -108,13 +102,30 @@ def first_call_tools(
 
 def is_table(path: str) -> bool:
     """Return whether a path looks like that of a table, gzipped or not."""
-    return PurePosixPath(path.lower().removesuffix(".gz")).suffix in _TABLES
+    return PurePosixPath(without_compression(path).lower()).suffix in _TABLES
+
+
+def without_compression(path: str) -> str:
+    """Return a path without the ending that says that the file is compressed."""
+    return re.sub(r"\.(?:gz|gzip)\Z", "", path, flags=re.IGNORECASE)
 
 
 def is_named(question: str, path: str) -> bool:
     """Whether a file's name stands in the question as a word of its own. Folders, listed with a `/` at the end, do not count."""
     name = re.escape(PurePosixPath(path).name)
     return not path.endswith("/") and bool(re.search(rf"(?<![\w.-]){name}(?![\w-]|\.\w)", question, re.IGNORECASE))
+
+
+@functools.cache
+def _examples() -> tuple[_Example, ...]:
+    """The worked examples of `prompts/calls_examples.txt`.
+
+    Each is about another file: a path that stands in several examples is copied into calls about the user's own files.
+    """
+    return tuple(
+        _Example(each["question"], each["tool"], json.loads(each["arguments"]), each["result"], each["answer"])
+        for each in _EXAMPLE.finditer(packaged_prompt("calls_examples.txt"))
+    )
 
 
 def _ordered(tools: Sequence[ToolSpec]) -> list[ToolSpec]:

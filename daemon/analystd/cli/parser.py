@@ -262,7 +262,7 @@ def _add_setup_commands(
 ) -> None:
     _add_model_command(commands, shared)
     trust = commands.add_parser(
-        "trust", parents=[shared], help="believe a project's `.env` as it is now, and show what that puts in force"
+        "trust", parents=[shared], help="believe a project's `.env`, prompt and toolbox as they are now"
     )
     trust.add_argument("folder", metavar="DIR", help="the project's folder")
     trust.add_argument("--revoke", action="store_true", help="believe it no longer")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import importlib.util
 import os
 import platform
@@ -14,9 +16,12 @@ from typing import Any
 
 from analystd import __version__
 from analystd import trust as trust_store
+from analystd.agent.function_hints import functions_in
 from analystd.cli import EXIT_DONE, EXIT_FAILED
 from analystd.cli.commands import Options
 from analystd.cli.render import print_json
+from analystd.desk.project_toolbox import MOST_BYTES
+from analystd.desk.project_toolbox import NAME as OWN_TOOLBOX
 from analystd.engine.catalogue import look_at
 from analystd.engine.factory import make_engine
 from analystd.engine.libllama import NATIVE, PREBUILT, find_build
@@ -27,12 +32,13 @@ from analystd.jail import probe
 from analystd.jail.own_group import OwnGroup
 from analystd.jail.sandbox import Sandbox, measure_sandbox
 from analystd.jail.workspace import Workspace
+from analystd.jail.workspace_place import NAME as WORKSPACE
 from analystd.jail.workspace_place import made_workspace, workspace_place
 from analystd.server.address import daemon_address, private_folder, runtime_place
 from analystd.server.ground import Ground
-from analystd.settings import Loaded, Settings, load_settings, log_folder, project_file, shown_value
+from analystd.settings import Loaded, Settings, load_settings, log_folder, project_file, shown_value, variable
 from analystd.util.inert_samples import SAMPLES, failures
-from analystd.util.small_files import read_small
+from analystd.util.small_files import SMALL_BYTES, read_small
 
 
 async def doctor(options: Options) -> int:
@@ -76,33 +82,49 @@ async def doctor(options: Options) -> int:
 
 
 async def trust(options: Options) -> int:
-    """Believe a project's `.env` as it is now, or no longer; says what that brings into force."""
+    """Believe a project's `.env`, its prompt and its toolbox as they are now, or no longer; says what that brings into force."""
     folder = Path(os.path.realpath(options.folder))
     path = project_file(folder)
+    content: bytes | None = None
     if options.revoke:
+        with contextlib.suppress(WorkspaceError):
+            content = _content(path)
         with _keeping():
-            return _revoked(options, path, trust_store.distrust(path))
-    try:
-        content = read_small(path)
-        # What is shown is what was read, and that very content is believed.
-        before, after = load_settings({}, folder), load_settings({}, folder, believed=content)
-    except OSError as exc:
+            had = [trust_store.distrust(each) for each in (path, _own_toolbox(folder, content))]
+            return _revoked(options, path, any(had))
+    content = _content(path)
+    toolbox = _own_toolbox(folder, content)
+    own = _content(toolbox, MOST_BYTES)
+    if content is None and own is None:
         raise WorkspaceError(
-            f"{path} cannot be trusted: {exc.strerror}", "It is the project's `.env` that is trusted."
-        ) from exc
+            f"{path} cannot be trusted: {os.strerror(errno.ENOENT)}",
+            f"It is the project's `.env` that is trusted, and `{OWN_TOOLBOX}` in its workspace.",
+        )
+    # What is shown is what was read, and that very content is believed.
+    before, after = load_settings({}, folder), load_settings({}, folder, believed=content or b"")
+    prompt = after.settings.prompt_file if after.sources.get(variable("prompt_file")) == str(path) else None
+    functions = [each.name for each in functions_in(own.decode("utf-8", "replace"))] if own is not None else []
     with _keeping():
-        trust_store.trust(path, content)
+        if content is not None:
+            trust_store.trust(path, content)
+        if prompt is not None:
+            trust_store.trust(Path(prompt.path), prompt.text.encode())
+        if own is not None:
+            trust_store.trust(toolbox, own)
     values = {name: shown_value(after.settings, _field(name)) for name in _fresh(before, after)}
     if options.json:
-        names = sorted(values)
-        print_json(
-            {"file": str(path), "trusted": True, "in_force": names, "values": values, "problems": after.problems}
-        )
+        trusted: dict[str, Any] = {"file": str(path), "trusted": True, "in_force": sorted(values), "values": values}
+        trusted |= {"problems": after.problems, "functions": functions}
+        print_json(trusted)
         return EXIT_DONE
-    leads = f" (a link to {os.path.realpath(path)})" if path.is_symlink() else ""
-    print(f"{path}{leads} is trusted as it is now. In force through it{':' if values else ': nothing new.'}")
+    if content is not None:
+        leads = f" (a link to {os.path.realpath(path)})" if path.is_symlink() else ""
+        print(f"{path}{leads} is trusted as it is now. In force through it{':' if values else ': nothing new.'}")
     for name, value in sorted(values.items()):
         print(f"    {name}={value}")
+    if own is not None:
+        told = ", ".join(functions) or "none, since it has no public function with a docstring"
+        print(f"{toolbox} is trusted as it is now. The agent may be told of its functions: {told}.")
     for problem in after.problems:
         print(f"!!  {problem}")
     print(
@@ -110,6 +132,26 @@ async def trust(options: Options) -> int:
     )
     print(f"`analystd trust --revoke {options.folder}` takes it back.")
     return EXIT_DONE
+
+
+def _own_toolbox(project: Path, content: bytes | None) -> Path:
+    """Where a project has functions of its own: in its workspace, which its `.env`, of this content, may name."""
+    named = load_settings({}, project, believed=content or b"").settings.workspace
+    return (Path(named) if named and Path(named).parent == project else project / WORKSPACE) / OWN_TOOLBOX
+
+
+def _content(path: Path, most: int = SMALL_BYTES) -> bytes | None:
+    """What a file holds that is to be trusted; None where there is none.
+
+    Raises:
+        WorkspaceError: when it cannot be read.
+    """
+    try:
+        return read_small(path, most)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError as exc:
+        raise WorkspaceError(f"{path} cannot be trusted: {exc.strerror}") from exc
 
 
 @contextmanager

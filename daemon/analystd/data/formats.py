@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 UNDERSTOOD = (
     "analystd reads CSV, TSV and other delimited text, JSON Lines (both also gzip-compressed), "
-    "Parquet files and folders of them, Arrow and Feather"
+    "Parquet files and folders of them, Arrow and Feather, and the first sheet of Excel workbooks (.xlsx)"
 )
 
 _MAGIC_BYTES = 8
@@ -34,8 +34,12 @@ _ARROW_MAGICS = (b"ARROW1", b"FEA1", b"\xff\xff\xff\xff")
 _ARROW_SUFFIXES = {".arrow", ".arrows", ".feather", ".ipc"}
 _JSON_SUFFIXES = {".json", ".jsonl", ".jsonlines", ".ndjson"}
 _TYPED_REMEMBERED = 32
+_ZIP_MAGIC = b"PK\x03\x04"
+_EXCEL_SUFFIXES = {".xlsx", ".xlsm"}
+_SHEETS_REMEMBERED = 2
+"""Sheets are kept whole."""
 _OTHER_MAGICS = (
-    (b"PK\x03\x04", "a zip archive or an Excel workbook"),
+    (_ZIP_MAGIC, "a zip archive"),
     (b"\x28\xb5\x2f\xfd", "Zstandard"),
     (b"SQLite f", "an SQLite database"),
     (b"\x89HDF", "HDF5"),
@@ -49,6 +53,7 @@ class Formats:
     def __init__(self) -> None:
         self._texts = KnownTexts()
         self._typed = Remembered(_TYPED_REMEMBERED)
+        self._sheets = Remembered(_SHEETS_REMEMBERED)
 
     def open_table(self, file: RandomFile, delimiter: str | None = None) -> Table:
         """The table in a file; it lives as long as the file is open. A `delimiter` makes it delimited text.
@@ -66,6 +71,10 @@ class Formats:
             from analystd.data.typed.arrow_table import open_arrow
 
             return open_arrow(file, self._typed)
+        if magic.startswith(_ZIP_MAGIC) and suffix in _EXCEL_SUFFIXES:
+            from analystd.data.typed.excel_table import ExcelTable
+
+            return ExcelTable(file, self._sheets)
         if suffix in _JSON_SUFFIXES and delimiter is None:
             return self._open_json(file)
         _refuse_other_formats(file.name, suffix, magic, told=delimiter is not None)

@@ -30,13 +30,14 @@ from analystd.desk.payloads import (
     with_encoded_displays,
 )
 from analystd.desk.presence import Presence
+from analystd.desk.project_toolbox import ProjectToolbox
 from analystd.desk.quarantined import Quarantined
 from analystd.desk.queue import Ticket, Turnstile
 from analystd.desk.runs import Request, Result, Run, RunBook
 from analystd.desk.sessions import MAIN
 from analystd.desk.state import DeskState
 from analystd.desk.table_facts import TableFacts
-from analystd.desk.tasks import task_for_programs, task_with_examples
+from analystd.desk.tasks import Briefing, task_for_programs, task_with_examples
 from analystd.desk.waiting import Wait
 from analystd.engine.base import Engine, Sampling
 from analystd.errors import AnalystdError, OverloadedError, StartTimeoutError
@@ -109,6 +110,7 @@ class Desk:
         self.quarantined = Quarantined(workspace.trusted_paths, self._chronicle, self.runs)
         self._toolbox = Toolbox(self._tools(), workspace.check_resources)
         self._facts = TableFacts(self.data)
+        self.own_toolbox = ProjectToolbox(workspace)
         self.opened_at = time.time()
 
     def take_up(self, settings: Settings) -> None:
@@ -335,6 +337,7 @@ class Desk:
         programs = can_program(self._engine.info())
         earlier = await conversations.earlier(self.journal, conversation, programs=programs)
         observer = RunObserver(run)
+        instructions = None if self.settings.prompt_file is None else self.settings.prompt_file.text
         agent = Agent(
             self._engine,
             self._toolbox,
@@ -345,14 +348,17 @@ class Desk:
         if programs:
             run.emit(EventKind.RUN_STARTED, sandbox=self._sandbox_level)
             session = self.sessions.seat(run.request.session or MAIN).session
+            own = await self.own_toolbox.functions()
+            briefing = Briefing(self._engine.info().context_tokens, instructions, own)
             task = await task_for_programs(
-                conversation, prompt, limits, earlier.turns, self.data, self._facts, session, observer
+                conversation, prompt, limits, earlier.turns, self.data, self._facts, session, observer, briefing
             )
         else:
             listing = await self._file_names()
             run.emit(EventKind.RUN_STARTED, sandbox=self._sandbox_level, files=earlier.files_to_tell(listing))
             names = self._known_names(prompt)
-            task = task_with_examples(conversation, prompt, limits, earlier, listing, self._toolbox.specs, names)
+            specs = self._toolbox.specs
+            task = task_with_examples(conversation, prompt, limits, earlier, listing, specs, names, instructions)
         return await agent.run(task)
 
     def _known_names(self, prompt: str) -> KnownNames | None:

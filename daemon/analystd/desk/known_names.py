@@ -24,8 +24,14 @@ MOST_TABLES = 3
 """So many files that a question names are asked for their columns."""
 
 _FILE_WORD = re.compile(
-    r"[\w./-]*\w\.(?:csv|tsv|jsonl|ndjson|parquet|arrow|feather|json|txt|md|log)(?:\.gz)?(?!\w|\.\w)", re.IGNORECASE
+    r"[\w./-]*\w\.(?:csv|tsv|tab|psv|jsonl|ndjson|parquet|pq|arrow|feather|xlsx|xlsm|xls|json|txt|md|log)(?:\.gz)?(?!\w|\.\w)",
+    re.IGNORECASE,
 )
+
+
+def files_named_in(question: str) -> list[str]:
+    """Return the words of a question that are names of files, whether these are there or not."""
+    return list(dict.fromkeys(_FILE_WORD.findall(question)))
 
 
 class KnownNames:
@@ -75,7 +81,7 @@ class KnownNames:
     def _asks_for_another(self, paths: Sequence[str]) -> bool:
         """Whether the question names a file that is not there: held to others, a model would answer from one of them."""
         there = [PurePosixPath(path).name.casefold() for path in paths]
-        asked = [PurePosixPath(word).name.casefold() for word in _FILE_WORD.findall(self._question)]
+        asked = [PurePosixPath(word).name.casefold() for word in files_named_in(self._question)]
         # A word may be the end of a name with spaces.
         return not all(any(name.endswith(word) for name in there) for word in asked)
 

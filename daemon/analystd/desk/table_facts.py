@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import difflib
 import logging
 import re
 from collections import OrderedDict
@@ -11,30 +12,46 @@ from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import Any
 
-from analystd.agent.prompt import is_named, is_table
+from analystd.agent.prompt import is_named, is_table, without_compression
 from analystd.data.base import DataService, FileInJail
 from analystd.data.question import Question
+from analystd.desk.facts_text import (
+    SAMPLE_ROWS,
+    Column,
+    Known,
+    cell_text,
+    chosen_columns,
+    file_name,
+    named_columns,
+    profile_fact,
+    sample_fact,
+    table_text,
+    words,
+    written_as_text,
+)
+from analystd.desk.known_names import files_named_in
 from analystd.errors import AnalystdError
-from analystd.protocol import ColumnInfo, ColumnProfile, ViewResult
 
 logger = logging.getLogger(__name__)
 
 LOOK_SECONDS = 4.0
-"""A question waits no longer for the facts of one table."""
+"""A question waits no longer for the facts of one table; what is known by then is told."""
 MOST_TABLES = 3
-MOST_COLUMNS = 24
-"""So many columns of a table are described; of the others only the names are told."""
 PROFILED_BYTES = 8_000_000
-"""The columns of larger files are not read whole, so that what would need that is left out."""
+"""The columns of larger files are not read whole: only their first rows."""
+MOST_CHARACTERS = 7000
+"""Of all that is told of files, as far as the model's window allows."""
 
-_MOST_NAMES = 120
 _MOST_FILES = 20
-_HEAD_ROWS = 3
 _REMEMBERED = 64
-_CELL_CHARACTERS = 40
-_FEW_VALUES = 6
-_WORD = re.compile(r"\w{2,}")
-_PLAIN_NAME = re.compile(r"[^\W\d_][\w .%()/-]*(?<! )")
+_MOST_NOTES = 3
+_NEAR = 0.6
+_LEAST_CHARACTERS = 1200
+_CHARACTERS_PER_TOKEN = 3
+_CUT_LIST = re.compile(r"^(?:New|Other) files: .* and \d+ more$", re.MULTILINE)
+_JSON = {".jsonl", ".ndjson", ".jsonlines", ".json"}
+_TYPED = {".parquet", ".pq", ".arrow", ".arrows", ".feather", ".ipc", *_JSON}
+_EXCEL = {".xlsx", ".xlsm"}
 
 
 @dataclass(frozen=True)
@@ -46,136 +63,188 @@ class Looked:
     columns: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
 
+def most_characters(window: int | None) -> int:
+    """How much of a model's window, in tokens, the facts of files may fill: a quarter."""
+    if window is None:
+        return MOST_CHARACTERS
+    return max(_LEAST_CHARACTERS, min(MOST_CHARACTERS, window // 4 * _CHARACTERS_PER_TOKEN))
+
+
 class TableFacts:
     """Looks at the tables of one workspace, and remembers what it saw of each version of a file."""
 
     def __init__(self, data: DataService) -> None:
         self._data = data
-        self._seen: OrderedDict[tuple[Any, ...], tuple[str, tuple[str, ...]]] = OrderedDict()
+        self._seen: OrderedDict[tuple[Any, ...], Known] = OrderedDict()
 
-    async def look(self, question: str, entries: Sequence[Mapping[str, Any]], earlier: Sequence[str] = ()) -> Looked:
+    async def look(
+        self,
+        question: str,
+        entries: Sequence[Mapping[str, Any]],
+        earlier: Sequence[str] = (),
+        told: Sequence[str] = (),
+        most: int = MOST_CHARACTERS,
+        *,
+        can_read: bool = True,
+    ) -> Looked:
         """Return the facts of the tables that a question names, else of those named before, or of all where there are few.
 
         Args:
             question: The question.
             entries: The files of the workspace.
             earlier: What was said before in the conversation, the latest first.
+            told: The questions before, with the facts that were told with them.
+            most: About how many characters may be told.
+            can_read: Whether a session has `toolbox.read`.
         """
         tables = [entry for entry in entries if is_table(entry["name"])]
-        chosen = _named(tables, [question]) or (tables if len(tables) <= MOST_TABLES else _named(tables, earlier))
-        texts: list[str] = []
+        absent, near = _absent(question, entries)
+        fresh = _fresh([entry["name"] for entry in entries], earlier, told)
+        chosen = _chosen_tables(question, tables, near, fresh, earlier)[:MOST_TABLES]
+        texts = list(absent)
         columns: dict[str, Sequence[str]] = {}
-        for entry in chosen[:MOST_TABLES]:
-            text, names = await self._facts(entry, question)
+        for entry in chosen:
+            text, names = await self._facts(entry, question, most // len(chosen), can_read=can_read)
             texts.append(text)
             if names:
                 columns[entry["name"]] = names
-        others = [entry["name"] for entry in entries if entry["name"] not in {each["name"] for each in chosen}]
-        if others:
-            more = len(others) - _MOST_FILES
-            listed = ", ".join(_name(name) for name in others[:_MOST_FILES])
-            texts.append(f"Other files: {listed}{f' and {more} more' if more > 0 else ''}")
-        return Looked(tuple(entry["name"] for entry in chosen[:MOST_TABLES]), "\n\n".join(texts), columns)
+        paths = tuple(entry["name"] for entry in chosen)
+        others = [entry["name"] for entry in entries if entry["name"] not in paths]
+        texts += _listed("New files", [name for name in others if name in fresh])
+        texts += _listed("Other files", [name for name in others if name not in fresh])
+        return Looked(paths, "\n\n".join(texts), columns)
 
-    async def _facts(self, entry: Mapping[str, Any], question: str) -> tuple[str, tuple[str, ...]]:
+    async def _facts(
+        self, entry: Mapping[str, Any], question: str, most: int, *, can_read: bool
+    ) -> tuple[str, tuple[str, ...]]:
         path, size = str(entry["name"]), entry["size"]
-        key = (path, size, entry["modified"], frozenset(_words(question)) if size is None or size > 0 else None)
-        if key not in self._seen:
-            try:
-                async with asyncio.timeout(LOOK_SECONDS):
-                    self._seen[key] = await self._described(path, size or 0, question)
-            except AnalystdError as exc:
-                return f"{_name(path)} cannot be read as a table: {exc.message}", ()
-            except TimeoutError:
-                logger.info("%s was not looked at within %g s", path, LOOK_SECONDS)
-                return f"{_name(path)} is large; its columns are not known yet", ()
-            while len(self._seen) > _REMEMBERED:
-                self._seen.popitem(last=False)
-        return self._seen[key]
+        key = (path, size, entry["modified"])
+        known = self._seen.pop(key, None) or Known()
+        try:
+            async with asyncio.timeout(LOOK_SECONDS):
+                await self._find_out(known, path, size or 0, question)
+        except AnalystdError as exc:
+            if not known.columns:
+                return f"{file_name(path)} cannot be read as a table: {exc.message}", ()
+            logger.info("%s was not looked at whole: %s", path, exc.message)
+        except TimeoutError:
+            logger.info("%s was not looked at whole within %g s", path, LOOK_SECONDS)
+        if not known.columns and known.rows is None:
+            return f"{file_name(path)} is large; its columns are not known yet", ()
+        self._seen[key] = known
+        while len(self._seen) > _REMEMBERED:
+            self._seen.popitem(last=False)
+        text = table_text(path, size, known, chosen_columns(known.columns, question), most, can_read=can_read)
+        return text, tuple(column.name for column in known.columns)
 
-    async def _described(self, path: str, size: int, question: str) -> tuple[str, tuple[str, ...]]:
+    async def _find_out(self, known: Known, path: str, size: int, question: str) -> None:
+        """Fill in what is not known yet, what takes longest last."""
         source = FileInJail(path)
-        shape = await self._data.view(source, Question("shape"))
-        schema = await self._data.view(source, Question("schema"))
-        columns = schema["columns"] or []
-        chosen = _chosen(columns, question)
-        profiles: dict[str, ColumnProfile] = {}
-        if size <= PROFILED_BYTES and chosen:
-            names = tuple(column["name"] for column in chosen)
-            profile = await self._data.view(source, Question("profile", n_rows=len(names), columns=names))
-            profiles = {each["column"]: each for each in profile.get("profiles") or ()}
-        head = await self._data.view(
-            source, Question("head", n_rows=_HEAD_ROWS, columns=tuple(column["name"] for column in chosen) or None)
-        )
-        lines = [f"{_name(path)}: {shape['num_rows']} rows, {len(columns)} columns"]
-        lines += [_line(column, profiles.get(column["name"])) for column in chosen]
-        lines += _further(columns, chosen)
-        lines += _first_rows(head)
-        return "\n".join(lines), tuple(column["name"] for column in columns)
+        if not known.columns:
+            schema = await self._data.view(source, Question("schema"))
+            known.columns = named_columns(schema["columns"] or [], delimited=_suffix(path) not in _TYPED)
+            # How columns of the same name are asked for in views is of no use in a program.
+            known.notes = [note for note in schema["warnings"] if not note.startswith("Several columns")][:_MOST_NOTES]
+        chosen = chosen_columns(known.columns, question)
+        await self._sample(known, source, [column for column in chosen if column.address not in known.cells])
+        if known.reading is None:
+            known.reading = await self._reading(known, path)
+        if known.rows is None and size <= PROFILED_BYTES:
+            known.rows = (await self._data.view(source, Question("shape")))["num_rows"]
+        unknown = [column for column in chosen if column.address not in known.facts]
+        if size <= PROFILED_BYTES and unknown:
+            addresses = tuple(column.address for column in unknown)
+            profile = await self._data.view(source, Question("profile", n_rows=len(addresses), columns=addresses))
+            for column, each in zip(unknown, profile.get("profiles") or (), strict=False):
+                known.facts[column.address] = profile_fact(column, each)
+        if known.rows is None:
+            known.rows = (await self._data.view(source, Question("shape")))["num_rows"]
+
+    async def _sample(self, known: Known, source: FileInJail, columns: Sequence[Column]) -> None:
+        """The first rows of columns."""
+        if not columns:
+            return
+        addresses = tuple(column.address for column in columns)
+        head = await self._data.view(source, Question("head", n_rows=SAMPLE_ROWS, columns=addresses))
+        for at, column in enumerate(columns):
+            cells = [row[at] for row in head["rows"] or ()]
+            known.cells[column.address] = [cell_text(cell) for cell in cells]
+            known.beginnings[column.address] = sample_fact(column, cells)
+
+    async def _reading(self, known: Known, path: str) -> str:
+        """Why a program should not read a file with what comes first to mind; empty where it may."""
+        suffix = _suffix(path)
+        if suffix in _JSON:
+            return "" if suffix == ".json" else "each line is a JSON object"
+        if suffix in _TYPED | _EXCEL:
+            return ""
+        kinds = {written_as_text(known.cells.get(each.address, ())) for each in known.columns if each.type == "text"}
+        reasons = [f"{kind} are written as text" for kind in ("numbers", "dates") if kind in kinds]
+        if path == without_compression(path):
+            first = await self._data.read_file(path, offset=1, limit=1)
+            if first["text"].count(",") < len(known.columns) - 1 and not first["text"].startswith("#"):
+                reasons.insert(0, "commas do not separate its cells")
+            if first.get("encoding", "utf-8").lower() not in ("utf-8", "ascii", "us-ascii"):
+                reasons.append(f"it is {first['encoding']}")
+        return " and ".join(reasons)
 
 
-def _named(tables: Sequence[Mapping[str, Any]], texts: Sequence[str]) -> list[Mapping[str, Any]]:
-    """The tables that the first of the texts names which names any."""
-    for text in texts:
-        if found := [entry for entry in tables if is_named(text, entry["name"])]:
-            return found
-    return []
+def _chosen_tables(
+    question: str,
+    tables: Sequence[Mapping[str, Any]],
+    near: Sequence[str],
+    fresh: Sequence[str],
+    earlier: Sequence[str],
+) -> Sequence[Mapping[str, Any]]:
+    """The tables that are looked at: those named, or like a name that is not there; else all of few.
+
+    Of many, those that are called like a word of the question, else those that a program made, else those named last.
+    """
+    named = [entry for entry in tables if is_named(question, entry["name"])]
+    named += [entry for entry in tables if entry["name"] in near and entry not in named]
+    if named or len(tables) <= MOST_TABLES:
+        return named or tables
+    asked = words(question)
+    called = [entry for entry in tables if asked & words(PurePosixPath(entry["name"]).name.partition(".")[0])]
+    before = [[entry for entry in tables if is_named(text, entry["name"])] for text in earlier]
+    made = [entry for entry in tables if entry["name"] in fresh]
+    return called or made or next(filter(None, before), [])
 
 
-def _chosen(columns: Sequence[ColumnInfo], question: str) -> list[ColumnInfo]:
-    """All columns of a narrow table; of a wide one those that the question's words touch, then the first."""
-    if len(columns) <= MOST_COLUMNS:
-        return list(columns)
-    words = _words(question)
-    touched = [column for column in columns if words & _words(column["name"])]
-    first = [column for column in columns if column not in touched]
-    kept = [*touched, *first][:MOST_COLUMNS]
-    return [column for column in columns if column in kept]
+def _absent(question: str, entries: Sequence[Mapping[str, Any]]) -> tuple[list[str], list[str]]:
+    """What is said of files that the question names and that are not there, and the files with names like theirs."""
+    names = [str(entry["name"]) for entry in entries]
+    by_name = {PurePosixPath(name).name.casefold(): name for name in names}
+    said, near = list[str](), list[str]()
+    for word in files_named_in(question):
+        wanted = PurePosixPath(word).name.casefold()
+        # A word may be the end of a name with spaces.
+        if any(name.endswith(wanted) for name in by_name):
+            continue
+        alike = [by_name[each] for each in difflib.get_close_matches(wanted, by_name, n=3, cutoff=_NEAR)]
+        like = f"; the nearest names are {', '.join(map(file_name, alike))}" if alike else ""
+        said.append(f"There is no file {file_name(word)}{like}.")
+        near += alike[:1]
+    return said[:MOST_TABLES], near[:MOST_TABLES]
 
 
-def _words(text: str) -> set[str]:
-    parts = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", text.replace("_", " "))
-    return {word.casefold() for word in _WORD.findall(parts)}
-
-
-def _line(column: ColumnInfo, profile: ColumnProfile | None) -> str:
-    facts: list[str] = []
-    if profile is not None:
-        top = profile["top"] or []
-        if profile["min"] is not None and profile["max"] is not None and column["type"] != "text":
-            facts.append(f"{_cell(profile['min'])} to {_cell(profile['max'])}")
-        elif top:
-            shown = ", ".join(f"{_quoted(each['value'])} ({each['count']})" for each in top[:_FEW_VALUES])
-            distinct = profile["distinct"]
-            facts.append(f"{distinct} different: {shown}" if distinct is not None else shown)
-        if profile["missing"]:
-            facts.append(f"{profile['missing']} missing")
-    return f"- {_name(column['name'])} ({column['type']}){': ' if facts else ''}{', '.join(facts)}"
-
-
-def _further(columns: Sequence[ColumnInfo], chosen: Sequence[ColumnInfo]) -> list[str]:
-    rest = [column["name"] for column in columns if column not in chosen]
-    if not rest:
+def _fresh(names: Sequence[str], earlier: Sequence[str], told: Sequence[str]) -> list[str]:
+    """The files that no question before told of; where not all could be told, those of them that a program or an answer names."""
+    if not told:
         return []
-    more = len(rest) - _MOST_NAMES
-    return [f"Further columns: {', '.join(map(_name, rest[:_MOST_NAMES]))}{f' and {more} more' if more > 0 else ''}"]
+    untold = [name for name in names if not any(file_name(name) in text for text in told)]
+    if not any(_CUT_LIST.search(text) for text in told):
+        return untold
+    return [name for name in untold if any(is_named(text, name) for text in earlier)]
 
 
-def _first_rows(head: ViewResult) -> list[str]:
-    rows = head["rows"] or []
-    return ["First rows:", *(" | ".join(_cell(cell) for cell in row) for row in rows)] if rows else []
+def _listed(title: str, names: Sequence[str]) -> list[str]:
+    if not names:
+        return []
+    more = len(names) - _MOST_FILES
+    shown = ", ".join(file_name(name) for name in names[:_MOST_FILES])
+    return [f"{title}: {shown}{f' and {more} more' if more > 0 else ''}"]
 
 
-def _name(name: str) -> str:
-    """A name as it is, or as Python writes it where it would not be seen as it is."""
-    return name if _PLAIN_NAME.fullmatch(name) or (PurePosixPath(name).suffix and name.isprintable()) else repr(name)
-
-
-def _quoted(value: Any) -> str:
-    return repr(_cell(value)) if isinstance(value, str) else _cell(value)
-
-
-def _cell(value: Any) -> str:
-    text = "" if value is None else str(value)
-    text = text if text.isprintable() else repr(text)[1:-1]
-    return text if len(text) <= _CELL_CHARACTERS else f"{text[: _CELL_CHARACTERS - 1]}…"
+def _suffix(path: str) -> str:
+    return PurePosixPath(without_compression(path)).suffix.lower()

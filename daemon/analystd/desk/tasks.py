@@ -5,8 +5,11 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import PurePosixPath
 from typing import Any
 
+from analystd.agent.function_hints import hints
 from analystd.agent.loop import Limits, Observer, Programs, Task
 from analystd.agent.programs import LOOK, question_with_facts, system_prompt
 from analystd.agent.prompt import example_turns, first_call_tools, with_new_files
@@ -16,7 +19,8 @@ from analystd.agent.turns import Turn
 from analystd.data.base import DataService
 from analystd.desk.conversations import Earlier
 from analystd.desk.known_names import KnownNames
-from analystd.desk.table_facts import TableFacts
+from analystd.desk.project_toolbox import OwnFunctions
+from analystd.desk.table_facts import TableFacts, most_characters
 from analystd.engine.base import Message, ToolSpec
 from analystd.errors import AnalystdError
 from analystd.kernel.base import Session, Variable
@@ -28,6 +32,17 @@ _MOST_VARIABLES = 20
 _TOLD_VARIABLES = ("DataFrame", "Series", "ndarray", "dict", "list", "int", "float", "str", "bool")
 
 
+@dataclass(frozen=True)
+class Briefing:
+    """What a desk has for a model that can program, beside the question."""
+
+    window: int | None
+    """The model's window in tokens, where it is known."""
+    instructions: str | None = None
+    """What stands for the agent's own system message."""
+    own: OwnFunctions = field(default_factory=OwnFunctions)
+
+
 def task_with_examples(
     conversation: str,
     prompt: str,
@@ -36,12 +51,13 @@ def task_with_examples(
     listing: Sequence[str],
     specs: tuple[ToolSpec, ...],
     names: KnownNames | None,
+    instructions: str | None = None,
 ) -> Task:
     """Return the task of a small model: examples of calls come before the question."""
     told = earlier.files_to_tell(listing)
     is_first = earlier.first_files is None
     system = Message(
-        "system", prompt_with_examples(specs, told if earlier.first_files is None else earlier.first_files)
+        "system", prompt_with_examples(specs, told if is_first else earlier.first_files or (), instructions)
     )
     return Task(
         conversation,
@@ -63,15 +79,22 @@ async def task_for_programs(
     facts: TableFacts,
     session: Session,
     observer: Observer,
+    briefing: Briefing,
 ) -> Task:
     """Return the task of a model that can program, after a look at the files and variables, which is a step of its own."""
     started = time.monotonic()
     entries = await _entries(data)
     looked = await facts.look(
-        prompt, entries, [message.content for turn in reversed(turns) for message in turn.messages]
+        prompt,
+        entries,
+        [message.content for turn in reversed(turns) for message in turn.messages],
+        [turn.question.content for turn in turns],
+        most_characters(briefing.window),
+        can_read="read" not in briefing.own.defined,
     )
     variables = _variables_text(await session.variables())
-    parts = [looked.text, variables]
+    columns = {name for names in looked.columns.values() for name in names}
+    parts = [looked.text, variables, hints(prompt, columns, briefing.own.offered, briefing.own.defined)]
     text = "\n\n".join(part for part in parts if part)
     steps: tuple[Step, ...] = ()
     if text:
@@ -90,7 +113,7 @@ async def task_for_programs(
     reviewer = Reviewer((question, *before), needs_program=bool(looked.paths or variables))
     return Task(
         conversation,
-        (Message("system", system_prompt()),),
+        (Message("system", briefing.instructions or system_prompt()),),
         question,
         limits,
         turns,
@@ -106,7 +129,9 @@ async def _entries(data: DataService) -> Sequence[dict[str, Any]]:
         logger.warning("the workspace cannot be listed: %s", exc.message)
         return []
     entries: list[dict[str, Any]] = listing["entries"]
-    return [entry for entry in entries if entry["type"] in ("file", "link")]
+    files = [entry for entry in entries if entry["type"] in ("file", "link")]
+    # What Python keeps beside a user's modules is no data.
+    return [entry for entry in files if "__pycache__" not in PurePosixPath(entry["name"]).parts]
 
 
 def _variables_text(variables: Sequence[Variable]) -> str:

@@ -70,10 +70,12 @@ def daemon_places(settings: Settings, own: Interpreter, runtime: Path) -> list[T
 
 
 def desk_places(settings: Settings, python: Interpreter | None) -> list[TrustedPlace]:
-    """Return what a desk's settings have executed or believed: the interpreter of its sessions, its model's files."""
+    """Return what a desk's settings have executed or believed: the interpreter of its sessions, its model's files, its prompt."""
     models = [settings.model_path, *(adapter.path for adapter in settings.lora_path)]
+    prompt = settings.prompt_file
     return [
         *(_started_as(python) if python is not None else ()),
+        *([TrustedPlace(Path(prompt.path), "the agent's instructions")] if prompt is not None else ()),
         *(TrustedPlace(part, "a model's file") for path in models if path for part in _parts(Path(path).expanduser())),
     ]
 

@@ -153,6 +153,8 @@ class Hub:
                 *foreign_model_settings(loaded.settings, self._model_settings),
                 *unsealed_reading(root, loaded.settings, self.sandbox),
             ]
+            if (notice := await self.desks[root].own_toolbox.notice()) is not None:
+                notices.append(notice)
         return self.desks[root], notices
 
     async def _taken_up(self, root: Path, loaded: Loaded, of_client: Sequence[TrustedPlace]) -> list[str]:

@@ -23,8 +23,8 @@ LIVE = (
 )
 """What an open desk can take up at any time."""
 
-AT_OPENING = ("python", "read_only_paths", "sealed_names")
-"""What a desk's workers are started with."""
+AT_OPENING = ("python", "read_only_paths", "sealed_names", "prompt_file")
+"""What a desk's workers are started with, or what is kept from the reach of their code."""
 
 OF_DAEMON = ("sandbox", "log_dir", "idle_exit_seconds", "client_queue_mb")
 """What all desks share."""

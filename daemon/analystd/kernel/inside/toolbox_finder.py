@@ -1,4 +1,7 @@
-"""Makes `import toolbox` find the functions that analystd brings, whichever interpreter the session has."""
+"""Makes `import toolbox` find the functions that analystd brings, whichever interpreter the session has.
+
+A `toolbox.py` of the user's own comes first; what it has not is still there, from what analystd brings.
+"""
 
 from __future__ import annotations
 
@@ -8,13 +11,16 @@ import importlib.util
 import sys
 from collections.abc import Sequence
 from types import ModuleType
+from typing import Any
 
 NAME = "toolbox"
+_BEHIND_OWN = "_analystd_toolbox"
+"""What the package is called where the user's own module has its name."""
 
 
 def offer_toolbox(folder: str) -> None:
-    """Have `import toolbox` load the package in `folder`, unless the user has a module of that name."""
-    sys.meta_path.append(_Finder(folder))
+    """Have `import toolbox` load the package in `folder`, unless the user has a module of that name, which is then made up by it."""
+    sys.meta_path.insert(0, _Finder(folder))
 
 
 class _Finder(importlib.abc.MetaPathFinder):
@@ -27,6 +33,50 @@ class _Finder(importlib.abc.MetaPathFinder):
         """Return the spec of the toolbox; None for all other modules."""
         if fullname != NAME:
             return None
-        return importlib.util.spec_from_file_location(
-            NAME, f"{self._folder}/__init__.py", submodule_search_locations=[self._folder]
-        )
+        own = importlib.machinery.PathFinder.find_spec(NAME, path, target)
+        # A folder of that name without an `__init__.py` is no module of the user's.
+        if own is None or own.loader is None:
+            return _package(NAME, self._folder)
+        if isinstance(own.loader, importlib.machinery.SourceFileLoader):
+            own.loader = _OwnFirst(own.loader.name, own.loader.path, self._folder)
+        return own
+
+
+class _OwnFirst(importlib.machinery.SourceFileLoader):
+    """Loads the user's own module, whose missing names are looked up in what analystd brings."""
+
+    def __init__(self, fullname: str, path: str, folder: str) -> None:
+        super().__init__(fullname, path)
+        self._folder = folder
+
+    def exec_module(self, module: ModuleType) -> None:
+        """Run the module, then give it the names that it lacks."""
+        super().exec_module(module)
+        folder = self._folder
+
+        def lookup(name: str) -> Any:
+            brought = None if name.startswith("_") else _brought(folder)
+            if brought is None or name not in brought.__all__:
+                raise AttributeError(f"module {NAME!r} has no attribute {name!r}", name=name, obj=module)
+            return getattr(brought, name)
+
+        module.__dict__.setdefault("__getattr__", lookup)
+
+
+def _brought(folder: str) -> ModuleType:
+    """The package that analystd brings, beside the user's own module."""
+    if _BEHIND_OWN not in sys.modules:
+        spec = _package(_BEHIND_OWN, folder)
+        assert spec is not None
+        assert spec.loader is not None
+        module = sys.modules[_BEHIND_OWN] = importlib.util.module_from_spec(spec)
+        try:
+            spec.loader.exec_module(module)
+        except BaseException:
+            del sys.modules[_BEHIND_OWN]
+            raise
+    return sys.modules[_BEHIND_OWN]
+
+
+def _package(name: str, folder: str) -> importlib.machinery.ModuleSpec | None:
+    return importlib.util.spec_from_file_location(name, f"{folder}/__init__.py", submodule_search_locations=[folder])

@@ -1,0 +1,197 @@
+"""How the facts of a table are worded for the model and for people: one line a column, bounded, nothing that reads as anything but data."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from analystd.column_names import address_of
+from analystd.protocol import ColumnInfo, ColumnProfile
+
+MOST_COLUMNS = 24
+"""So many columns of a table are described; of the others only the names are told."""
+SAMPLE_ROWS = 50
+
+_SHOWN_ROWS = 3
+_MOST_NAMES = 120
+_CELL_CHARACTERS = 40
+_NAME_CHARACTERS = 120
+_FEW_VALUES = 6
+_NOTE_CHARACTERS = 300
+_WORD = re.compile(r"\w{2,}")
+_PLAIN_COLUMN = re.compile(r"[^\W\d_][\w .%()/-]*(?<! )")
+_PLAIN_FILE = re.compile(r"\w[\w .()/-]*(?<! )")
+_UNIT = r"(?:[€$£¥%]|[A-Z]{3})"
+_NUMBER_AS_TEXT = re.compile(rf"\(?[-+\u2212]?(?:{_UNIT} ?)?[-+\u2212]?\d[\d.,'\u00a0\u202f ]*-?\)?(?: ?{_UNIT})?")
+_DATE_AS_TEXT = re.compile(r"\d{1,2}[./-]\d{1,2}[./-]\d{2,4}(?:[ T]\d.*)?")
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column: `name` is what a program calls it, `address` what the data worker is asked for."""
+
+    name: str
+    type: str
+    address: str
+
+
+@dataclass
+class Known:
+    """What was found out about one version of a file; it grows with the questions. Columns are kept by address."""
+
+    columns: list[Column] = field(default_factory=list)
+    rows: int | None = None
+    notes: list[str] = field(default_factory=list)
+    """What is to be said about the file as a whole."""
+    cells: dict[str, list[str]] = field(default_factory=dict)
+    """The first cells of the columns that were looked at, shortened."""
+    facts: dict[str, str] = field(default_factory=dict)
+    """What the whole file says about a column."""
+    beginnings: dict[str, str] = field(default_factory=dict)
+    """What its first rows say, where the whole is too long to be read."""
+    reading: str | None = None
+    """Why the file is not to be read as plain CSV; empty where it can be, None where that was not looked up."""
+
+
+def named_columns(columns: Sequence[ColumnInfo], *, delimited: bool) -> list[Column]:
+    """The columns, named as a program that reads the file with pandas sees them: of delimited text, each has a name of its own."""
+    named, taken = list[Column](), {column["name"] for column in columns}
+    seen: Counter[str] = Counter()
+    for position, column in enumerate(columns):
+        name = column["name"] or (f"Unnamed: {position}" if delimited else "")
+        seen[name] += 1
+        if delimited and seen[name] > 1:
+            number = seen[name] - 1
+            while f"{name}.{number}" in taken:
+                number += 1
+            name = f"{name}.{number}"
+            taken.add(name)
+        named.append(Column(name, column["type"], address_of(column)))
+    return named
+
+
+def words(text: str) -> set[str]:
+    """The words of a question or of a name, whose parts count as words."""
+    parts = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", text.replace("_", " "))
+    return {word.casefold() for word in _WORD.findall(parts)}
+
+
+def chosen_columns(columns: Sequence[Column], question: str) -> list[Column]:
+    """All columns of a narrow table; of a wide one those that the question's words touch, then the first; these come first."""
+    asked = words(question)
+    touched = [column for column in columns if asked & words(column.name)] if len(columns) > MOST_COLUMNS else []
+    chosen = {column.address for column in touched}
+    return [*touched, *(column for column in columns if column.address not in chosen)][:MOST_COLUMNS]
+
+
+def table_text(
+    path: str, size: int | None, known: Known, chosen: Sequence[Column], most: int, *, can_read: bool
+) -> str:
+    """The facts of a table in about `most` characters: its first line, the chosen columns in the file's order, some rows."""
+    rows = f"{known.rows} rows" if known.rows is not None else f"rows not counted ({(size or 0) / 1e6:.0f} MB)"
+    lines = [f"{file_name(path)}: {rows}, {len(known.columns)} columns"]
+    if known.reading and can_read:
+        lines.append(f"Read it with `import toolbox` and `toolbox.read({path!r})`, since {known.reading}.")
+    lines += [f"Note: {note[:_NOTE_CHARACTERS]}" for note in known.notes]
+    told, left = dict[str, str](), most - sum(map(len, lines))
+    for column in chosen:
+        line = _column_line(column, known)
+        left -= len(line)
+        if left < 0 and told:
+            break
+        told[column.address] = line
+    described = [column for column in known.columns if column.address in told]
+    lines += [told[column.address] for column in described]
+    lines += _further([column.name for column in known.columns if column.address not in told], max(left, most // 8))
+    shown = [known.cells[column.address] for column in described if column.address in known.cells]
+    return "\n".join([*lines, *_first_rows(shown)])
+
+
+def profile_fact(column: Column, profile: ColumnProfile) -> str:
+    """What is known of all cells of a column: range or values, and how many are missing."""
+    facts: list[str] = []
+    top = profile["top"] or []
+    if profile["min"] is not None and profile["max"] is not None and column.type != "text":
+        facts.append(f"{cell_text(profile['min'])} to {cell_text(profile['max'])}")
+    elif top:
+        shown = ", ".join(f"{_quoted(each['value'])} ({each['count']})" for each in top[:_FEW_VALUES])
+        distinct = profile["distinct"]
+        facts.append(f"{distinct} different: {shown}" if distinct is not None else shown)
+    if profile["missing"]:
+        facts.append(f"{profile['missing']} missing")
+    return ", ".join(facts)
+
+
+def sample_fact(column: Column, cells: Sequence[Any]) -> str:
+    """What the first cells of a column say, where the whole is too long to be read."""
+    values = [cell for cell in cells if cell not in (None, "")]
+    if column.type != "text" or not values:
+        return ""
+    some = ", ".join(_quoted(value) for value in list(dict.fromkeys(values))[:_FEW_VALUES])
+    return f"in the first {len(cells)} rows {some}"
+
+
+def written_as_text(cells: Sequence[str]) -> str | None:
+    """`numbers` or `dates` where all cells of a column of text are such, as people write them; None for other text."""
+    values = [cell.strip() for cell in cells if cell.strip()]
+    if not values:
+        return None
+    if all(map(_DATE_AS_TEXT.fullmatch, values)):
+        return "dates"
+    return "numbers" if all(map(_NUMBER_AS_TEXT.fullmatch, values)) and _has_marks(values) else None
+
+
+def file_name(path: str) -> str:
+    """A file's name as it is, or as Python writes it where it would not be seen as it is."""
+    return path if _PLAIN_FILE.fullmatch(path) else repr(path)
+
+
+def cell_text(value: Any) -> str:
+    """A cell in one line, shortened."""
+    text = "" if value is None else str(value)[: _CELL_CHARACTERS + 1]
+    text = text if text.isprintable() else repr(text)[1:-1]
+    return text if len(text) <= _CELL_CHARACTERS else f"{text[: _CELL_CHARACTERS - 1]}…"
+
+
+def _has_marks(values: Sequence[str]) -> bool:
+    """Whether a sign or a separator makes text of numbers; digits alone are codes, such as postcodes."""
+    return any(not value.isdigit() for value in values)
+
+
+def _column_line(column: Column, known: Known) -> str:
+    facts: list[str] = []
+    if column.type == "text" and (kind := written_as_text(known.cells.get(column.address, ()))):
+        facts.append(f"{kind} written as text")
+    if fact := known.facts.get(column.address, known.beginnings.get(column.address)):
+        facts.append(fact)
+    return f"- {_name(column.name)} ({column.type}){': ' if facts else ''}{', '.join(facts)}"
+
+
+def _further(names: Sequence[str], most: int) -> list[str]:
+    shown, left = list[str](), most
+    for name in names[:_MOST_NAMES]:
+        left -= len(_name(name)) + 2
+        if left < 0 and shown:
+            break
+        shown.append(_name(name))
+    more = f" and {len(names) - len(shown)} more" if len(names) > len(shown) else ""
+    return [f"Further columns: {', '.join(shown)}{more}"] if shown else []
+
+
+def _first_rows(columns: Sequence[Sequence[str]]) -> list[str]:
+    rows = list(zip(*columns, strict=False))[:_SHOWN_ROWS]
+    # With a mark in front no cell can begin a line, as the question does.
+    return ["First rows:", *(f"| {' | '.join(row)}" for row in rows)] if rows else []
+
+
+def _name(name: str) -> str:
+    """A column's name as it is, or as Python writes it where it would not be seen as it is."""
+    short = name if len(name) <= _NAME_CHARACTERS else f"{name[: _NAME_CHARACTERS - 1]}…"
+    return short if _PLAIN_COLUMN.fullmatch(name) and short == name else repr(short)
+
+
+def _quoted(value: Any) -> str:
+    return repr(cell_text(value)) if isinstance(value, str) else cell_text(value)

@@ -1,0 +1,94 @@
+"""The functions of a project's own `toolbox.py`: the agent is told of them only while the user trusts the file as it is."""
+
+from __future__ import annotations
+
+import ast
+import asyncio
+import hashlib
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from analystd.agent.function_hints import Function, functions_in
+from analystd.errors import WorkspaceError
+from analystd.jail.workspace import Workspace
+from analystd.trust import is_trusted
+
+NAME = "toolbox.py"
+MOST_BYTES = 64 * 1024
+
+
+@dataclass(frozen=True)
+class OwnFunctions:
+    """What a session gets by `import toolbox` beside, or instead of, what analystd brings."""
+
+    offered: Sequence[Function] = ()
+    """What the model may be told of."""
+    defined: frozenset[str] = frozenset()
+    """The names that stand for something else than in the toolbox that analystd brings."""
+
+
+class ProjectToolbox:
+    """The file of one workspace, looked at anew for each question."""
+
+    def __init__(self, workspace: Workspace) -> None:
+        self._workspace = workspace
+        self._said: set[str] = set()
+
+    async def functions(self) -> OwnFunctions:
+        """The functions that are trusted, and all names that the file defines."""
+        content = await asyncio.to_thread(self._content)
+        if content is None:
+            return OwnFunctions()
+        source = content.decode("utf-8", "replace")
+        trusted = await asyncio.to_thread(is_trusted, self._path, content)
+        return OwnFunctions(functions_in(source) if trusted else (), _defined(source))
+
+    async def notice(self) -> str | None:
+        """A sentence on a file that is there and not offered; once for each content."""
+        content = await asyncio.to_thread(self._content)
+        if content is None or await asyncio.to_thread(is_trusted, self._path, content):
+            return None
+        digest = hashlib.sha256(content).hexdigest()
+        if digest in self._said:
+            return None
+        self._said.add(digest)
+        folder = self._workspace.root.parent
+        return (
+            f"The agent is not told of the functions in {self._path.name!r} in the workspace; `analystd trust "
+            f"{folder if str(folder).isprintable() else repr(str(folder))}` has it told of them, as the file is then"
+        )
+
+    @property
+    def _path(self) -> Path:
+        return self._workspace.root / NAME
+
+    def _content(self) -> bytes | None:
+        """What the file holds; None where there is none, or one that is too large or no file of the workspace."""
+        try:
+            descriptor = self._workspace.open_read(NAME)
+        except WorkspaceError:
+            return None
+        with os.fdopen(descriptor, "rb") as file:
+            content = file.read(MOST_BYTES + 1)
+        return content if len(content) <= MOST_BYTES else None
+
+
+def _defined(source: str) -> frozenset[str]:
+    """The names that a source binds at its top level, as far as it says so."""
+    try:
+        body = ast.parse(source).body
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return frozenset()
+    names = set[str]()
+    for node in body:
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
+            names.add(node.name)
+        elif isinstance(node, (ast.Import, ast.ImportFrom)):
+            names.update(each.asname or each.name.partition(".")[0] for each in node.names)
+        else:
+            names.update(
+                each.id for each in ast.walk(node) if isinstance(each, ast.Name) and isinstance(each.ctx, ast.Store)
+            )
+    return frozenset(names)

@@ -1,0 +1,109 @@
+"""Which functions of the toolbox a question is told of."""
+
+from __future__ import annotations
+
+import inspect
+import subprocess
+import sys
+
+import pytest
+
+from analystd.agent.function_hints import MOST_FUNCTIONS, functions, functions_in, hints, toolbox_words, words_of
+
+
+def told(question: str, *columns: str) -> list[str]:
+    """The names of the functions that are told, in order."""
+    return [line[len("- toolbox.") :].partition("(")[0] for line in hints(question, columns).splitlines()[1:]]
+
+
+@pytest.mark.parametrize(
+    ("question", "wanted"),
+    [
+        ("How deep was the maximum drawdown?", "max_drawdown"),
+        ("What is the annualized volatility of its log returns?", "annualised_volatility"),
+        ("Wie hoch ist die annualisierte Volatilität?", "annualised_volatility"),
+        ("Jahresvolatilitaet der Kurse?", "annualised_volatility"),
+        ("Gibt es Ausreißer?", "outliers_iqr"),
+        ("Find outliers by z-score", "outliers_zscore"),
+        ("Rolling 20-day correlation of A and B", "rolling_correlation"),
+        ("Gleitende Korrelation über 20 Tage", "rolling_correlation"),
+        ("What is the skewness of fare?", "skewness"),
+        ("Wie groß ist die Schiefe?", "skewness"),
+        ("Realised P&L by symbol, FIFO", "profit_and_loss"),
+        ("Gewinn und Verlust je Symbol", "profit_and_loss"),
+        ("Resample to daily OHLCV", "ohlcv"),
+        ("VWAP by day", "vwap"),
+        ("Do a t-test", "compare_means"),
+        ("Umsatz pro Monat", "period_table"),
+        ("Revenue by month", "period_table"),
+        ("How many values are missing in each column?", "missing_table"),
+        ("Wie viele Werte fehlen? Zeige fehlende je Spalte", "missing_table"),
+        ("Merge both files and say what did not match", "join"),
+        ("Fit an OLS model", "regression"),
+        ("Plot a histogram", "save_plot"),
+        ("Tägliche Rendite?", "returns"),
+        ("Sharpe ratio?", "sharpe_ratio"),
+    ],
+)
+def test_a_question_is_told_of_the_function_that_it_asks_for(question: str, wanted: str) -> None:
+    assert wanted in told(question)[:2]
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        "How many rows does the file have?",
+        "What is the mean price?",
+        "Return the number of unique names.",
+        "Wie viele Zeilen hat die Tabelle?",
+        "Which region has the highest sales?",
+        "Explain the last result.",
+        "",
+    ],
+)
+def test_nothing_is_told_where_nothing_fits(question: str) -> None:
+    assert hints(question, ["price", "region"]) == ""
+
+
+def test_a_function_is_not_told_where_the_tables_lack_its_columns() -> None:
+    question = "What are profit and loss by region?"
+    assert told(question, "symbol", "side", "qty", "price") == ["profit_and_loss"]
+    assert told(question, "Symbol", "Stückzahl", "Kaufkurs") == ["profit_and_loss"]
+    assert told(question, "region", "profit") == []
+    assert told(question) == ["profit_and_loss"], "with no table known, none is ruled out"
+
+
+def test_only_a_handful_is_told() -> None:
+    every = " ".join(phrase.replace("+", " ") for words in toolbox_words().values() for phrase in words.phrases)
+    text = hints(every.replace("$", "").replace("*", ""), [])
+    assert len(text.splitlines()) == 1 + MOST_FUNCTIONS
+    assert len(text) < 250 * MOST_FUNCTIONS
+
+
+def test_every_function_has_its_words_and_is_told_as_it_is_called() -> None:
+    toolbox = pytest.importorskip("analystd.toolbox")
+    public = {name for name in toolbox.__all__ if inspect.isfunction(getattr(toolbox, name))}
+    assert set(functions()) == public
+    # `read` is told with the facts of a file that needs it.
+    assert set(toolbox_words()) == public - {"read"}
+    for name, function in functions().items():
+        signature = inspect.signature(getattr(toolbox, name))
+        bare = [each.replace(annotation=inspect.Parameter.empty) for each in signature.parameters.values()]
+        assert function.signature.startswith(f"toolbox.{name}(")
+        names = [part.split("=")[0].strip(" *") for part in function.signature[len(f"toolbox.{name}(") : -1].split(",")]
+        assert [part for part in names if part] == [each.name for each in bare]
+        assert function.line.strip()
+
+
+def test_words_are_compared_without_case_accents_and_umlauts() -> None:
+    assert words_of("Größe, café & netRevenue_2024") == ["groesse", "cafe", "net", "revenue", "2024"]
+
+
+@pytest.mark.parametrize("source", ["def f(:", "(" * 100_000, "def f(): pass\n\0", "", "def f():\n    pass", "x = 1"])
+def test_a_source_that_is_none_has_no_functions(source: str) -> None:
+    assert functions_in(source) == []
+
+
+def test_functions_are_told_without_importing_pandas() -> None:
+    code = "import sys\nfrom analystd.agent.function_hints import hints\nassert hints('drawdown', [])\nassert 'pandas' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
