@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import re
 import shutil
+import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +17,7 @@ from tests.engine.hub_servers import Hub, serving
 from tests.station import Station
 
 from analystd.engine.embedded import pull_embedded
+from analystd.jail.own_group import OwnGroup
 
 WAIT = 60.0
 
@@ -166,6 +170,49 @@ def test_a_model_is_pulled_from_the_hub_and_then_listed(station: Station) -> Non
     assert told == (f"path: {path}\nbytes: {len(content)}\n`analystd model use m-Q4_K_M` puts it into your settings.\n")
     assert str(path) in [each["path"] for each in station.result("model", "list")["files"]]
     assert "owner/model could not be fetched from" in station.run("model", "pull", "owner/model", check=1).stderr
+
+
+def test_a_pull_without_a_name_says_which_model_it_chooses_and_why(station: Station) -> None:
+    nowhere = "http://127.0.0.1:9"
+    station.environment |= {"HF_ENDPOINT": nowhere, "PIP_INDEX_URL": nowhere, "PIP_RETRIES": "1", "PIP_FIND_LINKS": ""}
+    station.environment["PIP_CONFIG_FILE"] = os.devnull
+    said = in_two_gigabytes(station, "model", "pull").stderr.splitlines()
+    assert re.fullmatch(
+        r"qwen2\.5-coder-0\.5b: qwen2\.5-coder-1\.5b wants 3\.0 GB of free memory, and [12]\.\d GB are free", said[0]
+    )
+    assert "a connection to a package index failed" in said[1]
+
+
+def test_where_there_are_two_gigabytes_a_model_that_takes_more_is_refused_before_it_is_loaded(station: Station) -> None:
+    write_huge_gguf(station.home / "models" / "two.gguf", 2 << 30)
+    station.run("model", "use", "two")
+    refused = in_two_gigabytes(station, "run", "Hello?")
+    assert refused.returncode == 1
+    assert re.search(r"two\.gguf needs about \d\.\d GiB of memory .* 1\.\d GiB are available", refused.stderr)
+
+
+def in_two_gigabytes(station: Station, *words: str) -> subprocess.CompletedProcess[str]:
+    """Run a command, and the daemon that it starts, where there are only 2 GB of memory."""
+    waiting = ["sh", "-c", 'read go && exec "$@"', "sh", *station.command(*words)]
+    with subprocess.Popen(
+        waiting,
+        cwd=station.project,
+        env=station.environment,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        group = OwnGroup.around(process.pid, memory_bytes=2_000_000_000, tasks=1000)
+        try:
+            if "memory" not in group.folders:
+                pytest.skip("no control group can be made here")
+            output, errors = process.communicate("go\n", timeout=WAIT)
+        finally:
+            process.kill()
+            station.stop()
+            group.remove()
+    return subprocess.CompletedProcess(waiting, process.returncode, output, errors)
 
 
 def test_show_tells_what_a_running_daemon_does_with_the_model(station: Station) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Thread
+from threading import Event, Thread
 from typing import Any
 
 
@@ -26,6 +26,10 @@ class Hub:
     """What every request is answered with, if not 200."""
     break_after: list[int] = field(default_factory=list)
     """After how many bytes the next transfers break off, one each."""
+    holds: bool = False
+    """Whether only half of a file is sent, and nothing more before the server ends."""
+    is_holding: Event = field(default_factory=Event)
+    ends: Event = field(default_factory=Event)
     takes_ranges: bool = True
     answers: bytes | None = None
     """An answer to every request."""
@@ -81,6 +85,11 @@ def serving(hub: Hub) -> Iterator[Hub]:
             self.send_header("Content-Length", str(len(content)))
             self.end_headers()
             is_file = self.path.startswith("/storage/")
+            if hub.holds and is_file:
+                self.wfile.write(content[: len(content) // 2])
+                hub.is_holding.set()
+                hub.ends.wait(60)
+                return
             self.wfile.write(content[: hub.break_after.pop(0)] if hub.break_after and is_file else content)
             self.close_connection = True
 
@@ -93,12 +102,14 @@ def serving(hub: Hub) -> Iterator[Hub]:
             self._send(206, content[start:], Content_Range=f"bytes {start}-{len(content) - 1}/{len(content)}")
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.daemon_threads = True
     thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
     thread.start()
     hub.url = f"http://127.0.0.1:{server.server_address[1]}"
     try:
         yield hub
     finally:
+        hub.ends.set()
         server.shutdown()
         thread.join()
         server.server_close()

@@ -15,7 +15,7 @@ import pytest
 from tests.engine.hub_servers import Hub, serving
 
 from analystd.engine import embedded
-from analystd.engine.embedded import EmbeddedModel, Piece, embedded_model, embedded_models, fitting_model, pull_embedded
+from analystd.engine.embedded import EmbeddedModel, Piece, choose_model, embedded_model, embedded_models, pull_embedded
 from analystd.engine.wheel import Artefact
 from analystd.errors import EngineUnavailableError
 from analystd.jail.sizes import Memory
@@ -226,8 +226,22 @@ def test_the_models_are_described_in_full() -> None:
 
 
 @pytest.mark.parametrize(
-    ("free", "name"), [(8e9, "qwen2.5-coder-1.5b"), (2e9, "qwen2.5-coder-0.5b"), (1e8, "smollm2-135m")]
+    ("free", "name"), [(8e9, "qwen2.5-coder-1.5b"), (2e9, "qwen2.5-coder-0.5b"), (1e8, "qwen2.5-coder-0.5b")]
 )
-def test_the_model_that_fits_is_chosen(free: float, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_model_that_fits_is_chosen(index: Path, free: float, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(embedded, "memory", lambda: Memory(int(16e9), int(free), 50.0))
-    assert fitting_model().name == name
+    choice = choose_model()
+    assert choice.model.name == name
+    assert choice.reason == f"qwen2.5-coder-1.5b wants 3.0 GB of free memory, and {free / 1e9:.1f} GB are free"
+
+
+def test_an_able_model_that_is_there_stays_the_choice_and_the_model_of_the_tests_is_none(
+    index: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(embedded, "memory", lambda: Memory(int(16e9), int(1e9), 50.0))
+    most, smaller, least = embedded_models()
+    most.path.parent.mkdir(parents=True)
+    least.path.touch()
+    assert choose_model().model is smaller
+    most.path.touch()
+    assert (choose_model().model, choose_model().reason) == (most, "it is there already")

@@ -7,13 +7,11 @@ import io
 import os
 import tarfile
 import zipfile
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from collections.abc import Callable
 from pathlib import Path
-from threading import Thread
 
 import pytest
+from tests.engine.index_servers import PackageIndex, indexing
 
 from analystd.engine.wheel import Artefact, download_wheel, opened_member
 from analystd.errors import EngineUnavailableError
@@ -52,52 +50,6 @@ def source_package(mark: Path) -> bytes:
     return file.getvalue()
 
 
-@contextmanager
-def index(files: dict[str, bytes | None]) -> Iterator[tuple[str, list[str]]]:
-    """A package index with these files (None: one without end), its URL, and what it was asked for."""
-    asked: list[str] = []
-
-    class Handler(BaseHTTPRequestHandler):
-        def log_message(self, *_: object) -> None:
-            pass
-
-        def do_GET(self) -> None:
-            asked.append(self.path)
-            name = self.path.rsplit("/", 1)[-1]
-            if name in files:
-                self._send(files[name], "application/octet-stream")
-            else:
-                links = "".join(f'<a href="/files/{each}">{each}</a>' for each in files)
-                self._send(f"<!DOCTYPE html><html><body>{links}</body></html>".encode(), "text/html")
-
-        def _send(self, content: bytes | None, kind: str) -> None:
-            self.send_response(200)
-            self.send_header("Content-Type", kind)
-            if content is not None:
-                self.send_header("Content-Length", str(len(content)))
-                self.end_headers()
-                self.wfile.write(content)
-                return
-            self.end_headers()
-            sent = 0
-            try:
-                while sent < 1 << 30:
-                    sent += self.wfile.write(bytes(1 << 16))
-            except OSError:
-                asked.append("it hung up")
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
-    thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_address[1]}/simple", asked
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
-
-
 @pytest.fixture
 def fetched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Path]:
     """Fetch from an index that has these files."""
@@ -107,13 +59,13 @@ def fetched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Pa
         monkeypatch.delenv(name)
 
     def fetch(files: dict[str, bytes | None], wheel: Artefact, asked: list[str] | None = None) -> Path:
-        with index(files) as (url, seen):
-            monkeypatch.setenv("PIP_INDEX_URL", url)
+        with indexing(PackageIndex(files)) as index:
+            monkeypatch.setenv("PIP_INDEX_URL", index.url)
             try:
                 return download_wheel(PACKAGE, wheel, tmp_path / "into", lambda done, total: None)
             finally:
                 if asked is not None:
-                    asked += seen
+                    asked += index.asked
 
     return fetch
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import math
 import os
 import random
@@ -18,7 +17,7 @@ from analystd.cli.desk import tell_notices
 from analystd.cli.execution import ending_lines
 from analystd.cli.render import Terminal, call_text, gigabytes, indented, print_json
 from analystd.client import AgentResult, Client, connect
-from analystd.engine.embedded import fitting_model, pull_embedded
+from analystd.engine.embedded import choose_model, fetch_embedded
 from analystd.errors import EngineUnavailableError
 from analystd.jail.workspace_place import find_workspace
 from analystd.protocol import Command
@@ -138,7 +137,7 @@ async def _have_model(terminal: Terminal) -> None:
     if os.environ.get("AGENT_MODEL_PATH"):
         return
     try:
-        await asyncio.to_thread(lambda: pull_embedded(fitting_model()))
+        await fetch_embedded(choose_model().model)
     except EngineUnavailableError as exc:
         terminal.line(f"The model could not be fetched: {exc.message}", style="31")
 

@@ -18,7 +18,7 @@ from analystd.client import connect_to_daemon
 from analystd.engine.base import EngineInfo
 from analystd.engine.catalogue import ModelEntry, choose, find_models, look_at, model_folders
 from analystd.engine.chat_api import Server
-from analystd.engine.embedded import embedded_model, fitting_model, models_folder, pull_embedded
+from analystd.engine.embedded import choose_model, embedded_model, fetch_embedded, models_folder
 from analystd.engine.factory import make_engine
 from analystd.engine.hugging_face import parse_reference, pull
 from analystd.engine.models import resolve_model
@@ -62,9 +62,12 @@ async def _list(options: Options) -> None:
 
 
 async def _pull(options: Options) -> None:
-    model = fitting_model() if options.name is None else embedded_model(options.name)
+    choice = choose_model() if options.name is None else None
+    model = embedded_model(options.name) if choice is None else choice.model
+    if choice is not None:
+        print(f"{choice.model.name}: {choice.reason}", file=sys.stderr)
     if model is not None:
-        path = await asyncio.to_thread(pull_embedded, model, _print_progress)
+        path = await fetch_embedded(model, _print_progress)
     else:
         path = await pull(parse_reference(options.name), models_folder(), _print_progress)
     entry = look_at(path)

