@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -97,7 +97,9 @@ def _verdict(wrong: Sequence[str], asked: Asked, said: Said) -> Verdict:
     if not wrong:
         return "right"
     could_be_had = not any(isinstance(each, Refusal) for each in asked.expected)
-    if not said.finished or not said.answer.strip() or (could_be_had and refuses(said, asked.text)):
+    # Where there is an answer, also a number of the files' description is one that is stated.
+    without_facts = replace(said, facts="")
+    if not said.finished or not said.answer.strip() or (could_be_had and refuses(without_facts, asked.text)):
         return "refused"
     return "marked" if said.marked else "wrong"
 

@@ -156,6 +156,10 @@ def test_an_answer_that_says_that_it_has_none_is_refused_and_not_wrong() -> None
     assert verdict("It is 6, and there is no other.", Number(5, 0)) == "wrong"
 
 
+def test_a_number_of_the_files_description_that_is_stated_as_the_answer_is_wrong() -> None:
+    assert verdict("The output is 0, so there are no such rows.", Number(5, 0), facts="survived: 0 to 1") == "wrong"
+
+
 def test_a_wrong_answer_whose_number_is_marked_is_marked() -> None:
     assert verdict("It is 6.", Number(5, 0), marked=True) == "marked"
     assert verdict("It is 5.", Number(5, 0), marked=True) == "right"
