@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import argparse
 import json
+import signal
 import statistics
+import sys
 import tempfile
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
@@ -32,6 +34,8 @@ _MOST_FAILURES = 3
 
 def main() -> int:
     options = arguments()
+    # Otherwise the daemon would outlive who is told to end.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     if options.short:
         return rehearsal.main()
     models = [] if options.list else [(Path(name).name, model_file(name)) for name in options.model]
