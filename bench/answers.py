@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import signal
 import statistics
 import sys
 import tempfile
@@ -33,9 +34,11 @@ _MOST_FAILURES = 3
 
 def main() -> int:
     options = arguments()
+    # Otherwise the daemon would outlive who is told to end.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     if options.short:
         return rehearsal.main()
-    models = [] if options.list else [(name, model_file(name)) for name in options.model]
+    models = [] if options.list else [(Path(name).name, model_file(name)) for name in options.model]
     done = read_records(options.out) if options.out else []
     with tempfile.TemporaryDirectory(prefix="exam-tables-") as folder:
         tables = Path(folder)
@@ -113,14 +116,14 @@ def expectations(question: Question) -> str:
 
 
 def read_records(path: Path) -> list[Record]:
-    """What was written before; a last line that was cut off is left out."""
-    records: list[Record] = []
-    for line in path.read_text().splitlines() if path.exists() else ():
-        try:
-            records.append(json.loads(line))
-        except ValueError:
-            print(f"a line of {path} is no outcome and is asked again", file=sys.stderr)
-    return records
+    """Return what was written before, and cut off a last line that is not whole."""
+    if not path.exists():
+        return []
+    text = path.read_text()
+    whole = text[: text.rfind("\n") + 1]
+    if whole != text:
+        path.write_text(whole)
+    return [json.loads(line) for line in whole.splitlines()]
 
 
 def run(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -26,7 +26,7 @@ _POWER = re.compile(r"\s?[×x*·]\s?10(?:\^|\*\*)?\(?([-+]?\d+|[⁰¹²³⁴⁵�
 _DATE = re.compile(r"(?<!\d)(\d{4})[-/]\d{1,2}(?:[-/]\d{1,2}(?:[T ]\d{2}:\d{2}(?::\d{2})?)?)?(?![\d.])")
 _LIST_MARK = re.compile(r"(?m)^\s*\d{1,2}[.)](?=\s)")
 _NUMBER = re.compile(
-    rf"(?<![\w.,])(?P<sign>[-+{_MINUS}]\s?)?[$€£]?(?P<body>\d{{1,3}}(?:[{_SPACE}]\d{{3}})+(?:[.,]\d+)?|\d+(?:[.,]\d+)*|\.\d+)"
+    rf"(?<![\w.,])(?P<sign>[-+{_MINUS}])?[$€£]?(?P<body>\d{{1,3}}(?:[{_SPACE}]\d{{3}})+(?:[.,]\d+)?|\d+(?:[.,]\d+)*|\.\d+)"
     r"(?P<exponent>[eE][-+]?\d+)?(?P<tail>\s?%|\s?(?:percent|thousand|million|billion|mn|bn|k|m)\b)?(?!\w*[.,]?\d)"
 )
 _UNITS = {"thousand": 1e3, "k": 1e3, "million": 1e6, "mn": 1e6, "m": 1e6, "billion": 1e9, "bn": 1e9}
@@ -97,7 +97,9 @@ def _verdict(wrong: Sequence[str], asked: Asked, said: Said) -> Verdict:
     if not wrong:
         return "right"
     could_be_had = not any(isinstance(each, Refusal) for each in asked.expected)
-    if not said.finished or not said.answer.strip() or (could_be_had and refuses(said, asked.text)):
+    # Where there is an answer, also a number of the files' description is one that is stated.
+    without_facts = replace(said, facts="")
+    if not said.finished or not said.answer.strip() or (could_be_had and refuses(without_facts, asked.text)):
         return "refused"
     return "marked" if said.marked else "wrong"
 
@@ -171,7 +173,7 @@ def numbers_in(text: str) -> list[Stated]:
 def _stated(found: re.Match[str], text: str) -> Stated:
     power = _POWER.match(text, found.end())
     scale = 10.0 ** int(power[1].translate(_SUPERSCRIPTS)) if power else 1.0
-    sign = -1.0 if found["sign"] and found["sign"].strip() in ("-", *_MINUS) and not _is_range(found, text) else 1.0
+    sign = -1.0 if found["sign"] and found["sign"] != "+" else 1.0
     values = [sign * scale * float(f"{body}{found['exponent'] or ''}") for body in _readings(found["body"])]
     tail = (found["tail"] or "").strip().lower()
     if tail in ("%", "percent"):
@@ -179,14 +181,6 @@ def _stated(found: re.Match[str], text: str) -> Stated:
     elif tail:
         values = [value * _UNITS[tail] for value in values] + values
     return Stated(found[0].strip(), tuple(values))
-
-
-def _is_range(found: re.Match[str], text: str) -> bool:
-    """Whether what looks like a sign stands between two numbers, as in 3-5."""
-    before = text[: found.start()].rstrip()
-    return (
-        bool(before) and before[-1].isdigit() and not found["sign"].startswith(" ") and text[found.start() - 1] != " "
-    )
 
 
 def _readings(body: str) -> list[str]:

@@ -52,6 +52,10 @@ def verdict(answer: str, *expected: Expected, question: str = "What is it?", **s
         ("mean_price: 7.25", 7.25, 2),
         ("`7.25`", 7.25, 2),
         ("between 3-5", 5, 0),
+        ("between 3 - 5", 5, 0),
+        ("By species:\n- 124 Gentoo\n- 68 Chinstrap", 124, 0),
+        ("-$4.50", -4.5, 2),
+        ("+4.5", 4.5, 1),
         (".5", 0.5, 1),
         ("the answer is 0.", 0, None),
     ],
@@ -150,6 +154,10 @@ def test_an_answer_that_says_that_it_has_none_is_refused_and_not_wrong() -> None
     assert verdict("", Number(5, 0)) == "refused"
     assert verdict("It is 6.", Number(5, 0)) == "wrong"
     assert verdict("It is 6, and there is no other.", Number(5, 0)) == "wrong"
+
+
+def test_a_number_of_the_files_description_that_is_stated_as_the_answer_is_wrong() -> None:
+    assert verdict("The output is 0, so there are no such rows.", Number(5, 0), facts="survived: 0 to 1") == "wrong"
 
 
 def test_a_wrong_answer_whose_number_is_marked_is_marked() -> None:
