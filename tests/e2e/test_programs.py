@@ -168,3 +168,40 @@ def test_what_a_table_holds_can_neither_call_a_tool_nor_end_its_place_in_the_pro
     assert tools(result) == [("look", True)]
     assert not (station.workspace / "pwned.txt").exists()
     assert not [line for line in result["steps"][0]["output"].splitlines() if line.startswith(("Question", "```", "<"))]
+
+
+def test_a_program_that_is_repeated_is_told_so_and_may_still_be_mended(fresh_station: Station) -> None:
+    wrong = fenced("import pandas as pd\nprint(pd.read_csv('bars.csv')['closing'].mean())")
+    result = asked(
+        fresh_station,
+        wrong,
+        wrong,
+        (MEAN, "This is the same program as before"),
+        "It is 11.25.",
+        question="What is the mean close?",
+    )
+    assert (result["status"], result["answer"]) == ("done", "It is 11.25.")
+    assert tools(result) == [("look", True), ("pyexe", False), ("pyexe", False), ("pyexe", True)]
+
+
+def test_that_a_column_is_missing_may_be_all_there_is_to_say(fresh_station: Station) -> None:
+    said = "The data has no column 'fare', so the mean fare cannot be computed."
+    result = asked(
+        fresh_station,
+        fenced("import pandas as pd\nprint(pd.read_csv('bars.csv')['fare'].mean())"),
+        (said, "say in one sentence that the data has no such column"),
+        question="What is the mean fare?",
+    )
+    assert (result["status"], result["answer"]) == ("done", said)
+    assert "did you mean" not in result["steps"][1]["hint"]
+
+
+def test_a_usual_import_that_was_forgotten_is_added_and_shown(fresh_station: Station) -> None:
+    result = asked(
+        fresh_station,
+        fenced("print('mean close:', pd.read_csv('bars.csv')['close'].mean())"),
+        "It is 11.25.",
+        question="What is the mean close?",
+    )
+    assert (result["status"], result["answer"]) == ("done", "It is 11.25.")
+    assert result["steps"][1]["arguments"]["code"].startswith("import pandas as pd\nprint(")

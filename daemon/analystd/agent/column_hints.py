@@ -51,18 +51,28 @@ def nearest(name: str, known: Iterable[str]) -> list[str]:
 def hint_for_unknown(names: Sequence[str], columns: Columns) -> str:
     """Return a sentence about columns that are not there."""
     known = [name for each in columns.values() for name in each]
-    guesses = [f"{name!r} (did you mean {' or '.join(map(repr, nearest(name, known)))}?)" for name in names]
-    return f"There is no column {', '.join(guesses)}. {all_columns(columns)}"
+    guesses = {name: " or ".join(map(repr, nearest(name, known))) for name in names}
+    told = [f"{name!r} (did you mean {guess}?)" if guess else repr(name) for name, guess in guesses.items()]
+    return f"There is no column {', '.join(told)}. {all_columns(columns)}"
 
 
 def hint_for_failure(output: str, columns: Columns) -> str | None:
     """Return what helps with an error about columns; None for other errors, or where no table is known."""
-    if not columns:
+    keys = missing_columns(output) if columns else []
+    if not keys:
         return None
+    hint = hint_for_unknown(keys[-3:], columns)
+    if any(nearest(key, (name for names in columns.values() for name in names)) for key in keys):
+        return hint
+    return f"{hint} If none of them holds what the question asks for, say in one sentence that the data has no such column."
+
+
+def missing_columns(output: str) -> list[str]:
+    """Return the names that the error of a program says are no columns."""
     keys = [found["key"].strip("'\"") for found in _KEY_ERROR.finditer(output) if "[" not in found["key"]]
     for found in _NOT_IN_INDEX.finditer(output):
         keys += re.findall(r"'([^']*)'", found["names"] or found["none"] or "")
-    return hint_for_unknown(keys[-3:], columns) if keys else None
+    return keys
 
 
 def all_columns(columns: Columns) -> str:

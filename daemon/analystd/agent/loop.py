@@ -11,10 +11,12 @@ from typing import Any, Literal, Protocol
 
 from analystd.agent.column_hints import Columns, hint_for_failure, hint_for_unknown, unknown_columns
 from analystd.agent.context import TokenCosts, fit
+from analystd.agent.imports import with_usual_imports
 from analystd.agent.number_check import Unsupported
-from analystd.agent.progress import is_stuck
+from analystd.agent.programs import REPEATED
+from analystd.agent.progress import is_repeated, is_stuck
 from analystd.agent.replies import Reply, ReplyReader
-from analystd.agent.review import MAX_FAILURES, Reviewer, failed_in_a_row
+from analystd.agent.review import MAX_FAILURES, Reviewer, failed_in_a_row, says_column_is_missing
 from analystd.agent.toolcalls import BadCall, ToolCall, without_thoughts
 from analystd.agent.turns import Talk, Turn, exchange, shortened
 from analystd.engine.base import LIKELIEST, Completion, Engine, GenerateRequest, Message, Sampling, ToolSpec
@@ -28,6 +30,8 @@ MAX_BAD_CALLS = 3
 """A run ends with so many calls that could not be read or did not fit their tool's schema."""
 
 REPLY_TOKENS = 1024
+
+_TEMPERATURE_AFTER_REPETITION = 0.6
 
 _BAD_CALL_TURN = Message("assistant", "(a call that was not valid)")
 _BAD_CALL_CHARACTERS = 300
@@ -76,6 +80,20 @@ class Programs:
         names = [] if self._told else unknown_columns(str(call.arguments.get("code", "")), self.columns)
         self._told.extend(names)
         return f"The program was not run. {hint_for_unknown(names, self.columns)}" if names else None
+
+    def completed(self, call: ToolCall) -> ToolCall:
+        """Return the call with the imports before its program that it forgot."""
+        code = call.arguments.get("code")
+        if not isinstance(code, str) or (whole := with_usual_imports(code)) == code:
+            return call
+        return replace(call, arguments={**call.arguments, "code": whole})
+
+    def hint(self, step: Step, steps: Sequence[Step], *, misspelt: bool) -> str | None:
+        """Return what helps with a program that failed, after those in `steps`."""
+        hints = [hint for hint in (None if misspelt else hint_for_failure(step["output"], self.columns),) if hint]
+        if steps and is_repeated([*steps, step]):
+            hints.append(REPEATED)
+        return " ".join(hints) or None
 
 
 class Observer(Protocol):
@@ -165,7 +183,7 @@ class Agent:
             if isinstance(reply.call, BadCall):
                 bad_calls.append(reply.call.message)
             else:
-                step = await self._call(reply.call, reply.said, task.programs)
+                step = await self._call(reply.call, reply.said, task.programs, outcome.steps)
                 outcome.steps.append(step)
                 if step.get("valid", True):
                     # What was not valid is forgotten: a small model takes whatever stands in a conversation for an example.
@@ -183,9 +201,7 @@ class Agent:
 
     def _offer(self, task: Task, steps: Sequence[Step]) -> _Offer:
         """What the next reply may call: nothing at the step limit or when the calls lead nowhere."""
-        if _calls_made(task, steps) >= task.limits.max_steps or is_stuck(steps):
-            return _Offer((), "none")
-        if task.programs and failed_in_a_row(steps) >= MAX_FAILURES:
+        if _calls_made(task, steps) >= task.limits.max_steps or _leads_nowhere(task, steps):
             return _Offer((), "none")
         if not steps and task.first_tools:
             return _Offer(task.first_tools, "required")
@@ -205,7 +221,7 @@ class Agent:
             offer.tools if task.narrow is None else await task.narrow(offer.tools),
             offer.choice,
             max_tokens=room,
-            temperature=self._sampling.temperature,
+            temperature=_temperature(task, outcome.steps, self._sampling),
             seed=self._sampling.seed,
             # Unless it was cut, the opening is what all conversations of a desk begin with.
             common_messages=len(talk.opening) if messages[: len(talk.opening)] == talk.opening else 0,
@@ -214,7 +230,8 @@ class Agent:
         _add_usage(outcome.usage, completion)
         return reader.finish(cut=completion.reason in ("length", "context"))
 
-    async def _call(self, call: ToolCall, said: str, programs: Programs | None) -> Step:
+    async def _call(self, call: ToolCall, said: str, programs: Programs | None, steps: Sequence[Step]) -> Step:
+        call = programs.completed(call) if programs else call
         self._observer.calling(call.name, call.arguments, said)
         started = time.monotonic()
         misspelt = programs.misspelt(call) if programs else None
@@ -230,7 +247,7 @@ class Agent:
             step["displays"] = displays
         if not result.valid:
             step["valid"] = False
-        elif programs and not result.ok and not misspelt and (hint := hint_for_failure(result.text, programs.columns)):
+        elif programs and not result.ok and (hint := programs.hint(step, steps, misspelt=bool(misspelt))):
             step["hint"] = hint
         self._observer.called(step)
         return step
@@ -250,7 +267,8 @@ def _end_with(reply: Reply, outcome: Outcome, task: Task) -> None:
     answer = without_thoughts(reply.text)
     outcome.answer = answer or f"The model gave no answer in words, {_found(outcome)}"
     is_whole = bool(answer) and not reply.cut and _calls_made(task, outcome.steps) < task.limits.max_steps
-    if task.programs and (failures := failed_in_a_row(outcome.steps)):
+    failures = failed_in_a_row(outcome.steps) if task.programs else 0
+    if failures and not says_column_is_missing(answer, outcome.steps[-1]):
         outcome.answer = f"There is no result: the last {failures} programs failed, {_found(outcome)}"
         is_whole = False
     outcome.status = "done" if is_whole else "limit"
@@ -263,6 +281,20 @@ def _objection(task: Task, offer: _Offer, reply: Reply, outcome: Outcome) -> str
     if task.programs is None or offer.choice == "none" or reply.cut:
         return None
     return task.programs.reviewer.objection(without_thoughts(reply.text), outcome.steps)
+
+
+def _leads_nowhere(task: Task, steps: Sequence[Step]) -> bool:
+    """Whether the model is to answer with what there is. A program that fails as before may be mended yet: the model is told so."""
+    if task.programs and (failures := failed_in_a_row(steps)):
+        return failures >= MAX_FAILURES
+    return is_stuck(steps)
+
+
+def _temperature(task: Task, steps: Sequence[Step], sampling: Sampling) -> float:
+    """The temperature of the next reply: the likeliest one after a program that was repeated would be that program again."""
+    if task.programs and failed_in_a_row(steps) and is_repeated(steps):
+        return max(sampling.temperature, _TEMPERATURE_AFTER_REPETITION)
+    return sampling.temperature
 
 
 def _calls_made(task: Task, steps: Sequence[Step]) -> int:

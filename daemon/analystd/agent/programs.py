@@ -17,6 +17,8 @@ from analystd.protocol import Step
 LEAST_PARAMETERS = 400_000_000
 """Models with fewer weights follow examples of calls better than they write programs."""
 
+REPEATED = "This is the same program as before, and it fails in the same way. Change what the error is about."
+
 _ERROR_LINE = re.compile(r"\(line (\d+)\)\s*$")
 
 LOOK = "look"

@@ -19,12 +19,17 @@ def is_stuck(steps: Sequence[Step]) -> bool:
     """
     if len(steps) < 2:
         return False
-    if _call(steps[-1]) == _call(steps[-2]):
+    if is_repeated(steps):
         return True
     if all(_is_stale(steps, position) for position in (len(steps) - 1, len(steps) - 2)):
         return True
     outputs = {(step["ok"], step["output"]) for step in steps[-_SAME_OUTPUTS:]}
     return len(steps) >= _SAME_OUTPUTS and len(outputs) == 1 and steps[-1]["output"] != SILENT
+
+
+def is_repeated(steps: Sequence[Step]) -> bool:
+    """Whether the last call is the same as the one before."""
+    return len(steps) >= 2 and _call(steps[-1]) == _call(steps[-2])
 
 
 def _is_stale(steps: Sequence[Step], position: int) -> bool:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from analystd.agent.column_hints import missing_columns
 from analystd.agent.number_check import Sources, Unsupported, unsupported_numbers
 from analystd.agent.programs import LOOK
 from analystd.agent.progress import SILENT
@@ -31,6 +32,8 @@ class Reviewer:
         """Return why the reply is not taken as the answer, in words for the model; None when it is."""
         programs = [step for step in steps if step["tool"] != LOOK]
         if failed_in_a_row(programs):
+            if says_column_is_missing(answer, programs[-1]):
+                return None
             return "The last program failed, so there is no result yet. Write the whole corrected program in a ```python block."
         if not programs and self.needs_program and self._once("guess", answer):
             return "Do not answer from memory. Write a program in a ```python block that computes the answer from the data."
@@ -57,6 +60,13 @@ class Reviewer:
             return False
         self._raised.add(objection)
         return True
+
+
+def says_column_is_missing(answer: str, step: Step) -> bool:
+    """Return whether an answer says of the column for which a program failed that there is none, which may be all there is to say."""
+    return (
+        bool(answer) and not _DIGIT.search(answer) and any(name in answer for name in missing_columns(step["output"]))
+    )
 
 
 def failed_in_a_row(steps: Sequence[Step]) -> int:

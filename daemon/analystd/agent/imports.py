@@ -1,0 +1,36 @@
+"""The imports that a program takes for granted: modules under the short names that everybody knows them by."""
+
+from __future__ import annotations
+
+import ast
+
+_USUAL = {
+    "np": "import numpy as np",
+    "pd": "import pandas as pd",
+    "plt": "import matplotlib.pyplot as plt",
+    "sns": "import seaborn as sns",
+    "sm": "import statsmodels.api as sm",
+    "smf": "import statsmodels.formula.api as smf",
+    "toolbox": "import toolbox",
+}
+"""Names that stand for nothing else; others, such as `stats`, are names of variables too."""
+
+
+def with_usual_imports(code: str) -> str:
+    """Return a program with the imports before it that it forgot, where it uses a module by its usual name and never binds that name."""
+    try:
+        tree = ast.parse(code)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return code
+    used, bound = set[str](), set[str]()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Name):
+            (used if isinstance(node.ctx, ast.Load) else bound).add(node.id)
+        elif isinstance(node, ast.alias):
+            bound.add(node.asname or node.name.partition(".")[0])
+        elif isinstance(node, ast.arg):
+            bound.add(node.arg)
+        elif isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
+            bound.add(node.name)
+    missing = [line for name, line in _USUAL.items() if name in used - bound]
+    return "\n".join([*missing, code])
