@@ -96,8 +96,8 @@ class Client:
     ) -> AgentResult:
         """Ask the model, and wait for its answer.
 
-        Options: `conversation` (continue this one), `session` (the Python session it works in), `max_steps` (tool calls), `max_seconds`,
-        `priority` (`"batch"` lets others go first), `context` (`{"uri", "range", "text"}`).
+        Options: `conversation` (continue this one), `forget_runs` (leave these runs out of it from now on), `session` (the Python session it
+        works in), `max_steps` (tool calls), `max_seconds`, `priority` (`"batch"` lets others go first), `context` (`{"uri", "range", "text"}`).
 
         Raises:
             EngineUnavailableError: when there is no model.

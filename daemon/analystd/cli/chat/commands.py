@@ -13,6 +13,7 @@ from analystd.cli.parser import parse_arguments
 from analystd.cli.render import engine_lines, table
 from analystd.cli.work import view_at
 from analystd.errors import InvalidArgumentsError
+from analystd.util.inert_text import one_line
 
 _COMMAND = re.compile(r"/([a-z][a-z-]*)(?:\s+(.*))?", re.DOTALL)
 
@@ -58,7 +59,7 @@ async def carry_out(text: str, dialogue: Dialogue) -> None:
 
 
 async def _new(dialogue: Dialogue, _rest: str) -> None:
-    dialogue.conversation = None
+    dialogue.begin_anew()
     print("The next question begins a new conversation; files and variables are still there.")
 
 
@@ -100,7 +101,12 @@ async def _model(dialogue: Dialogue, _rest: str) -> None:
 
 
 async def _undo_last(dialogue: Dialogue, _rest: str) -> None:
-    print("The last exchange cannot be taken out of a conversation yet; /new begins another one.")
+    question = dialogue.forget_last()
+    if question is None:
+        print("Nothing was asked in this chat and conversation that could be taken out.")
+    else:
+        print(f"The model will not be told again: {one_line(question)}")
+        print("What was done to variables and files stays.")
 
 
 async def _help(_dialogue: Dialogue, _rest: str) -> None:

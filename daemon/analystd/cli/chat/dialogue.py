@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
 
 from analystd.cli.asking import put_question
 from analystd.cli.render import Terminal
-from analystd.client import AgentResult, Client
+from analystd.client import AgentResult, Client, Event
 from analystd.client.options import AgentOptions
 from analystd.protocol import EventKind
 
@@ -21,6 +20,10 @@ class Dialogue:
     conversation: str | None = None
     is_lost: bool = False
     """Whether the daemon has ended since it was last asked something."""
+    _asked: list[tuple[str, str]] = field(default_factory=list)
+    """The runs of this chat in the conversation, with their questions."""
+    _to_forget: list[str] = field(default_factory=list)
+    """The runs that the next question is to be asked without."""
     _pid: int = 0
     _model: str | None = None
     _notices: set[str] = field(default_factory=set)
@@ -37,12 +40,28 @@ class Dialogue:
         Raises:
             AnalystdError: when the run never started, or died with its daemon.
         """
-        stop = self.desk.on_event(self._note_conversation)
+        stop = self.desk.on_event(self._note_run)
+        given: AgentOptions = {**self.options, "conversation": self.conversation}
+        if self._to_forget:
+            given["forget_runs"] = self._to_forget
         try:
-            given: Any = {**self.options, "conversation": self.conversation}
             return await put_question(self.desk, prompt, terminal, **given)
         finally:
             stop()
+
+    def begin_anew(self) -> None:
+        """Have the next question begin a conversation."""
+        self.conversation = None
+        self._asked.clear()
+        self._to_forget.clear()
+
+    def forget_last(self) -> str | None:
+        """Have the next question asked without the last exchange, and return what was asked in it; None where nothing was."""
+        if not self._asked:
+            return None
+        run_id, question = self._asked.pop()
+        self._to_forget.append(run_id)
+        return question
 
     async def changes(self) -> list[str]:
         """Connect again if the daemon has ended, and return what is another than before.
@@ -70,9 +89,11 @@ class Dialogue:
         """Note that the daemon has ended."""
         self.is_lost = True
 
-    def _note_conversation(self, event: Any) -> None:
-        if event.kind == EventKind.RUN_QUEUED and event.client_id == self.desk.id and event.conversation:
+    def _note_run(self, event: Event) -> None:
+        if event.kind == EventKind.RUN_QUEUED and event.client_id == self.desk.id:
             self.conversation = event.conversation
+            self._asked.append((event.run_id or "", event.title))
+            self._to_forget = []
 
 
 def model_name(desk: Client) -> str | None:
