@@ -23,13 +23,14 @@ _TABLE_CHARACTERS = 200_000
 
 _SPAN = re.compile(r"(?<!\w)\*\*(?=\S)(?P<bold>[^*\n]+?)(?<=\S)\*\*(?!\*)|`(?P<code>[^`\n]+)`")
 _OPENER = re.compile(r"(?<!\w)\*{1,2}$|(?<!\w)\*\*(?=\S)|`")
-_FENCE = re.compile(r"\s{0,3}(```+|~~~+)\s*(.*)")
-_BLOCK = re.compile(r"(?P<heading>#{1,6})\s+|(?P<indent>\s*)(?P<bullet>[-*+])\s+(?=\S)|(?P<quote>>)\s?")
-_RULE = re.compile(r"\s{0,3}([-*_])(?:\s*\1){2,}\s*")
-_SEPARATOR = re.compile(r"\s*\|?\s*:?-+:?\s*(?:\|\s*:?-+:?\s*)*\|?\s*")
-_UNDECIDED = re.compile(r"\s*(?:[-*+_](?:[ \t]*[-*_]*[ \t]*)|#{1,6}\s*|>|`{1,2}|~{1,2}|)")
+_FENCE = re.compile(r"[ \t]{0,3}(```+|~~~+)[ \t]*(.*)", re.DOTALL)
+_BLOCK = re.compile(r"(?P<heading>#{1,6})[ \t]+|(?P<indent>[ \t]*)(?P<bullet>[-*+])[ \t]+(?=[^ \t])|(?P<quote>>)[ \t]?")
+_RULE = re.compile(r"[ \t]{0,3}([-*_])(?:[ \t]*\1){2,}[ \t]*")
+_SEPARATOR = re.compile(r"[ \t]*\|?[ \t]*:?-+:?[ \t]*(?:\|[ \t]*:?-+:?[ \t]*)*\|?[ \t]*")
+_ROW = re.compile(r"[ \t]*\|")
+_UNDECIDED = re.compile(r"[ \t]*(?:[-*+_][-*_ \t]*|#{1,6}[ \t]*|>|`{1,2}|~{1,2}|)")
 """Beginnings of a line that do not tell yet what kind of line it is."""
-_HELD_KIND = re.compile(r"\s*(?:\||```|~~~)")
+_HELD_KIND = re.compile(r"[ \t]*(?:\||```|~~~)")
 """Kinds of lines that are shown when they are whole."""
 _UNSETTLED = re.compile(r"(?:[^\x00-\x7f][\u200c\u200d])*[^\x00-\x7f]?\Z|\r\Z")
 """The end of a piece that what follows may join; it is shown with that."""
@@ -88,7 +89,7 @@ class MarkdownPrinter:
         """Print a whole line of which nothing is shown yet."""
         if self._is_fence(line):
             return
-        if not self._fence and line.lstrip().startswith("|"):
+        if not self._fence and _ROW.match(line):
             self._table.append(line)
             self._table_size += len(line)
             if self._table_size > _TABLE_CHARACTERS:

@@ -8,16 +8,17 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from analystd.agent.toolcalls import without_thoughts
 from analystd.cli.asking import tell_about
 from analystd.cli.chat.markdown import MarkdownPrinter
 from analystd.cli.chat.plots import PlotFolder
 from analystd.cli.displays import display_text
 from analystd.cli.render import Terminal, display_lines, indented
 from analystd.client import AgentResult
+from analystd.engine.markup import THOUGHTS, without_thoughts
 
 _CODE_LINES = 10
 _OUTPUT_LINES = 8
+_LONGEST_MARK = max(map(len, THOUGHTS))
 
 
 class ChatTerminal(Terminal):
@@ -27,14 +28,16 @@ class ChatTerminal(Terminal):
         super().__init__(trail=sys.stdout, code_lines=_CODE_LINES, output_lines=_OUTPUT_LINES)
         self._markdown = MarkdownPrinter(self._trail)
         self._plots = PlotFolder(plots)
-        self._said = ""
+        self._written = ""
         """What the model has written since the last step."""
+        self._shown = ""
+        """What of it was shown: not what it only thought."""
         self._asked_at = 0.0
         self._is_waiting_shown = False
 
     def begin(self) -> None:
         """Make ready for the events of another question."""
-        self._said = ""
+        self._written = self._shown = ""
         self._problems.clear()
         self._plots.begin()
         self._asked_at = time.monotonic()
@@ -61,12 +64,12 @@ class ChatTerminal(Terminal):
     def answer(self, result: AgentResult) -> None:
         """Print the answer unless it was seen while it was written, and what there is to say of it."""
         self._end_text()
-        said = without_thoughts(self._said).strip()
-        if result.answer.strip() and said != result.answer.strip():
-            if said:
+        answer = result.answer.strip()
+        if answer and answer != self._shown.strip():
+            if self._shown.strip():
                 self.line("The answer:", style="2")
             self._in_text = True
-            self._markdown.feed(result.answer)
+            self._markdown.feed(answer)
             self._end_text()
         tell_about(result, self)
 
@@ -75,14 +78,31 @@ class ChatTerminal(Terminal):
             super()._queued(event)
 
     def _text(self, event: Mapping[str, Any]) -> None:
-        self.clear()
-        self._in_text = True
-        self._said += event["text"]
-        self._markdown.feed(event["text"])
+        self._written += event["text"]
+        spoken = without_thoughts(self._written)
+        more = spoken[len(self._shown) : _end_of_certain(spoken)]
+        if more and spoken.startswith(self._shown):
+            self.clear()
+            self._in_text = True
+            self._shown += more
+            self._markdown.feed(more)
 
     def _call(self, event: Mapping[str, Any]) -> None:
-        self._said = ""
+        self._show_rest()
         super()._call(event)
+        self._written = self._shown = ""
+
+    def _finished(self, event: Mapping[str, Any]) -> None:
+        self._show_rest()
+        super()._finished(event)
+
+    def _show_rest(self) -> None:
+        """Print what was held back because a mark might have begun there."""
+        rest = without_thoughts(self._written)
+        if rest.startswith(self._shown) and len(rest) > len(self._shown):
+            self.clear()
+            self._markdown.feed(rest[len(self._shown) :])
+            self._in_text, self._shown = True, rest
 
     def _display(self, event: Mapping[str, Any]) -> None:
         path = self._plots.save(event["data"], event["run_id"])
@@ -99,3 +119,10 @@ class ChatTerminal(Terminal):
         if self._in_text:
             self._markdown.end()
             self._in_text = False
+
+
+def _end_of_certain(text: str) -> int:
+    """Return where a mark may begin that is not whole yet, or the end."""
+    lengths = range(1, min(len(text), _LONGEST_MARK) + 1)
+    held = (length for length in lengths if any(mark.startswith(text[-length:]) for mark in THOUGHTS))
+    return len(text) - max(held, default=0)
