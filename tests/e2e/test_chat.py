@@ -100,13 +100,18 @@ def play_slowly(station: Station, reply: str, delay: float) -> None:
     (station.home / "script.jsonl").write_text(json.dumps({"say": reply, "delay": delay}) + "\n")
 
 
+def counted(words: int) -> str:
+    """A text of so many words in which nothing is repeated."""
+    return f"Alpha {' '.join(map(str, range(words)))} omega."
+
+
 def runs(station: Station) -> list[dict[str, object]]:
     found: list[dict[str, object]] = station.result("runs")["runs"]
     return found
 
 
 def test_words_are_shown_while_they_come(fresh_station: Station) -> None:
-    play_slowly(fresh_station, "Alpha " + "and so on " * 6 + "omega.", 0.1)
+    play_slowly(fresh_station, counted(30), 0.1)
     with chatting(fresh_station) as typist:
         typist.asks("Tell me.")
         typist.sees("Alpha")
@@ -150,11 +155,13 @@ def test_what_the_model_only_thinks_is_not_shown(fresh_station: Station) -> None
 
 def test_ctrl_c_stops_the_run_and_not_the_chat(fresh_station: Station) -> None:
     station = fresh_station
-    endless = called("kept = 5\nwhile True: pass")
+    endless = called("kept = 5\nopen('runs.txt', 'w').close()\nwhile True: pass")
     station.play([endless, "Still here."])
     with chatting(station) as typist:
         typist.asks("Count.")
         typist.sees("while True: pass")
+        while not (station.workspace / "runs.txt").exists():
+            time.sleep(0.05)
         typist.types("\x03")
         typist.sees("Stopped.")
         typist.asks("/vars")
@@ -236,7 +243,7 @@ def test_hostile_text_reaches_the_terminal_as_something_to_read(fresh_station: S
 
 
 def test_another_size_of_the_terminal_disturbs_nothing(fresh_station: Station) -> None:
-    play_slowly(fresh_station, "Alpha " + "and so on " * 6 + "omega.", 0.05)
+    play_slowly(fresh_station, counted(30), 0.05)
     with chatting(fresh_station) as typist:
         typist.prompted()
         typist.types("Tell ")
@@ -279,7 +286,7 @@ def test_the_death_of_the_daemon_and_another_model_are_told_and_the_chat_goes_on
 
 def test_a_daemon_that_dies_in_a_run_is_told_and_the_next_question_is_answered(fresh_station: Station) -> None:
     station = fresh_station
-    play_slowly(station, "Alpha " + "and so on " * 40 + "omega.", 0.1)
+    play_slowly(station, counted(200), 0.1)
     with chatting(station) as typist:
         typist.asks("Tell me.")
         typist.sees("Alpha")
@@ -332,7 +339,7 @@ def test_commands_show_what_the_command_line_shows(fresh_station: Station) -> No
         typist.types("/vi\t")
         typist.sees("/view")
         typist.types(" ba\t")
-        typist.sees("bars.csv")
+        typist.sees("rs.csv")
         typist.types(" --filter 'close > 11'\r")
         typist.sees("2024-01-02     12")
         typist.asks("/view bars.csv sideways")

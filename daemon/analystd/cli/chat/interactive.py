@@ -86,9 +86,9 @@ class Chat:
                     continue
                 is_leaving = False
                 if text.strip():
-                    await self._uninterrupted(self._carry_out(text))
+                    await self._wait_for(self._carry_out(text))
 
-    async def _uninterrupted(self, work: Coroutine[Any, Any, None]) -> None:
+    async def _wait_for(self, work: Coroutine[Any, Any, None]) -> None:
         """Wait for the end of work that Ctrl-C may stop."""
         self._work = asyncio.create_task(work)
         try:

@@ -16,11 +16,12 @@ from prompt_toolkit.history import History
 from prompt_toolkit.input import create_input
 from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
 from prompt_toolkit.keys import Keys
+from prompt_toolkit.layout.processors import Processor, Transformation, TransformationInput
 from prompt_toolkit.output import create_output
 
 from analystd.cli.chat.commands import COMMANDS
 from analystd.cli.chat.history import HistoryFile
-from analystd.util.inert_text import visible
+from analystd.util.inert_text import masked, visible
 
 PROMPT = "> "
 _CONTINUATION = "… "
@@ -44,6 +45,7 @@ class LineInput:
             complete_while_typing=False,
             reserve_space_for_menu=_MENU_LINES,
             key_bindings=_key_bindings(),
+            input_processors=[_Masking()],
             input=create_input(sys.__stdin__),
             # Ours makes all escape sequences visible; what is printed here is made inert before.
             output=create_output(sys.__stdout__),
@@ -83,6 +85,14 @@ class _Remembered(History):
     def store_string(self, string: str) -> None:
         """Keep what was asked."""
         self._file.add(string)
+
+
+class _Masking(Processor):
+    """Shows a sign in place of each character that would be obeyed or not be seen."""
+
+    def apply_transformation(self, transformation_input: TransformationInput) -> Transformation:
+        """Return a line as it is shown."""
+        return Transformation([(part[0], masked(part[1])) for part in transformation_input.fragments])
 
 
 class _Completer(Completer):

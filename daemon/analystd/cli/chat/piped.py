@@ -8,6 +8,7 @@ from analystd.cli.chat.commands import carry_out, is_command
 from analystd.cli.chat.dialogue import Dialogue
 from analystd.cli.commands import Options, exit_status_of, print_error
 from analystd.cli.desk import open_desk, tell_all
+from analystd.cli.output import flush_output
 from analystd.cli.render import Terminal
 from analystd.cli.stdin import LineReader
 from analystd.errors import AnalystdError
@@ -20,7 +21,7 @@ async def answer_lines(options: Options) -> int:
         dialogue = Dialogue(desk, agent_options(options), options.conversation)
         await dialogue.begin()
         desk.on_lost(dialogue.note_loss)
-        worst = EXIT_DONE
+        first_failure = EXIT_DONE
         while (text := await lines.next_line()) is not None:
             while text.endswith("\\") and (more := await lines.next_line()) is not None:
                 text = f"{text[:-1]}\n{more}"
@@ -34,8 +35,10 @@ async def answer_lines(options: Options) -> int:
             except AnalystdError as exc:
                 print_error(exc, as_json=False)
                 status = exit_status_of(exc)
-            worst = worst or status
-    return worst
+            # Whoever writes the lines may wait for each answer.
+            flush_output()
+            first_failure = first_failure or status
+    return first_failure
 
 
 async def _answer(text: str, dialogue: Dialogue) -> int:
@@ -44,6 +47,6 @@ async def _answer(text: str, dialogue: Dialogue) -> int:
         return EXIT_DONE
     terminal = Terminal()
     result = await dialogue.ask(text, terminal)
-    print(result.answer, flush=True)
+    print(result.answer)
     tell_about(result, terminal)
     return exit_status(result)

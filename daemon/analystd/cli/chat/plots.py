@@ -33,7 +33,8 @@ class PlotFolder:
         self._count += 1
         try:
             make_private(self._folder)
-            self._drop_oldest()
+            with contextlib.suppress(OSError):
+                self._drop_oldest()
             return next(iter(save_displays([bundle], run_id, self._folder, self._count)), None)
         except (OSError, WorkspaceError):
             return None
@@ -41,5 +42,4 @@ class PlotFolder:
     def _drop_oldest(self) -> None:
         files = sorted(self._folder.iterdir(), key=lambda path: path.lstat().st_mtime)
         for path in files[: max(0, len(files) - MAX_FILES + 1)]:
-            with contextlib.suppress(OSError):
-                path.unlink()
+            path.unlink(missing_ok=True)
