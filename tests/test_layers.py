@@ -46,6 +46,7 @@ HEAVY = {
     ],
     "llama_cpp": [],
     "xllamacpp": [],
+    "prompt_toolkit": ["cli/chat/line_input.py", "cli/chat/markdown.py"],
     "pyarrow": [
         "data/column_parts.py",
         "data/compute/*.py",

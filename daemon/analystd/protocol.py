@@ -265,6 +265,7 @@ class Event(TypedDict):
     position: NotRequired[int]
     reason: NotRequired[Literal["conversation", "model", "session"] | None]
     prompt: NotRequired[str]
+    forget_runs: NotRequired[list[str]]
     code: NotRequired[str]
     uri: NotRequired[str | None]
     line: NotRequired[int | None]
@@ -306,7 +307,8 @@ class EventKeys(NamedTuple):
 
 EVENT_KEYS: dict[EventKind, EventKeys] = {
     EventKind.RUN_QUEUED: EventKeys(
-        ("run_kind", "title", "conversation", "position", "reason"), ("prompt", "code", "uri", "line", "path")
+        ("run_kind", "title", "conversation", "position", "reason"),
+        ("prompt", "forget_runs", "code", "uri", "line", "path"),
     ),
     EventKind.RUN_WAITING: EventKeys(("position", "reason")),
     EventKind.RUN_STARTED: EventKeys(("sandbox",), ("files",)),

@@ -8,6 +8,7 @@ import pytest
 from tests.desk.desks import Office
 from tests.desk.test_desk import ask, assert_each_begins_with_the_one_before
 
+from analystd.errors import InvalidArgumentsError
 from analystd.setting_values import PromptFile
 from analystd.settings import Settings
 
@@ -54,3 +55,31 @@ async def test_a_prompt_of_the_users_own_stands_for_ours(tmp_path: Path, paramet
     assert "You " not in system.content
     # A small model has to be told of files and tools, whatever else it is told.
     assert ("Files: notes.txt" in system.content) is (parameters is None)
+
+
+async def test_what_is_forgotten_is_not_told_again_then_or_later(tmp_path: Path) -> None:
+    desk, engine = Office(tmp_path, "notes.txt", parameters=1_500_000_000).open(
+        ["It is one.", "Two.", "Three.", "Four."]
+    )
+    first = await ask(desk, "First?")
+    conversation = first["conversation"]
+    second = await ask(desk, "Second?", conversation=conversation)
+    await ask(desk, "Third?", conversation=conversation, forget_runs=[second["run_id"]])
+    await ask(desk, "Fourth?", conversation=conversation)
+    await desk.aclose()
+    for request in engine.requests[2:]:
+        said = "\n".join(message.content for message in request.messages)
+        assert "First?" in said
+        assert "It is one." in said
+        assert "Second?" not in said
+        assert "Two." not in said
+    assert "Third?" in "\n".join(message.content for message in engine.requests[3].messages)
+
+
+async def test_only_runs_of_the_conversation_can_be_forgotten(tmp_path: Path) -> None:
+    desk, _ = Office(tmp_path, "notes.txt", parameters=1_500_000_000).open(["One.", "Two."])
+    first, other = await ask(desk, "First?"), await ask(desk, "Another?")
+    for conversation in ({"conversation": first["conversation"]}, {}):
+        with pytest.raises(InvalidArgumentsError, match=f"'{other['run_id']}' cannot be forgotten"):
+            await ask(desk, "Next?", forget_runs=[other["run_id"]], **conversation)
+    await desk.aclose()

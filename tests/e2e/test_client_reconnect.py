@@ -47,6 +47,24 @@ async def test_what_is_pending_fails_and_the_next_request_connects_anew(home: St
         assert desk.about.seq > first.seq
 
 
+async def test_the_end_of_the_daemon_is_told_each_time_and_ones_own_leave_is_not(home: Station) -> None:
+    lost: asyncio.Queue[int] = asyncio.Queue()
+
+    def fail() -> None:
+        raise ZeroDivisionError
+
+    async with analystd.connect() as desk:
+        desk.on_lost(fail)
+        stop = desk.on_lost(lambda: lost.put_nowait(1))
+        for _ in range(2):
+            kill_daemon(home)
+            assert await asyncio.wait_for(lost.get(), SECONDS) == 1
+            await desk.status(timeout=SECONDS)
+        stop()
+        desk.on_lost(lambda: lost.put_nowait(2))
+    assert lost.empty()
+
+
 async def test_a_client_that_shall_not_reconnect_stays_lost(home: Station) -> None:
     async with analystd.connect(reconnect=False) as desk:
         events = desk.follow(timeout=SECONDS)

@@ -14,6 +14,7 @@ from analystd.util.inert_samples import SAMPLES, failures, is_inert
 from analystd.util.inert_text import (
     MAX_MESSAGE_CHARACTERS,
     json_text,
+    masked,
     message_text,
     one_line,
     program_text,
@@ -23,8 +24,9 @@ from analystd.util.inert_text import (
 
 @pytest.mark.parametrize("text", SAMPLES.values(), ids=SAMPLES)
 def test_nothing_is_left_that_a_terminal_obeys_or_hides(text: str) -> None:
-    for made in (visible(text), one_line(text), message_text(text), program_text(text, in_colour=False)):
+    for made in (visible(text), one_line(text), message_text(text), program_text(text, in_colour=False), masked(text)):
         assert is_inert(made)
+    assert len(masked(text)) == len(text)
     assert is_inert(json_text([text]))
 
 

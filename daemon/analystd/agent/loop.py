@@ -176,6 +176,7 @@ class Agent:
                     _end_with(reply, outcome, task)
                     return
                 logger.info("the answer is not taken: %s", objection)
+                self._observer.said("\n\n")
                 talk = replace(
                     talk, notes=(Message("assistant", reply.text.strip() or "…"), Message("user", objection))
                 )

@@ -49,14 +49,14 @@ def _run(argv: list[str]) -> int:
             return _serve(options)
         return asyncio.run(_carry_out(_action(options.command), options))
     except AnalystdError as exc:
-        _print_error(exc, as_json=getattr(options, "json", False))
-        return _exit_status(exc)
+        print_error(exc, as_json=getattr(options, "json", False))
+        return exit_status_of(exc)
     except KeyboardInterrupt:
         return 130
     except OutputError:
         raise
     except Exception as exc:
-        _print_error(_as_told(exc), as_json=getattr(options, "json", False))
+        print_error(_as_told(exc), as_json=getattr(options, "json", False))
         return EXIT_FAILED
 
 
@@ -77,7 +77,7 @@ def _serve(options: Options) -> int:
     try:
         return serve(detach=options.detach)
     except DaemonLostError as exc:
-        _print_error(exc, as_json=False)
+        print_error(exc, as_json=False)
         return EXIT_FAILED
 
 
@@ -86,10 +86,11 @@ async def _carry_out(action: Action, options: Options) -> int:
 
 
 def _action(command: str) -> Action:
-    from analystd.cli import demo, history, lifetime, models, quarantine, sessions, setup, uninstall, work
+    from analystd.cli import chat, demo, history, lifetime, models, quarantine, sessions, setup, uninstall, work
 
     actions: dict[str, Action] = {
         "run": work.ask,
+        "chat": chat.chat,
         "exec": work.execute,
         "reset": sessions.reset,
         "view": work.view,
@@ -110,7 +111,8 @@ def _action(command: str) -> Action:
     return actions[command]
 
 
-def _print_error(error: AnalystdError, *, as_json: bool) -> None:
+def print_error(error: AnalystdError, *, as_json: bool) -> None:
+    """Print an error in words on stderr, or as JSON on stdout."""
     if as_json:
         about: dict[str, Any] = {"kind": error.kind, "code": error.code, "message": error.message, "hint": error.hint}
         print(json_text({"error": {**about, "run_id": error.run_id}}))
@@ -126,7 +128,8 @@ def _label(error: AnalystdError) -> str:
     return type(error).__name__ if isinstance(error, WorkspaceError | ResourceLimitError) else "analystd"
 
 
-def _exit_status(error: AnalystdError) -> int:
+def exit_status_of(error: AnalystdError) -> int:
+    """Return the exit status that an error gives a command."""
     if isinstance(error, DaemonLostError):
         return EXIT_NO_DAEMON
     if isinstance(error, InvalidArgumentsError):

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from analystd.cli import EXIT_DONE, EXIT_FAILED
+from analystd.cli.asking import put_question, tell_about
 from analystd.cli.commands import Options
 from analystd.cli.desk import tell_notices
 from analystd.cli.execution import ending_lines
@@ -98,14 +99,9 @@ async def demo(options: Options) -> int:
 async def _ask(client: Client, terminal: Terminal, question: str, conversation: str | None = None) -> AgentResult:
     """Put a question to the model, showing its trail, and show the answer."""
     terminal.line(f"\nAsk the model: {question}", style="1")
-    async with client.start_agent(question, conversation=conversation) as run:
-        async for event in run.events():
-            terminal.event(event)
-        answer = await run.result()
+    answer = await put_question(client, question, terminal, conversation=conversation)
     terminal.line(f"= {answer.answer}", style="1")
-    if answer.unsupported:
-        terminal.line(f"In no output: {', '.join(each.text for each in answer.unsupported)}", style="31")
-    terminal.line(f"{run.id}: {answer.status}, {len(answer.steps)} steps, {answer.usage.seconds:.1f} s", style="2")
+    tell_about(answer, terminal)
     return answer
 
 

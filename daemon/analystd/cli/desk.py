@@ -10,12 +10,13 @@ from pathlib import Path
 
 from analystd.cli.commands import Options
 from analystd.client import Client, connect
+from analystd.protocol import Subscription
 
 
 @asynccontextmanager
-async def open_desk(options: Options) -> AsyncIterator[Client]:
+async def open_desk(options: Options, *, name: str = "client", events: Subscription = "all") -> AsyncIterator[Client]:
     """Connect to the desk of `--workspace`; what is wrong with the settings, or not in force of them, is told on stderr."""
-    async with connect(options.workspace) as desk:
+    async with connect(options.workspace, name=name, events=events) as desk:
         tell_notices(desk)
         yield desk
 

@@ -32,6 +32,9 @@ _ENDINGS = {
 }
 """The types that can be saved, the richest first."""
 
+PICTURES = ("image/png", "image/jpeg", "image/svg+xml", "application/pdf")
+"""The types among them that no terminal shows."""
+
 
 def display_text(bundle: Mapping[str, Any]) -> str:
     """Return the display as a person reads it in a terminal; nothing where it has no such form."""
@@ -52,8 +55,10 @@ def display_note(bundle: Mapping[str, Any], run_id: str | None) -> str:
     return f"[display: {_listed(others or sorted(set(bundle) - {'text/plain'}))}{how}]"
 
 
-def save_displays(bundles: Iterable[Mapping[str, Any]], run_id: str, folder: Path) -> list[Path]:
+def save_displays(bundles: Iterable[Mapping[str, Any]], run_id: str, folder: Path, first: int = 1) -> list[Path]:
     """Write each display as a new file of its richest form into the folder, which is made if need be; gives their paths.
+
+    Their names count from `first`.
 
     Raises:
         WorkspaceError: when a file of the name is there already, or cannot be written.
@@ -61,7 +66,7 @@ def save_displays(bundles: Iterable[Mapping[str, Any]], run_id: str, folder: Pat
     paths: list[Path] = []
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        for number, bundle in enumerate(bundles, 1):
+        for number, bundle in enumerate(bundles, first):
             if (mime := _type_to_save(bundle)) is None:
                 continue
             path = folder / f"{run_id}-{number}.{_ENDINGS[mime]}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from analystd.cli import EXIT_DONE, EXIT_FAILED
@@ -25,11 +25,17 @@ async def runs(options: Options) -> int:
         found = await desk.list_runs(options.n)
     if options.json:
         print_json({"runs": found})
-    elif not found:
+    else:
+        print_runs(found)
+    return EXIT_DONE
+
+
+def print_runs(found: Sequence[RunSummary]) -> None:
+    """Print runs as a table."""
+    if not found:
         print("No runs yet.")
     else:
         print(table([_run_row(run) for run in found], ["RUN", "KIND", "STATUS", "STARTED", "BY", "SESSION", "TITLE"]))
-    return EXIT_DONE
 
 
 async def show(options: Options) -> int:

@@ -45,6 +45,27 @@ examples:
 """
 
 
+_CHAT_DESCRIPTION = """\
+Talk with the model. Each question continues the conversation; steps, plots and answers are shown as they come.
+"""
+
+_CHAT_EPILOG = """\
+commands:
+  /new                      begin a new conversation
+  /runs                     list the latest runs of the workspace
+  /vars                     list the variables of the session
+  /view FILE [OPERATION …]  look at a table, as `analystd view` does
+  /model                    tell which model answers, and how fast
+  /undo-last                take the last exchange out of the conversation
+  /help, /quit
+
+keys: Alt-Enter, or a backslash at the end of a line, goes on in the next line; Up and Down go through earlier questions, Ctrl-R
+searches them, Tab completes commands and files. Ctrl-C stops what runs; twice in an empty line it leaves, as Ctrl-D does.
+
+Without a terminal, each line of stdin is a question or a command, and answers go to stdout as plain text:
+  analystd chat < questions.txt > answers.txt
+"""
+
 _MODEL_EPILOG = """\
 examples:
   analystd model list
@@ -90,12 +111,16 @@ def build_parser() -> argparse.ArgumentParser:
 def _shared_options() -> argparse.ArgumentParser:
     shared = argparse.ArgumentParser(add_help=False)
     shared.add_argument("--json", action="store_true", help="print the result as one JSON object")
-    shared.add_argument(
+    _add_workspace_option(shared)
+    return shared
+
+
+def _add_workspace_option(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
         "--workspace",
         metavar="DIR",
         help="the jail (default: AGENT_WORKSPACE, else `workspace` in the nearest folder upward that has one, else here)",
     )
-    return shared
 
 
 def _add_daemon_commands(
@@ -117,11 +142,17 @@ def _add_work_commands(
 ) -> None:
     run = commands.add_parser("run", parents=[shared], help="ask the model")
     run.add_argument("prompt", metavar="PROMPT", help="the question; `-` reads it from stdin")
-    run.add_argument("--conversation", metavar="ID", help="continue an earlier conversation")
-    run.add_argument("--session", metavar="NAME", help="the Python session to work in (default: main)")
-    run.add_argument("--max-steps", type=int, metavar="N", help="tool calls at the most")
-    run.add_argument("--max-seconds", type=float, metavar="S", help="seconds at the most")
+    _add_question_options(run)
     run.add_argument("--batch", action="store_true", help=_BATCH_HELP)
+    chat = commands.add_parser(
+        "chat",
+        help="talk with the model: questions that continue each other",
+        description=_CHAT_DESCRIPTION,
+        epilog=_CHAT_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    _add_workspace_option(chat)
+    _add_question_options(chat)
     execute = commands.add_parser("exec", parents=[shared], help="run Python in the session")
     execute.add_argument("code", metavar="CODE", help="the code; `-` reads it from stdin")
     execute.add_argument("--reset", action="store_true", help="forget all variables first")
@@ -136,6 +167,13 @@ def _add_work_commands(
     files = commands.add_parser("files", parents=[shared], help="list a folder of the workspace")
     files.add_argument("path", metavar="PATH", nargs="?", help="the folder (default: the workspace)")
     files.add_argument("--recursive", action="store_true", help="folders inside folders too")
+
+
+def _add_question_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--conversation", metavar="ID", help="continue an earlier conversation")
+    parser.add_argument("--session", metavar="NAME", help="the Python session to work in (default: main)")
+    parser.add_argument("--max-steps", type=int, metavar="N", help="tool calls for a question at the most")
+    parser.add_argument("--max-seconds", type=float, metavar="S", help="seconds for a question at the most")
 
 
 def _add_view_command(

@@ -15,14 +15,20 @@ from analystd.util.inert_text import json_text, one_line, program_text
 TOLD_KINDS = (EventKind.LIMIT, EventKind.WORKER_DIED, EventKind.QUARANTINED)
 """Events whose `text` people are told, whatever they are shown besides."""
 
-_CODE_LINES = 12
+CODE_LINES = 12
+OUTPUT_LINES = 30
 
 
 class Terminal:
-    """Prints a run's events as they come: the trail to `trail` (stderr by default), in colour on a terminal."""
+    """Prints a run's events as they come: the trail to `trail` (stderr by default), in colour on a terminal.
 
-    def __init__(self, *, trail: Any = None) -> None:
+    Of a program and of an output, so many lines are shown as are told.
+    """
+
+    def __init__(self, *, trail: Any = None, code_lines: int = CODE_LINES, output_lines: int = OUTPUT_LINES) -> None:
         self._trail = inert(trail or sys.stderr)
+        self._code_lines = code_lines
+        self._output_lines = output_lines
         self._in_text = False
         self._problems: set[str] = set()
 
@@ -69,11 +75,12 @@ class Terminal:
         self._trail.flush()
 
     def _call(self, event: Mapping[str, Any]) -> None:
-        self.line(f"→ {call_text(event['tool'], event['arguments'])}", style="36")
+        self.line(f"→ {call_text(event['tool'], event['arguments'], self._code_lines)}", style="36")
 
     def _result(self, event: Mapping[str, Any]) -> None:
         mark = "←" if event["ok"] else "✗"
-        self.line(f"{mark} {indented(event['text'])}  ({event['seconds']:.2f} s)", style="32" if event["ok"] else "31")
+        text = indented(event["text"], self._output_lines)
+        self.line(f"{mark} {text}  ({event['seconds']:.2f} s)", style="32" if event["ok"] else "31")
 
     def _finished(self, event: Mapping[str, Any]) -> None:
         self._end_text()
@@ -117,12 +124,12 @@ class ProgressLine:
         self._trail.flush()
 
 
-def call_text(tool: str, arguments: Mapping[str, Any]) -> str:
-    """A call as people read it: code as code, the rest as one line of JSON."""
+def call_text(tool: str, arguments: Mapping[str, Any], limit: int = CODE_LINES) -> str:
+    """A call as people read it: code as code, at most `limit` lines, the rest as one line of JSON."""
     if set(arguments) <= {"code", "reset"} and "code" in arguments:
         reset = " (reset)" if arguments.get("reset") else ""
         lines = arguments["code"].strip().splitlines()
-        shown = lines[:_CODE_LINES] + ([f"… {len(lines) - _CODE_LINES} more lines"] if len(lines) > _CODE_LINES else [])
+        shown = lines[:limit] + ([f"… {len(lines) - limit} more lines"] if len(lines) > limit else [])
         return f"{tool}{reset} " + "\n  ".join(["", *shown])
     return f"{tool} {json_text(dict(arguments))}"
 
@@ -138,7 +145,7 @@ def output_text(text: str) -> str:
     return program_text(text, in_colour=False).lstrip("\r")
 
 
-def indented(text: str, limit: int = 30) -> str:
+def indented(text: str, limit: int = OUTPUT_LINES) -> str:
     """Text whose lines after the first are set under it, at most `limit` lines."""
     lines = text.rstrip("\n").splitlines()
     shown = lines[:limit] + ([f"… {len(lines) - limit} more lines"] if len(lines) > limit else [])

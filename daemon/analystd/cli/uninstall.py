@@ -84,7 +84,9 @@ def _items(*, purge: bool) -> Iterator[Item]:
     candidates = _traces_of_daemons(state)
     if purge:
         candidates = [
-            Item(state, "state: logs, journals, which project files you trust", _OF_STATE),
+            Item(
+                state, "state: logs, journals, questions and plots of chats, which project files you trust", _OF_STATE
+            ),
             Item(cache_folder(), "cache: models that were fetched, what models made of prompts", _OF_CACHE),
             Item(user_settings_file().parent, "your settings", (f"{user_settings_file().name}*",)),
             *(Item(path, "log") for path in sorted(logs.glob(f"{LOG_NAME}*")) if not logs.is_relative_to(state)),

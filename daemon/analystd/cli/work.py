@@ -9,45 +9,35 @@ from collections.abc import Callable
 from typing import Any
 
 from analystd.cli import EXIT_DONE, EXIT_FAILED, EXIT_REFUSED
+from analystd.cli.asking import INTERRUPT_SECONDS, agent_options, exit_status, put_question, tell_about
 from analystd.cli.commands import Options
 from analystd.cli.desk import open_desk, path_at
 from analystd.cli.execution import ExecutionPrinter
-from analystd.cli.render import TOLD_KINDS, ProgressLine, Terminal, print_json
+from analystd.cli.render import ProgressLine, Terminal, print_json
 from analystd.cli.stdin import text_given
-from analystd.client import AgentResult, PythonResult, Run
+from analystd.client import Client, PythonResult, Run
+from analystd.client.options import AgentOptions
 from analystd.errors import AnalystdError
 from analystd.util.inert_text import one_line
-
-_INTERRUPT_SECONDS = 20.0
-"""How long the end of code is waited for after Ctrl-C, to tell what became of the variables."""
 
 
 async def ask(options: Options) -> int:
     """Ask the model: the trail goes to stderr as it happens, the answer to stdout. Ctrl-C cancels the run."""
-    names = ("conversation", "session", "max_steps", "max_seconds")
-    given = {**{name: getattr(options, name) for name in names}, "priority": _priority(options)}
+    given: AgentOptions = {
+        **agent_options(options),
+        "conversation": options.conversation,
+        "priority": _priority(options),
+    }
     prompt = text_given(options.prompt)
     terminal = Terminal()
-    async with open_desk(options) as desk, desk.start_agent(prompt, **given) as run:
-        try:
-            if not options.json:
-                async for event in run.events():
-                    terminal.event(event)
-            result = await run.result()
-        except asyncio.CancelledError:
-            await _tell_cancelled(run, terminal)
-            raise
+    async with open_desk(options) as desk:
+        result = await put_question(desk, prompt, terminal, is_quiet=options.json, **given)
     if options.json:
         print_json(result)
     else:
         print(result.answer)
-        if result.error is not None:
-            terminal.problem(result.error.message)
-            if result.error.hint:
-                terminal.line(f"  {result.error.hint}")
-        _print_unsupported(result)
-        _print_cost(result)
-    return {"done": EXIT_DONE, "limit": EXIT_REFUSED}.get(result.status, EXIT_FAILED)
+        tell_about(result, terminal)
+    return exit_status(result)
 
 
 async def execute(options: Options) -> int:
@@ -76,20 +66,23 @@ async def execute(options: Options) -> int:
 
 async def view(options: Options) -> int:
     """Look at a table; where that takes long, stderr tells how far it is, if it is a terminal. Ctrl-C stops the work."""
+    async with open_desk(options) as desk:
+        await view_at(desk, options)
+    return EXIT_DONE
+
+
+async def view_at(desk: Client, options: Options) -> None:
+    """Look at a table of a desk."""
     names = ("offset", "columns", "filter", "sort", "delimiter")
     given = {"n_rows": options.n, **{name: getattr(options, name) for name in names}}
-    async with open_desk(options) as desk:
-        with ProgressLine(f"Reading {options.path}") as line:
-            result = await desk.view_data(
-                path_at(desk, options.path), options.operation, on_progress=line.tell, **given
-            )
+    with ProgressLine(f"Reading {options.path}") as line:
+        result = await desk.view_data(path_at(desk, options.path), options.operation, on_progress=line.tell, **given)
     if options.json:
         print_json(result)
-        return EXIT_DONE
+        return
     print(result.text)
     for warning in result.warnings:
         print(f"warning: {one_line(warning)}", file=sys.stderr)
-    return EXIT_DONE
 
 
 async def list_files(options: Options) -> int:
@@ -108,28 +101,7 @@ async def _tell_interrupted(run: Run[PythonResult], tell: Callable[[PythonResult
     """Interrupt code, and tell what became of the session."""
     with contextlib.suppress(AnalystdError):
         await run.cancel()
-        tell(await run.result(timeout=_INTERRUPT_SECONDS))
-
-
-async def _tell_cancelled(run: Run[AgentResult], terminal: Terminal) -> None:
-    """Cancel a question, and tell what became of the session that it used."""
-    with contextlib.suppress(AnalystdError):
-        await run.cancel()
-        async for event in run.events(timeout=_INTERRUPT_SECONDS):
-            if event.kind in TOLD_KINDS:
-                terminal.event(event)
-
-
-def _print_unsupported(result: AgentResult) -> None:
-    if numbers := ", ".join(each.text for each in result.unsupported):
-        print(f"[in no output of this conversation: {numbers}; check before you use it]", file=sys.stderr)
-
-
-def _print_cost(result: AgentResult) -> None:
-    usage = result.usage
-    tokens = f"{usage.prompt_tokens} prompt tokens ({usage.cached_tokens} cached), {usage.completion_tokens} generated"
-    steps = len(result.steps)
-    print(f"{result.run_id}: {result.status}, {steps} calls, {tokens}, {usage.seconds:.1f} s", file=sys.stderr)
+        tell(await run.result(timeout=INTERRUPT_SECONDS))
 
 
 def _priority(options: Options) -> Any:

@@ -12,7 +12,7 @@ from analystd.client.about import About, Status, Stopping
 from analystd.client.connection import ProgressListener
 from analystd.client.feed import EventListener, EventStream, Feed, Missed, Theme
 from analystd.client.history import Event, EventPage, RunRecord, RunSummary
-from analystd.client.link import Link, Visit
+from analystd.client.link import Link, LossListener, Visit
 from analystd.client.opening import Opening
 from analystd.client.options import AgentOptions, PythonOptions, ViewOptions, given
 from analystd.client.quarantine import QuarantineEntry, Restoration
@@ -101,8 +101,8 @@ class Client:
     ) -> AgentResult:
         """Ask the model, and wait for its answer.
 
-        Options: `conversation` (continue this one), `session` (the Python session it works in), `max_steps` (tool calls), `max_seconds`,
-        `priority` (`"batch"` lets others go first), `context` (`{"uri", "range", "text"}`).
+        Options: `conversation` (continue this one), `forget_runs` (leave these runs out of it from now on), `session` (the Python session it
+        works in), `max_steps` (tool calls), `max_seconds`, `priority` (`"batch"` lets others go first), `context` (`{"uri", "range", "text"}`).
 
         Raises:
             EngineUnavailableError: when there is no model.
@@ -292,6 +292,10 @@ class Client:
     def on_event(self, listener: EventListener) -> Callable[[], None]:
         """Have the desk's events told to `listener` as they come; gives what ends that. What happens without a connection is not told."""
         return self._feed.listen(listener)
+
+    def on_lost(self, listener: LossListener) -> Callable[[], None]:
+        """Have `listener` called each time the daemon ends, or the connection to it; gives what ends that. The next request connects anew."""
+        return self._link.on_lost(listener)
 
     async def status(self, *, timeout: float | None = None) -> Status:
         """The daemon as a whole."""

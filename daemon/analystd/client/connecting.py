@@ -82,6 +82,7 @@ def connect_sync(
         variables, reset_session, interrupt
         list_runs, get_run, cancel_run  the desk's runs, other windows' too
         follow, events, on_event        what happens on the desk, from now on or since a number
+        on_lost                         the end of the daemon, or of the connection
         status, shutdown, command, close
 
     Results have typed attributes (`answer.status`); as mappings they are what came over the wire (`answer["status"]`, `dict(answer)`). All

@@ -48,6 +48,7 @@ class Event(Record):
     run_kind: str = ""
     title: str = ""
     prompt: str = ""
+    forget_runs: Sequence[str] = ()
     code: str = ""
     path: str = ""
     uri: str | None = None

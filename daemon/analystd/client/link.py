@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import os
 import socket
 import uuid
@@ -18,7 +19,11 @@ from analystd.errors import DaemonLostError, DeskInUseError
 from analystd.server.dial import dial
 from analystd.server.dialling import in_own_thread
 
+logger = logging.getLogger(__name__)
+
 _LOOK_AGAIN_SECONDS = 0.5
+
+LossListener = Callable[[], None]
 
 
 @dataclass(frozen=True)
@@ -48,12 +53,19 @@ class Link:
         self._meeting = asyncio.Lock()
         self._met = asyncio.Event()
         self._tasks: set[asyncio.Task[Connection]] = set()
+        self._loss_listeners: dict[object, LossListener] = {}
         self.is_closed = False
 
     @property
     def is_up(self) -> bool:
         """Whether there is a connection, as far as one knows."""
         return self._connection is not None and self._connection.lost is None
+
+    def on_lost(self, listener: LossListener) -> Callable[[], None]:
+        """Have `listener` called each time a connection ends that was not closed by this side; gives what ends that."""
+        key = object()
+        self._loss_listeners[key] = listener
+        return lambda: self._loss_listeners.pop(key, None) and None
 
     async def connection(self) -> Connection:
         """The connection, made if need be; a daemon is started where that is allowed.
@@ -128,13 +140,22 @@ class Link:
 
     async def _meet(self, start: bool) -> Connection:
         reader, writer = await asyncio.open_unix_connection(sock=await self._dial(start), limit=1 << 20)
-        connection = Connection(reader, writer, self._hear, self._lose)
+        connection = Connection(reader, writer, self._hear, self._note_loss)
         try:
             self.about = await self._introduce(connection)
         except BaseException:
             await connection.aclose()
             raise
         return connection
+
+    def _note_loss(self) -> None:
+        self._lose()
+        if not self.is_closed:
+            for listener in list(self._loss_listeners.values()):
+                try:
+                    listener()
+                except Exception:
+                    logger.exception("a listener failed")
 
     async def _introduce(self, connection: Connection) -> About:
         params = {

@@ -13,6 +13,8 @@ class AgentOptions(TypedDict, total=False):
 
     conversation: str | None
     """Continue this one (`AgentResult.conversation`), rather than begin another."""
+    forget_runs: Sequence[str] | None
+    """Runs of the conversation that are left out of it from now on."""
     session: str | None
     """The Python session that the model works in; `main` by default."""
     max_steps: int | None

@@ -12,6 +12,7 @@ from analystd.client.client import Client
 from analystd.client.connection import ProgressListener
 from analystd.client.feed import EventListener
 from analystd.client.history import EventPage, RunRecord, RunSummary
+from analystd.client.link import LossListener
 from analystd.client.options import AgentOptions, PythonOptions, ViewOptions
 from analystd.client.plain_runs import SyncRun, SyncStream, documented_as, in_loop, started
 from analystd.client.portal import Portal
@@ -200,6 +201,13 @@ class SyncClient:
         Gives what ends that. What happens without a connection is not told.
         """
         return self._client.on_event(listener)
+
+    def on_lost(self, listener: LossListener) -> Callable[[], None]:
+        """Have `listener` called each time the daemon ends, or the connection to it, in the client's own thread, where it must not ask anything.
+
+        Gives what ends that. The next request connects anew.
+        """
+        return self._client.on_lost(listener)
 
     def status(self, *, timeout: float | None = None) -> Status:
         """As `Client.status`."""

@@ -63,8 +63,24 @@ def require(journal: Journal, conversation: str) -> None:
         raise InvalidArgumentsError(f"There is no conversation '{conversation}' here")
 
 
-async def earlier(journal: Journal, conversation: str, *, programs: bool = False) -> Earlier:
-    """What was said in a conversation's runs that have ended. A run that came to nothing is left out.
+def require_runs(journal: Journal, conversation: str | None, run_ids: Sequence[str]) -> None:
+    """Refuse to forget runs that are none of the conversation that is continued.
+
+    Raises:
+        InvalidArgumentsError: naming the first of them.
+    """
+    if not run_ids:
+        return
+    known = set() if conversation is None else {run["run_id"] for run in journal.runs.of_conversation(conversation)}
+    for run_id in run_ids:
+        if run_id not in known:
+            raise InvalidArgumentsError(f"'{run_id}' cannot be forgotten: it is no run of the conversation")
+
+
+async def earlier(
+    journal: Journal, conversation: str, *, programs: bool = False, forget: Sequence[str] = ()
+) -> Earlier:
+    """What was said in a conversation's runs that have ended. A run that came to nothing is left out, and so is what is to be forgotten.
 
     With `programs`, it is worded for a model that can program.
     """
@@ -72,9 +88,13 @@ async def earlier(journal: Journal, conversation: str, *, programs: bool = False
     first_files: tuple[str, ...] | None = None
     later_files: list[str] = []
     ended = [run["run_id"] for run in journal.runs.of_conversation(conversation) if run["seconds"] is not None]
-    for events in (await journal.of_runs(ended, _TELLING)).values():
+    events_of = await journal.of_runs(ended, _TELLING)
+    forgotten = {*forget}
+    for events in events_of.values():
+        forgotten.update(_first(events, EventKind.RUN_QUEUED).get("forget_runs", ()))
+    for run_id, events in events_of.items():
         told = _first(events, EventKind.RUN_STARTED).get("files")
-        turn = _turn(events, () if first_files is None else told or (), programs)
+        turn = None if run_id in forgotten else _turn(events, () if first_files is None else told or (), programs)
         if turn is not None:
             turns.append(turn)
         if first_files is None:

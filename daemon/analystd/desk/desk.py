@@ -155,6 +155,8 @@ class Desk:
         conversation = arguments.get("conversation")
         if conversation is not None:
             conversations.require(self.journal, conversation)
+        forget = arguments.get("forget_runs", [])
+        conversations.require_runs(self.journal, conversation, forget)
         conversation = conversation or conversations.new_conversation()
         turnstile = self._conversations.setdefault(conversation, Turnstile(f"The conversation '{conversation}'"))
         request = Request(
@@ -162,7 +164,7 @@ class Desk:
             title_of(arguments["prompt"]),
             asker,
             arguments.get("session", MAIN),
-            {"prompt": prompt},
+            {"prompt": prompt, **({"forget_runs": forget} if forget else {})},
             conversation,
             batch=is_batch(arguments),
         )
@@ -335,7 +337,9 @@ class Desk:
         self._require_going_on()
         await self._engine.load()
         programs = can_program(self._engine.info())
-        earlier = await conversations.earlier(self.journal, conversation, programs=programs)
+        earlier = await conversations.earlier(
+            self.journal, conversation, programs=programs, forget=run.request.content.get("forget_runs", ())
+        )
         observer = RunObserver(run)
         instructions = None if self.settings.prompt_file is None else self.settings.prompt_file.text
         agent = Agent(

@@ -35,7 +35,7 @@ class DeskState:
         Raises:
             DeskInUseError: when another daemon has claimed it, with its pid and version.
         """
-        folder = _folder(desks, root)
+        folder = desk_folder(desks, root)
         make_private(folder)
         state = cls(folder, _lock(folder / "lock", root))
         state.announce("")
@@ -93,14 +93,15 @@ def _noted(path: Path) -> Path | None:
 
 async def wait_until_free(desks: Path, root: Path, seconds: float) -> None:
     """Wait until no other daemon has claimed the workspace, `seconds` at the most."""
-    path = _folder(desks, root) / "lock"
+    path = desk_folder(desks, root) / "lock"
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(seconds):
             while is_locked(path):
                 await asyncio.sleep(_LOOK_AGAIN_SECONDS)
 
 
-def _folder(desks: Path, root: Path) -> Path:
+def desk_folder(desks: Path, root: Path) -> Path:
+    """Return the state folder of the workspace with the real path `root`, among those in `desks`."""
     return desks / hashlib.sha256(os.fsencode(root)).hexdigest()[:16]
 
 

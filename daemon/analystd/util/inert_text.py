@@ -32,6 +32,11 @@ def visible(text: str) -> str:
     return _UNSAFE.sub(_escape, text)
 
 
+def masked(text: str) -> str:
+    """Return the text with one sign in place of each character that `visible` escapes, for what may not change in length."""
+    return _UNSAFE.sub(lambda match: match[0] if _escape(match) == match[0] else "\ufffd", text)
+
+
 def one_line(text: str) -> str:
     """Return the text as `visible` does, on one line: line ends and tabs are written as escapes too."""
     return _UNSAFE_IN_LINE.sub(_escape, text)

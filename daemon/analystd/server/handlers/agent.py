@@ -15,6 +15,7 @@ RUN_AGENT = object_schema(
     {"prompt": {"type": "string", "minLength": 1}},
     {
         "conversation": STRING,
+        "forget_runs": {"type": "array", "items": STRING, "maxItems": 1000},
         "session": SESSION,
         "max_steps": COUNT,
         "max_seconds": POSITIVE,
