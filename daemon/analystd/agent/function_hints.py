@@ -20,7 +20,7 @@ MOST_FUNCTIONS = 4
 _WORD = re.compile(r"[^\W_]+")
 _CAMEL = re.compile(r"(?<=[a-z])(?=[A-Z])")
 _SPELT_OUT = str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue", "ß": "ss"})
-_LINE_CHARACTERS = 240
+_LINE_CHARACTERS = 320
 _HEADING = "Functions that are ready for use after `import toolbox`:"
 
 

@@ -117,7 +117,9 @@ def profile_fact(column: Column, profile: ColumnProfile) -> str:
     if profile["min"] is not None and profile["max"] is not None and column.type != "text":
         facts.append(f"{cell_text(profile['min'])} to {cell_text(profile['max'])}")
     elif top:
-        shown = ", ".join(f"{_quoted(each['value'])} ({each['count']})" for each in top[:_FEW_VALUES])
+        # Of values that occur once each, a few are enough to show what they are like.
+        few = _FEW_VALUES if top[0]["count"] > 1 else _FEW_VALUES // 2
+        shown = ", ".join(f"{_quoted(each['value'])} ({each['count']})" for each in top[:few])
         distinct = profile["distinct"]
         facts.append(f"{distinct} different: {shown}" if distinct is not None else shown)
     if profile["missing"]:
@@ -127,10 +129,10 @@ def profile_fact(column: Column, profile: ColumnProfile) -> str:
 
 def sample_fact(column: Column, cells: Sequence[Any]) -> str:
     """What the first cells of a column say, where the whole is too long to be read."""
-    values = [cell for cell in cells if cell not in (None, "")]
+    values = [text for text in map(cell_text, cells) if text]
     if column.type != "text" or not values:
         return ""
-    some = ", ".join(_quoted(value) for value in list(dict.fromkeys(values))[:_FEW_VALUES])
+    some = ", ".join(repr(value) for value in list(dict.fromkeys(values))[:_FEW_VALUES])
     return f"in the first {len(cells)} rows {some}"
 
 

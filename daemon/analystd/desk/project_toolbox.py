@@ -67,11 +67,10 @@ class ProjectToolbox:
     def _content(self) -> bytes | None:
         """What the file holds; None where there is none, or one that is too large or no file of the workspace."""
         try:
-            descriptor = self._workspace.open_read(NAME)
-        except WorkspaceError:
+            with os.fdopen(self._workspace.open_read(NAME), "rb") as file:
+                content = file.read(MOST_BYTES + 1)
+        except (WorkspaceError, OSError):
             return None
-        with os.fdopen(descriptor, "rb") as file:
-            content = file.read(MOST_BYTES + 1)
         return content if len(content) <= MOST_BYTES else None
 
 

@@ -179,7 +179,9 @@ class TableFacts:
         if suffix in _TYPED | _EXCEL:
             return ""
         kinds = {written_as_text(known.cells.get(each.address, ())) for each in known.columns if each.type == "text"}
-        reasons = [f"{kind} are written as text" for kind in ("numbers", "dates") if kind in kinds]
+        reasons = [
+            f"{kind} are written as text, of which it makes {kind}" for kind in ("numbers", "dates") if kind in kinds
+        ]
         if path == without_compression(path):
             first = await self._data.read_file(path, offset=1, limit=1)
             if first["text"].count(",") < len(known.columns) - 1 and not first["text"].startswith("#"):

@@ -26,7 +26,7 @@ def profit_and_loss(
     fee: str | None = "fee",
     time: str | None = None,
 ) -> pd.DataFrame:
-    """Return the realised result of trades by symbol, with a last row `Total`.
+    """Return the result of trades by symbol, and `Total`: columns `realised` (before fees), `fees`, `net`, `position`, `cost`.
 
     The columns are `realised` (before fees), `fees` (of all trades, also of positions that are still open), `net` (realised - fees),
     `position` (what is still held; negative: sold short) and `cost` (what the open position cost, before fees). A sale of more than is
