@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from analystd.cli import EXIT_DONE, EXIT_FAILED
+from analystd.cli.answers import doubts
 from analystd.cli.commands import Options
 from analystd.cli.desk import tell_notices
 from analystd.cli.execution import ending_lines
@@ -104,8 +105,8 @@ async def _ask(client: Client, terminal: Terminal, question: str, conversation: 
             terminal.event(event)
         answer = await run.result()
     terminal.line(f"= {answer.answer}", style="1")
-    if answer.unsupported:
-        terminal.line(f"In no output: {', '.join(each.text for each in answer.unsupported)}", style="31")
+    for doubt in doubts(answer):
+        terminal.line(doubt, style="31")
     terminal.line(f"{run.id}: {answer.status}, {len(answer.steps)} steps, {answer.usage.seconds:.1f} s", style="2")
     return answer
 

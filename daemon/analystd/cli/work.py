@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from analystd.cli import EXIT_DONE, EXIT_FAILED, EXIT_REFUSED
+from analystd.cli.answers import print_answer
 from analystd.cli.commands import Options
 from analystd.cli.desk import open_desk, path_at
 from analystd.cli.execution import ExecutionPrinter
@@ -40,12 +41,11 @@ async def ask(options: Options) -> int:
     if options.json:
         print_json(result)
     else:
-        print(result.answer)
+        print_answer(result)
         if result.error is not None:
             terminal.problem(result.error.message)
             if result.error.hint:
                 terminal.line(f"  {result.error.hint}")
-        _print_unsupported(result)
         _print_cost(result)
     return {"done": EXIT_DONE, "limit": EXIT_REFUSED}.get(result.status, EXIT_FAILED)
 
@@ -118,11 +118,6 @@ async def _tell_cancelled(run: Run[AgentResult], terminal: Terminal) -> None:
         async for event in run.events(timeout=_INTERRUPT_SECONDS):
             if event.kind in TOLD_KINDS:
                 terminal.event(event)
-
-
-def _print_unsupported(result: AgentResult) -> None:
-    if numbers := ", ".join(each.text for each in result.unsupported):
-        print(f"[in no output of this conversation: {numbers}; check before you use it]", file=sys.stderr)
 
 
 def _print_cost(result: AgentResult) -> None:
