@@ -113,7 +113,10 @@ class Step(TypedDict):
 
 
 class UnsupportedNumber(TypedDict):
-    """A number in an answer that no output of its conversation supports: `start` and `end` count characters of the answer."""
+    """A number in an answer that no output of its conversation supports.
+
+    `start` and `end` count characters of the answer, and these are Unicode code points, not units of UTF-16.
+    """
 
     text: str
     start: int
@@ -130,6 +133,7 @@ class AgentResult(TypedDict):
     steps: list[Step]
     usage: Usage
     unsupported: NotRequired[list[UnsupportedNumber]]
+    warnings: NotRequired[list[str]]
     error: NotRequired[Failure]
 
 

@@ -235,6 +235,7 @@ class EngineState(EngineBrief):
     conversations: int | None
     pid: int | None
     note: str | None
+    warning: str | None
     goes: str | None
     on_gpu: bool | None
     load_seconds: float | None

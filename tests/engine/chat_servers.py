@@ -31,7 +31,8 @@ import sys, time
 import xllamacpp
 from analystd.engine.tiles import without_tiles
 params = xllamacpp.CommonParams()
-params.model.path, params.port, params.n_ctx, params.n_parallel, params.use_jinja = sys.argv[1], int(sys.argv[2]), 4096, 1, True
+params.model.path, params.use_jinja = sys.argv[1], True
+params.port, params.n_ctx, params.n_parallel = map(int, sys.argv[2:])
 with without_tiles():
     server = xllamacpp.Server(params)
     while True:
@@ -51,10 +52,10 @@ def llama_cpp_server(model: Path) -> Iterator[str]:
 
 
 @contextmanager
-def xllamacpp_server(model: Path) -> Iterator[str]:
-    """The URL of llama-server (as a library), which knows no tools for this model."""
+def xllamacpp_server(model: Path, *, context: int = 4096, slots: int = 1) -> Iterator[str]:
+    """The URL of llama-server (as a library), which knows no tools for this model; `context` is shared by its slots."""
     port = free_port()
-    with _serving(["-c", XLLAMACPP, str(model), str(port)], port, None) as url:
+    with _serving(["-c", XLLAMACPP, str(model), str(port), str(context), str(slots)], port, None) as url:
         yield url
 
 
@@ -92,6 +93,9 @@ class Misbehaving:
     """A server that gives one prepared answer after the other, and notes what it was asked."""
 
     answers: list[bytes]
+    native: dict[str, bytes] = field(default_factory=dict)
+    """Answers to what is not of the chat API, by path; 404 where there is none."""
+    native_asked: list[str] = field(default_factory=list)
     asked: list[dict[str, Any]] = field(default_factory=list)
     closed: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when a client hung up while an answer was not finished."""
@@ -106,8 +110,7 @@ class Misbehaving:
             (int(line.split(":")[1]) for line in head.lower().split("\r\n") if line.startswith("content-length")), 0
         )
         body = await reader.readexactly(length)
-        self.asked.append({"head": head, "body": json.loads(body) if body else None})
-        answer = self.answers.pop(0) if self.answers else status(500)
+        answer = self._answer(head, body)
         hangs = answer.endswith(HANGS)
         writer.write(answer.removesuffix(HANGS))
         await writer.drain()
@@ -117,6 +120,14 @@ class Misbehaving:
         writer.close()
         with contextlib.suppress(ConnectionError):
             await writer.wait_closed()
+
+    def _answer(self, head: str, body: bytes) -> bytes:
+        path = head.split(" ")[1]
+        if not path.startswith("/v1/"):
+            self.native_asked.append(path)
+            return self.native.get(path, status(404))
+        self.asked.append({"head": head, "body": json.loads(body) if body else None})
+        return self.answers.pop(0) if self.answers else status(500)
 
 
 HANGS = b"<hangs>"

@@ -94,6 +94,13 @@ export interface Usage {
   seconds: number;
 }
 
+/** A number of an answer that stands in no output of its conversation; `start` and `end` count Unicode code points of the answer. */
+export interface UnsupportedNumber {
+  text: string;
+  start: number;
+  end: number;
+}
+
 export interface AgentResult {
   run_id: string;
   conversation: string;
@@ -101,6 +108,9 @@ export interface AgentResult {
   answer: string;
   steps: Step[];
   usage: Usage;
+  unsupported?: UnsupportedNumber[];
+  /** What a person should know of how the answer came about. */
+  warnings?: string[];
   /** Why it failed. */
   error?: { kind: string; message: string; hint: string | null };
 }
@@ -200,7 +210,7 @@ export interface DaemonStatus {
   version: string;
   pid: number;
   clients: { name: string; id: string; workspace: string | null }[];
-  engine: { kind: string; model: string; loaded: boolean; note?: string | null };
+  engine: { kind: string; model: string; loaded: boolean; note?: string | null; warning?: string | null };
   sandbox: { level: string; reason: string };
   memory_bytes?: number;
   log?: string;

@@ -94,7 +94,7 @@ export class StatusItem implements vscode.Disposable {
   private problem(): string | null {
     const { handshake } = this.client;
     if (handshake?.sandbox.level === "none") return `No sandbox: ${handshake.sandbox.reason}`;
-    return this.status?.engine.note ?? null;
+    return this.status?.engine.note ?? this.status?.engine.warning ?? null;
   }
 
   private tooltip(problem: string | null): vscode.MarkdownString {

@@ -30,6 +30,8 @@ test("an answer with a tool call is built up from its events", () => {
     steps: [{ title: "pyexe print(2)", code: "print(2)", output: "2", state: "ok", time: "1.3 s" }],
     images: [],
     text: "There are 2 rows.",
+    unsupported: [],
+    warnings: [],
   });
 });
 

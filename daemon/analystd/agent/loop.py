@@ -19,7 +19,16 @@ from analystd.agent.replies import Reply, ReplyReader
 from analystd.agent.review import MAX_FAILURES, Reviewer, failed_in_a_row, says_column_is_missing
 from analystd.agent.toolcalls import BadCall, ToolCall, without_thoughts
 from analystd.agent.turns import Talk, Turn, exchange, shortened
-from analystd.engine.base import LIKELIEST, Completion, Engine, GenerateRequest, Message, Sampling, ToolSpec
+from analystd.engine.base import (
+    LIKELIEST,
+    Completion,
+    Engine,
+    GenerateRequest,
+    Message,
+    PromptTooLongError,
+    Sampling,
+    ToolSpec,
+)
 from analystd.errors import AnalystdError
 from analystd.protocol import AgentStatus, Step, Usage
 from analystd.tools.base import Toolbox, ToolContext, ToolResult
@@ -125,6 +134,8 @@ class Outcome:
     error: AnalystdError | None = None
     unsupported: list[Unsupported] = field(default_factory=list)
     """The numbers of the answer that stand in no output."""
+    warnings: list[str] = field(default_factory=list)
+    """What a person should know of how the answer came about, each thing once."""
 
 
 class Agent:
@@ -213,23 +224,33 @@ class Agent:
         reader = ReplyReader(
             self._observer.said, offer.tools, calls_allowed=offer.choice != "none", programs=task.programs is not None
         )
+        try:
+            completion = await self._engine.generate(await self._request(task, talk, offer, outcome.steps), reader.feed)
+        except PromptTooLongError as exc:
+            logger.info("%s; it is cut to what is known now", exc.message)
+            self._costs = TokenCosts(self._engine.count_tokens)
+            completion = await self._engine.generate(await self._request(task, talk, offer, outcome.steps), reader.feed)
+        _add_usage(outcome.usage, completion)
+        if completion.warning is not None and completion.warning not in outcome.warnings:
+            outcome.warnings.append(completion.warning)
+        return reader.finish(cut=completion.reason in ("length", "context"))
+
+    async def _request(self, task: Task, talk: Talk, offer: _Offer, steps: Sequence[Step]) -> GenerateRequest:
+        """What the engine is asked for, cut to its window where that is known."""
         window = self._engine.info().context_tokens
         room = REPLY_TOKENS if window is None else min(REPLY_TOKENS, window // 4)
         messages = talk.messages if window is None else await fit(talk, window - room, self._costs)
-        request = GenerateRequest(
+        return GenerateRequest(
             task.conversation,
             messages,
             offer.tools if task.narrow is None else await task.narrow(offer.tools),
             offer.choice,
             max_tokens=room,
-            temperature=_temperature(task, outcome.steps, self._sampling),
+            temperature=_temperature(task, steps, self._sampling),
             seed=self._sampling.seed,
             # Unless it was cut, the opening is what all conversations of a desk begin with.
             common_messages=len(talk.opening) if messages[: len(talk.opening)] == talk.opening else 0,
         )
-        completion = await self._engine.generate(request, reader.feed)
-        _add_usage(outcome.usage, completion)
-        return reader.finish(cut=completion.reason in ("length", "context"))
 
     async def _call(self, call: ToolCall, said: str, programs: Programs | None, steps: Sequence[Step]) -> Step:
         call = programs.completed(call) if programs else call

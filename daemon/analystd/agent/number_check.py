@@ -1,20 +1,72 @@
-"""Whether the numbers in an answer stand in what programs printed."""
+"""Whether the numbers in an answer stand in what programs printed.
+
+Numbers are read as English and German write them, and where a text can be read in two ways, either will do: a number is called unsupported
+only when no reading of it stands anywhere. Rounding may go up or to even; what a number is rounded to, its own digits tell.
+"""
 
 from __future__ import annotations
 
+import bisect
+import math
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+_SPACES = "\u00a0\u202f\u2009"
+_GROUPS = f",'\N{RIGHT SINGLE QUOTATION MARK}{_SPACES}"
+_SUPERSCRIPTS = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁻⁺", "0123456789-+")
+_UNITS = {
+    **dict.fromkeys(("thousand", "k", "tsd", "tausend"), 1e3),
+    **dict.fromkeys(("million", "millions", "m", "mn", "mio", "millionen"), 1e6),
+    **dict.fromkeys(("billion", "billions", "b", "bn", "mrd", "milliarde", "milliarden"), 1e9),
+    **dict.fromkeys(("trillion", "trillions", "tn"), 1e12),
+}
+_PERCENTS = ("%", "percent", "per cent", "pct", "percentage points", "prozent", "prozentpunkte")
 _NUMBER = re.compile(
-    r"(?<![\w.])[-+\N{MINUS SIGN}]?(?:\d{1,3}(?:[,\u00a0\u202f]\d{3})+|\d+)(?:\.\d+)?(?:[eE][-+]?\d+)?(?:\s?%)?(?![\w])"
+    rf"""
+    (?<![\w.]) (?<![^\W\d_]-)
+    (?P<sign>[-+\N{{MINUS SIGN}}])?
+    (?>
+        (?P<parts> \d+ (?: [.:/-]\d+ ){{2,}} (?!,?\d) | \d{{1,2}}:\d\d )
+      | (?P<mantissa>
+            \d{{1,3}} (?P<group>[. {_GROUPS}]) \d{{3}} (?: (?P=group)\d{{3}} )* (?!\d) (?: (?!(?P=group)) [.,]\d+ )?
+          | \d+ (?: [.,]\d+ )? | \.\d+ )
+        (?: [eE](?P<exponent>[-+]?\d{{1,4}})
+          | \s? (?: [×x·*] | \\times ) \s? 10 (?: (?:\^|\*\*) \{{? (?P<power>[-+\N{{MINUS SIGN}}]?\d{{1,4}}) \}}?
+                                             | (?P<raised>[⁻⁺]?[⁰¹²³⁴-⁹]{{1,4}}) )
+        )?
+    )
+    (?P<percent>\s?%)? (?! \d | (?! (?:k|m|mn|bn|b|mio|mrd)\b ) \w )
+    """,
+    re.VERBOSE | re.IGNORECASE,
 )
-_SOURCE_NUMBER = re.compile(r"(?<![\w.])[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?")
-_LIST_MARK = re.compile(r"(?m)^\s*\d{1,2}[.)](?=\s)")
-_UNITS = {"thousand": 1e3, "k": 1e3, "million": 1e6, "m": 1e6, "mn": 1e6, "billion": 1e9, "bn": 1e9}
-_UNIT = re.compile(r"\s?(thousand|million|billion|mn|bn|k|m)\b", re.IGNORECASE)
-_TOLERANCE = 1e-9
+_UNIT = re.compile(
+    rf"\s?({'|'.join(map(re.escape, sorted((*_UNITS, *_PERCENTS), key=len, reverse=True)))})(?!\w)", re.IGNORECASE
+)
+_ABOUT = re.compile(
+    r"(?:\b(?:about|around|approximately|approx\.?|roughly|nearly|almost|some|circa|ca\.?|rund|etwa|ungefähr|knapp|fast)|[~≈])\s*[$€£]?\s*\Z",
+    re.IGNORECASE,
+)
+_ABOUT_CHARACTERS = 20
+_MOST_ABOUT = 0.05
+"""What is about so much differs by no more than this part of it."""
+_ORDINAL = re.compile(
+    r"(?m)^[ \t>*_#-]*\(?\d{1,2}[.):](?=[\s*_])"
+    r"|\b(?:step|part|task|question|figure|table|section|item|schritt|teil|aufgabe|frage|abbildung|tabelle|punkt)\s\d{1,2}\b(?![.,]\d)",
+    re.IGNORECASE,
+)
+"""The number of a list's item, or of something that is counted; it is no result."""
+
+_PLAIN = re.compile(r"(?<![\w.])[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?")
+_GROUPED = re.compile(rf"(?<![\w.,])[-+]?\d{{1,3}}(?:[_{_GROUPS}]\d{{3}})+(?:\.\d+)?(?!\d)")
+_GERMAN = re.compile(r"(?<![\w.,])[-+]?(?:(?:\d{1,3}(?:\.\d{3})+|\d+),\d+(?![\d,])|\d{1,3}(?:\.\d{3}){2,}(?![\d.]))")
+_SHARE = re.compile(r"(?<![\w.])([-+]?\d+(?:\.\d+)?)\s?%")
+_NEGATIVE = re.compile(r"(?:-\s?[$€£]\s?|\([$€£]?)(\d+(?:\.\d+)?)(?!\d)")
+"""A loss as it is written in accounts; whether it is one is not certain, so it counts as well as the number without a sign."""
+_LITERAL = re.compile(r"\d[\d.,:/-]*\d|\d")
 _MOST_SOURCE_NUMBERS = 200_000
+_TOLERANCE = 1e-9
+"""Of what a float does not hold exactly."""
 
 
 @dataclass(frozen=True)
@@ -34,46 +86,99 @@ class Sources:
         values: set[float] = set()
         for text in texts:
             plain = text.replace("\N{MINUS SIGN}", "-")
-            for found in _SOURCE_NUMBER.finditer(re.sub(r"(?<=\d)[,_](?=\d{3}(?!\d))", "", plain)):
-                if len(values) < _MOST_SOURCE_NUMBERS:
-                    values.add(float(found[0]))
-            self._literals.update(re.findall(r"\d[\d.,:/-]*\d|\d", plain))
+            for value in _values(plain):
+                if len(values) >= _MOST_SOURCE_NUMBERS:
+                    break
+                values.add(value)
+            self._literals.update(_LITERAL.findall(plain))
+        # What fell by 3.5 may be printed as -3.5; that 3.5 was printed says nothing of -3.5.
         self._values = sorted(values | {abs(value) for value in values})
 
-    def support(self, text: str, factor: float = 1.0) -> bool:
-        """Return whether a number, as it is written, is one of these, rounded as it is written there."""
-        bare = re.sub(r"[,\u00a0\u202f]", "", text.replace("\N{MINUS SIGN}", "-")).rstrip("% \u00a0")
-        if bare.lstrip("+-") in self._literals:
-            return True
-        value = float(bare)
-        half = 0.5 * 10.0 ** -_decimals(bare)
-        scales = [factor, 0.01, 1.0] if "%" in text else [factor]
-        return any(self._has(value * scale, half * scale) for scale in scales)
+    def support(self, value: float, half: float) -> bool:
+        """Return whether one of these is a value, rounded by at most `half`."""
+        if not math.isfinite(value):
+            return False
+        slack = half * (1 + 1e-6) + _TOLERANCE * abs(value)
+        place = bisect.bisect_left(self._values, value - slack)
+        return place < len(self._values) and self._values[place] <= value + slack
 
-    def _has(self, value: float, half: float) -> bool:
-        import bisect
-
-        slack = half + _TOLERANCE * max(1.0, abs(value))
-        for wanted in (value, abs(value)):
-            place = bisect.bisect_left(self._values, wanted - slack)
-            if place < len(self._values) and self._values[place] <= wanted + slack:
-                return True
-        return False
+    def hold(self, literal: str) -> bool:
+        """Return whether digits stand in these just so."""
+        return literal in self._literals
 
 
 def unsupported_numbers(answer: str, sources: Sources) -> list[Unsupported]:
     """Return the numbers of an answer that its sources do not support; the numbers of a list's items are none."""
-    marks = [found.span() for found in _LIST_MARK.finditer(answer)]
+    ordinals = [found.span() for found in _ORDINAL.finditer(answer)]
     wrong = []
     for found in _NUMBER.finditer(answer):
-        if any(start <= found.start() < end for start, end in marks):
-            continue
-        unit = _UNIT.match(answer, found.end())
-        if not sources.support(found[0], _UNITS[unit[1].lower()] if unit else 1.0) and not sources.support(found[0]):
+        if not any(start <= found.start() < end for start, end in ordinals) and not _is_supported(
+            found, answer, sources
+        ):
             wrong.append(Unsupported(found[0], found.start(), found.end()))
     return wrong
 
 
-def _decimals(number: str) -> int:
-    mantissa, _, exponent = number.lower().partition("e")
-    return len(mantissa.partition(".")[2]) - int(exponent or 0)
+def _is_supported(found: re.Match[str], answer: str, sources: Sources) -> bool:
+    is_negative = found["sign"] in ("-", "\N{MINUS SIGN}")
+    digits = found["parts"] or found["mantissa"]
+    if not is_negative and sources.hold(digits) and not found["exponent"]:
+        return True
+    if found["parts"]:
+        return _all_supported(re.split(r"[.:/-]", digits), sources) or _supports_one(_readings(digits), 1.0, sources)
+    power = found["exponent"] or found["power"] or (found["raised"] or "").translate(_SUPERSCRIPTS) or "0"
+    scale = (-1.0 if is_negative else 1.0) * 10.0 ** max(-400, min(300, int(power.replace("\N{MINUS SIGN}", "-"))))
+    readings = _readings(digits)
+    if _ABOUT.search(answer, max(0, found.start() - _ABOUT_CHARACTERS), found.start()):
+        readings = [(value, max(half, _looser(value))) for value, half in readings]
+    unit = _UNIT.match(answer, found.end())
+    name = unit[1].lower() if unit else ""
+    factors = [1.0, _UNITS.get(name, 1.0)]
+    if found["percent"] or name in _PERCENTS:
+        factors.append(0.01)
+    if any(_supports_one(readings, scale * factor, sources) for factor in factors):
+        return True
+    # "10,20" may be two numbers, and so may "1 234".
+    return not is_negative and power == "0" and _all_supported(re.split(r"[, ]", digits), sources)
+
+
+def _readings(digits: str) -> list[tuple[float, float]]:
+    """What digits with separators may mean: a value, and half a unit of its last digit."""
+    bare = re.sub(rf"[ '\N{{RIGHT SINGLE QUOTATION MARK}}{_SPACES}]", "", digits)
+    points, commas = bare.count("."), bare.count(",")
+    written = []
+    if points and commas:
+        group = "," if bare.rindex(".") > bare.rindex(",") else "."
+        written.append(bare.replace(group, "").replace(",", "."))
+    elif points + commas <= 1:
+        written.append(bare.replace(",", "."))
+    if (points or commas) and re.fullmatch(r"[1-9]\d{0,2}(?:[.,]\d{3})+", bare):
+        written.append(re.sub(r"[.,]", "", bare))
+    numbers = [each for each in written if re.fullmatch(r"\d*\.?\d+", each)]
+    return [(float(each), 0.5 * 10.0 ** -len(each.partition(".")[2])) for each in numbers]
+
+
+def _looser(value: float) -> float:
+    """Half of the last digit that is not zero, for a number that is about so much."""
+    if not value.is_integer():
+        return 0.0
+    digits = f"{value:.0f}"
+    return min(0.5 * 10.0 ** (len(digits) - len(digits.rstrip("0"))), _MOST_ABOUT * abs(value))
+
+
+def _supports_one(readings: Iterable[tuple[float, float]], scale: float, sources: Sources) -> bool:
+    return any(sources.support(value * scale, half * abs(scale)) for value, half in readings)
+
+
+def _all_supported(parts: list[str], sources: Sources) -> bool:
+    """Whether there are several whole numbers, and each is supported."""
+    return len(parts) > 1 and all(part.isdecimal() and sources.support(float(part), 0.0) for part in parts)
+
+
+def _values(text: str) -> Iterator[float]:
+    """The numbers of a text, in each way that they may be read."""
+    yield from (float(found[0]) for found in _PLAIN.finditer(text))
+    yield from (float(re.sub(rf"[_{_GROUPS}]", "", found[0])) for found in _GROUPED.finditer(text))
+    yield from (float(found[0].replace(".", "").replace(",", ".")) for found in _GERMAN.finditer(text))
+    yield from (float(found[1]) / 100 for found in _SHARE.finditer(text))
+    yield from (-float(found[1]) for found in _NEGATIVE.finditer(text))

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Iterator
 from typing import Unpack
 
 from analystd.cli import EXIT_DONE, EXIT_FAILED, EXIT_REFUSED
+from analystd.cli.answers import doubts
 from analystd.cli.commands import Options
 from analystd.cli.render import TOLD_KINDS, Terminal
 from analystd.client import AgentResult, Client, Run
@@ -16,9 +16,6 @@ from analystd.errors import AnalystdError
 
 INTERRUPT_SECONDS = 20.0
 """How long the end of a run is waited for after Ctrl-C, to tell what became of the variables."""
-
-_AROUND = 40
-"""So many characters of an answer are shown before and after a number that nothing supports."""
 
 
 def agent_options(options: Options) -> AgentOptions:
@@ -50,30 +47,17 @@ async def put_question(
 
 
 def tell_about(result: AgentResult, terminal: Terminal) -> None:
-    """Print what there is to say of an answer: why it failed, which of its numbers nothing supports, what it cost."""
+    """Print what there is to say of an answer: why it failed, what is doubtful about it, what it cost."""
     if result.error is not None:
         terminal.problem(result.error.message)
         if result.error.hint:
             terminal.line(f"  {result.error.hint}")
-    for line in unsupported_lines(result):
+    for line in doubts(result):
         terminal.line(line, style="33")
     usage = result.usage
     tokens = f"{usage.prompt_tokens} prompt tokens ({usage.cached_tokens} cached), {usage.completion_tokens} generated"
     cost = f"{result.run_id}: {result.status}, {len(result.steps)} calls, {tokens}, {usage.seconds:.1f} s"
     terminal.line(cost, style="2")
-
-
-def unsupported_lines(result: AgentResult) -> Iterator[str]:
-    """Name the numbers that stand in no output, each marked within the words around it."""
-    if result.unsupported:
-        named = ", ".join(each.text for each in result.unsupported)
-        yield f"[in no output of this conversation: {named}; check before you use it]"
-    for each in result.unsupported:
-        before = result.answer[: each.start].rpartition("\n")[2]
-        after = result.answer[each.end :].partition("\n")[0]
-        begin = f"…{before[-_AROUND:]}" if len(before) > _AROUND else before
-        end = f"{after[:_AROUND]}…" if len(after) > _AROUND else after
-        yield f"  {begin}[?{each.text}?]{end}"
 
 
 def exit_status(result: AgentResult) -> int:

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from analystd.cli import EXIT_DONE, EXIT_FAILED
+from analystd.cli.answers import doubts
 from analystd.cli.commands import Options
 from analystd.cli.desk import open_desk
 from analystd.cli.displays import save_displays
@@ -174,6 +175,7 @@ def _ending_lines(event: Event, said: set[str]) -> list[str]:
         lines.append(f"! {error.get('name', error.get('kind'))}: {error['message']}")
     if (text := result.get("answer") or result.get("result") or result.get("text")) and not is_displayed(result):
         lines.append(f"= {indented(text)}")
+        lines += doubts(result)
     ender = event.get("cancelled_by")
     by = f" by {ender['client']}" if ender else ""
     return [*lines, f"{event['status']}{by} at {ago(event['at'])}"]

@@ -187,6 +187,8 @@ def engine_lines(engine: Mapping[str, Any]) -> Iterator[str]:
         facts.append(f"room for {engine['conversations']} conversations")
     if facts:
         yield ", ".join(facts)
+    if engine.get("warning"):
+        yield f"warning: {engine['warning']}"
 
 
 def gigabytes(count: float) -> str:

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from analystd.cli import EXIT_DONE, EXIT_FAILED, EXIT_REFUSED
+from analystd.cli.answers import print_answer
 from analystd.cli.asking import INTERRUPT_SECONDS, agent_options, exit_status, put_question, tell_about
 from analystd.cli.commands import Options
 from analystd.cli.desk import open_desk, path_at
@@ -35,7 +36,7 @@ async def ask(options: Options) -> int:
     if options.json:
         print_json(result)
     else:
-        print(result.answer)
+        print_answer(result)
         tell_about(result, terminal)
     return exit_status(result)
 

@@ -48,7 +48,7 @@ class Step(Record):
 
 @dataclass(frozen=True, eq=False)
 class UnsupportedNumber(Record):
-    """A number of an answer that no output of its conversation supports; `start` and `end` count characters of the answer."""
+    """A number of an answer that no output of its conversation supports: `answer[start:end]`."""
 
     text: str
     start: int
@@ -66,6 +66,7 @@ class AgentResult(Record):
     steps: tuple[Step, ...]
     usage: Usage
     unsupported: tuple[UnsupportedNumber, ...] = ()
+    warnings: tuple[str, ...] = ()
     error: Failure | None = None
 
     def __str__(self) -> str:

@@ -49,6 +49,8 @@ def agent_result(run: Run, outcome: Outcome) -> Result:
         result["unsupported"] = [
             {"text": each.text, "start": each.start, "end": each.end} for each in outcome.unsupported
         ]
+    if outcome.warnings:
+        result["warnings"] = list(outcome.warnings)
     if outcome.error is not None:
         result["error"] = {"kind": outcome.error.kind, "message": outcome.error.message, "hint": outcome.error.hint}
     return result

@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
+from analystd.errors import EngineUnavailableError
+
 Role = Literal["system", "user", "assistant", "tool"]
 
 
@@ -70,6 +72,8 @@ class Completion:
     cached_tokens: int
     completion_tokens: int
     seconds: float
+    warning: str | None = None
+    """What a person should know of it, such as that the server has read only a part of the prompt."""
 
 
 @dataclass(frozen=True)
@@ -86,6 +90,8 @@ class EngineInfo:
     pid: int | None = None
     note: str | None = None
     """What keeps it from working, or None."""
+    warning: str | None = None
+    """What makes its answers worse than they could be, or None."""
     goes: str | None = None
     """Where text goes, if it leaves the daemon's own workers."""
     on_gpu: bool | None = None
@@ -98,6 +104,10 @@ class EngineInfo:
     """How many weights the model has, where that is known; of a local model once it was loaded."""
     context_used: int | None = None
     """Tokens that the longest conversation held after the last reply, out of `context_tokens`."""
+
+
+class PromptTooLongError(EngineUnavailableError):
+    """The prompt does not fit the model's window; what the engine tells of its window and counts as tokens is from now on as it should be."""
 
 
 class Engine(Protocol):

@@ -26,6 +26,7 @@ from analystd.engine.bounded_http import (
     lines,
     parsed,
 )
+from analystd.engine.refused_parameters import Refusal
 from analystd.errors import EngineUnavailableError
 
 logger = logging.getLogger(__name__)
@@ -52,6 +53,9 @@ _MOST_LIST_BYTES = 4 << 20
 _MOST_REFUSAL_BYTES = 64 << 10
 _SHORT_ANSWER_SECONDS = 30.0
 """A list of models, or a refusal, comes within this time."""
+_MOST_NATIVE_BYTES = 4 << 20
+"""Of what a server says of itself or a model; of Ollama with licence and template it is about 100 KB."""
+_NATIVE_SECONDS = 5.0
 
 
 @dataclass(frozen=True)
@@ -72,6 +76,12 @@ class Server:
         return f"{url.scheme}://{url.host}{port}{url.path}".rstrip("/")
 
     @property
+    def root(self) -> str:
+        """The URL without the `/v1` at its end, below which servers have interfaces of their own."""
+        url = httpx.URL(self.url)
+        return str(url.copy_with(path=url.path.rstrip("/").removesuffix("/v1").rstrip("/") + "/", query=None))
+
+    @property
     def is_here(self) -> bool:
         """Whether it runs on this machine."""
         try:
@@ -86,7 +96,15 @@ class UnreachableError(EngineUnavailableError):
 
 
 class BadRequestError(EngineUnavailableError):
-    """The server has understood the request and does not take it."""
+    """The server has understood the request and does not take it; `refusal` is what it said."""
+
+    def __init__(self, message: str, hint: str | None = None, refusal: Refusal | None = None) -> None:
+        super().__init__(message, hint)
+        self.refusal = refusal
+
+
+class NotFoundError(EngineUnavailableError):
+    """The server has no such model, or no such path."""
 
 
 class ChatApi:
@@ -119,6 +137,21 @@ class ChatApi:
             return [each for each in parsed(listing)["data"] if isinstance(each.get("id"), str)]
         except (ValueError, TypeError, KeyError, AttributeError):
             raise self._no_model_server() from None
+
+    async def native(self, method: str, path: str, body: dict[str, Any] | None = None) -> Any:
+        """Ask the server by an interface that only servers of its kind have, `path` below `Server.root`; None where it has none such.
+
+        Raises:
+            UnreachableError: when nobody answers there.
+        """
+        try:
+            url = self._server.root + path
+            async with self._answer(method, url, body, seconds=_NATIVE_SECONDS, attempts=1) as response:
+                return parsed(await content(response, self._bounds(_MOST_NATIVE_BYTES, seconds=_NATIVE_SECONDS)))
+        except UnreachableError:
+            raise
+        except (EngineUnavailableError, ValueError):
+            return None
 
     async def stream(self, body: dict[str, Any]) -> AsyncGenerator[dict[str, Any], None]:
         """The chunks of a completion as they come.
@@ -229,13 +262,14 @@ class ChatApi:
         """The error for an answer that is none, by its status."""
         where, status = self._server.shown, response.status_code
         said = await beginning(response, self._bounds(_MOST_REFUSAL_BYTES, seconds=_SHORT_ANSWER_SECONDS))
-        told = self._told(said.decode("utf-8", "replace"))
+        refusal = Refusal(said.decode("utf-8", "replace"))
+        told = self._told(refusal.text)
         if status in (401, 403):
             return EngineUnavailableError(
                 f"The server at {where} refuses the key ({status})", "AGENT_MODEL_API_KEY takes the key."
             )
         if status == 404:
-            return EngineUnavailableError(
+            return NotFoundError(
                 f"The server at {where} has no such model or no such API (404): {told}",
                 "AGENT_MODEL_NAME takes the model's name; AGENT_MODEL_URL ends where the API begins, mostly in /v1.",
             )
@@ -245,8 +279,15 @@ class ChatApi:
             return EngineUnavailableError(
                 f"The server at {where} sends us elsewhere ({status})", "AGENT_MODEL_URL takes the address itself."
             )
-        if status in (400, 413, 422):
-            return BadRequestError(f"The server at {where} does not take the request ({status}): {told}")
+        if status == 400 and refusal.is_about_model:
+            return NotFoundError(
+                f"The server at {where} has no such model (400): {told}", "AGENT_MODEL_NAME takes the model's name."
+            )
+        # Some answer 500 where 400 is meant; that what they say names a part of the request tells them apart.
+        if status in (400, 413, 422) or (status in (500, 501) and refusal.is_about_request):
+            return BadRequestError(
+                f"The server at {where} does not take the request ({status}): {told}", refusal=refusal
+            )
         return EngineUnavailableError(
             f"The server at {where} failed with status {status}: {told}", "Its log may say more."
         )

@@ -7,28 +7,33 @@ Whatever is sent has the spellings of control tokens broken, whoever wrote it: n
 
 from __future__ import annotations
 
+import json
 import logging
+import math
 import re
 import time
 from collections.abc import Sequence
 from contextlib import aclosing
+from dataclasses import replace
 from typing import Any
 
-from analystd.engine.base import Completion, EngineInfo, GenerateRequest, Message, ToolSpec
-from analystd.engine.chat_api import BadRequestError, ChatApi, Server, UnreachableError
+from analystd.engine.base import Completion, EngineInfo, GenerateRequest, Message, PromptTooLongError, ToolSpec
+from analystd.engine.chat_api import BadRequestError, ChatApi, NotFoundError, Server
+from analystd.engine.context_window import Window, ask_window, window_in
 from analystd.engine.endpoint_reply import OnText, ReplyWriter
 from analystd.engine.offers import listed_name
+from analystd.engine.refused_parameters import Parameters, Refusal
 from analystd.engine.token_breaker import broken, broken_in
+from analystd.engine.token_estimates import is_cut, likely_tokens
 from analystd.errors import EngineUnavailableError
 
 logger = logging.getLogger(__name__)
 
-_BYTES_PER_TOKEN = 3
-"""Fewer than most texts have in UTF-8, so that a prompt which is taken to fit does."""
 _TOKENS_PER_MESSAGE = 8
-_OPTIONAL = ("temperature", "seed", "stream_options")
 _CALL = re.compile(r'<tool name="(?P<name>[^"<>]+)">\n(?P<arguments>\{.*\})\n</tool>\Z', re.DOTALL)
-_WINDOW_KEYS = ("max_model_len", "context_length", "context_window", "max_context_length", "n_ctx")
+_MOST_LEARNT = 3.0
+_LEAST_LEARNT_FROM = 500
+"""Tokens: of a shorter prompt what the server adds to it would count for too much."""
 
 
 class EndpointEngine:
@@ -40,11 +45,14 @@ class EndpointEngine:
         self._context_tokens = context_tokens
         self._api: ChatApi | None = None
         self._model = model or ""
-        self._window: int | None = context_tokens or None
+        self._window = Window(context_tokens) if context_tokens else None
         self._native = True
-        self._limit_name = "max_tokens"
-        self._left_out: set[str] = set()
-        """Parameters that this server does not take."""
+        self._parameters = Parameters()
+        self._tokens_per_guess = 1.0
+        """How many tokens the server counted for each that was guessed; never less than one."""
+        self._tools_tokens = 0
+        """What the tools of the last request take, where the server knows tools."""
+        self._cut: str | None = None
 
     def info(self) -> EngineInfo:
         """The model's name, and where the text goes."""
@@ -53,38 +61,43 @@ class EndpointEngine:
             kind="endpoint",
             model=self._model,
             loaded=self._api is not None,
-            context_tokens=self._window,
+            context_tokens=self._window.tokens if self._window else None,
             goes=f"text goes {goes}: {self._server.shown}",
+            warning=self._cut,
         )
 
     async def load(self) -> None:
-        """Ask the server for its models, and choose; where the setting names one, a server that lists none will do."""
+        """Choose among the server's models, unless the setting names one, and find out how large its window is."""
         if self._api is not None:
             return
         api = ChatApi(self._server)
         try:
-            models = await self._listed(api)
-            self._model = _chosen(models, self._wanted, self._server.shown)
+            about = {"id": self._wanted} if self._wanted else _only(await api.models(), self._server.shown)
+            self._model = str(about["id"])
+            if not self._context_tokens:
+                self._window = await ask_window(api, self._model) or window_in(about)
         except BaseException:
             await api.aclose()
             raise
-        about = next((each for each in models if each["id"] == self._model), {})
-        self._window = self._context_tokens or _window(about)
         self._api = api
 
     async def count_tokens(self, messages: tuple[Message, ...]) -> int:
-        """A guess on the safe side: only the server knows its model's tokens."""
-        sizes = (len(broken(each.content).encode("utf-8", "replace")) for each in messages)
-        return sum(-(-size // _BYTES_PER_TOKEN) + _TOKENS_PER_MESSAGE for size in sizes)
+        """A guess on the safe side, with what the tools take: only the server knows its model's tokens."""
+        return math.ceil(self._guess(messages) * self._tokens_per_guess) + self._tools_tokens
 
     async def generate(self, request: GenerateRequest, on_text: OnText) -> Completion:
-        """Have the server generate one reply."""
+        """Have the server generate one reply.
+
+        Raises:
+            PromptTooLongError: when the prompt does not fit; what the server said of its window is known from then on.
+        """
         await self.load()
         try:
             return await self._generate(request, on_text)
-        except BadRequestError:
+        except BadRequestError as exc:
             if not (self._native and request.tools):
                 raise
+            logger.info("%s; it is asked without tools", exc.message)
             # A server without tools says so in many ways; the text form asks nothing of it.
             self._native = False
             try:
@@ -102,65 +115,113 @@ class EndpointEngine:
             await self._api.aclose()
             self._api = None
 
-    async def _listed(self, api: ChatApi) -> list[dict[str, Any]]:
-        if self._wanted is None:
-            return await api.models()
-        try:
-            return await api.models(attempts=1)
-        except UnreachableError:
-            raise
-        except EngineUnavailableError as exc:
-            # Whether the model is there, and the key is right, the first request tells.
-            logger.info("%s; %s is asked for all the same", exc.message, self._wanted)
-            return []
-
     async def _generate(self, request: GenerateRequest, on_text: OnText) -> Completion:
+        """Generate a reply, without the parameters that the server refuses."""
+        while True:
+            try:
+                completion = await self._stream(request, on_text)
+            except NotFoundError as exc:
+                if not await self._finds_name(exc):
+                    raise
+            except BadRequestError as exc:
+                if exc.refusal is None:
+                    raise
+                if exc.refusal.is_about_length:
+                    raise self._too_long(exc, exc.refusal, request) from None
+                if not self._parameters.adapt(exc.refusal):
+                    self._parameters.drop_guess()
+                    raise
+                logger.info("%s; it is asked in another way from now on", exc.message)
+            else:
+                self._parameters.keep_guess()
+                await self._look_at_window()
+                return completion
+
+    async def _stream(self, request: GenerateRequest, on_text: OnText) -> Completion:
         assert self._api is not None
         started = time.monotonic()
         writer = ReplyWriter(on_text, self._server.shown)
-        try:
-            async with aclosing(self._api.stream(self._body(request))) as chunks:
-                async for chunk in chunks:
-                    writer.take(chunk)
-                    if writer.stopped:
-                        break
-        except BadRequestError as exc:
-            if not self._leaves_out(exc.message):
-                raise
-            return await self._generate(request, on_text)
+        async with aclosing(self._api.stream(self._body(request))) as chunks:
+            async for chunk in chunks:
+                writer.take(chunk)
+                if writer.stopped:
+                    break
         writer.end()
-        return writer.completion(await self.count_tokens(request.messages), time.monotonic() - started)
+        guess = self._guess(request.messages) + self._tools_tokens
+        completion = writer.completion(guess, time.monotonic() - started)
+        read = writer.prompt_tokens
+        if guess >= _LEAST_LEARNT_FROM:
+            self._tokens_per_guess = min(_MOST_LEARNT, max(self._tokens_per_guess, read / guess))
+        if is_cut((message.content for message in request.messages), read, completion.cached_tokens):
+            # The words stay those of the first time, so that a run of several replies tells it once.
+            self._cut = self._cut or (
+                f"The server at {self._server.shown} has read only {read} tokens of a longer prompt: its context window is too small, and it "
+                "left a part out without saying so. Start it with a larger one, or set AGENT_CONTEXT_TOKENS to the one that it has."
+            )
+            completion = replace(completion, warning=self._cut)
+        return completion
+
+    async def _finds_name(self, refusal: NotFoundError) -> bool:
+        """Ask for the names of the models after all, where the server does not know ours; take the one that was meant.
+
+        Raises:
+            EngineUnavailableError: when it lists models, and none of this name.
+        """
+        assert self._api is not None
+        try:
+            names = [str(each["id"]) for each in await self._api.models(attempts=1)]
+        except EngineUnavailableError:
+            return False
+        name = listed_name(self._model, names)
+        if name is None:
+            raise EngineUnavailableError(
+                f"The server at {self._server.shown} has no model {self._model!r}", _names_it_has(names)
+            ) from None
+        if name == self._model:
+            return False
+        logger.info("%s; %s is asked for", refusal.message, name)
+        self._model = name
+        return True
+
+    def _too_long(self, exc: BadRequestError, refusal: Refusal, request: GenerateRequest) -> PromptTooLongError:
+        """Learn of a refusal how large the window is, and how many tokens a prompt has."""
+        if refusal.window is not None:
+            self._window = Window(refusal.window)
+        guess = self._guess(request.messages) + self._tools_tokens
+        if refusal.prompt_tokens is not None and guess >= _LEAST_LEARNT_FROM:
+            learnt = min(_MOST_LEARNT, refusal.prompt_tokens / guess)
+            self._tokens_per_guess = max(self._tokens_per_guess, learnt)
+        return PromptTooLongError(
+            exc.message, "AGENT_CONTEXT_TOKENS takes the window that the server has, so that prompts are cut to it."
+        )
+
+    async def _look_at_window(self) -> None:
+        """Ask again for a window that was only assumed, now that the model is loaded."""
+        if self._window is None or self._window.is_certain or self._api is None:
+            return
+        try:
+            found = await ask_window(self._api, self._model)
+        except EngineUnavailableError:
+            return
+        # Where it is not told even now, it is not asked for a third time.
+        self._window = Window((found or self._window).tokens)
+
+    def _guess(self, messages: Sequence[Message]) -> int:
+        return sum(likely_tokens(broken(each.content)) + _TOKENS_PER_MESSAGE for each in messages)
 
     def _body(self, request: GenerateRequest) -> dict[str, Any]:
         native = self._native and bool(request.tools)
         body: dict[str, Any] = {
             "model": self._model,
             "messages": broken_in(native_messages(request.messages) if native else plain_messages(request.messages)),
-            self._limit_name: request.max_tokens,
             "stream": True,
         }
-        optional = {
-            "temperature": request.temperature,
-            "seed": request.seed,
-            "stream_options": {"include_usage": True},
-        }
-        body |= {name: value for name, value in optional.items() if name not in self._left_out}
+        body |= self._parameters.of(max_tokens=request.max_tokens, temperature=request.temperature, seed=request.seed)
         if native:
             body["tools"] = broken_in([_native_tool(tool) for tool in request.tools])
             body["tool_choice"] = _native_choice(request)
+        self._tools_tokens = likely_tokens(json.dumps(body["tools"])) if native else 0
         return body
-
-    def _leaves_out(self, refusal: str) -> bool:
-        """Leave out, from now on, a parameter that a refusal names, else the one that the fewest servers know; False where none is left."""
-        if "max_completion_tokens" in refusal and self._limit_name == "max_tokens":
-            self._limit_name = "max_completion_tokens"
-            return True
-        named = [name for name in _OPTIONAL if re.search(rf"\b{name}\b", refusal)]
-        for name in (*named, "stream_options"):
-            if name not in self._left_out:
-                self._left_out.add(name)
-                return True
-        return False
 
 
 def plain_messages(messages: Sequence[Message]) -> list[dict[str, Any]]:
@@ -194,7 +255,8 @@ def native_messages(messages: Sequence[Message]) -> list[dict[str, Any]]:
         shown.append(
             {
                 "role": "assistant",
-                "content": here.content[: call.start()].strip() or None,
+                # Not every server takes null here; an empty text is taken by all.
+                "content": here.content[: call.start()].strip(),
                 "tool_calls": [{"id": name, "type": "function", "function": function}],
             }
         )
@@ -215,29 +277,19 @@ def _native_choice(request: GenerateRequest) -> Any:
     return request.tool_choice
 
 
-def _chosen(models: Sequence[dict[str, Any]], wanted: str | None, where: str) -> str:
-    """The model to ask for."""
+def _only(models: Sequence[dict[str, Any]], where: str) -> dict[str, Any]:
+    """The one model that there is.
+
+    Raises:
+        EngineUnavailableError: when there are several, or none.
+    """
+    if len(models) == 1:
+        return models[0]
     names = [str(each["id"]) for each in models]
-    there = f"It has: {', '.join(names[:20])}" if names else "It names none"
-    if wanted is not None:
-        if (name := listed_name(wanted, names)) is not None:
-            return name
-        # A server with one model mostly takes any name, and some have names that they do not list.
-        if len(names) <= 1:
-            return wanted
-        raise EngineUnavailableError(f"The server at {where} has no model {wanted!r}", f"{there}.")
-    if len(names) == 1:
-        return names[0]
     raise EngineUnavailableError(
-        f"The server at {where} has {len(names)} models", f"AGENT_MODEL_NAME chooses. {there}."
+        f"The server at {where} has {len(names)} models", f"AGENT_MODEL_NAME chooses. {_names_it_has(names)}"
     )
 
 
-def _window(about: dict[str, Any]) -> int | None:
-    """The context window, if the server tells it."""
-    nested = about.get("meta")
-    for source in (about, nested if isinstance(nested, dict) else {}):
-        for key in _WINDOW_KEYS:
-            if isinstance(source.get(key), int) and source[key] > 0:
-                return int(source[key])
-    return None
+def _names_it_has(names: Sequence[str]) -> str:
+    return f"It has: {', '.join(names[:20])}." if names else "It names none."

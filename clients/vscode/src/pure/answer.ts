@@ -1,11 +1,16 @@
 /** A model's answer, which is Markdown, as a tree of harmless elements: it holds no link, no image and no HTML, whatever the answer says. */
 
 import MarkdownIt from "markdown-it";
-import { escapeMarkdown, fenced, inlineCode, visible } from "./inert";
+import type { UnsupportedNumber } from "../protocol";
+import { escapeMarkdown, fenced, inlineCode } from "./inert";
+import { middleCut } from "./text";
+import { pieces, signed } from "./unsupported";
 
 export const TAGS = [
   ...["p", "h1", "h2", "h3", "h4", "h5", "h6", "ul", "ol", "li", "blockquote", "pre", "hr"],
   ...["table", "thead", "tbody", "tr", "th", "td", "strong", "em", "s", "code", "br", "span"],
+  // A number that stands in no output; nothing that a model writes becomes one.
+  "mark",
 ] as const;
 
 /** Text, or an element that has a tag and nothing else. */
@@ -20,14 +25,31 @@ const markdown = new MarkdownIt({ html: false, linkify: false }).disable("image"
 type Token = ReturnType<typeof markdown.parse>[number];
 const KNOWN = new Set<string>(TAGS);
 
-/** The tree of an answer. Of a link the text stays, with the address after it, as text. */
-export function parseAnswer(text: string): AnswerNode[] {
-  return treeOf(markdown.parse(visible(text), {}));
+/**
+ * The tree of an answer, in its middle cut to `length`. Of a link the text stays, with the address after it, as text; the numbers that are
+ * given are marked.
+ */
+export function parseAnswer(
+  text: string,
+  numbers: readonly UnsupportedNumber[] = [],
+  length = Number.POSITIVE_INFINITY,
+): AnswerNode[] {
+  return marked(treeOf(markdown.parse(middleCut(signed(text, numbers), length), {})));
 }
 
 /** The tree as Markdown in which only its own marks have a meaning. */
-export function answerMarkdown(text: string): string {
-  return blocks(parseAnswer(text));
+export function answerMarkdown(text: string, numbers: readonly UnsupportedNumber[] = [], length?: number): string {
+  return blocks(parseAnswer(text, numbers, length));
+}
+
+/** The nodes with elements in place of the signs around numbers. */
+function marked(nodes: readonly AnswerNode[]): AnswerNode[] {
+  return nodes.flatMap((node): AnswerNode[] => {
+    if (typeof node !== "string") return [{ tag: node.tag, children: marked(node.children) }];
+    return pieces(node)
+      .map((piece, index): AnswerNode => (index % 2 === 0 ? piece : { tag: "mark", children: [piece] }))
+      .filter((piece) => piece !== "");
+  });
 }
 
 function treeOf(tokens: Token[]): AnswerNode[] {
@@ -102,7 +124,7 @@ function blocks(nodes: readonly AnswerNode[]): string {
 }
 
 function isBlock(node: AnswerNode): node is AnswerElement {
-  return typeof node !== "string" && !["strong", "em", "s", "code", "br", "span"].includes(node.tag);
+  return typeof node !== "string" && !["strong", "em", "s", "code", "br", "span", "mark"].includes(node.tag);
 }
 
 function block({ tag, children }: AnswerElement): string {
@@ -171,6 +193,8 @@ function inline(node: AnswerNode): string {
       return `**${node.children.map(inline).join("")}**`;
     case "em":
       return `*${node.children.map(inline).join("")}*`;
+    case "mark":
+      return `${node.children.map(inline).join("")}⚠`;
     case "s":
       return `~~${node.children.map(inline).join("")}~~`;
     default:

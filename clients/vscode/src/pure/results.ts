@@ -2,6 +2,7 @@
 
 import type { AgentResult, PythonError, PythonResult, Step } from "../protocol";
 import { answerMarkdown } from "./answer";
+import { unsupportedNote } from "./unsupported";
 import { images, pngWidth } from "./images";
 import { escapeMarkdown, fenced, inlineCode, visible } from "./inert";
 import { counted, duration, filledLines, middleCut, oneLine, plainOutput } from "./text";
@@ -33,12 +34,16 @@ export function pythonInline(result: PythonResult, firstLine: number): Inline {
 /** A result of `runAgent`. */
 export function agentInline(result: AgentResult): Inline {
   const answer = oneLine(plainMarkdown(result.answer));
-  const text = result.status === "cancelled" ? "cancelled" : answer || oneLine(result.error?.message ?? result.status);
+  const said = answer || oneLine(result.error?.message ?? result.status);
+  const note = unsupportedNote(result.unsupported);
+  const text = result.status === "cancelled" ? "cancelled" : note ? `⚠ ${said}` : said;
   return {
     tone: result.status === "failed" ? "error" : result.status === "cancelled" ? "quiet" : "ok",
     text,
     hover: [
-      answerMarkdown(middleCut(result.answer, ANSWER_CHARACTERS)),
+      answerMarkdown(result.answer, result.unsupported, ANSWER_CHARACTERS),
+      escapeMarkdown(note),
+      ...(result.warnings ?? []).map((warning) => escapeMarkdown(`⚠ ${warning}`)),
       ...result.steps.map(stepMarkdown),
       `*${escapeMarkdown(agentSummary(result))}*`,
     ]

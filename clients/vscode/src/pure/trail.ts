@@ -1,6 +1,6 @@
 /** What the answers view shows: one entry for each run, built up from events and the result. Plain data, so that it can be sent. */
 
-import type { AgentResult, PythonResult, RunEvent } from "../protocol";
+import type { AgentResult, PythonResult, RunEvent, UnsupportedNumber } from "../protocol";
 import { images } from "./images";
 import { visible } from "./inert";
 import { agentSummary, callLine, pythonText } from "./results";
@@ -28,6 +28,9 @@ export interface Entry {
   steps: TrailStep[];
   images: string[];
   text: string;
+  /** Numbers of an answer that stand in no output. */
+  unsupported: UnsupportedNumber[];
+  warnings: string[];
 }
 
 const OUTPUT_CHARACTERS = 20_000;
@@ -37,7 +40,19 @@ const MAX_IMAGES_CHARACTERS = 32_000_000;
 
 /** The entry of a run that was just asked for. */
 export function newEntry(id: number, kind: Entry["kind"], title: string, about = ""): Entry {
-  return { id, kind, title, about, state: "waiting", note: "", steps: [], images: [], text: "" };
+  return {
+    id,
+    kind,
+    title,
+    about,
+    state: "waiting",
+    note: "",
+    steps: [],
+    images: [],
+    text: "",
+    unsupported: [],
+    warnings: [],
+  };
 }
 
 /** Take an event of the entry's run into it; gives whether anything changed. */
@@ -92,6 +107,8 @@ export function take(entry: Entry, event: RunEvent): boolean {
 export function finishAgent(entry: Entry, result: AgentResult): void {
   entry.state = result.status === "cancelled" ? "cancelled" : result.status === "failed" ? "failed" : "done";
   entry.text = result.answer;
+  entry.unsupported = result.unsupported ?? [];
+  entry.warnings = result.warnings ?? [];
   entry.note = agentSummary(result);
 }
 

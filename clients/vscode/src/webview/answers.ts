@@ -3,6 +3,7 @@
 import type { FromAnswers, ToAnswers } from "../messages";
 import { parseAnswer } from "../pure/answer";
 import type { Entry, TrailStep } from "../pure/trail";
+import { unsupportedNote, WHY } from "../pure/unsupported";
 import { api, element } from "./api";
 import { fill } from "./build";
 
@@ -72,13 +73,14 @@ function draw(entry: Entry): void {
     header.append(stop);
   }
   article.append(header, ...entry.steps.map((step, index) => drawStep(step, `${entry.id}.${index}`)));
-  if (entry.text)
-    article.append(entry.kind === "agent" ? drawMarkdown(entry.text) : element("pre", "output", entry.text));
+  if (entry.text) article.append(entry.kind === "agent" ? drawAnswer(entry) : element("pre", "output", entry.text));
   for (const source of entry.images) {
     const image = element("img");
     image.src = source;
     article.append(image);
   }
+  const doubts = [unsupportedNote(entry.unsupported), ...entry.warnings.map((warning) => `⚠ ${warning}`)];
+  for (const doubt of doubts.filter(Boolean)) article.append(element("footer", "doubt", doubt));
   const note = entry.note || (entry.state === "running" && !entry.text ? "thinking …" : "");
   if (note) article.append(element("footer", "", note));
   const before = drawn.get(entry.id);
@@ -99,9 +101,10 @@ function drawStep(step: TrailStep, key: string): HTMLElement {
   return details;
 }
 
-function drawMarkdown(text: string): HTMLElement {
+function drawAnswer(entry: Entry): HTMLElement {
   const div = element("div", "answer");
-  fill(div, parseAnswer(text));
+  fill(div, parseAnswer(entry.text, entry.unsupported));
+  for (const mark of div.querySelectorAll("mark")) mark.title = WHY;
   return div;
 }
 
