@@ -1,0 +1,283 @@
+"""What the settings of decoding are worth with one model: batch sizes, threads, types of the KV cache, and drafts copied from the context.
+
+All in this process and alone, on llama.cpp as the worker uses it. Each setting is changed by itself against those that are in force; rounds go
+over all of them in turn, figures are medians. Drafts (prompt lookup): the tokens that followed the last few when they stood in the context
+before are computed in one step with the token that is due, and kept as far as they are those that the model says.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import statistics
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from analystd.agent.programs import question_with_facts, system_prompt
+from analystd.engine import native
+from analystd.engine.base import Message
+from analystd.engine.cores import usable_cores
+from analystd.engine.embedded import choose_model
+from analystd.engine.native import CPU_BATCH, Entry, Model, Outcome, lib
+from analystd.engine.rendering import Renderer
+from analystd.errors import EngineUnavailableError
+
+CONTEXT = 4096
+READ_TOKENS, WRITTEN_TOKENS = 512, 32
+STEP_SIZES = (1, 2, 3, 4, 6, 8, 16)
+TYPES = {"f16": 1, "q8_0": 8}
+NGRAM = 3
+
+FACTS = """ledger.csv: 412 rows, separated by ';'
+  Datum      text    e.g. 03.01.2022, 04.01.2022
+  Konto      text    e.g. Miete, Reise, Lohn; 9 values
+  Betrag     text    e.g. 1.250,00, -89,90, 17,35
+  Beleg Nr   integer e.g. 1001, 1002; 3 missing"""
+DIALOGUES = (
+    (
+        "What is the sum of Betrag in ledger.csv for each Konto, and which Konto has the largest one?",
+        "Traceback (most recent call last):\n  File \"<cell>\", line 4, in <module>\nValueError: could not convert string to float: '1.250,00'\n"
+        "Write the whole program again, corrected.",
+        "Konto\nLohn     48210.50\nMiete    15000.00\nReise     2310.35\nlargest: Lohn 48210.50",
+    ),
+    (
+        "How many rows of ledger.csv have no Beleg Nr, and what is the median of Betrag in the others?",
+        "Traceback (most recent call last):\n  File \"<cell>\", line 5, in <module>\nKeyError: 'BelegNr'\n"
+        "The columns are Datum, Konto, Betrag, Beleg Nr.\n"
+        "Write the whole program again, corrected.",
+        "rows without Beleg Nr: 3\nmedian of Betrag: 112.40",
+    ),
+    (
+        "Give the monthly totals of Betrag in ledger.csv with their share of the year in percent, rounded to one decimal.",
+        'Traceback (most recent call last):\n  File "<cell>", line 6, in <module>\n'
+        "ValueError: time data '03.01.2022' does not match format '%Y-%m-%d'\n"
+        "Write the whole program again, corrected.",
+        "2022-01 total 5120.10 share 8.2\n2022-02 total 4980.00 share 8.0\n2022-03 total 6015.75 share 9.7",
+    ),
+)
+
+
+@dataclass(frozen=True)
+class Setting:
+    """How a context is made."""
+
+    batch: int = CPU_BATCH
+    """`n_batch`, and how many tokens are given at once."""
+    ubatch: int = CPU_BATCH
+    threads: int = usable_cores()
+    keys: str = "q8_0"
+    values: str = "f16"
+
+    def __str__(self) -> str:
+        return f"batch {self.batch}/{self.ubatch}, {self.threads} threads, keys {self.keys}, values {self.values}"
+
+
+class Tuned(Model):
+    """A model whose context is made as a setting has it."""
+
+    def __init__(self, path: Path, setting: Setting) -> None:
+        self._setting = setting
+        native.CPU_BATCH = setting.batch
+        super().__init__(path, gpu_layers=0, context_tokens=CONTEXT, conversations=1, threads=setting.threads)
+
+    def _open(self, window: int, conversations: int, threads: int) -> object:
+        parameters: Any = self._parameters(window, conversations, threads)
+        parameters.n_ubatch = self._setting.ubatch
+        parameters.type_k, parameters.type_v = TYPES[self._setting.keys], TYPES[self._setting.values]
+        context: object = lib.init_from_model(self._model, parameters)
+        if not context:
+            raise EngineUnavailableError(f"no context with {self._setting}")
+        return context
+
+
+class Text:
+    """A sequence that is read and written, with drafts or without."""
+
+    def __init__(self, model: Model) -> None:
+        self._model = model
+        self.tokens: list[int] = []
+        """Those whose positions are stored."""
+        model.keep(0, 0)
+
+    def read(self, tokens: Sequence[int]) -> int:
+        """Process tokens in portions; gives the likeliest one after them."""
+        for start in range(0, len(tokens), self._model.batch_size):
+            portion = tokens[start : start + self._model.batch_size]
+            self._decode(portion, every=False)
+        return int(self._model.logits(len(portion) - 1).argmax())
+
+    def write(self, token: int, limit: int, draft_tokens: int) -> tuple[list[int], int]:
+        """Go on greedily from a token that was chosen; gives what was written and in how many steps."""
+        written, steps = [token], 0
+        while len(written) < limit and written[-1] not in self._model.vocabulary.ends:
+            draft = drafted([*self.tokens, written[-1]], draft_tokens)[: limit - len(written) - 1]
+            stored = len(self.tokens)
+            self._decode([written[-1], *draft], every=True)
+            steps += 1
+            for place, guess in enumerate([*draft, None]):
+                written.append(int(self._model.logits(place).argmax()))
+                if guess != written[-1] or guess in self._model.vocabulary.ends:
+                    break
+            kept = stored + 1 + place
+            if kept < len(self.tokens):
+                del self.tokens[kept:]
+                self._model.keep(0, kept)
+        return written, steps
+
+    def _decode(self, tokens: Sequence[int], *, every: bool) -> None:
+        start, last = len(self.tokens), len(tokens) - 1
+        entries = [Entry(token, start + place, 0, every or place == last) for place, token in enumerate(tokens)]
+        assert self._model.decode(entries) is Outcome.DONE
+        self.tokens += tokens
+
+
+def drafted(tokens: Sequence[int], count: int) -> list[int]:
+    """What followed the last `NGRAM` tokens where they last stood before."""
+    end = list(tokens[-NGRAM:])
+    for start in range(len(tokens) - NGRAM - 1, -1, -1) if count else ():
+        if tokens[start] == end[0] and list(tokens[start : start + NGRAM]) == end:
+            return list(tokens[start + NGRAM : start + NGRAM + count])
+    return []
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--model", type=Path, help="a GGUF file (default: the embedded model of this machine)")
+    parser.add_argument("--rounds", type=int, default=3, help="of each measurement (default: 3)")
+    parser.add_argument(
+        "--only", nargs="+", choices=("settings", "steps", "drafts"), default=("settings", "steps", "drafts")
+    )
+    parser.add_argument(
+        "--dialogues", type=int, default=len(DIALOGUES), help="how many are written with drafts (default: all)"
+    )
+    parser.add_argument("--tokens", type=int, default=200, help="of a reply with drafts, at most (default: 200)")
+    options = parser.parse_args()
+    # Read by OpenMP when the library is loaded; the worker has it too.
+    os.environ.setdefault("GOMP_SPINCOUNT", "1000")
+    path = options.model or choose_model().model.path
+    print(
+        f"{path.name}, {lib.build}; load average {os.getloadavg()[0]:.1f}; medians of {options.rounds} rounds",
+        flush=True,
+    )
+    if "settings" in options.only:
+        settings(path, options.rounds)
+    model = Tuned(path, Setting())
+    if "steps" in options.only:
+        steps(model, options.rounds)
+    if "drafts" in options.only:
+        drafts(model, options.rounds, options.tokens, DIALOGUES[: options.dialogues])
+    model.close()
+
+
+def settings(path: Path, rounds: int) -> None:
+    """Tokens read and written in a second, with each setting."""
+    batches = [Setting(batch=size, ubatch=size) for size in (16, 32, 128, 256, 512)]
+    threads = [Setting(threads=count) for count in (1, usable_cores() + 1)]
+    types = [Setting(keys="f16"), Setting(keys="q8_0", values="q8_0")]
+    every = list(dict.fromkeys([Setting(), *batches, Setting(batch=512), *threads, *types]))
+    speeds: dict[Setting, list[tuple[float, float]]] = {setting: [] for setting in every}
+    for _ in range(rounds):
+        for setting in every:
+            try:
+                model = Tuned(path, setting)
+            except EngineUnavailableError as exc:
+                print(exc.message, file=sys.stderr)
+                continue
+            speeds[setting].append(speed(model))
+            model.close()
+    base = [statistics.median(column) for column in zip(*speeds[Setting()], strict=True)]
+    for setting, found in speeds.items():
+        if found:
+            read, write = (statistics.median(column) for column in zip(*found, strict=True))
+            print(
+                f"{setting!s:<58} reads {read:7.1f} ({read / base[0]:.2f})  writes {write:6.1f} ({write / base[1]:.2f}) tokens/s",
+                flush=True,
+            )
+
+
+def speed(model: Model) -> tuple[float, float]:
+    tokens = model.vocabulary.tokenize(f"{FACTS}\n" * 20, special=False)
+    Text(model).read(tokens[: model.batch_size])
+    text = Text(model)
+    started = time.perf_counter()
+    token = text.read(tokens[:READ_TOKENS])
+    between = time.perf_counter()
+    written, _ = text.write(token, WRITTEN_TOKENS, 0)
+    return READ_TOKENS / (between - started), (len(written) - 1) / (time.perf_counter() - between)
+
+
+def steps(model: Model, rounds: int) -> None:
+    """What a step of several tokens costs, measured in steps of one."""
+    tokens = model.vocabulary.tokenize(f"{FACTS}\n" * 20, special=False)[:READ_TOKENS]
+    text = Text(model)
+    text.read(tokens)
+    seconds: dict[int, list[float]] = {size: [] for size in STEP_SIZES}
+    for _ in range(3 * rounds):
+        for size in STEP_SIZES:
+            started = time.perf_counter()
+            text._decode(tokens[:size], every=True)
+            seconds[size].append(time.perf_counter() - started)
+            del text.tokens[READ_TOKENS:]
+            model.keep(0, READ_TOKENS)
+    one = statistics.median(seconds[1])
+    costs = ", ".join(f"{size}: {statistics.median(each) / one:.2f}" for size, each in seconds.items())
+    print(f"a step of so many tokens, in steps of one ({1000 * one:.0f} ms): {costs}", flush=True)
+
+
+def drafts(model: Model, rounds: int, limit: int, dialogues: Sequence[tuple[str, str, str]]) -> None:
+    """How much sooner a program, its repair and an answer are written with drafts, and whether they are the same."""
+    renderer = Renderer(model.vocabulary, model.chat_template)
+    sums: dict[tuple[str, int], list[float]] = {}
+    for question, error, output in dialogues:
+        messages = [Message("system", system_prompt()), Message("user", question_with_facts(question, FACTS))]
+        program = compared(model, renderer, messages, "programs", rounds, limit, sums)
+        messages.append(Message("assistant", program))
+        compared(model, renderer, [*messages, Message("tool", error)], "repairs", rounds, limit, sums)
+        compared(model, renderer, [*messages, Message("tool", output)], "answers", rounds, limit, sums)
+    for what in ("programs", "repairs", "answers"):
+        plain = sums[what, 0]
+        for count in (3, 7):
+            seconds, written, taken, same = sums[what, count]
+            print(
+                f"{what}, drafts of {count}: {plain[0] / seconds:.2f} times as fast, {written / taken:.2f} tokens a step, "
+                f"{same:.0f} of {len(dialogues)} the same",
+                flush=True,
+            )
+
+
+def compared(
+    model: Model,
+    renderer: Renderer,
+    messages: Sequence[Message],
+    what: str,
+    rounds: int,
+    limit: int,
+    sums: dict[tuple[str, int], list[float]],
+) -> str:
+    """Write a reply without drafts and with some; adds seconds, tokens, steps and equal replies to the sums, and gives the reply."""
+    prompt = renderer.prompt(tuple(messages)).tokens
+    text = Text(model)
+    first = text.read(prompt)
+    found: dict[int, tuple[list[int], int]] = {}
+    seconds: dict[int, list[float]] = {0: [], 3: [], 7: []}
+    for _ in range(rounds):
+        for count, times in seconds.items():
+            started = time.perf_counter()
+            found[count] = text.write(first, limit, count)
+            times.append(time.perf_counter() - started)
+            del text.tokens[len(prompt) :]
+            model.keep(0, len(prompt))
+    plain = found[0][0]
+    for count, (written, taken) in found.items():
+        entry = sums.setdefault((what, count), [0.0, 0.0, 0.0, 0.0])
+        for place, value in enumerate((statistics.median(seconds[count]), len(written) - 1, taken, written == plain)):
+            entry[place] += value
+    ends = model.vocabulary.ends
+    return b"".join(model.vocabulary.piece(token) for token in plain if token not in ends).decode("utf-8", "replace")
+
+
+main()
