@@ -8,7 +8,15 @@ import sys
 
 import pytest
 
-from analystd.agent.function_hints import MOST_FUNCTIONS, functions, functions_in, hints, toolbox_words, words_of
+from analystd.agent.function_hints import (
+    MOST_FUNCTIONS,
+    functions,
+    functions_in,
+    hint_for_failure,
+    hints,
+    toolbox_words,
+    words_of,
+)
 
 
 def told(question: str, *columns: str) -> list[str]:
@@ -107,3 +115,27 @@ def test_a_source_that_is_none_has_no_functions(source: str) -> None:
 def test_functions_are_told_without_importing_pandas() -> None:
     code = "import sys\nfrom analystd.agent.function_hints import hints\nassert hints('drawdown', [])\nassert 'pandas' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+
+
+def test_a_program_that_uses_the_toolbox_wrongly_is_told_how_its_functions_are_called() -> None:
+    hint = hint_for_failure(
+        "r, p = toolbox.correlation(a, b)\ntoolbox.x", "TypeError: cannot unpack non-iterable TestResult"
+    )
+    assert hint is not None
+    assert "toolbox.correlation(first, second" in hint
+    assert ".p_value" in hint
+    assert hint_for_failure("import pandas as pd\nprint(1 / 0)", "ZeroDivisionError: division by zero") is None
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        "AttributeError: module 'toolbox' has no attribute 'load_csv' (line 4)",
+        "ImportError: cannot import name 'load_csv' from 'toolbox' (/a/toolbox/__init__.py) (line 1)",
+    ],
+)
+def test_of_a_function_that_is_not_there_all_names_are_told(error: str) -> None:
+    hint = hint_for_failure("import toolbox\ntoolbox.load_csv('a.csv')", error)
+    assert hint is not None
+    assert hint.startswith("The toolbox has no load_csv. Read files with pandas or toolbox.read(path).")
+    assert "vwap" in hint

@@ -21,7 +21,11 @@ _WORD = re.compile(r"[^\W_]+")
 _CAMEL = re.compile(r"(?<=[a-z])(?=[A-Z])")
 _SPELT_OUT = str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue", "ß": "ss"})
 _LINE_CHARACTERS = 320
-_HEADING = "Functions that are ready for use after `import toolbox`:"
+_HEADING = "Functions that are ready for use after `import toolbox`, beside toolbox.read(path), which reads a table of any kind of file:"
+_USED = re.compile(r"\btoolbox\.([A-Za-z_]\w*)")
+_NO_ATTRIBUTE = re.compile(
+    r"module 'toolbox' has no attribute '(?P<name>\w+)'|cannot import name '(?P<imported>\w+)' from 'toolbox'"
+)
 
 
 @dataclass(frozen=True)
@@ -65,6 +69,21 @@ def hints(
     chosen += [functions()[name] for name in _fitting(asked, columns) if name not in hidden]
     lines = [each.text for each in chosen[:MOST_FUNCTIONS]]
     return "\n".join([_HEADING, *lines]) if lines else ""
+
+
+def hint_for_failure(code: str, output: str) -> str | None:
+    """Return what helps with a program that failed and uses the toolbox: its functions as they are called; None for other programs."""
+    if found := _NO_ATTRIBUTE.search(output):
+        return (
+            f"The toolbox has no {found['name'] or found['imported']}. Read files with pandas or toolbox.read(path). "
+            f"Its functions are {', '.join(sorted(functions()))}."
+        )
+    used = [functions()[name] for name in dict.fromkeys(_USED.findall(code)) if name in functions()]
+    if not used:
+        return None
+    return "\n".join(
+        ["The functions of the toolbox that the program uses:", *(each.text for each in used[:MOST_FUNCTIONS])]
+    )
 
 
 @functools.cache

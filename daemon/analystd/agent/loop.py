@@ -11,6 +11,7 @@ from typing import Any, Literal, Protocol
 
 from analystd.agent.column_hints import Columns, hint_for_failure, hint_for_unknown, unknown_columns
 from analystd.agent.context import TokenCosts, fit
+from analystd.agent.function_hints import hint_for_failure as hint_for_functions
 from analystd.agent.imports import with_usual_imports
 from analystd.agent.number_check import Unsupported
 from analystd.agent.programs import REPEATED
@@ -18,7 +19,7 @@ from analystd.agent.progress import is_repeated, is_stuck
 from analystd.agent.replies import Reply, ReplyReader
 from analystd.agent.review import MAX_FAILURES, Reviewer, failed_in_a_row, says_column_is_missing
 from analystd.agent.toolcalls import BadCall, ToolCall, without_thoughts
-from analystd.agent.turns import Talk, Turn, exchange, shortened
+from analystd.agent.turns import Talk, Turn, exchange, shortened, with_exchange
 from analystd.engine.base import (
     LIKELIEST,
     Completion,
@@ -40,7 +41,7 @@ MAX_BAD_CALLS = 3
 
 REPLY_TOKENS = 1024
 
-_TEMPERATURE_AFTER_REPETITION = 0.6
+_TEMPERATURE_AFTER_REPETITION = 0.8
 
 _BAD_CALL_TURN = Message("assistant", "(a call that was not valid)")
 _BAD_CALL_CHARACTERS = 300
@@ -99,10 +100,10 @@ class Programs:
 
     def hint(self, step: Step, steps: Sequence[Step], *, misspelt: bool) -> str | None:
         """Return what helps with a program that failed, after those in `steps`."""
-        hints = [hint for hint in (None if misspelt else hint_for_failure(step["output"], self.columns),) if hint]
-        if steps and is_repeated([*steps, step]):
-            hints.append(REPEATED)
-        return " ".join(hints) or None
+        about_columns = None if misspelt else hint_for_failure(step["output"], self.columns)
+        about_functions = hint_for_functions(str(step["arguments"].get("code", "")), step["output"])
+        repeated = REPEATED if is_repeated([*steps, step]) else None
+        return "\n".join(filter(None, [about_columns or about_functions, repeated])) or None
 
 
 class Observer(Protocol):
@@ -200,7 +201,7 @@ class Agent:
                 if step.get("valid", True):
                     # What was not valid is forgotten: a small model takes whatever stands in a conversation for an example.
                     told = exchange(reply.said, step, programs=task.programs is not None)
-                    talk = replace(talk, exchanges=(*talk.exchanges, told), notes=())
+                    talk = replace(talk, exchanges=with_exchange(talk.exchanges, told, step), notes=())
                     continue
                 bad_calls.append(step["output"])
             logger.info("bad call %d of %d: %s", len(bad_calls), MAX_BAD_CALLS, bad_calls[-1])
@@ -240,14 +241,15 @@ class Agent:
         window = self._engine.info().context_tokens
         room = REPLY_TOKENS if window is None else min(REPLY_TOKENS, window // 4)
         messages = talk.messages if window is None else await fit(talk, window - room, self._costs)
+        sampling = _sampling(task, steps, self._sampling)
         return GenerateRequest(
             task.conversation,
             messages,
             offer.tools if task.narrow is None else await task.narrow(offer.tools),
             offer.choice,
             max_tokens=room,
-            temperature=_temperature(task, steps, self._sampling),
-            seed=self._sampling.seed,
+            temperature=sampling.temperature,
+            seed=sampling.seed,
             # Unless it was cut, the opening is what all conversations of a desk begin with.
             common_messages=len(talk.opening) if messages[: len(talk.opening)] == talk.opening else 0,
         )
@@ -312,11 +314,11 @@ def _leads_nowhere(task: Task, steps: Sequence[Step]) -> bool:
     return is_stuck(steps)
 
 
-def _temperature(task: Task, steps: Sequence[Step], sampling: Sampling) -> float:
-    """The temperature of the next reply: the likeliest one after a program that was repeated would be that program again."""
+def _sampling(task: Task, steps: Sequence[Step], usual: Sampling) -> Sampling:
+    """Return how the next reply is drawn: the likeliest one after a program that was repeated would be that program again."""
     if task.programs and failed_in_a_row(steps) and is_repeated(steps):
-        return max(sampling.temperature, _TEMPERATURE_AFTER_REPETITION)
-    return sampling.temperature
+        return Sampling(max(usual.temperature, _TEMPERATURE_AFTER_REPETITION), usual.seed + len(steps))
+    return usual
 
 
 def _calls_made(task: Task, steps: Sequence[Step]) -> int:

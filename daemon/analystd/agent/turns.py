@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from analystd.agent.facts import fact_of
-from analystd.agent.programs import result_text
+from analystd.agent.programs import REPEATED, result_text
 from analystd.agent.prompt import tool_result_message
 from analystd.engine.base import Message
 from analystd.protocol import Step
@@ -76,6 +76,12 @@ def exchange(call: str, step: Step, *, programs: bool = False) -> Exchange:
         Message("tool", result),
         Message("tool", fact_of(tool, step["arguments"], ok, output)),
     )
+
+
+def with_exchange(exchanges: tuple[Exchange, ...], new: Exchange, step: Step) -> tuple[Exchange, ...]:
+    """Return the exchanges with one more; in place of the last where its program is the same: what is shown twice is written a third time."""
+    kept = exchanges[:-1] if step.get("hint", "").endswith(REPEATED) else exchanges
+    return (*kept, new)
 
 
 def shortened(text: str, limit: int = TOOL_OUTPUT_CHARS) -> str:

@@ -14,7 +14,7 @@ from typing import Any
 from analystd.agent.programs import LOOK, question_with_facts
 from analystd.agent.prompt import with_new_files
 from analystd.agent.toolcalls import tool_call_text
-from analystd.agent.turns import Exchange, Turn, exchange
+from analystd.agent.turns import Exchange, Turn, exchange, with_exchange
 from analystd.desk.journal import Journal
 from analystd.desk.segments import Event
 from analystd.engine.base import Message
@@ -125,11 +125,12 @@ def _turn(events: Sequence[Event], new_files: Sequence[str], programs: bool) -> 
 def _exchanges(events: Sequence[Event], steps: Sequence[Any], programs: bool) -> tuple[Exchange, ...]:
     """The calls that were valid, as the model wrote them; journals of earlier versions kept only their arguments."""
     replies = {event["step"]: event.get("reply") for event in events if event["kind"] == EventKind.TOOL_CALL}
-    return tuple(
-        exchange(replies.get(number) or _call_text(step), step, programs=programs)
-        for number, step in enumerate(steps, 1)
-        if step.get("valid", True) and step["tool"] != LOOK
-    )
+    exchanges: tuple[Exchange, ...] = ()
+    for number, step in enumerate(steps, 1):
+        if step.get("valid", True) and step["tool"] != LOOK:
+            told = exchange(replies.get(number) or _call_text(step), step, programs=programs)
+            exchanges = with_exchange(exchanges, told, step)
+    return exchanges
 
 
 def _call_text(step: Any) -> str:
