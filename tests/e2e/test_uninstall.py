@@ -72,6 +72,16 @@ def test_of_folders_that_links_lead_to_only_what_is_ours_goes(used: Station) -> 
         assert _files(used.home / folder) == []
 
 
+def test_a_daemon_that_is_about_to_end_for_want_of_its_lock_is_waited_for(used: Station) -> None:
+    pid = used.daemon_pid()
+    assert pid is not None
+    (lock,) = [path for path in used.state.glob("*.lock") if path.name != "start.lock"]
+    lock.unlink()
+    used.run("uninstall", "--purge", "--yes")
+    assert not is_running(pid)
+    assert not used.state.exists()
+
+
 def test_what_a_killed_daemon_left_goes_too(used: Station) -> None:
     pid = used.daemon_pid()
     assert pid is not None

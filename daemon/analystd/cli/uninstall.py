@@ -5,9 +5,12 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+
+import psutil
 
 from analystd.cli import EXIT_DONE, EXIT_FAILED
 from analystd.cli.commands import Options
@@ -18,12 +21,13 @@ from analystd.errors import InvalidArgumentsError, WorkspaceError
 from analystd.folders import cache_folder, state_folder, user_settings_file
 from analystd.locks import take_lock
 from analystd.runids import LOG_NAME
-from analystd.server.address import known_cards, start_lock, temporary_place
+from analystd.server.address import Card, kept_cards, known_cards, start_lock, temporary_place
 from analystd.settings import load_settings, log_folder
 from analystd.trust import STORE_NAME
 from analystd.util.remove import Unremoved, remove
 
 _START_SECONDS = 30.0
+_LOST_SECONDS = 15.0
 
 _FAREWELL = """\
 The program itself is removed by what installed it: `pip uninstall analystd` (or `pipx`, `uv tool`).
@@ -113,6 +117,7 @@ def _carry_out(items: list[Item], say: Callable[[str], None]) -> tuple[list[Path
     with _nobody_starts():
         for card in known_cards():
             end_daemon(card, now=True, say=say)
+        _wait_for_lost_daemons()
         for item in items:
             more_left, more_failed = _remove(item)
             left += more_left
@@ -124,6 +129,25 @@ def _carry_out(items: list[Item], say: Callable[[str], None]) -> tuple[list[Path
     left += [path for folder in ours for path in _content(folder)]
     unremovable = {each.path for each in failed}
     return [path for path in left if path not in unremovable], failed
+
+
+def _wait_for_lost_daemons() -> None:
+    """Wait for daemons whose lock was removed or replaced: they notice it and end, but write to their logs until then."""
+    deadline = time.monotonic() + _LOST_SECONDS
+    for card in kept_cards():
+        process = _writer(card)
+        if process is not None and not card.is_live:
+            with contextlib.suppress(psutil.TimeoutExpired):
+                process.wait(max(0.0, deadline - time.monotonic()))
+
+
+def _writer(card: Card) -> psutil.Process | None:
+    """The process that wrote a card; None where its number belongs to another one by now, which is younger than the card."""
+    with contextlib.suppress(psutil.Error, OSError):
+        process = psutil.Process(card.pid)
+        if process.uids().real == os.getuid() and process.create_time() <= card.address.card.stat().st_mtime:
+            return process
+    return None
 
 
 def _nobody_starts() -> contextlib.AbstractContextManager[object]:

@@ -161,9 +161,14 @@ def activation_socket() -> Path:
     return state_folder() / "activation.sock"
 
 
+def kept_cards() -> list[Card]:
+    """The cards that lie in the state folder, whether their daemons live or not."""
+    return [card for path in sorted(state_folder().glob("*.json")) if (card := _read_card(path))]
+
+
 def live_cards() -> list[Card]:
     """The cards of this user's daemons that live, the newest version first."""
-    cards = [card for path in state_folder().glob("*.json") if (card := _read_card(path)) and card.is_live]
+    cards = [card for card in kept_cards() if card.is_live]
     return sorted(cards, key=lambda card: version_order(card.version), reverse=True)
 
 
