@@ -25,6 +25,8 @@ from analystd.util.inert_text import one_line
 _STOP_SECONDS = 30.0
 _TERMINATE_SECONDS = 5.0
 _LOOK_AGAIN_SECONDS = 0.02
+_SOCKET_SECONDS = 6.0
+_ASK_AGAIN_SECONDS = 0.2
 
 
 async def status(options: Options) -> int:
@@ -76,8 +78,7 @@ def end_daemon(card: Card, *, now: bool, say: Callable[[str], None]) -> None:
     """
     patience = _STOP_SECONDS if now else math.inf
     try:
-        desks = _desks(card)
-        _tell_end(desks, ask_daemon(card, Command.SHUTDOWN, now=now), now=now, say=say)
+        _ask_to_end(card, now=now, say=say)
     except TimeoutError as exc:
         if not now:
             raise DaemonLostError(
@@ -86,7 +87,7 @@ def end_daemon(card: Card, *, now: bool, say: Callable[[str], None]) -> None:
             ) from exc
         _kill(card, say)
     except (OSError, DaemonLostError):
-        # It is at its end already; or it cannot be told, because its socket was removed.
+        # It is at its end already; or it cannot be told, because its socket was removed and cannot be put back.
         patience = _STOP_SECONDS
     if not _is_gone(card, patience):
         if not now:
@@ -95,6 +96,23 @@ def end_daemon(card: Card, *, now: bool, say: Callable[[str], None]) -> None:
                 "`analystd stop --now` kills it.",
             )
         _kill(card, say)
+
+
+def _ask_to_end(card: Card, *, now: bool, say: Callable[[str], None]) -> None:
+    """Have a daemon end. One whose socket was removed puts it back within seconds, and is asked then."""
+    deadline = time.monotonic() + _SOCKET_SECONDS
+    while True:
+        try:
+            desks = _desks(card)
+            _tell_end(desks, ask_daemon(card, Command.SHUTDOWN, now=now), now=now, say=say)
+        except TimeoutError:
+            raise
+        except (OSError, DaemonLostError):
+            if not card.is_live or time.monotonic() > deadline:
+                raise
+            time.sleep(_ASK_AGAIN_SECONDS)
+        else:
+            return
 
 
 def _desks(card: Card) -> list[dict[str, Any]]:
