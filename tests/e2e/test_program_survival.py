@@ -86,7 +86,7 @@ def test_programs_without_end_or_bounds_end_the_run_in_time(fresh_station: Stati
     result = asked(fresh_station, *[endless] * 4, "All done.", check=4)
     assert result["status"] == "limit"
     # The same program with the same outcome leads nowhere, so that not all tries are spent on it.
-    assert result["answer"].startswith("There is no result: the last 2 programs failed")
+    assert result["answer"].startswith("There is no result: the last 3 programs failed")
     assert len(result["answer"]) < 2000
 
 
@@ -105,3 +105,10 @@ def test_a_plot_alone_answers_no_question_for_a_number(fresh_station: Station) -
         fresh_station, plot, "The mean close is 11.2.", (MEAN, "These numbers stand in no output: 11.2"), ANSWER
     )
     assert (result["status"], result["answer"]) == ("done", ANSWER[0])
+
+
+def test_words_after_a_failure_end_the_run_when_they_come_again(fresh_station: Station) -> None:
+    failing = "```python\n1 / 0\n```"
+    result = asked(fresh_station, failing, "Sorry, I cannot help.", "Sorry, I cannot help with that.", check=4)
+    assert result["status"] == "limit"
+    assert result["answer"].startswith("There is no result: the last program failed")

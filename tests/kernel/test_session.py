@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from analystd.jail.activity import activity
 from analystd.kernel.base import Output, SessionInfo
 
 from .conftest import Runner
@@ -270,3 +271,28 @@ async def test_a_spawned_process_starts_after_a_reset_by_magic(run: Runner) -> N
     execution = await run(code)
     assert (execution.status, execution.stdout) == ("ok", "[-1, -2]\n"), execution
     assert (await run("__name__, __spec__")).result == "('__main__', None)"
+
+
+async def test_a_session_that_is_idle_sleeps(run: Runner) -> None:
+    # What appears in the workspace while one of its threads runs is taken for its own.
+    await run("import threading\nfor _ in range(3): threading.Thread(target=print, args=('hello',)).start()")
+    pid = run.session.info().pid
+    assert pid is not None
+    await asyncio.sleep(3)
+    before = activity([pid])
+    await asyncio.sleep(11)
+    assert activity([pid]) == before
+
+
+async def test_many_threads_that_print_leave_nothing_behind(run: Runner) -> None:
+    # Each has a socket of its own, and there can be about a thousand.
+    code = """
+import threading, time
+for _ in range(4):
+    threads = [threading.Thread(target=print, args=("x",)) for _ in range(400)]
+    [each.start() for each in threads]
+    [each.join() for each in threads]
+    time.sleep(1.5)
+"""
+    execution = await run(code, timeout_seconds=60)
+    assert (execution.error, execution.stdout.count("x")) == (None, 1600)

@@ -293,11 +293,15 @@ def _end_with(reply: Reply, outcome: Outcome, task: Task) -> None:
     is_whole = bool(answer) and not reply.cut and _calls_made(task, outcome.steps) < task.limits.max_steps
     failures = failed_in_a_row(outcome.steps) if task.programs else 0
     if failures and not says_column_is_missing(answer, outcome.steps[-1]):
-        outcome.answer = f"There is no result: the last {failures} programs failed, {_found(outcome)}"
+        outcome.answer = f"There is no result: {_failed(failures)}, {_found(outcome)}"
         is_whole = False
     outcome.status = "done" if is_whole else "limit"
     if task.programs:
         outcome.unsupported = task.programs.reviewer.unsupported(outcome.answer, outcome.steps)
+
+
+def _failed(count: int) -> str:
+    return "the last program failed" if count == 1 else f"the last {count} programs failed"
 
 
 def _objection(task: Task, offer: _Offer, reply: Reply, outcome: Outcome) -> str | None:
@@ -308,9 +312,9 @@ def _objection(task: Task, offer: _Offer, reply: Reply, outcome: Outcome) -> str
 
 
 def _leads_nowhere(task: Task, steps: Sequence[Step]) -> bool:
-    """Whether the model is to answer with what there is. A program that fails as before may be mended yet: the model is told so."""
+    """Whether the model is to answer with what there is. A program that fails as before may be mended yet, once: the model is told so."""
     if task.programs and (failures := failed_in_a_row(steps)):
-        return failures >= MAX_FAILURES
+        return failures >= MAX_FAILURES or (is_repeated(steps) and is_repeated(steps[:-1]))
     return is_stuck(steps)
 
 

@@ -32,8 +32,10 @@ class Reviewer:
         """Return why the reply is not taken as the answer, in words for the model; None when it is."""
         programs = [step for step in steps if step["tool"] != LOOK]
         if failed_in_a_row(programs):
-            if says_column_is_missing(answer, programs[-1]):
+            failure = f"failure {len(programs)}"
+            if says_column_is_missing(answer, programs[-1]) or failure in self._raised:
                 return None
+            self._raised.add(failure)
             return "The last program failed, so there is no result yet. Write the whole corrected program in a ```python block."
         if not programs and self.needs_program and self._once("guess", answer):
             return "Do not answer from memory. Write a program in a ```python block that computes the answer from the data."

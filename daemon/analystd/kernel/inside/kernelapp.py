@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import sys
 import warnings
 from pathlib import Path
@@ -14,7 +16,35 @@ from traitlets.config import Config
 
 from .shell import SessionKernel, SessionWire
 
-_IPKernelApp: Any = ipykernel.kernelapp.IPKernelApp
+_kernelapp: Any = ipykernel.kernelapp
+_IPKernelApp: Any = _kernelapp.IPKernelApp
+_IOPubThread: Any = _kernelapp.IOPubThread
+
+_COLLECT_SECONDS = 1.0
+
+
+class OutputThread(_IOPubThread):  # type: ignore[misc]
+    """ipykernel's thread for outputs, asleep while there are none.
+
+    It closes the pipes of threads that printed and have ended; ipykernel looks for them each ten seconds. Whoever sees a thread run takes
+    what appears in the workspace for the session's.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        self._stirred = asyncio.Event()
+        super().__init__(*args, **kwargs)
+
+    def _handle_event(self, message: Any) -> None:
+        self._stirred.set()
+        super()._handle_event(message)
+
+    async def _run_event_pipe_gc(self) -> None:
+        while True:
+            await self._stirred.wait()
+            await asyncio.sleep(_COLLECT_SECONDS)
+            self._stirred.clear()
+            with contextlib.suppress(Exception):
+                await self._event_pipe_gc()
 
 
 class SessionApp(_IPKernelApp):  # type: ignore[misc]
@@ -49,6 +79,7 @@ class SessionApp(_IPKernelApp):  # type: ignore[misc]
     def init_iopub(self, context: Any) -> None:
         """Open the channel of outputs so that it waits for a slow reader; it would drop messages, the last one of a cell too."""
         context.setsockopt(zmq.XPUB_NODROP, 1)
+        _kernelapp.IOPubThread = OutputThread
         super().init_iopub(context)
 
     def init_connection_file(self) -> None:
