@@ -11,6 +11,7 @@ from typing import Any, Literal, Protocol
 
 from analystd.agent.column_hints import Columns, hint_for_failure, hint_for_unknown, unknown_columns
 from analystd.agent.context import TokenCosts, fit
+from analystd.agent.frequencies import with_current_frequencies
 from analystd.agent.function_hints import hint_for_failure as hint_for_functions
 from analystd.agent.imports import with_usual_imports
 from analystd.agent.number_check import Unsupported
@@ -92,9 +93,9 @@ class Programs:
         return f"The program was not run. {hint_for_unknown(names, self.columns)}" if names else None
 
     def completed(self, call: ToolCall) -> ToolCall:
-        """Return the call with the imports before its program that it forgot."""
+        """Return the call with the imports before its program that it forgot, and the names that frequencies have today."""
         code = call.arguments.get("code")
-        if not isinstance(code, str) or (whole := with_usual_imports(code)) == code:
+        if not isinstance(code, str) or (whole := with_current_frequencies(with_usual_imports(code))) == code:
             return call
         return replace(call, arguments={**call.arguments, "code": whole})
 
