@@ -149,7 +149,7 @@ def test_a_function_of_the_toolbox_is_told_where_it_fits_and_runs_as_told(fresh_
             fenced(
                 "import toolbox\nfall = toolbox.max_drawdown(toolbox.read('bars.csv')['close'])\nprint('drawdown:', fall.depth)"
             ),
-            "any kind of file:\n- toolbox.max_drawdown(prices): Return the deepest fall",
+            "toolbox.read(path)):\n- toolbox.max_drawdown(prices): Return the deepest fall",
         ),
         "The drawdown is 0.0.",
         question="What is the maximum drawdown of the close?",

@@ -21,7 +21,7 @@ _WORD = re.compile(r"[^\W_]+")
 _CAMEL = re.compile(r"(?<=[a-z])(?=[A-Z])")
 _SPELT_OUT = str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue", "ß": "ss"})
 _LINE_CHARACTERS = 320
-_HEADING = "Functions that are ready for use after `import toolbox`, beside toolbox.read(path), which reads a table of any kind of file:"
+_HEADING = "Functions that are ready for use after `import toolbox` (plain CSV is read by pandas, any other table by toolbox.read(path)):"
 _USED = re.compile(r"\btoolbox\.([A-Za-z_]\w*)")
 _NO_ATTRIBUTE = re.compile(
     r"module 'toolbox' has no attribute '(?P<name>\w+)'|cannot import name '(?P<imported>\w+)' from 'toolbox'"
