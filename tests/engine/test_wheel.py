@@ -6,6 +6,7 @@ import hashlib
 import io
 import os
 import tarfile
+import time
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -111,6 +112,10 @@ def test_a_wheel_without_end_is_cut_off(fetched: Callable[..., Path], tmp_path: 
     asked: list[str] = []
     with pytest.raises(EngineUnavailableError, match=r"sends more than|could not be fetched"):
         fetched({WHEEL: None}, described(WHEEL, wheel_of(CONTENT)), asked)
+    deadline = time.monotonic() + 30
+    # The server hears of it a moment later.
+    while "it hung up" not in asked and time.monotonic() < deadline:
+        time.sleep(0.02)
     assert "it hung up" in asked
     assert sum(path.stat().st_size for path in (tmp_path / "into").rglob("*") if path.is_file()) < 128 << 20
 
