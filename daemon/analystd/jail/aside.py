@@ -10,6 +10,9 @@ from typing import Generic, TypeVar
 
 _T = TypeVar("_T")
 
+_FRESH_SECONDS = 2.0
+"""A result that nobody came for in so long says nothing of now."""
+
 
 class Aside(Generic[_T]):
     """Measures something about processes in a thread of its own, one measurement at a time.
@@ -21,7 +24,7 @@ class Aside(Generic[_T]):
     def __init__(self, measure: Callable[[Sequence[int]], _T]) -> None:
         self._measure = measure
         self._under_way: Future[_T] | None = None
-        self._begun = 0.0
+        self._begun = self._ended = 0.0
 
     @property
     def late_seconds(self) -> float:
@@ -40,7 +43,7 @@ class Aside(Generic[_T]):
         """
         if patience_seconds is None and self._under_way is not None:
             self._result(None)
-        if self._under_way is None:
+        if self._under_way is None or (self._under_way.done() and time.monotonic() - self._ended > _FRESH_SECONDS):
             self._begin(pids)
         try:
             return self._result(patience_seconds)
@@ -52,9 +55,13 @@ class Aside(Generic[_T]):
 
         def measure() -> None:
             try:
-                future.set_result(self._measure(pids))
+                result = self._measure(pids)
             except BaseException as exc:
+                self._ended = time.monotonic()
                 future.set_exception(exc)
+            else:
+                self._ended = time.monotonic()
+                future.set_result(result)
 
         self._begun = time.monotonic()
         # No executor: its threads are waited for when the program ends.
