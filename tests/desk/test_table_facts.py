@@ -232,8 +232,53 @@ async def test_a_file_that_is_not_there_is_said_with_the_nearest_names(room: Roo
     looked = await room.look("What is the mean close in prizes.csv?")
     assert looked.text.startswith("There is no file prizes.csv; the nearest names are prices.csv.")
     assert looked.paths == ("prices.csv",)
-    other = await room.look("Write the result to zzzzzz.parquet")
+    other = await room.look("Read zzzzzz.parquet")
     assert other.text.startswith("There is no file zzzzzz.parquet.\n")
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        "Write the daily means to prizes.csv",
+        "Save the table as a file called 'prizes.csv', please",
+        "Generate a random series and export it into the file prizes.csv.",
+        "Speichere das Ergebnis als prizes.csv",
+    ],
+)
+async def test_a_file_that_is_to_be_written_need_not_be_there(room: Room, question: str) -> None:
+    room.write("prices.csv", "close\n1\n")
+    looked = await room.look(question)
+    assert "no file" not in looked.text
+
+
+async def test_a_follow_up_is_told_only_of_what_came_or_changed(room: Room) -> None:
+    room.write("prices.csv", "close\n1\n2\n")
+    room.write("other.csv", "open\n7\n")
+    first = await room.look("What is the mean close in prices.csv?")
+    room.write("made.csv", "close\n3\n")
+    second = await room.look("How many of them are above 2?", told=(first.text,))
+    assert second.paths == ("made.csv",)
+    assert "prices.csv: " not in second.text
+    again = await room.look("And in prices.csv?", told=(first.text, second.text))
+    assert (again.paths, dict(again.columns)) == (("prices.csv",), {"prices.csv": ("close",)})
+    assert "prices.csv: " not in again.text, "it was told before and is the same"
+    room.write("prices.csv", "close\n1\n2\n3\n")
+    changed = await room.look("And now, in prices.csv?", told=(first.text, second.text))
+    assert "prices.csv: 3 rows" in changed.text
+
+
+@pytest.mark.parametrize(
+    ("cells", "kind"),
+    [
+        ("2024-03-01\n2024-03-02", "dates as text: pd.to_datetime"),
+        ("2024-03-01 10:00:00\n2024-03-01 11:30:00", "timestamps as text: pd.to_datetime"),
+        ("2024/3/1\n2024/3/12", "dates as text: pd.to_datetime"),
+        ("north\nsouth", "text"),
+    ],
+)
+async def test_dates_that_pandas_reads_as_text_are_called_so(room: Room, cells: str, kind: str) -> None:
+    room.write("a.csv", f"when\n{cells}\n")
+    assert f"- when ({kind})" in (await room.look("How many?")).text
 
 
 async def test_files_that_came_since_the_last_question_are_told_as_new(room: Room) -> None:

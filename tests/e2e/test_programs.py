@@ -32,7 +32,10 @@ def tools(result: dict[str, Any]) -> list[tuple[str, bool]]:
 def test_the_files_are_looked_at_first_and_the_program_runs(fresh_station: Station) -> None:
     result = asked(
         fresh_station,
-        (f"I compute it.\n{MEAN}", "bars.csv: 3 rows, 2 columns\n- day (date): 2024-01-01 to 2024-01-03\n- close"),
+        (
+            f"I compute it.\n{MEAN}",
+            "bars.csv: 3 rows, 2 columns\n- day (dates as text: pd.to_datetime): 2024-01-01 to 2024-01-03\n- close",
+        ),
         ("The mean close is 11.25.", "Output:\nmean close: 11.25"),
         question="What is the mean close?",
     )
@@ -49,7 +52,7 @@ def test_an_explanation_of_an_error_is_no_answer(fresh_station: Station) -> None
         fenced("import pandas as pd\ndf = pd.read_csv('bars.csv')\nprint(df['closing'].mean())"),
         (
             "The column does not exist, so you should check its name.",
-            "Line 3 of the program is: print(df['closing'].mean())",
+            "The line was: print(df['closing'].mean())",
         ),
         (MEAN, "The last program failed, so there is no result yet"),
         "It is 11.25.",
@@ -170,18 +173,42 @@ def test_what_a_table_holds_can_neither_call_a_tool_nor_end_its_place_in_the_pro
     assert not [line for line in result["steps"][0]["output"].splitlines() if line.startswith(("Question", "```", "<"))]
 
 
-def test_a_program_that_is_repeated_is_told_so_and_may_still_be_mended(fresh_station: Station) -> None:
+def test_a_program_that_failed_is_not_shown_again_but_how_it_failed_is(fresh_station: Station) -> None:
     wrong = fenced("import pandas as pd\nprint(pd.read_csv('bars.csv')['closing'].mean())")
     result = asked(
         fresh_station,
         wrong,
-        wrong,
-        (MEAN, "This is the same program as before"),
+        (wrong, "The line was: print(pd.read_csv('bars.csv')['closing'].mean())\nThere is no column 'closing' (did you mean 'close'?)"),
+        (MEAN, "anew in a ```python block, and do the part that failed in another way."),
         "It is 11.25.",
         question="What is the mean close?",
-    )
+    )  # fmt: skip
     assert (result["status"], result["answer"]) == ("done", "It is 11.25.")
     assert tools(result) == [("look", True), ("pyexe", False), ("pyexe", False), ("pyexe", True)]
+
+
+def test_an_error_that_many_programs_run_into_is_told_with_what_helps(fresh_station: Station) -> None:
+    result = asked(
+        fresh_station,
+        fenced("import pandas as pd\nprint(pd.read_csv('bars.csv')['day'].dt.month.max())"),
+        (MEAN, "Convert the column first: df[column] = pd.to_datetime(df[column])."),
+        "It is 11.25.",
+        question="What is the latest month?",
+    )
+    assert result["steps"][1]["hint"].startswith("The dates are text.")
+
+
+def test_a_write_that_pandas_would_lose_is_made_and_shown(fresh_station: Station) -> None:
+    result = asked(
+        fresh_station,
+        fenced(
+            "df = pd.DataFrame({'a': [1.0, None]})\ndf['a'].fillna(5, inplace=True)\ndf['a'][df['a'] > 3] = 7\nprint(df['a'].sum())"
+        ),
+        "It is 8.0.",
+        question="What is the sum?",
+    )
+    assert result["steps"][1]["output"] == "8.0"
+    assert "df['a'] = df['a'].fillna(5)\ndf.loc[df['a'] > 3, 'a'] = 7\n" in result["steps"][1]["arguments"]["code"]
 
 
 def test_that_a_column_is_missing_may_be_all_there_is_to_say(fresh_station: Station) -> None:

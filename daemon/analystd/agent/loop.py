@@ -11,16 +11,17 @@ from typing import Any, Literal, Protocol
 
 from analystd.agent.column_hints import Columns, hint_for_failure, hint_for_unknown, unknown_columns
 from analystd.agent.context import TokenCosts, fit
-from analystd.agent.frequencies import with_current_frequencies
+from analystd.agent.error_hints import hint_for_error
+from analystd.agent.facts import traceback_tail
 from analystd.agent.function_hints import hint_for_failure as hint_for_functions
-from analystd.agent.imports import with_usual_imports
 from analystd.agent.number_check import Unsupported
-from analystd.agent.programs import REPEATED
+from analystd.agent.programs import failures_text, is_failed_program
 from analystd.agent.progress import is_repeated, is_stuck
 from analystd.agent.replies import Reply, ReplyReader
 from analystd.agent.review import MAX_FAILURES, Reviewer, failed_in_a_row, says_column_is_missing
+from analystd.agent.rewriting import put_right
 from analystd.agent.toolcalls import BadCall, ToolCall, without_thoughts
-from analystd.agent.turns import Talk, Turn, exchange, shortened, with_exchange
+from analystd.agent.turns import Talk, Turn, exchange, shortened
 from analystd.engine.base import (
     LIKELIEST,
     Completion,
@@ -93,18 +94,19 @@ class Programs:
         return f"The program was not run. {hint_for_unknown(names, self.columns)}" if names else None
 
     def completed(self, call: ToolCall) -> ToolCall:
-        """Return the call with the imports before its program that it forgot, and the names that frequencies have today."""
+        """Return the call with its program put right as far as that needs no decision."""
         code = call.arguments.get("code")
-        if not isinstance(code, str) or (whole := with_current_frequencies(with_usual_imports(code))) == code:
+        if not isinstance(code, str) or (whole := put_right(code)) == code:
             return call
         return replace(call, arguments={**call.arguments, "code": whole})
 
-    def hint(self, step: Step, steps: Sequence[Step], *, misspelt: bool) -> str | None:
-        """Return what helps with a program that failed, after those in `steps`."""
-        about_columns = None if misspelt else hint_for_failure(step["output"], self.columns)
-        about_functions = hint_for_functions(str(step["arguments"].get("code", "")), step["output"])
-        repeated = REPEATED if is_repeated([*steps, step]) else None
-        return "\n".join(filter(None, [about_columns or about_functions, repeated])) or None
+    def hint(self, step: Step) -> str | None:
+        """Return what helps with a program that failed."""
+        return (
+            hint_for_failure(step["output"], self.columns)
+            or hint_for_functions(str(step["arguments"].get("code", "")), step["output"])
+            or hint_for_error(traceback_tail(step["output"]))
+        )
 
 
 class Observer(Protocol):
@@ -190,19 +192,20 @@ class Agent:
                     return
                 logger.info("the answer is not taken: %s", objection)
                 self._observer.said("\n\n")
-                talk = replace(
-                    talk, notes=(Message("assistant", reply.text.strip() or "…"), Message("user", objection))
-                )
+                said = Message("assistant", reply.text.strip() or "…")
+                talk = replace(talk, notes=(*_failure_notes(task, outcome.steps), said, Message("user", objection)))
                 continue
             if isinstance(reply.call, BadCall):
                 bad_calls.append(reply.call.message)
             else:
-                step = await self._call(reply.call, reply.said, task.programs, outcome.steps)
+                step = await self._call(reply.call, reply.said, task.programs)
                 outcome.steps.append(step)
                 if step.get("valid", True):
                     # What was not valid is forgotten: a small model takes whatever stands in a conversation for an example.
-                    told = exchange(reply.said, step, programs=task.programs is not None)
-                    talk = replace(talk, exchanges=with_exchange(talk.exchanges, told, step), notes=())
+                    if task.programs is None or not is_failed_program(step):
+                        told = exchange(reply.said, step, programs=task.programs is not None)
+                        talk = replace(talk, exchanges=(*talk.exchanges, told))
+                    talk = replace(talk, notes=_failure_notes(task, outcome.steps))
                     continue
                 bad_calls.append(step["output"])
             logger.info("bad call %d of %d: %s", len(bad_calls), MAX_BAD_CALLS, bad_calls[-1])
@@ -255,7 +258,7 @@ class Agent:
             common_messages=len(talk.opening) if messages[: len(talk.opening)] == talk.opening else 0,
         )
 
-    async def _call(self, call: ToolCall, said: str, programs: Programs | None, steps: Sequence[Step]) -> Step:
+    async def _call(self, call: ToolCall, said: str, programs: Programs | None) -> Step:
         call = programs.completed(call) if programs else call
         self._observer.calling(call.name, call.arguments, said)
         started = time.monotonic()
@@ -272,7 +275,7 @@ class Agent:
             step["displays"] = displays
         if not result.valid:
             step["valid"] = False
-        elif programs and not result.ok and (hint := programs.hint(step, steps, misspelt=bool(misspelt))):
+        elif programs and not (result.ok or misspelt) and (hint := programs.hint(step)):
             step["hint"] = hint
         self._observer.called(step)
         return step
@@ -295,9 +298,10 @@ def _end_with(reply: Reply, outcome: Outcome, task: Task) -> None:
     failures = failed_in_a_row(outcome.steps) if task.programs else 0
     if failures and not says_column_is_missing(answer, outcome.steps[-1]):
         outcome.answer = f"There is no result: {_failed(failures)}, {_found(outcome)}"
-        is_whole = False
+        outcome.status = "limit"
+        return
     outcome.status = "done" if is_whole else "limit"
-    if task.programs:
+    if task.programs and answer:
         outcome.unsupported = task.programs.reviewer.unsupported(outcome.answer, outcome.steps)
 
 
@@ -310,6 +314,13 @@ def _objection(task: Task, offer: _Offer, reply: Reply, outcome: Outcome) -> str
     if task.programs is None or offer.choice == "none" or reply.cut:
         return None
     return task.programs.reviewer.objection(without_thoughts(reply.text), outcome.steps)
+
+
+def _failure_notes(task: Task, steps: Sequence[Step]) -> tuple[Message, ...]:
+    """What the next reply is told of programs that failed since the last one that ran."""
+    failures = failed_in_a_row(steps) if task.programs else 0
+    failed = [step for step in steps[len(steps) - failures :] if is_failed_program(step)]
+    return (Message("user", failures_text(failed)),) if failed else ()
 
 
 def _leads_nowhere(task: Task, steps: Sequence[Step]) -> bool:

@@ -6,8 +6,11 @@ differs, the files and variables that there are, stands in the question.
 
 from __future__ import annotations
 
+import ast
 import re
+from collections.abc import Sequence
 
+from analystd.agent.call_syntaxes import PROGRAM_TOOL
 from analystd.agent.facts import traceback_tail
 from analystd.agent.progress import SILENT
 from analystd.agent.prompt import packaged_prompt
@@ -17,7 +20,8 @@ from analystd.protocol import Step
 LEAST_PARAMETERS = 400_000_000
 """Models with fewer weights follow examples of calls better than they write programs."""
 
-REPEATED = "This is the same program as before, and it fails in the same way. Change what the error is about."
+_MOST_FAILURES_TOLD = 3
+_MOST_CHARACTERS_THAT_RAN = 1500
 
 _ERROR_LINE = re.compile(r"\(line (\d+)\)\s*$")
 
@@ -40,23 +44,64 @@ def question_with_facts(question: str, facts: str) -> str:
     return f"{facts}\n\nQuestion: {question}" if facts else question
 
 
-def result_text(step: Step, output: str) -> str:
-    """Return what the model is shown of a step, whose (perhaps shortened) output is given."""
-    if step["ok"]:
-        if output.strip() == SILENT:
-            return "The program ran, but it printed nothing. Print the values that were asked for."
-        shown = output.strip()
-        return f"Output:\n{shown}\n\nIf this answers the question, answer it now with these values. Else write the next program."
-    lines = [f"The program failed:\n{traceback_tail(output)}"]
-    lines += _failed_line(step)
-    lines += [step["hint"]] if "hint" in step else []
-    return "\n".join([*lines, "Write the whole corrected program in a ```python block."])
+def result_text(output: str) -> str:
+    """Return what the model is shown of a program that ran, whose (perhaps shortened) output is given."""
+    shown = output.strip()
+    if shown == SILENT:
+        return "The program ran, but it printed nothing. Print the values that were asked for."
+    return f"Output:\n{shown}\n\nIf this answers the question, answer it now with these values. Else write the next program."
 
 
-def _failed_line(step: Step) -> list[str]:
-    """The line of the program that its error names, if it names one."""
+def is_failed_program(step: Step) -> bool:
+    """Return whether a step is a program that failed."""
+    return step["tool"] == PROGRAM_TOOL and not step["ok"]
+
+
+def failures_text(failed: Sequence[Step]) -> str:
+    """Return what the model is told of programs that failed: what of them ran, where and how they failed, and what helps.
+
+    A small model that sees its whole program writes it again, mistake and all (of eleven seen, nine were repeated to the letter).
+    """
+    told = list(dict.fromkeys("\n".join(_failure_lines(step)) for step in failed))[-_MOST_FAILURES_TOLD:]
+    begun = _lines_that_ran(failed[-1])
+    lines = [f"A program was tried for this. It began with\n```python\n{begun}\n```\nand then failed:"] if begun else []
+    lines = lines or [f"{'Programs were' if len(told) > 1 else 'A program was'} tried for this and failed:"]
+    return "\n".join(
+        [
+            *lines,
+            *told,
+            "Write the whole program anew in a ```python block, and do the part that failed in another way.",
+        ]
+    )
+
+
+def _failure_lines(step: Step) -> list[str]:
+    number = _failed_line(step)
+    lines = [f"- {traceback_tail(step['output'])}"]
+    if number is not None:
+        lines.append(f"The line was: {_code(step).splitlines()[number - 1].strip()}")
+    return [*lines, step["hint"]] if "hint" in step else lines
+
+
+def _lines_that_ran(step: Step) -> str:
+    """The statements before the one that failed, without comments; empty where they say nothing or are long."""
+    number = _failed_line(step)
+    try:
+        body = ast.parse(_code(step)).body if number is not None else []
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return ""
+    ran = [each for each in body if (each.end_lineno or each.lineno) < (number or 0)]
+    if all(isinstance(each, (ast.Import, ast.ImportFrom)) for each in ran):
+        return ""
+    text = "\n".join(ast.unparse(each) for each in ran)
+    return text if len(text) <= _MOST_CHARACTERS_THAT_RAN else ""
+
+
+def _failed_line(step: Step) -> int | None:
+    """The number of the line that the error names, if it names one of the program."""
     found = _ERROR_LINE.search(step["output"])
-    lines = str(step["arguments"].get("code", "")).splitlines()
-    if found is None or not 0 < int(found[1]) <= len(lines):
-        return []
-    return [f"Line {found[1]} of the program is: {lines[int(found[1]) - 1].strip()}"]
+    return int(found[1]) if found and 0 < int(found[1]) <= len(_code(step).splitlines()) else None
+
+
+def _code(step: Step) -> str:
+    return str(step["arguments"].get("code", ""))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from analystd.agent.facts import fact_of
-from analystd.agent.programs import REPEATED, result_text
+from analystd.agent.programs import result_text
 from analystd.agent.prompt import tool_result_message
 from analystd.engine.base import Message
 from analystd.protocol import Step
@@ -67,21 +67,16 @@ class Talk:
 def exchange(call: str, step: Step, *, programs: bool = False) -> Exchange:
     """The exchange of a step, the same whenever it is told; `call` is what the model wrote to make it.
 
-    With `programs`, the result is worded for a model that can program.
+    With `programs`, the result of one that ran is worded for a model that can program.
     """
     tool, ok, output = step["tool"], step["ok"], step["output"]
-    result = result_text(step, shortened(output)) if programs else tool_result_message(tool, ok, shortened(output))
+    shown = shortened(output)
+    result = result_text(shown) if programs and ok else tool_result_message(tool, ok, shown)
     return Exchange(
         Message("assistant", call),
         Message("tool", result),
         Message("tool", fact_of(tool, step["arguments"], ok, output)),
     )
-
-
-def with_exchange(exchanges: tuple[Exchange, ...], new: Exchange, step: Step) -> tuple[Exchange, ...]:
-    """Return the exchanges with one more; in place of the last where its program is the same: what is shown twice is written a third time."""
-    kept = exchanges[:-1] if step.get("hint", "").endswith(REPEATED) else exchanges
-    return (*kept, new)
 
 
 def shortened(text: str, limit: int = TOOL_OUTPUT_CHARS) -> str:

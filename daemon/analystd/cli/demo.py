@@ -7,19 +7,32 @@ import os
 import random
 import sys
 import time
+from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from analystd.cli import EXIT_DONE, EXIT_FAILED
 from analystd.cli.asking import put_question, tell_about
 from analystd.cli.commands import Options
+from analystd.cli.demo_checks import (
+    SERIES_FILE,
+    SERIES_ROWS,
+    SERIES_START,
+    THRESHOLD,
+    check_count,
+    check_figures,
+    check_series,
+    check_shape,
+    figures_in,
+)
 from analystd.cli.desk import tell_notices
 from analystd.cli.execution import ending_lines
 from analystd.cli.render import Terminal, call_text, gigabytes, indented, print_json
 from analystd.client import AgentResult, Client, connect
 from analystd.engine.embedded import choose_model, fetch_embedded
-from analystd.errors import EngineUnavailableError
+from analystd.errors import AnalystdError, EngineUnavailableError
 from analystd.jail.workspace_place import find_workspace
 from analystd.protocol import Command
 
@@ -28,10 +41,11 @@ BARS = 365 * 24 * 60
 QUESTIONS = (
     f"How many rows does {BARS_FILE} have, and which columns?",
     f"What are the mean and the standard deviation of the returns of close (pct_change) in {BARS_FILE}?",
-    "Write a synthetic price series of 1000 one-minute bars to synthetic_series.csv (columns timestamp and close, a random walk that "
-    "begins at 100, seed 1), then read the file again and print how many rows it has.",
+    f"Generate synthetic price action: {SERIES_ROWS:,} one-minute bars with the columns timestamp and close, where close is {SERIES_START} plus "
+    f"the cumulative sum of normal steps with standard deviation 0.5 (seed 1). Write it to {SERIES_FILE}, read that again and print how many "
+    "rows it has.",
 )
-FOLLOW_UP = "And how many of them are above 101?"
+FOLLOW_UP = f"And how many of its closes are above {THRESHOLD}?"
 """Asked of the last answer."""
 
 _LOAD = """\
@@ -57,6 +71,9 @@ synthetic = pd.DataFrame({
 
 synthetic.to_csv('synthetic_prices.csv', index=False)
 print(f'Generated {len(synthetic)} synthetic bars')"""
+
+Check = Callable[[str], Awaitable[str | None]]
+"""Says what is wrong with an answer; None when nothing is."""
 
 WORKFLOW: tuple[tuple[str, Command, dict[str, Any]], ...] = (
     ("Check what's in workspace", Command.LIST_FILES, {"path": "."}),
@@ -86,22 +103,36 @@ async def demo(options: Options) -> int:
         about = client.about
         model = None if about.engine is None else about.engine.model
         terminal.line(f"Desk {about.workspace}, sandbox {about.sandbox.level}, model {model}", style="2")
-        works = [await _walk(client, terminal, *step) for step in WORKFLOW]
-        answers = [await _ask(client, terminal, question) for question in QUESTIONS]
-        answers.append(await _ask(client, terminal, FOLLOW_UP, conversation=answers[-1].conversation))
+        outputs = [await _walk(client, terminal, *step) for step in WORKFLOW]
+        figures = figures_in("\n".join(output or "" for output in outputs))
+        checks: tuple[Check, ...] = (
+            partial(check_shape, client, BARS_FILE),
+            partial(check_figures, figures),
+            partial(check_series, client),
+        )
+        answers: list[AgentResult] = []
+        for question, check in zip(QUESTIONS, checks, strict=True):
+            answers.append(await _ask(client, terminal, question, check))
+        conversation = answers[-1].conversation
+        answers.append(await _ask(client, terminal, FOLLOW_UP, partial(check_count, client), conversation))
     last = answers[-1].run_id
     terminal.line(f"\nThe whole trail: analystd show {last}; its log: analystd logs {last}", style="2")
     if options.json:
         print_json([dict(answer) for answer in answers])
-    return EXIT_DONE if all(works) and all(each.status in ("done", "limit") for each in answers) else EXIT_FAILED
+    return (
+        EXIT_DONE if None not in outputs and all(each.status in ("done", "limit") for each in answers) else EXIT_FAILED
+    )
 
 
-async def _ask(client: Client, terminal: Terminal, question: str, conversation: str | None = None) -> AgentResult:
-    """Put a question to the model, showing its trail, and show the answer."""
+async def _ask(
+    client: Client, terminal: Terminal, question: str, check: Check, conversation: str | None = None
+) -> AgentResult:
+    """Put a question to the model, showing its trail, show the answer, and say whether it is right."""
     terminal.line(f"\nAsk the model: {question}", style="1")
     answer = await put_question(client, question, terminal, conversation=conversation)
     terminal.line(f"= {answer.answer}", style="1")
     tell_about(answer, terminal)
+    await _tell_check(terminal, check(answer.answer))
     return answer
 
 
@@ -138,7 +169,22 @@ async def _have_model(terminal: Terminal) -> None:
         terminal.line(f"The model could not be fetched: {exc.message}", style="31")
 
 
-async def _walk(client: Client, terminal: Terminal, title: str, command: Command, arguments: dict[str, Any]) -> bool:
+async def _tell_check(terminal: Terminal, check: Awaitable[str | None]) -> None:
+    """Say whether an answer agrees with the files."""
+    try:
+        wrong = await check
+    except AnalystdError as exc:
+        wrong = exc.message
+    if wrong is None:
+        terminal.line("✓ Right: the files say so too.", style="32")
+    else:
+        terminal.line(f"✗ Wrong: {wrong}.", style="31")
+
+
+async def _walk(
+    client: Client, terminal: Terminal, title: str, command: Command, arguments: dict[str, Any]
+) -> str | None:
+    """Do one step of the workflow, and return what came of it; None when it failed."""
     terminal.line(f"\n# {title}", style="1")
     terminal.line(f"→ {call_text(command.rpartition('.')[2], arguments)}", style="36")
     started = time.monotonic()
@@ -148,4 +194,4 @@ async def _walk(client: Client, terminal: Terminal, title: str, command: Command
     if error:
         text += "\n".join(ending_lines(result))
     terminal.line(f"← {indented(text)}  ({time.monotonic() - started:.2f} s)", style="31" if error else "32")
-    return not error
+    return None if error else text

@@ -11,10 +11,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from analystd.agent.programs import LOOK, question_with_facts
+from analystd.agent.programs import LOOK, is_failed_program, question_with_facts
 from analystd.agent.prompt import with_new_files
 from analystd.agent.toolcalls import tool_call_text
-from analystd.agent.turns import Exchange, Turn, exchange, with_exchange
+from analystd.agent.turns import Exchange, Turn, exchange
 from analystd.desk.journal import Journal
 from analystd.desk.segments import Event
 from analystd.engine.base import Message
@@ -123,13 +123,15 @@ def _turn(events: Sequence[Event], new_files: Sequence[str], programs: bool) -> 
 
 
 def _exchanges(events: Sequence[Event], steps: Sequence[Any], programs: bool) -> tuple[Exchange, ...]:
-    """The calls that were valid, as the model wrote them; journals of earlier versions kept only their arguments."""
+    """The calls that were valid, as the model wrote them; journals of earlier versions kept only their arguments.
+
+    Programs that failed are left out: a model takes what it is shown for an example.
+    """
     replies = {event["step"]: event.get("reply") for event in events if event["kind"] == EventKind.TOOL_CALL}
     exchanges: tuple[Exchange, ...] = ()
     for number, step in enumerate(steps, 1):
-        if step.get("valid", True) and step["tool"] != LOOK:
-            told = exchange(replies.get(number) or _call_text(step), step, programs=programs)
-            exchanges = with_exchange(exchanges, told, step)
+        if step.get("valid", True) and step["tool"] != LOOK and not (programs and is_failed_program(step)):
+            exchanges += (exchange(replies.get(number) or _call_text(step), step, programs=programs),)
     return exchanges
 
 

@@ -27,6 +27,9 @@ _PLAIN_FILE = re.compile(r"\w[\w .()/-]*(?<! )")
 _UNIT = r"(?:[€$£¥%]|[A-Z]{3})"
 _NUMBER_AS_TEXT = re.compile(rf"\(?[-+\u2212]?(?:{_UNIT} ?)?[-+\u2212]?\d[\d.,'\u00a0\u202f ]*-?\)?(?: ?{_UNIT})?")
 _DATE_AS_TEXT = re.compile(r"\d{1,2}[./-]\d{1,2}[./-]\d{2,4}(?:[ T]\d.*)?")
+_YEAR_FIRST = re.compile(r"\d{4}([./-])\d{1,2}\1\d{1,2}(?:[ T]\d.*)?")
+_TEXT_TYPES = frozenset({"text", "string", "large_string", "string_view"})
+_TIME_TYPES = frozenset({"date", "timestamp"})
 
 
 @dataclass(frozen=True)
@@ -52,6 +55,8 @@ class Known:
     """What the whole file says about a column."""
     beginnings: dict[str, str] = field(default_factory=dict)
     """What its first rows say, where the whole is too long to be read."""
+    typed: bool = False
+    """Whether the file itself says which columns are dates, so that pandas reads them as such."""
     reading: str | None = None
     """Why the file is not to be read as plain CSV; empty where it can be, None where that was not looked up."""
 
@@ -93,12 +98,13 @@ def table_text(
     """The facts of a table in about `most` characters: its first line, the chosen columns in the file's order, some rows."""
     rows = f"{known.rows} rows" if known.rows is not None else f"rows not counted ({(size or 0) / 1e6:.0f} MB)"
     lines = [f"{file_name(path)}: {rows}, {len(known.columns)} columns"]
-    if known.reading and can_read:
+    by_toolbox = bool(known.reading) and can_read
+    if by_toolbox:
         lines.append(f"Read it with `import toolbox` and `toolbox.read({path!r})`, since {known.reading}.")
     lines += [f"Note: {note[:_NOTE_CHARACTERS]}" for note in known.notes]
     told, left = dict[str, str](), most - sum(map(len, lines))
     for column in chosen:
-        line = _column_line(column, known)
+        line = _column_line(column, known, by_toolbox=by_toolbox)
         left -= len(line)
         if left < 0 and told:
             break
@@ -114,7 +120,7 @@ def profile_fact(column: Column, profile: ColumnProfile) -> str:
     """What is known of all cells of a column: range or values, and how many are missing."""
     facts: list[str] = []
     top = profile["top"] or []
-    if profile["min"] is not None and profile["max"] is not None and column.type != "text":
+    if profile["min"] is not None and profile["max"] is not None and column.type not in _TEXT_TYPES:
         facts.append(f"{cell_text(profile['min'])} to {cell_text(profile['max'])}")
     elif top:
         # Of values that occur once each, a few are enough to show what they are like.
@@ -130,7 +136,7 @@ def profile_fact(column: Column, profile: ColumnProfile) -> str:
 def sample_fact(column: Column, cells: Sequence[Any]) -> str:
     """What the first cells of a column say, where the whole is too long to be read."""
     values = [text for text in map(cell_text, cells) if text]
-    if column.type != "text" or not values:
+    if column.type not in _TEXT_TYPES or not values:
         return ""
     some = ", ".join(repr(value) for value in list(dict.fromkeys(values))[:_FEW_VALUES])
     return f"in the first {len(cells)} rows {some}"
@@ -163,13 +169,19 @@ def _has_marks(values: Sequence[str]) -> bool:
     return any(not value.isdigit() for value in values)
 
 
-def _column_line(column: Column, known: Known) -> str:
+def _column_line(column: Column, known: Known, *, by_toolbox: bool) -> str:
     facts: list[str] = []
-    if column.type == "text" and (kind := written_as_text(known.cells.get(column.address, ()))):
-        facts.append(f"{kind} written as text")
+    kind = "text" if column.type in _TEXT_TYPES else column.type
+    cells = known.cells.get(column.address, ())
+    if kind in _TIME_TYPES and not (known.typed or by_toolbox):
+        kind = f"{kind}s as text: pd.to_datetime"
+    elif kind == "text" and (written := written_as_text(cells)):
+        facts.append(f"{written} written as text")
+    elif kind == "text" and cells and all(_YEAR_FIRST.fullmatch(cell.strip()) for cell in cells if cell.strip()):
+        kind = "dates as text: pd.to_datetime"
     if fact := known.facts.get(column.address, known.beginnings.get(column.address)):
         facts.append(fact)
-    return f"- {_name(column.name)} ({column.type}){': ' if facts else ''}{', '.join(facts)}"
+    return f"- {_name(column.name)} ({kind}){': ' if facts else ''}{', '.join(facts)}"
 
 
 def _further(names: Sequence[str], most: int) -> list[str]:

@@ -48,6 +48,13 @@ _MOST_NOTES = 3
 _NEAR = 0.6
 _LEAST_CHARACTERS = 1200
 _CHARACTERS_PER_TOKEN = 3
+_WRITING = re.compile(
+    r"\b(?:creat|dump|export|generat|mak|produc|put|sav|stor|writ|erstell|erzeug|export|schreib|speicher)\w*",
+    re.IGNORECASE,
+)
+_INTO = (
+    r"\b(?:to|into|in|as|at|called|named|under|als|in|nach|unter|namens)\s+(?:(?:a|an|the|file|eine|einer|datei)\s+)*"
+)
 _CUT_LIST = re.compile(r"^(?:New|Other) files: .* and \d+ more$", re.MULTILINE)
 _JSON = {".jsonl", ".ndjson", ".jsonlines", ".json"}
 _TYPED = {".parquet", ".pq", ".arrow", ".arrows", ".feather", ".ipc", *_JSON}
@@ -100,12 +107,13 @@ class TableFacts:
         tables = [entry for entry in entries if is_table(entry["name"])]
         absent, near = _absent(question, entries)
         fresh = _fresh([entry["name"] for entry in entries], earlier, told)
-        chosen = _chosen_tables(question, tables, near, fresh, earlier)[:MOST_TABLES]
+        chosen = _chosen_tables(question, tables, near, fresh, earlier, is_first=not told)[:MOST_TABLES]
         texts = list(absent)
         columns: dict[str, Sequence[str]] = {}
         for entry in chosen:
             text, names = await self._facts(entry, question, most // len(chosen), can_read=can_read)
-            texts.append(text)
+            if not any(text in before for before in told):
+                texts.append(text)
             if names:
                 columns[entry["name"]] = names
         paths = tuple(entry["name"] for entry in chosen)
@@ -143,6 +151,7 @@ class TableFacts:
         if not known.columns:
             schema = await self._data.view(source, Question("schema"))
             known.columns = named_columns(schema["columns"] or [], delimited=_suffix(path) not in _TYPED)
+            known.typed = _suffix(path) in _TYPED | _EXCEL
             # How columns of the same name are asked for in views is of no use in a program.
             known.notes = [note for note in schema["warnings"] if not note.startswith("Several columns")][:_MOST_NOTES]
         chosen = chosen_columns(known.columns, question)
@@ -197,37 +206,48 @@ def _chosen_tables(
     near: Sequence[str],
     fresh: Sequence[str],
     earlier: Sequence[str],
+    *,
+    is_first: bool,
 ) -> Sequence[Mapping[str, Any]]:
-    """The tables that are looked at: those named, or like a name that is not there; else all of few.
+    """The tables that are looked at: those named, or like a name that is not there; for a first question, else all of few.
 
-    Of many, those that are called like a word of the question, else those that a program made, else those named last.
+    Otherwise those that are called like a word of the question, else those that a program made, else those named last.
     """
     named = [entry for entry in tables if is_named(question, entry["name"])]
     named += [entry for entry in tables if entry["name"] in near and entry not in named]
-    if named or len(tables) <= MOST_TABLES:
-        return named or tables
+    few = tables if len(tables) <= MOST_TABLES else []
+    if named or (few and is_first):
+        return named or few
     asked = words(question)
     called = [entry for entry in tables if asked & words(PurePosixPath(entry["name"]).name.partition(".")[0])]
     before = [[entry for entry in tables if is_named(text, entry["name"])] for text in earlier]
     made = [entry for entry in tables if entry["name"] in fresh]
-    return called or made or next(filter(None, before), [])
+    return called or made or next(filter(None, before), list(few))
 
 
 def _absent(question: str, entries: Sequence[Mapping[str, Any]]) -> tuple[list[str], list[str]]:
-    """What is said of files that the question names and that are not there, and the files with names like theirs."""
+    """What is said of files that the question names and that are not there, and the files with names like theirs.
+
+    Nothing is said of those that are to be written.
+    """
     names = [str(entry["name"]) for entry in entries]
     by_name = {PurePosixPath(name).name.casefold(): name for name in names}
     said, near = list[str](), list[str]()
     for word in files_named_in(question):
         wanted = PurePosixPath(word).name.casefold()
         # A word may be the end of a name with spaces.
-        if any(name.endswith(wanted) for name in by_name):
+        if any(name.endswith(wanted) for name in by_name) or _is_target(question, word):
             continue
         alike = [by_name[each] for each in difflib.get_close_matches(wanted, by_name, n=3, cutoff=_NEAR)]
         like = f"; the nearest names are {', '.join(map(file_name, alike))}" if alike else ""
         said.append(f"There is no file {file_name(word)}{like}.")
         near += alike[:1]
     return said[:MOST_TABLES], near[:MOST_TABLES]
+
+
+def _is_target(question: str, word: str) -> bool:
+    """Whether a question says that a file is to be written, and not only read."""
+    return bool(_WRITING.search(question) and re.search(rf"{_INTO}\W{{0,3}}{re.escape(word)}", question, re.IGNORECASE))
 
 
 def _fresh(names: Sequence[str], earlier: Sequence[str], told: Sequence[str]) -> list[str]:

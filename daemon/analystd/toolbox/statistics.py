@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -13,7 +13,7 @@ import pandas as pd
 
 @dataclass(frozen=True)
 class TestResult:
-    """What a statistical test gave."""
+    """What a statistical test gave; like scipy's results, it can be taken apart: `statistic, p_value = …`."""
 
     __test__ = False
     """The class is no test of pytest's."""
@@ -23,6 +23,9 @@ class TestResult:
     n: int
     """How many values, or pairs, were used."""
     note: str = ""
+
+    def __iter__(self) -> Iterator[float]:
+        return iter((self.statistic, self.p_value))
 
     def __str__(self) -> str:
         note = f"; {self.note}" if self.note else ""

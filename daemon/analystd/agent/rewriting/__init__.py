@@ -1,0 +1,18 @@
+"""Programs put right before they run: what a model forgot, and what the libraries called otherwise when it learnt them.
+
+Models know pandas as it was years ago. What has only another name today, or is silently lost today, is rewritten in the source, which the
+step shows as it ran. What needs a decision is left to the model, with a hint after the error (`agent/error_hints.py`).
+"""
+
+from analystd.agent.rewriting.edits import rewritten
+from analystd.agent.rewriting.imports import with_usual_imports
+from analystd.agent.rewriting.lost_writes import find_lost_writes
+from analystd.agent.rewriting.old_names import find_old_names
+
+
+def put_right(code: str) -> str:
+    """Return a program with its forgotten imports, in the names of today, and with writes that take effect; one that cannot be parsed as it is."""
+    return with_usual_imports(rewritten(code, (find_old_names, find_lost_writes)))
+
+
+__all__ = ["put_right"]

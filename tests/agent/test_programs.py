@@ -1,0 +1,47 @@
+"""What a model that can program is told of programs that failed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from analystd.agent.programs import failures_text
+from analystd.protocol import Step
+
+
+def failed(code: str, output: str, **more: Any) -> Step:
+    return {"tool": "pyexe", "arguments": {"code": code}, "ok": False, "output": output, "seconds": 0.1, **more}  # type: ignore[typeddict-item]
+
+
+PROGRAM = """\
+import pandas as pd
+# Load
+df = pd.read_csv('a.csv')
+for name in df:
+    total = df[name].sum()
+    print(total.strftime('%Y'))
+print(total)
+"""
+
+
+def test_what_ran_is_shown_and_what_failed_only_by_its_line() -> None:
+    text = failures_text([failed(PROGRAM, "12\nAttributeError: no strftime (line 6)", hint="Use numbers.")])
+    assert "```python\nimport pandas as pd\ndf = pd.read_csv('a.csv')\n```\nand then failed:\n" in text
+    assert (
+        "- 12\nAttributeError: no strftime (line 6)\nThe line was: print(total.strftime('%Y'))\nUse numbers.\n" in text
+    )
+    assert "for name in df" not in text
+
+
+def test_of_several_failures_each_is_told_once_and_the_last_three() -> None:
+    steps = [failed("x(", f"SyntaxError: {number} (line 1)") for number in (1, 2, 2, 3, 4)]
+    text = failures_text(steps)
+    assert text.startswith("Programs were tried for this and failed:\n- SyntaxError: 2 (line 1)\nThe line was: x(\n")
+    assert [text.count(f"SyntaxError: {number}") for number in (1, 2, 3, 4)] == [0, 1, 1, 1]
+
+
+def test_imports_alone_and_lines_that_are_not_the_program_s_are_not_shown() -> None:
+    assert "```python\nimport" not in failures_text([failed("import os\n1/0", "ZeroDivisionError (line 2)")])
+    for output in ("Boom", "Boom (line 99)", "Boom (line 0)"):
+        assert "The line was" not in failures_text([failed("x = 1\n1/0", output)])
+    long = f"x = '{'a' * 5000}'\n1/0"
+    assert "aaa" not in failures_text([failed(long, "ZeroDivisionError (line 2)")])
