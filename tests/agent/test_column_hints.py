@@ -50,3 +50,18 @@ def test_an_error_about_a_column_is_answered_with_the_columns(output: str) -> No
 def test_other_errors_get_no_such_hint() -> None:
     assert hint_for_failure("ZeroDivisionError: division by zero (line 1)", COLUMNS) is None
     assert hint_for_failure("KeyError: 'x'", {}) is None
+
+
+def test_a_column_that_only_some_tables_have_is_said_to_be_there() -> None:
+    tables = {"a.csv": ("x", "k"), "b.csv": ("y", "k")}
+    assert hint_for_failure("KeyError: 'x' (line 2)", tables) == (
+        "Only a.csv has the column 'x'. The columns that all tables have are 'k'."
+    )
+    apart = {"a.csv": ("x",), "b.csv": ("y",)}
+    hint = hint_for_failure("KeyError: 'x' (line 2)", apart)
+    assert hint is not None
+    assert "no column in common" in hint
+    assert "pd.concat([first, second], axis=1)" in hint
+    missing = hint_for_failure("KeyError: 'z' (line 2)", apart)
+    assert missing is not None
+    assert missing.startswith("There is no column 'z'")

@@ -267,6 +267,15 @@ async def test_a_follow_up_is_told_only_of_what_came_or_changed(room: Room) -> N
     assert "prices.csv: 3 rows" in changed.text
 
 
+async def test_all_values_of_columns_with_few_are_known_and_which_hold_numbers(room: Room) -> None:
+    names = "".join(f"name{number},{number % 3},{'ab'[number % 2]}\n" for number in range(40))
+    room.write("a.csv", f"name,kind,group\n{names}")
+    contents = (await room.look("How many?")).contents
+    assert {name: sorted(values) for name, values in contents.values["a.csv"].items()} == {"group": ["a", "b"]}
+    assert list(contents.numbers["a.csv"]) == ["kind"]
+    assert contents.columns == {"a.csv": ("name", "kind", "group")}
+
+
 @pytest.mark.parametrize(
     ("cells", "kind"),
     [

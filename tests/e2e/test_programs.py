@@ -211,6 +211,50 @@ def test_a_write_that_pandas_would_lose_is_made_and_shown(fresh_station: Station
     assert "df['a'] = df['a'].fillna(5)\ndf.loc[df['a'] > 3, 'a'] = 7\n" in result["steps"][1]["arguments"]["code"]
 
 
+def test_a_filter_that_can_find_nothing_is_told_before_the_program_runs(fresh_station: Station) -> None:
+    (fresh_station.workspace / "people.csv").write_text("sex,age\nmale,30\nfemale,40\nmale,50\n")
+    program = (
+        "import pandas as pd\ndf = pd.read_csv('people.csv')\nprint('mean age:', df[df['sex'] == '{}']['age'].mean())"
+    )
+    result = asked(
+        fresh_station,
+        fenced(program.format("Male")),
+        (
+            fenced(program.format("male")),
+            "No row has 'Male' (did you mean 'male'?) in 'sex', whose values are 'male', 'female'.",
+        ),
+        "It is 40.0.",
+        question="What is the mean age of men in people.csv?",
+    )
+    assert (result["status"], result["answer"]) == ("done", "It is 40.0.")
+    assert tools(result) == [("look", True), ("pyexe", False), ("pyexe", True)]
+
+
+def test_names_that_no_program_printed_are_asked_to_be_printed(fresh_station: Station) -> None:
+    result = asked(
+        fresh_station,
+        fenced("import pandas as pd\nprint('days:', len(pd.read_csv('bars.csv')))"),
+        "The days are Easter and Christmas.",
+        (
+            fenced("import pandas as pd\nprint(list(pd.read_csv('bars.csv')['day']))"),
+            "These names stand in no output: Easter, Christmas.",
+        ),
+        "They are 2024-01-01, 2024-01-02 and 2024-01-03.",
+        question="Which days are there?",
+    )
+    assert (result["status"], result["answer"]) == ("done", "They are 2024-01-01, 2024-01-02 and 2024-01-03.")
+
+
+def test_a_question_is_told_how_its_figure_is_computed(fresh_station: Station) -> None:
+    result = asked(
+        fresh_station,
+        fenced("import pandas as pd\nprint(pd.read_csv('bars.csv')['close'].std(ddof=0))"),
+        "It is 0.75.",
+        question="What is the population standard deviation of the close?",
+    )
+    assert "How it is computed:\n- Population standard deviation" in result["steps"][0]["output"]
+
+
 def test_that_a_column_is_missing_may_be_all_there_is_to_say(fresh_station: Station) -> None:
     said = "The data has no column 'fare', so the mean fare cannot be computed."
     result = asked(

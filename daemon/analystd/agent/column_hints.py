@@ -61,10 +61,27 @@ def hint_for_failure(output: str, columns: Columns) -> str | None:
     keys = missing_columns(output) if columns else []
     if not keys:
         return None
+    if elsewhere := _in_some_tables(keys[-1], columns):
+        return elsewhere
     hint = hint_for_unknown(keys[-3:], columns)
     if any(nearest(key, (name for names in columns.values() for name in names)) for key in keys):
         return hint
     return f"{hint} If none of them holds what the question asks for, say in one sentence that the data has no such column."
+
+
+def _in_some_tables(name: str, columns: Columns) -> str | None:
+    """What is said of a column that only some of the tables have; None where all have it, or none."""
+    having = [path for path, names in columns.items() if name in names]
+    if not having or len(having) == len(columns):
+        return None
+    common = set.intersection(*(set(names) for names in columns.values()))
+    shared = f"The columns that all tables have are {', '.join(map(repr, sorted(common)))}."
+    if not common:
+        shared = (
+            "The tables have no column in common: name a key in each (left_on, right_on), "
+            "or, if their rows belong together in order, put them side by side with pd.concat([first, second], axis=1)."
+        )
+    return f"Only {' and '.join(having)} has the column {name!r}. {shared}"
 
 
 def missing_columns(output: str) -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import re
 
-from analystd.agent.prompt import packaged_prompt
+from analystd.agent.prompt import packaged_pairs
 
 _MOST_CHARACTERS = 2000
 """So much of an error's end is looked at."""
@@ -20,13 +20,4 @@ def hint_for_error(error: str) -> str | None:
 @functools.cache
 def error_hints() -> tuple[tuple[re.Pattern[str], str], ...]:
     """Return the patterns with their sentences, in order."""
-    hints: list[tuple[re.Pattern[str], str]] = []
-    pattern: re.Pattern[str] | None = None
-    for line in packaged_prompt("error_hints.txt").splitlines():
-        if line.startswith("#") or not line.strip():
-            continue
-        if not line.startswith(" "):
-            pattern = re.compile(line)
-        elif pattern is not None:
-            hints.append((pattern, line.strip()))
-    return tuple(hints)
+    return tuple((re.compile(pattern), sentence) for pattern, sentence in packaged_pairs("error_hints.txt"))

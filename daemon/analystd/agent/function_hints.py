@@ -135,7 +135,7 @@ def _fitting(asked: Sequence[str], columns: Iterable[str]) -> list[str]:
     """The functions that fit, those first of which most phrases do; of equals the first in the file."""
     had = [words_of(name) for name in columns]
     scores = {
-        name: sum(_holds(asked, phrase) for phrase in words.phrases)
+        name: sum(holds_phrase(asked, phrase) for phrase in words.phrases)
         for name, words in toolbox_words().items()
         if all(any(_fits(word, stem) for name in had for word in name for stem in group) for group in words.columns)
         or not had
@@ -143,7 +143,8 @@ def _fitting(asked: Sequence[str], columns: Iterable[str]) -> list[str]:
     return sorted((name for name, score in scores.items() if score), key=lambda name: -scores[name])
 
 
-def _holds(asked: Sequence[str], phrase: str) -> bool:
+def holds_phrase(asked: Sequence[str], phrase: str) -> bool:
+    """Return whether the words of a question have those of a phrase, as the words of functions are written."""
     return all(_follows(asked, part.split()) for part in phrase.split("+"))
 
 

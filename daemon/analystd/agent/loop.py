@@ -22,6 +22,7 @@ from analystd.agent.review import MAX_FAILURES, Reviewer, failed_in_a_row, says_
 from analystd.agent.rewriting import put_right
 from analystd.agent.toolcalls import BadCall, ToolCall, without_thoughts
 from analystd.agent.turns import Talk, Turn, exchange, shortened
+from analystd.agent.value_hints import Contents, hint_for_filters, impossible_filters
 from analystd.engine.base import (
     LIKELIEST,
     Completion,
@@ -85,13 +86,25 @@ class Programs:
     """The steps in which the agent looked at the files by itself."""
     columns: Columns = field(default_factory=dict)
     """The columns of the tables that it saw."""
+    contents: Contents = field(default_factory=Contents)
+    """What it saw of their cells."""
     _told: list[str] = field(default_factory=list)
 
     def misspelt(self, call: ToolCall) -> str | None:
-        """Return what is wrong with the column names of a program, before it runs; once in a run, since the look may err."""
-        names = [] if self._told else unknown_columns(str(call.arguments.get("code", "")), self.columns)
-        self._told.extend(names)
-        return f"The program was not run. {hint_for_unknown(names, self.columns)}" if names else None
+        """Return what is wrong with the names of columns and with the values that a program looks for, before it runs.
+
+        Once in a run, since the look may err.
+        """
+        if self._told:
+            return None
+        code = str(call.arguments.get("code", ""))
+        hints = []
+        if names := unknown_columns(code, self.columns):
+            hints.append(hint_for_unknown(names, self.columns))
+        if filters := impossible_filters(code, self.contents):
+            hints.append(hint_for_filters(filters, self.contents))
+        self._told.extend(hints)
+        return f"The program was not run. {' '.join(hints)}" if hints else None
 
     def completed(self, call: ToolCall) -> ToolCall:
         """Return the call with its program put right as far as that needs no decision."""

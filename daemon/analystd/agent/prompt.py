@@ -7,6 +7,7 @@ conversation, each with its result and answer, instead of in the system message 
 from __future__ import annotations
 
 import functools
+import itertools
 import json
 import re
 from collections.abc import Mapping, Sequence
@@ -72,6 +73,13 @@ def example_turns(tools: Sequence[ToolSpec]) -> tuple[Message, ...]:
 def packaged_prompt(name: str) -> str:
     """Return one of the texts in `prompts`, which people can read."""
     return (files("analystd.agent") / "prompts" / name).read_text(encoding="utf-8").strip()
+
+
+@functools.cache
+def packaged_pairs(name: str) -> tuple[tuple[str, str], ...]:
+    """Return the lines of one of the texts in `prompts`, each with the indented line that follows it, without comments."""
+    lines = [line for line in packaged_prompt(name).splitlines() if line.strip() and not line.startswith("#")]
+    return tuple((line, below.strip()) for line, below in itertools.pairwise(lines) if below.startswith(" "))
 
 
 def with_new_files(question: str, names: Sequence[str]) -> str:

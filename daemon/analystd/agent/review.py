@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from analystd.agent.column_hints import missing_columns
+from analystd.agent.name_check import names_from_nowhere
 from analystd.agent.number_check import Sources, Unsupported, unsupported_numbers
 from analystd.agent.programs import LOOK
 from analystd.agent.progress import SILENT
@@ -24,6 +25,8 @@ class Reviewer:
 
     given: tuple[str, ...]
     """The texts that the model was given beside outputs: the question, what was said and printed before."""
+    asked: str = ""
+    """The question as it was put."""
     needs_program: bool = True
     """Whether the question is about data that is there, so that an answer without any program is a guess."""
     _raised: set[str] = field(default_factory=set)
@@ -41,6 +44,12 @@ class Reviewer:
             return "Do not answer from memory. Write a program in a ```python block that computes the answer from the data."
         if programs and programs[-1]["output"].strip() == SILENT and self._once("silent", answer):
             return "The program printed nothing. Write a program in a ```python block that prints the values that were asked for."
+        names = names_from_nowhere(self.asked, answer, self._sources(steps)) if programs else []
+        if names and self._once("names", answer):
+            return (
+                f"These names stand in no output: {', '.join(names)}. "
+                "Write a program in a ```python block that prints the names that were asked for."
+            )
         wrong = self.unsupported(answer, steps)
         if wrong and self._once("numbers", answer):
             named = ", ".join(each.text for each in wrong[:5])
@@ -54,8 +63,12 @@ class Reviewer:
         """Return the numbers of an answer that nothing supports."""
         if not _DIGIT.search(answer):
             return []
+        return unsupported_numbers(answer, Sources(self._sources(steps)))
+
+    def _sources(self, steps: Sequence[Step]) -> list[str]:
+        """All that what is said may come from."""
         codes = [str(step["arguments"].get("code", "")) for step in steps]
-        return unsupported_numbers(answer, Sources([*self.given, *codes, *(step["output"] for step in steps)]))
+        return [*self.given, *codes, *(step["output"] for step in steps)]
 
     def _once(self, objection: str, answer: str) -> bool:
         if objection in self._raised or not answer:

@@ -29,6 +29,7 @@ _NUMBER_AS_TEXT = re.compile(rf"\(?[-+\u2212]?(?:{_UNIT} ?)?[-+\u2212]?\d[\d.,'\
 _DATE_AS_TEXT = re.compile(r"\d{1,2}[./-]\d{1,2}[./-]\d{2,4}(?:[ T]\d.*)?")
 _YEAR_FIRST = re.compile(r"\d{4}([./-])\d{1,2}\1\d{1,2}(?:[ T]\d.*)?")
 _TEXT_TYPES = frozenset({"text", "string", "large_string", "string_view"})
+_NUMBER_TYPE = re.compile(r"number|integer|u?int\d+|float|halffloat|double|float\d+")
 _TIME_TYPES = frozenset({"date", "timestamp"})
 
 
@@ -51,6 +52,8 @@ class Known:
     """What is to be said about the file as a whole."""
     cells: dict[str, list[str]] = field(default_factory=dict)
     """The first cells of the columns that were looked at, shortened."""
+    values: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    """All values of the columns of text that have few."""
     facts: dict[str, str] = field(default_factory=dict)
     """What the whole file says about a column."""
     beginnings: dict[str, str] = field(default_factory=dict)
@@ -131,6 +134,20 @@ def profile_fact(column: Column, profile: ColumnProfile) -> str:
     if profile["missing"]:
         facts.append(f"{profile['missing']} missing")
     return ", ".join(facts)
+
+
+def is_number(column: Column) -> bool:
+    """Return whether a column holds numbers, in text files or typed ones."""
+    return bool(_NUMBER_TYPE.fullmatch(column.type))
+
+
+def all_values(column: Column, profile: ColumnProfile) -> tuple[str, ...] | None:
+    """All values of a column of text that has few; None of other columns, or where not all are known."""
+    top = profile["top"] or []
+    complete = profile["top_exact"] and profile["distinct_exact"] and profile["distinct"] == len(top)
+    if column.type not in _TEXT_TYPES or not complete or not all(isinstance(each["value"], str) for each in top):
+        return None
+    return tuple(str(each["value"]) for each in top)
 
 
 def sample_fact(column: Column, cells: Sequence[Any]) -> str:

@@ -13,15 +13,18 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from analystd.agent.prompt import is_named, is_table, without_compression
+from analystd.agent.value_hints import Contents
 from analystd.data.base import DataService, FileInJail
 from analystd.data.question import Question
 from analystd.desk.facts_text import (
     SAMPLE_ROWS,
     Column,
     Known,
+    all_values,
     cell_text,
     chosen_columns,
     file_name,
+    is_number,
     named_columns,
     profile_fact,
     sample_fact,
@@ -63,11 +66,12 @@ _EXCEL = {".xlsx", ".xlsm"}
 
 @dataclass(frozen=True)
 class Looked:
-    """What was found: text for the model and for people, and the columns by path."""
+    """What was found: text for the model and for people, the columns by path, and what is known of their cells."""
 
     paths: tuple[str, ...] = ()
     text: str = ""
     columns: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    contents: Contents = field(default_factory=Contents)
 
 
 def most_characters(window: int | None) -> int:
@@ -110,21 +114,27 @@ class TableFacts:
         chosen = _chosen_tables(question, tables, near, fresh, earlier, is_first=not told)[:MOST_TABLES]
         texts = list(absent)
         columns: dict[str, Sequence[str]] = {}
+        values: dict[str, Mapping[str, Sequence[str]]] = {}
+        numbers: dict[str, Sequence[str]] = {}
         for entry in chosen:
-            text, names = await self._facts(entry, question, most // len(chosen), can_read=can_read)
+            text, known = await self._facts(entry, question, most // len(chosen), can_read=can_read)
             if not any(text in before for before in told):
                 texts.append(text)
-            if names:
-                columns[entry["name"]] = names
+            if known.columns:
+                columns[entry["name"]] = tuple(column.name for column in known.columns)
+                values[entry["name"]] = {
+                    column.name: known.values[column.address]
+                    for column in known.columns
+                    if column.address in known.values
+                }
+                numbers[entry["name"]] = [column.name for column in known.columns if is_number(column)]
         paths = tuple(entry["name"] for entry in chosen)
         others = [entry["name"] for entry in entries if entry["name"] not in paths]
         texts += _listed("New files", [name for name in others if name in fresh])
         texts += _listed("Other files", [name for name in others if name not in fresh])
-        return Looked(paths, "\n\n".join(texts), columns)
+        return Looked(paths, "\n\n".join(texts), columns, Contents(values, numbers, columns))
 
-    async def _facts(
-        self, entry: Mapping[str, Any], question: str, most: int, *, can_read: bool
-    ) -> tuple[str, tuple[str, ...]]:
+    async def _facts(self, entry: Mapping[str, Any], question: str, most: int, *, can_read: bool) -> tuple[str, Known]:
         path, size = str(entry["name"]), entry["size"]
         key = (path, size, entry["modified"])
         known = self._seen.pop(key, None) or Known()
@@ -133,17 +143,16 @@ class TableFacts:
                 await self._find_out(known, path, size or 0, question)
         except AnalystdError as exc:
             if not known.columns:
-                return f"{file_name(path)} cannot be read as a table: {exc.message}", ()
+                return f"{file_name(path)} cannot be read as a table: {exc.message}", known
             logger.info("%s was not looked at whole: %s", path, exc.message)
         except TimeoutError:
             logger.info("%s was not looked at whole within %g s", path, LOOK_SECONDS)
         if not known.columns and known.rows is None:
-            return f"{file_name(path)} is large; its columns are not known yet", ()
+            return f"{file_name(path)} is large; its columns are not known yet", known
         self._seen[key] = known
         while len(self._seen) > _REMEMBERED:
             self._seen.popitem(last=False)
-        text = table_text(path, size, known, chosen_columns(known.columns, question), most, can_read=can_read)
-        return text, tuple(column.name for column in known.columns)
+        return table_text(path, size, known, chosen_columns(known.columns, question), most, can_read=can_read), known
 
     async def _find_out(self, known: Known, path: str, size: int, question: str) -> None:
         """Fill in what is not known yet, what takes longest last."""
@@ -166,6 +175,8 @@ class TableFacts:
             profile = await self._data.view(source, Question("profile", n_rows=len(addresses), columns=addresses))
             for column, each in zip(unknown, profile.get("profiles") or (), strict=False):
                 known.facts[column.address] = profile_fact(column, each)
+                if (values := all_values(column, each)) is not None:
+                    known.values[column.address] = values
         if known.rows is None:
             known.rows = (await self._data.view(source, Question("shape")))["num_rows"]
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import Any
 
+from analystd.agent.definitions import definitions
 from analystd.agent.function_hints import hints
 from analystd.agent.loop import Limits, Observer, Programs, Task
 from analystd.agent.programs import LOOK, question_with_facts, system_prompt
@@ -94,7 +95,8 @@ async def task_for_programs(
     )
     variables = _variables_text(await session.variables())
     columns = {name for names in looked.columns.values() for name in names}
-    parts = [looked.text, variables, hints(prompt, columns, briefing.own.offered, briefing.own.defined)]
+    functions = hints(prompt, columns, briefing.own.offered, briefing.own.defined)
+    parts = [looked.text, variables, functions, definitions(prompt)]
     text = "\n\n".join(part for part in parts if part)
     steps: tuple[Step, ...] = ()
     if text:
@@ -110,14 +112,14 @@ async def task_for_programs(
         steps = (step,)
     question = question_with_facts(prompt, text)
     before = [message.content for turn in turns for message in turn.messages]
-    reviewer = Reviewer((question, *before), needs_program=bool(looked.paths or variables))
+    reviewer = Reviewer((question, *before), prompt, needs_program=bool(looked.paths or variables))
     return Task(
         conversation,
         (Message("system", briefing.instructions or system_prompt()),),
         question,
         limits,
         turns,
-        programs=Programs(reviewer, steps, looked.columns),
+        programs=Programs(reviewer, steps, looked.columns, looked.contents),
     )
 
 

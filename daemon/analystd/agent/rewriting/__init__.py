@@ -8,11 +8,15 @@ from analystd.agent.rewriting.edits import rewritten
 from analystd.agent.rewriting.imports import with_usual_imports
 from analystd.agent.rewriting.lost_writes import find_lost_writes
 from analystd.agent.rewriting.old_names import find_old_names
+from analystd.agent.rewriting.precedence import find_missing_parentheses
 
 
 def put_right(code: str) -> str:
-    """Return a program with its forgotten imports, in the names of today, and with writes that take effect; one that cannot be parsed as it is."""
-    return with_usual_imports(rewritten(code, (find_old_names, find_lost_writes)))
+    """Return a program with its forgotten imports and parentheses, in the names of today, and with writes that take effect.
+
+    One that cannot be parsed is returned as it is.
+    """
+    return with_usual_imports(rewritten(code, (find_missing_parentheses, find_old_names, find_lost_writes)))
 
 
 __all__ = ["put_right"]

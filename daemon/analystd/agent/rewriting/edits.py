@@ -33,6 +33,11 @@ class Source:
         start, end = self._span(node)
         return self._bytes[start:end].decode()
 
+    def in_parentheses(self, node: ast.expr) -> bool:
+        """Return whether an expression stands in parentheses of its own, or fills those of a call."""
+        start, end = self._span(node)
+        return self._bytes[:start].rstrip().endswith(b"(") and self._bytes[end:].lstrip().startswith(b")")
+
     def with_edits(self, edits: Iterable[Edit]) -> str:
         """Return the source with edits made, except those that lie within another or change nothing."""
         result, done = self._bytes, len(self._bytes)
