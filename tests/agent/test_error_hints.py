@@ -43,6 +43,7 @@ def error_of(code: str) -> str:
         ("from sklearn.linear_model import LinearRegression\nLinearRegression().fit(df[['n']], [1, 2, 3])", "df.dropna(subset="),
         ("import statsmodels.api as sm\nsm.OLS([1.0, 2, 3], df[['n']]).fit()", "df.dropna(subset="),
         ("from scipy import stats\nstats.pearsonr(df['n'], [1, 2, 3], nan_policy='raise')", None),
+        ("pd.sqrt(4)", "np.sqrt"),
         ("df.append(df)", "pd.concat"),
         ("df['n'].mad()", ".abs().mean()"),
         ("from sklearn.metrics import mean_squared_error\nmean_squared_error([1], [2], squared=False)", "** 0.5"),

@@ -30,6 +30,8 @@ def test_what_ran_is_shown_and_what_failed_only_by_its_line() -> None:
         "- 12\nAttributeError: no strftime (line 6)\nThe line was: print(total.strftime('%Y'))\nUse numbers.\n" in text
     )
     assert "for name in df" not in text
+    again = failures_text([failed(PROGRAM, "AttributeError: no strftime (line 6)")] * 2)
+    assert "read_csv" not in again, "the mistake may lie in what ran"
 
 
 def test_of_several_failures_each_is_told_once_and_the_last_three() -> None:

@@ -51,6 +51,10 @@ def test_forgotten_imports_of_usual_names_come_first(code: str, before: list[str
         ("df['d'].dt.weekofyear + 1", "df['d'].dt.isocalendar().week + 1"),
         ("df[['a', 'b']].corr(method='spearman')", "df[['a', 'b']].corr(method='spearman', numeric_only=True)"),
         ("df['a'].corr(df['b'])", "df['a'].corr(df['b'])"),
+        (
+            "import numpy as np\npd.sqrt(2); pd.concat([])",
+            "import pandas as pd\nimport numpy as np\nnp.sqrt(2); pd.concat([])",
+        ),
         ("df['a'].corr(other=df['b'])", "df['a'].corr(other=df['b'])"),
         ("df['a'].fillna(0, inplace=True)", "df['a'] = df['a'].fillna(0)"),
         ("df.fillna(0, inplace=True)", "df.fillna(0, inplace=True)"),
@@ -139,6 +143,12 @@ def test_no_entry_is_about_a_name_that_numpy_still_has_for_something_else() -> N
     for old, today in old_names._NUMPY.items():
         assert hasattr(np, today)
         assert not hasattr(np, old) or getattr(np, old) is getattr(np, today), old
+
+
+def test_no_function_of_numpy_is_one_of_pandas_too() -> None:
+    for name in old_names._NOT_IN_PANDAS:
+        assert hasattr(np, name)
+        assert not hasattr(pd, name), name
 
 
 def test_an_edit_within_another_waits_for_the_next_round() -> None:

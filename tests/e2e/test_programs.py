@@ -245,6 +245,22 @@ def test_names_that_no_program_printed_are_asked_to_be_printed(fresh_station: St
     assert (result["status"], result["answer"]) == ("done", "They are 2024-01-01, 2024-01-02 and 2024-01-03.")
 
 
+def test_a_number_that_only_the_facts_have_is_asked_to_be_computed(fresh_station: Station) -> None:
+    result = asked(
+        fresh_station,
+        fenced("import pandas as pd\nprint('rows:', len(pd.read_csv('bars.csv')))"),
+        "The highest close is 12.",
+        (
+            fenced("import pandas as pd\nprint('highest:', pd.read_csv('bars.csv')['close'].max())"),
+            "These numbers stand in no output: 12.",
+        ),
+        "The highest close is 12.0.",
+        question="How high is the highest close?",
+    )
+    assert (result["status"], result["answer"]) == ("done", "The highest close is 12.0.")
+    assert "unsupported" not in result
+
+
 def test_a_question_is_told_how_its_figure_is_computed(fresh_station: Station) -> None:
     result = asked(
         fresh_station,

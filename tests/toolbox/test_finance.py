@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import pickle
 import random
 import statistics
 from datetime import datetime, timedelta
@@ -49,6 +50,14 @@ def test_the_deepest_fall_agrees_with_trying_all_pairs(seed: int) -> None:
 def test_prices_that_only_rise_have_no_drawdown() -> None:
     found = toolbox.max_drawdown(pd.Series([1.0, 2.0, 3.0]))
     assert (found.depth, found.recovered_at) == (0, None)
+
+
+def test_a_drawdown_is_a_number_that_knows_its_dates() -> None:
+    found = toolbox.max_drawdown(pd.Series([100.0, 75.0, 110.0], index=["mon", "tue", "wed"]))
+    assert (found, found.depth, round(found * 100, 1), f"{found:.2f}") == (-0.25, -0.25, -25.0, "-0.25")
+    assert str(found) == "-25.0000% from the high at mon to the low at tue, recovered at wed"
+    again = pickle.loads(pickle.dumps(found))
+    assert (again, again.low_at) == (found, "tue")
 
 
 def test_volatility_and_sharpe_ratio_agree_with_the_statistics_module() -> None:

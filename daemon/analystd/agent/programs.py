@@ -60,10 +60,11 @@ def is_failed_program(step: Step) -> bool:
 def failures_text(failed: Sequence[Step]) -> str:
     """Return what the model is told of programs that failed: what of them ran, where and how they failed, and what helps.
 
-    A small model that sees its whole program writes it again, mistake and all (of eleven seen, nine were repeated to the letter).
+    A small model that sees its whole program writes it again, mistake and all (of eleven seen, nine were repeated to the letter); of what ran
+    before the failure it is told once, since the mistake may lie there.
     """
     told = list(dict.fromkeys("\n".join(_failure_lines(step)) for step in failed))[-_MOST_FAILURES_TOLD:]
-    begun = _lines_that_ran(failed[-1])
+    begun = _lines_that_ran(failed[0]) if len(failed) == 1 else ""
     lines = [f"A program was tried for this. It began with\n```python\n{begun}\n```\nand then failed:"] if begun else []
     lines = lines or [f"{'Programs were' if len(told) > 1 else 'A program was'} tried for this and failed:"]
     return "\n".join(

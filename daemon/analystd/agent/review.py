@@ -24,7 +24,7 @@ class Reviewer:
     """Looks at replies. Each objection is raised a bounded number of times, so that a run ends."""
 
     given: tuple[str, ...]
-    """The texts that the model was given beside outputs: the question, what was said and printed before."""
+    """The texts that the model was given beside outputs: the question with the facts of files, then what was said and printed before."""
     asked: str = ""
     """The question as it was put."""
     needs_program: bool = True
@@ -44,13 +44,15 @@ class Reviewer:
             return "Do not answer from memory. Write a program in a ```python block that computes the answer from the data."
         if programs and programs[-1]["output"].strip() == SILENT and self._once("silent", answer):
             return "The program printed nothing. Write a program in a ```python block that prints the values that were asked for."
-        names = names_from_nowhere(self.asked, answer, self._sources(steps)) if programs else []
+        computed = [self.asked, *self.given[1:], *_said_and_printed(programs)]
+        names = names_from_nowhere(self.asked, answer, computed) if programs else []
         if names and self._once("names", answer):
             return (
                 f"These names stand in no output: {', '.join(names)}. "
                 "Write a program in a ```python block that prints the names that were asked for."
             )
-        wrong = self.unsupported(answer, steps)
+        # What only the description of the files has is no result either, though it is true.
+        wrong = _unsupported(answer, computed if programs else self._sources(steps))
         if wrong and self._once("numbers", answer):
             named = ", ".join(each.text for each in wrong[:5])
             return (
@@ -61,20 +63,26 @@ class Reviewer:
 
     def unsupported(self, answer: str, steps: Sequence[Step]) -> list[Unsupported]:
         """Return the numbers of an answer that nothing supports."""
-        if not _DIGIT.search(answer):
-            return []
-        return unsupported_numbers(answer, Sources(self._sources(steps)))
+        return _unsupported(answer, self._sources(steps))
 
     def _sources(self, steps: Sequence[Step]) -> list[str]:
         """All that what is said may come from."""
-        codes = [str(step["arguments"].get("code", "")) for step in steps]
-        return [*self.given, *codes, *(step["output"] for step in steps)]
+        return [*self.given, *_said_and_printed(steps)]
 
     def _once(self, objection: str, answer: str) -> bool:
         if objection in self._raised or not answer:
             return False
         self._raised.add(objection)
         return True
+
+
+def _said_and_printed(steps: Sequence[Step]) -> list[str]:
+    """The programs of steps, and what they printed."""
+    return [*(str(step["arguments"].get("code", "")) for step in steps), *(step["output"] for step in steps)]
+
+
+def _unsupported(answer: str, sources: Sequence[str]) -> list[Unsupported]:
+    return unsupported_numbers(answer, Sources(sources)) if _DIGIT.search(answer) else []
 
 
 def says_column_is_missing(answer: str, step: Step) -> bool:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 import numpy as np
 import pandas as pd
@@ -13,20 +12,31 @@ TRADING_DAYS = 252
 """Periods in a year of daily prices on a stock exchange; markets that never close have 365."""
 
 
-@dataclass(frozen=True)
-class Drawdown:
-    """The deepest fall below an earlier high."""
+class Drawdown(float):
+    """The deepest fall below an earlier high: a number, as a share of the high (-0.25 is a fall by a quarter, 0 where it never fell)."""
 
-    depth: float
-    """Negative, as a share of the high: -0.25 is a fall by a quarter; 0 where it never fell."""
     high_at: Any
     low_at: Any
     recovered_at: Any
     """The first label after the low where the high is reached again; None where it is not."""
 
+    def __new__(cls, depth: float, high_at: Any, low_at: Any, recovered_at: Any) -> Self:
+        """Make a drawdown of its depth, and the labels where it begins, is deepest and ends."""
+        self = super().__new__(cls, depth)
+        self.high_at, self.low_at, self.recovered_at = high_at, low_at, recovered_at
+        return self
+
+    @property
+    def depth(self) -> float:
+        """The number alone."""
+        return float(self)
+
+    def __reduce__(self) -> tuple[type[Self], tuple[float, Any, Any, Any]]:
+        return type(self), (self.depth, self.high_at, self.low_at, self.recovered_at)
+
     def __str__(self) -> str:
         end = f"recovered at {self.recovered_at}" if self.recovered_at is not None else "not recovered"
-        return f"{self.depth:.2%} from the high at {self.high_at} to the low at {self.low_at}, {end}"
+        return f"{self.depth:.4%} from the high at {self.high_at} to the low at {self.low_at}, {end}"
 
 
 def returns(prices: pd.Series, kind: Literal["simple", "log"] = "simple") -> pd.Series:
@@ -46,7 +56,7 @@ def drawdown(prices: pd.Series) -> pd.Series:
 
 
 def max_drawdown(prices: pd.Series) -> Drawdown:
-    """Return the deepest fall of prices (or of an account's value) below an earlier high; of equally deep ones the first.
+    """Return the deepest fall of prices below an earlier high as a negative share (-0.25: by a quarter); of equally deep ones the first.
 
     Raises:
         ValueError: When there is no price.

@@ -44,6 +44,11 @@ _NUMPY = {
     "alltrue": "all",
     "sometrue": "any",
 }
+_NOT_IN_PANDAS = frozenset(
+    {"abs", "arange", "ceil", "exp", "floor", "log", "log10", "log1p", "log2", "max", "mean", "median", "min", "nan", "round", "sqrt", "std",
+     "sum", "where"}
+)  # fmt: skip
+"""Functions that are numpy's, and are written as if they were pandas' now and then."""
 _PYTHON_TYPES = frozenset({"float", "int", "object", "str"})
 """Numpy had them under its own name too."""
 _METHODS = {"applymap": "map", "iteritems": "items"}
@@ -132,6 +137,8 @@ def _attribute(source: Source, node: ast.Attribute) -> Iterator[Edit]:
             yield Edit(node, f"{owner.id}.{_NUMPY[node.attr]}")
         elif node.attr in _PYTHON_TYPES:
             yield Edit(node, node.attr)
+    elif isinstance(owner, ast.Name) and owner.id == "pd" and node.attr in _NOT_IN_PANDAS:
+        yield Edit(node, f"np.{node.attr}")
     elif node.attr in _METHODS:
         yield Edit(node, f"{source.text(owner)}.{_METHODS[node.attr]}")
     elif node.attr in ("week", "weekofyear") and isinstance(owner, ast.Attribute) and owner.attr == "dt":
