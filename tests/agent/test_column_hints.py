@@ -55,7 +55,7 @@ def test_other_errors_get_no_such_hint() -> None:
 def test_a_column_that_only_some_tables_have_is_said_to_be_there() -> None:
     tables = {"a.csv": ("x", "k"), "b.csv": ("y", "k")}
     assert hint_for_failure("KeyError: 'x' (line 2)", tables) == (
-        "Only a.csv has the column 'x'. The columns that all tables have are 'k'."
+        "Only a.csv has the column 'x'. The columns of b.csv are 'y', 'k'."
     )
     apart = {"a.csv": ("x",), "b.csv": ("y",)}
     hint = hint_for_failure("KeyError: 'x' (line 2)", apart)

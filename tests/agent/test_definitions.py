@@ -10,7 +10,6 @@ import numpy as np
 import pandas as pd
 import pytest
 import scipy.stats
-from sklearn.linear_model import LinearRegression  # type: ignore[import-untyped]
 
 from analystd.agent.definitions import MOST_DEFINITIONS, definitions
 from analystd.agent.prompt import packaged_pairs
@@ -55,10 +54,10 @@ def names() -> dict[str, Any]:
     x, y = pd.Series([1.0, 2, 3, 4]), pd.Series([2.1, 3.9, 6.2, 7.8])
     group, kind = ["a", "a", "b", "b"], ["u", "v", "u", "u"]
     return {
-        "np": np, "pd": pd, "scipy": scipy, "LinearRegression": LinearRegression,
+        "np": np, "pd": pd, "scipy": scipy,
         "column": column, "price": column.dropna(), "values": x, "weights": y, "a": x, "b": y, "x": x, "y": y,
-        "actual": x, "predicted": y, "condition": column > 4, "first": 100.0, "last": 121.0, "years": 2,
-        "df": pd.DataFrame({"x": x, "y": y, "group": group, "kind": kind, "value": [1.0, 2.5, 3.5, 9.0]}),
+        "actual": x, "predicted": y, "condition": column > 4, "first": 100.0, "last": 121.0, "years": 2, "k": 1.5,
+        "df": pd.DataFrame({"x": x, "y": y, "z": [3.0, 1, 4, 1], "group": group, "kind": kind, "value": [1.0, 2.5, 3.5, 9.0]}),
     }  # fmt: skip
 
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from analystd.agent.facts import fact_of
+from analystd.agent.facts import fact_of, without_deprecations
 
 
 @pytest.mark.parametrize(
@@ -44,3 +44,12 @@ def test_a_fact_is_short_whatever_the_output() -> None:
     for tool in ("data_view", "pyexe", "read_file", "list_files", "write_file"):
         for ok in (True, False):
             assert len(fact_of(tool, {"path": "p" * 10_000}, ok, "Shape" + "x" * 1_000_000)) < 400
+
+
+def test_warnings_of_what_will_change_one_day_are_left_out() -> None:
+    output = (
+        "12\n<cell 3>:3: Pandas4Warning: The inplace keyword\nSee the documentation.\n  df.dropna(inplace=True)\n"
+        "/lib/x.py:12: FutureWarning: it will\n  warnings.warn(\n"
+        "<cell 3>:4: RuntimeWarning: divide by zero\n  x / 0\n7"
+    )
+    assert without_deprecations(output) == "12\n<cell 3>:4: RuntimeWarning: divide by zero\n  x / 0\n7"

@@ -147,5 +147,5 @@ def test_a_program_that_uses_the_toolbox_wrongly_is_told_how_its_functions_are_c
 def test_of_a_function_that_is_not_there_all_names_are_told(error: str) -> None:
     hint = hint_for_failure("import toolbox\ntoolbox.load_csv('a.csv')", error)
     assert hint is not None
-    assert hint.startswith("The toolbox has no load_csv. Read files with pandas or toolbox.read(path).")
+    assert hint.startswith("The toolbox has no load_csv; import it from the library that has it.")
     assert "vwap" in hint

@@ -105,6 +105,7 @@ FRAME = {
         ("out = df[df['m'] >= 3 & df['m'] <= 4]['m'].tolist()", [3, 4]),
         ("out = df[df['s'] == 'y' | df['n'] > 3 | df['m'] == (1 + 1)]['m'].tolist()", [2, 3, 5]),
         ("out = df.corr().columns.tolist()", ["n", "m"]),
+        ("out = df.groupby('s')['n', 'm'].sum()['m'].tolist()", [6, 3]),
         ("out = df['d'].dt.week.tolist()", [1, 1, 5, 9]),
         ("out = df.set_index('d').resample('M')['m'].sum().tolist()", [5, 4, 5]),
         ("out = df.set_index('d').groupby(pd.Grouper(freq='2M'))['m'].sum().sum()", 14),
@@ -130,6 +131,17 @@ def test_programs_in_old_names_do_what_they_did(code: str, expected: object) -> 
     assert whole != code
     exec(whole, names)
     assert names["out"] == expected
+
+
+def test_a_file_that_is_no_plain_csv_is_read_by_the_toolbox_unless_options_say_how() -> None:
+    files = ("ledger.csv",)
+    whole = put_right("df = pd.read_csv('ledger.csv')\nother = pd.read_csv('plain.csv')", files)
+    assert (
+        whole
+        == "import pandas as pd\nimport toolbox\ndf = toolbox.read('ledger.csv')\nother = pd.read_csv('plain.csv')"
+    )
+    said_how = "import pandas as pd\ndf = pd.read_csv('ledger.csv', sep=';', decimal=',')"
+    assert put_right(said_how, files) == said_how
 
 
 def test_pandas_knows_each_new_name_and_complains_of_none() -> None:

@@ -138,7 +138,9 @@ async def test_every_kind_of_file_gives_the_same_facts(room: Room, name: str, co
 
 async def test_a_file_that_is_not_plain_csv_says_how_it_is_read(room: Room) -> None:
     room.write("ledger.csv", "Datum;Betrag;Konto\n31.01.2024;1.234,56;0400\n01.02.2024;-7,00;0410\n")
-    text = (await room.look("Summe?")).text
+    looked = await room.look("Summe?")
+    text = looked.text
+    assert looked.odd_files == ("ledger.csv",)
     assert "Read it with `import toolbox` and `toolbox.read('ledger.csv')`, since commas do not separate" in text
     assert "- Datum (text): dates written as text" in text
     assert "- Betrag (text): numbers written as text" in text

@@ -74,14 +74,14 @@ def _in_some_tables(name: str, columns: Columns) -> str | None:
     having = [path for path, names in columns.items() if name in names]
     if not having or len(having) == len(columns):
         return None
-    common = set.intersection(*(set(names) for names in columns.values()))
-    shared = f"The columns that all tables have are {', '.join(map(repr, sorted(common)))}."
-    if not common:
-        shared = (
+    others = {path: names for path, names in columns.items() if path not in having}
+    sentences = [f"Only {' and '.join(having)} has the column {name!r}. {all_columns(others)}"]
+    if not set.intersection(*(set(names) for names in columns.values())):
+        sentences.append(
             "The tables have no column in common: name a key in each (left_on, right_on), "
             "or, if their rows belong together in order, put them side by side with pd.concat([first, second], axis=1)."
         )
-    return f"Only {' and '.join(having)} has the column {name!r}. {shared}"
+    return " ".join(sentences)
 
 
 def missing_columns(output: str) -> list[str]:

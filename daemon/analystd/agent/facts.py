@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
 _LINE_CHARACTERS = 160
 _ERROR_LINES = 8
+_DEPRECATION = re.compile(
+    r"^\S+(?: \d+)?>?:\d+: (?:Pending|Pandas\d*)?(?:Deprecation|Future|Pandas\d*)?Warning: .*\n(?:\S.*\n){0,6}?  .*(?:\n|\Z)",
+    re.MULTILINE,
+)
+"""As Python prints them: the place with the message, and below, indented, the line of the program."""
 _ERROR_CHARACTERS = 300
 
 
@@ -18,9 +24,14 @@ def fact_of(tool: str, arguments: Mapping[str, Any], ok: bool, output: str) -> s
     return f"{tool}: {say(arguments, output)}"
 
 
+def without_deprecations(output: str) -> str:
+    """Return an output without the warnings of libraries that something will change one day, which lead a model astray."""
+    return _DEPRECATION.sub("", output)
+
+
 def traceback_tail(output: str) -> str:
     """Return the last lines of what a failed program put out, which say what went wrong."""
-    lines = output.strip().splitlines()
+    lines = without_deprecations(output).strip().splitlines()
     return "\n".join(
         line if len(line) <= _ERROR_CHARACTERS else f"{line[:_ERROR_CHARACTERS]}…" for line in lines[-_ERROR_LINES:]
     )

@@ -75,8 +75,8 @@ def hint_for_failure(code: str, output: str) -> str | None:
     """Return what helps with a program that failed and uses the toolbox: its functions as they are called; None for other programs."""
     if found := _NO_ATTRIBUTE.search(output):
         return (
-            f"The toolbox has no {found['name'] or found['imported']}. Read files with pandas or toolbox.read(path). "
-            f"Its functions are {', '.join(sorted(functions()))}."
+            f"The toolbox has no {found['name'] or found['imported']}; import it from the library that has it. "
+            f"The functions of the toolbox are {', '.join(sorted(functions()))}."
         )
     used = [functions()[name] for name in dict.fromkeys(_USED.findall(code)) if name in functions()]
     if not used:

@@ -5,14 +5,14 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, Protocol
 
-from analystd.agent.column_hints import Columns, hint_for_failure, hint_for_unknown, unknown_columns
+from analystd.agent.column_hints import Columns, hint_for_failure, hint_for_unknown, missing_columns, unknown_columns
 from analystd.agent.context import TokenCosts, fit
 from analystd.agent.error_hints import hint_for_error
-from analystd.agent.facts import traceback_tail
+from analystd.agent.facts import traceback_tail, without_deprecations
 from analystd.agent.function_hints import hint_for_failure as hint_for_functions
 from analystd.agent.number_check import Unsupported
 from analystd.agent.programs import failures_text, is_failed_program
@@ -88,6 +88,8 @@ class Programs:
     """The columns of the tables that it saw."""
     contents: Contents = field(default_factory=Contents)
     """What it saw of their cells."""
+    odd_files: Collection[str] = ()
+    """The files that are to be read by the toolbox."""
     _told: list[str] = field(default_factory=list)
 
     def misspelt(self, call: ToolCall) -> str | None:
@@ -109,7 +111,7 @@ class Programs:
     def completed(self, call: ToolCall) -> ToolCall:
         """Return the call with its program put right as far as that needs no decision."""
         code = call.arguments.get("code")
-        if not isinstance(code, str) or (whole := put_right(code)) == code:
+        if not isinstance(code, str) or (whole := put_right(code, self.odd_files)) == code:
             return call
         return replace(call, arguments={**call.arguments, "code": whole})
 
@@ -197,6 +199,9 @@ class Agent:
         outcome.steps += task.programs.looked if task.programs else ()
         while True:
             offer = self._offer(task, outcome.steps)
+            if task.programs and offer.choice == "none" and _has_failed_for_good(outcome.steps):
+                _end_without_result(outcome)
+                return
             reply = await self._reply(task, talk, offer, outcome)
             if reply.call is None:
                 objection = _objection(task, offer, reply, outcome)
@@ -308,18 +313,25 @@ def _end_with(reply: Reply, outcome: Outcome, task: Task) -> None:
     answer = without_thoughts(reply.text)
     outcome.answer = answer or f"The model gave no answer in words, {_found(outcome)}"
     is_whole = bool(answer) and not reply.cut and _calls_made(task, outcome.steps) < task.limits.max_steps
-    failures = failed_in_a_row(outcome.steps) if task.programs else 0
-    if failures and not says_column_is_missing(answer, outcome.steps[-1]):
-        outcome.answer = f"There is no result: {_failed(failures)}, {_found(outcome)}"
-        outcome.status = "limit"
+    if task.programs and failed_in_a_row(outcome.steps) and not says_column_is_missing(answer, outcome.steps[-1]):
+        _end_without_result(outcome)
         return
     outcome.status = "done" if is_whole else "limit"
     if task.programs and answer:
         outcome.unsupported = task.programs.reviewer.unsupported(outcome.answer, outcome.steps)
 
 
-def _failed(count: int) -> str:
-    return "the last program failed" if count == 1 else f"the last {count} programs failed"
+def _end_without_result(outcome: Outcome) -> None:
+    """End a run whose last programs failed."""
+    count = failed_in_a_row(outcome.steps)
+    failed = "the last program failed" if count == 1 else f"the last {count} programs failed"
+    outcome.answer = f"There is no result: {failed}, {_found(outcome)}"
+    outcome.status = "limit"
+
+
+def _has_failed_for_good(steps: Sequence[Step]) -> bool:
+    """Whether nothing that the model could say now would be an answer: not even that there is no such column."""
+    return failed_in_a_row(steps) > 0 and not missing_columns(steps[-1]["output"])
 
 
 def _objection(task: Task, offer: _Offer, reply: Reply, outcome: Outcome) -> str | None:
@@ -369,6 +381,4 @@ def _found(outcome: Outcome) -> str:
     if not outcome.steps:
         return "before any tool had run"
     last = outcome.steps[-1]
-    return (
-        f"with {len(outcome.steps)} tool calls made; the last, {last['tool']}, gave: {shortened(last['output'], 300)}"
-    )
+    return f"with {len(outcome.steps)} tool calls made; the last, {last['tool']}, gave: {shortened(without_deprecations(last['output']), 300)}"

@@ -11,7 +11,7 @@ import re
 from collections.abc import Sequence
 
 from analystd.agent.call_syntaxes import PROGRAM_TOOL
-from analystd.agent.facts import traceback_tail
+from analystd.agent.facts import traceback_tail, without_deprecations
 from analystd.agent.progress import SILENT
 from analystd.agent.prompt import packaged_prompt
 from analystd.engine.base import EngineInfo
@@ -46,8 +46,8 @@ def question_with_facts(question: str, facts: str) -> str:
 
 def result_text(output: str) -> str:
     """Return what the model is shown of a program that ran, whose (perhaps shortened) output is given."""
-    shown = output.strip()
-    if shown == SILENT:
+    shown = without_deprecations(output).strip()
+    if shown in (SILENT, ""):
         return "The program ran, but it printed nothing. Print the values that were asked for."
     return f"Output:\n{shown}\n\nIf this answers the question, answer it now with these values. Else write the next program."
 

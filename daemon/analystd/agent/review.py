@@ -17,6 +17,10 @@ MAX_FAILURES = 4
 """So many programs in a row may fail; then the run ends and says so."""
 
 _DIGIT = re.compile(r"\d")
+_MISSING = re.compile(
+    r"\b(?:no|not|cannot|can['’]t|doesn['’]t|isn['’]t|without|missing|lacks?|absent|kein\w*|nicht|fehl\w*)\b",
+    re.IGNORECASE,
+)
 
 
 @dataclass
@@ -88,7 +92,10 @@ def _unsupported(answer: str, sources: Sequence[str]) -> list[Unsupported]:
 def says_column_is_missing(answer: str, step: Step) -> bool:
     """Return whether an answer says of the column for which a program failed that there is none, which may be all there is to say."""
     return (
-        bool(answer) and not _DIGIT.search(answer) and any(name in answer for name in missing_columns(step["output"]))
+        bool(_MISSING.search(answer))
+        and "```" not in answer
+        and not _DIGIT.search(answer)
+        and any(name in answer for name in missing_columns(step["output"]))
     )
 
 

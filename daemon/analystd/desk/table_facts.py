@@ -72,6 +72,8 @@ class Looked:
     text: str = ""
     columns: Mapping[str, Sequence[str]] = field(default_factory=dict)
     contents: Contents = field(default_factory=Contents)
+    odd_files: tuple[str, ...] = ()
+    """The files that are to be read by the toolbox, since they are no plain CSV."""
 
 
 def most_characters(window: int | None) -> int:
@@ -116,8 +118,11 @@ class TableFacts:
         columns: dict[str, Sequence[str]] = {}
         values: dict[str, Mapping[str, Sequence[str]]] = {}
         numbers: dict[str, Sequence[str]] = {}
+        odd: list[str] = []
         for entry in chosen:
             text, known = await self._facts(entry, question, most // len(chosen), can_read=can_read)
+            if known.reading and can_read:
+                odd.append(entry["name"])
             if not any(text in before for before in told):
                 texts.append(text)
             if known.columns:
@@ -132,7 +137,7 @@ class TableFacts:
         others = [entry["name"] for entry in entries if entry["name"] not in paths]
         texts += _listed("New files", [name for name in others if name in fresh])
         texts += _listed("Other files", [name for name in others if name not in fresh])
-        return Looked(paths, "\n\n".join(texts), columns, Contents(values, numbers, columns))
+        return Looked(paths, "\n\n".join(texts), columns, Contents(values, numbers, columns), tuple(odd))
 
     async def _facts(self, entry: Mapping[str, Any], question: str, most: int, *, can_read: bool) -> tuple[str, Known]:
         path, size = str(entry["name"]), entry["size"]

@@ -119,7 +119,7 @@ async def task_for_programs(
         question,
         limits,
         turns,
-        programs=Programs(reviewer, steps, looked.columns, looked.contents),
+        programs=Programs(reviewer, steps, looked.columns, looked.contents, looked.odd_files),
     )
 
 

@@ -4,19 +4,24 @@ Models know pandas as it was years ago. What has only another name today, or is 
 step shows as it ran. What needs a decision is left to the model, with a hint after the error (`agent/error_hints.py`).
 """
 
+from collections.abc import Collection
+
 from analystd.agent.rewriting.edits import rewritten
 from analystd.agent.rewriting.imports import with_usual_imports
 from analystd.agent.rewriting.lost_writes import find_lost_writes
 from analystd.agent.rewriting.old_names import find_old_names
+from analystd.agent.rewriting.plain_reads import plain_reads_of
 from analystd.agent.rewriting.precedence import find_missing_parentheses
 
 
-def put_right(code: str) -> str:
+def put_right(code: str, odd_files: Collection[str] = ()) -> str:
     """Return a program with its forgotten imports and parentheses, in the names of today, and with writes that take effect.
 
-    One that cannot be parsed is returned as it is.
+    One that cannot be parsed is returned as it is. `odd_files` are read by the toolbox, since they are no plain CSV.
     """
-    return with_usual_imports(rewritten(code, (find_missing_parentheses, find_old_names, find_lost_writes)))
+    return with_usual_imports(
+        rewritten(code, (plain_reads_of(odd_files), find_missing_parentheses, find_old_names, find_lost_writes))
+    )
 
 
 __all__ = ["put_right"]

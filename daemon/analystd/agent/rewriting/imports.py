@@ -5,6 +5,14 @@ from __future__ import annotations
 import ast
 
 _USUAL = {
+    "json": "import json",
+    "math": "import math",
+    "re": "import re",
+    "scipy": "import scipy",
+    "LinearRegression": "from sklearn.linear_model import LinearRegression",
+    "LogisticRegression": "from sklearn.linear_model import LogisticRegression",
+    "StandardScaler": "from sklearn.preprocessing import StandardScaler",
+    "train_test_split": "from sklearn.model_selection import train_test_split",
     "np": "import numpy as np",
     "pd": "import pandas as pd",
     "plt": "import matplotlib.pyplot as plt",

@@ -78,6 +78,8 @@ def find_old_names(source: Source) -> Iterator[Edit]:
             yield from _call(source, node)
         elif isinstance(node, ast.Attribute):
             yield from _attribute(source, node)
+        elif isinstance(node, ast.Subscript):
+            yield from _columns_of_groups(source, node)
         elif isinstance(node, ast.Compare):
             yield from _comparison(source, node)
 
@@ -143,6 +145,18 @@ def _attribute(source: Source, node: ast.Attribute) -> Iterator[Edit]:
         yield Edit(node, f"{source.text(owner)}.{_METHODS[node.attr]}")
     elif node.attr in ("week", "weekofyear") and isinstance(owner, ast.Attribute) and owner.attr == "dt":
         yield Edit(node, f"{source.text(owner)}.isocalendar().week")
+
+
+def _columns_of_groups(source: Source, node: ast.Subscript) -> Iterator[Edit]:
+    """`df.groupby('a')['b', 'c']` is `df.groupby('a')[['b', 'c']]`."""
+    names = node.slice
+    if (
+        isinstance(node.value, ast.Call)
+        and called_name(node.value) == "groupby"
+        and isinstance(names, ast.Tuple)
+        and all(isinstance(constant(each), str) for each in names.elts)
+    ):
+        yield Edit(names, f"[{', '.join(map(source.text, names.elts))}]")
 
 
 def _comparison(source: Source, node: ast.Compare) -> Iterator[Edit]:

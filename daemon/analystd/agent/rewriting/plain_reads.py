@@ -1,0 +1,26 @@
+"""`pd.read_csv('ledger.csv')` of a file that is no plain CSV, put as `toolbox.read('ledger.csv')`."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Collection, Iterator
+
+from analystd.agent.rewriting.edits import Edit, Rewriting, Source, constant
+
+
+def plain_reads_of(paths: Collection[str]) -> Rewriting:
+    """Return what finds the places where one of these files is read as if it were plain CSV, that is without any option."""
+
+    def find(source: Source) -> Iterator[Edit]:
+        for node in ast.walk(source.tree):
+            if (
+                isinstance(node, ast.Call)
+                and isinstance(node.func, ast.Attribute)
+                and node.func.attr == "read_csv"
+                and len(node.args) == 1
+                and not node.keywords
+                and constant(node.args[0]) in paths
+            ):
+                yield Edit(node.func, "toolbox.read")
+
+    return find
