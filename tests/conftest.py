@@ -7,8 +7,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from analystd.environment import PREFIX
+
+# How long an example takes says how busy the machine is.
+settings.register_profile("analystd", deadline=None)
+settings.load_profile("analystd")
 
 # As the model's worker has it: threads that wait for long keep each other from working on a busy machine.
 os.environ.setdefault("GOMP_SPINCOUNT", "1000")

@@ -45,6 +45,10 @@ def numbers(values: pd.Series, *, decimal: Literal[".", ","] | None = None, on_e
         return values
     text = values.astype("string").str.strip()
     is_missing = text.isna() | text.str.casefold().isin(MISSING_MARKS)
+    if decimal != "," and text[~is_missing].str.fullmatch(_PLAIN_NUMBER).all():
+        # What Python itself reads needs no second look, cell by cell.
+        plain = text.where(~is_missing, "nan").to_numpy(dtype=object).astype("float64")
+        return pd.Series(plain, index=values.index, name=values.name)
     cells = text[~is_missing].map(_bare)
     decimal = decimal or _decimal_sign(cells.to_list())
     parsed = cells.map(lambda cell: _parse(cell, decimal)).astype("float64")
@@ -74,7 +78,9 @@ def dates(values: pd.Series, *, dayfirst: bool | None = None, on_error: OnError 
     if dayfirst is None:
         dayfirst = _day_comes_first(cells)
     aware = cells.str.contains(r"(?:Z|[+-]\d{2}:?\d{2})$", regex=True).any()
-    parsed = pd.to_datetime(cells, format="mixed", dayfirst=dayfirst, errors="coerce", utc=bool(aware))
+    # Dates in the order of ISO 8601 have no choice in them, and are read many times as fast.
+    form = "ISO8601" if cells.str.match(r"\d{4}-\d{2}-\d{2}(?:[T ]|$)").all() else "mixed"
+    parsed = pd.to_datetime(cells, format=form, dayfirst=form == "mixed" and dayfirst, errors="coerce", utc=bool(aware))
     wrong = cells[parsed.isna()]
     if len(wrong) and on_error == "raise":
         raise ValueError(_complaint(values.name, wrong, len(cells), "dates"))
