@@ -26,6 +26,14 @@ def _nothing(*_args: Any, **_more: Any) -> list[Any]:
     return []
 
 
+def _empty(*_args: Any, **_more: Any) -> str:
+    return ""
+
+
+def _same(code: str, *_args: Any) -> str:
+    return code
+
+
 def _no(*_args: Any, **_more: Any) -> bool:
     return False
 
@@ -36,9 +44,14 @@ INGREDIENTS: dict[str, tuple[Replacement, ...]] = {
     "facts": (("analystd.desk.table_facts", "TableFacts.look", _no_look),),
     "mending": (("analystd.agent.loop", "MAX_FAILURES", 1),),
     "column-hints": (
-        ("analystd.agent.loop", "unknown_columns", _nothing),
-        ("analystd.agent.loop", "hint_for_failure", _none),
+        ("analystd.agent.task", "unknown_columns", _nothing),
+        ("analystd.agent.task", "impossible_filters", _nothing),
+        ("analystd.agent.task", "hint_for_failure", _none),
     ),
+    "error-hints": (("analystd.agent.task", "hint_for_error", _none),),
+    "rewriting": (("analystd.agent.task", "put_right", _same),),
+    "toolbox-hints": (("analystd.desk.tasks", "hints", _empty),),
+    "definitions": (("analystd.desk.tasks", "definitions", _empty),),
     "number-check": (("analystd.agent.review", "unsupported_numbers", _nothing),),
     "programs": (("analystd.desk.desk", "can_program", _no),),
 }

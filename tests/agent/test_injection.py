@@ -10,7 +10,9 @@ from typing import Any
 import pytest
 from tests.agent.test_call_syntaxes import ANYWHERE, WHOLE
 
-from analystd.agent.loop import Agent, Limits, Outcome, Task
+from analystd.agent.loop import Agent
+from analystd.agent.outcome import Outcome
+from analystd.agent.task import Limits, Task
 from analystd.engine.base import Completion, GenerateRequest, Message
 from analystd.engine.scripted import ScriptedEngine
 from analystd.protocol import Step

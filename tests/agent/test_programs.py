@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from analystd.agent.programs import failures_text
+import pytest
+
+from analystd.agent.programs import failures_text, says_only_itself
 from analystd.protocol import Step
 
 
@@ -47,3 +49,22 @@ def test_imports_alone_and_lines_that_are_not_the_program_s_are_not_shown() -> N
         assert "The line was" not in failures_text([failed("x = 1\n1/0", output)])
     long = f"x = '{'a' * 5000}'\n1/0"
     assert "aaa" not in failures_text([failed(long, "ZeroDivisionError (line 2)")])
+
+
+@pytest.mark.parametrize(
+    ("code", "only"),
+    [
+        ("print('2013')", True),
+        ("year = 2013\nprint(f'It is {year}')", True),
+        ("# nothing but a comment", True),
+        ("pass", True),
+        ("print(total)", False),
+        ("print(2013 - 1999)", False),
+        ("print(len(df))", False),
+        ("import pandas as pd\nprint(pd.read_csv('a.csv').shape)", False),
+        ("df.describe()", False),
+        ("print(", False),
+    ],
+)
+def test_a_program_that_prints_only_what_is_written_in_it_is_seen(code: str, only: bool) -> None:
+    assert says_only_itself(code) == only

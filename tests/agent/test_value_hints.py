@@ -45,7 +45,9 @@ def test_what_is_said_names_the_values_the_nearest_and_where_the_text_stands() -
     assert hint_for_filters([("sex", "Male")], CONTENTS) == (
         "No row has 'Male' (did you mean 'male'?) in 'sex', whose values are 'male', 'female'."
     )
-    assert hint_for_filters([("sex", "South Asia")], CONTENTS).endswith("It is a value of 'area' of areas.csv.")
+    assert hint_for_filters([("sex", "South Asia")], CONTENTS).endswith(
+        "It is a value of 'area' of areas.csv: if the tables belong together, merge them first."
+    )
     assert hint_for_filters([("year", "2007")], CONTENTS) == (
         "'year' holds numbers, so no row equals the text '2007': leave out the quotes."
     )

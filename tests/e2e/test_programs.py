@@ -245,6 +245,32 @@ def test_names_that_no_program_printed_are_asked_to_be_printed(fresh_station: St
     assert (result["status"], result["answer"]) == ("done", "They are 2024-01-01, 2024-01-02 and 2024-01-03.")
 
 
+def test_a_program_that_only_says_what_the_model_thinks_is_not_run(fresh_station: Station) -> None:
+    result = asked(
+        fresh_station,
+        fenced("print('mean close: 11.25')"),
+        (MEAN, "it prints only what is written in it"),
+        "It is 11.25.",
+        question="What is the mean close?",
+    )
+    assert tools(result) == [("look", True), ("pyexe", False), ("pyexe", True)]
+
+
+def test_an_answer_that_was_doubted_is_kept_and_marked_where_nothing_better_comes(fresh_station: Station) -> None:
+    broken = fenced("import pandas as pd\nprint(1 / 0)")
+    result = asked(
+        fresh_station,
+        MEAN,
+        "The mean is 11.25, and the highest is 777.",
+        (broken, "These numbers stand in no output: 777."),
+        broken,
+        broken,
+        question="What is the mean close?",
+    )
+    assert (result["status"], result["answer"]) == ("done", "The mean is 11.25, and the highest is 777.")
+    assert [each["text"] for each in result["unsupported"]] == ["777"]
+
+
 def test_a_number_that_only_the_facts_have_is_asked_to_be_computed(fresh_station: Station) -> None:
     result = asked(
         fresh_station,

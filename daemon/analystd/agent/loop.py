@@ -5,24 +5,19 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Collection, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Literal, Protocol
 
-from analystd.agent.column_hints import Columns, hint_for_failure, hint_for_unknown, missing_columns, unknown_columns
 from analystd.agent.context import TokenCosts, fit
-from analystd.agent.error_hints import hint_for_error
-from analystd.agent.facts import traceback_tail, without_deprecations
-from analystd.agent.function_hints import hint_for_failure as hint_for_functions
-from analystd.agent.number_check import Unsupported
+from analystd.agent.outcome import Outcome, end_with, end_without_result, found_by, has_failed_for_good
 from analystd.agent.programs import failures_text, is_failed_program
 from analystd.agent.progress import is_repeated, is_stuck
 from analystd.agent.replies import Reply, ReplyReader
-from analystd.agent.review import MAX_FAILURES, Reviewer, failed_in_a_row, says_column_is_missing
-from analystd.agent.rewriting import put_right
+from analystd.agent.review import MAX_FAILURES, failed_in_a_row
+from analystd.agent.task import Programs, Task, calls_made
 from analystd.agent.toolcalls import BadCall, ToolCall, without_thoughts
-from analystd.agent.turns import Talk, Turn, exchange, shortened
-from analystd.agent.value_hints import Contents, hint_for_filters, impossible_filters
+from analystd.agent.turns import Talk, exchange, shortened
 from analystd.engine.base import (
     LIKELIEST,
     Completion,
@@ -34,7 +29,7 @@ from analystd.engine.base import (
     ToolSpec,
 )
 from analystd.errors import AnalystdError
-from analystd.protocol import AgentStatus, Step, Usage
+from analystd.protocol import Step, Usage
 from analystd.tools.base import Toolbox, ToolContext, ToolResult
 
 logger = logging.getLogger(__name__)
@@ -44,84 +39,10 @@ MAX_BAD_CALLS = 3
 
 REPLY_TOKENS = 1024
 
-_TEMPERATURE_AFTER_REPETITION = 0.8
+_TEMPERATURE_AFTER_REPETITION = 1.0
 
 _BAD_CALL_TURN = Message("assistant", "(a call that was not valid)")
 _BAD_CALL_CHARACTERS = 300
-
-
-@dataclass(frozen=True)
-class Limits:
-    """How far a run may go."""
-
-    max_steps: int
-    max_seconds: float
-
-
-@dataclass(frozen=True)
-class Task:
-    """What to do: `opening` is the system message and what examples follow it, `earlier` what was said before the question.
-
-    `first_tools`, if any, are those of which the first reply has to call one.
-    """
-
-    conversation: str
-    opening: tuple[Message, ...]
-    question: str
-    limits: Limits
-    earlier: tuple[Turn, ...] = ()
-    first_tools: tuple[ToolSpec, ...] = ()
-    narrow: Callable[[tuple[ToolSpec, ...]], Awaitable[tuple[ToolSpec, ...]]] | None = None
-    """Makes of the tools on offer those whose schemas hold the next reply to the names that there are."""
-    programs: Programs | None = None
-    """For a model that can program: what its programs and answers are held to."""
-
-
-@dataclass(frozen=True)
-class Programs:
-    """What the programs and answers of a model that can program are held to."""
-
-    reviewer: Reviewer
-    looked: tuple[Step, ...] = ()
-    """The steps in which the agent looked at the files by itself."""
-    columns: Columns = field(default_factory=dict)
-    """The columns of the tables that it saw."""
-    contents: Contents = field(default_factory=Contents)
-    """What it saw of their cells."""
-    odd_files: Collection[str] = ()
-    """The files that are to be read by the toolbox."""
-    _told: list[str] = field(default_factory=list)
-
-    def misspelt(self, call: ToolCall) -> str | None:
-        """Return what is wrong with the names of columns and with the values that a program looks for, before it runs.
-
-        Once in a run, since the look may err.
-        """
-        if self._told:
-            return None
-        code = str(call.arguments.get("code", ""))
-        hints = []
-        if names := unknown_columns(code, self.columns):
-            hints.append(hint_for_unknown(names, self.columns))
-        if filters := impossible_filters(code, self.contents):
-            hints.append(hint_for_filters(filters, self.contents))
-        self._told.extend(hints)
-        return f"The program was not run. {' '.join(hints)}" if hints else None
-
-    def completed(self, call: ToolCall) -> ToolCall:
-        """Return the call with its program put right as far as that needs no decision."""
-        code = call.arguments.get("code")
-        if not isinstance(code, str) or (whole := put_right(code, self.odd_files)) == code:
-            return call
-        return replace(call, arguments={**call.arguments, "code": whole})
-
-    def hint(self, step: Step) -> str | None:
-        """Return what helps with a program that failed."""
-        return (
-            hint_for_failure(step["output"], self.columns)
-            or hint_for_functions(str(step["arguments"].get("code", "")), step["output"])
-            or hint_for_error(traceback_tail(step["output"]))
-        )
 
 
 class Observer(Protocol):
@@ -138,23 +59,6 @@ class Observer(Protocol):
     def called(self, step: Step) -> None:
         """A call ended."""
         ...
-
-
-@dataclass
-class Outcome:
-    """What came of a run, complete at any moment: a run that is cut short has what it found."""
-
-    status: AgentStatus = "failed"
-    answer: str = ""
-    steps: list[Step] = field(default_factory=list)
-    usage: Usage = field(
-        default_factory=lambda: Usage(prompt_tokens=0, cached_tokens=0, completion_tokens=0, seconds=0.0)
-    )
-    error: AnalystdError | None = None
-    unsupported: list[Unsupported] = field(default_factory=list)
-    """The numbers of the answer that stand in no output."""
-    warnings: list[str] = field(default_factory=list)
-    """What a person should know of how the answer came about, each thing once."""
 
 
 class Agent:
@@ -184,7 +88,7 @@ class Agent:
                 await self._converse(task, outcome)
         except TimeoutError:
             outcome.status = "limit"
-            outcome.answer = outcome.answer or f"Stopped after {task.limits.max_seconds:g} s, {_found(outcome)}."
+            outcome.answer = outcome.answer or f"Stopped after {task.limits.max_seconds:g} s, {found_by(outcome)}."
         except asyncio.CancelledError:
             outcome.status = "cancelled"
         except AnalystdError as exc:
@@ -199,14 +103,14 @@ class Agent:
         outcome.steps += task.programs.looked if task.programs else ()
         while True:
             offer = self._offer(task, outcome.steps)
-            if task.programs and offer.choice == "none" and _has_failed_for_good(outcome.steps):
-                _end_without_result(outcome)
+            if task.programs and offer.choice == "none" and has_failed_for_good(outcome.steps):
+                end_without_result(outcome, task)
                 return
             reply = await self._reply(task, talk, offer, outcome)
             if reply.call is None:
                 objection = _objection(task, offer, reply, outcome)
                 if objection is None:
-                    _end_with(reply, outcome, task)
+                    end_with(reply, outcome, task)
                     return
                 logger.info("the answer is not taken: %s", objection)
                 self._observer.said("\n\n")
@@ -236,7 +140,7 @@ class Agent:
 
     def _offer(self, task: Task, steps: Sequence[Step]) -> _Offer:
         """What the next reply may call: nothing at the step limit or when the calls lead nowhere."""
-        if _calls_made(task, steps) >= task.limits.max_steps or _leads_nowhere(task, steps):
+        if calls_made(task, steps) >= task.limits.max_steps or _leads_nowhere(task, steps):
             return _Offer((), "none")
         if not steps and task.first_tools:
             return _Offer(task.first_tools, "required")
@@ -280,8 +184,8 @@ class Agent:
         call = programs.completed(call) if programs else call
         self._observer.calling(call.name, call.arguments, said)
         started = time.monotonic()
-        misspelt = programs.misspelt(call) if programs else None
-        result = ToolResult(False, misspelt) if misspelt else await self._run(call)
+        refused = programs.objection(call) if programs else None
+        result = ToolResult(False, refused) if refused else await self._run(call)
         step: Step = {
             "tool": call.name,
             "arguments": call.arguments,
@@ -293,7 +197,7 @@ class Agent:
             step["displays"] = displays
         if not result.valid:
             step["valid"] = False
-        elif programs and not (result.ok or misspelt) and (hint := programs.hint(step)):
+        elif programs and not (result.ok or refused) and (hint := programs.hint(step)):
             step["hint"] = hint
         self._observer.called(step)
         return step
@@ -306,32 +210,6 @@ class Agent:
 class _Offer:
     tools: tuple[ToolSpec, ...]
     choice: Literal["auto", "required", "none"]
-
-
-def _end_with(reply: Reply, outcome: Outcome, task: Task) -> None:
-    """Take a reply without a call as the answer."""
-    answer = without_thoughts(reply.text)
-    outcome.answer = answer or f"The model gave no answer in words, {_found(outcome)}"
-    is_whole = bool(answer) and not reply.cut and _calls_made(task, outcome.steps) < task.limits.max_steps
-    if task.programs and failed_in_a_row(outcome.steps) and not says_column_is_missing(answer, outcome.steps[-1]):
-        _end_without_result(outcome)
-        return
-    outcome.status = "done" if is_whole else "limit"
-    if task.programs and answer:
-        outcome.unsupported = task.programs.reviewer.unsupported(outcome.answer, outcome.steps)
-
-
-def _end_without_result(outcome: Outcome) -> None:
-    """End a run whose last programs failed."""
-    count = failed_in_a_row(outcome.steps)
-    failed = "the last program failed" if count == 1 else f"the last {count} programs failed"
-    outcome.answer = f"There is no result: {failed}, {_found(outcome)}"
-    outcome.status = "limit"
-
-
-def _has_failed_for_good(steps: Sequence[Step]) -> bool:
-    """Whether nothing that the model could say now would be an answer: not even that there is no such column."""
-    return failed_in_a_row(steps) > 0 and not missing_columns(steps[-1]["output"])
 
 
 def _objection(task: Task, offer: _Offer, reply: Reply, outcome: Outcome) -> str | None:
@@ -362,23 +240,11 @@ def _sampling(task: Task, steps: Sequence[Step], usual: Sampling) -> Sampling:
     return usual
 
 
-def _calls_made(task: Task, steps: Sequence[Step]) -> int:
-    """How many steps were calls of the model's."""
-    return len(steps) - (len(task.programs.looked) if task.programs else 0)
-
-
 def _too_many_bad_calls(bad_calls: Sequence[str], outcome: Outcome) -> str:
-    return f"The model made {len(bad_calls)} calls that were not valid, {_found(outcome)}. The last: {bad_calls[-1]}"
+    return f"The model made {len(bad_calls)} calls that were not valid, {found_by(outcome)}. The last: {bad_calls[-1]}"
 
 
 def _add_usage(usage: Usage, completion: Completion) -> None:
     usage["prompt_tokens"] += completion.prompt_tokens
     usage["cached_tokens"] += completion.cached_tokens
     usage["completion_tokens"] += completion.completion_tokens
-
-
-def _found(outcome: Outcome) -> str:
-    if not outcome.steps:
-        return "before any tool had run"
-    last = outcome.steps[-1]
-    return f"with {len(outcome.steps)} tool calls made; the last, {last['tool']}, gave: {shortened(without_deprecations(last['output']), 300)}"

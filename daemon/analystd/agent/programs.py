@@ -23,6 +23,11 @@ LEAST_PARAMETERS = 400_000_000
 _MOST_FAILURES_TOLD = 3
 _MOST_CHARACTERS_THAT_RAN = 1500
 
+_PLAIN = (
+    ast.Assign, ast.Call, ast.Constant, ast.Dict, ast.Expr, ast.expr_context, ast.FormattedValue, ast.JoinedStr, ast.keyword, ast.List,
+    ast.Name, ast.Pass, ast.Tuple,
+)  # fmt: skip
+"""What a program consists of that computes nothing."""
 _ERROR_LINE = re.compile(r"\(line (\d+)\)\s*$")
 
 LOOK = "look"
@@ -50,6 +55,28 @@ def result_text(output: str) -> str:
     if shown in (SILENT, ""):
         return "The program ran, but it printed nothing. Print the values that were asked for."
     return f"Output:\n{shown}\n\nIf this answers the question, answer it now with these values. Else write the next program."
+
+
+def says_only_itself(code: str) -> bool:
+    """Return whether a program prints nothing but texts and numbers that are written in it, or does nothing at all."""
+    try:
+        tree = ast.parse(code)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return False
+    return all(
+        isinstance(node, _PLAIN) and (not isinstance(node, ast.Call) or _name(node.func) == "print")
+        for statement in tree.body
+        for node in ast.walk(statement)
+    ) and all(_is_made_here(node, tree) for node in ast.walk(tree) if isinstance(node, ast.Name))
+
+
+def _is_made_here(node: ast.Name, tree: ast.Module) -> bool:
+    made = {each.id for each in ast.walk(tree) if isinstance(each, ast.Name) and isinstance(each.ctx, ast.Store)}
+    return node.id in made or node.id == "print"
+
+
+def _name(node: ast.expr) -> str:
+    return node.id if isinstance(node, ast.Name) else ""
 
 
 def is_failed_program(step: Step) -> bool:

@@ -16,6 +16,8 @@ from analystd.protocol import Step
 MAX_FAILURES = 4
 """So many programs in a row may fail; then the run ends and says so."""
 
+_CONVENTIONS = "0.05 0.01 0.001 0.1 1% 5% 10% 90% 95% 99% 1.96"
+"""Levels of significance and confidence, which answers name and no program prints."""
 _DIGIT = re.compile(r"\d")
 _MISSING = re.compile(
     r"\b(?:no|not|cannot|can['’]t|doesn['’]t|isn['’]t|without|missing|lacks?|absent|kein\w*|nicht|fehl\w*)\b",
@@ -33,6 +35,8 @@ class Reviewer:
     """The question as it was put."""
     needs_program: bool = True
     """Whether the question is about data that is there, so that an answer without any program is a guess."""
+    held_back: str | None = None
+    """The first answer that was not taken because of what it states; better than none, if nothing better comes."""
     _raised: set[str] = field(default_factory=set)
 
     def objection(self, answer: str, steps: Sequence[Step]) -> str | None:
@@ -51,6 +55,7 @@ class Reviewer:
         computed = [self.asked, *self.given[1:], *_said_and_printed(programs)]
         names = names_from_nowhere(self.asked, answer, computed) if programs else []
         if names and self._once("names", answer):
+            self.held_back = self.held_back or answer
             return (
                 f"These names stand in no output: {', '.join(names)}. "
                 "Write a program in a ```python block that prints the names that were asked for."
@@ -58,6 +63,7 @@ class Reviewer:
         # What only the description of the files has is no result either, though it is true.
         wrong = _unsupported(answer, computed if programs else self._sources(steps))
         if wrong and self._once("numbers", answer):
+            self.held_back = self.held_back or answer
             named = ", ".join(each.text for each in wrong[:5])
             return (
                 f"These numbers stand in no output: {named}. Answer again with printed values only, "
@@ -86,7 +92,7 @@ def _said_and_printed(steps: Sequence[Step]) -> list[str]:
 
 
 def _unsupported(answer: str, sources: Sequence[str]) -> list[Unsupported]:
-    return unsupported_numbers(answer, Sources(sources)) if _DIGIT.search(answer) else []
+    return unsupported_numbers(answer, Sources([*sources, _CONVENTIONS])) if _DIGIT.search(answer) else []
 
 
 def says_column_is_missing(answer: str, step: Step) -> bool:

@@ -61,7 +61,9 @@ def _hint(column: str, text: str, contents: Contents) -> str:
     elsewhere = [
         f"{other!r} of {path}" for path, columns in values.items() for other, each in columns.items() if text in each
     ]
-    return f"{sentence} It is a value of {' and of '.join(elsewhere)}." if elsewhere else sentence
+    if not elsewhere:
+        return sentence
+    return f"{sentence} It is a value of {' and of '.join(elsewhere)}: if the tables belong together, merge them first."
 
 
 def _comparisons(node: ast.AST) -> Iterator[tuple[str, str]]:

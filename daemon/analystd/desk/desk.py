@@ -10,8 +10,10 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 from weakref import WeakValueDictionary
 
-from analystd.agent.loop import Agent, Limits, Outcome
+from analystd.agent.loop import Agent
+from analystd.agent.outcome import Outcome
 from analystd.agent.programs import can_program
+from analystd.agent.task import Limits
 from analystd.data.base import DataService, FileInJail, Source
 from analystd.data.question import Question
 from analystd.desk import conversations

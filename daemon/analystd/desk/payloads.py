@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Mapping
 from typing import Any
 
-from analystd.agent.loop import Outcome
+from analystd.agent.outcome import Outcome
 from analystd.desk.runs import Result, Run
 from analystd.kernel.base import Execution
 from analystd.strict_json import EncodedJson, encoded

@@ -11,11 +11,12 @@ from typing import Any
 
 from analystd.agent.definitions import definitions
 from analystd.agent.function_hints import hints
-from analystd.agent.loop import Limits, Observer, Programs, Task
+from analystd.agent.loop import Observer
 from analystd.agent.programs import LOOK, question_with_facts, system_prompt
 from analystd.agent.prompt import example_turns, first_call_tools, with_new_files
 from analystd.agent.prompt import system_prompt as prompt_with_examples
 from analystd.agent.review import Reviewer
+from analystd.agent.task import Limits, Programs, Task
 from analystd.agent.turns import Turn
 from analystd.data.base import DataService
 from analystd.desk.conversations import Earlier

@@ -56,7 +56,7 @@ def drawdown(prices: pd.Series) -> pd.Series:
 
 
 def max_drawdown(prices: pd.Series) -> Drawdown:
-    """Return the deepest fall of prices below an earlier high as a negative share (-0.25: by a quarter); of equally deep ones the first.
+    """Return the deepest fall of prices below an earlier high as a negative share (-0.25 is -25 %); of equally deep ones the first.
 
     Raises:
         ValueError: When there is no price.

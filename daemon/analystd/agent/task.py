@@ -1,0 +1,105 @@
+"""What an agent is to do: a question with what stands around it, its limits, and what the programs of a model are held to."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Collection, Sequence
+from dataclasses import dataclass, field, replace
+
+from analystd.agent.column_hints import Columns, hint_for_failure, hint_for_unknown, unknown_columns
+from analystd.agent.error_hints import hint_for_error
+from analystd.agent.facts import traceback_tail
+from analystd.agent.function_hints import hint_for_failure as hint_for_functions
+from analystd.agent.programs import says_only_itself
+from analystd.agent.review import Reviewer
+from analystd.agent.rewriting import put_right
+from analystd.agent.toolcalls import ToolCall
+from analystd.agent.turns import Turn
+from analystd.agent.value_hints import Contents, hint_for_filters, impossible_filters
+from analystd.engine.base import Message, ToolSpec
+from analystd.protocol import Step
+
+_MOST_OBJECTIONS = 2
+
+
+@dataclass(frozen=True)
+class Limits:
+    """How far a run may go."""
+
+    max_steps: int
+    max_seconds: float
+
+
+@dataclass(frozen=True)
+class Task:
+    """What to do: `opening` is the system message and what examples follow it, `earlier` what was said before the question.
+
+    `first_tools`, if any, are those of which the first reply has to call one.
+    """
+
+    conversation: str
+    opening: tuple[Message, ...]
+    question: str
+    limits: Limits
+    earlier: tuple[Turn, ...] = ()
+    first_tools: tuple[ToolSpec, ...] = ()
+    narrow: Callable[[tuple[ToolSpec, ...]], Awaitable[tuple[ToolSpec, ...]]] | None = None
+    """Makes of the tools on offer those whose schemas hold the next reply to the names that there are."""
+    programs: Programs | None = None
+    """For a model that can program: what its programs and answers are held to."""
+
+
+@dataclass(frozen=True)
+class Programs:
+    """What the programs and answers of a model that can program are held to."""
+
+    reviewer: Reviewer
+    looked: tuple[Step, ...] = ()
+    """The steps in which the agent looked at the files by itself."""
+    columns: Columns = field(default_factory=dict)
+    """The columns of the tables that it saw."""
+    contents: Contents = field(default_factory=Contents)
+    """What it saw of their cells."""
+    odd_files: Collection[str] = ()
+    """The files that are to be read by the toolbox."""
+    _told: list[str] = field(default_factory=list)
+
+    def objection(self, call: ToolCall) -> str | None:
+        """Return why a program is not run; None when it is.
+
+        It only says what the model put into it; or names columns or looks for values that are not there. That is told twice in a run at
+        most, since the look at the files may err.
+        """
+        code = call.arguments.get("code")
+        if not isinstance(code, str):
+            return None
+        if says_only_itself(code):
+            return "The program was not run: it prints only what is written in it. Compute the values from the data."
+        hints = []
+        if names := unknown_columns(code, self.columns):
+            hints.append(hint_for_unknown(names, self.columns))
+        if filters := impossible_filters(code, self.contents):
+            hints.append(hint_for_filters(filters, self.contents))
+        if not hints or len(self._told) == _MOST_OBJECTIONS:
+            return None
+        self._told.append(" ".join(hints))
+        return f"The program was not run. {' '.join(hints)}"
+
+    def completed(self, call: ToolCall) -> ToolCall:
+        """Return the call with its program put right as far as that needs no decision."""
+        code = call.arguments.get("code")
+        if not isinstance(code, str) or (whole := put_right(code, self.odd_files)) == code:
+            return call
+        return replace(call, arguments={**call.arguments, "code": whole})
+
+    def hint(self, step: Step) -> str | None:
+        """Return what helps with a program that failed."""
+        return (
+            hint_for_failure(step["output"], self.columns)
+            or hint_for_functions(str(step["arguments"].get("code", "")), step["output"])
+            or hint_for_error(traceback_tail(step["output"]))
+        )
+
+
+def calls_made(task: Task, steps: Sequence[Step]) -> int:
+    """Return how many steps were calls of the model's."""
+    return len(steps) - (len(task.programs.looked) if task.programs else 0)
