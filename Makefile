@@ -11,7 +11,7 @@ LLAMA ?= prebuilt
 EXTRAS := llama,analysis$(if $(filter native,$(LLAMA)),$(comma)llama-native)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint typecheck fix schemas vscode soak bench eval clean
+.PHONY: help setup demo check test lint typecheck fix schemas vscode soak bench eval clean
 
 help: ## tell what can be made
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -27,6 +27,9 @@ $(STAMP): pyproject.toml setup.py constraints.txt daemon/analystd/data/text/_rec
 demo: $(STAMP) ## a year of one-minute bars, the analyst's workflow, a question to the local model
 	$(BIN)/analystd model pull
 	$(BIN)/analystd demo
+
+check: lint typecheck ## lint, types and the fast tests, in less than a minute; for while you work
+	$(BIN)/python -m pytest -q -m "not slow" --timeout 10
 
 test: $(STAMP) $(VSCODE)/node_modules/.installed ## all tests: daemon, command line, real editor
 	cd $(VSCODE) && npm run --silent test

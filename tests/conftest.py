@@ -10,8 +10,25 @@ import pytest
 
 from analystd.environment import PREFIX
 
+TESTS = Path(__file__).parent
+SLOW_FOLDERS = [TESTS / name for name in ("e2e", "jail", "kernel", "soak")]
+"""Where every test has a real daemon, session or sandbox. Elsewhere what is slow is marked where it is: `pytestmark = pytest.mark.slow`."""
+assert all(folder.is_dir() for folder in SLOW_FOLDERS)
+
 # As the model's worker has it: threads that wait for long keep each other from working on a busy machine.
 os.environ.setdefault("GOMP_SPINCOUNT", "1000")
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Do not even import the slow folders where only fast tests are wanted, as in `make check`."""
+    return True if collection_path in SLOW_FOLDERS and config.option.markexpr == "not slow" else None
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark all tests of the slow folders."""
+    for item in items:
+        if any(item.path.is_relative_to(folder) for folder in SLOW_FOLDERS):
+            item.add_marker(pytest.mark.slow)
 
 
 @pytest.fixture(autouse=True)
