@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 from analystd.environment import PREFIX
@@ -17,6 +18,10 @@ assert all(folder.is_dir() for folder in SLOW_FOLDERS)
 
 # As the model's worker has it: threads that wait for long keep each other from working on a busy machine.
 os.environ.setdefault("GOMP_SPINCOUNT", "1000")
+
+# How long an example takes says little on a machine with other work; each test has its timeout.
+hypothesis.settings.register_profile("analystd", deadline=None)
+hypothesis.settings.load_profile("analystd")
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
