@@ -11,7 +11,7 @@ LLAMA ?= prebuilt
 EXTRAS := llama,analysis$(if $(filter native,$(LLAMA)),$(comma)llama-native)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint typecheck fix schemas vscode soak bench eval clean
+.PHONY: help setup demo check test lint typecheck fix schemas vscode dist soak bench eval clean
 
 help: ## tell what can be made
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -27,6 +27,9 @@ $(STAMP): pyproject.toml setup.py constraints.txt daemon/analystd/data/text/_rec
 demo: $(STAMP) ## a year of one-minute bars, the analyst's workflow, a question to the local model
 	$(BIN)/analystd model pull
 	$(BIN)/analystd demo
+
+check: lint typecheck ## lint, types and the fast tests, in less than a minute; for while you work
+	$(BIN)/python -m pytest -q -m "not slow" --timeout 10
 
 test: $(STAMP) $(VSCODE)/node_modules/.installed ## all tests: daemon, command line, real editor
 	cd $(VSCODE) && npm run --silent test
@@ -52,6 +55,17 @@ schemas: $(STAMP) ## write docs/schema anew, after the shape of something on the
 vscode: $(VSCODE)/node_modules/.installed ## build the VS Code extension (.vsix)
 	cd $(VSCODE) && npm run --silent package
 
+# The time of the commit stands in the archives, and `build` installs what it builds with as constraints.txt has it.
+dist: export SOURCE_DATE_EPOCH ?= $(or $(shell git log -1 --format=%ct 2>/dev/null),315619200)
+dist: export PIP_CONSTRAINT = $(CURDIR)/constraints.txt
+dist: export TZ = UTC
+dist: $(STAMP) $(VSCODE)/node_modules/.installed ## wheel, source archive and .vsix in dist/, the same bytes each time from one commit
+	$(BIN)/python -m pip install --quiet --group dist
+	rm -rf dist build
+	umask 022 && $(BIN)/python -m build --outdir dist
+	umask 022 && cd $(VSCODE) && npm run --silent package -- --out $(CURDIR)/dist/
+	cd dist && sha256sum *
+
 $(VSCODE)/node_modules/.installed: $(VSCODE)/package.json $(VSCODE)/package-lock.json
 	cd $(VSCODE) && npm ci --ignore-scripts --no-audit --no-fund
 	touch $@
@@ -71,4 +85,4 @@ $(VENV)/.exam: pyproject.toml constraints.txt
 	touch $@
 
 clean: ## remove what was built (not your models, logs or workspaces)
-	rm -rf $(VENV) $(VSCODE)/node_modules $(VSCODE)/e2e/node_modules $(VSCODE)/out $(VSCODE)/*.vsix dist
+	rm -rf $(VENV) $(VSCODE)/node_modules $(VSCODE)/e2e/node_modules $(VSCODE)/out $(VSCODE)/*.vsix build dist

@@ -6,17 +6,34 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
-from hypothesis import settings
 
 from analystd.environment import PREFIX
 
-# How long an example takes says how busy the machine is.
-settings.register_profile("analystd", deadline=None)
-settings.load_profile("analystd")
+TESTS = Path(__file__).parent
+SLOW_FOLDERS = [TESTS / name for name in ("e2e", "jail", "kernel", "soak")]
+"""Where every test has a real daemon, session or sandbox. Elsewhere what is slow is marked where it is: `pytestmark = pytest.mark.slow`."""
+assert all(folder.is_dir() for folder in SLOW_FOLDERS)
 
 # As the model's worker has it: threads that wait for long keep each other from working on a busy machine.
 os.environ.setdefault("GOMP_SPINCOUNT", "1000")
+
+# How long an example takes says little on a machine with other work; each test has its timeout.
+hypothesis.settings.register_profile("analystd", deadline=None)
+hypothesis.settings.load_profile("analystd")
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Do not even import the slow folders where only fast tests are wanted, as in `make check`."""
+    return True if collection_path in SLOW_FOLDERS and config.option.markexpr == "not slow" else None
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark all tests of the slow folders."""
+    for item in items:
+        if any(item.path.is_relative_to(folder) for folder in SLOW_FOLDERS):
+            item.add_marker(pytest.mark.slow)
 
 
 @pytest.fixture(autouse=True)

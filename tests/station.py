@@ -6,9 +6,10 @@ import json
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import psutil
 
@@ -20,6 +21,9 @@ SECONDS = 60.0
 class Station:
     """One home, in which `analystd` is run as a user would, and one project whose `workspace` is the jail."""
 
+    traces: ClassVar[Path | None] = None
+    """Where the daemons of all stations leave their traces."""
+
     def __init__(self, home: Path, **settings: str) -> None:
         self.home = home
         self.project = home / "project"
@@ -30,6 +34,7 @@ class Station:
             "XDG_STATE_HOME": str(home / "state"),
             "XDG_CONFIG_HOME": str(home / "config"),
             "PYTHONWARNINGS": "error",
+            **(trace_settings(self.traces) if self.traces is not None else {}),
             **settings,
         }
 
@@ -93,6 +98,11 @@ class Station:
         """End the daemon, if there is one."""
         if self.daemon_pid() is not None:
             self.run("stop", "--now", check=None)
+
+
+def trace_settings(folder: Path) -> dict[str, str]:
+    """Return the settings of a daemon that traces, as whole as `WireCheck` wants it, to a new file in a folder."""
+    return {"AGENT_TRACE": str(folder / f"{time.time_ns()}.trace"), "AGENT_TRACE_MAX_MB": "1e6"}
 
 
 def is_running(pid: int) -> bool:

@@ -97,6 +97,7 @@ def test_what_may_be_said_is_said() -> None:
 def test_what_may_not_be_said_is_found(frames: list[bytes], tmp_path: Path) -> None:
     request = json.dumps({"jsonrpc": "2.0", "id": 1, "method": "workspace/executeCommand", "params": STATUS}).encode()
     records = [(b"in", request), *((b"out", frame) for frame in frames)]
-    (tmp_path / "1.tap").write_bytes(b"".join(b"%b 1 %d\n%b" % (way, len(data), data) for way, data in records))
+    lines = (b"%b 1-1 2026-01-01T00:00:00+00:00 %d\n%b\n" % (way, len(data), data) for way, data in records)
+    (tmp_path / "1.trace").write_bytes(b"".join(lines))
     with pytest.raises(WireError, match="1 messages of the daemon are wrong"):
         WireCheck(tmp_path).check()

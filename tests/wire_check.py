@@ -164,10 +164,10 @@ class Conversation:
 
 
 class WireCheck:
-    """Reads what daemons recorded in a folder, from where it stopped reading."""
+    """Reads the traces (`AGENT_TRACE`) of daemons in a folder, from where it stopped reading."""
 
     def __init__(self, folder: Path) -> None:
-        self._folder = folder
+        self.folder = folder
         self._read: dict[Path, int] = {}
         self._conversations: dict[tuple[Path, bytes], Conversation] = {}
         self.checked = 0
@@ -179,7 +179,7 @@ class WireCheck:
             WireError: for all that must not be, with the messages.
         """
         wrong: list[str] = []
-        for path in sorted(self._folder.glob("*.tap")):
+        for path in sorted(self.folder.glob("*.trace")):
             for direction, connection, data in self._records(path):
                 conversation = self._conversations.setdefault((path, connection), Conversation())
                 if direction == b"in":
@@ -197,9 +197,9 @@ class WireCheck:
         with path.open("rb") as file:
             file.seek(self._read.get(path, 0))
             while (head := file.readline()).endswith(b"\n"):
-                direction, connection, length = head.split()
+                direction, connection, _, length = head.split()
                 data = file.read(int(length))
-                if len(data) < int(length):
+                if len(data) < int(length) or file.read(1) != b"\n":
                     return
                 self._read[path] = file.tell()
                 yield direction, connection, data

@@ -14,6 +14,9 @@ from analystd.util.small_files import read_small
 Count = int
 """A whole number that is not negative."""
 
+AbsolutePath = str
+"""A path that means the same wherever it is read; a leading `~` is replaced."""
+
 
 @dataclass(frozen=True)
 class Adapter:
@@ -88,14 +91,21 @@ def _parse_adapter(text: str) -> Adapter:
         return Adapter(text)
 
 
-def _parse_prompt_file(text: str) -> PromptFile | None:
+def _parse_absolute_path(text: str) -> AbsolutePath | None:
     if not text:
         return None
     path = Path(text).expanduser()
     if not path.is_absolute():
         raise ValueError("is no absolute path")
+    return str(path)
+
+
+def _parse_prompt_file(text: str) -> PromptFile | None:
+    path = _parse_absolute_path(text)
+    if path is None:
+        return None
     try:
-        prompt = read_small(path, PROMPT_BYTES).decode("utf-8-sig").strip()
+        prompt = read_small(Path(path), PROMPT_BYTES).decode("utf-8-sig").strip()
     except UnicodeDecodeError:
         raise ValueError("is not read: it is no UTF-8 text") from None
     except OSError as exc:
@@ -104,7 +114,7 @@ def _parse_prompt_file(text: str) -> PromptFile | None:
         raise ValueError("is empty")
     if "\0" in prompt:
         raise ValueError("is not read: it is no text")
-    return PromptFile(str(path), prompt)
+    return PromptFile(path, prompt)
 
 
 PARSERS: dict[str, Callable[[str], Any]] = {
@@ -112,6 +122,7 @@ PARSERS: dict[str, Callable[[str], Any]] = {
     "int": _parse_int,
     "Count": _parse_count,
     "float": _parse_positive,
+    "AbsolutePath | None": _parse_absolute_path,
     "str | None": lambda text: text or None,
     "tuple[str, ...]": _parse_list,
     "tuple[Adapter, ...]": _parse_adapters,

@@ -20,7 +20,7 @@ from dotenv import dotenv_values
 
 from analystd.environment import PREFIX
 from analystd.folders import state_folder, user_settings_file
-from analystd.setting_values import PARSERS, Adapter, Count, PromptFile
+from analystd.setting_values import PARSERS, AbsolutePath, Adapter, Count, PromptFile
 from analystd.trust import is_trusted
 from analystd.util.small_files import read_small
 
@@ -106,6 +106,10 @@ class Settings:
     """A client that does not read is dropped when more than this many MB (2²⁰ bytes) wait for it."""
     log_dir: str | None = None
     """Where `agent.log` goes; None: `logs` in the state folder."""
+    trace: AbsolutePath | None = None
+    """A file to which every message from and to every client is written, an absolute path; None: none."""
+    trace_max_mb: float = 64.0
+    """Above this size (in units of 2²⁰ bytes) the trace continues in a new file; one older file is kept."""
 
 
 @dataclass(frozen=True)

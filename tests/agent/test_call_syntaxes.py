@@ -329,6 +329,7 @@ def test_a_long_text_costs_no_more_than_its_characters(text: str) -> None:
     parser.finish()
 
 
+@pytest.mark.slow
 def test_an_argument_of_a_megabyte_arrives_character_by_character() -> None:
     code = "x = 1\n" * 170_000
     text = ANYWHERE["hermes"].replace("data_view", "pyexe").replace(JSON, json.dumps({"code": code}))

@@ -205,6 +205,7 @@ async def test_calls_that_do_not_fit_end_the_run_after_a_few(tmp_path: Path) -> 
     assert "3 calls that were not valid" in outcome.answer
 
 
+@pytest.mark.slow
 async def test_a_megabyte_of_arguments_is_refused_in_a_short_note(tmp_path: Path) -> None:
     desk = Desk(tmp_path, call("x" * 1_000_000, 3), "I see.")
     seen = Listening(desk.engine)

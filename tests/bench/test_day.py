@@ -25,6 +25,8 @@ from bench.exam.grading import Said, grade
 from bench.exam.questions import Asked, Expected, Made, Number, Question, Refusal, Words
 from bench.exam.workbook import read_sheet
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def expected(day_questions: dict[str, Question]) -> Callable[..., list[float]]:

@@ -14,6 +14,8 @@ from bench.exam.questions import Made, Question
 from matplotlib.figure import Figure
 from PIL import Image
 
+pytestmark = pytest.mark.slow
+
 MONTHS = "month,amount\n2024-01,10.5\n2024-02,-3\n2024-03,1250.25\n"
 AMOUNTS = (10.5, -3.0, 1250.25)
 CLOSES = random_walk("walk.csv", rows=500, start=80.0, mean=0.0, deviation=0.01)

@@ -11,6 +11,8 @@ import pytest
 from bench.exam.questions import Made, Question
 from matplotlib.figure import Figure
 
+pytestmark = pytest.mark.slow
+
 
 def sells_by_month(folder: Path, workspace: Path) -> None:
     df = pd.read_csv(folder / "trades.csv", parse_dates=["time"])

@@ -8,6 +8,8 @@ import pytest
 from bench.exam.ingredients import INGREDIENTS
 from bench.exam.rehearsal import Scene, perform, scenes, write_table
 
+pytestmark = pytest.mark.slow
+
 TOUCHED = {
     "facts": ("facts", "refused"),
     "mending": ("mending", "refused"),

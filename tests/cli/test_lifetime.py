@@ -10,6 +10,8 @@ from analystd.cli.lifetime import end_daemon
 from analystd.errors import DaemonLostError
 from analystd.server.address import daemon_address, live_cards
 
+pytestmark = pytest.mark.slow
+
 
 async def test_a_daemon_that_cannot_be_told_to_stop_is_not_waited_for_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lifetime, "_STOP_SECONDS", 0.3)

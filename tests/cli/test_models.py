@@ -19,6 +19,8 @@ from tests.station import Station
 from analystd.engine.embedded import pull_embedded
 from analystd.jail.own_group import OwnGroup
 
+pytestmark = pytest.mark.slow
+
 WAIT = 60.0
 
 

@@ -13,6 +13,8 @@ from tests.station import Station
 from analystd.cli.commands import run_command
 from analystd.cli.output import InertWriter, inert
 
+pytestmark = pytest.mark.slow
+
 
 class Terminal(io.StringIO):
     def isatty(self) -> bool:

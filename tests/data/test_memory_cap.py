@@ -15,6 +15,8 @@ from analystd.errors import ResourceLimitError
 from analystd.jail.sandbox import measure_sandbox
 from analystd.jail.workspace import Workspace
 
+pytestmark = pytest.mark.slow
+
 MEBIBYTE = 1024**2
 
 

@@ -17,6 +17,8 @@ from analystd.errors import DaemonLostError, WorkerDiedError, WorkspaceError
 from analystd.jail.sandbox import Sandbox, measure_sandbox
 from analystd.jail.workspace import Workspace
 
+pytestmark = pytest.mark.slow
+
 OPERATIONS = ("head", "tail", "shape", "rows", "columns", "schema", "describe")
 GIB = 1024**3
 

@@ -17,6 +17,8 @@ from analystd.errors import InvalidArgumentsError, ResourceLimitError, WorkerDie
 from analystd.jail.sandbox import Sandbox, measure_sandbox
 from analystd.jail.workspace import Workspace
 
+pytestmark = pytest.mark.slow
+
 BARS = """timestamp,open,high,low,close,volume
 2024-01-01 00:00,100.10,100.50,99.90,100.20,007
 2024-01-01 00:01,100.20,100.60,100.00,NA,1E5

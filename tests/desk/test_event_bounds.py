@@ -40,6 +40,7 @@ DEEP: dict[str, tuple[EventKind, dict[str, Any]]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("what", [*LARGE, *DEEP])
 async def test_an_event_that_no_client_could_read_is_cut_and_says_so(tmp_path: Path, what: str) -> None:
     kind, content = {**LARGE, **DEEP}[what]
@@ -66,6 +67,7 @@ async def test_an_event_that_fits_is_left_as_it_is(tmp_path: Path) -> None:
     journal.close()
 
 
+@pytest.mark.slow
 async def test_what_an_earlier_version_wrote_too_large_is_cut_when_it_is_read(tmp_path: Path) -> None:
     def line(seq: int, text: str) -> bytes:
         event = {"seq": seq, "run_id": "run_1", "kind": "output", "at": 1.0, **ABOUT, "stream": "stdout", "text": text}

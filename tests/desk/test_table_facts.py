@@ -22,6 +22,8 @@ from analystd.jail.sandbox import measure_sandbox
 from analystd.jail.workspace import Workspace
 from analystd.protocol import ViewResult
 
+pytestmark = pytest.mark.slow
+
 SALES = [("north", 10.5, 3), ("south", 12.0, None), ("north", 9.25, 1)]
 
 

@@ -3,30 +3,30 @@
 from __future__ import annotations
 
 import contextlib
-import os
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
 from tests.e2e.bytewise import Wire, open_wire, opened
-from tests.station import Station
+from tests.station import Station, trace_settings
 from tests.wire_check import WireCheck
-
-TAP = Path(__file__).parents[1] / "tap"
 
 
 @pytest.fixture(scope="session", autouse=True)
 def wire_check(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WireCheck]:
-    """What daemons record of their conversations, from their start on."""
-    folder = tmp_path_factory.mktemp("tap")
+    """What daemons trace of their conversations, from their start on."""
+    folder = tmp_path_factory.mktemp("traces")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("ANALYSTD_TAP", str(folder))
-        patch.setenv("PYTHONPATH", str(TAP), prepend=os.pathsep)
+        patch.setattr(Station, "traces", folder)
         yield WireCheck(folder)
 
 
 @pytest.fixture(autouse=True)
-def messages_are_as_published(wire_check: WireCheck) -> Iterator[None]:
+def messages_are_as_published(
+    own_places: Path, wire_check: WireCheck, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[None]:
+    for name, value in trace_settings(wire_check.folder).items():
+        monkeypatch.setenv(name, value)
     yield
     wire_check.check()
 

@@ -24,9 +24,9 @@ FLOOR_SECONDS = 0.7
 
 @pytest.fixture(scope="module")
 def station(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Station]:
-    """A station whose daemon does not record all that it sends, which takes its time."""
+    """A station whose daemon does not trace all that it sends, which takes its time."""
     station = Station(tmp_path_factory.mktemp("s"))
-    station.environment.pop("ANALYSTD_TAP", None)
+    station.environment.pop("AGENT_TRACE", None)
     station.play([])
     station.run("exec", "1")
     yield station

@@ -8,6 +8,8 @@ from analystd.engine.llama import LlamaEngine
 from analystd.engine.prefixes import Prefixes
 from analystd.engine.slots import Slot, Slots
 
+pytestmark = pytest.mark.slow
+
 SYSTEM = Message("system", f"You know this: {'price ' * 100}")
 COMMON = (SYSTEM, Message("user", "What is 1+1?"), Message("assistant", "1+1 is 2."))
 

@@ -15,6 +15,8 @@ from analystd.engine.chat_api import Server
 from analystd.engine.endpoint import EndpointEngine
 from analystd.errors import EngineUnavailableError
 
+pytestmark = pytest.mark.slow
+
 QUESTION = (Message("user", "Hello?"),)
 
 

@@ -10,6 +10,8 @@ from analystd.engine.reply import Reply, Rules
 from analystd.engine.sampling import make_sampler
 from analystd.errors import EngineUnavailableError
 
+pytestmark = pytest.mark.slow
+
 END = 0
 
 

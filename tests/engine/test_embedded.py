@@ -20,6 +20,8 @@ from analystd.engine.wheel import Artefact
 from analystd.errors import EngineUnavailableError
 from analystd.jail.sizes import Memory
 
+pytestmark = pytest.mark.slow
+
 PIECE = 3_000_000
 CONTENT = b"GGUF" + os.urandom(2 * PIECE + 1_000_000 - 4)
 NOWHERE = "http://127.0.0.1:9"

@@ -34,6 +34,8 @@ from analystd.engine.refused_parameters import LIMITS, OPTIONAL
 from analystd.errors import EngineUnavailableError
 from analystd.settings import Settings, load_settings
 
+pytestmark = pytest.mark.slow
+
 LOOK = ToolSpec(
     "look",
     "Look at a file.",

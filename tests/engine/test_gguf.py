@@ -16,6 +16,8 @@ from analystd.engine import gguf as gguf_module
 from analystd.engine.catalogue import look_at
 from analystd.engine.gguf import BadGgufError, read_header
 
+pytestmark = pytest.mark.slow
+
 
 def test_the_facts_of_the_embedded_model_are_read(gguf: Path) -> None:
     about = read_header(gguf)

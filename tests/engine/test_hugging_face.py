@@ -20,6 +20,8 @@ from analystd.engine.hugging_face import HubFile, Reference, _authorization, cho
 from analystd.engine.known_files import sha256_of
 from analystd.errors import EngineUnavailableError, InvalidArgumentsError
 
+pytestmark = pytest.mark.slow
+
 CONTENT = bytes(range(256)) * 40_000
 MODEL = Reference("owner/model")
 

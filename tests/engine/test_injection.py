@@ -16,6 +16,8 @@ from analystd.tools.data_view import DATA_VIEW
 from analystd.tools.narrowing import Names, narrowed
 from analystd.tools.pyexe import PYEXE
 
+pytestmark = pytest.mark.slow
+
 TOOLS = (DATA_VIEW, PYEXE)
 
 FORGED = {

@@ -15,6 +15,8 @@ from analystd.engine import libllama
 from analystd.engine.libllama import NATIVE, PREBUILT, Build, Library, Package
 from analystd.errors import EngineUnavailableError
 
+pytestmark = pytest.mark.slow
+
 MODULES: dict[Package, str] = {NATIVE: "llama_cpp", PREBUILT: "xllamacpp"}
 
 GREEDY = """

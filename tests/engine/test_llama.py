@@ -13,7 +13,7 @@ from analystd.engine.llama import LlamaEngine
 from analystd.engine.walls import worker_environment
 from analystd.errors import EngineUnavailableError
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = [pytest.mark.slow, pytest.mark.asyncio(loop_scope="module")]
 
 SOON = 20.0
 """Far less than what is cancelled would take; how quick it is on a quiet machine is for `bench/` to say."""

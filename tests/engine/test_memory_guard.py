@@ -16,6 +16,8 @@ from analystd.engine.walls import worker_environment
 from analystd.errors import EngineUnavailableError, WorkerDiedError
 from analystd.workers.parent import Worker
 
+pytestmark = pytest.mark.slow
+
 ALWAYS = 99.99
 """So much of the memory is free on no machine."""
 

@@ -8,6 +8,8 @@ from analystd.engine.models import resolve_model
 from analystd.errors import EngineUnavailableError
 from analystd.settings import Settings
 
+pytestmark = pytest.mark.slow
+
 CONTENT = b"GGUF" + b"\x03\x00\x00\x00" + b"\0" * 4000
 
 

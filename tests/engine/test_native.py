@@ -9,6 +9,8 @@ import pytest
 
 from analystd.engine.native import Entry, Logits, Model, Outcome
 
+pytestmark = pytest.mark.slow
+
 STEPS = 4
 LENGTHS = (30, 70, 520)
 

@@ -8,6 +8,8 @@ from tests.engine.hub_servers import Hub, serving
 
 from analystd.engine.offers import Offer, find_offers, models_at
 
+pytestmark = pytest.mark.slow
+
 
 async def test_a_server_that_runs_is_told_with_its_models_and_one_that_does_not_is_passed_over() -> None:
     with serving(Hub(answers=b'{"data": [{"id": "llama3.2:3b"}, {"id": "qwen3"}]}')) as server:

@@ -6,6 +6,8 @@ import pytest
 from analystd.engine.prefix_folders import MOST_MODELS, prefix_folder
 from analystd.engine.prefixes import Prefixes, sampled
 
+pytestmark = pytest.mark.slow
+
 TOKENS = (1, 2, 3)
 STATE = bytes(range(256)) * 10
 

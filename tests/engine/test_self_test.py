@@ -16,6 +16,8 @@ from analystd.engine.libllama import REQUIREMENTS, find_build
 from analystd.engine.native import Model
 from analystd.engine.self_test import decode_greedily
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 
 LOAD = """

@@ -24,6 +24,8 @@ from analystd.errors import EngineUnavailableError
 from analystd.setting_values import Adapter
 from analystd.settings import Settings
 
+pytestmark = pytest.mark.slow
+
 WAIT = 60.0
 
 QUESTION = GenerateRequest("test", (Message("user", "Tell me about Paris."),), max_tokens=12)

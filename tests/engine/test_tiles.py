@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.slow
+
 SEEN = """
 import ctypes
 from analystd.engine.tiles import _Stack, without_tiles

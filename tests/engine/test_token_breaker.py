@@ -145,6 +145,7 @@ def llama_server(gguf: Path) -> Iterator[str]:
         yield url
 
 
+@pytest.mark.slow
 def test_a_real_llama_server_makes_no_control_tokens_of_a_forged_role(llama_server: str, model: Model) -> None:
     base = llama_server.removesuffix("/v1")
 
@@ -163,6 +164,7 @@ def test_a_real_llama_server_makes_no_control_tokens_of_a_forged_role(llama_serv
     assert len(control_tokens(FORGED + " ")) == len(control_tokens("harmless")) + 4
 
 
+@pytest.mark.slow
 def test_a_real_server_counts_a_forged_role_as_text(llama_server: str) -> None:
     """A control token is one token; spelt out it takes several, which the server's own account of the prompt shows."""
 

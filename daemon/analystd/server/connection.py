@@ -23,6 +23,7 @@ from analystd.server.lsp import ConnectionServer
 from analystd.server.messages import message_frame
 from analystd.server.outbox import Outbox
 from analystd.server.places import Wish, file_named, options_of, path_of_uri, wish_of
+from analystd.server.trace import NoteMessage, no_trace
 from analystd.util.inert_text import message_text
 
 logger = logging.getLogger(__name__)
@@ -43,7 +44,13 @@ class Connection:
     """One client: its desk, its open folders, and what it was sent."""
 
     def __init__(
-        self, hub: Hub, caller: Caller, environment: Mapping[str, str], outbox: Outbox, commands: Mapping[str, Handler]
+        self,
+        hub: Hub,
+        caller: Caller,
+        environment: Mapping[str, str],
+        outbox: Outbox,
+        commands: Mapping[str, Handler],
+        trace: NoteMessage = no_trace,
     ) -> None:
         self.hub = hub
         self.asker = caller.asker
@@ -55,6 +62,7 @@ class Connection:
         """Whether the client is taking leave, so that its requests end and its runs do not."""
         self._exited = asyncio.Event()
         self._outbox = outbox
+        self._trace = trace
         self._desk: Desk | None = None
         self._wish: Wish | None = None
         """Where the client wants to work; None without a desk."""
@@ -116,7 +124,7 @@ class Connection:
 
     async def serve(self, reader: asyncio.StreamReader) -> None:
         """Read and handle messages until the client leaves; nothing that it sends ends more than this connection."""
-        intake = Intake(self._protocol, self._outbox, self.hub.touch)
+        intake = Intake(self._protocol, self._outbox, self.hub.touch, self._trace)
         reading = asyncio.create_task(intake.read(reader))
         leaving = asyncio.create_task(self._exited.wait())
         try:

@@ -30,6 +30,7 @@ from analystd.server.hub import Hub
 from analystd.server.outbox import Outbox
 from analystd.server.peers import is_own_user
 from analystd.server.registration import Registration
+from analystd.server.trace import no_trace, open_trace
 from analystd.util.remove import remove
 
 logger = logging.getLogger(__name__)
@@ -68,6 +69,7 @@ class Daemon:
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             loop.add_signal_handler(number, told.set)
         self._hub = await Hub.create(os.environ, self._log)
+        self._trace = open_trace(self._hub.settings)
         self._hub.on_making_way = self._registration.announce_making_way
         self._server = await self._listen()
         tasks: list[asyncio.Task[None]] = []
@@ -136,10 +138,12 @@ class Daemon:
             return
         greet(message, {"pid": os.getpid(), "version": __version__, "protocol": PROTOCOL_VERSION}, writer)
         hello: dict[str, Any] = message["params"]
-        caller = caller_of(hello, next(self._numbers))
-        outbox = Outbox(writer, caller.asker.name, int(hub.settings.client_queue_mb * 2**20))
+        number = next(self._numbers)
+        caller = caller_of(hello, number)
+        trace = no_trace if self._trace is None else self._trace.of_connection(number)
+        outbox = Outbox(writer, caller.asker.name, int(hub.settings.client_queue_mb * 2**20), trace)
         environment = {str(key): str(value) for key, value in dict(hello.get("environment") or {}).items()}
-        connection = Connection(hub, caller, environment, outbox, all_commands())
+        connection = Connection(hub, caller, environment, outbox, all_commands(), trace)
         hub.clients.add(connection)
         hub.touch()
         logger.info("%s connected", connection.name)
@@ -200,6 +204,8 @@ class Daemon:
             task.cancel()
         if self._connections:
             await asyncio.wait(self._connections, timeout=_LEAVE_SECONDS)
+        if self._trace is not None:
+            self._trace.close()
         self._registration.remove_card()
         logger.info("daemon ended")
 

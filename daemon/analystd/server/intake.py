@@ -30,6 +30,7 @@ from analystd.server.messages import (
 )
 from analystd.server.outbox import Outbox
 from analystd.server.params import structured_params
+from analystd.server.trace import NoteMessage, no_trace
 
 logger = logging.getLogger(__name__)
 
@@ -44,10 +45,17 @@ _QUICK_BYTES = 256 * 1024
 class Intake:
     """The reading half of a connection."""
 
-    def __init__(self, protocol: ConnectionProtocol, outbox: Outbox, touch: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        protocol: ConnectionProtocol,
+        outbox: Outbox,
+        touch: Callable[[], None],
+        trace: NoteMessage = no_trace,
+    ) -> None:
         self._protocol = protocol
         self._outbox = outbox
         self._touch = touch
+        self._trace = trace
         self._decoded: asyncio.Future[Message] | None = None
         """The large message that is to be taken next, as it was decoded."""
 
@@ -65,6 +73,7 @@ class Intake:
 
     def take(self, body: bytes) -> None:
         """Handle a message. Whatever it is, nothing is raised, and a request is answered."""
+        self._trace("in", body)
         decoded, self._decoded = self._decoded, None
         try:
             message = message_in(body) if decoded is None else decoded.result()

@@ -8,6 +8,7 @@ import logging
 from collections import deque
 
 from analystd.framing import MAX_HEADER_BYTES, MAX_MESSAGE_BYTES
+from analystd.server.trace import NoteMessage, no_trace
 
 logger = logging.getLogger(__name__)
 
@@ -29,8 +30,9 @@ _PIECE_BYTES = 256 * 1024
 class Outbox:
     """A queue in front of a stream writer. Has the `write` and `close` that pygls wants of a writer."""
 
-    def __init__(self, writer: asyncio.StreamWriter, name: str, max_bytes: int) -> None:
+    def __init__(self, writer: asyncio.StreamWriter, name: str, max_bytes: int, trace: NoteMessage = no_trace) -> None:
         self.name = name
+        self._trace = trace
         self._writer = writer
         self._max_bytes = max_bytes
         self._waiting: deque[bytes] = deque()
@@ -61,6 +63,7 @@ class Outbox:
         """
         if self._closed:
             return
+        self._trace("out", data)
         if len(data) > MAX_FRAME_BYTES:
             # Whoever made it should have seen to that: a client that is sent this hangs up, and comes back for the same.
             logger.error("a message of %d bytes to %s is not sent: no client reads it", len(data), self.name)

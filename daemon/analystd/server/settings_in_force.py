@@ -26,7 +26,7 @@ LIVE = (
 AT_OPENING = ("python", "read_only_paths", "sealed_names", "prompt_file")
 """What a desk's workers are started with, or what is kept from the reach of their code."""
 
-OF_DAEMON = ("sandbox", "log_dir", "idle_exit_seconds", "client_queue_mb")
+OF_DAEMON = ("sandbox", "log_dir", "idle_exit_seconds", "client_queue_mb", "trace", "trace_max_mb")
 """What all desks share."""
 
 OF_MODEL = (

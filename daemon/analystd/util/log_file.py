@@ -17,47 +17,46 @@ MAX_RECORD_BYTES = 64 * 1024
 _CHECK_SECONDS = 1.0
 
 
-class LogFile(logging.Handler):
-    """Appends records to the file `path`. Full files are kept as `path.1`, `path.2`, … and the oldest one goes.
+class RollingFile:
+    """Appends to the file `path`. Full files are kept as `path.1`, `path.2`, … and the oldest one goes.
 
-    A file that was removed or renamed by somebody else is made anew. What cannot be written is dropped.
+    A file that was removed or renamed by somebody else is made anew.
 
     Raises:
         OSError: when the file cannot be made, or is not one of the user's own.
     """
 
     def __init__(self, path: Path, *, max_bytes: int = MAX_BYTES, older_files: int = OLDER_FILES) -> None:
-        super().__init__()
         self.path = path
         self._max_bytes = max_bytes
         self._older_files = older_files
         self._descriptor = _opened(path)
         self._checked_at = time.monotonic()
 
-    def emit(self, record: logging.LogRecord) -> None:
-        """Write a record."""
-        try:
-            self._write(_cut(self.format(record).encode("utf-8", "backslashreplace")) + b"\n")
-        except Exception:
-            self.handleError(record)
+    def append(self, data: bytes | bytearray) -> int:
+        """Write `data` at the end.
+
+        Returns:
+            How many of the bytes were written.
+
+        Raises:
+            OSError: when none can be.
+        """
+        if self._descriptor < 0:
+            return 0
+        if time.monotonic() - self._checked_at > _CHECK_SECONDS:
+            self._checked_at = time.monotonic()
+            if not self._is_in_place():
+                self._reopen()
+        if (size := os.fstat(self._descriptor).st_size) > 0 and size + len(data) > self._max_bytes:
+            self._roll()
+        return os.write(self._descriptor, data)
 
     def close(self) -> None:
         """Close the file. Harmless when repeated."""
         descriptor, self._descriptor = self._descriptor, -1
         if descriptor >= 0:
             os.close(descriptor)
-        super().close()
-
-    def _write(self, line: bytes) -> None:
-        if self._descriptor < 0:
-            return
-        if time.monotonic() - self._checked_at > _CHECK_SECONDS:
-            self._checked_at = time.monotonic()
-            if not self._is_in_place():
-                self._reopen()
-        if os.fstat(self._descriptor).st_size + len(line) > self._max_bytes:
-            self._roll()
-        os.write(self._descriptor, line)
 
     def _is_in_place(self) -> bool:
         try:
@@ -81,6 +80,31 @@ class LogFile(logging.Handler):
             self._reopen()
         except OSError:
             os.ftruncate(self._descriptor, 0)
+
+
+class LogFile(logging.Handler):
+    """Writes records to a rolling file. What cannot be written is dropped.
+
+    Raises:
+        OSError: as a `RollingFile` does.
+    """
+
+    def __init__(self, path: Path, *, max_bytes: int = MAX_BYTES, older_files: int = OLDER_FILES) -> None:
+        super().__init__()
+        self.path = path
+        self._file = RollingFile(path, max_bytes=max_bytes, older_files=older_files)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write a record."""
+        try:
+            self._file.append(_cut(self.format(record).encode("utf-8", "backslashreplace")) + b"\n")
+        except Exception:
+            self.handleError(record)
+
+    def close(self) -> None:
+        """Close the file. Harmless when repeated."""
+        self._file.close()
+        super().close()
 
 
 def open_log(folder: Path, name: str) -> LogFile:

@@ -26,6 +26,8 @@ from analystd.data.random_file import RandomFile
 from analystd.data.table import Table, view
 from analystd.protocol import ColumnProfile
 
+pytestmark = pytest.mark.slow
+
 OpenFile = Callable[..., RandomFile]
 
 

@@ -30,6 +30,8 @@ from analystd.data.table import view
 from analystd.data.text.csv_table import CsvTable
 from analystd.errors import InvalidArgumentsError, ResourceLimitError
 
+pytestmark = pytest.mark.slow
+
 OpenFile = Callable[..., RandomFile]
 
 

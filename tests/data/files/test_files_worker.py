@@ -17,6 +17,8 @@ from analystd.jail.sandbox import measure_sandbox
 from analystd.jail.trusted_paths import TrustedPaths
 from analystd.jail.workspace import Workspace
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 async def data(folder: Path, tmp_path: Path) -> AsyncIterator[DataWorker]:

@@ -19,6 +19,8 @@ from analystd.data.text.dialect import NO_QUOTE, Dialect, strip_newlines
 from analystd.data.text.stretches import Stretch
 from analystd.protocol import ColumnInfo
 
+pytestmark = pytest.mark.slow
+
 COMMAS = Dialect()
 
 

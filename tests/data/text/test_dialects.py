@@ -10,6 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.data.viewer import Viewer
 
+pytestmark = pytest.mark.slow
+
 TOLD_BY_THE_FILE: dict[str, tuple[bytes, list[str], list[list[str]]]] = {
     "semicolons and decimal commas": (b"a;b\n1,5;2,5\n3,5;4\n", ["a", "b"], [["1,5", "2,5"], ["3,5", "4"]]),
     "tabs": (b"a\tb\n1,5\tx;y\n2\t3\n", ["a", "b"], [["1,5", "x;y"], ["2", "3"]]),

@@ -22,6 +22,8 @@ from analystd.jail.workspace import Workspace
 from analystd.protocol import ViewResult
 from analystd.workers.child import Request
 
+pytestmark = pytest.mark.slow
+
 MIB = 1024 * 1024
 WIDE = 10_000
 

@@ -18,6 +18,8 @@ from analystd.errors import WorkspaceError
 from analystd.jail.sandbox import Sandbox, measure_sandbox
 from analystd.jail.workspace import Workspace
 
+pytestmark = pytest.mark.slow
+
 MIB = 1024 * 1024
 BARS = b"name,n\n" + b"".join(b"bar %07d,%d\n" % (number, number % 7) for number in range(300_000))
 

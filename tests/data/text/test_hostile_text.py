@@ -18,6 +18,8 @@ from tests.data.viewer import Viewer, small_borders, table_in
 from analystd.data.text import _records
 from analystd.errors import WorkspaceError
 
+pytestmark = pytest.mark.slow
+
 MIB = 1024 * 1024
 
 PLAIN_TABLES: dict[str, tuple[bytes, list[str], list[list[str]]]] = {

@@ -18,6 +18,8 @@ from analystd.data.text.json_records import MAX_DEPTH, parse_records
 from analystd.data.text.json_table import JsonTable
 from analystd.errors import WorkspaceError
 
+pytestmark = pytest.mark.slow
+
 OpenFile = Callable[..., RandomFile]
 
 

@@ -20,6 +20,8 @@ from analystd.data.typed.arrow_values import json_values
 from analystd.data.typed.remembered import Remembered
 from analystd.errors import WorkspaceError
 
+pytestmark = pytest.mark.slow
+
 OpenFile = Callable[..., RandomFile]
 
 ROWS = [[number, f"r{number}", ["a", "b", None][number % 3]] for number in range(100)]

@@ -26,6 +26,8 @@ from analystd.errors import ResourceLimitError, WorkspaceError
 from analystd.jail.sandbox import measure_sandbox
 from analystd.jail.workspace import Workspace
 
+pytestmark = pytest.mark.slow
+
 OpenFile = Callable[..., RandomFile]
 
 

@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from analystd.data.text import _records
+from analystd.data.text import scanner
 from analystd.data.text.cell_types import guessed_type
 
 QUOTE = b'"'
@@ -38,11 +38,11 @@ class Dialect:
 
     def split(self, text: bytes, limit: int) -> tuple[list[bytes], int]:
         """The first `limit` complete records of `text`, which begins with one, without line ends; and where the rest begins."""
-        return _records.split(text, self.delimiter, self.quote, limit)
+        return scanner.split(text, self.delimiter, self.quote, limit)
 
     def cells(self, record: bytes, errors: str = "strict") -> list[str]:
         """The cells of one record, quotes taken off and doubled quotes made single, as Python's `csv` reads them."""
-        return _records.cells(record, self.delimiter, self.quote, errors)
+        return scanner.cells(record, self.delimiter, self.quote, errors)
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 
 from analystd.data.random_file import RandomFile
-from analystd.data.text import _records
+from analystd.data.text import scanner
 from analystd.data.text.content import Content
 from analystd.data.text.dialect import Dialect
 from analystd.errors import WorkspaceError
@@ -114,7 +114,7 @@ class RecordIndex:
         after_newline = self._after_newline(content, begin)
         for length in (_SEARCHED_BYTES, BLOCK_BYTES):
             text = content.read(begin, length)
-            found = _records.find(text, state, after_newline, self._dialect.delimiter, self._dialect.quote, which)
+            found = scanner.find(text, state, after_newline, self._dialect.delimiter, self._dialect.quote, which)
             if found >= 0:
                 return begin + found
         # It was counted, so it is there, unless the file is being rewritten.
@@ -158,7 +158,7 @@ class RecordIndex:
 
         def work(begin: int) -> list[Counted]:
             try:
-                return _records.count_blocks(
+                return scanner.count_blocks(
                     file.descriptor,
                     begin,
                     min(begin + stripe, end),
@@ -183,7 +183,7 @@ class RecordIndex:
             text = content.read(offset, BLOCK_BYTES)
             if not text:
                 return
-            counted, state = _records.count(text, state, after_newline, self._dialect.delimiter, self._dialect.quote)
+            counted, state = scanner.count(text, state, after_newline, self._dialect.delimiter, self._dialect.quote)
             after_newline = text.endswith((b"\n", b"\r"))
             yield (counted, counted, counted), (state, state, state)
 
