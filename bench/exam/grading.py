@@ -37,6 +37,7 @@ _DOWN = re.compile(
     r"gefallen|gesunken|verlust\w*|weniger|rückgang)\b",
     re.IGNORECASE,
 )
+_TABLE_ROW = re.compile(r"(?:\S {2,}\S.*){3}|\|.*\|.*\|")
 _REFUSING = re.compile(
     r"\b(?:can ?not|can['’]t|could not|couldn['’]t|unable|impossible|not (?:possible|available|enough|in the|found|provided|included|"
     r"contained|present|recorded|exist\w*|sufficient|there|given|known)|no (?:column|information|data|such|file|record\w*|entr\w*|row\w*|way|"
@@ -87,7 +88,7 @@ def grade(asked: Asked, said: Said, workspace: Path) -> Grade:
     held = len(problems) - len(wrong)
     numbers = [each for each in asked.expected if isinstance(each, Number)]
     if numbers and not wrong and len(numbers) <= MANY_NUMBERS:
-        strays = _strays(said.answer, numbers, asked.text)
+        strays = _strays(_without_tables(said.answer, numbers), numbers, asked.text)
         if len(strays) > STRAYS + 2 * len(numbers):
             wrong = (f"the values stand among {len(strays)} others: {', '.join(strays[:6])} …",)
     return Grade(_verdict(wrong, asked, said), held, len(problems), wrong)
@@ -210,6 +211,12 @@ def _tolerance(expected: Number) -> float:
     if expected.value == 0:
         return 0.5e-9
     return 0.5 * float(10.0 ** (math.floor(math.log10(abs(expected.value))) - 2))
+
+
+def _without_tables(answer: str, numbers: Sequence[Number]) -> str:
+    """The answer without the rows of a table in it, where the values stand in its sentences; labels and dates of rows are no strays."""
+    sentences = "\n".join(line for line in answer.splitlines() if not _TABLE_ROW.search(line))
+    return sentences if all(holds(each, sentences) for each in numbers) else answer
 
 
 def _strays(answer: str, numbers: Sequence[Number], question: str) -> list[str]:

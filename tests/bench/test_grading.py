@@ -128,6 +128,13 @@ def test_a_right_number_beside_few_others_is_right_and_in_a_heap_it_is_not() -> 
     assert verdict(heap, Number(7.5, 1)) == "wrong"
 
 
+def test_the_rows_of_a_table_are_no_heap_where_the_value_stands_in_a_sentence() -> None:
+    rows = "\n".join(f"{label}   C00{label}   Köln   {2000 + label}-03-14" for label in range(10, 22))
+    assert verdict(f"There are 12 of them:\n{rows}", Number(12.0, 0)) == "right"
+    assert verdict(f"These are they:\n{rows}\n12   C0012   Gent   7", Number(7.0, 0)) == "wrong"
+    assert verdict("| 1 | 2 | 3 |\n| 4 | 5 | 6 |\nIt is 12.", Number(12.0, 0)) == "right"
+
+
 def test_numbers_of_the_question_are_no_heap() -> None:
     question = "Which share of 1.5, 2.5, 3.5, 4.5, 5.5, 6.5, 8.5 and 9.5?"
     assert verdict("Of 1.5, 2.5, 3.5, 4.5, 5.5, 6.5, 8.5 and 9.5: 0.25", Number(0.25, 2), question=question) == "right"

@@ -144,9 +144,15 @@ async def test_a_file_that_is_not_plain_csv_says_how_it_is_read(room: Room) -> N
     text = looked.text
     assert looked.odd_files == ("ledger.csv",)
     assert "Read it with `import toolbox` and `toolbox.read('ledger.csv')`, since commas do not separate" in text
-    assert "- Datum (text): dates written as text" in text
-    assert "- Betrag (text): numbers written as text" in text
+    assert "- Datum (date)\n- Betrag (number)\n" in text, "as they are once they were read"
     assert "- Konto (text): 2 different" in text, "codes with leading zeros are no numbers"
+
+
+async def test_codes_that_begin_with_letters_are_no_amounts(room: Room) -> None:
+    room.write("invoices.csv", 'invoice,amount\nINV-0001,"$1,018.73"\nINV-0002,"$980.00"\n')
+    lines = (await room.look("Sum?")).text.splitlines()
+    assert "- invoice (text): 2 different: 'INV-0001' (1), 'INV-0002' (1)" in lines
+    assert "- amount (number)" in lines
 
 
 async def test_plain_csv_is_read_as_ever(room: Room) -> None:

@@ -24,7 +24,7 @@ _NOTE_CHARACTERS = 300
 _WORD = re.compile(r"\w{2,}")
 _PLAIN_COLUMN = re.compile(r"[^\W\d_][\w .%()/-]*(?<! )")
 _PLAIN_FILE = re.compile(r"\w[\w .()/-]*(?<! )")
-_UNIT = r"(?:[€$£¥%]|[A-Z]{3})"
+_UNIT = r"(?:[€$£¥%]|USD|EUR|GBP|CHF|JPY|CNY|INR|CAD|AUD|NZD|SEK|NOK|DKK|PLN|CZK|HUF|BRL|MXN|ZAR|KRW|SGD|HKD|TRY)"
 _NUMBER_AS_TEXT = re.compile(rf"\(?[-+\u2212]?(?:{_UNIT} ?)?[-+\u2212]?\d[\d.,'\u00a0\u202f ]*-?\)?(?: ?{_UNIT})?")
 _DATE_AS_TEXT = re.compile(r"\d{1,2}[./-]\d{1,2}[./-]\d{2,4}(?:[ T]\d.*)?")
 _YEAR_FIRST = re.compile(r"\d{4}([./-])\d{1,2}\1\d{1,2}(?:[ T]\d.*)?")
@@ -193,6 +193,9 @@ def _column_line(column: Column, known: Known, *, by_toolbox: bool) -> str:
     if kind in _TIME_TYPES and not (known.typed or by_toolbox):
         kind = f"{kind}s as text: pd.to_datetime"
     elif kind == "text" and (written := written_as_text(cells)):
+        if by_toolbox:
+            # As it is once it was read; what the cells look like would have it cleaned again.
+            return f"- {_name(column.name)} ({written.removesuffix('s')})"
         facts.append(f"{written} written as text")
     elif kind == "text" and cells and all(_YEAR_FIRST.fullmatch(cell.strip()) for cell in cells if cell.strip()):
         kind = "dates as text: pd.to_datetime"
