@@ -56,7 +56,7 @@ def names() -> dict[str, Any]:
     return {
         "np": np, "pd": pd, "scipy": scipy,
         "column": column, "price": column.dropna(), "values": x, "weights": y, "a": x, "b": y, "x": x, "y": y,
-        "actual": x, "predicted": y, "condition": column > 4, "first": 100.0, "last": 121.0, "years": 2, "k": 1.5,
+        "actual": x, "predicted": y, "condition": column > 4, "first": 100.0, "last": 121.0, "years": 2, "k": 1.5, "window": 3,
         "df": pd.DataFrame({"x": x, "y": y, "z": [3.0, 1, 4, 1], "group": group, "kind": kind, "value": [1.0, 2.5, 3.5, 9.0]}),
     }  # fmt: skip
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from analystd.agent.programs import failures_text, says_only_itself
+from analystd.agent.programs import failures_text, result_text, says_only_itself, without_echo
 from analystd.protocol import Step
 
 
@@ -68,3 +68,9 @@ def test_imports_alone_and_lines_that_are_not_the_program_s_are_not_shown() -> N
 )
 def test_a_program_that_prints_only_what_is_written_in_it_is_seen(code: str, only: bool) -> None:
     assert says_only_itself(code) == only
+
+
+def test_what_the_model_was_told_to_do_is_no_part_of_its_answer() -> None:
+    told = result_text("mean: 3").splitlines()[-1]
+    assert without_echo(f"The mean is 3.\n{told}") == "The mean is 3."
+    assert without_echo("The mean is 3.") == "The mean is 3."

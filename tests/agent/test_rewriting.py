@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import warnings
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -142,6 +143,15 @@ def test_a_file_that_is_no_plain_csv_is_read_by_the_toolbox_unless_options_say_h
     )
     said_how = "import pandas as pd\ndf = pd.read_csv('ledger.csv', sep=';', decimal=',')"
     assert put_right(said_how, files) == said_how
+
+
+def test_a_column_of_numbers_is_made_text_before_it_is_cleaned_as_text() -> None:
+    whole = put_right("out = df['n'].str.replace('.', ',').tolist(), df['s'].str.upper().tolist()[:1]", (), ("n",))
+    assert whole == "out = df['n'].astype(str).str.replace('.', ',').tolist(), df['s'].str.upper().tolist()[:1]"
+    names: dict[str, Any] = {"df": pd.DataFrame(FRAME), "pd": pd}
+    exec(whole, names)
+    texts, upper = names["out"]
+    assert (texts[0], pd.isna(texts[1]) or texts[1] == "nan", texts[2:], upper) == ("1,0", True, ["3,0", "40,0"], ["X"])
 
 
 def test_pandas_knows_each_new_name_and_complains_of_none() -> None:

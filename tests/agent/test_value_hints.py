@@ -2,7 +2,15 @@ from __future__ import annotations
 
 import pytest
 
-from analystd.agent.value_hints import Contents, hint_for_filters, impossible_filters
+from analystd.agent.value_hints import (
+    Contents,
+    hint_for_filters,
+    hint_for_unused_values,
+    hint_for_values_as_columns,
+    impossible_filters,
+    unused_values,
+    values_as_columns,
+)
 
 CONTENTS = Contents(
     values={
@@ -52,3 +60,40 @@ def test_what_is_said_names_the_values_the_nearest_and_where_the_text_stands() -
         "'year' holds numbers, so no row equals the text '2007': leave out the quotes."
     )
     assert len(hint_for_filters([("sex", "x" * 100_000)], CONTENTS)) < 200
+
+
+def test_a_value_that_is_taken_for_a_column_is_said_to_be_one() -> None:
+    found = values_as_columns(["male", "height"], CONTENTS)
+    assert found == [("male", "sex")]
+    hint = hint_for_values_as_columns(found)
+    assert hint.startswith(
+        "There is no column 'male': that is a value of 'sex'. Filter for it, df[df['sex'] == 'male'], or make columns"
+    )
+
+
+@pytest.mark.parametrize(
+    ("question", "code", "unused"),
+    [
+        ("Mean age of female passengers?", "df['age'].mean()", [("female", "sex")]),
+        ("Mean age of Female passengers?", "df[df['sex'] == 'female']['age'].mean()", []),
+        ("Mean age of female passengers?", "print('mean age of female:', df['age'].mean())", [("female", "sex")]),
+        ("Mean age of female passengers?", "print(f'female: {df.age.mean()}')", [("female", "sex")]),
+        ("Mean age of female passengers?", "print(f'{female.age.mean()}')", []),
+        ("Mean age of female passengers?", "print(df.query(\"sex == 'female'\").age.mean())", []),
+        ("Mean age, male and female?", "df.groupby('sex')['age'].mean()", []),
+        ("Mean age of females?", "df['age'].mean()", []),
+        ("A mean?", "df['age'].mean()", []),
+        ("The mean of group a?", "df['age'].mean()", [("a", "group")]),
+        ("How many in Europe?", "europe = 1", []),
+    ],
+)
+def test_a_value_that_a_question_names_and_a_program_forgets_is_found(
+    question: str, code: str, unused: list[tuple[str, str]]
+) -> None:
+    assert unused_values(question, code, CONTENTS) == unused
+
+
+def test_what_is_said_of_a_forgotten_value() -> None:
+    assert hint_for_unused_values([("female", "sex")]) == (
+        "The question is about 'female', a value of 'sex', and the program does not filter for it."
+    )

@@ -253,6 +253,7 @@ async def test_a_file_that_is_not_there_is_said_with_the_nearest_names(room: Roo
         "Save the table as a file called 'prizes.csv', please",
         "Generate a random series and export it into the file prizes.csv.",
         "Speichere das Ergebnis als prizes.csv",
+        "I need the latest value, and the series as prizes.csv.",
     ],
 )
 async def test_a_file_that_is_to_be_written_need_not_be_there(room: Room, question: str) -> None:

@@ -271,6 +271,48 @@ def test_an_answer_that_was_doubted_is_kept_and_marked_where_nothing_better_come
     assert [each["text"] for each in result["unsupported"]] == ["777"]
 
 
+def test_a_program_that_forgets_what_the_question_is_about_is_told_so(fresh_station: Station) -> None:
+    (fresh_station.workspace / "people.csv").write_text("sex,age\nmale,30\nfemale,40\nmale,50\nfemale,20\n")
+    program = "import pandas as pd\ndf = pd.read_csv('people.csv')\nprint('mean age:', df{}['age'].mean())"
+    result = asked(
+        fresh_station,
+        fenced(program.format("")),
+        (fenced(program.format("[df['sex'] == 'female']")), "The question is about 'female', a value of 'sex'"),
+        "It is 30.0.",
+        question="What is the mean age of female passengers in people.csv?",
+    )
+    assert (result["status"], result["answer"]) == ("done", "It is 30.0.")
+
+
+def test_the_answer_to_the_question_before_is_not_taken_again(fresh_station: Station) -> None:
+    station = fresh_station
+    (station.workspace / "bars.csv").write_text("day,close\n2024-01-01,10.5\n2024-01-02,12\n")
+    highest = fenced("import pandas as pd\nprint('highest:', pd.read_csv('bars.csv')['close'].max())")
+    station.play(
+        [
+            MEAN,
+            "The mean close is 11.25.",
+            highest,
+            "The mean close is 11.25.",
+            ("The highest close is 12.0.", "That answers the question before. Answer this one, with the values"),
+        ],
+        parameters=PROGRAMMER,
+    )
+    first = station.result("run", "What is the mean close in bars.csv?")
+    second = station.result("run", "--conversation", first["conversation"], "And the highest?")
+    assert (second["status"], second["answer"]) == ("done", "The highest close is 12.0.")
+
+
+def test_what_an_answer_leaves_out_stands_below_as_it_was_printed(fresh_station: Station) -> None:
+    result = asked(
+        fresh_station,
+        fenced("import pandas as pd\nclose = pd.read_csv('bars.csv')['close']\nprint('mean:', close.mean())\nprint('highest:', close.max())"),
+        "The mean is 11.25.",
+        question="What are the mean and the highest close?",
+    )  # fmt: skip
+    assert result["answer"] == "The mean is 11.25.\n\n```text\nmean: 11.25\nhighest: 12.0\n```"
+
+
 def test_a_number_that_only_the_facts_have_is_asked_to_be_computed(fresh_station: Station) -> None:
     result = asked(
         fresh_station,

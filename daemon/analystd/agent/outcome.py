@@ -6,9 +6,12 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from analystd.agent.call_syntaxes import PROGRAM_TOOL
 from analystd.agent.column_hints import missing_columns
 from analystd.agent.facts import without_deprecations
 from analystd.agent.number_check import Unsupported
+from analystd.agent.printed import with_printed
+from analystd.agent.programs import without_echo
 from analystd.agent.replies import Reply
 from analystd.agent.review import failed_in_a_row, says_column_is_missing
 from analystd.agent.task import Task, calls_made
@@ -39,7 +42,7 @@ class Outcome:
 
 def end_with(reply: Reply, outcome: Outcome, task: Task) -> None:
     """Take a reply without a call as the answer; if it says nothing, one that was held back before."""
-    answer = without_thoughts(reply.text)
+    answer = without_echo(without_thoughts(reply.text))
     if task.programs and failed_in_a_row(outcome.steps) and not says_column_is_missing(answer, outcome.steps[-1]):
         end_without_result(outcome, task)
         return
@@ -51,6 +54,9 @@ def end_with(reply: Reply, outcome: Outcome, task: Task) -> None:
     outcome.status = "done" if is_whole else "limit"
     if task.programs and answer:
         outcome.unsupported = task.programs.reviewer.unsupported(outcome.answer, outcome.steps)
+        last = outcome.steps[-1] if is_whole and outcome.steps else None
+        if last is not None and last["tool"] == PROGRAM_TOOL and last["ok"]:
+            outcome.answer = with_printed(outcome.answer, last["output"])
 
 
 def end_without_result(outcome: Outcome, task: Task) -> None:

@@ -20,6 +20,8 @@ from analystd.protocol import Step
 LEAST_PARAMETERS = 400_000_000
 """Models with fewer weights follow examples of calls better than they write programs."""
 
+_WHAT_NEXT = "If this answers the question, answer it now with these values. Else write the next program."
+_ECHO_CHARACTERS = 40
 _MOST_FAILURES_TOLD = 3
 _MOST_CHARACTERS_THAT_RAN = 1500
 
@@ -54,7 +56,12 @@ def result_text(output: str) -> str:
     shown = without_deprecations(output).strip()
     if shown in (SILENT, ""):
         return "The program ran, but it printed nothing. Print the values that were asked for."
-    return f"Output:\n{shown}\n\nIf this answers the question, answer it now with these values. Else write the next program."
+    return f"Output:\n{shown}\n\n{_WHAT_NEXT}"
+
+
+def without_echo(answer: str) -> str:
+    """Return an answer without what the model was told to do, where it repeats that."""
+    return answer.partition(_WHAT_NEXT[:_ECHO_CHARACTERS])[0].rstrip()
 
 
 def says_only_itself(code: str) -> bool:

@@ -52,6 +52,8 @@ class Reviewer:
             return "Do not answer from memory. Write a program in a ```python block that computes the answer from the data."
         if programs and programs[-1]["output"].strip() == SILENT and self._once("silent", answer):
             return "The program printed nothing. Write a program in a ```python block that prints the values that were asked for."
+        if answer in self.given and self._once("repeated", answer):
+            return f"That answers the question before. Answer this one, with the values that were printed: {self.asked}"
         computed = [self.asked, *self.given[1:], *_said_and_printed(programs)]
         names = names_from_nowhere(self.asked, answer, computed) if programs else []
         if names and self._once("names", answer):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass, field, replace
 
-from analystd.agent.column_hints import Columns, hint_for_failure, hint_for_unknown, unknown_columns
+from analystd.agent.column_hints import Columns, hint_for_failure, hint_for_unknown, missing_columns, unknown_columns
 from analystd.agent.error_hints import hint_for_error
 from analystd.agent.facts import traceback_tail
 from analystd.agent.function_hints import hint_for_failure as hint_for_functions
@@ -14,7 +14,15 @@ from analystd.agent.review import Reviewer
 from analystd.agent.rewriting import put_right
 from analystd.agent.toolcalls import ToolCall
 from analystd.agent.turns import Turn
-from analystd.agent.value_hints import Contents, hint_for_filters, impossible_filters
+from analystd.agent.value_hints import (
+    Contents,
+    hint_for_filters,
+    hint_for_unused_values,
+    hint_for_values_as_columns,
+    impossible_filters,
+    unused_values,
+    values_as_columns,
+)
 from analystd.engine.base import Message, ToolSpec
 from analystd.protocol import Step
 
@@ -79,6 +87,8 @@ class Programs:
             hints.append(hint_for_unknown(names, self.columns))
         if filters := impossible_filters(code, self.contents):
             hints.append(hint_for_filters(filters, self.contents))
+        if not self._told and (unused := unused_values(self.reviewer.asked, code, self.contents)):
+            hints.append(hint_for_unused_values(unused))
         if not hints or len(self._told) == _MOST_OBJECTIONS:
             return None
         self._told.append(" ".join(hints))
@@ -87,14 +97,27 @@ class Programs:
     def completed(self, call: ToolCall) -> ToolCall:
         """Return the call with its program put right as far as that needs no decision."""
         code = call.arguments.get("code")
-        if not isinstance(code, str) or (whole := put_right(code, self.odd_files)) == code:
+        if not isinstance(code, str) or (whole := put_right(code, self.odd_files, self._numbers)) == code:
             return call
         return replace(call, arguments={**call.arguments, "code": whole})
 
+    @property
+    def _numbers(self) -> set[str]:
+        """The columns that hold numbers in each table that has them."""
+        tables = self.contents.columns
+        return {
+            name
+            for path, names in self.contents.numbers.items()
+            for name in names
+            if all(name in self.contents.numbers[other] for other in tables if name in tables[other] and other != path)
+        }
+
     def hint(self, step: Step) -> str | None:
         """Return what helps with a program that failed."""
+        taken = values_as_columns(missing_columns(step["output"]), self.contents)
         return (
-            hint_for_failure(step["output"], self.columns)
+            (hint_for_values_as_columns(taken) if taken else None)
+            or hint_for_failure(step["output"], self.columns)
             or hint_for_functions(str(step["arguments"].get("code", "")), step["output"])
             or hint_for_error(traceback_tail(step["output"]))
         )

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import ast
 import difflib
+import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 _MOST_VALUES = 12
+_SHORT = 3
+"""Values of so few letters have to stand in a question in the same case."""
+_WORD = re.compile(r"\w[\w-]*")
 _SHOWN_CHARACTERS = 40
 
 
@@ -41,6 +45,84 @@ def impossible_filters(code: str, contents: Contents) -> list[tuple[str, str]]:
             if column not in changed and _is_no_value(text, column, contents):
                 found[column, text] = None
     return list(found)
+
+
+def values_as_columns(names: Collection[str], contents: Contents) -> list[tuple[str, str]]:
+    """Return those of the names, which are no columns, that are values of one, each with that column."""
+    return [
+        (name, column)
+        for name in names
+        for values in contents.values.values()
+        for column, known in values.items()
+        if name in known
+    ]
+
+
+def hint_for_values_as_columns(found: Sequence[tuple[str, str]]) -> str:
+    """Return what is said of values that a program takes for columns."""
+    name, column = found[0]
+    names = " and ".join(_shown(name) for name, _ in found)
+    return (
+        f"There is no column {names}: that is a value of {column!r}. Filter for it, df[df[{column!r}] == {_shown(name)}], or make columns "
+        f"of the values first, df.pivot(index=…, columns={column!r}, values=…)."
+    )
+
+
+def unused_values(question: str, code: str, contents: Contents) -> list[tuple[str, str]]:
+    """Return the values that a question names and a program pays no heed to: neither they nor their columns stand in it but in what it prints."""
+    try:
+        written = _written(ast.parse(code))
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return []
+    asked = set(_WORD.findall(question))
+    folded, words = {word.casefold() for word in asked}, set(_WORD.findall(written))
+    return [
+        (value, column)
+        for values in contents.values.values()
+        for column, known in values.items()
+        for value in known
+        if column.casefold() not in written.casefold()
+        and (
+            value in asked and value not in words
+            if len(value) <= _SHORT
+            else value.casefold() in folded and value.casefold() not in written.casefold()
+        )
+    ]
+
+
+def _written(tree: ast.AST) -> str:
+    """The names and texts of a program, without those that it prints as they are."""
+    texts: list[str] = []
+    nodes = [tree]
+    while nodes:
+        node = nodes.pop()
+        if isinstance(node, ast.Constant):
+            texts.append(str(node.value))
+        elif isinstance(node, ast.Name):
+            texts.append(node.id)
+        elif isinstance(node, ast.Attribute):
+            texts.append(node.attr)
+        prints = isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "print"
+        nodes += [
+            each
+            for each in ast.iter_child_nodes(node)
+            if not isinstance(each, ast.JoinedStr) and not (prints and isinstance(each, ast.Constant))
+        ]
+        if isinstance(node, ast.Call):
+            nodes += [
+                part
+                for each in node.args
+                if isinstance(each, ast.JoinedStr)
+                for part in each.values
+                if isinstance(part, ast.FormattedValue)
+            ]
+    return "\n".join(texts)
+
+
+def hint_for_unused_values(found: Sequence[tuple[str, str]]) -> str:
+    """Return what is said of values that a program pays no heed to."""
+    value, column = found[0]
+    return f"The question is about {_shown(value)}, a value of {column!r}, and the program does not filter for it."
 
 
 def hint_for_filters(filters: Sequence[tuple[str, str]], contents: Contents) -> str:

@@ -136,8 +136,10 @@ def profile_fact(column: Column, profile: ColumnProfile) -> str:
     return ", ".join(facts)
 
 
-def is_number(column: Column) -> bool:
-    """Return whether a column holds numbers, in text files or typed ones."""
+def holds_numbers(column: Column, known: Known, *, by_toolbox: bool) -> bool:
+    """Return whether a program finds numbers in a column once it has read the file, which the toolbox makes of text too."""
+    if column.type in _TEXT_TYPES and known.reading and by_toolbox:
+        return written_as_text(known.cells.get(column.address, ())) == "numbers"
     return bool(_NUMBER_TYPE.fullmatch(column.type))
 
 

@@ -24,7 +24,7 @@ from analystd.desk.facts_text import (
     cell_text,
     chosen_columns,
     file_name,
-    is_number,
+    holds_numbers,
     named_columns,
     profile_fact,
     sample_fact,
@@ -55,9 +55,9 @@ _WRITING = re.compile(
     r"\b(?:creat|dump|export|generat|mak|produc|put|sav|stor|writ|erstell|erzeug|export|schreib|speicher)\w*",
     re.IGNORECASE,
 )
-_INTO = (
-    r"\b(?:to|into|in|as|at|called|named|under|als|in|nach|unter|namens)\s+(?:(?:a|an|the|file|eine|einer|datei)\s+)*"
-)
+_ARTICLES = r"\s+(?:(?:a|an|the|file|eine|einer|datei)\s+)*"
+_INTO = rf"\b(?:to|into|in|as|at|called|named|under|als|in|nach|unter|namens){_ARTICLES}"
+_AS = rf"\b(?:as|called|named|als|namens){_ARTICLES}"
 _CUT_LIST = re.compile(r"^(?:New|Other) files: .* and \d+ more$", re.MULTILINE)
 _JSON = {".jsonl", ".ndjson", ".jsonlines", ".json"}
 _TYPED = {".parquet", ".pq", ".arrow", ".arrows", ".feather", ".ipc", *_JSON}
@@ -132,7 +132,9 @@ class TableFacts:
                     for column in known.columns
                     if column.address in known.values
                 }
-                numbers[entry["name"]] = [column.name for column in known.columns if is_number(column)]
+                numbers[entry["name"]] = [
+                    column.name for column in known.columns if holds_numbers(column, known, by_toolbox=can_read)
+                ]
         paths = tuple(entry["name"] for entry in chosen)
         others = [entry["name"] for entry in entries if entry["name"] not in paths]
         texts += _listed("New files", [name for name in others if name in fresh])
@@ -263,7 +265,8 @@ def _absent(question: str, entries: Sequence[Mapping[str, Any]]) -> tuple[list[s
 
 def _is_target(question: str, word: str) -> bool:
     """Whether a question says that a file is to be written, and not only read."""
-    return bool(_WRITING.search(question) and re.search(rf"{_INTO}\W{{0,3}}{re.escape(word)}", question, re.IGNORECASE))
+    before = _INTO if _WRITING.search(question) else _AS
+    return bool(re.search(rf"{before}\W{{0,3}}{re.escape(word)}", question, re.IGNORECASE))
 
 
 def _fresh(names: Sequence[str], earlier: Sequence[str], told: Sequence[str]) -> list[str]:

@@ -9,18 +9,29 @@ from collections.abc import Collection
 from analystd.agent.rewriting.edits import rewritten
 from analystd.agent.rewriting.imports import with_usual_imports
 from analystd.agent.rewriting.lost_writes import find_lost_writes
+from analystd.agent.rewriting.numbers_as_text import text_methods_on
 from analystd.agent.rewriting.old_names import find_old_names
 from analystd.agent.rewriting.plain_reads import plain_reads_of
 from analystd.agent.rewriting.precedence import find_missing_parentheses
 
 
-def put_right(code: str, odd_files: Collection[str] = ()) -> str:
+def put_right(code: str, odd_files: Collection[str] = (), numbers: Collection[str] = ()) -> str:
     """Return a program with its forgotten imports and parentheses, in the names of today, and with writes that take effect.
 
-    One that cannot be parsed is returned as it is. `odd_files` are read by the toolbox, since they are no plain CSV.
+    One that cannot be parsed is returned as it is. `odd_files` are read by the toolbox, since they are no plain CSV;
+    `numbers` are the columns that hold numbers once they are read.
     """
     return with_usual_imports(
-        rewritten(code, (plain_reads_of(odd_files), find_missing_parentheses, find_old_names, find_lost_writes))
+        rewritten(
+            code,
+            (
+                plain_reads_of(odd_files),
+                text_methods_on(numbers),
+                find_missing_parentheses,
+                find_old_names,
+                find_lost_writes,
+            ),
+        )
     )
 
 

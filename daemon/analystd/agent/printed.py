@@ -1,0 +1,32 @@
+"""What a program printed, added to an answer that leaves some of it out: a small model states one of the values that it was asked for."""
+
+from __future__ import annotations
+
+import re
+
+from analystd.agent.facts import without_deprecations
+from analystd.agent.number_check import Sources, unsupported_numbers
+from analystd.agent.progress import SILENT
+
+_MOST_LINES = 12
+_MOST_CHARACTERS = 800
+_DIGIT = re.compile(r"\d")
+
+
+def with_printed(answer: str, output: str) -> str:
+    """Return an answer, followed by what the last program printed where that is short and has a line of which no number is stated."""
+    shown = without_deprecations(output).strip()
+    lines = shown.splitlines()
+    if shown == SILENT or not 0 < len(lines) <= _MOST_LINES or len(shown) > _MOST_CHARACTERS or shown in answer:
+        return answer
+    if all(_is_stated(line, answer) for line in lines if _DIGIT.search(line)):
+        return answer
+    # What is printed may hold marks of code itself.
+    fence = "`" * max(3, 1 + max((len(run) for run in re.findall(r"`+", shown)), default=0))
+    return f"{answer}\n\n{fence}text\n{shown}\n{fence}"
+
+
+def _is_stated(line: str, answer: str) -> bool:
+    """Whether a number of the answer is one of the line, rounded or not; or the line as a whole is."""
+    numbers = unsupported_numbers(answer, Sources([]))
+    return line.strip() in answer or len(unsupported_numbers(answer, Sources([line]))) < len(numbers)
