@@ -85,12 +85,19 @@ def grade(asked: Asked, said: Said, workspace: Path) -> Grade:
     """Grade one turn."""
     problems = [_problem(each, asked, said, workspace) for each in asked.expected]
     wrong = tuple(problem for problem in problems if problem is not None)
+    if not said.finished and not all(isinstance(each, Refusal) for each in asked.expected):
+        # What a run that failed says of itself may hold any number.
+        wrong = wrong or ("the run ended without an answer",)
+        return Grade(_verdict(wrong, asked, said), 0, len(problems), wrong)
     held = len(problems) - len(wrong)
     numbers = [each for each in asked.expected if isinstance(each, Number)]
     if numbers and not wrong and len(numbers) <= MANY_NUMBERS:
         strays = _strays(_without_tables(said.answer, numbers), numbers, asked.text)
         if len(strays) > STRAYS + 2 * len(numbers):
             wrong = (f"the values stand among {len(strays)} others: {', '.join(strays[:6])} …",)
+        said_itself = said.answer.partition("```")[0]
+        if _strays(said_itself, numbers, asked.text) and not any(holds(each, said_itself) for each in numbers):
+            wrong = ("its sentence states other numbers than what was printed",)
     return Grade(_verdict(wrong, asked, said), held, len(problems), wrong)
 
 

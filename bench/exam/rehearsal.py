@@ -62,6 +62,8 @@ def scenes(table: pd.DataFrame) -> list[Scene]:
     mean, missing, units = f"{price.mean():.2f}", int(price.isna().sum()), int(table["units"].sum())
     best = str(table.groupby("Region")["units"].sum().idxmax())
     most = int(table.groupby("Region")["units"].sum().max())
+    known = price.dropna()
+    fall, spread = float((known / known.cummax() - 1).min()), float(np.std(table["units"]))
     mean_program = fenced(f"{_READ}print('mean price:', round(df['Unit Price'].mean(), 2))")
     is_mean = Number(float(price.mean()), 2, "mean")
     asks_mean = "What is the mean unit price in shop.csv, to two decimals?"
@@ -85,6 +87,46 @@ def scenes(table: pd.DataFrame) -> list[Scene]:
             ("You should check the column names and try again.", "AttributeError"),
             (mean_program, "The last program failed"),
             told_mean,
+        ),
+        _scene(
+            "error-hint",
+            "In which month is the last day? A number.",
+            Number(float(pd.to_datetime(table["day"]).dt.month.max()), 0, "month"),
+            fenced(f"{_READ}print('month:', df['day'].dt.month.max())"),
+            (
+                fenced(f"{_READ}print('month:', pd.to_datetime(df['day']).dt.month.max())"),
+                "Convert the column first: df[column] = pd.to_datetime(df[column]).",
+            ),
+            (f"It is month {pd.to_datetime(table['day']).dt.month.max()}.", "Output:\nmonth: "),
+        ),
+        _scene(
+            "old-pandas",
+            "What is the mean unit price if missing ones count as 0, to two decimals?",
+            Number(float(price.fillna(0).mean()), 2, "mean"),
+            fenced(
+                f"{_READ}df['Unit Price'].fillna(0, inplace=True)\nprint('mean price:', round(df['Unit Price'].mean(), 2))"
+            ),
+            (f"It is {price.fillna(0).mean():.2f}.", f"Output:\nmean price: {price.fillna(0).mean():.2f}"),
+        ),
+        _scene(
+            "toolbox-hint",
+            "How deep is the maximum drawdown of the Unit Price, as a share with three decimals?",
+            Number(fall, 3, "drawdown"),
+            (
+                fenced(f"{_READ}import toolbox\nprint('drawdown:', round(toolbox.max_drawdown(df['Unit Price']), 3))"),
+                "- toolbox.max_drawdown(prices): ",
+            ),
+            (f"It is {fall:.3f}.", "Output:\ndrawdown: "),
+        ),
+        _scene(
+            "definition",
+            "What is the population standard deviation of units, to three decimals?",
+            Number(spread, 3, "deviation"),
+            (
+                fenced(f"{_READ}print('deviation:', round(df['units'].std(ddof=0), 3))"),
+                "- Population standard deviation and variance: `column.std(ddof=0)`",
+            ),
+            (f"It is {spread:.3f}.", "Output:\ndeviation: "),
         ),
         _scene(
             "prose",

@@ -14,6 +14,10 @@ TOUCHED = {
     "facts": ("facts", "refused"),
     "mending": ("mending", "refused"),
     "column-hints": ("column-hint", "refused"),
+    "error-hints": ("error-hint", "refused"),
+    "rewriting": ("old-pandas", "refused"),
+    "toolbox-hints": ("toolbox-hint", "refused"),
+    "definitions": ("definition", "refused"),
     "number-check": ("number-check", "wrong"),
     "programs": ("facts", "refused"),
 }
@@ -30,7 +34,10 @@ def by_name(folder: Path) -> dict[str, Scene]:
     return {scene.name.removeprefix("rehearsal/"): scene for scene in scenes(write_table(folder))}
 
 
-NAMES = "facts column-hint mending prose silence own-call thought number-check wrong-column given-up not-there file follow-up"
+NAMES = (
+    "facts column-hint mending error-hint old-pandas toolbox-hint definition prose silence own-call thought number-check "
+    "wrong-column given-up not-there file follow-up"
+)
 
 
 @pytest.mark.parametrize("name", NAMES.split())

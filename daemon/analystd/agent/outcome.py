@@ -55,7 +55,7 @@ def end_with(reply: Reply, outcome: Outcome, task: Task) -> None:
     if task.programs and answer:
         outcome.unsupported = task.programs.reviewer.unsupported(outcome.answer, outcome.steps)
         last = outcome.steps[-1] if is_whole and outcome.steps else None
-        if last is not None and last["tool"] == PROGRAM_TOOL and last["ok"]:
+        if last is not None and last["tool"] == PROGRAM_TOOL and last["ok"] and not outcome.unsupported:
             outcome.answer = with_printed(outcome.answer, last["output"])
 
 
