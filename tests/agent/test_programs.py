@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from analystd.agent.programs import failures_text, result_text, says_only_itself, without_echo
+from analystd.agent.programs import failures_text, is_said_of_files, result_text, says_only_itself, without_echo
 from analystd.protocol import Step
 
 
@@ -74,3 +74,18 @@ def test_what_the_model_was_told_to_do_is_no_part_of_its_answer() -> None:
     told = result_text("mean: 3").splitlines()[-1]
     assert without_echo(f"The mean is 3.\n{told}") == "The mean is 3."
     assert without_echo("The mean is 3.") == "The mean is 3."
+
+
+@pytest.mark.parametrize(
+    ("code", "known"),
+    [
+        ("print('rows:', 525600)\nprint(['close', 'open'])", True),
+        ("print('525,600 rows and 6 columns')", True),
+        ("print(2013)", False),
+        ("print('Lithium')", False),
+        ("print(525600, 7)", False),
+    ],
+)
+def test_what_the_look_at_the_files_counted_may_be_printed(code: str, known: bool) -> None:
+    look = "bars.csv: 525600 rows, 6 columns\n- day (date): 2009 to 2013\n| 7 rows, 7 columns"
+    assert is_said_of_files(code, [look]) == known

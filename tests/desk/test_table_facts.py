@@ -262,6 +262,14 @@ async def test_a_file_that_is_to_be_written_need_not_be_there(room: Room, questi
     assert "no file" not in looked.text
 
 
+async def test_tables_are_not_told_where_something_is_made_from_nothing(room: Room) -> None:
+    room.write("prices.csv", "close\n1\n")
+    made = await room.look("Generate a synthetic random walk of 1000 closes and write it to series.csv")
+    assert (made.paths, made.text) == ((), "Other files: prices.csv")
+    like = await room.look("Simulate prices with the volatility of prices.csv and save them as series.csv")
+    assert like.paths == ("prices.csv",)
+
+
 async def test_a_follow_up_is_told_only_of_what_came_or_changed(room: Room) -> None:
     room.write("prices.csv", "close\n1\n2\n")
     room.write("other.csv", "open\n7\n")

@@ -30,6 +30,8 @@ _PLAIN = (
     ast.Name, ast.Pass, ast.Tuple,
 )  # fmt: skip
 """What a program consists of that computes nothing."""
+_COUNTS = re.compile(r"(?m)^\S.*: (\d+) rows, (\d+) columns$")
+_NUMBER = re.compile(r"\d[\d,_.]*\d|\d")
 _ERROR_LINE = re.compile(r"\(line (\d+)\)\s*$")
 
 LOOK = "look"
@@ -75,6 +77,13 @@ def says_only_itself(code: str) -> bool:
         for statement in tree.body
         for node in ast.walk(statement)
     ) and all(_is_made_here(node, tree) for node in ast.walk(tree) if isinstance(node, ast.Name))
+
+
+def is_said_of_files(code: str, looks: Sequence[str]) -> bool:
+    """Return whether all numbers that are written in a program are those of rows and columns that the look at the files found."""
+    counts = {number for look in looks for found in _COUNTS.finditer(look) for number in found.groups()}
+    written = {number.replace(",", "").replace("_", "") for number in _NUMBER.findall(code)}
+    return bool(written) and written <= counts
 
 
 def _is_made_here(node: ast.Name, tree: ast.Module) -> bool:

@@ -9,7 +9,7 @@ from analystd.agent.column_hints import Columns, hint_for_failure, hint_for_unkn
 from analystd.agent.error_hints import hint_for_error
 from analystd.agent.facts import traceback_tail
 from analystd.agent.function_hints import hint_for_failure as hint_for_functions
-from analystd.agent.programs import says_only_itself
+from analystd.agent.programs import is_said_of_files, says_only_itself
 from analystd.agent.review import Reviewer
 from analystd.agent.rewriting import put_right
 from analystd.agent.toolcalls import ToolCall
@@ -80,7 +80,7 @@ class Programs:
         code = call.arguments.get("code")
         if not isinstance(code, str):
             return None
-        if says_only_itself(code):
+        if says_only_itself(code) and not is_said_of_files(code, [step["output"] for step in self.looked]):
             return "The program was not run: it prints only what is written in it. Compute the values from the data."
         hints = []
         if names := unknown_columns(code, self.columns):

@@ -55,6 +55,11 @@ _WRITING = re.compile(
     r"\b(?:creat|dump|export|generat|mak|produc|put|sav|stor|writ|erstell|erzeug|export|schreib|speicher)\w*",
     re.IGNORECASE,
 )
+_FROM_NOTHING = re.compile(
+    r"\b(?:synthetic\w*|simulat\w*|random walk|made.up|dummy data|fake data|synthetisch\w*|simulier\w*|zufallsreihe|irrfahrt)\b",
+    re.IGNORECASE,
+)
+"""What such a question asks for comes from no file, unless it names one."""
 _ARTICLES = r"\s+(?:(?:a|an|the|file|eine|einer|datei)\s+)*"
 _INTO = rf"\b(?:to|into|in|as|at|called|named|under|als|in|nach|unter|namens){_ARTICLES}"
 _AS = rf"\b(?:as|called|named|als|namens){_ARTICLES}"
@@ -233,6 +238,8 @@ def _chosen_tables(
     """
     named = [entry for entry in tables if is_named(question, entry["name"])]
     named += [entry for entry in tables if entry["name"] in near and entry not in named]
+    if not named and _FROM_NOTHING.search(question):
+        return []
     few = tables if len(tables) <= MOST_TABLES else []
     if named or (few and is_first):
         return named or few
