@@ -6,7 +6,15 @@ from typing import Any
 
 import pytest
 
-from analystd.agent.programs import failures_text, is_said_of_files, result_text, says_only_itself, without_echo
+from analystd.agent.programs import (
+    facts_and_question,
+    failures_text,
+    is_said_of_files,
+    question_with_facts,
+    result_text,
+    says_only_itself,
+    without_echo,
+)
 from analystd.protocol import Step
 
 
@@ -89,3 +97,10 @@ def test_what_the_model_was_told_to_do_is_no_part_of_its_answer() -> None:
 def test_what_the_look_at_the_files_counted_may_be_printed(code: str, known: bool) -> None:
     look = "bars.csv: 525600 rows, 6 columns\n- day (date): 2009 to 2013\n| 7 rows, 7 columns"
     assert is_said_of_files(code, [look]) == known
+
+
+@pytest.mark.parametrize(
+    ("question", "facts"), [("How many?", "a.csv: 3 rows"), ("Say: \n\nQuestion: 7", "a"), ("Only this", "")]
+)
+def test_facts_and_question_are_told_apart_again(question: str, facts: str) -> None:
+    assert facts_and_question(question_with_facts(question, facts)) == (facts, question)

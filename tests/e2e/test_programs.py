@@ -303,6 +303,29 @@ def test_the_answer_to_the_question_before_is_not_taken_again(fresh_station: Sta
     assert (second["status"], second["answer"]) == ("done", "The highest close is 12.0.")
 
 
+def test_a_follow_up_is_told_of_the_file_that_the_question_before_had_written(fresh_station: Station) -> None:
+    station = fresh_station
+    (station.workspace / "bars.csv").write_text("day,close\n2024-01-01,10.5\n2024-01-02,12\n")
+    write = "import pandas as pd\npd.DataFrame({'x': [1, 2, 3]}).to_csv('made.csv', index=False)\nprint('rows:', 3 * 1)"
+    station.play(
+        [
+            fenced(write),
+            "It has 3 rows.",
+            (
+                fenced("import pandas as pd\nprint('sum:', pd.read_csv('made.csv')['x'].sum())"),
+                "made.csv: 3 rows, 1 columns",
+            ),
+            "The sum is 6.",
+        ],
+        parameters=PROGRAMMER,
+    )
+    first = station.result("run", "Write a synthetic table of 3 rows to made.csv.")
+    assert first["steps"][0]["arguments"] == {"paths": []}
+    second = station.result("run", "--conversation", first["conversation"], "What is the sum of its x?")
+    assert second["steps"][0]["arguments"] == {"paths": ["made.csv"]}
+    assert "bars.csv: " not in second["steps"][0]["output"]
+
+
 def test_what_an_answer_leaves_out_stands_below_as_it_was_printed(fresh_station: Station) -> None:
     result = asked(
         fresh_station,

@@ -22,6 +22,7 @@ LEAST_PARAMETERS = 400_000_000
 
 _WHAT_NEXT = "If this answers the question, answer it now with these values. Else write the next program."
 _ECHO_CHARACTERS = 40
+_BEFORE_QUESTION = "\n\nQuestion: "
 _MOST_FAILURES_TOLD = 3
 _MOST_CHARACTERS_THAT_RAN = 1500
 
@@ -50,7 +51,13 @@ def system_prompt() -> str:
 
 def question_with_facts(question: str, facts: str) -> str:
     """Return the question after what was found out about the files and variables."""
-    return f"{facts}\n\nQuestion: {question}" if facts else question
+    return f"{facts}{_BEFORE_QUESTION}{question}" if facts else question
+
+
+def facts_and_question(content: str) -> tuple[str, str]:
+    """Return what `question_with_facts` put together."""
+    facts, mark, question = content.partition(_BEFORE_QUESTION)
+    return (facts, question) if mark else ("", content)
 
 
 def result_text(output: str) -> str:

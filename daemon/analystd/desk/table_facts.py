@@ -111,7 +111,7 @@ class TableFacts:
             question: The question.
             entries: The files of the workspace.
             earlier: What was said before in the conversation, the latest first.
-            told: The questions before, with the facts that were told with them.
+            told: The facts that were told with the questions before.
             most: About how many characters may be told.
             can_read: Whether a session has `toolbox.read`.
         """

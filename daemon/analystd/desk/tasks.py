@@ -12,7 +12,7 @@ from typing import Any
 from analystd.agent.definitions import definitions
 from analystd.agent.function_hints import hints
 from analystd.agent.loop import Observer
-from analystd.agent.programs import LOOK, question_with_facts, system_prompt
+from analystd.agent.programs import LOOK, facts_and_question, question_with_facts, system_prompt
 from analystd.agent.prompt import example_turns, first_call_tools, with_new_files
 from analystd.agent.prompt import system_prompt as prompt_with_examples
 from analystd.agent.review import Reviewer
@@ -89,8 +89,8 @@ async def task_for_programs(
     looked = await facts.look(
         prompt,
         entries,
-        [message.content for turn in reversed(turns) for message in turn.messages],
-        [turn.question.content for turn in turns],
+        [facts_and_question(message.content)[1] for turn in reversed(turns) for message in turn.messages],
+        [facts_and_question(turn.question.content)[0] for turn in turns],
         most_characters(briefing.window),
         can_read="read" not in briefing.own.defined,
     )
