@@ -16,7 +16,7 @@ from analystd.protocol import Step
 MAX_FAILURES = 4
 """So many programs in a row may fail; then the run ends and says so."""
 
-_CONVENTIONS = "0.05 0.01 0.001 0.1 1% 5% 10% 90% 95% 99% 1.96"
+_CONVENTIONS = "0.001 0.01 0.05 0.1 0.9 0.95 0.99 1.96"
 """Levels of significance and confidence, which answers name and no program prints."""
 _DIGIT = re.compile(r"\d")
 _MISSING = re.compile(
