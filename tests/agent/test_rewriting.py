@@ -72,6 +72,7 @@ def test_forgotten_imports_of_usual_names_come_first(code: str, before: list[str
         ("df[(df['a'] > 1) & (df['b'] < 2)]", "df[(df['a'] > 1) & (df['b'] < 2)]"),
         ("df['a'] > (1 & 3)", "df['a'] > (1 & 3)"),
         ("1 < flags & 3 < 5", "1 < flags & 3 < 5"),
+        ("import polars as pl\nprint(df.corr())", "import polars as pl\nprint(df.corr())"),
         ("counts['a']['b'] = 1; rows['a'][i + 1] = 2", "counts['a']['b'] = 1; rows['a'][i + 1] = 2"),
         (
             "# größer\nx = [\n    'a', df['b'][df['b'] > 2]\n]  # as is",

@@ -249,7 +249,7 @@ def test_a_program_that_only_says_what_the_model_thinks_is_not_run(fresh_station
     result = asked(
         fresh_station,
         fenced("print('mean close: 11.25')"),
-        (MEAN, "it prints only what is written in it"),
+        (MEAN, "The program was not run. It prints only what is written in it."),
         "It is 11.25.",
         question="What is the mean close?",
     )

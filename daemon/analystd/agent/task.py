@@ -27,6 +27,7 @@ from analystd.engine.base import Message, ToolSpec
 from analystd.protocol import Step
 
 _MOST_OBJECTIONS = 2
+_SAYS_ITSELF = "It prints only what is written in it. Compute the values from the data."
 
 
 @dataclass(frozen=True)
@@ -74,25 +75,26 @@ class Programs:
     def objection(self, call: ToolCall) -> str | None:
         """Return why a program is not run; None when it is.
 
-        It only says what the model put into it; or names columns or looks for values that are not there. That is told twice in a run at
-        most, since the look at the files may err.
+        It only says what the model put into it; or names columns or looks for values that are not there, or forgets what the question names.
+        That is told twice in a run at most, since the look at the files may err, and the model may be meant to say just that.
         """
         code = call.arguments.get("code")
-        if not isinstance(code, str):
+        if not isinstance(code, str) or len(self._told) >= _MOST_OBJECTIONS:
             return None
-        if says_only_itself(code) and not is_said_of_files(code, [step["output"] for step in self.looked]):
-            return "The program was not run: it prints only what is written in it. Compute the values from the data."
-        hints = []
+        hints = [_SAYS_ITSELF] if self._is_made_up(code) else []
         if names := unknown_columns(code, self.columns):
             hints.append(hint_for_unknown(names, self.columns))
         if filters := impossible_filters(code, self.contents):
             hints.append(hint_for_filters(filters, self.contents))
-        if not self._told and (unused := unused_values(self.reviewer.asked, code, self.contents)):
+        if not self._told and not hints and (unused := unused_values(self.reviewer.asked, code, self.contents)):
             hints.append(hint_for_unused_values(unused))
-        if not hints or len(self._told) == _MOST_OBJECTIONS:
+        if not hints:
             return None
         self._told.append(" ".join(hints))
-        return f"The program was not run. {' '.join(hints)}"
+        return f"The program was not run. {self._told[-1]}"
+
+    def _is_made_up(self, code: str) -> bool:
+        return says_only_itself(code) and not is_said_of_files(code, [step["output"] for step in self.looked])
 
     def completed(self, call: ToolCall) -> ToolCall:
         """Return the call with its program put right as far as that needs no decision."""

@@ -4,6 +4,7 @@ Models know pandas as it was years ago. What has only another name today, or is 
 step shows as it ran. What needs a decision is left to the model, with a hint after the error (`agent/error_hints.py`).
 """
 
+import re
 from collections.abc import Collection
 
 from analystd.agent.rewriting.edits import rewritten
@@ -14,13 +15,18 @@ from analystd.agent.rewriting.old_names import find_old_names
 from analystd.agent.rewriting.plain_reads import plain_reads_of
 from analystd.agent.rewriting.precedence import find_missing_parentheses
 
+_USES_POLARS = re.compile(r"^\s*(?:import|from)\s+polars\b", re.MULTILINE)
+
 
 def put_right(code: str, odd_files: Collection[str] = (), numbers: Collection[str] = ()) -> str:
     """Return a program with its forgotten imports and parentheses, in the names of today, and with writes that take effect.
 
     One that cannot be parsed is returned as it is. `odd_files` are read by the toolbox, since they are no plain CSV;
-    `numbers` are the columns that hold numbers once they are read.
+    `numbers` are the columns that hold numbers once they are read. One that uses polars, whose tables have methods of the same names with other
+    arguments, gets its imports only.
     """
+    if _USES_POLARS.search(code):
+        return with_usual_imports(code)
     return with_usual_imports(
         rewritten(
             code,
