@@ -13,6 +13,8 @@ from analystd.agent.printed import with_printed
         ("It is Berlin.", "city: Berlin"),
         ("It was saved.", "(no output)"),
         ("Many.", "\n".join(f"row {number}" for number in range(50))),
+        ("The plot is shown.", "[1 plot was shown to the user]"),
+        ("The mean is 3.", "mean: 3.0\n[2 plots were shown to the user]"),
         ("Long.", f"{'x' * 5000} 7"),
         ("mean: 3\nmedian: 4", "mean: 3\nmedian: 4"),
         ("The p-value is 0.0123.", "p: 1.23e-02"),

@@ -73,7 +73,7 @@ def test_an_endless_program_is_stopped_and_mended(fresh_station: Station) -> Non
     result = asked(
         fresh_station,
         "```python\nwhile True:\n    pass\n```",
-        (MEAN, "The program failed:"),
+        (MEAN, "A program was tried for this and failed:\n- TimeoutError"),
         "The mean close is 11.25.",
     )
     assert [step["ok"] for step in programs(result)] == [False, True]

@@ -10,12 +10,14 @@ from analystd.agent.progress import SILENT
 
 _MOST_LINES = 12
 _MOST_CHARACTERS = 800
+_NOTE = re.compile(r"^\[[^\]]* shown to the user\]$", re.MULTILINE)
+"""What the tool adds for the model (`tools/pyexe.py`)."""
 _DIGIT = re.compile(r"\d")
 
 
 def with_printed(answer: str, output: str) -> str:
     """Return an answer, followed by what the last program printed where that is short and has a line of which no number is stated."""
-    shown = without_deprecations(output).strip()
+    shown = _NOTE.sub("", without_deprecations(output)).strip()
     lines = shown.splitlines()
     if shown == SILENT or not 0 < len(lines) <= _MOST_LINES or len(shown) > _MOST_CHARACTERS or shown in answer:
         return answer
