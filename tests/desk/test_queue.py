@@ -35,6 +35,20 @@ async def test_turns_come_in_the_order_of_asking() -> None:
     assert order == ["a", "b", "c", "d", "e"]
 
 
+async def test_a_turn_that_comes_to_one_who_is_just_cancelled_goes_on_to_the_next() -> None:
+    turnstile, order = Turnstile("it"), list[str]()
+    first = turnstile.turn()
+    await first.__aenter__()
+    cancelled, last = (asyncio.create_task(take_turn(turnstile, order, name)) for name in ("cancelled", "last"))
+    await asyncio.sleep(0)
+    cancelled.cancel()
+    first.leave()
+    await asyncio.gather(cancelled, last, return_exceptions=True)
+    assert order == ["last"]
+    await asyncio.wait_for(take_turn(turnstile, order, "after"), 5)
+    assert order == ["last", "after"]
+
+
 async def test_clients_take_turns_whoever_asked_for_more() -> None:
     asked = [(name, Ticket(name[0])) for name in ["a1", "a2", "a3", "b1", "b2", "c1"]]
     assert await order_of(Turnstile("it"), asked) == ["a1", "b1", "c1", "a2", "b2", "a3"]

@@ -119,7 +119,9 @@ class Turnstile:
             self._since_batch = _after(self._since_batch, chosen, self._waiting)
             self._served[chosen.ticket.client] = next(self._numbers)
             chosen.position = 0
-            chosen.turn.set_result(None)
+            # Who was cancelled in this very moment gives the turn on as soon as it runs.
+            if not chosen.turn.done():
+                chosen.turn.set_result(None)
 
     def _tell_positions(self, newcomer: Place | None = None) -> None:
         for position, place in enumerate(self._in_order(self._waiting), 1):
