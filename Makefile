@@ -28,7 +28,7 @@ demo: $(STAMP) ## a year of one-minute bars, the analyst's workflow, a question 
 	$(BIN)/analystd model pull
 	$(BIN)/analystd demo
 
-check: lint typecheck ## lint, types and the fast tests, in less than a minute; for while you work
+check: lint typecheck ## lint, types and the fast tests, in about a minute; for while you work
 	$(BIN)/python -m pytest -q -m "not slow" --timeout 10
 
 test: $(STAMP) $(VSCODE)/node_modules/.installed ## all tests: daemon, command line, real editor
