@@ -336,6 +336,30 @@ def test_what_an_answer_leaves_out_stands_below_as_it_was_printed(fresh_station:
     assert result["answer"] == "The mean is 11.25.\n\n```text\nmean: 11.25\nhighest: 12.0\n```"
 
 
+def test_names_that_were_doubted_do_not_come_back_unmarked(fresh_station: Station) -> None:
+    broken = fenced("import pandas as pd\nprint(1 / 0)")
+    result = asked(
+        fresh_station,
+        fenced("import pandas as pd\nprint('days:', len(pd.read_csv('bars.csv')))"),
+        "The days are Easter and Christmas.",
+        (broken, "These names stand in no output: Easter, Christmas."),
+        broken,
+        broken,
+        question="Which days are there?",
+        check=4,
+    )
+    assert result["status"] == "limit"
+    assert result["answer"].startswith("There is no result: the last 3 programs failed")
+
+
+def test_code_that_was_not_run_is_no_answer(fresh_station: Station) -> None:
+    result = asked(fresh_station, MEAN, MEAN, MEAN, question="What is the mean close?", check=4)
+    assert result["status"] == "limit"
+    assert result["answer"].startswith(
+        "The model gave no answer in words, with 3 tool calls made; the last, pyexe, gave: mean close: 11.25"
+    )
+
+
 def test_a_number_that_only_the_facts_have_is_asked_to_be_computed(fresh_station: Station) -> None:
     result = asked(
         fresh_station,

@@ -46,9 +46,9 @@ def end_with(reply: Reply, outcome: Outcome, task: Task) -> None:
     if task.programs and failed_in_a_row(outcome.steps) and not says_column_is_missing(answer, outcome.steps[-1]):
         end_without_result(outcome, task)
         return
-    held_back = task.programs.reviewer.held_back if task.programs else None
-    if held_back is not None and not _WITHOUT_CODE.sub("", answer).strip():
-        answer = held_back
+    if task.programs and not _WITHOUT_CODE.sub("", answer).strip():
+        # Code that was not run is no answer.
+        answer = task.programs.reviewer.held_back or ""
     outcome.answer = answer or f"The model gave no answer in words, {found_by(outcome)}"
     is_whole = bool(answer) and not reply.cut and calls_made(task, outcome.steps) < task.limits.max_steps
     outcome.status = "done" if is_whole else "limit"

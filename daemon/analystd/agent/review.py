@@ -36,7 +36,7 @@ class Reviewer:
     needs_program: bool = True
     """Whether the question is about data that is there, so that an answer without any program is a guess."""
     held_back: str | None = None
-    """The first answer that was not taken because of what it states; better than none, if nothing better comes."""
+    """An answer that was not taken because of numbers that stand nowhere; marked, it is better than none, if nothing better comes."""
     _raised: set[str] = field(default_factory=set)
 
     def objection(self, answer: str, steps: Sequence[Step]) -> str | None:
@@ -57,7 +57,6 @@ class Reviewer:
         computed = [self.asked, *self.given[1:], *_said_and_printed(programs)]
         names = names_from_nowhere(self.asked, answer, computed) if programs else []
         if names and self._once("names", answer):
-            self.held_back = self.held_back or answer
             return (
                 f"These names stand in no output: {', '.join(names)}. "
                 "Write a program in a ```python block that prints the names that were asked for."
@@ -65,7 +64,8 @@ class Reviewer:
         # What only the description of the files has is no result either, though it is true.
         wrong = _unsupported(answer, computed if programs else self._sources(steps))
         if wrong and self._once("numbers", answer):
-            self.held_back = self.held_back or answer
+            # Only what will be marked may come back; what no mark would show must not pass for a result.
+            self.held_back = answer if self.unsupported(answer, steps) else None
             named = ", ".join(each.text for each in wrong[:5])
             return (
                 f"These numbers stand in no output: {named}. Answer again with printed values only, "
