@@ -11,7 +11,7 @@ from typing import Any, Literal, Protocol
 
 from analystd.agent.context import TokenCosts, fit
 from analystd.agent.outcome import Outcome, end_with, end_without_result, found_by, has_failed_for_good
-from analystd.agent.programs import failures_text, is_failed_program
+from analystd.agent.programs import failed_programs, failures_text, is_failed_program
 from analystd.agent.progress import is_repeated, is_stuck
 from analystd.agent.replies import Reply, ReplyReader
 from analystd.agent.review import MAX_FAILURES, failed_in_a_row
@@ -197,7 +197,7 @@ class Agent:
             step["displays"] = displays
         if not result.valid:
             step["valid"] = False
-        elif programs and not (result.ok or refused) and (hint := programs.hint(step)):
+        elif programs and not refused and (hint := programs.hint(step)):
             step["hint"] = hint
         self._observer.called(step)
         return step
@@ -220,9 +220,8 @@ def _objection(task: Task, offer: _Offer, reply: Reply, outcome: Outcome) -> str
 
 
 def _failure_notes(task: Task, steps: Sequence[Step]) -> tuple[Message, ...]:
-    """What the next reply is told of programs that failed since the last one that ran."""
-    failures = failed_in_a_row(steps) if task.programs else 0
-    failed = [step for step in steps[len(steps) - failures :] if is_failed_program(step)]
+    """What the next reply is told of programs that failed since the last one with a result."""
+    failed = failed_programs(steps) if task.programs else []
     return (Message("user", failures_text(failed)),) if failed else ()
 
 

@@ -103,8 +103,18 @@ def _name(node: ast.expr) -> str:
 
 
 def is_failed_program(step: Step) -> bool:
-    """Return whether a step is a program that failed."""
-    return step["tool"] == PROGRAM_TOOL and not step["ok"]
+    """Return whether a step is a program that failed, or ran to no result and is to be written anew."""
+    return step["tool"] == PROGRAM_TOOL and (not step["ok"] or "hint" in step)
+
+
+def failed_programs(steps: Sequence[Step]) -> list[Step]:
+    """Return the programs that are to be written anew: all since the last step that gave a result."""
+    failed: list[Step] = []
+    for step in reversed(steps):
+        if step["tool"] == LOOK or (step["ok"] and not is_failed_program(step)):
+            break
+        failed[:0] = [step] if is_failed_program(step) else []
+    return failed
 
 
 def failures_text(failed: Sequence[Step]) -> str:

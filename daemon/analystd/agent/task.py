@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass, field, replace
 
+from analystd.agent import missing_results
 from analystd.agent.column_hints import Columns, hint_for_failure, hint_for_unknown, missing_columns, unknown_columns
 from analystd.agent.error_hints import hint_for_error
 from analystd.agent.facts import traceback_tail
 from analystd.agent.function_hints import hint_for_failure as hint_for_functions
+from analystd.agent.missing_results import has_only_missing_values
 from analystd.agent.programs import is_said_of_files, says_only_itself
 from analystd.agent.review import Reviewer
 from analystd.agent.rewriting import put_right
@@ -71,6 +73,7 @@ class Programs:
     odd_files: Collection[str] = ()
     """The files that are to be read by the toolbox."""
     _told: list[str] = field(default_factory=list)
+    _found_nothing: list[str] = field(default_factory=list)
 
     def objection(self, call: ToolCall) -> str | None:
         """Return why a program is not run; None when it is.
@@ -115,7 +118,12 @@ class Programs:
         }
 
     def hint(self, step: Step) -> str | None:
-        """Return what helps with a program that failed."""
+        """Return what helps with a program that failed, or, once in a run, with one that found nothing."""
+        if step["ok"]:
+            if self._found_nothing or not has_only_missing_values(step["output"]):
+                return None
+            self._found_nothing.append(step["output"])
+            return missing_results.HINT
         taken = values_as_columns(missing_columns(step["output"]), self.contents)
         return (
             (hint_for_values_as_columns(taken) if taken else None)
