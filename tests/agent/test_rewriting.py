@@ -186,3 +186,31 @@ def test_an_edit_within_another_waits_for_the_next_round() -> None:
 @pytest.mark.parametrize("code", ["f(", "\0", "x = '" + "(" * 100, "(" * 100_000, "a" + ".b" * 20_000])
 def test_a_program_that_cannot_be_parsed_is_left_as_it_is(code: str) -> None:
     assert put_right(code) == code
+
+
+@pytest.mark.parametrize(
+    ("code", "today"),
+    [
+        ("x.str.extract(r'\\d+')", "x.str.extract(r'(\\d+)', expand=False)"),
+        ("x.str.extract(pat='[a-z]+')", "x.str.extract(pat='([a-z]+)', expand=False)"),
+        ('x.str.extract("""a""", expand=True)', 'x.str.extract("""(a)""", expand=True)'),
+        ("x.str.extract('a', re.I)", "import re\nx.str.extract('(a)', re.I)"),
+        ("x.str.extractall('a')", "x.str.extractall('(a)')"),
+        ("x.str.extract('(a)b')", "x.str.extract('(a)b')"),
+        ("x.str.extract('a' 'b')", "x.str.extract('(a' 'b)', expand=False)"),
+        ("x.str.extract('a' \"'b'\")", "x.str.extract('a' \"'b'\")"),
+        ("x.str.extract(pattern)", "x.str.extract(pattern)"),
+        ("x.str.extract('[')", "x.str.extract('[')"),
+        ("archive.extract()", "archive.extract()"),
+    ],
+)
+def test_a_pattern_without_a_group_is_made_one(code: str, today: str) -> None:
+    assert put_right(code) == today
+
+
+def test_what_is_extracted_is_a_column_again() -> None:
+    texts = pd.Series(["[98]", "12.5 kg", "none"])
+    with pytest.raises(ValueError, match="no capture groups"):
+        texts.str.extract(r"\d+\.?\d*")
+    found = eval(put_right(r"texts.str.extract(r'\d+\.?\d*').astype(float)").rpartition("\n")[2], {"texts": texts})
+    assert found.dropna().tolist() == [98.0, 12.5]

@@ -117,6 +117,18 @@ def failed_programs(steps: Sequence[Step]) -> list[Step]:
     return failed
 
 
+def fails_as_before(steps: Sequence[Step]) -> bool:
+    """Return whether the last two programs failed in the same line with the same error, whatever else differs between them."""
+    failed = failed_programs(steps)[-2:]
+    return len(failed) == 2 and _failure(failed[0]) == _failure(failed[1])
+
+
+def _failure(step: Step) -> tuple[str, str]:
+    number = _failed_line(step)
+    line = _code(step).splitlines()[number - 1].strip() if number is not None else ""
+    return _ERROR_LINE.sub("", traceback_tail(step["output"])).strip(), line
+
+
 def failures_text(failed: Sequence[Step]) -> str:
     """Return what the model is told of programs that failed: what of them ran, where and how they failed, and what helps.
 

@@ -117,6 +117,15 @@ class Programs:
             if all(name in self.contents.numbers[other] for other in tables if name in tables[other] and other != path)
         }
 
+    def lacking(self, step: Step) -> str | None:
+        """Return what the data lacks of what a program looked for, as a sentence for a person; None where that is not why it failed."""
+        tables = [name for names in self.columns.values() for name in names]
+        if names := [name for name in missing_columns(step["output"]) if name not in tables] if tables else []:
+            return hint_for_unknown(names[-1:], self.columns)
+        if filters := impossible_filters(str(step["arguments"].get("code", "")), self.contents):
+            return hint_for_filters(filters, self.contents)
+        return None
+
     def hint(self, step: Step) -> str | None:
         """Return what helps with a program that failed, or, once in a run, with one that found nothing."""
         if step["ok"]:

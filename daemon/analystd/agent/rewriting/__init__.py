@@ -12,6 +12,7 @@ from analystd.agent.rewriting.imports import with_usual_imports
 from analystd.agent.rewriting.lost_writes import find_lost_writes
 from analystd.agent.rewriting.numbers_as_text import text_methods_on
 from analystd.agent.rewriting.old_names import find_old_names
+from analystd.agent.rewriting.patterns import find_patterns_without_groups
 from analystd.agent.rewriting.plain_reads import plain_reads_of
 from analystd.agent.rewriting.precedence import find_missing_parentheses
 
@@ -34,6 +35,7 @@ def put_right(code: str, odd_files: Collection[str] = (), numbers: Collection[st
                 plain_reads_of(odd_files),
                 text_methods_on(numbers),
                 find_missing_parentheses,
+                find_patterns_without_groups,
                 find_old_names,
                 find_lost_writes,
             ),
