@@ -29,6 +29,8 @@ CODE = re.compile(r"`([^`]+)`")
         ("Wie groß ist die Schiefe?", "column.skew()"),
         ("Welcher Anteil der Kunden ist aktiv?", "condition.mean()"),
         ("Is the correlation significant at 5 %?", "pearsonr"),
+        ("Umsatz pro Monat", "dates.dt.to_period"),
+        ("Revenue by month", "dates.dt.to_period"),
         ("By what percentage did it fall?", "(new - old) / old"),
         ("How many days in a row did it rain?", "condition.shift()"),
         ("In which month were sales lowest in total?", "dates.dt.month"),
@@ -126,7 +128,7 @@ def test_what_the_code_gives_is_the_figure(code: str, expected: float) -> None:
         ('(pd.to_datetime(df["end"]) - pd.to_datetime(df["day"])).dt.days', [2, 0, 1, 365]),
         ('df.groupby("group")["value"].sum() / df["value"].sum()', [3.5 / 16, 12.5 / 16]),
         ('texts.str.extract(r"(\\d+\\.?\\d*)", expand=False).astype(float).dropna()', [98.0, 12.5, 7.0]),
-        ('texts.str.split().str.len().dropna()', [2, 2, 3]),
+        ("texts.str.split().str.len().dropna()", [2, 2, 3]),
         ('column.clip(*column.quantile([0.05, 0.95])).iloc[[0, 6]]', [2.6, 23.7]),
     ],
 )  # fmt: skip

@@ -214,3 +214,34 @@ def test_what_is_extracted_is_a_column_again() -> None:
         texts.str.extract(r"\d+\.?\d*")
     found = eval(put_right(r"texts.str.extract(r'\d+\.?\d*').astype(float)").rpartition("\n")[2], {"texts": texts})
     assert found.dropna().tolist() == [98.0, 12.5]
+
+
+@pytest.mark.parametrize(
+    ("code", "today"),
+    [
+        ("x = df['day'].dt.year", "import pandas as pd\nx = pd.to_datetime(df['day']).dt.year"),
+        ("df[df['day'].dt.month == 3]", "import pandas as pd\ndf[pd.to_datetime(df['day']).dt.month == 3]"),
+        ("df['day'] = f(df['day'])\ndf['day'].dt.year", "df['day'] = f(df['day'])\ndf['day'].dt.year"),
+        ("df = read_csv('a', parse_dates=['day'])\ndf['day'].dt.year", "df = read_csv('a', parse_dates=['day'])\ndf['day'].dt.year"),
+        ("df['end'].dt.year", "df['end'].dt.year"),
+        ("df['day'].str[:4]", "df['day'].str[:4]"),
+    ],
+)  # fmt: skip
+def test_parts_of_dates_are_taken_of_dates(code: str, today: str) -> None:
+    assert put_right(code, dates={"day"}) == today
+
+
+def test_parts_of_dates_as_text_are_had() -> None:
+    df = pd.DataFrame({"day": ["2024-03-01", "2025-04-02"]})
+    with pytest.raises(AttributeError):
+        df["day"].dt.year  # noqa: B018
+    code = put_right("df.groupby(df['day'].dt.year).size()", dates={"day"}).rpartition("\n")[2]
+    assert eval(code, {"df": df, "pd": pd}).index.tolist() == [2024, 2025]
+
+
+@pytest.mark.parametrize("name", ["a.parquet", "sub/A.XLSX", "events.jsonl"])
+def test_a_file_that_is_no_text_is_not_read_as_csv(name: str) -> None:
+    assert put_right(
+        f"df = pd.read_csv('{name}')"
+    ) == f"import toolbox\nimport pandas as pd\ndf = toolbox.read('{name}')".replace("import pandas as pd\n", "")
+    assert "toolbox" not in put_right("df = pd.read_csv('parquet.csv')")

@@ -102,20 +102,13 @@ class Programs:
     def completed(self, call: ToolCall) -> ToolCall:
         """Return the call with its program put right as far as that needs no decision."""
         code = call.arguments.get("code")
-        if not isinstance(code, str) or (whole := put_right(code, self.odd_files, self._numbers)) == code:
+        if not isinstance(code, str) or (whole := self._put_right(code)) == code:
             return call
         return replace(call, arguments={**call.arguments, "code": whole})
 
-    @property
-    def _numbers(self) -> set[str]:
-        """The columns that hold numbers in each table that has them."""
-        tables = self.contents.columns
-        return {
-            name
-            for path, names in self.contents.numbers.items()
-            for name in names
-            if all(name in self.contents.numbers[other] for other in tables if name in tables[other] and other != path)
-        }
+    def _put_right(self, code: str) -> str:
+        known = self.contents
+        return put_right(code, self.odd_files, known.in_all(known.numbers), known.in_all(known.dates))
 
     def lacking(self, step: Step) -> str | None:
         """Return what the data lacks of what a program looked for, as a sentence for a person; None where that is not why it failed."""
@@ -135,7 +128,7 @@ class Programs:
             return missing_results.HINT
         taken = values_as_columns(missing_columns(step["output"]), self.contents)
         return (
-            (hint_for_values_as_columns(taken) if taken else None)
+            (hint_for_values_as_columns(taken, self.contents) if taken else None)
             or hint_for_failure(step["output"], self.columns)
             or hint_for_functions(str(step["arguments"].get("code", "")), step["output"])
             or hint_for_error(traceback_tail(step["output"]))

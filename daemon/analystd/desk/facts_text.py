@@ -56,6 +56,8 @@ class Known:
     """All values of the columns of text that have few."""
     facts: dict[str, str] = field(default_factory=dict)
     """What the whole file says about a column."""
+    keys: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    """The keys of the objects in a column."""
     beginnings: dict[str, str] = field(default_factory=dict)
     """What its first rows say, where the whole is too long to be read."""
     typed: bool = False
@@ -143,6 +145,19 @@ def holds_numbers(column: Column, known: Known, *, by_toolbox: bool) -> bool:
     return bool(_NUMBER_TYPE.fullmatch(column.type))
 
 
+def is_date_as_text(column: Column, known: Known, *, by_toolbox: bool) -> bool:
+    """Return whether a program finds dates in a column that pandas reads as text; the toolbox makes dates of them."""
+    if column.type in _TIME_TYPES:
+        return not (known.typed or by_toolbox)
+    cells = [cell.strip() for cell in known.cells.get(column.address, ()) if cell.strip()]
+    return column.type in _TEXT_TYPES and bool(cells) and all(map(_YEAR_FIRST.fullmatch, cells))
+
+
+def keys_of(cells: Sequence[Any]) -> tuple[str, ...]:
+    """Return the keys of the objects among cells, in the order in which they come."""
+    return tuple(dict.fromkeys(str(key) for cell in cells if isinstance(cell, dict) for key in cell))[:_FEW_VALUES]
+
+
 def all_values(column: Column, profile: ColumnProfile) -> tuple[str, ...] | None:
     """All values of a column of text that has few; None of other columns, or where not all are known."""
     top = profile["top"] or []
@@ -192,15 +207,17 @@ def _column_line(column: Column, known: Known, *, by_toolbox: bool) -> str:
     facts: list[str] = []
     kind = "text" if column.type in _TEXT_TYPES else column.type
     cells = known.cells.get(column.address, ())
-    if kind in _TIME_TYPES and not (known.typed or by_toolbox):
-        kind = f"{kind}s as text: pd.to_datetime"
+    if is_date_as_text(column, known, by_toolbox=by_toolbox):
+        kind = f"{kind if kind in _TIME_TYPES else 'date'}s as text: pd.to_datetime"
     elif kind == "text" and (written := written_as_text(cells)):
         if by_toolbox:
             # As it is once it was read; what the cells look like would have it cleaned again.
             return f"- {_name(column.name)} ({written.removesuffix('s')})"
         facts.append(f"{written} written as text")
-    elif kind == "text" and cells and all(_YEAR_FIRST.fullmatch(cell.strip()) for cell in cells if cell.strip()):
-        kind = "dates as text: pd.to_datetime"
+    if keys := known.keys.get(column.address):
+        facts.append(
+            f"objects with {', '.join(map(_quoted, keys))}, taken by df[{_name_in_code(column.name)}].str[{_quoted(keys[0])}]"
+        )
     if fact := known.facts.get(column.address, known.beginnings.get(column.address)):
         facts.append(fact)
     return f"- {_name(column.name)} ({kind}){': ' if facts else ''}{', '.join(facts)}"
@@ -227,6 +244,10 @@ def _name(name: str) -> str:
     """A column's name as it is, or as Python writes it where it would not be seen as it is."""
     short = name if len(name) <= _NAME_CHARACTERS else f"{name[: _NAME_CHARACTERS - 1]}…"
     return short if _PLAIN_COLUMN.fullmatch(name) and short == name else repr(short)
+
+
+def _name_in_code(name: str) -> str:
+    return repr(name if len(name) <= _NAME_CHARACTERS else f"{name[: _NAME_CHARACTERS - 1]}…")
 
 
 def _quoted(value: Any) -> str:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import Any
 
+from analystd.agent.merging import merges
 from analystd.agent.prompt import is_named, is_table, without_compression
 from analystd.agent.value_hints import Contents
 from analystd.data.base import DataService, FileInJail
@@ -25,6 +26,8 @@ from analystd.desk.facts_text import (
     chosen_columns,
     file_name,
     holds_numbers,
+    is_date_as_text,
+    keys_of,
     named_columns,
     profile_fact,
     sample_fact,
@@ -123,6 +126,7 @@ class TableFacts:
         columns: dict[str, Sequence[str]] = {}
         values: dict[str, Mapping[str, Sequence[str]]] = {}
         numbers: dict[str, Sequence[str]] = {}
+        dates: dict[str, Sequence[str]] = {}
         odd: list[str] = []
         for entry in chosen:
             text, known = await self._facts(entry, question, most // len(chosen), can_read=can_read)
@@ -140,11 +144,16 @@ class TableFacts:
                 numbers[entry["name"]] = [
                     column.name for column in known.columns if holds_numbers(column, known, by_toolbox=can_read)
                 ]
+                by_toolbox = bool(known.reading) and can_read
+                dates[entry["name"]] = [
+                    column.name for column in known.columns if is_date_as_text(column, known, by_toolbox=by_toolbox)
+                ]
+        texts += [text for text in _merging(columns) if not any(text in before for before in told)]
         paths = tuple(entry["name"] for entry in chosen)
         others = [entry["name"] for entry in entries if entry["name"] not in paths]
         texts += _listed("New files", [name for name in others if name in fresh])
         texts += _listed("Other files", [name for name in others if name not in fresh])
-        return Looked(paths, "\n\n".join(texts), columns, Contents(values, numbers, columns), tuple(odd))
+        return Looked(paths, "\n\n".join(texts), columns, Contents(values, numbers, columns, dates), tuple(odd))
 
     async def _facts(self, entry: Mapping[str, Any], question: str, most: int, *, can_read: bool) -> tuple[str, Known]:
         path, size = str(entry["name"]), entry["size"]
@@ -201,6 +210,7 @@ class TableFacts:
         for at, column in enumerate(columns):
             cells = [row[at] for row in head["rows"] or ()]
             known.cells[column.address] = [cell_text(cell) for cell in cells]
+            known.keys[column.address] = keys_of(cells)
             known.beginnings[column.address] = sample_fact(column, cells)
 
     async def _reading(self, known: Known, path: str) -> str:
@@ -221,6 +231,12 @@ class TableFacts:
             if first.get("encoding", "utf-8").lower() not in ("utf-8", "ascii", "us-ascii"):
                 reasons.append(f"it is {first['encoding']}")
         return " and ".join(reasons)
+
+
+def _merging(columns: Mapping[str, Sequence[str]]) -> list[str]:
+    """What is said of columns that tables have in common."""
+    ways = list(merges(columns).values())
+    return [f"What stands in both tables is put together by {' and '.join(ways)}"] if ways else []
 
 
 def _chosen_tables(
