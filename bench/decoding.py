@@ -24,7 +24,7 @@ from analystd.engine.cores import usable_cores
 from analystd.engine.embedded import choose_model
 from analystd.engine.native import CPU_BATCH, Entry, Model, Outcome, lib
 from analystd.engine.rendering import Renderer
-from analystd.errors import EngineUnavailableError
+from analystd.wire.errors import EngineUnavailableError
 
 CONTEXT = 4096
 READ_TOKENS, WRITTEN_TOKENS = 512, 32

@@ -35,7 +35,7 @@ from analystd.engine.llama import LlamaEngine
 from analystd.engine.tiles import without_tiles
 from analystd.engine.walls import Walls
 from analystd.jail.sandbox import measure_sandbox
-from analystd.protocol import EventKind
+from analystd.wire.protocol import EventKind
 
 CONTEXT = 4096
 TOKENS = 64

@@ -17,11 +17,12 @@ import analystd
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "daemon" / "analystd"
 
-BASE = {"workers", "util"}
+BASE = {"workers", "util", "wire"}
 
 MAY_IMPORT = {
     "util": set[str](),
     "workers": set[str](),
+    "wire": set[str](),
     "client": {"client", "server", "jail"},
     "server": {"server", "desk", "agent", "tools", "engine", "kernel", "data", "jail"},
     "desk": {"desk", "agent", "tools", "engine", "kernel", "data", "jail"},

@@ -20,10 +20,10 @@ from jsonschema import Draft202012Validator
 from jsonschema.exceptions import best_match
 from lsprotocol import types
 
-from analystd.protocol import EVENT_METHOD, SNAPSHOT_METHOD, EventKind
-from analystd.server.messages import NotAMessageError, message_in
 from analystd.server.params import lsp_schema
 from analystd.util.inert_text import message_text
+from analystd.wire.jsonrpc import NotAMessageError, message_in
+from analystd.wire.protocol import EVENT_METHOD, SNAPSHOT_METHOD, EventKind
 
 SCHEMAS = Path(__file__).parent.parent / "docs" / "schema"
 

@@ -23,7 +23,7 @@ from analystd.agent.programs import LOOK
 from analystd.client.plain import SyncClient
 from analystd.client.results import AgentResult
 from analystd.environment import PREFIX
-from analystd.errors import DaemonLostError
+from analystd.wire.errors import DaemonLostError
 
 ROOT = Path(__file__).parents[2]
 _START_SECONDS = 60.0

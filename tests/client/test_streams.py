@@ -11,8 +11,8 @@ from analystd.client.errors import EventsGoneError
 from analystd.client.feed import EventStream, Feed, Missed, Theme
 from analystd.client.history import Event, Snapshot
 from analystd.client.link import Link
-from analystd.errors import DaemonLostError
-from analystd.protocol import EVENT_METHOD
+from analystd.wire.errors import DaemonLostError
+from analystd.wire.protocol import EVENT_METHOD
 
 
 class StandInLink:

@@ -13,9 +13,9 @@ import pytest
 from analystd.data.base import FileInJail, OpenFile
 from analystd.data.question import Question
 from analystd.data.service import DataWorker
-from analystd.errors import InvalidArgumentsError, ResourceLimitError, WorkerDiedError, WorkspaceError
 from analystd.jail.sandbox import Sandbox, measure_sandbox
 from analystd.jail.workspace import Workspace
+from analystd.wire.errors import InvalidArgumentsError, ResourceLimitError, WorkerDiedError, WorkspaceError
 
 pytestmark = pytest.mark.slow
 

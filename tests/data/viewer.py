@@ -17,7 +17,7 @@ from analystd.data.random_file import Caller, RandomFile
 from analystd.data.table import view
 from analystd.data.text import csv_table, known_texts, record_index
 from analystd.data.text import records as text_records
-from analystd.protocol import ViewResult
+from analystd.wire.protocol import ViewResult
 
 Row = Sequence[str | None]
 

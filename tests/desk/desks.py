@@ -19,8 +19,8 @@ from analystd.engine.base import Completion, GenerateRequest
 from analystd.engine.scripted import ScriptedEngine
 from analystd.jail.workspace import Workspace
 from analystd.kernel.base import Completions, Execution, Output, Session, SessionInfo, Trouble, Variable
-from analystd.protocol import ViewResult
 from analystd.settings import Settings
+from analystd.wire.protocol import ViewResult
 
 
 def by(name: str) -> Asker:

@@ -13,8 +13,8 @@ from tests.desk.test_journal import full_disk, needs_full
 from analystd.desk.chronicle import Chronicle
 from analystd.desk.journal import Journal
 from analystd.desk.segments import Entry
-from analystd.errors import ResourceLimitError
-from analystd.protocol import EventKind
+from analystd.wire.errors import ResourceLimitError
+from analystd.wire.protocol import EventKind
 
 pytestmark = needs_full
 

@@ -12,11 +12,11 @@ from analystd.data.service import DataWorker
 from analystd.desk import known_names
 from analystd.desk.known_names import KnownNames
 from analystd.engine.base import ToolSpec
-from analystd.errors import WorkspaceError
 from analystd.jail.sandbox import measure_sandbox
 from analystd.jail.workspace import Workspace
 from analystd.tools.data_view import DATA_VIEW
 from analystd.tools.files import READ_FILE
+from analystd.wire.errors import WorkspaceError
 
 
 class Folder:

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from analystd.desk.queue import Ticket, Turnstile
-from analystd.errors import OverloadedError
+from analystd.wire.errors import OverloadedError
 
 
 async def take_turn(turnstile: Turnstile, order: list[str], name: str, ticket: Ticket | None = None) -> None:

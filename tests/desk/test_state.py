@@ -8,7 +8,7 @@ import pytest
 
 from analystd import __version__
 from analystd.desk.state import DeskState, wait_until_free
-from analystd.errors import DeskInUseError
+from analystd.wire.errors import DeskInUseError
 
 
 def test_a_desk_is_one_daemons_at_a_time(tmp_path: Path) -> None:

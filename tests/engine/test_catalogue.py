@@ -7,8 +7,8 @@ import pytest
 from tests.engine.ggufs import LLAMA, Tensor, write_gguf, write_huge_gguf
 
 from analystd.engine.catalogue import choose, find_models, look_at, model_folders
-from analystd.errors import InvalidArgumentsError
 from analystd.settings import Settings
+from analystd.wire.errors import InvalidArgumentsError
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from tests.engine.flooding_servers import KINDS, MOST_SENT, flooding
 from analystd.engine.base import GenerateRequest, Message, PromptTooLongError
 from analystd.engine.chat_api import Server
 from analystd.engine.endpoint import EndpointEngine
-from analystd.errors import EngineUnavailableError
+from analystd.wire.errors import EngineUnavailableError
 
 pytestmark = pytest.mark.slow
 

@@ -8,7 +8,7 @@ from analystd.engine.decoder import Decoder, Job, Result
 from analystd.engine.native import Entry, Logits, Outcome
 from analystd.engine.reply import Reply, Rules
 from analystd.engine.sampling import make_sampler
-from analystd.errors import EngineUnavailableError
+from analystd.wire.errors import EngineUnavailableError
 
 pytestmark = pytest.mark.slow
 

@@ -17,8 +17,8 @@ from tests.engine.hub_servers import Hub, serving
 from analystd.engine import embedded
 from analystd.engine.embedded import EmbeddedModel, Piece, choose_model, embedded_model, embedded_models, pull_embedded
 from analystd.engine.wheel import Artefact
-from analystd.errors import EngineUnavailableError
 from analystd.jail.sizes import Memory
+from analystd.wire.errors import EngineUnavailableError
 
 pytestmark = pytest.mark.slow
 

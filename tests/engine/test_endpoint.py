@@ -31,8 +31,8 @@ from analystd.engine.endpoint import EndpointEngine, native_messages, plain_mess
 from analystd.engine.endpoint_reply import MOST_CALLS
 from analystd.engine.factory import make_engine
 from analystd.engine.refused_parameters import LIMITS, OPTIONAL
-from analystd.errors import EngineUnavailableError
 from analystd.settings import Settings, load_settings
+from analystd.wire.errors import EngineUnavailableError
 
 pytestmark = pytest.mark.slow
 

@@ -11,7 +11,7 @@ from analystd.engine.base import ToolSpec
 from analystd.engine.constraint import Grammar
 from analystd.engine.grammar import grammar_with_root, tool_call_grammar
 from analystd.engine.native import Model
-from analystd.errors import EngineUnavailableError
+from analystd.wire.errors import EngineUnavailableError
 
 VIEW = {
     "type": "object",

@@ -18,7 +18,7 @@ from analystd.engine.bounded_http import _redirected
 from analystd.engine.download import Source, part_of
 from analystd.engine.hugging_face import HubFile, Reference, _authorization, choose_files, parse_reference, pull
 from analystd.engine.known_files import sha256_of
-from analystd.errors import EngineUnavailableError, InvalidArgumentsError
+from analystd.wire.errors import EngineUnavailableError, InvalidArgumentsError
 
 pytestmark = pytest.mark.slow
 
@@ -160,7 +160,7 @@ FILL_THE_DISK = """
 import asyncio, sys
 from pathlib import Path
 from analystd.engine.hugging_face import parse_reference, pull
-from analystd.errors import EngineUnavailableError
+from analystd.wire.errors import EngineUnavailableError
 filler = Path("filler")
 
 def fill(done, total):

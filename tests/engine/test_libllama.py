@@ -13,7 +13,7 @@ import pytest
 
 from analystd.engine import libllama
 from analystd.engine.libllama import NATIVE, PREBUILT, Build, Library, Package
-from analystd.errors import EngineUnavailableError
+from analystd.wire.errors import EngineUnavailableError
 
 pytestmark = pytest.mark.slow
 

@@ -11,7 +11,7 @@ from analystd.agent.toolcalls import ToolCall, ToolCallParser
 from analystd.engine.base import Completion, GenerateRequest, Message, ToolSpec
 from analystd.engine.llama import LlamaEngine
 from analystd.engine.walls import worker_environment
-from analystd.errors import EngineUnavailableError
+from analystd.wire.errors import EngineUnavailableError
 
 pytestmark = [pytest.mark.slow, pytest.mark.asyncio(loop_scope="module")]
 

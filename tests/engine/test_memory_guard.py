@@ -13,7 +13,7 @@ from analystd.engine.base import GenerateRequest, Message
 from analystd.engine.llama import LlamaEngine
 from analystd.engine.memory_guard import MemoryGuard
 from analystd.engine.walls import worker_environment
-from analystd.errors import EngineUnavailableError, WorkerDiedError
+from analystd.wire.errors import EngineUnavailableError, WorkerDiedError
 from analystd.workers.parent import Worker
 
 pytestmark = pytest.mark.slow

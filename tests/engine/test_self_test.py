@@ -24,7 +24,7 @@ LOAD = """
 import asyncio, sys
 from pathlib import Path
 from analystd.engine.llama import LlamaEngine
-from analystd.errors import EngineUnavailableError
+from analystd.wire.errors import EngineUnavailableError
 
 async def main():
     engine = LlamaEngine(lambda: Path(sys.argv[1]), context_tokens=512)

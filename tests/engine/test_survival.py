@@ -20,9 +20,9 @@ from analystd.engine.base import Completion, GenerateRequest, Message
 from analystd.engine.embedded import smallest_model
 from analystd.engine.llama import LlamaEngine
 from analystd.engine.models import check_content, resolve_model
-from analystd.errors import EngineUnavailableError
 from analystd.setting_values import Adapter
 from analystd.settings import Settings
+from analystd.wire.errors import EngineUnavailableError
 
 pytestmark = pytest.mark.slow
 

@@ -15,7 +15,7 @@ import pytest
 from tests.engine.index_servers import PackageIndex, indexing
 
 from analystd.engine.wheel import Artefact, download_wheel, opened_member
-from analystd.errors import EngineUnavailableError
+from analystd.wire.errors import EngineUnavailableError
 
 pytestmark = pytest.mark.slow
 

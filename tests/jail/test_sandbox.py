@@ -16,9 +16,9 @@ from pathlib import Path
 import pytest
 from tests.jail.conftest import Jail, new_policy, offered
 
-from analystd.errors import SessionUnavailableError
 from analystd.jail import probe
 from analystd.jail.sandbox import LEVELS, Policy, Sandbox, measure_sandbox
+from analystd.wire.errors import SessionUnavailableError
 from analystd.workers.parent import Worker
 
 ROOT_ONLY = pytest.mark.skipif(os.geteuid() != 0, reason="needs to run as root")

@@ -14,9 +14,9 @@ from pathlib import Path
 
 import pytest
 
-from analystd.errors import ResourceLimitError, WorkspaceError
 from analystd.jail import workspace as workspace_module
 from analystd.jail.workspace import Workspace, get_default_workspace
+from analystd.wire.errors import ResourceLimitError, WorkspaceError
 
 ROOT_ONLY = pytest.mark.skipif(os.geteuid() != 0, reason="needs to run as root")
 
@@ -200,7 +200,7 @@ def test_links_in_a_circle_are_refused(ws: Workspace) -> None:
 def test_a_file_without_permission_is_named(project: Path) -> None:
     (project / "workspace/locked.csv").touch(mode=0o000)
     code = (
-        "import os, sys; from pathlib import Path; from analystd.errors import WorkspaceError\n"
+        "import os, sys; from pathlib import Path; from analystd.wire.errors import WorkspaceError\n"
         "from analystd.jail.workspace import Workspace\n"
         "ws = Workspace(Path(sys.argv[1]))\n"
         "if os.geteuid() == 0: os.setuid(65534)\n"

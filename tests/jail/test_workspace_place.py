@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from analystd import trust
-from analystd.errors import WorkspaceError
 from analystd.jail.workspace_place import find_workspace, workspace_place
+from analystd.wire.errors import WorkspaceError
 
 
 @pytest.fixture

@@ -12,12 +12,12 @@ import psutil
 import pytest
 import pytest_asyncio
 
-from analystd.errors import SessionUnavailableError
 from analystd.kernel.base import Execution
 from analystd.kernel.launch import Launch
 from analystd.kernel.live import Kernel, ignore_output
 from analystd.kernel.session import KernelSession
 from analystd.kernel.spare import SpareKernels
+from analystd.wire.errors import SessionUnavailableError
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

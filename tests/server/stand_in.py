@@ -8,10 +8,11 @@ import json
 import os
 from typing import Any, Self
 
-from analystd import __version__, framing
+from analystd import __version__
 from analystd.locks import HeldLock, take_lock
-from analystd.protocol import PROTOCOL_VERSION
 from analystd.server.address import Card, daemon_address, private_folder
+from analystd.wire import framing
+from analystd.wire.protocol import PROTOCOL_VERSION
 
 SECONDS = 20.0
 

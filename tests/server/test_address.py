@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from analystd.errors import DaemonLostError
 from analystd.folders import state_folder
 from analystd.locks import take_lock
 from analystd.server.address import Card, daemon_address, live_cards, private_folder, version_order
 from analystd.server.dial import Introduction, connect
+from analystd.wire.errors import DaemonLostError
 
 
 def test_versions_are_in_the_order_of_their_release() -> None:

@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 from tests.desk.desks import Office, by
 
-from analystd import framing
 from analystd.desk.desk import Desk
-from analystd.protocol import Subscription
 from analystd.server import feed as feed_module
 from analystd.server.feed import Feed, wishes
 from analystd.server.outbox import Outbox
+from analystd.wire import framing
+from analystd.wire.protocol import Subscription
 
 
 class Listener:

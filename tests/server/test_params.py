@@ -6,8 +6,8 @@ import pytest
 from jsonschema import Draft202012Validator
 from lsprotocol import types
 
-from analystd.errors import InvalidArgumentsError
 from analystd.server.params import lsp_schema, structured_params
+from analystd.wire.errors import InvalidArgumentsError
 
 DOCUMENT = {"uri": "file:///a", "languageId": "text", "version": 1, "text": "x"}
 

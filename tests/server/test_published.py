@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
-from analystd.protocol import CUT_KEYS, EVENT_KEYS, Command, Event, EventKind
 from analystd.server.handlers import all_commands
 from analystd.server.published import ARGUMENTS, RESULTS, published, write
+from analystd.wire.protocol import CUT_KEYS, EVENT_KEYS, Command, Event, EventKind
 
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "docs" / "schema"

@@ -17,9 +17,9 @@ import pytest
 from tests.server.stand_in import SECONDS, Ends, Message, StandIn
 from tests.station import Station
 
-from analystd import framing
 from analystd.server import dial
 from analystd.server.relay import Patience, Relay
+from analystd.wire import framing
 
 pytestmark = pytest.mark.slow
 

@@ -8,9 +8,9 @@ from typing import Any, cast
 import pytest
 
 from analystd.data.question import Condition, Question, SortKey
-from analystd.errors import InvalidArgumentsError
 from analystd.server.connection import Connection
 from analystd.server.handlers.views import checked_question, reading
+from analystd.wire.errors import InvalidArgumentsError
 
 ASKED = {"path": "bars.csv", "operation": "rows"}
 

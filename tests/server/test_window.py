@@ -2,8 +2,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from analystd.server.messages import Message
 from analystd.server.window import REPLAY_ID, Window
+from analystd.wire.jsonrpc import Message
 
 ABOUT = {"capabilities": {"experimental": {"analystd": {"seq": 3}}}}
 

@@ -12,7 +12,7 @@ from analystd.cli.commands import Options
 from analystd.cli.render import TOLD_KINDS, Terminal
 from analystd.client import AgentResult, Client, Run
 from analystd.client.options import AgentOptions
-from analystd.errors import AnalystdError
+from analystd.wire.errors import AnalystdError
 
 INTERRUPT_SECONDS = 20.0
 """How long the end of a run is waited for after Ctrl-C, to tell what became of the variables."""

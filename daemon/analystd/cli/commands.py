@@ -13,7 +13,8 @@ from typing import Any
 from analystd.cli import EXIT_FAILED, EXIT_NO_DAEMON, EXIT_REFUSED, EXIT_USAGE
 from analystd.cli.output import OutputError, flush_output, give_up_output, inert_output
 from analystd.cli.parser import parse_arguments
-from analystd.errors import (
+from analystd.util.inert_text import json_text, one_line
+from analystd.wire.errors import (
     AnalystdError,
     DaemonLostError,
     InvalidArgumentsError,
@@ -21,7 +22,6 @@ from analystd.errors import (
     SessionUnavailableError,
     WorkspaceError,
 )
-from analystd.util.inert_text import json_text, one_line
 
 Options = argparse.Namespace
 Action = Callable[[Options], Awaitable[int]]

@@ -32,9 +32,9 @@ from analystd.cli.execution import ending_lines
 from analystd.cli.render import Terminal, call_text, gigabytes, indented, print_json
 from analystd.client import AgentResult, Client, connect
 from analystd.engine.embedded import choose_model, fetch_embedded
-from analystd.errors import AnalystdError, EngineUnavailableError
 from analystd.jail.workspace_place import find_workspace
-from analystd.protocol import Command
+from analystd.wire.errors import AnalystdError, EngineUnavailableError
+from analystd.wire.protocol import Command
 
 BARS_FILE = "btc_1m_bars.csv"
 BARS = 365 * 24 * 60

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from analystd.cli.commands import Options
 from analystd.client import Client, connect
-from analystd.protocol import Subscription
+from analystd.wire.protocol import Subscription
 
 
 @asynccontextmanager

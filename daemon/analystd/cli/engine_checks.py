@@ -15,8 +15,8 @@ from analystd.engine.embedded import embedded_models
 from analystd.engine.libllama import NATIVE, PREBUILT, REQUIREMENTS, Build, find_build, installed
 from analystd.engine.models import check_content
 from analystd.engine.walls import worker_environment
-from analystd.errors import EngineUnavailableError
 from analystd.settings import Settings
+from analystd.wire.errors import EngineUnavailableError
 from analystd.workers.parent import python_module
 
 _SECONDS = 120.0

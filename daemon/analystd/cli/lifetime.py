@@ -15,12 +15,12 @@ from analystd.cli import EXIT_DONE
 from analystd.cli.commands import Options
 from analystd.cli.render import engine_lines, gigabytes, print_json
 from analystd.client import connect_to_daemon
-from analystd.errors import DaemonLostError
-from analystd.protocol import Command
 from analystd.server.address import Card, known_cards, live_cards, remove_traces
 from analystd.server.dial import HELLO_SECONDS, ask_daemon
 from analystd.server.kept import kept_in
 from analystd.util.inert_text import one_line
+from analystd.wire.errors import DaemonLostError
+from analystd.wire.protocol import Command
 
 _STOP_SECONDS = 30.0
 _TERMINATE_SECONDS = 5.0

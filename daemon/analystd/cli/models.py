@@ -23,13 +23,13 @@ from analystd.engine.factory import make_engine
 from analystd.engine.hugging_face import parse_reference, pull
 from analystd.engine.models import resolve_model
 from analystd.engine.offers import Offer, find_offers, listed_name, models_at
-from analystd.errors import AnalystdError, DaemonLostError, EngineUnavailableError, InvalidArgumentsError
 from analystd.folders import user_settings_file
 from analystd.jail.sizes import memory
 from analystd.jail.workspace_place import workspace_place
 from analystd.server.address import live_cards
 from analystd.settings import Loaded, Settings, load_settings
 from analystd.settings_file import change_file
+from analystd.wire.errors import AnalystdError, DaemonLostError, EngineUnavailableError, InvalidArgumentsError
 
 
 async def model(options: Options) -> int:

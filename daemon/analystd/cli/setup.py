@@ -27,7 +27,6 @@ from analystd.desk.project_toolbox import NAME as OWN_TOOLBOX
 from analystd.engine.catalogue import look_at
 from analystd.engine.factory import make_engine
 from analystd.environment import PREFIX
-from analystd.errors import AnalystdError, WorkspaceError
 from analystd.folders import state_folder
 from analystd.jail import probe
 from analystd.jail.own_group import OwnGroup
@@ -40,6 +39,7 @@ from analystd.server.ground import Ground
 from analystd.settings import Loaded, Settings, load_settings, log_folder, project_file, shown_value, variable
 from analystd.util.inert_samples import SAMPLES, failures
 from analystd.util.small_files import SMALL_BYTES, read_small
+from analystd.wire.errors import AnalystdError, WorkspaceError
 
 
 async def doctor(options: Options) -> int:

@@ -17,7 +17,6 @@ from analystd.cli.commands import Options
 from analystd.cli.lifetime import end_daemon
 from analystd.cli.render import print_json
 from analystd.desk.state import noted_workspaces
-from analystd.errors import InvalidArgumentsError, WorkspaceError
 from analystd.folders import cache_folder, state_folder, user_settings_file
 from analystd.locks import take_lock
 from analystd.runids import LOG_NAME
@@ -25,6 +24,7 @@ from analystd.server.address import Card, kept_cards, known_cards, start_lock, t
 from analystd.settings import load_settings, log_folder
 from analystd.trust import STORE_NAME
 from analystd.util.remove import Unremoved, remove
+from analystd.wire.errors import InvalidArgumentsError, WorkspaceError
 
 _START_SECONDS = 30.0
 _LOST_SECONDS = 15.0

@@ -18,8 +18,8 @@ from analystd.cli.render import ProgressLine, Terminal, print_json
 from analystd.cli.stdin import text_given
 from analystd.client import Client, PythonResult, Run
 from analystd.client.options import AgentOptions
-from analystd.errors import AnalystdError
 from analystd.util.inert_text import one_line
+from analystd.wire.errors import AnalystdError
 
 
 async def ask(options: Options) -> int:

@@ -29,8 +29,8 @@ from analystd.client.results import (
 from analystd.client.runs import Run
 from analystd.client.timeouts import within
 from analystd.client.views import ViewResult
-from analystd.errors import AnalystdError
-from analystd.protocol import Command, Subscription, ViewOperation
+from analystd.wire.errors import AnalystdError
+from analystd.wire.protocol import Command, Subscription, ViewOperation
 
 _CANCEL_SECONDS = 5.0
 

@@ -9,7 +9,7 @@ from analystd.client.client import Client
 from analystd.client.link import Visit
 from analystd.client.opening import Opening
 from analystd.client.plain import SyncClient
-from analystd.protocol import Subscription
+from analystd.wire.protocol import Subscription
 
 
 def connect(

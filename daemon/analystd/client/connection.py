@@ -10,10 +10,10 @@ import logging
 from collections.abc import Callable
 from typing import Any
 
-from analystd import framing
 from analystd.client.errors import RequestCancelledError
-from analystd.errors import AnalystdError, DaemonLostError, ResourceLimitError, error_of_kind
-from analystd.protocol import Command
+from analystd.wire import framing
+from analystd.wire.errors import AnalystdError, DaemonLostError, ResourceLimitError, error_of_kind
+from analystd.wire.protocol import Command
 
 logger = logging.getLogger(__name__)
 

@@ -10,7 +10,7 @@ from analystd.client.displays import Display
 from analystd.client.quarantine import QuarantineEntry
 from analystd.client.records import Record
 from analystd.client.results import Failure
-from analystd.protocol import EventKind
+from analystd.wire.protocol import EventKind
 
 
 @dataclass(frozen=True, eq=False)

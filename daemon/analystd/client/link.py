@@ -15,9 +15,9 @@ from typing import Any
 
 from analystd.client.about import About
 from analystd.client.connection import Connection
-from analystd.errors import DaemonLostError, DeskInUseError
 from analystd.server.dial import dial
 from analystd.server.dialling import in_own_thread
+from analystd.wire.errors import DaemonLostError, DeskInUseError
 
 logger = logging.getLogger(__name__)
 

@@ -21,8 +21,8 @@ from analystd.client.records import Record
 from analystd.client.results import AgentResult, AnyResult, FileList, FileText, PythonResult, SessionState, WrittenFile
 from analystd.client.timeouts import within
 from analystd.client.views import ViewResult
-from analystd.errors import AnalystdError
-from analystd.protocol import Command, ViewOperation
+from analystd.wire.errors import AnalystdError
+from analystd.wire.protocol import Command, ViewOperation
 
 T = TypeVar("T")
 R = TypeVar("R", bound=Record, covariant=True)

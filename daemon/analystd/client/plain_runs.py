@@ -13,7 +13,7 @@ from analystd.client.history import Event, RunSummary
 from analystd.client.portal import Portal
 from analystd.client.records import Record
 from analystd.client.runs import Run
-from analystd.errors import AnalystdError
+from analystd.wire.errors import AnalystdError
 
 C = TypeVar("C", bound=type)
 T = TypeVar("T")

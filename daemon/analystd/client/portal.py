@@ -9,7 +9,7 @@ import threading
 from collections.abc import Coroutine
 from typing import Any, TypeVar
 
-from analystd.errors import DaemonLostError
+from analystd.wire.errors import DaemonLostError
 
 T = TypeVar("T")
 

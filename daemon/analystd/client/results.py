@@ -8,7 +8,7 @@ from typing import Any
 
 from analystd.client.displays import Display
 from analystd.client.records import Record
-from analystd.protocol import AgentStatus, PythonStatus
+from analystd.wire.protocol import AgentStatus, PythonStatus
 
 
 @dataclass(frozen=True, eq=False)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from analystd.data.question import Question
-from analystd.protocol import ViewResult
+from analystd.wire.protocol import ViewResult
 
 
 @dataclass(frozen=True)

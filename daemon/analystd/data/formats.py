@@ -12,8 +12,8 @@ from analystd.data.text.decoders import GZIP_MAGIC, is_utf32
 from analystd.data.text.json_table import JsonTable, learn_json
 from analystd.data.text.known_texts import KnownTexts
 from analystd.data.typed.remembered import Remembered
-from analystd.errors import WorkspaceError
 from analystd.jail.workspace import Workspace
+from analystd.wire.errors import WorkspaceError
 
 if TYPE_CHECKING:
     from analystd.data.typed.parquet_folder import ParquetFolder

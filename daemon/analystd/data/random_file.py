@@ -9,7 +9,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from analystd.errors import AnalystdError, WorkspaceError
+from analystd.wire.errors import AnalystdError, WorkspaceError
 
 FileKey = tuple[int, int, int, int, int]
 """Device, inode, size, and times of modification and of change in nanoseconds: as long as they hold, what is known of the content holds."""

@@ -11,11 +11,11 @@ from typing import Any, cast
 
 from analystd.data.base import OpenFile, Source
 from analystd.data.question import Question
-from analystd.errors import WorkerDiedError
 from analystd.jail.sandbox import Policy, Sandbox
 from analystd.jail.trusted_paths import TrustedPaths
 from analystd.jail.workspace import Workspace
-from analystd.protocol import ViewResult
+from analystd.wire.errors import WorkerDiedError
+from analystd.wire.protocol import ViewResult
 from analystd.workers.parent import Supervisor, Worker, python_module
 
 _LEAN = {

@@ -7,13 +7,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
-from analystd.column_names import address_of, addressed, positions_of
 from analystd.data.column_parts import HasColumnParts
 from analystd.data.compute.selections import Selection
 from analystd.data.question import Question
 from analystd.data.table_text import column_list, grid, printable
-from analystd.errors import InvalidArgumentsError
-from analystd.protocol import ColumnInfo, ViewResult
+from analystd.wire.column_names import address_of, addressed, positions_of
+from analystd.wire.errors import InvalidArgumentsError
+from analystd.wire.protocol import ColumnInfo, ViewResult
 
 if TYPE_CHECKING:
     from analystd.data.compute.query import Page, Query

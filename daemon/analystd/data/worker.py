@@ -24,9 +24,9 @@ from analystd.data.memory_cap import cap_memory, give_back_memory, out_of_memory
 from analystd.data.question import Question
 from analystd.data.random_file import Caller, RandomFile
 from analystd.data.table import view
-from analystd.errors import AnalystdError, WorkspaceError
 from analystd.jail.workspace import Workspace
-from analystd.protocol import ViewResult
+from analystd.wire.errors import AnalystdError, WorkspaceError
+from analystd.wire.protocol import ViewResult
 from analystd.workers.child import Channel, Request
 
 logger = logging.getLogger(__name__)

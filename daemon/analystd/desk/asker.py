@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from analystd.protocol import Attribution
+from analystd.wire.protocol import Attribution
 
 
 @dataclass(frozen=True)

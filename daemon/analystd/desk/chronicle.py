@@ -9,8 +9,8 @@ from typing import Any
 from analystd.desk.asker import Asker, attribution
 from analystd.desk.journal import Journal
 from analystd.desk.segments import Entry
-from analystd.errors import ResourceLimitError
-from analystd.protocol import EventKind
+from analystd.wire.errors import ResourceLimitError
+from analystd.wire.protocol import EventKind
 
 Listener = Callable[[Entry], None]
 

@@ -11,10 +11,10 @@ from analystd.desk.chronicle import Chronicle
 from analystd.desk.queue import Ticket
 from analystd.desk.runs import Run
 from analystd.desk.sessions import Seat, Sessions
-from analystd.errors import ResourceLimitError
 from analystd.jail.workspace import Workspace
 from analystd.kernel.base import Execution, Output, SessionSupply, Trouble
-from analystd.protocol import EventKind
+from analystd.wire.errors import ResourceLimitError
+from analystd.wire.protocol import EventKind
 
 logger = logging.getLogger(__name__)
 

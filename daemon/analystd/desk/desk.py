@@ -42,17 +42,17 @@ from analystd.desk.table_facts import TableFacts
 from analystd.desk.tasks import Briefing, task_for_programs, task_with_examples
 from analystd.desk.waiting import Wait
 from analystd.engine.base import Engine, Sampling
-from analystd.errors import AnalystdError, OverloadedError, StartTimeoutError
 from analystd.jail.sandbox import Level
 from analystd.jail.workspace import Workspace
 from analystd.kernel.base import NEVER_RAN, Execution, SessionSupply, cut_off
-from analystd.protocol import EventKind, Snapshot, ViewResult
 from analystd.runids import current_run_id
 from analystd.settings import Settings
 from analystd.tools import files
 from analystd.tools.base import Tool, Toolbox, ToolContext
 from analystd.tools.data_view import data_view_tool
 from analystd.tools.pyexe import pyexe_tool
+from analystd.wire.errors import AnalystdError, OverloadedError, StartTimeoutError
+from analystd.wire.protocol import EventKind, Snapshot, ViewResult
 
 logger = logging.getLogger(__name__)
 

@@ -30,7 +30,7 @@ from analystd.desk.segments import (
     load_segments,
 )
 from analystd.locks import is_at
-from analystd.protocol import EventKind
+from analystd.wire.protocol import EventKind
 
 logger = logging.getLogger(__name__)
 

@@ -13,8 +13,8 @@ from analystd.agent.prompt import is_named
 from analystd.data.base import DataService, FileInJail
 from analystd.data.question import Question
 from analystd.engine.base import ToolSpec
-from analystd.errors import AnalystdError
 from analystd.tools.narrowing import Names, narrowed
+from analystd.wire.errors import AnalystdError
 
 logger = logging.getLogger(__name__)
 

@@ -7,7 +7,7 @@ import logging
 from typing import Any
 
 from analystd.desk.runs import Run
-from analystd.protocol import EventKind, Step
+from analystd.wire.protocol import EventKind, Step
 
 logger = logging.getLogger(__name__)
 

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Self
 
-from analystd.errors import OverloadedError
+from analystd.wire.errors import OverloadedError
 
 MAX_WAITING = 64
 """So many requests of one client may wait for the same thing."""

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from analystd.desk.queue import Turnstile
-from analystd.errors import InvalidArgumentsError, OverloadedError
 from analystd.kernel.base import Output, Session, SessionInfo, SessionSupply, Trouble
+from analystd.wire.errors import InvalidArgumentsError, OverloadedError
 
 MAIN = "main"
 MAX_SESSIONS = 16

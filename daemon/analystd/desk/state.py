@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Self
 
 from analystd import __version__
-from analystd.errors import DeskInUseError
 from analystd.folders import make_private
 from analystd.locks import is_at, is_locked
 from analystd.util.small_files import read_small
+from analystd.wire.errors import DeskInUseError
 
 _LOOK_AGAIN_SECONDS = 0.05
 _NOTE = "workspace"

@@ -33,7 +33,7 @@ from analystd.desk.facts_text import (
     written_as_text,
 )
 from analystd.desk.known_names import files_named_in
-from analystd.errors import AnalystdError
+from analystd.wire.errors import AnalystdError
 
 logger = logging.getLogger(__name__)
 

@@ -16,7 +16,7 @@ from urllib.parse import urljoin
 
 import httpx
 
-from analystd.errors import EngineUnavailableError
+from analystd.wire.errors import EngineUnavailableError
 
 UNCOMPRESSED = {"Accept-Encoding": "identity"}
 """The header that asks for bytes as they are."""

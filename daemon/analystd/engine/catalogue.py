@@ -11,8 +11,8 @@ from pathlib import Path
 from analystd.engine.embedded import models_folder
 from analystd.engine.gguf import GgufHeader, read_header
 from analystd.engine.needs import Needs, is_later_part, needs_of
-from analystd.errors import EngineUnavailableError, InvalidArgumentsError
 from analystd.settings import Settings
+from analystd.wire.errors import EngineUnavailableError, InvalidArgumentsError
 
 USUAL_FOLDERS = ("~/.cache/huggingface/hub", "~/.lmstudio/models", "~/models")
 """Where others keep models: the hub of Hugging Face, LM Studio, and people themselves."""

@@ -27,7 +27,7 @@ from analystd.engine.bounded_http import (
     parsed,
 )
 from analystd.engine.refused_parameters import Refusal
-from analystd.errors import EngineUnavailableError
+from analystd.wire.errors import EngineUnavailableError
 
 logger = logging.getLogger(__name__)
 

@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from analystd.engine.libllama import TokenData, TokenDataArray
 from analystd.engine.native import Logits, Vocabulary, lib
-from analystd.errors import EngineUnavailableError
+from analystd.wire.errors import EngineUnavailableError
 
 _SHORTLIST = 512
 

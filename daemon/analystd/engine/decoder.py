@@ -13,7 +13,7 @@ from analystd.engine.native import Entry, Model, Outcome
 from analystd.engine.prefixes import Prefixes
 from analystd.engine.reply import Reply
 from analystd.engine.slots import Slot, Slots
-from analystd.errors import EngineUnavailableError
+from analystd.wire.errors import EngineUnavailableError
 
 _EMIT_SECONDS = 0.06
 """Text is passed on at most so often, hardly less than events tell of it: each time, another process takes a core from the model."""

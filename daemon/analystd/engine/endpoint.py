@@ -25,7 +25,7 @@ from analystd.engine.offers import listed_name
 from analystd.engine.refused_parameters import Parameters, Refusal
 from analystd.engine.token_breaker import broken, broken_in
 from analystd.engine.token_estimates import is_cut, likely_tokens
-from analystd.errors import EngineUnavailableError
+from analystd.wire.errors import EngineUnavailableError
 
 logger = logging.getLogger(__name__)
 

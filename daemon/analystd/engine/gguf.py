@@ -14,7 +14,7 @@ from math import prod
 from pathlib import Path
 from typing import BinaryIO, TypeAlias
 
-from analystd.errors import EngineUnavailableError
+from analystd.wire.errors import EngineUnavailableError
 
 HEADER_LIMIT = 32 * 1024 * 1024
 """Bytes of header that are read at the most; a vocabulary of 256 000 tokens and twice as many merges takes 14 MiB."""

@@ -23,7 +23,7 @@ from analystd.engine.bounded_http import UNCOMPRESSED, Bounds, answer_head, cont
 from analystd.engine.download import HEAD_SECONDS, Source, fetch, missing_bytes
 from analystd.engine.needs import gib
 from analystd.engine.wheel import OnProgress
-from analystd.errors import EngineUnavailableError, InvalidArgumentsError
+from analystd.wire.errors import EngineUnavailableError, InvalidArgumentsError
 
 DEFAULT_QUANTISATION = "Q4_K_M"
 """What is fetched where nothing is said and there is a choice: small, and close to the original for most models."""

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from analystd.engine.struct_size import ROOM_BYTES, filled_bytes
-from analystd.errors import EngineUnavailableError
+from analystd.wire.errors import EngineUnavailableError
 
 Package = Literal["llama-cpp-python", "xllamacpp"]
 

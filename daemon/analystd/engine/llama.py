@@ -21,9 +21,9 @@ from analystd.engine.models import check_content
 from analystd.engine.needs import files_of
 from analystd.engine.prefix_folders import prefix_folder
 from analystd.engine.walls import Walls, worker_environment
-from analystd.errors import EngineUnavailableError, WorkerDiedError
 from analystd.jail.sizes import memory
 from analystd.setting_values import Adapter
+from analystd.wire.errors import EngineUnavailableError, WorkerDiedError
 from analystd.workers.parent import Supervisor, Worker, python_module
 
 logger = logging.getLogger(__name__)

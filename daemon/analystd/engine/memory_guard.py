@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Protocol
 
 from analystd.engine.needs import gib
-from analystd.errors import EngineUnavailableError
 from analystd.jail.processes import memory_bytes, process_tree
 from analystd.jail.sizes import memory
+from analystd.wire.errors import EngineUnavailableError
 
 logger = logging.getLogger(__name__)
 

@@ -32,8 +32,8 @@ from analystd.engine.libllama import (
 )
 from analystd.engine.needs import padded, window_of
 from analystd.engine.tiles import without_tiles
-from analystd.errors import EngineUnavailableError
 from analystd.setting_values import Adapter
+from analystd.wire.errors import EngineUnavailableError
 
 logger = logging.getLogger(__name__)
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from analystd.engine.gguf import BadGgufError, GgufHeader
-from analystd.errors import EngineUnavailableError
+from analystd.wire.errors import EngineUnavailableError
 
 DEFAULT_WINDOW = 8192
 """Tokens of context, where no setting asks for more and the model can do as many."""

@@ -20,8 +20,8 @@ from analystd.engine.gguf import read_header
 from analystd.engine.libllama import load_library
 from analystd.engine.native import Entry, Model, Outcome, uses_gpu
 from analystd.engine.needs import needs_of, refusal
-from analystd.errors import AnalystdError, EngineUnavailableError
 from analystd.jail.sizes import memory
+from analystd.wire.errors import AnalystdError, EngineUnavailableError
 
 BEGINNING = "One, two, three,"
 _GOES_ON = " four"

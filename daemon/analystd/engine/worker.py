@@ -26,8 +26,8 @@ from analystd.engine.rendering import Renderer
 from analystd.engine.reply import Reply, Rules
 from analystd.engine.sampling import make_sampler
 from analystd.engine.self_test import decode_greedily
-from analystd.errors import AnalystdError, EngineUnavailableError
 from analystd.setting_values import Adapter
+from analystd.wire.errors import AnalystdError, EngineUnavailableError
 from analystd.workers.child import Channel, Request
 
 logger = logging.getLogger(__name__)

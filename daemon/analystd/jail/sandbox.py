@@ -16,13 +16,13 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
-from analystd.errors import SessionUnavailableError
 from analystd.folders import state_folder, user_settings_file
 from analystd.jail import enter, probe
 from analystd.jail.bound_file import BoundFile
 from analystd.jail.forbidden import laid_out
 from analystd.jail.interpreters import Interpreter, other_interpreter, own_interpreter
 from analystd.jail.reach import DEVICES, KERNEL, SYSTEM, gpu_devices, gpu_facts
+from analystd.wire.errors import SessionUnavailableError
 
 logger = logging.getLogger(__name__)
 

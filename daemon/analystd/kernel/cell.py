@@ -20,7 +20,7 @@ from analystd.kernel.inside.bounds import (
     bounded_text,
 )
 from analystd.kernel.messages import Bundle
-from analystd.protocol import PythonStatus
+from analystd.wire.protocol import PythonStatus
 
 logger = logging.getLogger(__name__)
 

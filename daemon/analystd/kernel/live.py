@@ -8,7 +8,6 @@ from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Self, cast
 
-from analystd.errors import SessionUnavailableError
 from analystd.jail.limits import LimitName
 from analystd.kernel.base import Completions, Output, Variable
 from analystd.kernel.cell import Cell, OutputHandler, is_count, output_of
@@ -16,6 +15,7 @@ from analystd.kernel.guard import Guard
 from analystd.kernel.launch import Launch
 from analystd.kernel.messages import QUICK_BYTES, KernelMessage, read_message
 from analystd.kernel.provisioner import START_SECONDS, KernelProcess
+from analystd.wire.errors import SessionUnavailableError
 
 if TYPE_CHECKING:
     from jupyter_client.asynchronous.client import AsyncKernelClient

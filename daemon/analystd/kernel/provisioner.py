@@ -19,13 +19,13 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, Self
 
-from analystd.errors import SessionUnavailableError
 from analystd.jail.limits import Breach
 from analystd.jail.processes import children, is_dead, process_tree
 from analystd.jail.watchdog import OnBreach
 from analystd.kernel.guard import Guard, Watch
 from analystd.kernel.launch import INSIDE, TOOLBOX, Launch
 from analystd.util.remove import remove
+from analystd.wire.errors import SessionUnavailableError
 
 logger = logging.getLogger(__name__)
 

@@ -8,10 +8,10 @@ import logging
 
 import psutil
 
-from analystd.errors import SessionUnavailableError
 from analystd.kernel.guard import Guard
 from analystd.kernel.launch import Launch
 from analystd.kernel.live import Kernel
+from analystd.wire.errors import SessionUnavailableError
 
 logger = logging.getLogger(__name__)
 

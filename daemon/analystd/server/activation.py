@@ -6,7 +6,7 @@ import os
 import socket
 from collections.abc import MutableMapping
 
-from analystd.errors import DaemonLostError
+from analystd.wire.errors import DaemonLostError
 
 _FIRST_DESCRIPTOR = 3
 _VARIABLES = ("LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES")

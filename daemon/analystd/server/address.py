@@ -20,11 +20,11 @@ from pathlib import Path
 from typing import Any
 
 from analystd import __version__
-from analystd.errors import DaemonLostError
 from analystd.folders import state_folder
 from analystd.locks import is_locked, take_lock
 from analystd.util.remove import remove
 from analystd.util.small_files import read_small
+from analystd.wire.errors import DaemonLostError
 
 _MAX_SOCKET_PATH = 107
 

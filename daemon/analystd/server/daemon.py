@@ -18,9 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from analystd import __version__
-from analystd.errors import AnalystdError
 from analystd.locks import HeldLock
-from analystd.protocol import PROTOCOL_VERSION
 from analystd.runids import Log
 from analystd.server.address import Address, Card, private_folder
 from analystd.server.connection import Connection
@@ -32,6 +30,8 @@ from analystd.server.peers import is_own_user
 from analystd.server.registration import Registration
 from analystd.server.trace import no_trace, open_trace
 from analystd.util.remove import remove
+from analystd.wire.errors import AnalystdError
+from analystd.wire.protocol import PROTOCOL_VERSION
 
 logger = logging.getLogger(__name__)
 

@@ -18,11 +18,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from analystd import __version__, framing
+from analystd import __version__
 from analystd.environment import agent_variables
-from analystd.errors import DaemonLostError
 from analystd.locks import is_locked, take_lock
-from analystd.protocol import HELLO_METHOD, PROTOCOL_VERSION, Command
 from analystd.server.address import (
     Address,
     Card,
@@ -38,6 +36,9 @@ from analystd.server.address import (
 )
 from analystd.server.kept import kept_in
 from analystd.server.peers import require_daemon, require_own_socket
+from analystd.wire import framing
+from analystd.wire.errors import DaemonLostError
+from analystd.wire.protocol import HELLO_METHOD, PROTOCOL_VERSION, Command
 
 START_SECONDS = 30.0
 HELLO_SECONDS = 15.0

@@ -10,12 +10,12 @@ import logging
 from functools import lru_cache
 from typing import Any, get_args
 
-from analystd import framing
 from analystd.desk.desk import Desk
 from analystd.desk.segments import Entry
-from analystd.protocol import EVENT_METHOD, SNAPSHOT_METHOD, Subscription
-from analystd.server.messages import message_frame
 from analystd.server.outbox import Outbox
+from analystd.wire import framing
+from analystd.wire.jsonrpc import message_frame
+from analystd.wire.protocol import EVENT_METHOD, SNAPSHOT_METHOD, Subscription
 
 logger = logging.getLogger(__name__)
 

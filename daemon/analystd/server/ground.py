@@ -6,7 +6,6 @@ import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-from analystd.errors import WorkspaceError
 from analystd.folders import state_folder, user_settings_file
 from analystd.jail.sandbox import Sandbox
 from analystd.jail.trusted_places import (
@@ -19,6 +18,7 @@ from analystd.jail.trusted_places import (
     seals_in,
 )
 from analystd.settings import Settings
+from analystd.wire.errors import WorkspaceError
 
 
 class Ground:

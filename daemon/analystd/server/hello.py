@@ -10,14 +10,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from analystd import framing
 from analystd.desk.asker import Asker
-from analystd.errors import InvalidArgumentsError
 from analystd.jail.trusted_places import TrustedPlace, client_places
-from analystd.protocol_answers import Hello
-from analystd.schemas import schema_of
-from analystd.server.messages import INVALID_REQUEST, Message, NotAMessageError, error_frame, message_in
 from analystd.tools.base import validate
+from analystd.wire import framing
+from analystd.wire.errors import InvalidArgumentsError
+from analystd.wire.jsonrpc import INVALID_REQUEST, Message, NotAMessageError, error_frame, message_in
+from analystd.wire.protocol_answers import Hello
+from analystd.wire.schemas import schema_of
 
 HELLO = schema_of(Hello, closed=False)
 

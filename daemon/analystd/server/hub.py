@@ -22,7 +22,6 @@ from analystd.desk.state import DeskState, wait_until_free
 from analystd.engine.base import Engine
 from analystd.engine.factory import make_engine
 from analystd.engine.walls import Walls
-from analystd.errors import StoppingError, WorkspaceError
 from analystd.folders import make_private, state_folder, user_settings_file
 from analystd.jail.quarantine import Quarantine
 from analystd.jail.sandbox import Sandbox, measure_sandbox
@@ -33,7 +32,6 @@ from analystd.jail.workspace_place import made_workspace
 from analystd.kernel.guard import watchdog
 from analystd.kernel.launch import Launch
 from analystd.kernel.supply import KernelSupply
-from analystd.protocol import PROTOCOL_VERSION
 from analystd.runids import Log
 from analystd.server.desk_status import DeskReports
 from analystd.server.drain import Drain, kept_by
@@ -48,6 +46,8 @@ from analystd.server.settings_in_force import (
     tightened_notices,
 )
 from analystd.settings import Loaded, Settings, load_settings
+from analystd.wire.errors import StoppingError, WorkspaceError
+from analystd.wire.protocol import PROTOCOL_VERSION
 
 logger = logging.getLogger(__name__)
 

@@ -14,10 +14,13 @@ from typing import Any
 
 from lsprotocol import types
 
-from analystd import framing
-from analystd.errors import AnalystdError, InvalidArgumentsError
 from analystd.server.lsp import ConnectionProtocol
-from analystd.server.messages import (
+from analystd.server.outbox import Outbox
+from analystd.server.params import structured_params
+from analystd.server.trace import NoteMessage, no_trace
+from analystd.wire import framing
+from analystd.wire.errors import AnalystdError, InvalidArgumentsError
+from analystd.wire.jsonrpc import (
     INTERNAL_ERROR,
     INVALID_REQUEST,
     METHOD_NOT_FOUND,
@@ -28,9 +31,6 @@ from analystd.server.messages import (
     message_in,
     shortened,
 )
-from analystd.server.outbox import Outbox
-from analystd.server.params import structured_params
-from analystd.server.trace import NoteMessage, no_trace
 
 logger = logging.getLogger(__name__)
 

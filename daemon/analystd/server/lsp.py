@@ -21,8 +21,8 @@ from pygls.protocol import LanguageServerProtocol, default_converter
 from pygls.protocol.language_server import lsp_method
 
 from analystd import __version__
-from analystd.errors import AnalystdError, InvalidArgumentsError
-from analystd.server.messages import INTERNAL_ERROR, error_message, message_frame
+from analystd.wire.errors import AnalystdError, InvalidArgumentsError
+from analystd.wire.jsonrpc import INTERNAL_ERROR, error_message, message_frame
 
 logger = logging.getLogger(__name__)
 

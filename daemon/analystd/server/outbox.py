@@ -7,8 +7,8 @@ import contextlib
 import logging
 from collections import deque
 
-from analystd.framing import MAX_HEADER_BYTES, MAX_MESSAGE_BYTES
 from analystd.server.trace import NoteMessage, no_trace
+from analystd.wire.framing import MAX_HEADER_BYTES, MAX_MESSAGE_BYTES
 
 logger = logging.getLogger(__name__)
 

@@ -17,9 +17,9 @@ from jsonschema import Draft202012Validator
 from lsprotocol import types, validators
 from pygls.protocol import default_converter
 
-from analystd.errors import InvalidArgumentsError
-from analystd.schemas import Schema, SchemaMaker
 from analystd.server.empty_tables import fitting
+from analystd.wire.errors import InvalidArgumentsError
+from analystd.wire.schemas import Schema, SchemaMaker
 
 _CONVERTER = default_converter()  # type: ignore[no-untyped-call]
 

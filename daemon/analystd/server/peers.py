@@ -8,8 +8,8 @@ import stat
 import struct
 from pathlib import Path
 
-from analystd.errors import DaemonLostError
 from analystd.server.address import Card, activation_socket
+from analystd.wire.errors import DaemonLostError
 
 _CREDENTIALS = struct.Struct("3i")
 

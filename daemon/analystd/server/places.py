@@ -11,12 +11,12 @@ from urllib.parse import unquote, urlsplit
 
 from lsprotocol import types
 
-from analystd.errors import WorkspaceError
 from analystd.jail.workspace_place import workspace_place
-from analystd.protocol_answers import Options
-from analystd.schemas import schema_of
 from analystd.settings import load_settings
 from analystd.tools.base import validate
+from analystd.wire.errors import WorkspaceError
+from analystd.wire.protocol_answers import Options
+from analystd.wire.schemas import schema_of
 
 OPTIONS = schema_of(Options, closed=False)
 

@@ -11,13 +11,13 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NotRequired, get_origin, get_type_hints
 
-from analystd import protocol, protocol_answers
-from analystd.protocol import CUT_KEYS, EVENT_KEYS, Command, Event, EventKind
-from analystd.schemas import Schema, SchemaMaker, object_schema, schema_of
 from analystd.server.handlers import agent, daemon, python, quarantine, runs, views
 from analystd.server.hello import HELLO
 from analystd.server.places import OPTIONS
 from analystd.tools import files
+from analystd.wire import protocol, protocol_answers
+from analystd.wire.protocol import CUT_KEYS, EVENT_KEYS, Command, Event, EventKind
+from analystd.wire.schemas import Schema, SchemaMaker, object_schema, schema_of
 
 ARGUMENTS: dict[Command, Mapping[str, Any]] = {
     Command.RUN_AGENT: agent.RUN_AGENT,

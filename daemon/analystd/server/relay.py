@@ -14,15 +14,15 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from analystd import framing
-from analystd.errors import AnalystdError, DaemonLostError, ResourceLimitError
 from analystd.server.dial import Introduction, Link, find_daemon
 from analystd.server.dialling import in_own_thread
-from analystd.server.messages import INVALID_REQUEST, PARSE_ERROR, Message, NotAMessageError, error_message, message_in
 from analystd.server.processes import ended
 from analystd.server.window import REPLAY_ID, Window
 from analystd.strict_json import encoded
 from analystd.util.inert_text import message_text
+from analystd.wire import framing
+from analystd.wire.errors import AnalystdError, DaemonLostError, ResourceLimitError
+from analystd.wire.jsonrpc import INVALID_REQUEST, PARSE_ERROR, Message, NotAMessageError, error_message, message_in
 
 _LOOK_AGAIN_SECONDS = 2.0
 _RETRY_SECONDS = (0.0, 0.2, 1.0, 5.0)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import sys
 
-from analystd.framing import FramingError
 from analystd.server.relay import Relay
 from analystd.util.inert_text import visible
+from analystd.wire.framing import FramingError
 
 
 def relay_stdio() -> int:

@@ -8,8 +8,8 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Any, TypeGuard
 
-from analystd.protocol import EVENT_METHOD, SNAPSHOT_METHOD, Command
-from analystd.server.messages import Message
+from analystd.wire.jsonrpc import Message
+from analystd.wire.protocol import EVENT_METHOD, SNAPSHOT_METHOD, Command
 
 REPLAY_ID = "analystd-relay"
 

@@ -24,7 +24,7 @@ from analystd.data.formats import Formats
 from analystd.data.question import Condition, Question
 from analystd.data.random_file import RandomFile
 from analystd.data.table import Table, view
-from analystd.protocol import ColumnProfile
+from analystd.wire.protocol import ColumnProfile
 
 pytestmark = pytest.mark.slow
 

@@ -28,7 +28,7 @@ from analystd.data.question import OPERATORS, Condition, Question, SortKey
 from analystd.data.random_file import Caller, RandomFile, ViewCancelledError
 from analystd.data.table import view
 from analystd.data.text.csv_table import CsvTable
-from analystd.errors import InvalidArgumentsError, ResourceLimitError
+from analystd.wire.errors import InvalidArgumentsError, ResourceLimitError
 
 pytestmark = pytest.mark.slow
 

@@ -14,8 +14,8 @@ from analystd.data.random_file import RandomFile
 from analystd.data.table import Rows, view
 from analystd.data.text import records as text_records
 from analystd.data.text.csv_table import CsvTable, learn_csv
-from analystd.errors import InvalidArgumentsError, WorkspaceError
-from analystd.protocol import ViewResult
+from analystd.wire.errors import InvalidArgumentsError, WorkspaceError
+from analystd.wire.protocol import ViewResult
 
 OpenFile = Callable[[bytes], RandomFile]
 

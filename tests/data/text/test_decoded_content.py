@@ -12,7 +12,7 @@ from analystd.data.random_file import RandomFile
 from analystd.data.text import decoded_content
 from analystd.data.text.decoded_content import DecodedContent, Decoding
 from analystd.data.text.decoders import GzipDecoder, Utf16Decoder, is_utf32, text_decoder
-from analystd.errors import WorkspaceError
+from analystd.wire.errors import WorkspaceError
 
 OpenFile = Callable[..., RandomFile]
 

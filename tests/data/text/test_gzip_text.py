@@ -14,9 +14,9 @@ from tests.data.viewer import Viewer
 from analystd.data.base import FileInJail
 from analystd.data.question import Question
 from analystd.data.service import DataWorker
-from analystd.errors import WorkspaceError
 from analystd.jail.sandbox import Sandbox, measure_sandbox
 from analystd.jail.workspace import Workspace
+from analystd.wire.errors import WorkspaceError
 
 pytestmark = pytest.mark.slow
 

@@ -16,7 +16,7 @@ from analystd.data.table import view
 from analystd.data.text import json_columns
 from analystd.data.text.json_records import MAX_DEPTH, parse_records
 from analystd.data.text.json_table import JsonTable
-from analystd.errors import WorkspaceError
+from analystd.wire.errors import WorkspaceError
 
 pytestmark = pytest.mark.slow
 

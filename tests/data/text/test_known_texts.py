@@ -14,7 +14,7 @@ from analystd.data.text import known_texts
 from analystd.data.text.content import Content
 from analystd.data.text.csv_table import CsvFacts, CsvTable, learn_csv
 from analystd.data.text.known_texts import KnownTexts
-from analystd.errors import WorkspaceError
+from analystd.wire.errors import WorkspaceError
 
 BEGINNING = b"a,b\n" + b"1,2\n" * 50_000
 

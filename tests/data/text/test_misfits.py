@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from analystd.data.text.misfits import NAMED, misfits
-from analystd.protocol import ColumnInfo
+from analystd.wire.protocol import ColumnInfo
 
 COLUMNS = [ColumnInfo(name="n", type="integer"), ColumnInfo(name="t", type="text"), ColumnInfo(name="d", type="date")]
 

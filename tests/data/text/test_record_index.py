@@ -19,7 +19,7 @@ from analystd.data.text import records as text_records
 from analystd.data.text.dialect import Dialect
 from analystd.data.text.record_index import ARMED, INSIDE, PLAIN, RecordIndex
 from analystd.data.text.records import TextRecords
-from analystd.errors import WorkspaceError
+from analystd.wire.errors import WorkspaceError
 
 OpenFile = Callable[[bytes], RandomFile]
 

@@ -18,7 +18,7 @@ from analystd.data.typed.arrow_rows import GroupedTable
 from analystd.data.typed.arrow_table import open_arrow
 from analystd.data.typed.arrow_values import json_values
 from analystd.data.typed.remembered import Remembered
-from analystd.errors import WorkspaceError
+from analystd.wire.errors import WorkspaceError
 
 pytestmark = pytest.mark.slow
 

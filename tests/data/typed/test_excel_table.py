@@ -13,7 +13,7 @@ from analystd.data.question import Question
 from analystd.data.random_file import RandomFile
 from analystd.data.table import Table, view
 from analystd.data.typed import excel_sheet
-from analystd.errors import AnalystdError, ResourceLimitError, WorkspaceError
+from analystd.wire.errors import AnalystdError, ResourceLimitError, WorkspaceError
 
 openpyxl = pytest.importorskip("openpyxl")
 

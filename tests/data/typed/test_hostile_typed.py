@@ -22,9 +22,9 @@ from analystd.data.question import Question
 from analystd.data.random_file import RandomFile, ViewCancelledError
 from analystd.data.service import DataWorker
 from analystd.data.typed.parquet_table import ParquetTable
-from analystd.errors import ResourceLimitError, WorkspaceError
 from analystd.jail.sandbox import measure_sandbox
 from analystd.jail.workspace import Workspace
+from analystd.wire.errors import ResourceLimitError, WorkspaceError
 
 pytestmark = pytest.mark.slow
 

@@ -23,9 +23,9 @@ from analystd.data.typed.parquet_folder import ParquetFolder, open_parquet_folde
 from analystd.data.typed.parquet_schemas import common_type
 from analystd.data.typed.parquet_table import ParquetTable
 from analystd.data.typed.remembered import Remembered
-from analystd.errors import ResourceLimitError, WorkspaceError
 from analystd.jail.sandbox import measure_sandbox
 from analystd.jail.workspace import Workspace
+from analystd.wire.errors import ResourceLimitError, WorkspaceError
 
 pytestmark = pytest.mark.slow
 

@@ -20,7 +20,7 @@ from analystd.data.random_file import RandomFile, ViewCancelledError
 from analystd.data.table import view
 from analystd.data.typed.arrow_values import clock_text, date_text, json_values, timestamp_text
 from analystd.data.typed.parquet_table import ParquetTable
-from analystd.errors import WorkspaceError
+from analystd.wire.errors import WorkspaceError
 
 OpenFile = Callable[[bytes], RandomFile]
 

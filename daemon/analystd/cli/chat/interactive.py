@@ -22,9 +22,9 @@ from analystd.cli.output import flush_output
 from analystd.cli.render import TOLD_KINDS
 from analystd.client import Client, Event
 from analystd.desk.state import desk_folder
-from analystd.errors import AnalystdError
 from analystd.folders import state_folder
-from analystd.protocol import EventKind
+from analystd.wire.errors import AnalystdError
+from analystd.wire.protocol import EventKind
 
 _TICK_SECONDS = 1.0
 

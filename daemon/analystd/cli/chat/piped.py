@@ -11,7 +11,7 @@ from analystd.cli.desk import open_desk, tell_all
 from analystd.cli.output import flush_output
 from analystd.cli.render import Terminal
 from analystd.cli.stdin import LineReader
-from analystd.errors import AnalystdError
+from analystd.wire.errors import AnalystdError
 
 
 async def answer_lines(options: Options) -> int:

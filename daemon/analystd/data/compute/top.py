@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 
 from analystd.data.compute.kinds import is_bytes
 from analystd.data.typed.arrow_values import json_values
-from analystd.protocol import ValueCount
+from analystd.wire.protocol import ValueCount
 
 SHOWN = 10
 

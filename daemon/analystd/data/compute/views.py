@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from analystd.column_names import address_of
 from analystd.data.compute.profile import described, extreme_cells, profiled
 from analystd.data.compute.profile_text import profile_text
 from analystd.data.table import Asked, Rows
 from analystd.data.table_text import grid
-from analystd.protocol import ColumnInfo, ViewResult
+from analystd.wire.column_names import address_of
+from analystd.wire.protocol import ColumnInfo, ViewResult
 
 STATISTICS = (
     ColumnInfo(name="column", type="text"),

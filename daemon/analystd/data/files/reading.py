@@ -18,8 +18,8 @@ from typing import Any
 from analystd.data.files.coding import LONGEST_CHARACTER, TextCoding, binary_kind, coding_of
 from analystd.data.random_file import RandomFile, ViewCancelledError
 from analystd.data.table_text import printable, width
-from analystd.errors import InvalidArgumentsError, WorkspaceError
 from analystd.jail.workspace import Workspace
+from analystd.wire.errors import InvalidArgumentsError, WorkspaceError
 
 MAX_ENTRIES = 1000
 MAX_DEPTH = 64

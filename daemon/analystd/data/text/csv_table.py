@@ -13,8 +13,8 @@ from analystd.data.text.dialect import Dialect, first_records, sniff_dialect
 from analystd.data.text.misfits import misfits
 from analystd.data.text.record_index import RecordIndex
 from analystd.data.text.records import TextRecords
-from analystd.errors import WorkspaceError
-from analystd.protocol import ColumnInfo
+from analystd.wire.errors import WorkspaceError
+from analystd.wire.protocol import ColumnInfo
 
 SAMPLE_BYTES = 64 * 1024
 

@@ -13,7 +13,7 @@ from typing import Protocol, Self
 
 from analystd.data.random_file import Caller
 from analystd.data.text.content import Content
-from analystd.errors import WorkspaceError
+from analystd.wire.errors import WorkspaceError
 
 _SOURCE_BYTES = 64 * 1024
 _FIRST_SPACING = 4 * 1024 * 1024

@@ -17,7 +17,7 @@ from analystd.data.text.dialect import Dialect, strip_newlines
 from analystd.data.text.json_records import ExactInteger, ExactNumber, parse_records
 from analystd.data.text.stretches import Stretch
 from analystd.data.typed.column_ahead import ahead
-from analystd.protocol import ColumnInfo
+from analystd.wire.protocol import ColumnInfo
 
 _QUICK = {"integer": pa.int64(), "number": pa.float64(), "boolean": pa.bool_(), "text": pa.string()}
 _MOST_DIGITS = 38

@@ -16,7 +16,7 @@ from analystd.data.typed.arrow_groups import Group
 from analystd.data.typed.arrow_messages import FILE_MAGIC, Batch, StreamLayout, file_batches, stream_layout
 from analystd.data.typed.arrow_rows import GroupedTable
 from analystd.data.typed.remembered import Remembered
-from analystd.errors import WorkspaceError
+from analystd.wire.errors import WorkspaceError
 
 _FEATHER_1_MAGIC = b"FEA1"
 

@@ -13,7 +13,7 @@ from typing import Any
 from xml.parsers import expat
 
 from analystd.data.random_file import PositionedStream, RandomFile
-from analystd.errors import ResourceLimitError, WorkspaceError
+from analystd.wire.errors import ResourceLimitError, WorkspaceError
 
 MOST_CELLS = 4_000_000
 MOST_BYTES = 512 * 1024 * 1024

@@ -18,8 +18,8 @@ from analystd.data.typed.parquet_members import Member, Members, all_integers, f
 from analystd.data.typed.parquet_schemas import UnifiedSchema
 from analystd.data.typed.parquet_table import ParquetTable
 from analystd.data.typed.remembered import Remembered
-from analystd.errors import WorkspaceError
 from analystd.jail.workspace import Workspace
+from analystd.wire.errors import WorkspaceError
 
 
 @dataclass(frozen=True)

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from urllib.parse import unquote
 
 from analystd.data.random_file import Caller, FileKey, RandomFile, ViewCancelledError
-from analystd.errors import ResourceLimitError, WorkspaceError
 from analystd.jail.beneath import open_beneath
 from analystd.jail.workspace import MISSING_HINT, Workspace
+from analystd.wire.errors import ResourceLimitError, WorkspaceError
 
 MAX_FILES = 10_000
 MAX_ENTRIES = 200_000

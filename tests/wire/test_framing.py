@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from analystd import framing
+from analystd.wire import framing
 
 
 def reader_of(data: bytes) -> asyncio.StreamReader:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from analystd.errors import InvalidArgumentsError
-from analystd.protocol import ColumnInfo
+from analystd.wire.errors import InvalidArgumentsError
+from analystd.wire.protocol import ColumnInfo
 
 _HINT_CHARACTERS = 1000
 

@@ -5,7 +5,7 @@ from typing import Any, Literal, NotRequired, TypedDict
 
 import pytest
 
-from analystd.schemas import schema_of
+from analystd.wire.schemas import schema_of
 
 
 class Colour(StrEnum):

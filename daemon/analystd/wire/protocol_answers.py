@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Literal, NotRequired, TypedDict
 
-from analystd.protocol import Event, QuarantineEntry, RunSummary, Subscription
+from analystd.wire.protocol import Event, QuarantineEntry, RunSummary, Subscription
 
 SandboxLevel = Literal["full", "partial", "none"]
 

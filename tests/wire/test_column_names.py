@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analystd.column_names import addressed, addresses, position_of, positions_of
-from analystd.errors import InvalidArgumentsError
-from analystd.protocol import ColumnInfo
+from analystd.wire.column_names import addressed, addresses, position_of, positions_of
+from analystd.wire.errors import InvalidArgumentsError
+from analystd.wire.protocol import ColumnInfo
 
 
 @pytest.mark.parametrize(

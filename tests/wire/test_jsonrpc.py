@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from analystd.server.messages import NotAMessageError, error_message, message_in
 from analystd.strict_json import MAX_NESTING
+from analystd.wire.jsonrpc import NotAMessageError, error_message, message_in
 
 
 def nested(depth: int) -> bytes:
