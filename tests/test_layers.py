@@ -17,11 +17,12 @@ import analystd
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "daemon" / "analystd"
 
-BASE = {"workers", "util", "wire"}
+BASE = {"workers", "util", "wire", "config"}
 
 MAY_IMPORT = {
     "util": set[str](),
     "workers": set[str](),
+    "config": set[str](),
     "wire": set[str](),
     "client": {"client", "server", "jail"},
     "server": {"server", "desk", "agent", "tools", "engine", "kernel", "data", "jail"},

@@ -22,7 +22,7 @@ from analystd import connect_sync
 from analystd.agent.programs import LOOK
 from analystd.client.plain import SyncClient
 from analystd.client.results import AgentResult
-from analystd.environment import PREFIX
+from analystd.config.environment import PREFIX
 from analystd.wire.errors import DaemonLostError
 
 ROOT = Path(__file__).parents[2]

@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from analystd.config.settings import Settings
 from analystd.data.base import Source
 from analystd.data.question import Question
 from analystd.desk.asker import Asker
@@ -19,7 +20,6 @@ from analystd.engine.base import Completion, GenerateRequest
 from analystd.engine.scripted import ScriptedEngine
 from analystd.jail.workspace import Workspace
 from analystd.kernel.base import Completions, Execution, Output, Session, SessionInfo, Trouble, Variable
-from analystd.settings import Settings
 from analystd.wire.protocol import ViewResult
 
 

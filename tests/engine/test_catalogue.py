@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from tests.engine.ggufs import LLAMA, Tensor, write_gguf, write_huge_gguf
 
+from analystd.config.settings import Settings
 from analystd.engine.catalogue import choose, find_models, look_at, model_folders
-from analystd.settings import Settings
 from analystd.wire.errors import InvalidArgumentsError
 
 

@@ -24,6 +24,7 @@ from tests.engine.chat_servers import (
 from tests.engine.flooding_servers import flooding
 
 from analystd.agent.toolcalls import ToolCall, ToolCallParser
+from analystd.config.settings import Settings, load_settings
 from analystd.engine import chat_api
 from analystd.engine.base import Completion, GenerateRequest, Message, PromptTooLongError, ToolSpec
 from analystd.engine.chat_api import Server
@@ -31,7 +32,6 @@ from analystd.engine.endpoint import EndpointEngine, native_messages, plain_mess
 from analystd.engine.endpoint_reply import MOST_CALLS
 from analystd.engine.factory import make_engine
 from analystd.engine.refused_parameters import LIMITS, OPTIONAL
-from analystd.settings import Settings, load_settings
 from analystd.wire.errors import EngineUnavailableError
 
 pytestmark = pytest.mark.slow

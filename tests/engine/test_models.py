@@ -2,10 +2,10 @@ from pathlib import Path
 
 import pytest
 
+from analystd.config.settings import Settings
 from analystd.engine.embedded import embedded_models
 from analystd.engine.factory import make_engine
 from analystd.engine.models import resolve_model
-from analystd.settings import Settings
 from analystd.wire.errors import EngineUnavailableError
 
 pytestmark = pytest.mark.slow

@@ -16,12 +16,12 @@ from typing import Any
 import pytest
 from tests.engine.ggufs import Tensor, write_gguf, write_huge_gguf, write_lora
 
+from analystd.config.setting_parsers import Adapter
+from analystd.config.settings import Settings
 from analystd.engine.base import Completion, GenerateRequest, Message
 from analystd.engine.embedded import smallest_model
 from analystd.engine.llama import LlamaEngine
 from analystd.engine.models import check_content, resolve_model
-from analystd.setting_values import Adapter
-from analystd.settings import Settings
 from analystd.wire.errors import EngineUnavailableError
 
 pytestmark = pytest.mark.slow

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from analystd import trust
+from analystd.config import trust
 from analystd.jail.workspace_place import find_workspace, workspace_place
 from analystd.wire.errors import WorkspaceError
 

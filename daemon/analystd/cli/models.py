@@ -15,6 +15,9 @@ from analystd.cli.model_facts import entry_data, in_force_line, offer_lines, pri
 from analystd.cli.output import inert
 from analystd.cli.render import gigabytes, print_json
 from analystd.client import connect_to_daemon
+from analystd.config.folders import user_settings_file
+from analystd.config.settings import Loaded, Settings, load_settings
+from analystd.config.settings_file import change_file
 from analystd.engine.base import EngineInfo
 from analystd.engine.catalogue import ModelEntry, choose, find_models, look_at, model_folders
 from analystd.engine.chat_api import Server
@@ -23,12 +26,9 @@ from analystd.engine.factory import make_engine
 from analystd.engine.hugging_face import parse_reference, pull
 from analystd.engine.models import resolve_model
 from analystd.engine.offers import Offer, find_offers, listed_name, models_at
-from analystd.folders import user_settings_file
 from analystd.jail.sizes import memory
 from analystd.jail.workspace_place import workspace_place
 from analystd.server.address import live_cards
-from analystd.settings import Loaded, Settings, load_settings
-from analystd.settings_file import change_file
 from analystd.wire.errors import AnalystdError, DaemonLostError, EngineUnavailableError, InvalidArgumentsError
 
 

@@ -16,13 +16,13 @@ from analystd.cli import EXIT_DONE, EXIT_FAILED
 from analystd.cli.commands import Options
 from analystd.cli.lifetime import end_daemon
 from analystd.cli.render import print_json
+from analystd.config.folders import cache_folder, state_folder, user_settings_file
+from analystd.config.settings import load_settings, log_folder
+from analystd.config.trust import STORE_NAME
 from analystd.desk.state import noted_workspaces
-from analystd.folders import cache_folder, state_folder, user_settings_file
 from analystd.locks import take_lock
 from analystd.runids import LOG_NAME
 from analystd.server.address import Card, kept_cards, known_cards, start_lock, temporary_place
-from analystd.settings import load_settings, log_folder
-from analystd.trust import STORE_NAME
 from analystd.util.remove import Unremoved, remove
 from analystd.wire.errors import InvalidArgumentsError, WorkspaceError
 

@@ -14,6 +14,7 @@ from analystd.agent.loop import Agent
 from analystd.agent.outcome import Outcome
 from analystd.agent.programs import can_program
 from analystd.agent.task import Limits
+from analystd.config.settings import Settings
 from analystd.data.base import DataService, FileInJail, Source
 from analystd.data.question import Question
 from analystd.desk import conversations
@@ -46,7 +47,6 @@ from analystd.jail.sandbox import Level
 from analystd.jail.workspace import Workspace
 from analystd.kernel.base import NEVER_RAN, Execution, SessionSupply, cut_off
 from analystd.runids import current_run_id
-from analystd.settings import Settings
 from analystd.tools import files
 from analystd.tools.base import Tool, Toolbox, ToolContext
 from analystd.tools.data_view import data_view_tool

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from analystd.agent.function_hints import Function, functions_in
+from analystd.config.trust import is_trusted
 from analystd.jail.workspace import Workspace
-from analystd.trust import is_trusted
 from analystd.wire.errors import WorkspaceError
 
 NAME = "toolbox.py"

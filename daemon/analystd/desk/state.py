@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Self
 
 from analystd import __version__
-from analystd.folders import make_private
+from analystd.config.folders import make_private
 from analystd.locks import is_at, is_locked
 from analystd.util.small_files import read_small
 from analystd.wire.errors import DeskInUseError

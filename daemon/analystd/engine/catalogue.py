@@ -8,10 +8,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from analystd.config.settings import Settings
 from analystd.engine.embedded import models_folder
 from analystd.engine.gguf import GgufHeader, read_header
 from analystd.engine.needs import Needs, is_later_part, needs_of
-from analystd.settings import Settings
 from analystd.wire.errors import EngineUnavailableError, InvalidArgumentsError
 
 USUAL_FOLDERS = ("~/.cache/huggingface/hub", "~/.lmstudio/models", "~/models")

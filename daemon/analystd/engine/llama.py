@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from analystd.config.setting_parsers import Adapter
 from analystd.engine.base import Completion, EngineInfo, GenerateRequest, Message
 from analystd.engine.libllama import INSTALL_HINT, find_build
 from analystd.engine.memory_guard import MemoryGuard
@@ -22,7 +23,6 @@ from analystd.engine.needs import files_of
 from analystd.engine.prefix_folders import prefix_folder
 from analystd.engine.walls import Walls, worker_environment
 from analystd.jail.sizes import memory
-from analystd.setting_values import Adapter
 from analystd.wire.errors import EngineUnavailableError, WorkerDiedError
 from analystd.workers.parent import Supervisor, Worker, python_module
 

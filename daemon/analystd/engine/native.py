@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from analystd.config.setting_parsers import Adapter
 from analystd.engine.cores import usable_cores
 from analystd.engine.libllama import (
     TOKEN_ATTR_CONTROL,
@@ -32,7 +33,6 @@ from analystd.engine.libllama import (
 )
 from analystd.engine.needs import padded, window_of
 from analystd.engine.tiles import without_tiles
-from analystd.setting_values import Adapter
 from analystd.wire.errors import EngineUnavailableError
 
 logger = logging.getLogger(__name__)

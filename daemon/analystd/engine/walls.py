@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from analystd.config.folders import make_private
 from analystd.engine.needs import files_of
-from analystd.folders import make_private
 from analystd.jail.bound_file import BoundFile
 from analystd.jail.sandbox import Policy, Sandbox
 

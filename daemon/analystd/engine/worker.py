@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from analystd.config.setting_parsers import Adapter
 from analystd.engine.base import GenerateRequest, Message, ToolSpec
 from analystd.engine.constraint import Grammar
 from analystd.engine.decoder import Decoder, Job, Result
@@ -26,7 +27,6 @@ from analystd.engine.rendering import Renderer
 from analystd.engine.reply import Reply, Rules
 from analystd.engine.sampling import make_sampler
 from analystd.engine.self_test import decode_greedily
-from analystd.setting_values import Adapter
 from analystd.wire.errors import AnalystdError, EngineUnavailableError
 from analystd.workers.child import Channel, Request
 

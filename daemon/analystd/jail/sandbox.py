@@ -16,7 +16,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
-from analystd.folders import state_folder, user_settings_file
+from analystd.config.folders import state_folder, user_settings_file
 from analystd.jail import enter, probe
 from analystd.jail.bound_file import BoundFile
 from analystd.jail.forbidden import laid_out

@@ -15,9 +15,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import analystd
-from analystd.folders import cache_folder, state_folder, user_settings_file
+from analystd.config.folders import cache_folder, state_folder, user_settings_file
+from analystd.config.settings import Settings, log_folder
 from analystd.jail.interpreters import Interpreter, is_absolute_path, path_lines
-from analystd.settings import Settings, log_folder
 from analystd.wire.errors import WorkspaceError
 
 _MOST_LINKS = 40

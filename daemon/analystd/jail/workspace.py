@@ -12,11 +12,11 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
+from analystd.config.settings import Settings, load_settings
 from analystd.jail.beneath import make_folders_beneath, open_beneath
 from analystd.jail.sizes import folder_bytes, memory
 from analystd.jail.trusted_names import TrustedNames
 from analystd.jail.workspace_place import find_workspace
-from analystd.settings import Settings, load_settings
 from analystd.wire.errors import ResourceLimitError, WorkspaceError
 
 if TYPE_CHECKING:

@@ -6,8 +6,8 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
+from analystd.config.settings import load_settings
 from analystd.jail.reach import SYSTEM
-from analystd.settings import load_settings
 from analystd.wire.errors import WorkspaceError
 
 NAME = "workspace"

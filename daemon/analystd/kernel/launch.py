@@ -8,7 +8,7 @@ import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from analystd.folders import make_private
+from analystd.config.folders import make_private
 from analystd.jail.reach import KERNEL, SYSTEM
 from analystd.jail.sandbox import Policy, Sandbox
 from analystd.jail.sizes import memory

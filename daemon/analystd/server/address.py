@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from analystd import __version__
-from analystd.folders import state_folder
+from analystd.config.folders import state_folder
 from analystd.locks import is_locked, take_lock
 from analystd.util.remove import remove
 from analystd.util.small_files import read_small

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from analystd import __version__
-from analystd.environment import agent_variables
+from analystd.config.environment import agent_variables
 from analystd.locks import is_locked, take_lock
 from analystd.server.address import (
     Address,

@@ -15,6 +15,8 @@ from typing import Any, Protocol
 import psutil
 
 from analystd import __version__
+from analystd.config.folders import make_private, state_folder, user_settings_file
+from analystd.config.settings import Loaded, Settings, load_settings
 from analystd.data.service import DataWorker
 from analystd.desk.desk import Desk, Equipment, model_turns
 from analystd.desk.journal import Journal
@@ -22,7 +24,6 @@ from analystd.desk.state import DeskState, wait_until_free
 from analystd.engine.base import Engine
 from analystd.engine.factory import make_engine
 from analystd.engine.walls import Walls
-from analystd.folders import make_private, state_folder, user_settings_file
 from analystd.jail.quarantine import Quarantine
 from analystd.jail.sandbox import Sandbox, measure_sandbox
 from analystd.jail.trusted_paths import TrustedPaths
@@ -45,7 +46,6 @@ from analystd.server.settings_in_force import (
     taken_up,
     tightened_notices,
 )
-from analystd.settings import Loaded, Settings, load_settings
 from analystd.wire.errors import StoppingError, WorkspaceError
 from analystd.wire.protocol import PROTOCOL_VERSION
 

@@ -11,8 +11,8 @@ from urllib.parse import unquote, urlsplit
 
 from lsprotocol import types
 
+from analystd.config.settings import load_settings
 from analystd.jail.workspace_place import workspace_place
-from analystd.settings import load_settings
 from analystd.tools.base import validate
 from analystd.wire.errors import WorkspaceError
 from analystd.wire.protocol_answers import Options

@@ -21,8 +21,8 @@ from analystd.cli.desk import open_desk
 from analystd.cli.output import flush_output
 from analystd.cli.render import TOLD_KINDS
 from analystd.client import Client, Event
+from analystd.config.folders import state_folder
 from analystd.desk.state import desk_folder
-from analystd.folders import state_folder
 from analystd.wire.errors import AnalystdError
 from analystd.wire.protocol import EventKind
 

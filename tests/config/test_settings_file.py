@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from analystd.settings import load_settings
-from analystd.settings_file import change_file, changed
+from analystd.config.settings import load_settings
+from analystd.config.settings_file import change_file, changed
 
 TEXT = """\
 # my settings

@@ -11,7 +11,7 @@ import json
 import os
 from pathlib import Path
 
-from analystd.folders import state_folder
+from analystd.config.folders import state_folder
 from analystd.util.small_files import read_small
 
 STORE_NAME = "trusted.json"

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from analystd.setting_values import Adapter
-from analystd.settings import Settings, load_settings, shown_value
+from analystd.config.setting_parsers import Adapter
+from analystd.config.settings import Settings, load_settings, shown_value
 
 
 @pytest.fixture

@@ -18,10 +18,10 @@ from urllib.parse import urlsplit, urlunsplit
 
 from dotenv import dotenv_values
 
-from analystd.environment import PREFIX
-from analystd.folders import state_folder, user_settings_file
-from analystd.setting_values import PARSERS, AbsolutePath, Adapter, Count, PromptFile
-from analystd.trust import is_trusted
+from analystd.config.environment import PREFIX
+from analystd.config.folders import state_folder, user_settings_file
+from analystd.config.setting_parsers import PARSERS, AbsolutePath, Adapter, Count, PromptFile
+from analystd.config.trust import is_trusted
 from analystd.util.small_files import read_small
 
 _FILE_BYTES = 64 * 1024

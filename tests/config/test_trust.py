@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from analystd import trust as store
-from analystd.folders import state_folder
-from analystd.settings import Settings, load_settings
-from analystd.trust import distrust, is_trusted
+from analystd.config import trust as store
+from analystd.config.folders import state_folder
+from analystd.config.settings import Settings, load_settings
+from analystd.config.trust import distrust, is_trusted
 
 
 def trust(path: Path) -> None:
