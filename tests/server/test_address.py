@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from analystd.config.folders import state_folder
-from analystd.locks import take_lock
 from analystd.server.address import Card, daemon_address, live_cards, private_folder, version_order
 from analystd.server.dial import Introduction, connect
+from analystd.util.locks import take_lock
 from analystd.wire.errors import DaemonLostError
 
 

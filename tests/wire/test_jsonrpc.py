@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from analystd.strict_json import MAX_NESTING
+from analystd.util.strict_json import MAX_NESTING
 from analystd.wire.jsonrpc import NotAMessageError, error_message, message_in
 
 

@@ -15,7 +15,7 @@ from analystd.cli.execution import is_displayed
 from analystd.cli.render import TOLD_KINDS, ago, call_text, display_lines, indented, output_text, print_json, table
 from analystd.client import Event, RunRecord, RunSummary
 from analystd.config.settings import default_log_folder, load_settings, log_folder
-from analystd.runids import CONTINUATION, LOG_NAME
+from analystd.util.run_id import CONTINUATION, LOG_NAME
 from analystd.wire.errors import WorkspaceError
 from analystd.wire.protocol import EventKind
 

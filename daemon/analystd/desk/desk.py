@@ -46,11 +46,11 @@ from analystd.engine.base import Engine, Sampling
 from analystd.jail.sandbox import Level
 from analystd.jail.workspace import Workspace
 from analystd.kernel.base import NEVER_RAN, Execution, SessionSupply, cut_off
-from analystd.runids import current_run_id
 from analystd.tools import files
 from analystd.tools.base import Tool, Toolbox, ToolContext
 from analystd.tools.data_view import data_view_tool
 from analystd.tools.pyexe import pyexe_tool
+from analystd.util.run_id import current_run_id
 from analystd.wire.errors import AnalystdError, OverloadedError, StartTimeoutError
 from analystd.wire.protocol import EventKind, Snapshot, ViewResult
 

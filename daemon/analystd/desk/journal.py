@@ -29,7 +29,7 @@ from analystd.desk.segments import (
     entries_between,
     load_segments,
 )
-from analystd.locks import is_at
+from analystd.util.locks import is_at
 from analystd.wire.protocol import EventKind
 
 logger = logging.getLogger(__name__)

@@ -9,7 +9,7 @@ from typing import Any
 from analystd.agent.outcome import Outcome
 from analystd.desk.runs import Result, Run
 from analystd.kernel.base import Execution
-from analystd.strict_json import EncodedJson, encoded
+from analystd.util.strict_json import EncodedJson, encoded
 
 _TITLE_CHARACTERS = 100
 _LOOKED_AT_CHARACTERS = 100_000

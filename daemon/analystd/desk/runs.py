@@ -13,7 +13,7 @@ from analystd.desk.asker import Asker, attribution
 from analystd.desk.batching import Batcher
 from analystd.desk.chronicle import Chronicle
 from analystd.kernel.base import Output
-from analystd.runids import current_run_id, generate_run_id
+from analystd.util.run_id import current_run_id, generate_run_id
 from analystd.wire.errors import AnalystdError, InvalidArgumentsError, StoppingError
 from analystd.wire.protocol import EventKind, RunSummary
 

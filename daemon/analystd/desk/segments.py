@@ -13,7 +13,7 @@ from io import BufferedReader
 from pathlib import Path
 from typing import Any
 
-from analystd.strict_json import MAX_NESTING, EncodedJson, NotEncodableError, cut, encoded, is_nested_deeper
+from analystd.util.strict_json import MAX_NESTING, EncodedJson, NotEncodableError, cut, encoded, is_nested_deeper
 from analystd.wire.framing import MAX_MESSAGE_BYTES
 from analystd.wire.protocol import EventKind
 

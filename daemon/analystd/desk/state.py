@@ -13,7 +13,7 @@ from typing import Self
 
 from analystd import __version__
 from analystd.config.folders import make_private
-from analystd.locks import is_at, is_locked
+from analystd.util.locks import is_at, is_locked
 from analystd.util.small_files import read_small
 from analystd.wire.errors import DeskInUseError
 

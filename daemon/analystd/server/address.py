@@ -21,7 +21,7 @@ from typing import Any
 
 from analystd import __version__
 from analystd.config.folders import state_folder
-from analystd.locks import is_locked, take_lock
+from analystd.util.locks import is_locked, take_lock
 from analystd.util.remove import remove
 from analystd.util.small_files import read_small
 from analystd.wire.errors import DaemonLostError

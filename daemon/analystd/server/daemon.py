@@ -18,8 +18,6 @@ from pathlib import Path
 from typing import Any
 
 from analystd import __version__
-from analystd.locks import HeldLock
-from analystd.runids import Log
 from analystd.server.address import Address, Card, private_folder
 from analystd.server.connection import Connection
 from analystd.server.handlers import all_commands
@@ -29,7 +27,9 @@ from analystd.server.outbox import Outbox
 from analystd.server.peers import is_own_user
 from analystd.server.registration import Registration
 from analystd.server.trace import no_trace, open_trace
+from analystd.util.locks import HeldLock
 from analystd.util.remove import remove
+from analystd.util.run_id import Log
 from analystd.wire.errors import AnalystdError
 from analystd.wire.protocol import PROTOCOL_VERSION
 

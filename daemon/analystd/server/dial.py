@@ -20,7 +20,6 @@ from typing import Any
 
 from analystd import __version__
 from analystd.config.environment import agent_variables
-from analystd.locks import is_locked, take_lock
 from analystd.server.address import (
     Address,
     Card,
@@ -36,6 +35,7 @@ from analystd.server.address import (
 )
 from analystd.server.kept import kept_in
 from analystd.server.peers import require_daemon, require_own_socket
+from analystd.util.locks import is_locked, take_lock
 from analystd.wire import framing
 from analystd.wire.errors import DaemonLostError
 from analystd.wire.protocol import HELLO_METHOD, PROTOCOL_VERSION, Command

@@ -33,7 +33,6 @@ from analystd.jail.workspace_place import made_workspace
 from analystd.kernel.guard import watchdog
 from analystd.kernel.launch import Launch
 from analystd.kernel.supply import KernelSupply
-from analystd.runids import Log
 from analystd.server.desk_status import DeskReports
 from analystd.server.drain import Drain, kept_by
 from analystd.server.ground import Ground, exposed_notices, python_of, unsealed_reading
@@ -46,6 +45,7 @@ from analystd.server.settings_in_force import (
     taken_up,
     tightened_notices,
 )
+from analystd.util.run_id import Log
 from analystd.wire.errors import StoppingError, WorkspaceError
 from analystd.wire.protocol import PROTOCOL_VERSION
 

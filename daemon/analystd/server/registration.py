@@ -7,8 +7,8 @@ import logging
 from dataclasses import replace
 from pathlib import Path
 
-from analystd.locks import HeldLock
 from analystd.server.address import Card
+from analystd.util.locks import HeldLock
 
 logger = logging.getLogger(__name__)
 

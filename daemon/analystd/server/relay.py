@@ -18,8 +18,8 @@ from analystd.server.dial import Introduction, Link, find_daemon
 from analystd.server.dialling import in_own_thread
 from analystd.server.processes import ended
 from analystd.server.window import REPLAY_ID, Window
-from analystd.strict_json import encoded
 from analystd.util.inert_text import message_text
+from analystd.util.strict_json import encoded
 from analystd.wire import framing
 from analystd.wire.errors import AnalystdError, DaemonLostError, ResourceLimitError
 from analystd.wire.jsonrpc import INVALID_REQUEST, PARSE_ERROR, Message, NotAMessageError, error_message, message_in

@@ -10,8 +10,6 @@ from collections.abc import Callable
 
 from analystd import __version__
 from analystd.config.settings import default_log_folder, load_settings, log_folder
-from analystd.locks import HeldLock, take_lock
-from analystd.runids import log_to_file
 from analystd.server.activation import passed_socket
 from analystd.server.address import (
     Address,
@@ -25,6 +23,8 @@ from analystd.server.address import (
 )
 from analystd.server.daemon import Daemon
 from analystd.server.dial import ANOTHER_STARTS, START_SECONDS, make_way
+from analystd.util.locks import HeldLock, take_lock
+from analystd.util.run_id import log_to_file
 from analystd.wire.errors import DaemonLostError
 
 _LOCK_SECONDS = 2.0

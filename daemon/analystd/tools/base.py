@@ -12,7 +12,7 @@ from jsonschema.exceptions import best_match
 
 from analystd.engine.base import ToolSpec
 from analystd.kernel.base import Output
-from analystd.strict_json import has_more_members
+from analystd.util.strict_json import has_more_members
 from analystd.wire.errors import AnalystdError, InvalidArgumentsError
 
 Schema = Mapping[str, Any]

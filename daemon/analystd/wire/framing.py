@@ -10,7 +10,7 @@ import json
 import re
 from typing import Any
 
-from analystd.strict_json import encoded
+from analystd.util.strict_json import encoded
 
 MAX_MESSAGE_BYTES = 64 * 1024 * 1024
 MAX_SKIPPED_BYTES = 1024 * 1024 * 1024

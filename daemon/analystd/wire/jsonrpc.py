@@ -7,8 +7,8 @@ import logging
 from collections.abc import Callable
 from typing import Any
 
-from analystd.strict_json import MAX_NESTING, NotEncodableError, encoded, is_nested_deeper, without_collection
 from analystd.util.inert_text import message_text
+from analystd.util.strict_json import MAX_NESTING, NotEncodableError, encoded, is_nested_deeper, without_collection
 from analystd.wire import framing
 from analystd.wire.errors import ResourceLimitError
 

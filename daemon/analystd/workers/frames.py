@@ -6,7 +6,7 @@ import json
 import struct
 from typing import Any
 
-from analystd.strict_json import without_collection
+from analystd.util.strict_json import without_collection
 from analystd.wire.errors import AnalystdError, error_of_kind
 
 CHANNEL_FD_VARIABLE = "ANALYSTD_CHANNEL_FD"

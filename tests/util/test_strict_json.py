@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from analystd.strict_json import EncodedJson, NotEncodableError, cut, encoded, is_nested_deeper
+from analystd.util.strict_json import EncodedJson, NotEncodableError, cut, encoded, is_nested_deeper
 
 
 def nested(depth: int) -> Any:

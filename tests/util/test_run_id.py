@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from analystd.runids import current_run_id, generate_run_id, log_to_file
+from analystd.util.run_id import current_run_id, generate_run_id, log_to_file
 
 
 def test_a_run_id_carries_the_second_and_eight_hexadecimal_digits() -> None:
