@@ -9,7 +9,7 @@ import os
 from typing import Any, Self
 
 from analystd import __version__
-from analystd.server.address import Card, daemon_address, private_folder
+from analystd.discovery.registry import Card, daemon_address, private_folder
 from analystd.util.locks import HeldLock, take_lock
 from analystd.wire import framing
 from analystd.wire.protocol import PROTOCOL_VERSION

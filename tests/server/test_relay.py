@@ -17,7 +17,7 @@ import pytest
 from tests.server.stand_in import SECONDS, Ends, Message, StandIn
 from tests.station import Station
 
-from analystd.server import dial
+from analystd.discovery import dial
 from analystd.server.relay import Patience, Relay
 from analystd.wire import framing
 

@@ -15,9 +15,9 @@ from analystd.cli import EXIT_DONE
 from analystd.cli.commands import Options
 from analystd.cli.render import engine_lines, gigabytes, print_json
 from analystd.client import connect_to_daemon
-from analystd.server.address import Card, known_cards, live_cards, remove_traces
-from analystd.server.dial import HELLO_SECONDS, ask_daemon
-from analystd.server.kept import kept_in
+from analystd.discovery.dial import HELLO_SECONDS, ask_daemon
+from analystd.discovery.registry import Card, known_cards, live_cards, remove_traces
+from analystd.discovery.sessions_with_variables import kept_in
 from analystd.util.inert_text import one_line
 from analystd.wire.errors import DaemonLostError
 from analystd.wire.protocol import Command

@@ -18,6 +18,7 @@ from analystd.client import connect_to_daemon
 from analystd.config.folders import user_settings_file
 from analystd.config.settings import Loaded, Settings, load_settings
 from analystd.config.settings_file import change_file
+from analystd.discovery.registry import live_cards
 from analystd.engine.base import EngineInfo
 from analystd.engine.catalogue import ModelEntry, choose, find_models, look_at, model_folders
 from analystd.engine.chat_api import Server
@@ -28,7 +29,6 @@ from analystd.engine.models import resolve_model
 from analystd.engine.offers import Offer, find_offers, listed_name, models_at
 from analystd.jail.sizes import memory
 from analystd.jail.workspace_place import workspace_place
-from analystd.server.address import live_cards
 from analystd.wire.errors import AnalystdError, DaemonLostError, EngineUnavailableError, InvalidArgumentsError
 
 

@@ -20,7 +20,7 @@ from analystd.config.folders import cache_folder, state_folder, user_settings_fi
 from analystd.config.settings import load_settings, log_folder
 from analystd.config.trust import STORE_NAME
 from analystd.desk.state import noted_workspaces
-from analystd.server.address import Card, kept_cards, known_cards, start_lock, temporary_place
+from analystd.discovery.registry import Card, kept_cards, known_cards, start_lock, temporary_place
 from analystd.util.locks import take_lock
 from analystd.util.remove import Unremoved, remove
 from analystd.util.run_id import LOG_NAME

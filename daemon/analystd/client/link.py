@@ -15,8 +15,8 @@ from typing import Any
 
 from analystd.client.about import About
 from analystd.client.connection import Connection
-from analystd.server.dial import dial
-from analystd.server.dialling import in_own_thread
+from analystd.discovery.dial import dial
+from analystd.discovery.dial_async import in_own_thread
 from analystd.wire.errors import DaemonLostError, DeskInUseError
 
 logger = logging.getLogger(__name__)

@@ -18,14 +18,14 @@ from pathlib import Path
 from typing import Any
 
 from analystd import __version__
-from analystd.server.address import Address, Card, private_folder
+from analystd.discovery.peers import is_own_user
+from analystd.discovery.registration import Registration
+from analystd.discovery.registry import Address, Card, private_folder
 from analystd.server.connection import Connection
 from analystd.server.handlers import all_commands
 from analystd.server.hello import caller_of, greet, hear_hello
 from analystd.server.hub import Hub
 from analystd.server.outbox import Outbox
-from analystd.server.peers import is_own_user
-from analystd.server.registration import Registration
 from analystd.server.trace import no_trace, open_trace
 from analystd.util.locks import HeldLock
 from analystd.util.remove import remove

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from analystd.server.dial import Introduction, Link, find_daemon
-from analystd.server.dialling import in_own_thread
+from analystd.discovery.dial import Introduction, Link, find_daemon
+from analystd.discovery.dial_async import in_own_thread
 from analystd.server.processes import ended
 from analystd.server.window import REPLAY_ID, Window
 from analystd.util.inert_text import message_text

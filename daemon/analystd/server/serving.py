@@ -10,8 +10,9 @@ from collections.abc import Callable
 
 from analystd import __version__
 from analystd.config.settings import default_log_folder, load_settings, log_folder
-from analystd.server.activation import passed_socket
-from analystd.server.address import (
+from analystd.discovery.activation import passed_socket
+from analystd.discovery.dial import ANOTHER_STARTS, START_SECONDS, make_way
+from analystd.discovery.registry import (
     Address,
     Card,
     cannot_be_kept,
@@ -22,7 +23,6 @@ from analystd.server.address import (
     version_order,
 )
 from analystd.server.daemon import Daemon
-from analystd.server.dial import ANOTHER_STARTS, START_SECONDS, make_way
 from analystd.util.locks import HeldLock, take_lock
 from analystd.util.run_id import log_to_file
 from analystd.wire.errors import DaemonLostError

@@ -8,7 +8,7 @@ import stat
 import struct
 from pathlib import Path
 
-from analystd.server.address import Card, activation_socket
+from analystd.discovery.registry import Card, activation_socket
 from analystd.wire.errors import DaemonLostError
 
 _CREDENTIALS = struct.Struct("3i")

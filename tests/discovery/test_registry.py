@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from analystd.config.folders import state_folder
-from analystd.server.address import Card, daemon_address, live_cards, private_folder, version_order
-from analystd.server.dial import Introduction, connect
+from analystd.discovery.dial import Introduction, connect
+from analystd.discovery.registry import Card, daemon_address, live_cards, private_folder, version_order
 from analystd.util.locks import take_lock
 from analystd.wire.errors import DaemonLostError
 

@@ -20,7 +20,8 @@ from typing import Any
 
 from analystd import __version__
 from analystd.config.environment import agent_variables
-from analystd.server.address import (
+from analystd.discovery.peers import require_daemon, require_own_socket
+from analystd.discovery.registry import (
     Address,
     Card,
     activation_socket,
@@ -33,8 +34,7 @@ from analystd.server.address import (
     start_log,
     version_order,
 )
-from analystd.server.kept import kept_in
-from analystd.server.peers import require_daemon, require_own_socket
+from analystd.discovery.sessions_with_variables import kept_in
 from analystd.util.locks import is_locked, take_lock
 from analystd.wire import framing
 from analystd.wire.errors import DaemonLostError

@@ -7,7 +7,7 @@ import logging
 from dataclasses import replace
 from pathlib import Path
 
-from analystd.server.address import Card
+from analystd.discovery.registry import Card
 from analystd.util.locks import HeldLock
 
 logger = logging.getLogger(__name__)
