@@ -3,7 +3,7 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from tests.server.stand_in import StandIn
+from tests.relay.stand_in import StandIn
 
 from analystd.cli import lifetime
 from analystd.cli.lifetime import end_daemon

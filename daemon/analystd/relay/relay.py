@@ -1,7 +1,7 @@
 """The relay: what an editor starts. It passes frames between the editor's stdio and the daemon's socket.
 
 It carries the editor over the daemon's death: pending requests are answered with error 4007, another daemon is started, and what it must
-know is replayed (`window.py`). A daemon that says nothing for too long counts as dead, so that the editor is never left waiting.
+know is replayed (`replay.py`). A daemon that says nothing for too long counts as dead, so that the editor is never left waiting.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from typing import Any
 
 from analystd.discovery.dial import Introduction, Link, find_daemon
 from analystd.discovery.dial_async import in_own_thread
-from analystd.server.processes import ended
-from analystd.server.window import REPLAY_ID, Window
+from analystd.relay.process_exit import ended
+from analystd.relay.replay import REPLAY_ID, Window
 from analystd.util.inert_text import message_text
 from analystd.util.strict_json import encoded
 from analystd.wire import framing

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 
-from analystd.server.relay import Relay
+from analystd.relay.relay import Relay
 from analystd.util.inert_text import visible
 from analystd.wire.framing import FramingError
 

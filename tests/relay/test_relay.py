@@ -14,11 +14,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.server.stand_in import SECONDS, Ends, Message, StandIn
+from tests.relay.stand_in import SECONDS, Ends, Message, StandIn
 from tests.station import Station
 
 from analystd.discovery import dial
-from analystd.server.relay import Patience, Relay
+from analystd.relay.relay import Patience, Relay
 from analystd.wire import framing
 
 pytestmark = pytest.mark.slow

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from analystd.server.window import REPLAY_ID, Window
+from analystd.relay.replay import REPLAY_ID, Window
 from analystd.wire.jsonrpc import Message
 
 ABOUT = {"capabilities": {"experimental": {"analystd": {"seq": 3}}}}
