@@ -38,13 +38,13 @@ MAY_IMPORT = {
 }
 
 HEAVY = {
-    "pygls": ["server/lsp.py", "server/params.py"],
+    "pygls": ["server/pygls_adapter.py", "server/lsp_params.py"],
     "lsprotocol": [
-        "server/lsp.py",
+        "server/pygls_adapter.py",
         "server/connection.py",
-        "server/intake.py",
-        "server/params.py",
-        "server/places.py",
+        "server/inbound.py",
+        "server/lsp_params.py",
+        "server/uris.py",
         "server/handlers/*.py",
     ],
     "llama_cpp": [],

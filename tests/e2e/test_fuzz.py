@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from tests.e2e.bytewise import SECONDS, Wire, at_socket, opened
 from tests.station import Station
 
-from analystd.server.published import ARGUMENTS
+from analystd.server.schema_export import ARGUMENTS
 from analystd.wire import framing
 from analystd.wire.protocol import Command
 

@@ -11,7 +11,7 @@ from tests.e2e.bytewise import EXECUTE, Wire, opened, status_in
 from tests.station import Station
 from tests.wire_check import SCHEMAS
 
-from analystd.server.published import ARGUMENTS
+from analystd.server.schema_export import ARGUMENTS
 from analystd.wire.protocol import Command
 
 DOCUMENT = {"uri": "file:///a.txt", "languageId": "text", "version": 1, "text": "before"}

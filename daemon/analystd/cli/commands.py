@@ -72,7 +72,7 @@ def _as_told(exc: Exception) -> AnalystdError:
 
 
 def _serve(options: Options) -> int:
-    from analystd.server.serving import serve
+    from analystd.server.daemon_main import serve
 
     try:
         return serve(detach=options.detach)

@@ -23,9 +23,9 @@ from analystd.discovery.registration import Registration
 from analystd.discovery.registry import Address, Card, private_folder
 from analystd.server.connection import Connection
 from analystd.server.handlers import all_commands
-from analystd.server.hello import caller_of, greet, hear_hello
+from analystd.server.handshake import caller_of, greet, hear_hello
 from analystd.server.hub import Hub
-from analystd.server.outbox import Outbox
+from analystd.server.send_queue import Outbox
 from analystd.server.trace import no_trace, open_trace
 from analystd.util.locks import HeldLock
 from analystd.util.remove import remove

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from analystd.jail.beneath import open_beneath
 from analystd.jail.workspace import Workspace, not_a_file, retried
-from analystd.server.places import path_of_uri
+from analystd.server.uris import path_of_uri
 from analystd.wire.errors import WorkspaceError
 
 _FLAGS = os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY

@@ -11,7 +11,7 @@ from analystd.desk.desk import Desk
 from analystd.desk.sessions import MAIN
 from analystd.server.connection import Connection, Handler
 from analystd.server.handlers.base import POSITIVE, PRIORITY, SESSION, STRING, follow, object_schema, require_enabled
-from analystd.server.places import path_of_uri
+from analystd.server.uris import path_of_uri
 from analystd.tools.base import validate
 from analystd.wire.protocol import Command
 

@@ -1,6 +1,6 @@
 """LSP as pygls has it, changed where pygls takes one client per process for granted.
 
-pygls keeps LSP's own bookkeeping: initialize, documents, handlers by method. What arrives is checked in `intake.py`; answering errors,
+pygls keeps LSP's own bookkeeping: initialize, documents, handlers by method. What arrives is checked in `inbound.py`; answering errors,
 cancelling, commands and leaving are done here.
 """
 

@@ -14,9 +14,9 @@ from typing import Any
 
 from lsprotocol import types
 
-from analystd.server.lsp import ConnectionProtocol
-from analystd.server.outbox import Outbox
-from analystd.server.params import structured_params
+from analystd.server.lsp_params import structured_params
+from analystd.server.pygls_adapter import ConnectionProtocol
+from analystd.server.send_queue import Outbox
 from analystd.server.trace import NoteMessage, no_trace
 from analystd.wire import framing
 from analystd.wire.errors import AnalystdError, InvalidArgumentsError

@@ -8,8 +8,8 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from analystd.server import outbox as outbox_module
-from analystd.server.outbox import Outbox
+from analystd.server import send_queue as outbox_module
+from analystd.server.send_queue import Outbox
 
 MANY = 1 << 26
 

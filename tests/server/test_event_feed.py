@@ -11,9 +11,9 @@ import pytest
 from tests.desk.desks import Office, by
 
 from analystd.desk.desk import Desk
-from analystd.server import feed as feed_module
-from analystd.server.feed import Feed, wishes
-from analystd.server.outbox import Outbox
+from analystd.server import event_feed as feed_module
+from analystd.server.event_feed import Feed, wishes
+from analystd.server.send_queue import Outbox
 from analystd.wire import framing
 from analystd.wire.protocol import Subscription
 

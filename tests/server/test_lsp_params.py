@@ -6,7 +6,7 @@ import pytest
 from jsonschema import Draft202012Validator
 from lsprotocol import types
 
-from analystd.server.params import lsp_schema, structured_params
+from analystd.server.lsp_params import lsp_schema, structured_params
 from analystd.wire.errors import InvalidArgumentsError
 
 DOCUMENT = {"uri": "file:///a", "languageId": "text", "version": 1, "text": "x"}

@@ -1,4 +1,4 @@
-"""The JSON Schemas of all that is ours on the wire, as `docs/schema/` has them: `python -m analystd.server.published FOLDER` writes them.
+"""The JSON Schemas of all that is ours on the wire, as `docs/schema/` has them: `python -m analystd.server.schema_export FOLDER` writes them.
 
 Arguments are held to the very objects that are named here; results and events come from `protocol.py` and `protocol_answers.py`.
 """
@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any, NotRequired, get_origin, get_type_hints
 
 from analystd.server.handlers import agent, daemon, python, quarantine, runs, views
-from analystd.server.hello import HELLO
-from analystd.server.places import OPTIONS
+from analystd.server.handshake import HELLO
+from analystd.server.uris import OPTIONS
 from analystd.tools import files
 from analystd.wire import protocol, protocol_answers
 from analystd.wire.protocol import CUT_KEYS, EVENT_KEYS, Command, Event, EventKind

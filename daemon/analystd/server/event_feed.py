@@ -12,7 +12,7 @@ from typing import Any, get_args
 
 from analystd.desk.desk import Desk
 from analystd.desk.segments import Entry
-from analystd.server.outbox import Outbox
+from analystd.server.send_queue import Outbox
 from analystd.wire import framing
 from analystd.wire.jsonrpc import message_frame
 from analystd.wire.protocol import EVENT_METHOD, SNAPSHOT_METHOD, Subscription

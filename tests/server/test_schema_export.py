@@ -11,7 +11,7 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from analystd.server.handlers import all_commands
-from analystd.server.published import ARGUMENTS, RESULTS, published, write
+from analystd.server.schema_export import ARGUMENTS, RESULTS, published, write
 from analystd.wire.protocol import CUT_KEYS, EVENT_KEYS, Command, Event, EventKind
 
 ROOT = Path(__file__).parents[2]
