@@ -12,10 +12,10 @@ from typing import Any
 from analystd.config.settings import Settings
 from analystd.data.base import Source
 from analystd.data.question import Question
-from analystd.desk.asker import Asker
 from analystd.desk.desk import Desk, Equipment
+from analystd.desk.desk_lock import DeskState
 from analystd.desk.journal import Journal
-from analystd.desk.state import DeskState
+from analystd.desk.requester import Asker
 from analystd.engine.base import Completion, GenerateRequest
 from analystd.engine.scripted import ScriptedEngine
 from analystd.jail.workspace import Workspace

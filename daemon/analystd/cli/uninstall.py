@@ -19,7 +19,7 @@ from analystd.cli.render import print_json
 from analystd.config.folders import cache_folder, state_folder, user_settings_file
 from analystd.config.settings import load_settings, log_folder
 from analystd.config.trust import STORE_NAME
-from analystd.desk.state import noted_workspaces
+from analystd.desk.desk_lock import noted_workspaces
 from analystd.discovery.registry import Card, kept_cards, known_cards, start_lock, temporary_place
 from analystd.util.locks import take_lock
 from analystd.util.remove import Unremoved, remove

@@ -6,9 +6,9 @@ import asyncio
 import logging
 from functools import partial
 
-from analystd.desk.asker import Asker
-from analystd.desk.chronicle import Chronicle
-from analystd.desk.queue import Ticket
+from analystd.desk.event_log import Chronicle
+from analystd.desk.fair_queue import Ticket
+from analystd.desk.requester import Asker
 from analystd.desk.runs import Run
 from analystd.desk.sessions import Seat, Sessions
 from analystd.jail.workspace import Workspace

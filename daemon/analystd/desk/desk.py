@@ -18,13 +18,18 @@ from analystd.config.settings import Settings
 from analystd.data.base import DataService, FileInJail, Source
 from analystd.data.question import Question
 from analystd.desk import conversations
-from analystd.desk.asker import Asker
-from analystd.desk.chronicle import Chronicle, Listener
+from analystd.desk.admission import Wait
+from analystd.desk.agent_events import RunObserver
 from analystd.desk.code_runs import CodeRuns
+from analystd.desk.desk_lock import DeskState
+from analystd.desk.event_log import Chronicle, Listener
+from analystd.desk.fair_queue import Ticket, Turnstile
 from analystd.desk.journal import Journal
-from analystd.desk.known_names import KnownNames
-from analystd.desk.observer import RunObserver
-from analystd.desk.payloads import (
+from analystd.desk.presence import Presence
+from analystd.desk.project_toolbox import ProjectToolbox
+from analystd.desk.quarantined import Quarantined
+from analystd.desk.requester import Asker
+from analystd.desk.run_results import (
     agent_result,
     is_batch,
     python_result,
@@ -32,16 +37,11 @@ from analystd.desk.payloads import (
     with_context,
     with_encoded_displays,
 )
-from analystd.desk.presence import Presence
-from analystd.desk.project_toolbox import ProjectToolbox
-from analystd.desk.quarantined import Quarantined
-from analystd.desk.queue import Ticket, Turnstile
 from analystd.desk.runs import Request, Result, Run, RunBook
+from analystd.desk.schema_hints import KnownNames
 from analystd.desk.sessions import MAIN
-from analystd.desk.state import DeskState
 from analystd.desk.table_facts import TableFacts
 from analystd.desk.tasks import Briefing, task_for_programs, task_with_examples
-from analystd.desk.waiting import Wait
 from analystd.engine.base import Engine, Sampling
 from analystd.jail.sandbox import Level
 from analystd.jail.workspace import Workspace

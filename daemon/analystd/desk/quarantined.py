@@ -7,8 +7,8 @@ import contextlib
 from collections.abc import Callable
 from typing import Any, Literal
 
-from analystd.desk.asker import Asker
-from analystd.desk.chronicle import Chronicle
+from analystd.desk.event_log import Chronicle
+from analystd.desk.requester import Asker
 from analystd.desk.runs import RunBook
 from analystd.jail import restoring
 from analystd.jail.quarantine import Entry, Item, shown_path

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 
-from analystd.desk.queue import Turnstile
+from analystd.desk.fair_queue import Turnstile
 from analystd.kernel.base import Output, Session, SessionInfo, SessionSupply, Trouble
 from analystd.wire.errors import InvalidArgumentsError, OverloadedError
 

@@ -32,7 +32,7 @@ from analystd.desk.facts_text import (
     words,
     written_as_text,
 )
-from analystd.desk.known_names import files_named_in
+from analystd.desk.schema_hints import files_named_in
 from analystd.wire.errors import AnalystdError
 
 logger = logging.getLogger(__name__)

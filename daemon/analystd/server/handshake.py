@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from analystd.desk.asker import Asker
+from analystd.desk.requester import Asker
 from analystd.jail.trusted_places import TrustedPlace, client_places
 from analystd.tools.base import validate
 from analystd.wire import framing

@@ -19,8 +19,8 @@ from analystd.config.folders import make_private, state_folder, user_settings_fi
 from analystd.config.settings import Loaded, Settings, load_settings
 from analystd.data.service import DataWorker
 from analystd.desk.desk import Desk, Equipment, model_turns
+from analystd.desk.desk_lock import DeskState, wait_until_free
 from analystd.desk.journal import Journal
-from analystd.desk.state import DeskState, wait_until_free
 from analystd.engine.base import Engine
 from analystd.engine.factory import make_engine
 from analystd.engine.walls import Walls

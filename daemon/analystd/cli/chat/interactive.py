@@ -22,7 +22,7 @@ from analystd.cli.output import flush_output
 from analystd.cli.render import TOLD_KINDS
 from analystd.client import Client, Event
 from analystd.config.folders import state_folder
-from analystd.desk.state import desk_folder
+from analystd.desk.desk_lock import desk_folder
 from analystd.wire.errors import AnalystdError
 from analystd.wire.protocol import EventKind
 

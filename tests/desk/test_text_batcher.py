@@ -3,7 +3,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 
-from analystd.desk.batching import BATCH_SECONDS, Batcher
+from analystd.desk.text_batcher import BATCH_SECONDS, Batcher
 
 WAIT = 5.0
 

@@ -9,8 +9,8 @@ import pytest
 from analystd.data.base import DataService, FileInJail, Source
 from analystd.data.question import Question
 from analystd.data.service import DataWorker
-from analystd.desk import known_names
-from analystd.desk.known_names import KnownNames
+from analystd.desk import schema_hints
+from analystd.desk.schema_hints import KnownNames
 from analystd.engine.base import ToolSpec
 from analystd.jail.sandbox import measure_sandbox
 from analystd.jail.workspace import Workspace
@@ -106,7 +106,7 @@ async def test_a_listing_that_is_cut_or_shows_names_as_escapes_holds_to_nothing(
 
 
 async def test_a_reply_does_not_wait_long_for_its_names(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(known_names, "LOOK_SECONDS", 0.01)
+    monkeypatch.setattr(schema_hints, "LOOK_SECONDS", 0.01)
     folder = Folder(prices_csv=["close"])
     folder.pause = 30
     narrow = folder.names_for("prices.csv?")

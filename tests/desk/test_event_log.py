@@ -10,7 +10,7 @@ import pytest
 from tests.desk.desks import Office, all_events, by
 from tests.desk.test_journal import full_disk, needs_full
 
-from analystd.desk.chronicle import Chronicle
+from analystd.desk.event_log import Chronicle
 from analystd.desk.journal import Journal
 from analystd.desk.segments import Entry
 from analystd.wire.errors import ResourceLimitError

@@ -6,8 +6,8 @@ import asyncio
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from analystd.desk.asker import Asker, attribution
 from analystd.desk.journal import Journal
+from analystd.desk.requester import Asker, attribution
 from analystd.desk.segments import Entry
 from analystd.wire.errors import ResourceLimitError
 from analystd.wire.protocol import EventKind

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from analystd.desk.queue import Ticket, Turnstile
+from analystd.desk.fair_queue import Ticket, Turnstile
 from analystd.wire.errors import OverloadedError
 
 

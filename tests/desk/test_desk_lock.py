@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from analystd import __version__
-from analystd.desk.state import DeskState, wait_until_free
+from analystd.desk.desk_lock import DeskState, wait_until_free
 from analystd.wire.errors import DeskInUseError
 
 

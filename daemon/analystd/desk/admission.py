@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 
-from analystd.desk.queue import Place, Ticket, Turnstile
+from analystd.desk.fair_queue import Place, Ticket, Turnstile
 from analystd.desk.runs import Request, Result, Run, RunBook
 
 
