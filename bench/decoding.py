@@ -21,9 +21,9 @@ from analystd.agent.programs import question_with_facts, system_prompt
 from analystd.engine import native
 from analystd.engine.base import Message
 from analystd.engine.cores import usable_cores
-from analystd.engine.embedded import choose_model
 from analystd.engine.native import CPU_BATCH, Entry, Model, Outcome, lib
 from analystd.engine.rendering import Renderer
+from analystd.models.embedded import choose_model
 from analystd.wire.errors import EngineUnavailableError
 
 CONTEXT = 4096

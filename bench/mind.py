@@ -30,11 +30,11 @@ from analystd.agent.prompt import example_turns, system_prompt
 from analystd.client import Client, Event, connect
 from analystd.engine.base import Completion, GenerateRequest, Message, ToolSpec
 from analystd.engine.cores import usable_cores
-from analystd.engine.embedded import pull_embedded
 from analystd.engine.llama import LlamaEngine
 from analystd.engine.tiles import without_tiles
 from analystd.engine.walls import Walls
 from analystd.jail.sandbox import measure_sandbox
+from analystd.models.embedded import pull_embedded
 from analystd.wire.protocol import EventKind
 
 CONTEXT = 4096

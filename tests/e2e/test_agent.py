@@ -14,7 +14,7 @@ import pytest
 from tests.station import Station
 
 from analystd.cli.demo import write_bars
-from analystd.engine.embedded import pull_embedded
+from analystd.models.embedded import pull_embedded
 
 SHAPE = '<tool name="data_view">\n{"path": "t.csv", "operation": "shape"}\n</tool>'
 PRINT = '<tool name="pyexe">\n{"code": "print(40 + 2)"}\n</tool>'

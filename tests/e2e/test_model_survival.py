@@ -13,7 +13,7 @@ from tests.station import Station
 
 import analystd
 from analystd.client import Client
-from analystd.engine.embedded import pull_embedded
+from analystd.models.embedded import pull_embedded
 
 pytestmark = pytest.mark.timeout(600)
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from tests.engine.chat_servers import Misbehaving, events, misbehaving, said, status, xllamacpp_server
-from tests.engine.flooding_servers import KINDS, MOST_SENT, flooding
+from tests.models.flooding_servers import KINDS, MOST_SENT, flooding
 
 from analystd.engine.base import GenerateRequest, Message, PromptTooLongError
 from analystd.engine.chat_api import Server

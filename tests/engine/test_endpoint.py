@@ -21,7 +21,7 @@ from tests.engine.chat_servers import (
     status,
     xllamacpp_server,
 )
-from tests.engine.flooding_servers import flooding
+from tests.models.flooding_servers import flooding
 
 from analystd.agent.toolcalls import ToolCall, ToolCallParser
 from analystd.config.settings import Settings, load_settings

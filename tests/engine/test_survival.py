@@ -14,14 +14,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.engine.ggufs import Tensor, write_gguf, write_huge_gguf, write_lora
+from tests.models.ggufs import Tensor, write_gguf, write_huge_gguf, write_lora
 
 from analystd.config.setting_parsers import Adapter
 from analystd.config.settings import Settings
 from analystd.engine.base import Completion, GenerateRequest, Message
-from analystd.engine.embedded import smallest_model
 from analystd.engine.llama import LlamaEngine
-from analystd.engine.models import check_content, resolve_model
+from analystd.models.embedded import smallest_model
+from analystd.models.resolve import check_content, resolve_model
 from analystd.wire.errors import EngineUnavailableError
 
 pytestmark = pytest.mark.slow

@@ -13,10 +13,10 @@ from tests.jail.conftest import VARIANTS, offered_or_skip
 
 from analystd.engine.base import GenerateRequest, Message
 from analystd.engine.llama import LlamaEngine
-from analystd.engine.needs import files_of
 from analystd.engine.walls import Walls, worker_environment
 from analystd.jail.bound_file import BoundFile
 from analystd.jail.sandbox import Sandbox
+from analystd.models.memory_estimate import files_of
 
 pytestmark = pytest.mark.slow
 

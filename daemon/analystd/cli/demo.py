@@ -31,8 +31,8 @@ from analystd.cli.desk import tell_notices
 from analystd.cli.execution import ending_lines
 from analystd.cli.render import Terminal, call_text, gigabytes, indented, print_json
 from analystd.client import AgentResult, Client, connect
-from analystd.engine.embedded import choose_model, fetch_embedded
 from analystd.jail.workspace_place import find_workspace
+from analystd.models.embedded import choose_model, fetch_embedded
 from analystd.wire.errors import AnalystdError, EngineUnavailableError
 from analystd.wire.protocol import Command
 

@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from analystd.config.settings import Settings
-from analystd.engine.embedded import embedded_models
 from analystd.engine.libllama import NATIVE, PREBUILT, REQUIREMENTS, Build, find_build, installed
-from analystd.engine.models import check_content
 from analystd.engine.walls import worker_environment
+from analystd.models.embedded import embedded_models
+from analystd.models.resolve import check_content
 from analystd.wire.errors import EngineUnavailableError
 from analystd.workers.parent import python_module
 

@@ -20,15 +20,15 @@ from analystd.config.settings import Loaded, Settings, load_settings
 from analystd.config.settings_file import change_file
 from analystd.discovery.registry import live_cards
 from analystd.engine.base import EngineInfo
-from analystd.engine.catalogue import ModelEntry, choose, find_models, look_at, model_folders
 from analystd.engine.chat_api import Server
-from analystd.engine.embedded import choose_model, embedded_model, fetch_embedded, models_folder
 from analystd.engine.factory import make_engine
-from analystd.engine.hugging_face import parse_reference, pull
-from analystd.engine.models import resolve_model
-from analystd.engine.offers import Offer, find_offers, listed_name, models_at
 from analystd.jail.sizes import memory
 from analystd.jail.workspace_place import workspace_place
+from analystd.models.catalog import ModelEntry, choose, find_models, look_at, model_folders
+from analystd.models.embedded import choose_model, embedded_model, fetch_embedded, models_folder
+from analystd.models.hugging_face import parse_reference, pull
+from analystd.models.local_servers import Offer, find_offers, listed_name, models_at
+from analystd.models.resolve import resolve_model
 from analystd.wire.errors import AnalystdError, DaemonLostError, EngineUnavailableError, InvalidArgumentsError
 
 

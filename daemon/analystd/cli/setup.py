@@ -28,7 +28,6 @@ from analystd.data.text import scanner
 from analystd.desk.project_toolbox import MOST_BYTES
 from analystd.desk.project_toolbox import NAME as OWN_TOOLBOX
 from analystd.discovery.registry import daemon_address, private_folder, runtime_place
-from analystd.engine.catalogue import look_at
 from analystd.engine.factory import make_engine
 from analystd.jail import probe
 from analystd.jail.own_group import OwnGroup
@@ -36,6 +35,7 @@ from analystd.jail.sandbox import Sandbox, measure_sandbox
 from analystd.jail.workspace import Workspace
 from analystd.jail.workspace_place import NAME as WORKSPACE
 from analystd.jail.workspace_place import made_workspace, workspace_place
+from analystd.models.catalog import look_at
 from analystd.server.ground import Ground
 from analystd.util.inert_samples import SAMPLES, failures
 from analystd.util.small_files import SMALL_BYTES, read_small

@@ -16,7 +16,8 @@ from typing import Any
 
 import httpx
 
-from analystd.engine.bounded_http import (
+from analystd.engine.refused_parameters import Refusal
+from analystd.models.bounded_http import (
     UNCOMPRESSED,
     Bounds,
     BoundsError,
@@ -26,7 +27,6 @@ from analystd.engine.bounded_http import (
     lines,
     parsed,
 )
-from analystd.engine.refused_parameters import Refusal
 from analystd.wire.errors import EngineUnavailableError
 
 logger = logging.getLogger(__name__)

@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from analystd.engine.chat_api import ChatApi
-from analystd.engine.offers import listed_name
+from analystd.models.local_servers import listed_name
 
 _USUAL_DEFAULT = 4096
 """What Ollama and LM Studio load a model with, unless told otherwise."""

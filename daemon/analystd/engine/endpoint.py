@@ -21,10 +21,10 @@ from analystd.engine.base import Completion, EngineInfo, GenerateRequest, Messag
 from analystd.engine.chat_api import BadRequestError, ChatApi, NotFoundError, Server
 from analystd.engine.context_window import Window, ask_window, window_in
 from analystd.engine.endpoint_reply import OnText, ReplyWriter
-from analystd.engine.offers import listed_name
 from analystd.engine.refused_parameters import Parameters, Refusal
 from analystd.engine.token_breaker import broken, broken_in
 from analystd.engine.token_estimates import is_cut, likely_tokens
+from analystd.models.local_servers import listed_name
 from analystd.wire.errors import EngineUnavailableError
 
 logger = logging.getLogger(__name__)

@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from analystd.engine.base import Completion
-from analystd.engine.bounded_http import BoundsError
 from analystd.engine.chat_api import choices_of
 from analystd.engine.token_breaker import Mender
+from analystd.models.bounded_http import BoundsError
 
 OnText = Callable[[str], bool]
 

@@ -8,9 +8,9 @@ from analystd.config.folders import cache_folder
 from analystd.config.settings import Settings
 from analystd.engine.base import Engine
 from analystd.engine.llama import LlamaEngine
-from analystd.engine.models import resolve_model
 from analystd.engine.scripted import ScriptedEngine
 from analystd.engine.walls import Walls
+from analystd.models.resolve import resolve_model
 
 
 def make_engine(settings: Settings, walls: Walls | None = None) -> Engine:

@@ -18,11 +18,11 @@ from analystd.config.setting_parsers import Adapter
 from analystd.engine.base import Completion, EngineInfo, GenerateRequest, Message
 from analystd.engine.libllama import INSTALL_HINT, find_build
 from analystd.engine.memory_guard import MemoryGuard
-from analystd.engine.models import check_content
-from analystd.engine.needs import files_of
 from analystd.engine.prefix_folders import prefix_folder
 from analystd.engine.walls import Walls, worker_environment
 from analystd.jail.sizes import memory
+from analystd.models.memory_estimate import files_of
+from analystd.models.resolve import check_content
 from analystd.wire.errors import EngineUnavailableError, WorkerDiedError
 from analystd.workers.parent import Supervisor, Worker, python_module
 

@@ -8,9 +8,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
 
-from analystd.engine.needs import gib
 from analystd.jail.processes import memory_bytes, process_tree
 from analystd.jail.sizes import memory
+from analystd.models.memory_estimate import gib
 from analystd.wire.errors import EngineUnavailableError
 
 logger = logging.getLogger(__name__)

@@ -31,8 +31,8 @@ from analystd.engine.libllama import (
     abort_callback,
     log_callback,
 )
-from analystd.engine.needs import padded, window_of
 from analystd.engine.tiles import without_tiles
+from analystd.models.memory_estimate import padded, window_of
 from analystd.wire.errors import EngineUnavailableError
 
 logger = logging.getLogger(__name__)

@@ -16,11 +16,11 @@ from typing import Any
 
 import numpy as np
 
-from analystd.engine.gguf import read_header
 from analystd.engine.libllama import load_library
 from analystd.engine.native import Entry, Model, Outcome, uses_gpu
-from analystd.engine.needs import needs_of, refusal
 from analystd.jail.sizes import memory
+from analystd.models.gguf import read_header
+from analystd.models.memory_estimate import needs_of, refusal
 from analystd.wire.errors import AnalystdError, EngineUnavailableError
 
 BEGINNING = "One, two, three,"

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from analystd.config.folders import make_private
-from analystd.engine.needs import files_of
 from analystd.jail.bound_file import BoundFile
 from analystd.jail.sandbox import Policy, Sandbox
+from analystd.models.memory_estimate import files_of
 
 _ENVIRONMENT = ("PATH", "HOME", "LANG", "TMPDIR", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH")
 _ENVIRONMENT_PREFIXES = ("CUDA", "NVIDIA_", "HIP_", "ROCR_", "HSA_", "VK_", "GGML_", "LC_", "OMP_", "GOMP_")

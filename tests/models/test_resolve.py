@@ -3,9 +3,9 @@ from pathlib import Path
 import pytest
 
 from analystd.config.settings import Settings
-from analystd.engine.embedded import embedded_models
 from analystd.engine.factory import make_engine
-from analystd.engine.models import resolve_model
+from analystd.models.embedded import embedded_models
+from analystd.models.resolve import resolve_model
 from analystd.wire.errors import EngineUnavailableError
 
 pytestmark = pytest.mark.slow

@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from tests.engine.ggufs import LLAMA, Tensor, header, write_gguf
+from tests.models.ggufs import LLAMA, Tensor, header, write_gguf
 
-from analystd.engine import gguf as gguf_module
-from analystd.engine.catalogue import look_at
-from analystd.engine.gguf import BadGgufError, read_header
+from analystd.models import gguf as gguf_module
+from analystd.models.catalog import look_at
+from analystd.models.gguf import BadGgufError, read_header
 
 pytestmark = pytest.mark.slow
 

@@ -4,9 +4,9 @@ import json
 
 import pytest
 from tests.engine.chat_servers import free_port
-from tests.engine.hub_servers import Hub, serving
+from tests.models.hub_servers import Hub, serving
 
-from analystd.engine.offers import Offer, find_offers, models_at
+from analystd.models.local_servers import Offer, find_offers, models_at
 
 pytestmark = pytest.mark.slow
 

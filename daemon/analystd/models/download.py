@@ -20,8 +20,8 @@ from typing import IO
 
 import httpx
 
-from analystd.engine.bounded_http import UNCOMPRESSED, Bounds, answer_head, chunks
-from analystd.engine.known_files import remember, sha256_of
+from analystd.models.bounded_http import UNCOMPRESSED, Bounds, answer_head, chunks
+from analystd.models.known_files import remember, sha256_of
 from analystd.wire.errors import EngineUnavailableError
 
 HEAD_SECONDS = 60.0

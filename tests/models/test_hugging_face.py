@@ -11,13 +11,13 @@ from pathlib import Path
 import httpx
 import pytest
 from tests.engine.chat_servers import free_port
-from tests.engine.flooding_servers import MOST_SENT, flooding
-from tests.engine.hub_servers import Hub, serving
+from tests.models.flooding_servers import MOST_SENT, flooding
+from tests.models.hub_servers import Hub, serving
 
-from analystd.engine.bounded_http import _redirected
-from analystd.engine.download import Source, part_of
-from analystd.engine.hugging_face import HubFile, Reference, _authorization, choose_files, parse_reference, pull
-from analystd.engine.known_files import sha256_of
+from analystd.models.bounded_http import _redirected
+from analystd.models.download import Source, part_of
+from analystd.models.hugging_face import HubFile, Reference, _authorization, choose_files, parse_reference, pull
+from analystd.models.known_files import sha256_of
 from analystd.wire.errors import EngineUnavailableError, InvalidArgumentsError
 
 pytestmark = pytest.mark.slow
@@ -159,7 +159,7 @@ async def test_of_two_pulls_at_once_one_fetches_and_the_other_says_so(hub: Hub, 
 FILL_THE_DISK = """
 import asyncio, sys
 from pathlib import Path
-from analystd.engine.hugging_face import parse_reference, pull
+from analystd.models.hugging_face import parse_reference, pull
 from analystd.wire.errors import EngineUnavailableError
 filler = Path("filler")
 

