@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.engine.chat_servers import free_port
+from tests.engine.openai.chat_servers import free_port
 from tests.models.ggufs import LLAMA, Tensor, header, write_gguf, write_huge_gguf, write_lora
 from tests.models.hub_servers import Hub, serving
 from tests.station import Station

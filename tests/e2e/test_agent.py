@@ -157,7 +157,7 @@ def assert_model_is_locked_in(station: Station) -> None:
     if station.result("status")["sandbox"]["level"] == "none":
         return
     family = psutil.Process(pid).children(recursive=True)
-    (model,) = [each for each in family if "analystd.engine.worker" in each.cmdline() and not each.children()]
+    (model,) = [each for each in family if "analystd.engine.llama.worker" in each.cmdline() and not each.children()]
     status = Path(f"/proc/{model.pid}/status").read_text()
     assert "Seccomp:\t2" in status
     assert "NoNewPrivs:\t1" in status

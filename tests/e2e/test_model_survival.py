@@ -52,7 +52,7 @@ async def model_process(client: Client) -> psutil.Process:
         while True:
             with contextlib.suppress(psutil.NoSuchProcess):
                 for each in daemon.children(recursive=True):
-                    if "analystd.engine.worker" in each.cmdline() and not each.children():
+                    if "analystd.engine.llama.worker" in each.cmdline() and not each.children():
                         return each
             await asyncio.sleep(0.01)
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import httpx
 import pytest
-from tests.engine.chat_servers import free_port
+from tests.engine.openai.chat_servers import free_port
 from tests.models.flooding_servers import MOST_SENT, flooding
 from tests.models.hub_servers import Hub, serving
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from tests.engine.chat_servers import free_port
+from tests.engine.openai.chat_servers import free_port
 from tests.models.hub_servers import Hub, serving
 
 from analystd.models.local_servers import Offer, find_offers, models_at

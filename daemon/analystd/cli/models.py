@@ -20,8 +20,8 @@ from analystd.config.settings import Loaded, Settings, load_settings
 from analystd.config.settings_file import change_file
 from analystd.discovery.registry import live_cards
 from analystd.engine.base import EngineInfo
-from analystd.engine.chat_api import Server
 from analystd.engine.factory import make_engine
+from analystd.engine.openai.client import Server
 from analystd.jail.sizes import memory
 from analystd.jail.workspace_place import workspace_place
 from analystd.models.catalog import ModelEntry, choose, find_models, look_at, model_folders

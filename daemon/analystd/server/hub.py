@@ -23,7 +23,7 @@ from analystd.desk.desk_lock import DeskState, wait_until_free
 from analystd.desk.journal import Journal
 from analystd.engine.base import Engine
 from analystd.engine.factory import make_engine
-from analystd.engine.walls import Walls
+from analystd.engine.llama.worker_sandbox import Walls
 from analystd.jail.quarantine import Quarantine
 from analystd.jail.sandbox import Sandbox, measure_sandbox
 from analystd.jail.trusted_paths import TrustedPaths
