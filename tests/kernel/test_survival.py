@@ -22,10 +22,10 @@ from analystd.jail.sandbox import LEVELS, Level, Sandbox, measure_level
 from analystd.jail.sizes import memory
 from analystd.jail.workspace import GIGABYTE, Workspace
 from analystd.kernel.base import Execution, RaisedError
-from analystd.kernel.guard import watchdog
 from analystd.kernel.launch import Launch
+from analystd.kernel.resource_guard import watchdog
 from analystd.kernel.session import KernelSession
-from analystd.kernel.spare import SpareKernels
+from analystd.kernel.warm_kernel import SpareKernels
 
 from .conftest import Runner
 

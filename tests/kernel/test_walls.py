@@ -11,7 +11,7 @@ import pytest
 import pytest_asyncio
 
 from analystd.jail.sandbox import LEVELS, Level, Sandbox, measure_level
-from analystd.kernel.live import ignore_output
+from analystd.kernel.kernel_client import ignore_output
 from analystd.kernel.session import KernelSession
 from analystd.wire.errors import SessionUnavailableError
 

@@ -13,7 +13,7 @@ from analystd.jail.reach import KERNEL, SYSTEM
 from analystd.jail.sandbox import Policy, Sandbox
 from analystd.jail.sizes import memory
 from analystd.jail.trusted_paths import TrustedPaths
-from analystd.kernel.inside.refusals import Walls
+from analystd.kernel.inside.error_hints import Walls
 
 INSIDE = Path(__file__).parent / "inside"
 """The kernel's own code."""

@@ -30,9 +30,9 @@ from analystd.jail.trusted_paths import TrustedPaths
 from analystd.jail.trusted_places import Seals, TrustedPlace
 from analystd.jail.workspace import Workspace
 from analystd.jail.workspace_place import made_workspace
-from analystd.kernel.guard import watchdog
 from analystd.kernel.launch import Launch
-from analystd.kernel.supply import KernelSupply
+from analystd.kernel.resource_guard import watchdog
+from analystd.kernel.session_factory import KernelSupply
 from analystd.server.desk_status import DeskReports
 from analystd.server.drain import Drain, kept_by
 from analystd.server.ground import Ground, exposed_notices, python_of, unsealed_reading

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any, Self, cast
 
 from analystd.jail.limits import LimitName
 from analystd.kernel.base import Completions, Output, Variable
-from analystd.kernel.cell import Cell, OutputHandler, is_count, output_of
-from analystd.kernel.guard import Guard
+from analystd.kernel.execution import Cell, OutputHandler, is_count, output_of
+from analystd.kernel.kernel_process import START_SECONDS, KernelProcess
 from analystd.kernel.launch import Launch
 from analystd.kernel.messages import QUICK_BYTES, KernelMessage, read_message
-from analystd.kernel.provisioner import START_SECONDS, KernelProcess
+from analystd.kernel.resource_guard import Guard
 from analystd.wire.errors import SessionUnavailableError
 
 if TYPE_CHECKING:

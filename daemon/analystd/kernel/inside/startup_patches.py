@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from types import ModuleType
 from typing import Any
 
-from .loads import LoadGuard
+from .load_guard import LoadGuard
 
 PANDAS_OPTIONS = {"display.width": 120, "display.max_columns": 30, "display.max_rows": 60}
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from analystd.kernel.inside.bounds import HeadTail, bounded_bundle, bounded_text, byte_length
+from analystd.kernel.inside.output_limits import HeadTail, bounded_bundle, bounded_text, byte_length
 
 
 def fed(pieces: list[str], head: int, tail: int) -> tuple[str, HeadTail]:

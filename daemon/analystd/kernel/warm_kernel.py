@@ -8,9 +8,9 @@ import logging
 
 import psutil
 
-from analystd.kernel.guard import Guard
+from analystd.kernel.kernel_client import Kernel
 from analystd.kernel.launch import Launch
-from analystd.kernel.live import Kernel
+from analystd.kernel.resource_guard import Guard
 from analystd.wire.errors import SessionUnavailableError
 
 logger = logging.getLogger(__name__)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from analystd.kernel.base import Session, SessionSupply
-from analystd.kernel.cell import OutputHandler
-from analystd.kernel.guard import Guard
+from analystd.kernel.execution import OutputHandler
 from analystd.kernel.launch import Launch
+from analystd.kernel.resource_guard import Guard
 from analystd.kernel.session import KernelSession, TroubleHandler
-from analystd.kernel.spare import SpareKernels
+from analystd.kernel.warm_kernel import SpareKernels
 
 
 class KernelSupply(SessionSupply):

@@ -7,8 +7,8 @@ import re
 from collections.abc import Sequence
 
 from analystd.kernel.base import Execution, RaisedError, Variable
-from analystd.kernel.cell import Cell
-from analystd.kernel.live import Kernel
+from analystd.kernel.execution import Cell
+from analystd.kernel.kernel_client import Kernel
 
 logger = logging.getLogger(__name__)
 

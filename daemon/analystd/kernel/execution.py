@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, TypeGuard
 
 from analystd.kernel.base import Execution, Output, RaisedError
-from analystd.kernel.inside.bounds import (
+from analystd.kernel.inside.output_limits import (
     HEAD_CHARACTERS,
     MAX_DISPLAYS,
     MAX_DISPLAYS_BYTES,

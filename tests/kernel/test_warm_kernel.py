@@ -13,10 +13,10 @@ import pytest
 import pytest_asyncio
 
 from analystd.kernel.base import Execution
+from analystd.kernel.kernel_client import Kernel, ignore_output
 from analystd.kernel.launch import Launch
-from analystd.kernel.live import Kernel, ignore_output
 from analystd.kernel.session import KernelSession
-from analystd.kernel.spare import SpareKernels
+from analystd.kernel.warm_kernel import SpareKernels
 from analystd.wire.errors import SessionUnavailableError
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -146,7 +146,7 @@ async def test_a_kernel_ends_with_the_daemon_that_is_killed(launch: Launch) -> N
 import asyncio, sys
 from pathlib import Path
 sys.path.insert(0, {str(Path(__file__).parents[2])!r})
-from analystd.kernel.live import Kernel
+from analystd.kernel.kernel_client import Kernel
 from analystd.kernel.launch import Launch
 from tests.kernel.conftest import OpenSandbox
 

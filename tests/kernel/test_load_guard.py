@@ -12,10 +12,10 @@ import psutil
 import pytest
 
 from analystd.jail.sandbox import LEVELS, Level, measure_level
-from analystd.kernel.inside.loads import LoadGuard, most_memory
+from analystd.kernel.inside.load_guard import LoadGuard, most_memory
 from analystd.kernel.launch import Launch
 from analystd.kernel.session import KernelSession
-from analystd.kernel.spare import PRELOADED, SpareKernels
+from analystd.kernel.warm_kernel import PRELOADED, SpareKernels
 
 from .conftest import Runner
 

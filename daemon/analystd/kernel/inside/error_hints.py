@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from .loads import is_told
+from .load_guard import is_told
 from .temporary import PRIVATE
 
 _GROUPS: Any = getattr(builtins, "BaseExceptionGroup", ())

@@ -14,7 +14,7 @@ from analystd.jail.sandbox import LEVELS, Level, measure_level
 from analystd.kernel.base import Execution, RaisedError
 from analystd.kernel.launch import Launch
 from analystd.kernel.session import KernelSession
-from analystd.kernel.spare import SpareKernels
+from analystd.kernel.warm_kernel import SpareKernels
 
 from .conftest import Runner
 

@@ -13,10 +13,10 @@ import pytest_asyncio
 from analystd.jail.limits import Breach, LimitName
 from analystd.jail.watchdog import OnBreach
 from analystd.kernel.base import Execution, Trouble
+from analystd.kernel.kernel_client import Kernel, ignore_output
 from analystd.kernel.launch import Launch
-from analystd.kernel.live import Kernel, ignore_output
 from analystd.kernel.session import KernelSession
-from analystd.kernel.spare import SpareKernels
+from analystd.kernel.warm_kernel import SpareKernels
 
 from .conftest import Runner
 

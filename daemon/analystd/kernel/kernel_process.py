@@ -22,8 +22,8 @@ from typing import Any, Self
 from analystd.jail.limits import Breach
 from analystd.jail.processes import children, is_dead, process_tree
 from analystd.jail.watchdog import OnBreach
-from analystd.kernel.guard import Guard, Watch
 from analystd.kernel.launch import INSIDE, TOOLBOX, Launch
+from analystd.kernel.resource_guard import Guard, Watch
 from analystd.util.remove import remove
 from analystd.wire.errors import SessionUnavailableError
 
