@@ -271,7 +271,7 @@ def test_a_link_swapped_in_between_gains_nothing(
     ws: Workspace, project: Path, by_hand: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if by_hand:
-        monkeypatch.setattr("analystd.jail.beneath._has_openat2", lambda: False)
+        monkeypatch.setattr("analystd.jail.openat2._has_openat2", lambda: False)
     (project / "servr/prices.csv").write_text("STOLEN\n")
     (ws.root / "swap").mkdir()
     (ws.root / "swap/prices.csv").write_text("mine\n")
@@ -315,7 +315,7 @@ class _swapping:  # noqa: N801
 
 
 def test_the_walk_by_hand_reads_and_refuses_alike(ws: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("analystd.jail.beneath._has_openat2", lambda: False)
+    monkeypatch.setattr("analystd.jail.openat2._has_openat2", lambda: False)
     (ws.root / "a").symlink_to("a")
     assert read(ws, "data/prices.csv") == b"a,b\n1,2\n"
     assert failure(ws, "a") == "Links lead in a circle or change all the time: a"

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from tests.models.hub_servers import Hub, serving
 
-from analystd.jail.sizes import Memory
+from analystd.jail.resource_usage import Memory
 from analystd.models import embedded
 from analystd.models.embedded import EmbeddedModel, Piece, choose_model, embedded_model, embedded_models, pull_embedded
 from analystd.models.wheel import Artefact

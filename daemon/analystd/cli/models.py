@@ -22,7 +22,7 @@ from analystd.discovery.registry import live_cards
 from analystd.engine.base import EngineInfo
 from analystd.engine.factory import make_engine
 from analystd.engine.openai.client import Server
-from analystd.jail.sizes import memory
+from analystd.jail.resource_usage import memory
 from analystd.jail.workspace_place import workspace_place
 from analystd.models.catalog import ModelEntry, choose, find_models, look_at, model_folders
 from analystd.models.embedded import choose_model, embedded_model, fetch_embedded, models_folder

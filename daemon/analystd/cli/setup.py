@@ -29,7 +29,7 @@ from analystd.desk.project_toolbox import MOST_BYTES
 from analystd.desk.project_toolbox import NAME as OWN_TOOLBOX
 from analystd.discovery.registry import daemon_address, private_folder, runtime_place
 from analystd.engine.factory import make_engine
-from analystd.jail import probe
+from analystd.jail import self_test
 from analystd.jail.own_group import OwnGroup
 from analystd.jail.sandbox import Sandbox, measure_sandbox
 from analystd.jail.workspace import Workspace
@@ -70,7 +70,7 @@ async def doctor(options: Options) -> int:
     ]
     walls = [
         {"name": name, "title": wall.title, "state": sandbox.walls[name], "breach": wall.breach}
-        for name, wall in probe.TABLE.items()
+        for name, wall in self_test.TABLE.items()
     ]
     if options.json:
         gaps, sources = list(sandbox.gaps), dict(loaded.sources)

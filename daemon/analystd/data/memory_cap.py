@@ -7,7 +7,7 @@ import os
 import resource
 from pathlib import Path
 
-from analystd.jail.sizes import memory
+from analystd.jail.resource_usage import memory
 from analystd.wire.errors import ResourceLimitError
 
 _MEBIBYTE = 1024**2

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from analystd.config.settings import load_settings
-from analystd.jail.reach import SYSTEM
+from analystd.jail.allowed_paths import SYSTEM
 from analystd.wire.errors import WorkspaceError
 
 NAME = "workspace"

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from analystd.jail.limits import Breach
-from analystd.jail.processes import children, is_dead, process_tree
+from analystd.jail.process_tree import children, is_dead, process_tree
 from analystd.jail.watchdog import OnBreach
 from analystd.kernel.launch import INSIDE, TOOLBOX, Launch
 from analystd.kernel.resource_guard import Guard, Watch

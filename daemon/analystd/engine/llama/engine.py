@@ -20,7 +20,7 @@ from analystd.engine.llama.libllama import INSTALL_HINT, find_build
 from analystd.engine.llama.memory_guard import MemoryGuard
 from analystd.engine.llama.prefix_folders import prefix_folder
 from analystd.engine.llama.worker_sandbox import Walls, worker_environment
-from analystd.jail.sizes import memory
+from analystd.jail.resource_usage import memory
 from analystd.models.memory_estimate import files_of
 from analystd.models.resolve import check_content
 from analystd.wire.errors import EngineUnavailableError, WorkerDiedError

@@ -8,8 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
 
-from analystd.jail.processes import memory_bytes, process_tree
-from analystd.jail.sizes import memory
+from analystd.jail.process_tree import memory_bytes, process_tree
+from analystd.jail.resource_usage import memory
 from analystd.models.memory_estimate import gib
 from analystd.wire.errors import EngineUnavailableError
 

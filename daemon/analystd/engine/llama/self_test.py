@@ -18,7 +18,7 @@ import numpy as np
 
 from analystd.engine.llama.libllama import load_library
 from analystd.engine.llama.llama_model import Entry, Model, Outcome, uses_gpu
-from analystd.jail.sizes import memory
+from analystd.jail.resource_usage import memory
 from analystd.models.gguf import read_header
 from analystd.models.memory_estimate import needs_of, refusal
 from analystd.wire.errors import AnalystdError, EngineUnavailableError

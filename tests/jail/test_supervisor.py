@@ -14,7 +14,7 @@ from typing import IO
 import pytest
 from tests.jail.conftest import Jail
 
-from analystd.jail.processes import process_tree
+from analystd.jail.process_tree import process_tree
 
 LEAVES_A_CHILD = """
 import os, subprocess, sys, time

@@ -15,7 +15,7 @@ import sys
 if __name__ == "__main__":
     sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))  # noqa: PTH100, PTH120
 
-from analystd.jail import bubblewrap, capabilities, connections, keeper, landlock, namespaces, seals, seccomp
+from analystd.jail import bubblewrap, capabilities, connections, landlock, namespaces, seals, seccomp, supervisor
 
 # Importing `typing` would take longer than putting up the walls.
 TYPE_CHECKING = False
@@ -72,9 +72,9 @@ def main() -> NoReturn:
     walls, argv = Walls(sys.argv[1:end]), sys.argv[end + 1 :]
     try:
         if walls.keeper:
-            keeper.close_descriptors(_channel() | set(walls.keeper))
+            supervisor.close_descriptors(_channel() | set(walls.keeper))
             meeting = connections.Meeting()
-            keeper.keep(
+            supervisor.keep(
                 lambda: _settle(walls),
                 lambda: _run(walls, argv, meeting),
                 lambda program: _attend(program, walls, meeting),
@@ -87,17 +87,17 @@ def main() -> NoReturn:
 
 def _launch(walls: Walls, argv: list[str]) -> NoReturn:
     _die_with_daemon()
-    keeper.close_descriptors(_channel())
+    supervisor.close_descriptors(_channel())
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     _offer_to_the_oom_killer()
     if walls.bwrap:
-        keeper.launch_through(
+        supervisor.launch_through(
             lambda alive, tell: _become_bwrap(walls, argv, alive, tell), lambda process: _seal_inside(process, walls)
         )
     if walls.isolated:
         namespaces.leave((walls.workspace, walls.runtime))
     meeting = connections.Meeting()
-    keeper.launch(
+    supervisor.launch(
         lambda: _build_world(walls),
         lambda: _run(walls, argv, meeting),
         lambda program: _attend(program, walls, meeting),
@@ -109,7 +109,7 @@ def _become_bwrap(walls: Walls, argv: list[str], *descriptors: int) -> NoReturn:
     assert walls.bwrap is not None
     ours = os.path.dirname(os.path.abspath(__file__))  # noqa: PTH100, PTH120
     itself = [ours, os.path.dirname(ours) + "/__init__.py"]  # noqa: PTH120
-    inside = [sys.executable, "-I", "-S", ours + "/enter.py"]
+    inside = [sys.executable, "-I", "-S", ours + "/launcher.py"]
     words = [*walls.words, f"keeper={','.join(map(str, descriptors))}"]
     told = bubblewrap.arguments(_plan(walls, *itself), walls.workspace)
     try:
@@ -256,7 +256,7 @@ def _descriptor_of(device: str, inode: str, path: str) -> str:
 
 def _die_with_daemon() -> None:
     parent = os.getppid()
-    keeper.die_with_parent()
+    supervisor.die_with_parent()
     if os.getppid() != parent:
         os._exit(WALL_ERROR)
 
