@@ -52,7 +52,7 @@ HEAVY = {
     "xllamacpp": [],
     "prompt_toolkit": ["cli/chat/line_input.py", "cli/chat/markdown.py"],
     "pyarrow": [
-        "data/column_parts.py",
+        "data/column_chunks.py",
         "data/compute/*.py",
         "data/text/csv_columns.py",
         "data/text/column_numbers.py",

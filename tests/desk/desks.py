@@ -11,7 +11,7 @@ from typing import Any
 
 from analystd.config.settings import Settings
 from analystd.data.base import Source
-from analystd.data.question import Question
+from analystd.data.view_request import Question
 from analystd.desk.desk import Desk, Equipment
 from analystd.desk.desk_lock import DeskState
 from analystd.desk.journal import Journal

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from analystd.data.base import DataService, FileInJail, Source
-from analystd.data.question import Question
-from analystd.data.service import DataWorker
+from analystd.data.view_request import Question
+from analystd.data.worker_client import DataWorker
 from analystd.desk import schema_hints
 from analystd.desk.schema_hints import KnownNames
 from analystd.engine.base import ToolSpec

@@ -7,7 +7,7 @@ from typing import Any, cast
 
 import pytest
 
-from analystd.data.question import Condition, Question, SortKey
+from analystd.data.view_request import Condition, Question, SortKey
 from analystd.server.connection import Connection
 from analystd.server.handlers.views import checked_question, reading
 from analystd.wire.errors import InvalidArgumentsError

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from analystd.data.question import Question
+from analystd.data.view_request import Question
 from analystd.wire.protocol import ViewResult
 
 

@@ -7,10 +7,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
-from analystd.data.column_parts import HasColumnParts
+from analystd.data.column_chunks import HasColumnParts
 from analystd.data.compute.selections import Selection
-from analystd.data.question import Question
 from analystd.data.table_text import column_list, grid, printable
+from analystd.data.view_request import Question
 from analystd.wire.column_names import address_of, addressed, positions_of
 from analystd.wire.errors import InvalidArgumentsError
 from analystd.wire.protocol import ColumnInfo, ViewResult

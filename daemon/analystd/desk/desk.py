@@ -16,7 +16,7 @@ from analystd.agent.programs import can_program
 from analystd.agent.task import Limits
 from analystd.config.settings import Settings
 from analystd.data.base import DataService, FileInJail, Source
-from analystd.data.question import Question
+from analystd.data.view_request import Question
 from analystd.desk import conversations
 from analystd.desk.admission import Wait
 from analystd.desk.agent_events import RunObserver

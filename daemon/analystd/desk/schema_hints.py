@@ -11,7 +11,7 @@ from typing import Any
 
 from analystd.agent.prompt import is_named
 from analystd.data.base import DataService, FileInJail
-from analystd.data.question import Question
+from analystd.data.view_request import Question
 from analystd.engine.base import ToolSpec
 from analystd.tools.narrowing import Names, narrowed
 from analystd.wire.errors import AnalystdError

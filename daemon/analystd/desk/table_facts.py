@@ -15,7 +15,7 @@ from typing import Any
 from analystd.agent.prompt import is_named, is_table, without_compression
 from analystd.agent.value_hints import Contents
 from analystd.data.base import DataService, FileInJail
-from analystd.data.question import Question
+from analystd.data.view_request import Question
 from analystd.desk.facts_text import (
     SAMPLE_ROWS,
     Column,

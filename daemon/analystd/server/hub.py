@@ -17,7 +17,7 @@ import psutil
 from analystd import __version__
 from analystd.config.folders import make_private, state_folder, user_settings_file
 from analystd.config.settings import Loaded, Settings, load_settings
-from analystd.data.service import DataWorker
+from analystd.data.worker_client import DataWorker
 from analystd.desk.desk import Desk, Equipment, model_turns
 from analystd.desk.desk_lock import DeskState, wait_until_free
 from analystd.desk.journal import Journal

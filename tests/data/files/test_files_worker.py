@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from analystd.data.service import DataWorker
+from analystd.data.worker_client import DataWorker
 from analystd.jail.live_seals import missing_seals
 from analystd.jail.quarantine import Quarantine
 from analystd.jail.sandbox import measure_sandbox

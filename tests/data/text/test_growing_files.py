@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from tests.data.viewer import Viewer, small_borders, table_in
 
 from analystd.data import worker
-from analystd.data.question import Question
+from analystd.data.view_request import Question
 from analystd.data.worker import DataDesk
 from analystd.jail.workspace import Workspace
 from analystd.wire.errors import AnalystdError

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from analystd.data.random_file import RandomFile
+from analystd.data.positioned_file import RandomFile
 from analystd.data.text import _records, record_index
 from analystd.data.text import records as text_records
 from analystd.data.text.dialect import Dialect

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 from analystd.data.formats import Formats
-from analystd.data.question import Question
-from analystd.data.random_file import RandomFile
+from analystd.data.positioned_file import RandomFile
 from analystd.data.table import Table, view
 from analystd.data.typed import excel_sheet
+from analystd.data.view_request import Question
 from analystd.wire.errors import AnalystdError, ResourceLimitError, WorkspaceError
 
 openpyxl = pytest.importorskip("openpyxl")

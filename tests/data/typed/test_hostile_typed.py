@@ -18,10 +18,10 @@ import pyarrow.parquet.encryption as encryption
 import pytest
 
 from analystd.data.base import FileInJail
-from analystd.data.question import Question
-from analystd.data.random_file import RandomFile, ViewCancelledError
-from analystd.data.service import DataWorker
+from analystd.data.positioned_file import RandomFile, ViewCancelledError
 from analystd.data.typed.parquet_table import ParquetTable
+from analystd.data.view_request import Question
+from analystd.data.worker_client import DataWorker
 from analystd.jail.sandbox import measure_sandbox
 from analystd.jail.workspace import Workspace
 from analystd.wire.errors import ResourceLimitError, WorkspaceError

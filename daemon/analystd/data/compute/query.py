@@ -11,12 +11,12 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from analystd.data.column_parts import ColumnPart, HasColumnParts
+from analystd.data.column_chunks import ColumnPart, HasColumnParts
 from analystd.data.compute.conditions import checks_of, rows_meeting
-from analystd.data.compute.kinds import Kind, kind_of
 from analystd.data.compute.order import Candidates, Direction
 from analystd.data.compute.selections import Ordered, SeenPart, Selection
-from analystd.data.question import Question, SortKey
+from analystd.data.compute.type_classes import Kind, kind_of
+from analystd.data.view_request import Question, SortKey
 from analystd.wire.column_names import addresses, position_of
 from analystd.wire.errors import InvalidArgumentsError
 from analystd.wire.protocol import ColumnInfo

@@ -11,7 +11,7 @@ from bisect import bisect_right
 from dataclasses import dataclass, field
 from typing import Protocol, Self
 
-from analystd.data.random_file import Caller
+from analystd.data.positioned_file import Caller
 from analystd.data.text.content import Content
 from analystd.wire.errors import WorkspaceError
 

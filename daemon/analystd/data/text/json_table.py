@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from analystd.data.column_parts import ColumnPart
+from analystd.data.column_chunks import ColumnPart
 from analystd.data.table import Rows, bounded
 from analystd.data.text.content import Content
 from analystd.data.text.dialect import NO_QUOTE, Dialect, first_records

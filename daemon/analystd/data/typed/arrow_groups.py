@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
-from analystd.data.random_file import Caller, ViewCancelledError
+from analystd.data.positioned_file import Caller, ViewCancelledError
 from analystd.wire.errors import WorkspaceError
 
 _PLACE_BYTES = 8

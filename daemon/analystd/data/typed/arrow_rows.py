@@ -8,8 +8,8 @@ from typing import Any
 
 import pyarrow as pa
 
-from analystd.data.column_parts import ColumnPart
-from analystd.data.random_file import Caller
+from analystd.data.column_chunks import ColumnPart
+from analystd.data.positioned_file import Caller
 from analystd.data.table import MAX_REPLY_CHARACTERS, Rows
 from analystd.data.typed.arrow_groups import Group, Groups, slabs
 from analystd.data.typed.arrow_parts import column_parts

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from xml.parsers import expat
 
-from analystd.data.random_file import PositionedStream, RandomFile
+from analystd.data.positioned_file import PositionedStream, RandomFile
 from analystd.wire.errors import ResourceLimitError, WorkspaceError
 
 MOST_CELLS = 4_000_000

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from analystd.data.random_file import PositionedStream, RandomFile
+from analystd.data.positioned_file import PositionedStream, RandomFile
 from analystd.data.typed.arrow_groups import Group
 from analystd.data.typed.arrow_rows import GroupedTable
 from analystd.wire.errors import WorkspaceError

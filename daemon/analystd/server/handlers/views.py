@@ -12,7 +12,7 @@ from typing import Any
 from lsprotocol import types
 
 from analystd.data.base import FileInJail, OpenFile, Source
-from analystd.data.question import OPERATORS, Question
+from analystd.data.view_request import OPERATORS, Question
 from analystd.server.connection import Connection, Handler
 from analystd.server.documents import open_document
 from analystd.server.handlers.base import STRING, object_schema, require_enabled

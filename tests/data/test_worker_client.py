@@ -11,8 +11,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from analystd.data.base import FileInJail, OpenFile
-from analystd.data.question import Question
-from analystd.data.service import DataWorker
+from analystd.data.view_request import Question
+from analystd.data.worker_client import DataWorker
 from analystd.jail.sandbox import Sandbox, measure_sandbox
 from analystd.jail.workspace import Workspace
 from analystd.wire.errors import InvalidArgumentsError, ResourceLimitError, WorkerDiedError, WorkspaceError

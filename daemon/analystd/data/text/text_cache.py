@@ -10,7 +10,7 @@ from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol, TypeVar, cast
 
-from analystd.data.random_file import FileKey, RandomFile
+from analystd.data.positioned_file import FileKey, RandomFile
 from analystd.data.text.content import Content
 from analystd.data.text.decoded_content import DecodedContent, Decoding
 from analystd.data.text.decoders import text_decoder

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from analystd.data.text.misfits import NAMED, misfits
+from analystd.data.text.type_mismatches import NAMED, misfits
 from analystd.wire.protocol import ColumnInfo
 
 COLUMNS = [ColumnInfo(name="n", type="integer"), ColumnInfo(name="t", type="text"), ColumnInfo(name="d", type="date")]

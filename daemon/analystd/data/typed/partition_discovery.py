@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from urllib.parse import unquote
 
-from analystd.data.random_file import Caller, FileKey, RandomFile, ViewCancelledError
+from analystd.data.positioned_file import Caller, FileKey, RandomFile, ViewCancelledError
 from analystd.jail.openat2 import open_beneath
 from analystd.jail.workspace import MISSING_HINT, Workspace
 from analystd.wire.errors import ResourceLimitError, WorkspaceError

@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 
 from analystd.data.formats import Formats
-from analystd.data.random_file import RandomFile
-from analystd.data.text import known_texts
+from analystd.data.positioned_file import RandomFile
+from analystd.data.text import text_cache
 from analystd.data.text.content import Content
 from analystd.data.text.csv_table import CsvFacts, CsvTable, learn_csv
-from analystd.data.text.known_texts import KnownTexts
+from analystd.data.text.text_cache import KnownTexts
 from analystd.wire.errors import WorkspaceError
 
 BEGINNING = b"a,b\n" + b"1,2\n" * 50_000
@@ -114,7 +114,7 @@ def test_what_is_forgotten_is_learnt_anew(path: Path) -> None:
 
 
 def test_only_the_last_files_are_remembered(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(known_texts, "_FILES_REMEMBERED", 2)
+    monkeypatch.setattr(text_cache, "_FILES_REMEMBERED", 2)
     texts = KnownTexts()
     first = facts_of(texts, path)
     for number in range(2):

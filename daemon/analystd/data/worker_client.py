@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from analystd.data.base import OpenFile, Source
-from analystd.data.question import Question
+from analystd.data.view_request import Question
 from analystd.jail.sandbox import Policy, Sandbox
 from analystd.jail.trusted_paths import TrustedPaths
 from analystd.jail.workspace import Workspace
