@@ -20,8 +20,8 @@ from bench.exam.questions import Asked, Question
 
 from analystd import connect_sync
 from analystd.agent.programs import LOOK
-from analystd.client.plain import SyncClient
 from analystd.client.results import AgentResult
+from analystd.client.sync_client import SyncClient
 from analystd.config.environment import PREFIX
 from analystd.wire.errors import DaemonLostError
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from analystd.client.connection import Connection
+from analystd.client._connection import Connection
 from analystd.wire import framing
 from analystd.wire.errors import AnalystdError, ResourceLimitError
 

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from analystd.client._records import Record
 from analystd.client.displays import Display
-from analystd.client.records import Record
 from analystd.wire.protocol import AgentStatus, PythonStatus
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from analystd.client.records import Record
+from analystd.client._records import Record
 from analystd.wire.column_names import addresses
 
 if TYPE_CHECKING:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from analystd.client._awaitable_context import Opening
+from analystd.client._reconnecting import Visit
 from analystd.client.client import Client
-from analystd.client.link import Visit
-from analystd.client.opening import Opening
-from analystd.client.plain import SyncClient
+from analystd.client.sync_client import SyncClient
 from analystd.wire.protocol import Subscription
 
 

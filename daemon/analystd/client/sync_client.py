@@ -7,19 +7,19 @@ import weakref
 from collections.abc import Callable
 from typing import Any, Self, TypeVar, Unpack
 
+from analystd.client._connection import ProgressListener
+from analystd.client._portal import Portal
+from analystd.client._reconnecting import LossListener
+from analystd.client._records import Record
+from analystd.client._timeouts import within
 from analystd.client.about import About, Status, Stopping
 from analystd.client.client import Client
-from analystd.client.connection import ProgressListener
 from analystd.client.feed import EventListener
 from analystd.client.history import EventPage, RunRecord, RunSummary
-from analystd.client.link import LossListener
 from analystd.client.options import AgentOptions, PythonOptions, ViewOptions
-from analystd.client.plain_runs import SyncRun, SyncStream, documented_as, in_loop, started
-from analystd.client.portal import Portal
 from analystd.client.quarantine import QuarantineEntry, Restoration
-from analystd.client.records import Record
 from analystd.client.results import AgentResult, AnyResult, FileList, FileText, PythonResult, SessionState, WrittenFile
-from analystd.client.timeouts import within
+from analystd.client.sync_runs import SyncRun, SyncStream, documented_as, in_loop, started
 from analystd.client.views import ViewResult
 from analystd.wire.errors import AnalystdError
 from analystd.wire.protocol import Command, ViewOperation

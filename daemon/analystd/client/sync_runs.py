@@ -8,10 +8,10 @@ import warnings
 from collections.abc import Callable, Coroutine, Iterator
 from typing import Any, Generic, Protocol, Self, TypeVar
 
+from analystd.client._portal import Portal
+from analystd.client._records import Record
 from analystd.client.feed import EventStream
 from analystd.client.history import Event, RunSummary
-from analystd.client.portal import Portal
-from analystd.client.records import Record
 from analystd.client.runs import Run
 from analystd.wire.errors import AnalystdError
 
