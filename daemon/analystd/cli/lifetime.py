@@ -11,8 +11,8 @@ from collections.abc import Callable
 from typing import Any
 
 from analystd import __version__
-from analystd.cli import EXIT_DONE
-from analystd.cli.commands import Options
+from analystd.cli.exit_status import EXIT_DONE
+from analystd.cli.parser import Options
 from analystd.cli.render import engine_lines, gigabytes, print_json
 from analystd.client import connect_to_daemon
 from analystd.discovery.dial import HELLO_SECONDS, ask_daemon

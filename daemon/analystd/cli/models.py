@@ -8,11 +8,11 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from analystd.cli import EXIT_DONE
-from analystd.cli.commands import Options
 from analystd.cli.desk import tell_all
+from analystd.cli.exit_status import EXIT_DONE
 from analystd.cli.model_facts import entry_data, in_force_line, offer_lines, print_entries, print_model
 from analystd.cli.output import inert
+from analystd.cli.parser import Options
 from analystd.cli.render import gigabytes, print_json
 from analystd.client import connect_to_daemon
 from analystd.config.folders import user_settings_file

@@ -16,9 +16,9 @@ from typing import Any
 
 from analystd import __version__
 from analystd.agent.function_hints import functions_in
-from analystd.cli import EXIT_DONE, EXIT_FAILED
-from analystd.cli.commands import Options
 from analystd.cli.engine_checks import library_in_use, try_library
+from analystd.cli.exit_status import EXIT_DONE, EXIT_FAILED
+from analystd.cli.parser import Options
 from analystd.cli.render import print_json
 from analystd.config import trust as trust_store
 from analystd.config.environment import PREFIX

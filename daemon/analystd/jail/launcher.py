@@ -1,6 +1,6 @@
 """The launcher: locks itself in, then becomes the program that it was given.
 
-    python -I -S enter.py level=partial workspace=DIR runtime=DIR read=PATH… file=DEVICE:INODE:PATH… device=PATH… -- program argument…
+    python -I -S launcher.py level=partial workspace=DIR runtime=DIR read=PATH… file=DEVICE:INODE:PATH… device=PATH… -- program argument…
 
 It runs before anything heavy is imported, because walls hold for the threads that are there and for those that they start: the threads of
 a library that was loaded earlier would stay outside. So it needs the standard library only, and little of that: each start waits for it.
