@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from analystd.data.views import view
 from tests.data.text.slow_reader import records_of
 
 from analystd.data.formats import Formats
 from analystd.data.positioned_file import Caller, RandomFile
-from analystd.data.table import view
 from analystd.data.text import csv_table, record_index, text_cache
 from analystd.data.text import records as text_records
 from analystd.data.view_request import Question

@@ -22,8 +22,8 @@ from analystd.data.files.writing import Room, write_file
 from analystd.data.formats import Formats
 from analystd.data.memory_cap import cap_memory, give_back_memory, out_of_memory
 from analystd.data.positioned_file import Caller, RandomFile
-from analystd.data.table import view
 from analystd.data.view_request import Question
+from analystd.data.views import view
 from analystd.jail.workspace import Workspace
 from analystd.wire.errors import AnalystdError, WorkspaceError
 from analystd.wire.protocol import ViewResult

@@ -14,6 +14,7 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
+from analystd.data.views import view
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.data.query_tables import MemoryTable
@@ -25,7 +26,6 @@ from analystd.data.compute.query import Query
 from analystd.data.compute.selections import Selection, Selections
 from analystd.data.formats import Formats
 from analystd.data.positioned_file import Caller, RandomFile, ViewCancelledError
-from analystd.data.table import view
 from analystd.data.text.csv_table import CsvTable
 from analystd.data.view_request import OPERATORS, Condition, Question, SortKey
 from analystd.wire.errors import InvalidArgumentsError, ResourceLimitError

@@ -6,11 +6,12 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
+from analystd.data.views import view
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from analystd.data.positioned_file import RandomFile
-from analystd.data.table import Rows, view
+from analystd.data.table import Rows
 from analystd.data.text import records as text_records
 from analystd.data.text.csv_table import CsvTable, learn_csv
 from analystd.data.view_request import Condition, Question, SortKey

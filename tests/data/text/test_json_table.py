@@ -8,10 +8,10 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
+from analystd.data.views import view
 
 from analystd.data.formats import Formats
 from analystd.data.positioned_file import RandomFile
-from analystd.data.table import view
 from analystd.data.text import json_columns
 from analystd.data.text.json_records import MAX_DEPTH, parse_records
 from analystd.data.text.json_table import JsonTable

@@ -9,10 +9,10 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
+from analystd.data.views import view
 
 from analystd.data.formats import Formats
 from analystd.data.positioned_file import RandomFile, ViewCancelledError
-from analystd.data.table import view
 from analystd.data.typed.arrow_rows import GroupedTable
 from analystd.data.typed.arrow_table import open_arrow
 from analystd.data.typed.arrow_values import json_values

@@ -12,10 +12,10 @@ import pyarrow as pa
 import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 import pytest
+from analystd.data.views import view
 
 from analystd.data.base import FileInJail
 from analystd.data.positioned_file import Caller, RandomFile, ViewCancelledError
-from analystd.data.table import view
 from analystd.data.typed import parquet_folder, partition_discovery
 from analystd.data.typed.lru import Remembered
 from analystd.data.typed.parquet_folder import ParquetFolder, open_parquet_folder

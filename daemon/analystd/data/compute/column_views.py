@@ -6,8 +6,9 @@ from typing import Any
 
 from analystd.data.compute.profile import described, extreme_cells, profiled
 from analystd.data.compute.profile_text import profile_text
-from analystd.data.table import Asked, Rows
+from analystd.data.table import Rows
 from analystd.data.table_text import grid
+from analystd.data.view_context import Asked
 from analystd.wire.column_names import address_of
 from analystd.wire.protocol import ColumnInfo, ViewResult
 
