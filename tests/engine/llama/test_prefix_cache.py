@@ -3,8 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from analystd.engine.llama.prefix_cache import Prefixes, sampled
-from analystd.engine.llama.prefix_folders import MOST_MODELS, prefix_folder
+from analystd.engine.llama.prefix_cache import MOST_MODELS, Prefixes, prefix_folder, sampled
 
 pytestmark = pytest.mark.slow
 

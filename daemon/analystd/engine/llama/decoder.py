@@ -10,8 +10,7 @@ from typing import Protocol
 
 from analystd.engine.llama.generation import Reply
 from analystd.engine.llama.llama_model import Entry, Model, Outcome
-from analystd.engine.llama.prefix_beginnings import Beginnings
-from analystd.engine.llama.prefix_cache import Prefixes
+from analystd.engine.llama.prefix_cache import Beginnings, Prefixes
 from analystd.engine.llama.slots import Slot, Slots
 from analystd.wire.errors import EngineUnavailableError
 

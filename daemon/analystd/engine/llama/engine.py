@@ -18,7 +18,7 @@ from analystd.config.setting_parsers import Adapter
 from analystd.engine.base import Completion, EngineInfo, GenerateRequest, Message
 from analystd.engine.llama.libllama import INSTALL_HINT, find_build
 from analystd.engine.llama.memory_guard import MemoryGuard
-from analystd.engine.llama.prefix_folders import prefix_folder
+from analystd.engine.llama.prefix_cache import prefix_folder
 from analystd.engine.llama.worker_sandbox import Walls, worker_environment
 from analystd.jail.resource_usage import memory
 from analystd.models.memory_estimate import files_of

@@ -1,7 +1,8 @@
 """The beginning that all conversations have in common (system message, examples) as the model's state on disk.
 
 To process it takes seconds on a CPU, to read its state milliseconds, so that the first answer after a start does not wait for it. Nothing
-of a conversation itself is ever stored. A file is believed only when its checksum is right; any other is as good as none.
+of a conversation itself is ever stored. A file is believed only when its checksum is right; any other is as good as none. Each model has a
+folder of its own, so that a worker which a hostile model took over reaches no other model's.
 """
 
 from __future__ import annotations
@@ -14,11 +15,16 @@ import tempfile
 from array import array
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Protocol
+
+from analystd.engine.llama.slots import Slot, Slots
+from analystd.util.remove import remove
 
 logger = logging.getLogger(__name__)
 
 MOST_FILES = 8
 MOST_BYTES = 256 << 20
+MOST_MODELS = 4
 
 _MAGIC = b"analystd prefix 1\n"
 _DIGEST_BYTES = 32
@@ -99,6 +105,67 @@ class Prefixes:
                 path.unlink()
 
 
+class States(Protocol):
+    """What is needed of a model."""
+
+    def state(self, sequence: int, length: int) -> bytes:
+        """What a sequence holds of its first positions; empty if that cannot be had."""
+        ...
+
+    def restore(self, sequence: int, state: bytes, length: int) -> bool:
+        """Fill an empty sequence; False, and the sequence empty, when the state does not fit."""
+        ...
+
+    def stored(self, sequence: int) -> int:
+        """How many positions a sequence holds."""
+        ...
+
+
+class Beginnings:
+    """Puts what is known of a common beginning into a slot, and stores what was not known yet."""
+
+    def __init__(self, model: States, slots: Slots, prefixes: Prefixes) -> None:
+        self._model = model
+        self._slots = slots
+        self._prefixes = prefixes
+
+    def recall(self, slot: Slot, prompt: Sequence[int], length: int) -> None:
+        """Have the slot hold the prompt's first `length` tokens, if their state is on disk and no conversation holds them."""
+        beginning = prompt[:length]
+        if self._slots.known(prompt) >= length or (state := self._prefixes.load(beginning)) is None:
+            return
+        self._slots.empty(slot)
+        if self._model.restore(slot.number, state, len(beginning)):
+            slot.tokens = list(beginning)
+        else:
+            self._prefixes.discard(beginning)
+
+    def remember(self, slot: Slot, beginning: Sequence[int]) -> None:
+        """Store the state of the beginning when the slot holds it and it was never stored."""
+        if not beginning or slot.tokens[: len(beginning)] != list(beginning) or self._prefixes.knows(beginning):
+            return
+        if state := self._model.state(slot.number, len(beginning)):
+            self._prefixes.save(beginning, state)
+        if self._model.stored(slot.number) != len(slot.tokens):
+            self._slots.empty(slot)
+
+
+def prefix_folder(base: Path, model: Path) -> Path | None:
+    """The private folder of this version of a model, made if need be; None when it cannot be had. The `MOST_MODELS` used last have one."""
+    try:
+        status = model.stat()
+        identity = f"{model.resolve()} {status.st_size} {status.st_mtime_ns}"
+        folder = base / hashlib.sha256(identity.encode("utf-8", "surrogateescape")).hexdigest()[:32]
+        for each in (base, folder):
+            each.mkdir(mode=0o700, parents=True, exist_ok=True)
+        os.utime(folder)
+        _drop_oldest_folders(base)
+    except OSError as exc:
+        logger.warning("what models make of the system prompt is not kept in %s: %s", base, exc.strerror)
+        return None
+    return folder
+
+
 def sampled(path: Path) -> str:
     """What tells a big file from another at little cost: size, time of change, and a hash of its beginning and its end."""
     with path.open("rb") as file:
@@ -139,3 +206,10 @@ def _write(path: Path, content: bytes) -> None:
     except BaseException:
         Path(draft).unlink(missing_ok=True)
         raise
+
+
+def _drop_oldest_folders(base: Path) -> None:
+    folders = [path for path in base.iterdir() if path.is_dir() and not path.is_symlink()]
+    for folder in sorted(folders, key=lambda path: path.stat().st_mtime_ns, reverse=True)[MOST_MODELS:]:
+        for left in remove(folder):
+            logger.warning("not removed: %s", left)

@@ -4,8 +4,7 @@ import pytest
 
 from analystd.engine.base import Completion, GenerateRequest, Message
 from analystd.engine.llama.engine import LlamaEngine
-from analystd.engine.llama.prefix_beginnings import Beginnings
-from analystd.engine.llama.prefix_cache import Prefixes
+from analystd.engine.llama.prefix_cache import Beginnings, Prefixes
 from analystd.engine.llama.slots import Slot, Slots
 
 pytestmark = pytest.mark.slow
