@@ -28,8 +28,8 @@ from analystd.server.hub import Hub
 from analystd.server.send_queue import Outbox
 from analystd.server.trace import no_trace, open_trace
 from analystd.util.locks import HeldLock
+from analystd.util.logging_setup import Log
 from analystd.util.remove import remove
-from analystd.util.run_id import Log
 from analystd.wire.errors import AnalystdError
 from analystd.wire.protocol import PROTOCOL_VERSION
 

@@ -24,7 +24,7 @@ from analystd.discovery.registry import (
 )
 from analystd.server.daemon import Daemon
 from analystd.util.locks import HeldLock, take_lock
-from analystd.util.run_id import log_to_file
+from analystd.util.logging_setup import log_to_file
 from analystd.wire.errors import DaemonLostError
 
 _LOCK_SECONDS = 2.0

@@ -45,7 +45,7 @@ from analystd.server.settings_in_force import (
     taken_up,
     tightened_notices,
 )
-from analystd.util.run_id import Log
+from analystd.util.logging_setup import Log
 from analystd.wire.errors import StoppingError, WorkspaceError
 from analystd.wire.protocol import PROTOCOL_VERSION
 
