@@ -45,7 +45,9 @@ async def test_the_syntax_of_cells_with_errors_is_not_kept(run: Runner) -> None:
 
 
 async def test_of_cells_long_ago_the_code_is_not_kept(run: Runner) -> None:
-    await run("from analystd_inside import history_pruning\nkept, history_pruning.KEPT_CELLS = history_pruning.KEPT_CELLS, 5")
+    await run(
+        "from analystd_inside import history_pruning\nkept, history_pruning.KEPT_CELLS = history_pruning.KEPT_CELLS, 5"
+    )
     first = int((await run("len(In) - 1")).result or "")
     for _ in range(5):
         await run("pass")

@@ -14,7 +14,6 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
-from analystd.data.views import view
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.data.query_tables import MemoryTable
@@ -28,6 +27,7 @@ from analystd.data.formats import Formats
 from analystd.data.positioned_file import Caller, RandomFile, ViewCancelledError
 from analystd.data.text.csv_table import CsvTable
 from analystd.data.view_request import OPERATORS, Condition, Question, SortKey
+from analystd.data.views import view
 from analystd.wire.errors import InvalidArgumentsError, ResourceLimitError
 
 pytestmark = pytest.mark.slow
@@ -436,7 +436,7 @@ def test_a_plain_look_at_text_does_not_load_what_computing_takes(tmp_path: Path)
     code = (
         "import os, sys; from analystd.data import worker; from analystd.data.formats import Formats; "
         "from analystd.data.view_request import Question; from analystd.data.positioned_file import RandomFile; "
-        "from analystd.data.table import view; "
+        "from analystd.data.views import view; "
         "file = RandomFile.of_descriptor('x.csv', os.open(sys.argv[1], os.O_RDONLY)); "
         "[view(Formats().open_table(file), Question(each)) for each in ('head', 'tail', 'rows', 'shape', 'schema')]; "
         "print('pyarrow' in sys.modules)"

@@ -12,7 +12,6 @@ import pyarrow as pa
 import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 import pytest
-from analystd.data.views import view
 
 from analystd.data.base import FileInJail
 from analystd.data.positioned_file import Caller, RandomFile, ViewCancelledError
@@ -22,6 +21,7 @@ from analystd.data.typed.parquet_folder import ParquetFolder, open_parquet_folde
 from analystd.data.typed.parquet_schemas import common_type
 from analystd.data.typed.parquet_table import ParquetTable
 from analystd.data.view_request import Condition, Question
+from analystd.data.views import view
 from analystd.data.worker_client import DataWorker
 from analystd.jail.sandbox import measure_sandbox
 from analystd.jail.workspace import Workspace
