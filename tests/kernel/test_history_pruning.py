@@ -51,5 +51,7 @@ async def test_of_cells_long_ago_the_code_is_not_kept(run: Runner) -> None:
     first = int((await run("len(In) - 1")).result or "")
     for _ in range(5):
         await run("pass")
-    shown = await run(f"print(repr(In[{first}]), '_i{first}' in globals(), repr(In[-2]))\nforgetting.KEPT_CELLS = kept")
+    shown = await run(
+        f"print(repr(In[{first}]), '_i{first}' in globals(), repr(In[-2]))\nhistory_pruning.KEPT_CELLS = kept"
+    )
     assert shown.stdout == "'' False 'pass'\n"
