@@ -50,7 +50,7 @@ fix: $(STAMP) $(VSCODE)/node_modules/.installed ## what ruff and prettier can me
 	cd $(VSCODE) && npm run --silent fix
 
 schemas: $(STAMP) ## write docs/schema anew, after the shape of something on the wire has changed
-	$(BIN)/python -m analystd.server.published docs/schema
+	$(BIN)/python -m analystd.server.schema_export docs/schema
 
 vscode: $(VSCODE)/node_modules/.installed ## build the VS Code extension (.vsix)
 	cd $(VSCODE) && npm run --silent package

@@ -23,7 +23,7 @@ from bench.exam.ingredients import INGREDIENTS
 from bench.exam.questions import Question
 from bench.exam.runner import Outcome, examiner
 
-from analystd.engine.embedded import embedded_models
+from analystd.models.embedded import embedded_models
 
 Record = dict[str, Any]
 VERDICTS: tuple[Verdict, ...] = get_args(Verdict)

@@ -18,13 +18,13 @@ from pathlib import Path
 from typing import Any
 
 from analystd.agent.programs import question_with_facts, system_prompt
-from analystd.engine import native
 from analystd.engine.base import Message
-from analystd.engine.cores import usable_cores
-from analystd.engine.embedded import choose_model
-from analystd.engine.native import CPU_BATCH, Entry, Model, Outcome, lib
-from analystd.engine.rendering import Renderer
-from analystd.errors import EngineUnavailableError
+from analystd.engine.llama import llama_model
+from analystd.engine.llama.chat_template import Renderer
+from analystd.engine.llama.cpu_count import usable_cores
+from analystd.engine.llama.llama_model import CPU_BATCH, Entry, Model, Outcome, lib
+from analystd.models.embedded import choose_model
+from analystd.wire.errors import EngineUnavailableError
 
 CONTEXT = 4096
 READ_TOKENS, WRITTEN_TOKENS = 512, 32
@@ -81,7 +81,7 @@ class Tuned(Model):
 
     def __init__(self, path: Path, setting: Setting) -> None:
         self._setting = setting
-        native.CPU_BATCH = setting.batch
+        llama_model.CPU_BATCH = setting.batch
         super().__init__(path, gpu_layers=0, context_tokens=CONTEXT, conversations=1, threads=setting.threads)
 
     def _open(self, window: int, conversations: int, threads: int) -> object:

@@ -29,13 +29,13 @@ import llama_cpp
 from analystd.agent.prompt import example_turns, system_prompt
 from analystd.client import Client, Event, connect
 from analystd.engine.base import Completion, GenerateRequest, Message, ToolSpec
-from analystd.engine.cores import usable_cores
-from analystd.engine.embedded import pull_embedded
-from analystd.engine.llama import LlamaEngine
-from analystd.engine.tiles import without_tiles
-from analystd.engine.walls import Walls
+from analystd.engine.llama.amx_workaround import without_tiles
+from analystd.engine.llama.cpu_count import usable_cores
+from analystd.engine.llama.engine import LlamaEngine
+from analystd.engine.llama.worker_sandbox import Walls
 from analystd.jail.sandbox import measure_sandbox
-from analystd.protocol import EventKind
+from analystd.models.embedded import pull_embedded
+from analystd.wire.protocol import EventKind
 
 CONTEXT = 4096
 TOKENS = 64
@@ -70,7 +70,7 @@ AS_LONG_AS_OURS = "You tell long stories about whatever people ask for. " * 49
 SERVER = """
 import sys, time
 import xllamacpp
-from analystd.engine.tiles import without_tiles
+from analystd.engine.llama.amx_workaround import without_tiles
 params = xllamacpp.CommonParams()
 params.model.path, params.port, params.n_ctx, params.n_parallel = sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), int(sys.argv[4])
 params.cpuparams.n_threads = params.cpuparams_batch.n_threads = int(sys.argv[5])

@@ -19,8 +19,8 @@ import psutil
 from jupyter_client.asynchronous.client import AsyncKernelClient
 from jupyter_client.manager import AsyncKernelManager
 
-from analystd import framing
 from analystd.client import Client, connect
+from analystd.wire import framing
 
 ROUNDS = 200
 RESETS = 15

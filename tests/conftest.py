@@ -9,7 +9,7 @@ from pathlib import Path
 import hypothesis
 import pytest
 
-from analystd.environment import PREFIX
+from analystd.config.environment import PREFIX
 
 TESTS = Path(__file__).parent
 SLOW_FOLDERS = [TESTS / name for name in ("e2e", "jail", "kernel", "soak")]

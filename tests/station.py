@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 
 import psutil
 
-from analystd.environment import PREFIX
+from analystd.config.environment import PREFIX
 
 SECONDS = 60.0
 

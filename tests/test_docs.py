@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from analystd.settings import Settings, variable
+from analystd.config.settings import Settings, variable
 
 ROOT = Path(__file__).parent.parent
 PAGES = sorted(

@@ -6,8 +6,9 @@ import ast
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from functools import cache
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -17,37 +18,60 @@ import analystd
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "daemon" / "analystd"
 
-BASE = {"workers", "util"}
-
-MAY_IMPORT = {
-    "util": set[str](),
-    "workers": set[str](),
-    "client": {"client", "server", "jail"},
-    "server": {"server", "desk", "agent", "tools", "engine", "kernel", "data", "jail"},
-    "desk": {"desk", "agent", "tools", "engine", "kernel", "data", "jail"},
-    "agent": {"agent", "tools", "engine", "kernel"},
-    "tools": {"tools", "engine", "kernel", "data"},
-    "engine": {"engine", "jail"},
-    "kernel": {"kernel", "jail"},
-    "data": {"data", "jail"},
-    "jail": {"jail"},
+MAY_IMPORT: dict[str, set[str]] = {
+    "util": set(),
+    "config": {"util"},
+    "wire": {"util"},
+    "workers": {"wire", "util"},
+    "jail": {"config", "wire", "util"},
+    "discovery": {"workers", "config", "wire", "util"},
+    "relay": {"discovery", "wire", "util"},
+    "client": {"discovery", "jail", "wire", "util"},
+    "models": {"jail", "config", "wire", "util"},
+    "engine": {"models", "jail", "workers", "config", "wire", "util"},
+    "kernel": {"jail", "config", "wire", "util"},
+    "data": {"jail", "workers", "wire", "util"},
+    "toolbox": set(),
+    "tools": {"engine", "kernel", "data", "wire", "util"},
+    "agent": {"tools", "engine", "kernel", "wire", "util"},
+    "desk": {"agent", "tools", "engine", "kernel", "data", "jail", "config", "wire", "util"},
+    "server": {"desk", "tools", "engine", "kernel", "data", "discovery", "jail", "config", "wire", "util"},
+    "cli": {
+        "client",
+        "server",
+        "relay",
+        "desk",
+        "agent",
+        "engine",
+        "models",
+        "data",
+        "discovery",
+        "jail",
+        "workers",
+        "config",
+        "wire",
+        "util",
+    },
+    # The package itself; the client only when it is first asked for.
+    "": {"client", "wire"},
+    "__main__": {"cli"},
 }
 
 HEAVY = {
-    "pygls": ["server/lsp.py", "server/params.py"],
+    "pygls": ["server/pygls_adapter.py", "server/lsp_params.py"],
     "lsprotocol": [
-        "server/lsp.py",
+        "server/pygls_adapter.py",
         "server/connection.py",
-        "server/intake.py",
-        "server/params.py",
-        "server/places.py",
+        "server/inbound.py",
+        "server/lsp_params.py",
+        "server/uris.py",
         "server/handlers/*.py",
     ],
     "llama_cpp": [],
     "xllamacpp": [],
     "prompt_toolkit": ["cli/chat/line_input.py", "cli/chat/markdown.py"],
     "pyarrow": [
-        "data/column_parts.py",
+        "data/column_chunks.py",
         "data/compute/*.py",
         "data/text/csv_columns.py",
         "data/text/column_numbers.py",
@@ -65,22 +89,79 @@ def modules() -> Iterator[Path]:
 
 @cache
 def imports_of(path: Path) -> set[str]:
+    """The modules that a module imports anywhere, and the names in them."""
     found: set[str] = set()
     for node in ast.walk(ast.parse(path.read_text("utf-8"))):
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom) and node.module is not None:
-            found |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+        elif isinstance(node, ast.ImportFrom):
+            module = absolute(path, node)
+            found |= {module, *(f"{module}.{alias.name}" for alias in node.names)}
     return found
+
+
+def modules_imported(path: Path, among: Container[str]) -> set[str]:
+    """Those of `among` that a module imports when it runs, at its beginning or later."""
+    found: set[str] = set()
+    tree = ast.parse(path.read_text("utf-8"))
+    for_types = {each for block in blocks_for_types(tree) for each in ast.walk(block)}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node not in for_types:
+            module = absolute(path, node)
+            names = [f"{module}.{alias.name}" for alias in node.names]
+            found |= {name if name in among else module for name in names}
+    return {name for name in found if name in among} - {name_of(path)}
+
+
+def blocks_for_types(tree: ast.Module) -> Iterator[ast.stmt]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING":
+            yield from node.body
+
+
+def absolute(path: Path, node: ast.ImportFrom) -> str:
+    if not node.level:
+        return node.module or ""
+    package = ["analystd", *path.relative_to(PACKAGE).parts[: -node.level]]
+    return ".".join([*package, *([node.module] if node.module else [])])
+
+
+def name_of(path: Path) -> str:
+    parts = path.relative_to(PACKAGE).with_suffix("").parts
+    return ".".join(["analystd", *(parts[:-1] if parts[-1] == "__init__" else parts)])
+
+
+def part_of(path: Path) -> str:
+    """The folder of a module; of one in no folder its own name, and of the package itself none."""
+    return name_of(path).removeprefix("analystd").removeprefix(".").split(".")[0]
+
+
+def test_each_part_has_its_place_in_the_order() -> None:
+    assert {part_of(path) for path in modules()} == MAY_IMPORT.keys()
 
 
 @pytest.mark.parametrize("part", sorted(MAY_IMPORT))
 def test_a_part_imports_only_what_lies_below_it(part: str) -> None:
-    for path in sorted((PACKAGE / part).rglob("*.py")):
+    parts = MAY_IMPORT.keys() - {""}
+    for path in modules():
+        if part_of(path) != part:
+            continue
         for name in imports_of(path):
             match = re.match(r"analystd\.(\w+)", name)
-            if match and (PACKAGE / match[1]).is_dir():
-                assert match[1] in MAY_IMPORT[part] | BASE, f"{path.relative_to(PACKAGE)} imports {name}"
+            if match and match[1] in parts:
+                assert match[1] in MAY_IMPORT[part] | {part}, f"{path.relative_to(PACKAGE)} imports {name}"
+
+
+def test_no_modules_import_each_other() -> None:
+    paths = {name_of(path): path for path in modules()}
+    # `analystd` itself imports its client when that is first asked for, and all that the client imports may import the package.
+    graph = {name: modules_imported(path, paths) for name, path in paths.items() if name != "analystd"}
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as exc:
+        pytest.fail(f"a circle: {' <- '.join(exc.args[1])}")
 
 
 @pytest.mark.parametrize("library", sorted(HEAVY))
@@ -110,7 +191,7 @@ def test_the_relay_starts_without_what_it_does_not_need() -> None:
         "argparse",
         "uuid",
     )
-    code = LOADED.format("analystd.server.stdio", heavy)
+    code = LOADED.format("analystd.relay.stdio", heavy)
     assert (
         subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout.strip() == "[]"
     )

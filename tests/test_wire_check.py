@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from tests.wire_check import Conversation, WireCheck, WireError
 
-from analystd import framing
+from analystd.wire import framing
 
 STATUS = {"command": "analystd.cancelRun", "arguments": [{"run_id": "r"}], "workDoneToken": "t"}
 EVENT = {

@@ -1,6 +1,6 @@
 """Holds all that daemons sent in a test to LSP's structures and to our published schemas: every message, and which may come when.
 
-LSP's meta model itself is in no package that is installed. lsprotocol's classes are generated from it, and the schemas that `params.py` makes of
+LSP's meta model itself is in no package that is installed. lsprotocol's classes are generated from it, and the schemas that `lsp_params.py` makes of
 them are as strict: every member with its type, range and literal; no member that is not named; null only where the model has it.
 """
 
@@ -20,10 +20,10 @@ from jsonschema import Draft202012Validator
 from jsonschema.exceptions import best_match
 from lsprotocol import types
 
-from analystd.protocol import EVENT_METHOD, SNAPSHOT_METHOD, EventKind
-from analystd.server.messages import NotAMessageError, message_in
-from analystd.server.params import lsp_schema
+from analystd.server.lsp_params import lsp_schema
 from analystd.util.inert_text import message_text
+from analystd.wire.jsonrpc import NotAMessageError, message_in
+from analystd.wire.protocol import EVENT_METHOD, SNAPSHOT_METHOD, EventKind
 
 SCHEMAS = Path(__file__).parent.parent / "docs" / "schema"
 

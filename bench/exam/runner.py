@@ -20,10 +20,10 @@ from bench.exam.questions import Asked, Question
 
 from analystd import connect_sync
 from analystd.agent.programs import LOOK
-from analystd.client.plain import SyncClient
 from analystd.client.results import AgentResult
-from analystd.environment import PREFIX
-from analystd.errors import DaemonLostError
+from analystd.client.sync_client import SyncClient
+from analystd.config.environment import PREFIX
+from analystd.wire.errors import DaemonLostError
 
 ROOT = Path(__file__).parents[2]
 _START_SECONDS = 60.0

@@ -9,13 +9,18 @@ from __future__ import annotations
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from analystd.client import Client, SyncClient, connect, connect_sync
+    from analystd.wire import errors
 
 __version__ = "0.1.0"
-__all__ = ["Client", "SyncClient", "__version__", "connect", "connect_sync"]
+__all__ = ["Client", "SyncClient", "__version__", "connect", "connect_sync", "errors"]
 
 
 def __getattr__(name: str) -> object:
     """Import the client when it is first asked for: the relay and the sandbox launcher import this package and must stay light."""
+    if name == "errors":
+        from analystd.wire import errors
+
+        return errors
     if name in __all__:
         from analystd import client
 

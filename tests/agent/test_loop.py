@@ -15,9 +15,9 @@ from analystd.agent.outcome import Outcome
 from analystd.agent.task import Limits, Task
 from analystd.engine.base import Completion, EngineInfo, GenerateRequest, Message, Sampling, ToolSpec
 from analystd.engine.scripted import ScriptedEngine
-from analystd.errors import ResourceLimitError
-from analystd.protocol import Step
 from analystd.tools.base import Tool, Toolbox, ToolContext, ToolResult
+from analystd.wire.errors import ResourceLimitError
+from analystd.wire.protocol import Step
 
 ADD = ToolSpec(
     "add",

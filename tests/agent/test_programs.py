@@ -16,7 +16,7 @@ from analystd.agent.programs import (
     says_only_itself,
     without_echo,
 )
-from analystd.protocol import Step
+from analystd.wire.protocol import Step
 
 
 def failed(code: str, output: str, **more: Any) -> Step:

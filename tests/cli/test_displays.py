@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from analystd.cli.displays import display_note, display_text, save_displays
-from analystd.errors import WorkspaceError
+from analystd.wire.errors import WorkspaceError
 
 RUN = "run_1_00000000"
 HOW = f"; `analystd show {RUN} --save DIR` saves it]"

@@ -3,12 +3,12 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from tests.server.stand_in import StandIn
+from tests.relay.stand_in import StandIn
 
 from analystd.cli import lifetime
 from analystd.cli.lifetime import end_daemon
-from analystd.errors import DaemonLostError
-from analystd.server.address import daemon_address, live_cards
+from analystd.discovery.registry import daemon_address, live_cards
+from analystd.wire.errors import DaemonLostError
 
 pytestmark = pytest.mark.slow
 

@@ -11,13 +11,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.engine.chat_servers import free_port
-from tests.engine.ggufs import LLAMA, Tensor, header, write_gguf, write_huge_gguf, write_lora
-from tests.engine.hub_servers import Hub, serving
+from tests.engine.openai.chat_servers import free_port
+from tests.models.ggufs import LLAMA, Tensor, header, write_gguf, write_huge_gguf, write_lora
+from tests.models.hub_servers import Hub, serving
 from tests.station import Station
 
-from analystd.engine.embedded import pull_embedded
 from analystd.jail.own_group import OwnGroup
+from analystd.models.embedded import pull_embedded
 
 pytestmark = pytest.mark.slow
 

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from analystd import framing
-from analystd.client.connection import Connection
-from analystd.errors import AnalystdError, ResourceLimitError
+from analystd.client._connection import Connection
+from analystd.wire import framing
+from analystd.wire.errors import AnalystdError, ResourceLimitError
 
 Daemon = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 

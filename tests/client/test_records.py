@@ -5,10 +5,10 @@ from typing import Any, get_type_hints
 
 import pytest
 
-from analystd import protocol
 from analystd.client import history, results, views
-from analystd.client.records import Record
+from analystd.client._records import Record
 from analystd.client.results import AgentResult, Failure, PythonResult, any_result
+from analystd.wire import protocol
 
 ANSWER: dict[str, Any] = {
     "run_id": "run_1_a",

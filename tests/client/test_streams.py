@@ -7,12 +7,12 @@ from typing import Any, cast
 
 import pytest
 
+from analystd.client._reconnecting import Link
 from analystd.client.errors import EventsGoneError
 from analystd.client.feed import EventStream, Feed, Missed, Theme
 from analystd.client.history import Event, Snapshot
-from analystd.client.link import Link
-from analystd.errors import DaemonLostError
-from analystd.protocol import EVENT_METHOD
+from analystd.wire.errors import DaemonLostError
+from analystd.wire.protocol import EVENT_METHOD
 
 
 class StandInLink:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from analystd.data.random_file import RandomFile
+from analystd.data.positioned_file import RandomFile
 
 
 @pytest.fixture(scope="session")

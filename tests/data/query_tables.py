@@ -6,10 +6,10 @@ from collections.abc import Iterator, Sequence
 
 import pyarrow as pa
 
-from analystd.data.column_parts import ColumnPart
+from analystd.data.column_chunks import ColumnPart
 from analystd.data.table import Rows
 from analystd.data.typed.arrow_values import json_values
-from analystd.protocol import ColumnInfo
+from analystd.wire.protocol import ColumnInfo
 
 
 class MemoryTable:

@@ -9,11 +9,11 @@ import pyarrow.parquet as pq
 import pytest
 
 from analystd.data.base import FileInJail
-from analystd.data.question import Question
-from analystd.data.service import DataWorker
-from analystd.errors import ResourceLimitError
+from analystd.data.view_request import Question
+from analystd.data.worker_client import DataWorker
 from analystd.jail.sandbox import measure_sandbox
 from analystd.jail.workspace import Workspace
+from analystd.wire.errors import ResourceLimitError
 
 pytestmark = pytest.mark.slow
 

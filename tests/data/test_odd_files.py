@@ -11,11 +11,11 @@ import pytest
 
 from analystd.client import connect
 from analystd.data.base import FileInJail, OpenFile
-from analystd.data.question import Question
-from analystd.data.service import DataWorker
-from analystd.errors import DaemonLostError, WorkerDiedError, WorkspaceError
+from analystd.data.view_request import Question
+from analystd.data.worker_client import DataWorker
 from analystd.jail.sandbox import Sandbox, measure_sandbox
 from analystd.jail.workspace import Workspace
+from analystd.wire.errors import DaemonLostError, WorkerDiedError, WorkspaceError
 
 pytestmark = pytest.mark.slow
 

@@ -12,12 +12,12 @@ import pytest
 from tests.data.text.slow_reader import records_of
 
 from analystd.data.formats import Formats
-from analystd.data.question import Question
-from analystd.data.random_file import Caller, RandomFile
-from analystd.data.table import view
-from analystd.data.text import csv_table, known_texts, record_index
+from analystd.data.positioned_file import Caller, RandomFile
+from analystd.data.text import csv_table, record_index, text_cache
 from analystd.data.text import records as text_records
-from analystd.protocol import ViewResult
+from analystd.data.view_request import Question
+from analystd.data.views import view
+from analystd.wire.protocol import ViewResult
 
 Row = Sequence[str | None]
 
@@ -72,7 +72,7 @@ def small_borders() -> Iterator[None]:
         patch.setattr(record_index, "_SEARCHED_BYTES", 7)
         patch.setattr(text_records, "_FIRST_CHUNK_BYTES", 5)
         patch.setattr(text_records, "_CHUNK_BYTES", 11)
-        patch.setattr(known_texts, "_BEGINNING_BYTES", 1)
+        patch.setattr(text_cache, "_BEGINNING_BYTES", 1)
         yield
 
 

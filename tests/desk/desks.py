@@ -9,18 +9,18 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from analystd.config.settings import Settings
 from analystd.data.base import Source
-from analystd.data.question import Question
-from analystd.desk.asker import Asker
+from analystd.data.view_request import Question
 from analystd.desk.desk import Desk, Equipment
+from analystd.desk.desk_lock import DeskState
 from analystd.desk.journal import Journal
-from analystd.desk.state import DeskState
+from analystd.desk.requester import Asker
 from analystd.engine.base import Completion, GenerateRequest
 from analystd.engine.scripted import ScriptedEngine
 from analystd.jail.workspace import Workspace
 from analystd.kernel.base import Completions, Execution, Output, Session, SessionInfo, Trouble, Variable
-from analystd.protocol import ViewResult
-from analystd.settings import Settings
+from analystd.wire.protocol import ViewResult
 
 
 def by(name: str) -> Asker:

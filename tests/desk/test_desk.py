@@ -10,7 +10,7 @@ import pytest
 from tests.desk.desks import Attentive, Office, all_events, by
 
 from analystd.desk.desk import AGENTS_AT_ONCE, Desk
-from analystd.errors import InvalidArgumentsError, StoppingError
+from analystd.wire.errors import InvalidArgumentsError, StoppingError
 
 
 def call(tool: str, arguments: str) -> str:

@@ -8,9 +8,9 @@ import pytest
 from tests.desk.desks import Office
 from tests.desk.test_desk import ask, assert_each_begins_with_the_one_before
 
-from analystd.errors import InvalidArgumentsError
-from analystd.setting_values import PromptFile
-from analystd.settings import Settings
+from analystd.config.setting_parsers import PromptFile
+from analystd.config.settings import Settings
+from analystd.wire.errors import InvalidArgumentsError
 
 PROGRAM = "```python\ntotal = 42 * 1\n```"
 

@@ -11,7 +11,7 @@ import pytest
 from tests.desk.test_journal import full_disk, needs_full, write_run
 
 from analystd.desk.journal import Journal
-from analystd.protocol import EventKind, RunSummary
+from analystd.wire.protocol import EventKind, RunSummary
 
 SEGMENT = 600
 

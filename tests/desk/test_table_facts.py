@@ -15,12 +15,12 @@ import pyarrow.parquet as pq
 import pytest
 
 from analystd.data.base import Source
-from analystd.data.question import Question
-from analystd.data.service import DataWorker
+from analystd.data.view_request import Question
+from analystd.data.worker_client import DataWorker
 from analystd.desk.table_facts import LOOK_SECONDS, Looked, TableFacts, most_characters
 from analystd.jail.sandbox import measure_sandbox
 from analystd.jail.workspace import Workspace
-from analystd.protocol import ViewResult
+from analystd.wire.protocol import ViewResult
 
 pytestmark = pytest.mark.slow
 

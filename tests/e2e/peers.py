@@ -12,7 +12,7 @@ from typing import Any, Self
 
 from tests.station import SECONDS, Station
 
-from analystd import framing
+from analystd.wire import framing
 
 _SEQ = re.compile(rb'\{"jsonrpc":"2.0","method":"analystd/event","params":\{"seq":(\d+),')
 _BIG = 100_000

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from analystd.client import Client, Event
-from analystd.errors import AnalystdError
+from analystd.wire.errors import AnalystdError
 
 SECONDS = 90.0
 """Far more than anything here takes, also on a machine with other work."""

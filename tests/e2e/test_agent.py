@@ -14,7 +14,7 @@ import pytest
 from tests.station import Station
 
 from analystd.cli.demo import write_bars
-from analystd.engine.embedded import pull_embedded
+from analystd.models.embedded import pull_embedded
 
 SHAPE = '<tool name="data_view">\n{"path": "t.csv", "operation": "shape"}\n</tool>'
 PRINT = '<tool name="pyexe">\n{"code": "print(40 + 2)"}\n</tool>'
@@ -157,7 +157,7 @@ def assert_model_is_locked_in(station: Station) -> None:
     if station.result("status")["sandbox"]["level"] == "none":
         return
     family = psutil.Process(pid).children(recursive=True)
-    (model,) = [each for each in family if "analystd.engine.worker" in each.cmdline() and not each.children()]
+    (model,) = [each for each in family if "analystd.engine.llama.worker" in each.cmdline() and not each.children()]
     status = Path(f"/proc/{model.pid}/status").read_text()
     assert "Seccomp:\t2" in status
     assert "NoNewPrivs:\t1" in status

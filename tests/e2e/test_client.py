@@ -12,7 +12,7 @@ from tests.station import Station
 
 import analystd
 from analystd.client import RequestCancelledError, RequestTimeoutError
-from analystd.errors import DaemonLostError, InvalidArgumentsError, WorkspaceError
+from analystd.wire.errors import DaemonLostError, InvalidArgumentsError, WorkspaceError
 
 SECONDS = 60.0
 

@@ -11,8 +11,8 @@ from tests.station import Station
 
 import analystd
 from analystd.client import Client, Event, EventsGoneError, EventStream
-from analystd.errors import DaemonLostError
-from analystd.protocol import SNAPSHOT_METHOD
+from analystd.wire.errors import DaemonLostError
+from analystd.wire.protocol import SNAPSHOT_METHOD
 
 SECONDS = 60.0
 

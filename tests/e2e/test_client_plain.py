@@ -21,7 +21,7 @@ from tests.station import Station
 
 import analystd
 from analystd.client import Client, RequestTimeoutError, Run, SyncClient, SyncRun
-from analystd.errors import DaemonLostError
+from analystd.wire.errors import DaemonLostError
 
 SECONDS = 60.0
 WAIT = "import time\nprint('waits', flush=True)\nwhile True: time.sleep(0.05)"

@@ -12,7 +12,7 @@ from tests.station import Station
 import analystd
 from analystd.client import Client, PythonResult, Run
 from analystd.client.results import Failure
-from analystd.errors import DaemonLostError
+from analystd.wire.errors import DaemonLostError
 
 SECONDS = 60.0
 WAIT = "import time\nprint('waits', flush=True)\nwhile True: time.sleep(0.05)"

@@ -13,7 +13,7 @@ import pytest
 from tests.station import Station, is_running
 
 from analystd import __version__
-from analystd.jail.probe import TABLE
+from analystd.jail.self_test import TABLE
 
 BARS = "timestamp,open,close\n2023-01-01,1.0,2.0\n2023-01-02,2.0,3.5\n"
 

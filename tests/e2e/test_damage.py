@@ -12,7 +12,7 @@ import pytest
 from tests.e2e.wires import wire
 from tests.station import Station
 
-from analystd.server.address import daemon_address
+from analystd.discovery.registry import daemon_address
 from analystd.util.remove import remove
 
 Damage = Callable[[Path], None]

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 from tests.e2e.model_servers import Answer, ModelServer, serving
-from tests.engine.chat_servers import xllamacpp_server
+from tests.engine.openai.chat_servers import xllamacpp_server
 from tests.station import Station
 
-from analystd.engine.embedded import pull_embedded
+from analystd.models.embedded import pull_embedded
 
 Stations = Callable[..., Station]
 

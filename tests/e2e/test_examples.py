@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from tests.station import Station
 
-from analystd.engine.embedded import pull_embedded
+from analystd.models.embedded import pull_embedded
 
 pytestmark = pytest.mark.timeout(600)
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.engine.flooding_servers import KINDS, MOST_SENT, Flood, flooding
+from tests.models.flooding_servers import KINDS, MOST_SENT, Flood, flooding
 from tests.station import Station
 
 GROWTH_MIB = 120

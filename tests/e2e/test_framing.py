@@ -11,7 +11,7 @@ import pytest
 from tests.e2e.bytewise import EXECUTE, Wire, status_in
 from tests.station import Station
 
-from analystd import framing
+from analystd.wire import framing
 
 STATUS = {"id": "status", "method": EXECUTE, "params": {"command": "analystd.status", "arguments": [{}]}}
 

@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from tests.e2e.bytewise import SECONDS, Wire, at_socket, opened
 from tests.station import Station
 
-from analystd import framing
-from analystd.protocol import Command
-from analystd.server.published import ARGUMENTS
+from analystd.server.schema_export import ARGUMENTS
+from analystd.wire import framing
+from analystd.wire.protocol import Command
 
 EXAMPLES = 150
 MAX_GROWTH_BYTES = 64 * 1024 * 1024

@@ -14,7 +14,7 @@ import pytest
 from tests.e2e.wires import SECONDS, wire
 from tests.station import Station, is_running
 
-from analystd.server.address import Address, daemon_address
+from analystd.discovery.registry import Address, daemon_address
 
 
 def _address(station: Station) -> Address:

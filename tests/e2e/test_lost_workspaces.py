@@ -14,7 +14,7 @@ from tests.e2e.wires import wire
 from tests.station import Station, is_running
 
 import analystd
-from analystd.errors import WorkspaceError
+from analystd.wire.errors import WorkspaceError
 
 
 @pytest.fixture

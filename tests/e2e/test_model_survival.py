@@ -13,7 +13,7 @@ from tests.station import Station
 
 import analystd
 from analystd.client import Client
-from analystd.engine.embedded import pull_embedded
+from analystd.models.embedded import pull_embedded
 
 pytestmark = pytest.mark.timeout(600)
 
@@ -52,7 +52,7 @@ async def model_process(client: Client) -> psutil.Process:
         while True:
             with contextlib.suppress(psutil.NoSuchProcess):
                 for each in daemon.children(recursive=True):
-                    if "analystd.engine.worker" in each.cmdline() and not each.children():
+                    if "analystd.engine.llama.worker" in each.cmdline() and not each.children():
                         return each
             await asyncio.sleep(0.01)
 

@@ -6,7 +6,7 @@ import asyncio
 from typing import Any
 
 import pytest
-from tests.engine.chat_servers import events, misbehaving, said
+from tests.engine.openai.chat_servers import events, misbehaving, said
 from tests.station import Station
 
 PROGRAMMER = 1_500_000_000

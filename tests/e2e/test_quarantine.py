@@ -84,7 +84,7 @@ def test_names_are_added_by_settings_and_the_file_tool_refuses_all(fresh_station
 def write(station: Station, path: str) -> str:
     """How the file tool refuses to write a path."""
     code = (
-        "import sys, analystd, analystd.errors\n"
+        "import sys, analystd, analystd.wire.errors\n"
         "with analystd.connect_sync() as desk:\n"
         "    try: desk.write_file(sys.argv[1], 'x')\n"
         "    except analystd.errors.WorkspaceError as exc: print(exc.message)\n"

@@ -19,8 +19,8 @@ from tests.e2e.bytewise import open_wire
 from tests.e2e.wires import SECONDS, wire, wires
 from tests.station import Station, is_running
 
-from analystd.locks import take_lock
-from analystd.server.address import Address, daemon_address
+from analystd.discovery.registry import Address, daemon_address
+from analystd.util.locks import take_lock
 
 RELAYS = 20
 

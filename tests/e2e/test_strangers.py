@@ -11,7 +11,7 @@ from tests.e2e.bytewise import EXECUTE, SECONDS, Wire, card_and_socket, open_wir
 from tests.station import Station
 from tests.wire_check import WireCheck
 
-from analystd import framing
+from analystd.wire import framing
 
 DOCUMENT = {"uri": "file:///a.txt", "languageId": "text", "version": 1, "text": "before"}
 

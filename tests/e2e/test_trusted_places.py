@@ -12,12 +12,12 @@ import pytest
 from tests.station import SECONDS, Station
 
 import analystd
-from analystd.errors import WorkspaceError
-from analystd.folders import state_folder, user_settings_file
+from analystd.config.folders import state_folder, user_settings_file
+from analystd.config.settings import Settings
 from analystd.jail.sandbox import Sandbox, measure_level
 from analystd.jail.trusted_places import Seals, client_places
 from analystd.server.ground import Ground, exposed_notices
-from analystd.settings import Settings
+from analystd.wire.errors import WorkspaceError
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import time
 import pytest
 from tests.station import SECONDS, Station, is_running
 
-from analystd.environment import PREFIX
+from analystd.config.environment import PREFIX
 
 
 def become_user(station: Station, monkeypatch: pytest.MonkeyPatch) -> None:

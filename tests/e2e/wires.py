@@ -10,7 +10,7 @@ from typing import Any
 
 from tests.station import Station
 
-from analystd import framing
+from analystd.wire import framing
 
 SECONDS = 60.0
 """Far more than anything here takes, also on a machine with other work."""

@@ -4,9 +4,9 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from analystd.engine.embedded import pull_embedded
-from analystd.engine.llama import LlamaEngine
-from analystd.engine.native import Model
+from analystd.engine.llama.engine import LlamaEngine
+from analystd.engine.llama.llama_model import Model
+from analystd.models.embedded import pull_embedded
 
 
 @pytest.fixture(scope="session")

@@ -4,7 +4,7 @@ import pytest
 
 from analystd.engine.base import GenerateRequest, Message
 from analystd.engine.scripted import ScriptedEngine, pieces
-from analystd.errors import EngineUnavailableError
+from analystd.wire.errors import EngineUnavailableError
 
 CALL = '{"say": "<tool name=\\"list_files\\">\\n{}\\n</tool>"}\n'
 ANSWER = '{"say": "Two files.", "expect": "a.csv"}\n'

@@ -13,7 +13,7 @@ import pytest
 from analystd.jail import aside, limits
 from analystd.jail.aside import Aside
 from analystd.jail.limits import Limits, Watched
-from analystd.jail.sizes import memory
+from analystd.jail.resource_usage import memory
 from analystd.jail.workspace import Workspace
 
 from .test_limits import program

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 from tests.jail.conftest import Jail
 
-from analystd.jail import probe
+from analystd.jail import self_test
 
 
 @pytest.fixture
@@ -40,7 +40,7 @@ def _state(folder: Path) -> dict[str, tuple[int, int, bytes]]:
 
 
 def _has_gap(jail: Jail, name: str) -> bool:
-    return probe.TABLE[name].breach in jail.sandbox.gaps
+    return self_test.TABLE[name].breach in jail.sandbox.gaps
 
 
 def test_a_link_that_is_swapped_while_it_is_followed_leads_nowhere(jail: Jail, outside: Path) -> None:

@@ -14,8 +14,8 @@ from tests.jail.conftest import Jail
 
 from analystd.jail.held import held_files
 from analystd.jail.limits import Breach, Limits, Watched, find_breach
-from analystd.jail.processes import is_dead, memory_bytes, process_tree
-from analystd.jail.sizes import memory
+from analystd.jail.process_tree import is_dead, memory_bytes, process_tree
+from analystd.jail.resource_usage import memory
 from analystd.jail.watchdog import Watchdog
 from analystd.jail.workspace import Workspace
 

@@ -16,9 +16,9 @@ from pathlib import Path
 import pytest
 from tests.jail.conftest import Jail, new_policy, offered
 
-from analystd.errors import SessionUnavailableError
-from analystd.jail import probe
+from analystd.jail import self_test
 from analystd.jail.sandbox import LEVELS, Policy, Sandbox, measure_sandbox
+from analystd.wire.errors import SessionUnavailableError
 from analystd.workers.parent import Worker
 
 ROOT_ONLY = pytest.mark.skipif(os.geteuid() != 0, reason="needs to run as root")
@@ -339,7 +339,10 @@ def test_the_walls_hold_for_an_ordinary_user_too(walls: Sandbox) -> None:
     python = shutil.which("python3", path="/usr/bin")
     if python is None:
         pytest.skip("there is no interpreter that an ordinary user may run")
-    packages = [str(Path(probe.__file__).parents[2]), *(path for path in sys.path if path.endswith("site-packages"))]
+    packages = [
+        str(Path(self_test.__file__).parents[2]),
+        *(path for path in sys.path if path.endswith("site-packages")),
+    ]
     code = (
         "import asyncio; from analystd.jail.sandbox import measure_level; "
         f"measured = asyncio.run(measure_level({walls.level!r}, {walls.namespaces!r})); print(measured.level, measured.reason)"
@@ -383,11 +386,11 @@ def test_gaps_are_told_in_words(walls: Sandbox) -> None:
 
 def test_an_attempt_that_was_not_made_counts_as_a_broken_wall() -> None:
     nothing: dict[str, bool] = {}
-    assert "files outside can be read" in probe.broken_walls(nothing)
-    assert probe.broken_walls(dict.fromkeys(probe.TABLE, False)) == []
+    assert "files outside can be read" in self_test.broken_walls(nothing)
+    assert self_test.broken_walls(dict.fromkeys(self_test.TABLE, False)) == []
 
 
 def test_each_wall_of_the_self_test_has_a_state(walls: Sandbox) -> None:
-    assert set(walls.walls) == set(probe.TABLE)
-    assert [probe.TABLE[name].breach for name, state in walls.walls.items() if state == "gap"] == list(walls.gaps)
+    assert set(walls.walls) == set(self_test.TABLE)
+    assert [self_test.TABLE[name].breach for name, state in walls.walls.items() if state == "gap"] == list(walls.gaps)
     assert "not held" not in walls.walls.values()

@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 from tests.jail.conftest import Jail, offered_or_skip
 
-from analystd.jail import fifos, landlock, probe
+from analystd.jail import fifos, landlock, self_test
 from analystd.jail.sandbox import Policy
 
 CONNECT = """
@@ -333,8 +333,8 @@ def test_a_folder_that_can_be_entered_but_not_listed_is_let_in_as_far_as_it_is_k
     (tmp_path / "homes").chmod(0o711)
     for parent in (tmp_path, *tmp_path.parents[:2]):
         parent.chmod(parent.stat().st_mode | 0o011)
-    code = "import sys; from analystd.jail.enter import _readable; print(*sorted(path for path, _ in _readable(sys.argv[1], sys.argv[2:])))"
-    packages = str(Path(probe.__file__).parents[2])
+    code = "import sys; from analystd.jail.launcher import _readable; print(*sorted(path for path, _ in _readable(sys.argv[1], sys.argv[2:])))"
+    packages = str(Path(self_test.__file__).parents[2])
     words = [python, "-c", code, str(tmp_path / "homes"), str(tmp_path / "homes/mine/.config/ours")]
     told = subprocess.check_output(
         words, env={"PYTHONPATH": packages}, user=65534, group=65534, extra_groups=[], text=True
@@ -477,5 +477,5 @@ def test_where_the_keeper_may_not_look_into_its_child_the_gap_is_told(level: str
         pytest.skip("Landlock itself looks at connections here")
     told = subprocess.check_output([sys.executable, "-c", NO_DESCRIPTORS_OF_OTHERS, level], text=True).splitlines()
     assert told[:2] == [level, "gap"]
-    assert probe.TABLE["readable_socket"].breach in told[2:]
-    assert (probe.TABLE["path_socket"].breach in told[2:]) == (level == "partial")
+    assert self_test.TABLE["readable_socket"].breach in told[2:]
+    assert (self_test.TABLE["path_socket"].breach in told[2:]) == (level == "partial")

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from analystd.errors import WorkspaceError
 from analystd.jail.survey import survey
 from analystd.jail.trusted_names import TrustedNames
 from analystd.jail.workspace import Workspace
+from analystd.wire.errors import WorkspaceError
 
 TRUSTED = """
 .git .GIT .gitattributes .hg .vscode project.code-workspace .idea .envrc .env .husky .pre-commit-config.yaml .editorconfig

@@ -14,9 +14,9 @@ import pytest
 from tests.jail.conftest import offered_or_skip
 from tests.jail.live import LiveJail
 
-from analystd.errors import InvalidArgumentsError, WorkspaceError
 from analystd.jail import restoring
 from analystd.jail.sandbox import Sandbox
+from analystd.wire.errors import InvalidArgumentsError, WorkspaceError
 
 SEALED = ["full", "bwrap"]
 

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from tests.jail.conftest import Jail, new_policy, offered_or_skip
 
-from analystd.errors import WorkspaceError
-from analystd.folders import cache_folder, state_folder, user_settings_file
+from analystd.config.folders import cache_folder, state_folder, user_settings_file
+from analystd.config.settings import Settings
 from analystd.jail.interpreters import Interpreter
 from analystd.jail.trusted_places import (
     Seals,
@@ -23,7 +23,7 @@ from analystd.jail.trusted_places import (
     seals_in,
     steps_to,
 )
-from analystd.settings import Settings
+from analystd.wire.errors import WorkspaceError
 
 
 @pytest.fixture

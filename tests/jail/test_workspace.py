@@ -14,9 +14,9 @@ from pathlib import Path
 
 import pytest
 
-from analystd.errors import ResourceLimitError, WorkspaceError
 from analystd.jail import workspace as workspace_module
 from analystd.jail.workspace import Workspace, get_default_workspace
+from analystd.wire.errors import ResourceLimitError, WorkspaceError
 
 ROOT_ONLY = pytest.mark.skipif(os.geteuid() != 0, reason="needs to run as root")
 
@@ -200,7 +200,7 @@ def test_links_in_a_circle_are_refused(ws: Workspace) -> None:
 def test_a_file_without_permission_is_named(project: Path) -> None:
     (project / "workspace/locked.csv").touch(mode=0o000)
     code = (
-        "import os, sys; from pathlib import Path; from analystd.errors import WorkspaceError\n"
+        "import os, sys; from pathlib import Path; from analystd.wire.errors import WorkspaceError\n"
         "from analystd.jail.workspace import Workspace\n"
         "ws = Workspace(Path(sys.argv[1]))\n"
         "if os.geteuid() == 0: os.setuid(65534)\n"
@@ -271,7 +271,7 @@ def test_a_link_swapped_in_between_gains_nothing(
     ws: Workspace, project: Path, by_hand: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if by_hand:
-        monkeypatch.setattr("analystd.jail.beneath._has_openat2", lambda: False)
+        monkeypatch.setattr("analystd.jail.openat2._has_openat2", lambda: False)
     (project / "servr/prices.csv").write_text("STOLEN\n")
     (ws.root / "swap").mkdir()
     (ws.root / "swap/prices.csv").write_text("mine\n")
@@ -315,7 +315,7 @@ class _swapping:  # noqa: N801
 
 
 def test_the_walk_by_hand_reads_and_refuses_alike(ws: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("analystd.jail.beneath._has_openat2", lambda: False)
+    monkeypatch.setattr("analystd.jail.openat2._has_openat2", lambda: False)
     (ws.root / "a").symlink_to("a")
     assert read(ws, "data/prices.csv") == b"a,b\n1,2\n"
     assert failure(ws, "a") == "Links lead in a circle or change all the time: a"

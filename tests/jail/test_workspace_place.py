@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from analystd import trust
-from analystd.errors import WorkspaceError
+from analystd.config import trust
 from analystd.jail.workspace_place import find_workspace, workspace_place
+from analystd.wire.errors import WorkspaceError
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from analystd.jail.sandbox import Policy, Sandbox
 from analystd.kernel.base import Execution, Output
 from analystd.kernel.launch import Launch
 from analystd.kernel.session import KernelSession
-from analystd.kernel.spare import SpareKernels
+from analystd.kernel.warm_kernel import SpareKernels
 
 
 class OpenSandbox(Sandbox):

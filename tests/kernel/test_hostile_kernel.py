@@ -8,7 +8,7 @@ import psutil
 import pytest
 from tests.kernel.hostile_messages import ACTS, PRELUDE, REPLIES, REPLYING
 
-from analystd.strict_json import encoded
+from analystd.util.strict_json import encoded
 
 from .conftest import Runner
 

@@ -12,16 +12,16 @@ import pytest_asyncio
 from tests.kernel.conftest import Runner
 
 from analystd.jail.limits import Limits
-from analystd.jail.processes import is_dead, process_tree
+from analystd.jail.process_tree import is_dead, process_tree
+from analystd.jail.resource_usage import memory
 from analystd.jail.sandbox import measure_sandbox
-from analystd.jail.sizes import memory
 from analystd.jail.workspace import GIGABYTE, Workspace
 from analystd.kernel.base import Execution, Trouble
-from analystd.kernel.guard import watchdog
+from analystd.kernel.kernel_client import ignore_output
 from analystd.kernel.launch import Launch
-from analystd.kernel.live import ignore_output
+from analystd.kernel.resource_guard import watchdog
 from analystd.kernel.session import KernelSession
-from analystd.kernel.spare import SpareKernels
+from analystd.kernel.warm_kernel import SpareKernels
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

@@ -9,7 +9,7 @@ import tracemalloc
 import psutil
 import pytest
 
-from analystd.kernel.inside.bounds import HEAD_CHARACTERS, MAX_DISPLAYS, TAIL_CHARACTERS
+from analystd.kernel.inside.output_limits import HEAD_CHARACTERS, MAX_DISPLAYS, TAIL_CHARACTERS
 from analystd.kernel.inside.streams import BACKGROUND_CHARACTERS
 
 from .conftest import Runner

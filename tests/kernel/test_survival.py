@@ -17,15 +17,15 @@ import pytest
 import pytest_asyncio
 
 from analystd.jail.limits import Limits
-from analystd.jail.processes import process_tree
+from analystd.jail.process_tree import process_tree
+from analystd.jail.resource_usage import memory
 from analystd.jail.sandbox import LEVELS, Level, Sandbox, measure_level
-from analystd.jail.sizes import memory
 from analystd.jail.workspace import GIGABYTE, Workspace
 from analystd.kernel.base import Execution, RaisedError
-from analystd.kernel.guard import watchdog
 from analystd.kernel.launch import Launch
+from analystd.kernel.resource_guard import watchdog
 from analystd.kernel.session import KernelSession
-from analystd.kernel.spare import SpareKernels
+from analystd.kernel.warm_kernel import SpareKernels
 
 from .conftest import Runner
 

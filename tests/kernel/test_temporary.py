@@ -12,7 +12,7 @@ import pytest_asyncio
 from analystd.jail.sandbox import measure_level
 from analystd.kernel.base import Execution
 from analystd.kernel.inside.temporary import TemporaryFiles
-from analystd.kernel.live import ignore_output
+from analystd.kernel.kernel_client import ignore_output
 from analystd.kernel.session import KernelSession
 
 

@@ -10,10 +10,10 @@ import psutil
 import pytest
 import pytest_asyncio
 
-from analystd.errors import SessionUnavailableError
 from analystd.jail.sandbox import LEVELS, Level, Sandbox, measure_level
-from analystd.kernel.live import ignore_output
+from analystd.kernel.kernel_client import ignore_output
 from analystd.kernel.session import KernelSession
+from analystd.wire.errors import SessionUnavailableError
 
 from .conftest import Runner
 

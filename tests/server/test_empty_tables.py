@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
-from analystd.errors import InvalidArgumentsError
 from analystd.server.empty_tables import fitting
+from analystd.wire.errors import InvalidArgumentsError
 
 RANGE = {"type": "object", "properties": {"start": {"type": "object"}}}
 SCHEMA: dict[str, Any] = {

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 from tests.wire_check import WireCheck
 
+from analystd.config.settings import Settings, load_settings
 from analystd.server.trace import open_trace
-from analystd.settings import Settings, load_settings
 
 RECORD = re.compile(rb"(in|out) (\d+)-(\d+) \d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}\+00:00 (\d+)\n")
 

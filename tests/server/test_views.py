@@ -7,10 +7,10 @@ from typing import Any, cast
 
 import pytest
 
-from analystd.data.question import Condition, Question, SortKey
-from analystd.errors import InvalidArgumentsError
+from analystd.data.view_request import Condition, Question, SortKey
 from analystd.server.connection import Connection
 from analystd.server.handlers.views import checked_question, reading
+from analystd.wire.errors import InvalidArgumentsError
 
 ASKED = {"path": "bars.csv", "operation": "rows"}
 

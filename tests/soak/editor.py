@@ -11,7 +11,7 @@ from typing import Any
 
 from tests.station import Station
 
-from analystd import framing
+from analystd.wire import framing
 
 Message = dict[str, Any]
 

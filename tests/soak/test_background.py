@@ -17,7 +17,7 @@ import pytest
 from tests.e2e.peers import Peer
 from tests.station import Station
 
-from analystd.jail.sizes import folder_bytes
+from analystd.jail.resource_usage import folder_bytes
 
 DURATION = min(120.0, float(os.environ.get("ANALYSTD_SOAK_SECONDS", "20")))
 ANSWER_SECONDS = 30.0

@@ -20,7 +20,7 @@ import pytest
 from tests.soak.editor import Editor, Tally
 from tests.station import Station, is_running
 
-from analystd.engine.embedded import pull_embedded
+from analystd.models.embedded import pull_embedded
 
 DURATION = float(os.environ.get("ANALYSTD_SOAK_SECONDS", "45"))
 SEED = int(os.environ.get("ANALYSTD_SOAK_SEED", str(random.randrange(10**6))))

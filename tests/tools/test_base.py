@@ -4,11 +4,11 @@ from typing import Any
 
 import pytest
 
-from analystd.errors import InvalidArgumentsError
 from analystd.tools.base import validate
 from analystd.tools.data_view import DATA_VIEW
 from analystd.tools.files import LIST_FILES, READ_FILE, WRITE_FILE
 from analystd.tools.pyexe import PYEXE
+from analystd.wire.errors import InvalidArgumentsError
 
 
 @pytest.mark.parametrize(

@@ -6,12 +6,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analystd.errors import InvalidArgumentsError
 from analystd.tools.base import validate
 from analystd.tools.data_view import DATA_VIEW
 from analystd.tools.files import LIST_FILES, READ_FILE, WRITE_FILE
 from analystd.tools.narrowing import MOST_CHARACTERS, MOST_NAMES, Names, narrowed
 from analystd.tools.pyexe import PYEXE
+from analystd.wire.errors import InvalidArgumentsError
 
 NAMES = Names(("prices.csv", "notes.txt"), ("year",), ("close", "open"))
 

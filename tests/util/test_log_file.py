@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from analystd.runids import log_to_file
 from analystd.util.log_file import MAX_RECORD_BYTES, LogFile, open_log
+from analystd.util.logging_setup import log_to_file
 
 
 def _record(text: str) -> logging.LogRecord:

@@ -6,7 +6,7 @@ import os
 import sys
 from typing import Any
 
-from analystd.errors import AnalystdError, WorkspaceError
+from analystd.wire.errors import AnalystdError, WorkspaceError
 from analystd.workers.child import Channel, Request
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from analystd.errors import WorkerDiedError, WorkspaceError
+from analystd.wire.errors import WorkerDiedError, WorkspaceError
 from analystd.workers.parent import Supervisor, Worker
 
 pytestmark = pytest.mark.slow

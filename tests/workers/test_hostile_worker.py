@@ -11,7 +11,7 @@ import psutil
 import pytest
 from tests.workers.hostile_worker import ACTS, READY
 
-from analystd.errors import WorkerDiedError
+from analystd.wire.errors import WorkerDiedError
 from analystd.workers import calls, parent
 from analystd.workers.parent import Supervisor, Worker
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 from analystd.agent.turns import Exchange, Talk, shortened
 from analystd.engine.base import Message
-from analystd.errors import InvalidArgumentsError
+from analystd.wire.errors import InvalidArgumentsError
 
 CountTokens = Callable[[tuple[Message, ...]], Awaitable[int]]
 

@@ -28,9 +28,9 @@ from analystd.engine.base import (
     Sampling,
     ToolSpec,
 )
-from analystd.errors import AnalystdError
-from analystd.protocol import Step, Usage
 from analystd.tools.base import Toolbox, ToolContext, ToolResult
+from analystd.wire.errors import AnalystdError
+from analystd.wire.protocol import Step, Usage
 
 logger = logging.getLogger(__name__)
 

@@ -16,8 +16,8 @@ from analystd.agent.review import failed_in_a_row, says_column_is_missing
 from analystd.agent.task import Task, calls_made
 from analystd.agent.toolcalls import without_thoughts
 from analystd.agent.turns import shortened
-from analystd.errors import AnalystdError
-from analystd.protocol import AgentStatus, Step, Usage
+from analystd.wire.errors import AnalystdError
+from analystd.wire.protocol import AgentStatus, Step, Usage
 
 _WITHOUT_CODE = re.compile(r"```.*?(?:```|\Z)", re.DOTALL)
 

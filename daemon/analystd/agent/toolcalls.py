@@ -25,7 +25,7 @@ from analystd.agent.call_ends import Beginnings, End
 from analystd.agent.call_syntaxes import LONGEST_HEAD, PROGRAM, SYNTAXES, Head, Syntax, Tools
 from analystd.agent.calls import BadCall, Item, ToolCall, UnreadableError, program_text, tool_call_text
 from analystd.engine.base import ToolSpec
-from analystd.engine.markup import THOUGHTS, without_thoughts
+from analystd.engine.control_tokens import THOUGHTS, without_thoughts
 
 __all__ = ["BadCall", "Item", "ToolCall", "ToolCallParser", "program_text", "tool_call_text", "without_thoughts"]
 

@@ -5,18 +5,12 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
-EXIT_DONE = 0
-EXIT_FAILED = 1
-EXIT_USAGE = 2
-EXIT_NO_DAEMON = 3
-EXIT_REFUSED = 4
-
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; gives the exit status: 0 done, 1 the run or the code failed, 2 usage, 3 no daemon, 4 refused (jail or limit)."""
     arguments = list(sys.argv[1:] if argv is None else argv)
     if arguments[:1] == ["stdio"] and not {"-h", "--help"} & set(arguments):
-        from analystd.server.stdio import relay_stdio
+        from analystd.relay.stdio import relay_stdio
 
         return relay_stdio()
     from analystd.cli.commands import run_command

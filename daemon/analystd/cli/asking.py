@@ -6,13 +6,13 @@ import asyncio
 import contextlib
 from typing import Unpack
 
-from analystd.cli import EXIT_DONE, EXIT_FAILED, EXIT_REFUSED
 from analystd.cli.answers import doubts
-from analystd.cli.commands import Options
+from analystd.cli.exit_status import EXIT_DONE, EXIT_FAILED, EXIT_REFUSED
+from analystd.cli.parser import Options
 from analystd.cli.render import TOLD_KINDS, Terminal
 from analystd.client import AgentResult, Client, Run
 from analystd.client.options import AgentOptions
-from analystd.errors import AnalystdError
+from analystd.wire.errors import AnalystdError
 
 INTERRUPT_SECONDS = 20.0
 """How long the end of a run is waited for after Ctrl-C, to tell what became of the variables."""

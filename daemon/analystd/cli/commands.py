@@ -2,28 +2,16 @@
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import os
-import sys
 import traceback
 from collections.abc import Awaitable, Callable
-from typing import Any
 
-from analystd.cli import EXIT_FAILED, EXIT_NO_DAEMON, EXIT_REFUSED, EXIT_USAGE
-from analystd.cli.output import OutputError, flush_output, give_up_output, inert_output
-from analystd.cli.parser import parse_arguments
-from analystd.errors import (
-    AnalystdError,
-    DaemonLostError,
-    InvalidArgumentsError,
-    ResourceLimitError,
-    SessionUnavailableError,
-    WorkspaceError,
-)
-from analystd.util.inert_text import json_text, one_line
+from analystd.cli.exit_status import EXIT_FAILED, EXIT_USAGE, exit_status_of
+from analystd.cli.output import OutputError, flush_output, give_up_output, inert_output, print_error
+from analystd.cli.parser import Options, parse_arguments
+from analystd.wire.errors import AnalystdError, DaemonLostError
 
-Options = argparse.Namespace
 Action = Callable[[Options], Awaitable[int]]
 
 
@@ -72,7 +60,7 @@ def _as_told(exc: Exception) -> AnalystdError:
 
 
 def _serve(options: Options) -> int:
-    from analystd.server.serving import serve
+    from analystd.server.daemon_main import serve
 
     try:
         return serve(detach=options.detach)
@@ -109,31 +97,3 @@ def _action(command: str) -> Action:
         "uninstall": uninstall.uninstall,
     }
     return actions[command]
-
-
-def print_error(error: AnalystdError, *, as_json: bool) -> None:
-    """Print an error in words on stderr, or as JSON on stdout."""
-    if as_json:
-        about: dict[str, Any] = {"kind": error.kind, "code": error.code, "message": error.message, "hint": error.hint}
-        print(json_text({"error": {**about, "run_id": error.run_id}}))
-        return
-    # On one line each: what a message quotes can pose as no other.
-    print(f"{_label(error)}: {one_line(error.message)}", file=sys.stderr)
-    if error.hint:
-        print(one_line(error.hint), file=sys.stderr)
-
-
-def _label(error: AnalystdError) -> str:
-    """The class's name for a refusal of the jail (`WorkspaceError: …`), else the program's."""
-    return type(error).__name__ if isinstance(error, WorkspaceError | ResourceLimitError) else "analystd"
-
-
-def exit_status_of(error: AnalystdError) -> int:
-    """Return the exit status that an error gives a command."""
-    if isinstance(error, DaemonLostError):
-        return EXIT_NO_DAEMON
-    if isinstance(error, InvalidArgumentsError):
-        return EXIT_USAGE
-    if isinstance(error, WorkspaceError | ResourceLimitError | SessionUnavailableError):
-        return EXIT_REFUSED
-    return EXIT_FAILED

@@ -13,9 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from analystd.cli import EXIT_DONE, EXIT_FAILED
 from analystd.cli.asking import put_question, tell_about
-from analystd.cli.commands import Options
 from analystd.cli.demo_checks import (
     SERIES_FILE,
     SERIES_ROWS,
@@ -29,12 +27,14 @@ from analystd.cli.demo_checks import (
 )
 from analystd.cli.desk import tell_notices
 from analystd.cli.execution import ending_lines
+from analystd.cli.exit_status import EXIT_DONE, EXIT_FAILED
+from analystd.cli.parser import Options
 from analystd.cli.render import Terminal, call_text, gigabytes, indented, print_json
 from analystd.client import AgentResult, Client, connect
-from analystd.engine.embedded import choose_model, fetch_embedded
-from analystd.errors import AnalystdError, EngineUnavailableError
 from analystd.jail.workspace_place import find_workspace
-from analystd.protocol import Command
+from analystd.models.embedded import choose_model, fetch_embedded
+from analystd.wire.errors import AnalystdError, EngineUnavailableError
+from analystd.wire.protocol import Command
 
 BARS_FILE = "btc_1m_bars.csv"
 BARS = 365 * 24 * 60

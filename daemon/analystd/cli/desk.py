@@ -8,9 +8,9 @@ from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from analystd.cli.commands import Options
+from analystd.cli.parser import Options
 from analystd.client import Client, connect
-from analystd.protocol import Subscription
+from analystd.wire.protocol import Subscription
 
 
 @asynccontextmanager

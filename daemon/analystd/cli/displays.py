@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from analystd.client.displays import Display
-from analystd.errors import WorkspaceError
 from analystd.util.inert_text import one_line
+from analystd.wire.errors import WorkspaceError
 
 # What a bundle has as plain text when it only names the object, such as `<IPython.core.display.Markdown object>`.
 _PLACEHOLDER = re.compile(r"<[\w.]+ object(?: at 0x[0-9a-f]+)?>")

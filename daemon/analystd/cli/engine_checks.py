@@ -11,12 +11,12 @@ import signal
 from pathlib import Path
 from typing import Any
 
-from analystd.engine.embedded import embedded_models
-from analystd.engine.libllama import NATIVE, PREBUILT, REQUIREMENTS, Build, find_build, installed
-from analystd.engine.models import check_content
-from analystd.engine.walls import worker_environment
-from analystd.errors import EngineUnavailableError
-from analystd.settings import Settings
+from analystd.config.settings import Settings
+from analystd.engine.llama.libllama import NATIVE, PREBUILT, REQUIREMENTS, Build, find_build, installed
+from analystd.engine.llama.worker_sandbox import worker_environment
+from analystd.models.embedded import embedded_models
+from analystd.models.resolve import check_content
+from analystd.wire.errors import EngineUnavailableError
 from analystd.workers.parent import python_module
 
 _SECONDS = 120.0
@@ -69,7 +69,7 @@ async def _run(settings: Settings, model: Path | None) -> tuple[int | None, dict
     words = [] if model is None else [str(model)]
     words += ["--gpu-layers", str(settings.gpu_layers), "--threads", str(settings.threads)]
     process = await asyncio.create_subprocess_exec(
-        *python_module("analystd.engine.self_test", *words),
+        *python_module("analystd.engine.llama.self_test", *words),
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.DEVNULL,

@@ -6,18 +6,18 @@ import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from analystd.cli import EXIT_DONE, EXIT_FAILED
 from analystd.cli.answers import doubts
-from analystd.cli.commands import Options
 from analystd.cli.desk import open_desk
 from analystd.cli.displays import save_displays
 from analystd.cli.execution import is_displayed
+from analystd.cli.exit_status import EXIT_DONE, EXIT_FAILED
+from analystd.cli.parser import Options
 from analystd.cli.render import TOLD_KINDS, ago, call_text, display_lines, indented, output_text, print_json, table
 from analystd.client import Event, RunRecord, RunSummary
-from analystd.errors import WorkspaceError
-from analystd.protocol import EventKind
-from analystd.runids import CONTINUATION, LOG_NAME
-from analystd.settings import default_log_folder, load_settings, log_folder
+from analystd.config.settings import default_log_folder, load_settings, log_folder
+from analystd.util.logging_setup import CONTINUATION, LOG_NAME
+from analystd.wire.errors import WorkspaceError
+from analystd.wire.protocol import EventKind
 
 
 async def runs(options: Options) -> int:

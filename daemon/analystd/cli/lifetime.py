@@ -11,16 +11,16 @@ from collections.abc import Callable
 from typing import Any
 
 from analystd import __version__
-from analystd.cli import EXIT_DONE
-from analystd.cli.commands import Options
+from analystd.cli.exit_status import EXIT_DONE
+from analystd.cli.parser import Options
 from analystd.cli.render import engine_lines, gigabytes, print_json
 from analystd.client import connect_to_daemon
-from analystd.errors import DaemonLostError
-from analystd.protocol import Command
-from analystd.server.address import Card, known_cards, live_cards, remove_traces
-from analystd.server.dial import HELLO_SECONDS, ask_daemon
-from analystd.server.kept import kept_in
+from analystd.discovery.dial import HELLO_SECONDS, ask_daemon
+from analystd.discovery.registry import Card, known_cards, live_cards, remove_traces
+from analystd.discovery.sessions_with_variables import kept_in
 from analystd.util.inert_text import one_line
+from analystd.wire.errors import DaemonLostError
+from analystd.wire.protocol import Command
 
 _STOP_SECONDS = 30.0
 _TERMINATE_SECONDS = 5.0

@@ -8,9 +8,9 @@ from typing import Any
 
 from analystd.cli.render import engine_lines, table
 from analystd.engine.base import EngineInfo
-from analystd.engine.catalogue import ModelEntry
-from analystd.engine.needs import gib
-from analystd.engine.offers import Offer
+from analystd.models.catalog import ModelEntry
+from analystd.models.local_servers import Offer
+from analystd.models.memory_estimate import gib
 from analystd.util.inert_text import one_line
 
 _HEAD = ["", "name", "size", "architecture", "parameters", "stored as", "context", "template", "memory"]

@@ -8,28 +8,28 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from analystd.cli import EXIT_DONE
-from analystd.cli.commands import Options
 from analystd.cli.desk import tell_all
+from analystd.cli.exit_status import EXIT_DONE
 from analystd.cli.model_facts import entry_data, in_force_line, offer_lines, print_entries, print_model
 from analystd.cli.output import inert
+from analystd.cli.parser import Options
 from analystd.cli.render import gigabytes, print_json
 from analystd.client import connect_to_daemon
+from analystd.config.folders import user_settings_file
+from analystd.config.settings import Loaded, Settings, load_settings
+from analystd.config.settings_file import change_file
+from analystd.discovery.registry import live_cards
 from analystd.engine.base import EngineInfo
-from analystd.engine.catalogue import ModelEntry, choose, find_models, look_at, model_folders
-from analystd.engine.chat_api import Server
-from analystd.engine.embedded import choose_model, embedded_model, fetch_embedded, models_folder
 from analystd.engine.factory import make_engine
-from analystd.engine.hugging_face import parse_reference, pull
-from analystd.engine.models import resolve_model
-from analystd.engine.offers import Offer, find_offers, listed_name, models_at
-from analystd.errors import AnalystdError, DaemonLostError, EngineUnavailableError, InvalidArgumentsError
-from analystd.folders import user_settings_file
-from analystd.jail.sizes import memory
+from analystd.engine.openai.client import Server
+from analystd.jail.resource_usage import memory
 from analystd.jail.workspace_place import workspace_place
-from analystd.server.address import live_cards
-from analystd.settings import Loaded, Settings, load_settings
-from analystd.settings_file import change_file
+from analystd.models.catalog import ModelEntry, choose, find_models, look_at, model_folders
+from analystd.models.embedded import choose_model, embedded_model, fetch_embedded, models_folder
+from analystd.models.hugging_face import parse_reference, pull
+from analystd.models.local_servers import Offer, find_offers, listed_name, models_at
+from analystd.models.resolve import resolve_model
+from analystd.wire.errors import AnalystdError, DaemonLostError, EngineUnavailableError, InvalidArgumentsError
 
 
 async def model(options: Options) -> int:

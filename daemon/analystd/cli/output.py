@@ -10,8 +10,9 @@ import sys
 from collections.abc import Iterator
 from typing import Any, TextIO, cast
 
-from analystd.cli import EXIT_DONE, EXIT_FAILED
-from analystd.util.inert_text import program_text, visible
+from analystd.cli.exit_status import EXIT_DONE, EXIT_FAILED
+from analystd.util.inert_text import json_text, one_line, program_text, visible
+from analystd.wire.errors import AnalystdError, ResourceLimitError, WorkspaceError
 
 _RESET = "\x1b[0m"
 
@@ -150,3 +151,20 @@ def give_up_output(error: OutputError) -> int:
         with contextlib.suppress(OutputError):
             print(f"analystd: the output could not be written: {error.cause.strerror}", file=sys.stderr, flush=True)
     return EXIT_FAILED
+
+
+def print_error(error: AnalystdError, *, as_json: bool) -> None:
+    """Print an error in words on stderr, or as JSON on stdout."""
+    if as_json:
+        about: dict[str, Any] = {"kind": error.kind, "code": error.code, "message": error.message, "hint": error.hint}
+        print(json_text({"error": {**about, "run_id": error.run_id}}))
+        return
+    # On one line each: what a message quotes can pose as no other.
+    print(f"{_label(error)}: {one_line(error.message)}", file=sys.stderr)
+    if error.hint:
+        print(one_line(error.hint), file=sys.stderr)
+
+
+def _label(error: AnalystdError) -> str:
+    """The class's name for a refusal of the jail (`WorkspaceError: …`), else the program's."""
+    return type(error).__name__ if isinstance(error, WorkspaceError | ResourceLimitError) else "analystd"

@@ -8,6 +8,8 @@ from collections.abc import Iterator, Sequence
 from analystd import __version__
 from analystd.cli import conditions
 
+Options = argparse.Namespace
+
 _EPILOG = """\
 exit status: 0 done, 1 the run or the code failed, 2 usage, 3 no daemon, 4 refused (jail or limit)
 
@@ -75,7 +77,7 @@ examples:
 """
 
 
-def parse_arguments(argv: Sequence[str]) -> argparse.Namespace:
+def parse_arguments(argv: Sequence[str]) -> Options:
     """The words of a command line, parsed; ends the program with status 2 when they make no sense."""
     parser = build_parser()
     if argv[:1] != ["view"]:

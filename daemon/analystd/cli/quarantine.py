@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import sys
 
-from analystd.cli import EXIT_DONE, EXIT_FAILED, EXIT_REFUSED
-from analystd.cli.commands import Options
+from analystd.cli.exit_status import EXIT_DONE, EXIT_FAILED, EXIT_REFUSED
+from analystd.cli.parser import Options
 from analystd.cli.render import ago, gigabytes, print_json, table
 from analystd.client import Client, QuarantineEntry, Restoration, connect
 

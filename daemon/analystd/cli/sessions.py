@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from analystd.cli import EXIT_DONE
-from analystd.cli.commands import Options
+from analystd.cli.exit_status import EXIT_DONE
+from analystd.cli.parser import Options
 from analystd.cli.render import print_json
 from analystd.client import connect
 

@@ -15,31 +15,31 @@ from pathlib import Path
 from typing import Any
 
 from analystd import __version__
-from analystd import trust as trust_store
 from analystd.agent.function_hints import functions_in
-from analystd.cli import EXIT_DONE, EXIT_FAILED
-from analystd.cli.commands import Options
 from analystd.cli.engine_checks import library_in_use, try_library
+from analystd.cli.exit_status import EXIT_DONE, EXIT_FAILED
+from analystd.cli.parser import Options
 from analystd.cli.render import print_json
+from analystd.config import trust as trust_store
+from analystd.config.environment import PREFIX
+from analystd.config.folders import state_folder
+from analystd.config.settings import Loaded, Settings, load_settings, log_folder, project_file, shown_value, variable
 from analystd.data.text import scanner
 from analystd.desk.project_toolbox import MOST_BYTES
 from analystd.desk.project_toolbox import NAME as OWN_TOOLBOX
-from analystd.engine.catalogue import look_at
+from analystd.discovery.registry import daemon_address, private_folder, runtime_place
 from analystd.engine.factory import make_engine
-from analystd.environment import PREFIX
-from analystd.errors import AnalystdError, WorkspaceError
-from analystd.folders import state_folder
-from analystd.jail import probe
+from analystd.jail import self_test
 from analystd.jail.own_group import OwnGroup
 from analystd.jail.sandbox import Sandbox, measure_sandbox
 from analystd.jail.workspace import Workspace
 from analystd.jail.workspace_place import NAME as WORKSPACE
 from analystd.jail.workspace_place import made_workspace, workspace_place
-from analystd.server.address import daemon_address, private_folder, runtime_place
+from analystd.models.catalog import look_at
 from analystd.server.ground import Ground
-from analystd.settings import Loaded, Settings, load_settings, log_folder, project_file, shown_value, variable
 from analystd.util.inert_samples import SAMPLES, failures
 from analystd.util.small_files import SMALL_BYTES, read_small
+from analystd.wire.errors import AnalystdError, WorkspaceError
 
 
 async def doctor(options: Options) -> int:
@@ -70,7 +70,7 @@ async def doctor(options: Options) -> int:
     ]
     walls = [
         {"name": name, "title": wall.title, "state": sandbox.walls[name], "breach": wall.breach}
-        for name, wall in probe.TABLE.items()
+        for name, wall in self_test.TABLE.items()
     ]
     if options.json:
         gaps, sources = list(sandbox.gaps), dict(loaded.sources)

@@ -7,7 +7,7 @@ import contextlib
 import os
 import sys
 
-from analystd.errors import InvalidArgumentsError
+from analystd.wire.errors import InvalidArgumentsError
 
 MAX_BYTES = 16 * 2**20
 """The longest prompt or code that the daemon takes."""

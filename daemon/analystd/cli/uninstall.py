@@ -12,19 +12,19 @@ from pathlib import Path
 
 import psutil
 
-from analystd.cli import EXIT_DONE, EXIT_FAILED
-from analystd.cli.commands import Options
+from analystd.cli.exit_status import EXIT_DONE, EXIT_FAILED
 from analystd.cli.lifetime import end_daemon
+from analystd.cli.parser import Options
 from analystd.cli.render import print_json
-from analystd.desk.state import noted_workspaces
-from analystd.errors import InvalidArgumentsError, WorkspaceError
-from analystd.folders import cache_folder, state_folder, user_settings_file
-from analystd.locks import take_lock
-from analystd.runids import LOG_NAME
-from analystd.server.address import Card, kept_cards, known_cards, start_lock, temporary_place
-from analystd.settings import load_settings, log_folder
-from analystd.trust import STORE_NAME
+from analystd.config.folders import cache_folder, state_folder, user_settings_file
+from analystd.config.settings import load_settings, log_folder
+from analystd.config.trust import STORE_NAME
+from analystd.desk.desk_lock import noted_workspaces
+from analystd.discovery.registry import Card, kept_cards, known_cards, start_lock, temporary_place
+from analystd.util.locks import take_lock
+from analystd.util.logging_setup import LOG_NAME
 from analystd.util.remove import Unremoved, remove
+from analystd.wire.errors import InvalidArgumentsError, WorkspaceError
 
 _START_SECONDS = 30.0
 _LOST_SECONDS = 15.0

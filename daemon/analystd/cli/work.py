@@ -8,18 +8,18 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from analystd.cli import EXIT_DONE, EXIT_FAILED, EXIT_REFUSED
 from analystd.cli.answers import print_answer
 from analystd.cli.asking import INTERRUPT_SECONDS, agent_options, exit_status, put_question, tell_about
-from analystd.cli.commands import Options
 from analystd.cli.desk import open_desk, path_at
 from analystd.cli.execution import ExecutionPrinter
+from analystd.cli.exit_status import EXIT_DONE, EXIT_FAILED, EXIT_REFUSED
+from analystd.cli.parser import Options
 from analystd.cli.render import ProgressLine, Terminal, print_json
 from analystd.cli.stdin import text_given
 from analystd.client import Client, PythonResult, Run
 from analystd.client.options import AgentOptions
-from analystd.errors import AnalystdError
 from analystd.util.inert_text import one_line
+from analystd.wire.errors import AnalystdError
 
 
 async def ask(options: Options) -> int:

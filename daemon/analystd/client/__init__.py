@@ -9,18 +9,18 @@ with analystd.connect_sync() as desk:
 
 from __future__ import annotations
 
+from analystd.client._connect import connect, connect_sync, connect_to_daemon
 from analystd.client.about import Status
 from analystd.client.client import Client
-from analystd.client.connecting import connect, connect_sync, connect_to_daemon
 from analystd.client.displays import Display
 from analystd.client.errors import EventsGoneError, RequestCancelledError, RequestTimeoutError
 from analystd.client.feed import EventStream
 from analystd.client.history import Event, EventPage, RunRecord, RunSummary, Snapshot
-from analystd.client.plain import SyncClient
-from analystd.client.plain_runs import SyncRun, SyncStream
 from analystd.client.quarantine import QuarantineEntry, Restoration
 from analystd.client.results import AgentResult, AnyResult, PythonResult, SessionState, Step, WrittenFile
 from analystd.client.runs import Run
+from analystd.client.sync_client import SyncClient
+from analystd.client.sync_runs import SyncRun, SyncStream
 from analystd.client.views import ViewResult
 
 __all__ = [

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from analystd.client.records import Record
+from analystd.client._records import Record
 
 
 @dataclass(frozen=True, eq=False)

@@ -8,12 +8,13 @@ import warnings
 from collections.abc import Awaitable, Callable
 from typing import Any, Self, Unpack
 
+from analystd.client._awaitable_context import Opening
+from analystd.client._connection import ProgressListener
+from analystd.client._reconnecting import Link, LossListener, Visit
+from analystd.client._timeouts import within
 from analystd.client.about import About, Status, Stopping
-from analystd.client.connection import ProgressListener
 from analystd.client.feed import EventListener, EventStream, Feed, Missed, Theme
 from analystd.client.history import Event, EventPage, RunRecord, RunSummary
-from analystd.client.link import Link, LossListener, Visit
-from analystd.client.opening import Opening
 from analystd.client.options import AgentOptions, PythonOptions, ViewOptions, given
 from analystd.client.quarantine import QuarantineEntry, Restoration
 from analystd.client.results import (
@@ -27,10 +28,9 @@ from analystd.client.results import (
     any_result,
 )
 from analystd.client.runs import Run
-from analystd.client.timeouts import within
 from analystd.client.views import ViewResult
-from analystd.errors import AnalystdError
-from analystd.protocol import Command, Subscription, ViewOperation
+from analystd.wire.errors import AnalystdError
+from analystd.wire.protocol import Command, Subscription, ViewOperation
 
 _CANCEL_SECONDS = 5.0
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from analystd.client.records import Record
+from analystd.client._records import Record
 
 _TYPES = {
     ".png": "image/png",

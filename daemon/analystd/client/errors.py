@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from analystd.client.history import Snapshot
-from analystd.errors import AnalystdError
+from analystd.wire.errors import AnalystdError
 
 
 class RequestCancelledError(AnalystdError):

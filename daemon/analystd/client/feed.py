@@ -14,13 +14,13 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, Self
 
-from analystd.client.connection import tell
+from analystd.client._connection import tell
+from analystd.client._reconnecting import Link
+from analystd.client._timeouts import within
 from analystd.client.errors import EventsGoneError
 from analystd.client.history import Event, Snapshot
-from analystd.client.link import Link
-from analystd.client.timeouts import within
-from analystd.errors import AnalystdError, DaemonLostError
-from analystd.protocol import EVENT_METHOD, SNAPSHOT_METHOD, Command, Subscription
+from analystd.wire.errors import AnalystdError, DaemonLostError
+from analystd.wire.protocol import EVENT_METHOD, SNAPSHOT_METHOD, Command, Subscription
 
 MAX_WAITING = 10_000
 """A stream for which more events wait forgets them, and reads them from the journal when it is read again."""

@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from analystd.client._records import Record
 from analystd.client.displays import Display
 from analystd.client.quarantine import QuarantineEntry
-from analystd.client.records import Record
 from analystd.client.results import Failure
-from analystd.protocol import EventKind
+from analystd.wire.protocol import EventKind
 
 
 @dataclass(frozen=True, eq=False)

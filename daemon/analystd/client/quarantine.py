@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from analystd.client.records import Record
+from analystd.client._records import Record
 
 
 @dataclass(frozen=True, eq=False)

@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from analystd.client._records import Record
 from analystd.client.displays import Display
-from analystd.client.records import Record
-from analystd.protocol import AgentStatus, PythonStatus
+from analystd.wire.protocol import AgentStatus, PythonStatus
 
 
 @dataclass(frozen=True, eq=False)

@@ -6,12 +6,12 @@ import contextlib
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 
+from analystd.client._records import Record
+from analystd.client._timeouts import within
 from analystd.client.feed import EventStream, Missed, Theme
 from analystd.client.history import Event, RunSummary
-from analystd.client.records import Record
-from analystd.client.timeouts import within
-from analystd.errors import DaemonLostError, error_of_kind
-from analystd.protocol import Command
+from analystd.wire.errors import DaemonLostError, error_of_kind
+from analystd.wire.protocol import Command
 
 if TYPE_CHECKING:
     from analystd.client.client import Client

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from analystd.client.records import Record
-from analystd.column_names import addresses
+from analystd.client._records import Record
+from analystd.wire.column_names import addresses
 
 if TYPE_CHECKING:
     import pandas as pd

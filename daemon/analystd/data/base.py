@@ -6,8 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from analystd.data.question import Question
-from analystd.protocol import ViewResult
+from analystd.data.view_request import Question
+from analystd.wire.protocol import ViewResult
 
 
 @dataclass(frozen=True)

@@ -5,15 +5,15 @@ from __future__ import annotations
 from pathlib import PurePath
 from typing import TYPE_CHECKING
 
-from analystd.data.random_file import Caller, RandomFile
+from analystd.data.positioned_file import Caller, RandomFile
 from analystd.data.table import Table
 from analystd.data.text.csv_table import CsvTable, learn_csv
 from analystd.data.text.decoders import GZIP_MAGIC, is_utf32
 from analystd.data.text.json_table import JsonTable, learn_json
-from analystd.data.text.known_texts import KnownTexts
-from analystd.data.typed.remembered import Remembered
-from analystd.errors import WorkspaceError
+from analystd.data.text.text_cache import KnownTexts
+from analystd.data.typed.lru import Remembered
 from analystd.jail.workspace import Workspace
+from analystd.wire.errors import WorkspaceError
 
 if TYPE_CHECKING:
     from analystd.data.typed.parquet_folder import ParquetFolder

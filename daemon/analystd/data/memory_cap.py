@@ -7,8 +7,8 @@ import os
 import resource
 from pathlib import Path
 
-from analystd.errors import ResourceLimitError
-from analystd.jail.sizes import memory
+from analystd.jail.resource_usage import memory
+from analystd.wire.errors import ResourceLimitError
 
 _MEBIBYTE = 1024**2
 _MOST_BYTES = 2 * 1024 * _MEBIBYTE

@@ -7,8 +7,8 @@ import unicodedata
 from collections.abc import Sequence
 from typing import Any
 
-from analystd.column_names import address_of
-from analystd.protocol import ColumnInfo
+from analystd.wire.column_names import address_of
+from analystd.wire.protocol import ColumnInfo
 
 MAX_CELL_WIDTH = 60
 MAX_GRID_COLUMNS = 100

@@ -1,4 +1,4 @@
-"""The worker that opens files, as a program: `python -m analystd.data.worker SETTINGS`, started by `service`.
+"""The worker that opens files, as a program: `python -m analystd.data.worker SETTINGS`, started by `worker_client`.
 
 Requests run side by side, so that a long count does not hold up a look at another file.
 """
@@ -21,12 +21,12 @@ from analystd.data.files import reading as files
 from analystd.data.files.writing import Room, write_file
 from analystd.data.formats import Formats
 from analystd.data.memory_cap import cap_memory, give_back_memory, out_of_memory
-from analystd.data.question import Question
-from analystd.data.random_file import Caller, RandomFile
-from analystd.data.table import view
-from analystd.errors import AnalystdError, WorkspaceError
+from analystd.data.positioned_file import Caller, RandomFile
+from analystd.data.view_request import Question
+from analystd.data.views import view
 from analystd.jail.workspace import Workspace
-from analystd.protocol import ViewResult
+from analystd.wire.errors import AnalystdError, WorkspaceError
+from analystd.wire.protocol import ViewResult
 from analystd.workers.child import Channel, Request
 
 logger = logging.getLogger(__name__)

@@ -6,15 +6,15 @@ import asyncio
 import logging
 from functools import partial
 
-from analystd.desk.asker import Asker
-from analystd.desk.chronicle import Chronicle
-from analystd.desk.queue import Ticket
+from analystd.desk.event_log import Chronicle
+from analystd.desk.fair_queue import Ticket
+from analystd.desk.requester import Asker
 from analystd.desk.runs import Run
 from analystd.desk.sessions import Seat, Sessions
-from analystd.errors import ResourceLimitError
 from analystd.jail.workspace import Workspace
 from analystd.kernel.base import Execution, Output, SessionSupply, Trouble
-from analystd.protocol import EventKind
+from analystd.wire.errors import ResourceLimitError
+from analystd.wire.protocol import EventKind
 
 logger = logging.getLogger(__name__)
 

@@ -18,8 +18,8 @@ from analystd.agent.turns import Exchange, Turn, exchange
 from analystd.desk.journal import Journal
 from analystd.desk.segments import Event
 from analystd.engine.base import Message
-from analystd.errors import InvalidArgumentsError
-from analystd.protocol import EventKind
+from analystd.wire.errors import InvalidArgumentsError
+from analystd.wire.protocol import EventKind
 
 MAX_FILES_TOLD = 1000
 """So many names of a workspace are remembered as told; where there are more, news of files are not told."""

@@ -14,16 +14,22 @@ from analystd.agent.loop import Agent
 from analystd.agent.outcome import Outcome
 from analystd.agent.programs import can_program
 from analystd.agent.task import Limits
+from analystd.config.settings import Settings
 from analystd.data.base import DataService, FileInJail, Source
-from analystd.data.question import Question
+from analystd.data.view_request import Question
 from analystd.desk import conversations
-from analystd.desk.asker import Asker
-from analystd.desk.chronicle import Chronicle, Listener
+from analystd.desk.admission import Wait
+from analystd.desk.agent_events import RunObserver
 from analystd.desk.code_runs import CodeRuns
+from analystd.desk.desk_lock import DeskState
+from analystd.desk.event_log import Chronicle, Listener
+from analystd.desk.fair_queue import Ticket, Turnstile
 from analystd.desk.journal import Journal
-from analystd.desk.known_names import KnownNames
-from analystd.desk.observer import RunObserver
-from analystd.desk.payloads import (
+from analystd.desk.presence import Presence
+from analystd.desk.project_toolbox import ProjectToolbox
+from analystd.desk.quarantined import Quarantined
+from analystd.desk.requester import Asker
+from analystd.desk.run_results import (
     agent_result,
     is_batch,
     python_result,
@@ -31,28 +37,22 @@ from analystd.desk.payloads import (
     with_context,
     with_encoded_displays,
 )
-from analystd.desk.presence import Presence
-from analystd.desk.project_toolbox import ProjectToolbox
-from analystd.desk.quarantined import Quarantined
-from analystd.desk.queue import Ticket, Turnstile
 from analystd.desk.runs import Request, Result, Run, RunBook
+from analystd.desk.schema_hints import KnownNames
 from analystd.desk.sessions import MAIN
-from analystd.desk.state import DeskState
 from analystd.desk.table_facts import TableFacts
 from analystd.desk.tasks import Briefing, task_for_programs, task_with_examples
-from analystd.desk.waiting import Wait
 from analystd.engine.base import Engine, Sampling
-from analystd.errors import AnalystdError, OverloadedError, StartTimeoutError
 from analystd.jail.sandbox import Level
 from analystd.jail.workspace import Workspace
 from analystd.kernel.base import NEVER_RAN, Execution, SessionSupply, cut_off
-from analystd.protocol import EventKind, Snapshot, ViewResult
-from analystd.runids import current_run_id
-from analystd.settings import Settings
 from analystd.tools import files
 from analystd.tools.base import Tool, Toolbox, ToolContext
 from analystd.tools.data_view import data_view_tool
 from analystd.tools.pyexe import pyexe_tool
+from analystd.util.run_id import current_run_id
+from analystd.wire.errors import AnalystdError, OverloadedError, StartTimeoutError
+from analystd.wire.protocol import EventKind, Snapshot, ViewResult
 
 logger = logging.getLogger(__name__)
 

@@ -29,8 +29,8 @@ from analystd.desk.segments import (
     entries_between,
     load_segments,
 )
-from analystd.locks import is_at
-from analystd.protocol import EventKind
+from analystd.util.locks import is_at
+from analystd.wire.protocol import EventKind
 
 logger = logging.getLogger(__name__)
 

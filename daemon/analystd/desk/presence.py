@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from analystd.errors import WorkspaceError
+from analystd.wire.errors import WorkspaceError
 
 _AT_FDCWD = -100
 _STATX_BASIC_STATS_AND_BIRTH = 0xFFF

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from analystd.agent.function_hints import Function, functions_in
-from analystd.errors import WorkspaceError
+from analystd.config.trust import is_trusted
 from analystd.jail.workspace import Workspace
-from analystd.trust import is_trusted
+from analystd.wire.errors import WorkspaceError
 
 NAME = "toolbox.py"
 MOST_BYTES = 64 * 1024

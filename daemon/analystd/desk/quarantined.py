@@ -7,16 +7,16 @@ import contextlib
 from collections.abc import Callable
 from typing import Any, Literal
 
-from analystd.desk.asker import Asker
-from analystd.desk.chronicle import Chronicle
+from analystd.desk.event_log import Chronicle
+from analystd.desk.requester import Asker
 from analystd.desk.runs import RunBook
-from analystd.errors import InvalidArgumentsError
 from analystd.jail import restoring
 from analystd.jail.quarantine import Entry, Item, shown_path
 from analystd.jail.restoring import Preview
 from analystd.jail.trusted_paths import TrustedPaths
-from analystd.protocol import EventKind, QuarantinedItem, QuarantineEntry
-from analystd.protocol_answers import QuarantineList, RestoredFile, RestoreResult
+from analystd.wire.errors import InvalidArgumentsError
+from analystd.wire.protocol import EventKind, QuarantinedItem, QuarantineEntry
+from analystd.wire.protocol_answers import QuarantineList, RestoredFile, RestoreResult
 
 _TOLD_ENTRIES = 100
 _TOLD_ITEMS = 50

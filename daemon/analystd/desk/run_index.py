@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from analystd.desk.segments import MILESTONES, Event
-from analystd.protocol import EventKind, RunSummary
+from analystd.wire.protocol import EventKind, RunSummary
 
 logger = logging.getLogger(__name__)
 

@@ -9,13 +9,13 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
-from analystd.desk.asker import Asker, attribution
-from analystd.desk.batching import Batcher
-from analystd.desk.chronicle import Chronicle
-from analystd.errors import AnalystdError, InvalidArgumentsError, StoppingError
+from analystd.desk.event_log import Chronicle
+from analystd.desk.requester import Asker, attribution
+from analystd.desk.text_batcher import Batcher
 from analystd.kernel.base import Output
-from analystd.protocol import EventKind, RunSummary
-from analystd.runids import current_run_id, generate_run_id
+from analystd.util.run_id import current_run_id, generate_run_id
+from analystd.wire.errors import AnalystdError, InvalidArgumentsError, StoppingError
+from analystd.wire.protocol import EventKind, RunSummary
 
 logger = logging.getLogger(__name__)
 

@@ -13,9 +13,9 @@ from io import BufferedReader
 from pathlib import Path
 from typing import Any
 
-from analystd.framing import MAX_MESSAGE_BYTES
-from analystd.protocol import EventKind
-from analystd.strict_json import MAX_NESTING, EncodedJson, NotEncodableError, cut, encoded, is_nested_deeper
+from analystd.util.strict_json import MAX_NESTING, EncodedJson, NotEncodableError, cut, encoded, is_nested_deeper
+from analystd.wire.framing import MAX_MESSAGE_BYTES
+from analystd.wire.protocol import EventKind
 
 logger = logging.getLogger(__name__)
 

@@ -7,9 +7,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 
-from analystd.desk.queue import Turnstile
-from analystd.errors import InvalidArgumentsError, OverloadedError
+from analystd.desk.fair_queue import Turnstile
 from analystd.kernel.base import Output, Session, SessionInfo, SessionSupply, Trouble
+from analystd.wire.errors import InvalidArgumentsError, OverloadedError
 
 MAIN = "main"
 MAX_SESSIONS = 16

@@ -16,7 +16,7 @@ from analystd.agent.merging import merges
 from analystd.agent.prompt import is_named, is_table, without_compression
 from analystd.agent.value_hints import Contents
 from analystd.data.base import DataService, FileInJail
-from analystd.data.question import Question
+from analystd.data.view_request import Question
 from analystd.desk.facts_text import (
     SAMPLE_ROWS,
     Column,
@@ -35,8 +35,8 @@ from analystd.desk.facts_text import (
     words,
     written_as_text,
 )
-from analystd.desk.known_names import files_named_in
-from analystd.errors import AnalystdError
+from analystd.desk.schema_hints import files_named_in
+from analystd.wire.errors import AnalystdError
 
 logger = logging.getLogger(__name__)
 

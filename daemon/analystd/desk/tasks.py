@@ -20,13 +20,13 @@ from analystd.agent.task import Limits, Programs, Task
 from analystd.agent.turns import Turn
 from analystd.data.base import DataService
 from analystd.desk.conversations import Earlier
-from analystd.desk.known_names import KnownNames
 from analystd.desk.project_toolbox import OwnFunctions
+from analystd.desk.schema_hints import KnownNames
 from analystd.desk.table_facts import TableFacts, most_characters
 from analystd.engine.base import Message, ToolSpec
-from analystd.errors import AnalystdError
 from analystd.kernel.base import Session, Variable
-from analystd.protocol import Step
+from analystd.wire.errors import AnalystdError
+from analystd.wire.protocol import Step
 
 logger = logging.getLogger(__name__)
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
-from analystd.errors import EngineUnavailableError
+from analystd.wire.errors import EngineUnavailableError
 
 Role = Literal["system", "user", "assistant", "tool"]
 

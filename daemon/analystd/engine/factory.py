@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from analystd.config.folders import cache_folder
+from analystd.config.settings import Settings
 from analystd.engine.base import Engine
-from analystd.engine.llama import LlamaEngine
-from analystd.engine.models import resolve_model
+from analystd.engine.llama.engine import LlamaEngine
+from analystd.engine.llama.worker_sandbox import Walls
 from analystd.engine.scripted import ScriptedEngine
-from analystd.engine.walls import Walls
-from analystd.folders import cache_folder
-from analystd.settings import Settings
+from analystd.models.resolve import resolve_model
 
 
 def make_engine(settings: Settings, walls: Walls | None = None) -> Engine:
@@ -23,8 +23,8 @@ def make_engine(settings: Settings, walls: Walls | None = None) -> Engine:
 
     if settings.model_url is not None:
         # Only who asks a server needs a client for it.
-        from analystd.engine.chat_api import Server
-        from analystd.engine.endpoint import EndpointEngine
+        from analystd.engine.openai.client import Server
+        from analystd.engine.openai.engine import EndpointEngine
 
         server = Server(settings.model_url, settings.model_api_key)
         return EndpointEngine(server, settings.model_name, context_tokens=settings.context_tokens)

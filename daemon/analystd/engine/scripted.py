@@ -23,8 +23,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from analystd.engine.base import Completion, EngineInfo, GenerateRequest, Message
-from analystd.errors import EngineUnavailableError
 from analystd.util.small_files import read_small
+from analystd.wire.errors import EngineUnavailableError
 
 _PIECE_LENGTHS = (1, 3, 2, 5, 4)
 _CHARACTERS_PER_TOKEN = 4

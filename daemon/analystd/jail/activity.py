@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterable
 from pathlib import Path
 
-from analystd.jail.processes import process_tree
+from analystd.jail.process_tree import process_tree
 
 Activity = frozenset[tuple[int, ...]]
 """The threads that there are, with how often each was taken from a processor: equal at two moments between which none of them ran."""

@@ -25,7 +25,7 @@ class Bait:
     bound: Path
     """A file that may be read, as a model is by its worker; what lies beside it may not."""
     things: dict[str, Any]
-    """By the names that the attempts of `probe` look for, as JSON can carry it."""
+    """By the names that the attempts of `self_test` look for, as JSON can carry it."""
 
 
 @contextmanager

@@ -11,8 +11,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from analystd.jail.processes import threads_of
-from analystd.jail.sizes import BLOCK_BYTES
+from analystd.jail.process_tree import threads_of
+from analystd.jail.resource_usage import BLOCK_BYTES
 
 _MEMORY_FILE = "/memfd:"
 _KCMP = {"x86_64": 312, "aarch64": 272}.get(platform.machine())

@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
-from analystd.folders import cache_folder, state_folder, user_settings_file
+from analystd.config.folders import cache_folder, state_folder, user_settings_file
 from analystd.util.small_files import read_small
 
 logger = logging.getLogger(__name__)

@@ -13,8 +13,8 @@ from typing import Literal
 from analystd.jail.aside import Aside
 from analystd.jail.cgroups import smallest_task_limit
 from analystd.jail.held import Held, held_files
-from analystd.jail.processes import Census, census, process_tree, proportional_bytes, written_bytes
-from analystd.jail.sizes import folder_bytes, memory
+from analystd.jail.process_tree import Census, census, process_tree, proportional_bytes, written_bytes
+from analystd.jail.resource_usage import folder_bytes, memory
 from analystd.jail.workspace import GIGABYTE, Workspace
 
 _FEW_PROCESSES = 32

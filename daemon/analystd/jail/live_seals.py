@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from analystd.jail import seals
-from analystd.jail.processes import process_tree
+from analystd.jail.process_tree import process_tree
 
 _SECONDS = 20
 _OCTAL = re.compile(r"\\([0-7]{3})")

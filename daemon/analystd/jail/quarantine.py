@@ -16,14 +16,14 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from analystd.errors import InvalidArgumentsError
-from analystd.jail.beneath import open_beneath
 from analystd.jail.identity import identity
-from analystd.jail.sizes import folder_bytes
+from analystd.jail.openat2 import open_beneath
+from analystd.jail.resource_usage import folder_bytes
 from analystd.jail.survey import Found
 from analystd.jail.tree_copy import Budget, fill
 from analystd.jail.trusted_names import QUARANTINE_PREFIX
 from analystd.util.remove import remove
+from analystd.wire.errors import InvalidArgumentsError
 
 logger = logging.getLogger(__name__)
 

@@ -13,13 +13,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from analystd.errors import WorkspaceError
 from analystd.jail.identity import identity
 from analystd.jail.quarantine import Entry, Item, make_empty, make_whole, open_deep, shown_path
 from analystd.jail.tree_copy import Budget, Description, describe, fill
 from analystd.jail.trusted_names import QUARANTINE_PREFIX
 from analystd.jail.trusted_paths import TrustedPaths
 from analystd.util.remove import remove
+from analystd.wire.errors import WorkspaceError
 
 MAX_FILES = 200
 """At most so many files of an item are named before it is put back."""

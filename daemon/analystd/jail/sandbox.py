@@ -16,13 +16,13 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
-from analystd.errors import SessionUnavailableError
-from analystd.folders import state_folder, user_settings_file
-from analystd.jail import enter, probe
+from analystd.config.folders import state_folder, user_settings_file
+from analystd.jail import launcher, self_test
+from analystd.jail.allowed_paths import DEVICES, KERNEL, SYSTEM, gpu_devices, gpu_facts
 from analystd.jail.bound_file import BoundFile
 from analystd.jail.forbidden import laid_out
 from analystd.jail.interpreters import Interpreter, other_interpreter, own_interpreter
-from analystd.jail.reach import DEVICES, KERNEL, SYSTEM, gpu_devices, gpu_facts
+from analystd.wire.errors import SessionUnavailableError
 
 logger = logging.getLogger(__name__)
 
@@ -100,7 +100,7 @@ class Sandbox:
     switched_off: bool = False
     """The user wants no walls, so that `none` is no reason to refuse."""
     namespaces: Namespaces = "own"
-    walls: Mapping[str, probe.State] = field(default_factory=lambda: probe.states({}), compare=False)
+    walls: Mapping[str, self_test.State] = field(default_factory=lambda: self_test.states({}), compare=False)
     """How each wall of `probe.TABLE` stood in the self-test."""
 
     def command(self, argv: Sequence[str], policy: Policy) -> list[str]:
@@ -110,7 +110,7 @@ class Sandbox:
             SessionUnavailableError: at level `none`, unless the user switched the sandbox off.
         """
         if self.level != "none":
-            return [sys.executable, "-I", "-S", enter.__file__, *_walls(self, policy), "--", *argv]
+            return [sys.executable, "-I", "-S", launcher.__file__, *_walls(self, policy), "--", *argv]
         if self.switched_off:
             return list(argv)
         raise SessionUnavailableError(f"There are no walls to run Python behind: {self.reason}", _HOW_TO_SWITCH_OFF)
@@ -175,43 +175,43 @@ def _other_interpreter(sandbox: Sandbox, program: Path) -> Interpreter:
 async def measure_sandbox(setting: Literal["auto", "off"]) -> Sandbox:
     """Try the walls in a child process, and tell what holds on this machine."""
     if setting == "off":
-        return Sandbox("none", "AGENT_SANDBOX=off", (probe.NO_WALLS,), switched_off=True)
+        return Sandbox("none", "AGENT_SANDBOX=off", (self_test.NO_WALLS,), switched_off=True)
     if not sys.platform.startswith("linux"):
-        return Sandbox("none", f"the walls need Linux; this is {sys.platform}", (probe.NO_WALLS,))
+        return Sandbox("none", f"the walls need Linux; this is {sys.platform}", (self_test.NO_WALLS,))
     refused: list[str] = []
     for level, namespaces in _candidates():
         sandbox = await measure_level(level, namespaces)
         if sandbox.level == level:
             return replace(sandbox, reason="; ".join([*refused, sandbox.reason]))
         refused.append(sandbox.reason)
-    return Sandbox("none", "; ".join(refused), (probe.NO_WALLS,))
+    return Sandbox("none", "; ".join(refused), (self_test.NO_WALLS,))
 
 
 async def measure_level(level: Level, namespaces: Namespaces = "own") -> Sandbox:
     """The sandbox of that level if every wall that it must have holds on this machine, else one of level `none` with the reason."""
     what = f"{level} sandbox through bwrap" if namespaces == "bwrap" else f"{level} sandbox"
     if namespaces == "bwrap" and not find_bwrap():
-        return Sandbox("none", f"no {what}: none is installed, or only a setuid one", (probe.NO_WALLS,))
+        return Sandbox("none", f"no {what}: none is installed, or only a setuid one", (self_test.NO_WALLS,))
     with laid_out() as bait:
         policy = Policy(
             bait.workspace,
             bait.runtime,
-            read_only=(Path(probe.__file__), bait.readable),
+            read_only=(Path(self_test.__file__), bait.readable),
             hidden=(bait.settings,),
             sealed=(Path(bait.things["sealed"]),),
             files=(BoundFile.at(bait.bound),),
         )
         candidate = Sandbox(level, "", namespaces=namespaces)
-        command = candidate.command([sys.executable, "-I", "-S", probe.__file__, json.dumps(bait.things)], policy)
+        command = candidate.command([sys.executable, "-I", "-S", self_test.__file__, json.dumps(bait.things)], policy)
         try:
             passed = await _answer(command, candidate.environment(policy), policy.workspace)
         except (OSError, ValueError, TimeoutError) as exc:
-            return Sandbox("none", f"no {what}: {exc}", (probe.NO_WALLS,))
-    if broken := probe.broken_walls(passed):
-        return Sandbox("none", f"no {what}: {'; '.join(broken)}", (probe.NO_WALLS,))
+            return Sandbox("none", f"no {what}: {exc}", (self_test.NO_WALLS,))
+    if broken := self_test.broken_walls(passed):
+        return Sandbox("none", f"no {what}: {'; '.join(broken)}", (self_test.NO_WALLS,))
     maker = ", in namespaces that bwrap made" if namespaces == "bwrap" else ""
     reason = f"every wall of level {level} held in the self-test{maker}"
-    return Sandbox(level, reason, probe.gaps(passed), namespaces=namespaces, walls=probe.states(passed))
+    return Sandbox(level, reason, self_test.gaps(passed), namespaces=namespaces, walls=self_test.states(passed))
 
 
 def find_bwrap(folders: Sequence[str] = _BWRAP_FOLDERS) -> str | None:

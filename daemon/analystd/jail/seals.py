@@ -21,7 +21,7 @@ import sys
 if __name__ == "__main__":
     sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))  # noqa: PTH100, PTH120
 
-from analystd.jail.beneath import open_beneath
+from analystd.jail.openat2 import open_beneath
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

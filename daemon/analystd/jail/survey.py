@@ -8,7 +8,7 @@ from pathlib import Path
 
 from analystd.jail.folder_watch import FolderWatch
 from analystd.jail.identity import Identity, identity
-from analystd.jail.sizes import ByteCounter
+from analystd.jail.resource_usage import ByteCounter
 from analystd.jail.tree_walk import Folder, Visitor, walk
 from analystd.jail.trusted_names import FolderShape, Group, TrustedNames
 

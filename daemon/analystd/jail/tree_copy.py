@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from analystd.jail.beneath import open_beneath
+from analystd.jail.openat2 import open_beneath
 
 _CHUNK_BYTES = 1 << 20
 _READ_FILE = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC

@@ -15,10 +15,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import analystd
-from analystd.errors import WorkspaceError
-from analystd.folders import cache_folder, state_folder, user_settings_file
+from analystd.config.folders import cache_folder, state_folder, user_settings_file
+from analystd.config.settings import Settings, log_folder
 from analystd.jail.interpreters import Interpreter, is_absolute_path, path_lines
-from analystd.settings import Settings, log_folder
+from analystd.wire.errors import WorkspaceError
 
 _MOST_LINKS = 40
 _PART = re.compile(r"(.*)-\d{5}-of-(\d{5})\.gguf", re.DOTALL)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from analystd.jail.limits import SHARED, Breach, LimitName, Limits, Look, Watched
 from analystd.jail.own_group import OwnGroup
-from analystd.jail.sizes import memory
+from analystd.jail.resource_usage import memory
 from analystd.jail.workspace import Workspace
 
 logger = logging.getLogger(__name__)

@@ -12,12 +12,12 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from analystd.errors import ResourceLimitError, WorkspaceError
-from analystd.jail.beneath import make_folders_beneath, open_beneath
-from analystd.jail.sizes import folder_bytes, memory
+from analystd.config.settings import Settings, load_settings
+from analystd.jail.openat2 import make_folders_beneath, open_beneath
+from analystd.jail.resource_usage import folder_bytes, memory
 from analystd.jail.trusted_names import TrustedNames
 from analystd.jail.workspace_place import find_workspace
-from analystd.settings import Settings, load_settings
+from analystd.wire.errors import ResourceLimitError, WorkspaceError
 
 if TYPE_CHECKING:
     from analystd.jail.trusted_paths import TrustedPaths

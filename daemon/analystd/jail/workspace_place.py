@@ -6,9 +6,9 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-from analystd.errors import WorkspaceError
-from analystd.jail.reach import SYSTEM
-from analystd.settings import load_settings
+from analystd.config.settings import load_settings
+from analystd.jail.allowed_paths import SYSTEM
+from analystd.wire.errors import WorkspaceError
 
 NAME = "workspace"
 

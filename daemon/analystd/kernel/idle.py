@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from analystd.jail.limits import Breach
-from analystd.kernel.live import Kernel
+from analystd.kernel.kernel_client import Kernel
 
 _CHILDREN_SECONDS = 2.0
 _AGAIN_SECONDS = 30.0

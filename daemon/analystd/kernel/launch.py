@@ -8,12 +8,12 @@ import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from analystd.folders import make_private
-from analystd.jail.reach import KERNEL, SYSTEM
+from analystd.config.folders import make_private
+from analystd.jail.allowed_paths import KERNEL, SYSTEM
+from analystd.jail.resource_usage import memory
 from analystd.jail.sandbox import Policy, Sandbox
-from analystd.jail.sizes import memory
 from analystd.jail.trusted_paths import TrustedPaths
-from analystd.kernel.inside.refusals import Walls
+from analystd.kernel.inside.error_hints import Walls
 
 INSIDE = Path(__file__).parent / "inside"
 """The kernel's own code."""

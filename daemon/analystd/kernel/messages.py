@@ -13,8 +13,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from analystd.kernel.inside.bounds import MAX_BUNDLE_BYTES, MAX_DISPLAY_BYTES, MAX_RESULT_CHARACTERS, bounded_text
-from analystd.strict_json import EncodedJson, encoded, is_nested_deeper, without_collection
+from analystd.kernel.inside.output_limits import (
+    MAX_BUNDLE_BYTES,
+    MAX_DISPLAY_BYTES,
+    MAX_RESULT_CHARACTERS,
+    bounded_text,
+)
+from analystd.util.strict_json import EncodedJson, encoded, is_nested_deeper, without_collection
 
 MAX_CONTENT_BYTES = 10 * 1024 * 1024
 """Maximum size of a message's content; a kernel of ours sends no larger one."""

@@ -22,15 +22,15 @@ from analystd.kernel.base import (
     Trouble,
     Variable,
 )
-from analystd.kernel.cell import Cell, OutputHandler
-from analystd.kernel.guard import Guard
+from analystd.kernel.execution import Cell, OutputHandler
+from analystd.kernel.execution_results import LOST_BY_EXIT, LOST_BY_INTERRUPT, outcome, overstepped, timed_out
 from analystd.kernel.idle import relieve
+from analystd.kernel.kernel_client import Kernel
 from analystd.kernel.launch import Launch
-from analystd.kernel.live import Kernel
-from analystd.kernel.outcomes import LOST_BY_EXIT, LOST_BY_INTERRUPT, outcome, overstepped, timed_out
-from analystd.kernel.spare import SpareKernels
+from analystd.kernel.resource_guard import Guard
 from analystd.kernel.stopping import StopReason, stop_all, stop_cell
 from analystd.kernel.waits import first, free_to_help, in_time, marked, no_variables
+from analystd.kernel.warm_kernel import SpareKernels
 
 logger = logging.getLogger(__name__)
 

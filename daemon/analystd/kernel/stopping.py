@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass
 
-from analystd.kernel.cell import Cell
-from analystd.kernel.live import Kernel
+from analystd.kernel.execution import Cell
+from analystd.kernel.kernel_client import Kernel
 from analystd.kernel.waits import is_over
 
 _HEARD_SECONDS = 0.3

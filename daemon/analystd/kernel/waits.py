@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from analystd.kernel.base import Variable
-from analystd.kernel.cell import Cell
+from analystd.kernel.execution import Cell
 
 LOOK_SECONDS = 1.0
 """How long code and its result wait for a look through the workspace when there is cause for one; it takes longer where there are many files."""

@@ -12,19 +12,19 @@ from typing import Any
 from lsprotocol import types
 
 from analystd.desk.desk import Desk
-from analystd.errors import InvalidArgumentsError, WorkspaceError
 from analystd.jail.workspace import MISSING_HINT
-from analystd.protocol import PROTOCOL_VERSION
-from analystd.server.feed import Feed, wishes
-from analystd.server.hello import Caller, label_of
+from analystd.server.event_feed import Feed, wishes
+from analystd.server.handshake import Caller, label_of
 from analystd.server.hub import Hub
-from analystd.server.intake import Intake
-from analystd.server.lsp import ConnectionServer
-from analystd.server.messages import message_frame
-from analystd.server.outbox import Outbox
-from analystd.server.places import Wish, file_named, options_of, path_of_uri, wish_of
+from analystd.server.inbound import Intake
+from analystd.server.pygls_adapter import ConnectionServer
+from analystd.server.send_queue import Outbox
 from analystd.server.trace import NoteMessage, no_trace
+from analystd.server.uris import Wish, file_named, options_of, path_of_uri, wish_of
 from analystd.util.inert_text import message_text
+from analystd.wire.errors import InvalidArgumentsError, WorkspaceError
+from analystd.wire.jsonrpc import message_frame
+from analystd.wire.protocol import PROTOCOL_VERSION
 
 logger = logging.getLogger(__name__)
 

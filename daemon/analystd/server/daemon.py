@@ -18,20 +18,20 @@ from pathlib import Path
 from typing import Any
 
 from analystd import __version__
-from analystd.errors import AnalystdError
-from analystd.locks import HeldLock
-from analystd.protocol import PROTOCOL_VERSION
-from analystd.runids import Log
-from analystd.server.address import Address, Card, private_folder
+from analystd.discovery.peers import is_own_user
+from analystd.discovery.registration import Registration
+from analystd.discovery.registry import Address, Card, private_folder
 from analystd.server.connection import Connection
 from analystd.server.handlers import all_commands
-from analystd.server.hello import caller_of, greet, hear_hello
+from analystd.server.handshake import caller_of, greet, hear_hello
 from analystd.server.hub import Hub
-from analystd.server.outbox import Outbox
-from analystd.server.peers import is_own_user
-from analystd.server.registration import Registration
+from analystd.server.send_queue import Outbox
 from analystd.server.trace import no_trace, open_trace
+from analystd.util.locks import HeldLock
+from analystd.util.logging_setup import Log
 from analystd.util.remove import remove
+from analystd.wire.errors import AnalystdError
+from analystd.wire.protocol import PROTOCOL_VERSION
 
 logger = logging.getLogger(__name__)
 

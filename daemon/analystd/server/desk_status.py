@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from analystd.desk.desk import Desk
-from analystd.errors import AnalystdError, WorkspaceError
+from analystd.wire.errors import AnalystdError, WorkspaceError
 
 logger = logging.getLogger(__name__)
 

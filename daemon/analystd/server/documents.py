@@ -7,10 +7,10 @@ import stat
 from collections.abc import Iterable
 from pathlib import Path
 
-from analystd.errors import WorkspaceError
-from analystd.jail.beneath import open_beneath
+from analystd.jail.openat2 import open_beneath
 from analystd.jail.workspace import Workspace, not_a_file, retried
-from analystd.server.places import path_of_uri
+from analystd.server.uris import path_of_uri
+from analystd.wire.errors import WorkspaceError
 
 _FLAGS = os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from analystd.desk.desk import Desk
-from analystd.server.kept import kept_in
+from analystd.discovery.sessions_with_variables import kept_in
 
 logger = logging.getLogger(__name__)
 

@@ -9,8 +9,8 @@ from typing import Any
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import ValidationError
 
-from analystd.errors import InvalidArgumentsError
 from analystd.tools.base import require_fit
+from analystd.wire.errors import InvalidArgumentsError
 
 _MOST_TABLES = 100
 

@@ -6,8 +6,8 @@ import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-from analystd.errors import WorkspaceError
-from analystd.folders import state_folder, user_settings_file
+from analystd.config.folders import state_folder, user_settings_file
+from analystd.config.settings import Settings
 from analystd.jail.sandbox import Sandbox
 from analystd.jail.trusted_places import (
     Seals,
@@ -18,7 +18,7 @@ from analystd.jail.trusted_places import (
     read_only_seals,
     seals_in,
 )
-from analystd.settings import Settings
+from analystd.wire.errors import WorkspaceError
 
 
 class Ground:

@@ -15,26 +15,24 @@ from typing import Any, Protocol
 import psutil
 
 from analystd import __version__
-from analystd.data.service import DataWorker
+from analystd.config.folders import make_private, state_folder, user_settings_file
+from analystd.config.settings import Loaded, Settings, load_settings
+from analystd.data.worker_client import DataWorker
 from analystd.desk.desk import Desk, Equipment, model_turns
+from analystd.desk.desk_lock import DeskState, wait_until_free
 from analystd.desk.journal import Journal
-from analystd.desk.state import DeskState, wait_until_free
 from analystd.engine.base import Engine
 from analystd.engine.factory import make_engine
-from analystd.engine.walls import Walls
-from analystd.errors import StoppingError, WorkspaceError
-from analystd.folders import make_private, state_folder, user_settings_file
+from analystd.engine.llama.worker_sandbox import Walls
 from analystd.jail.quarantine import Quarantine
 from analystd.jail.sandbox import Sandbox, measure_sandbox
 from analystd.jail.trusted_paths import TrustedPaths
 from analystd.jail.trusted_places import Seals, TrustedPlace
 from analystd.jail.workspace import Workspace
 from analystd.jail.workspace_place import made_workspace
-from analystd.kernel.guard import watchdog
 from analystd.kernel.launch import Launch
-from analystd.kernel.supply import KernelSupply
-from analystd.protocol import PROTOCOL_VERSION
-from analystd.runids import Log
+from analystd.kernel.resource_guard import watchdog
+from analystd.kernel.session_factory import KernelSupply
 from analystd.server.desk_status import DeskReports
 from analystd.server.drain import Drain, kept_by
 from analystd.server.ground import Ground, exposed_notices, python_of, unsealed_reading
@@ -47,7 +45,9 @@ from analystd.server.settings_in_force import (
     taken_up,
     tightened_notices,
 )
-from analystd.settings import Loaded, Settings, load_settings
+from analystd.util.logging_setup import Log
+from analystd.wire.errors import StoppingError, WorkspaceError
+from analystd.wire.protocol import PROTOCOL_VERSION
 
 logger = logging.getLogger(__name__)
 

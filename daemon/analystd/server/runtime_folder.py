@@ -7,7 +7,7 @@ import tempfile
 import threading
 from pathlib import Path
 
-from analystd.server.address import daemon_address, private_folder, runtime_place
+from analystd.discovery.registry import daemon_address, private_folder, runtime_place
 from analystd.util.remove import remove
 
 logger = logging.getLogger(__name__)

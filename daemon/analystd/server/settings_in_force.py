@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 
-from analystd.settings import Loaded, Settings, shown_value, tightens, variable
+from analystd.config.settings import Loaded, Settings, shown_value, tightens, variable
 
 LIVE = (
     "enable_files",

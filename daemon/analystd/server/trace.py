@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
 
-from analystd.settings import Settings
+from analystd.config.settings import Settings
 from analystd.util.log_file import RollingFile
 
 logger = logging.getLogger(__name__)

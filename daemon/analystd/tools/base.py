@@ -11,9 +11,9 @@ from jsonschema import Draft202012Validator
 from jsonschema.exceptions import best_match
 
 from analystd.engine.base import ToolSpec
-from analystd.errors import AnalystdError, InvalidArgumentsError
 from analystd.kernel.base import Output
-from analystd.strict_json import has_more_members
+from analystd.util.strict_json import has_more_members
+from analystd.wire.errors import AnalystdError, InvalidArgumentsError
 
 Schema = Mapping[str, Any]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from analystd.data.base import DataService, FileInJail
-from analystd.data.question import DEFAULT_ROWS, Question
+from analystd.data.view_request import DEFAULT_ROWS, Question
 from analystd.engine.base import ToolSpec
 from analystd.tools.base import Tool, ToolContext, ToolResult
 

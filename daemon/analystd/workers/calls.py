@@ -7,7 +7,7 @@ import itertools
 from collections.abc import Callable
 from typing import Any
 
-from analystd.errors import AnalystdError
+from analystd.wire.errors import AnalystdError
 from analystd.workers.frames import (
     HEADER,
     MAX_EVENT_FRAME_BYTES,

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from analystd.errors import AnalystdError
+from analystd.wire.errors import AnalystdError
 from analystd.workers.frames import CHANNEL_FD_VARIABLE, DESCRIPTORS_FD_VARIABLE, HEADER, error_data, frame
 
 

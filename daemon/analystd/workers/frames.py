@@ -6,8 +6,8 @@ import json
 import struct
 from typing import Any
 
-from analystd.errors import AnalystdError, error_of_kind
-from analystd.strict_json import without_collection
+from analystd.util.strict_json import without_collection
+from analystd.wire.errors import AnalystdError, error_of_kind
 
 CHANNEL_FD_VARIABLE = "ANALYSTD_CHANNEL_FD"
 DESCRIPTORS_FD_VARIABLE = "ANALYSTD_DESCRIPTORS_FD"

@@ -13,7 +13,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Self
 
-from analystd.errors import OverloadedError, WorkerDiedError
+from analystd.wire.errors import OverloadedError, WorkerDiedError
 from analystd.workers.calls import Call, Calls, EventHandler, read_message
 from analystd.workers.frames import (
     CHANNEL_FD_VARIABLE,

@@ -7,9 +7,10 @@ import pytest
 from tests.data.query_tables import MemoryTable
 
 from analystd.data.formats import Formats
-from analystd.data.question import Condition, Question
-from analystd.data.random_file import RandomFile
-from analystd.data.table import Table, view
+from analystd.data.positioned_file import RandomFile
+from analystd.data.table import Table
+from analystd.data.view_request import Condition, Question
+from analystd.data.views import view
 
 OpenFile = Callable[..., RandomFile]
 

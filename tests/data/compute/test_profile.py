@@ -14,17 +14,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.data.query_tables import MemoryTable
 
-from analystd.data.compute import top as profile_top
-from analystd.data.compute import views as query_views
+from analystd.data.compute import column_views as query_views
+from analystd.data.compute import frequent_values as profile_top
 from analystd.data.compute.distinct import DistinctCounter, hashes_of
+from analystd.data.compute.frequent_values import TopValues
 from analystd.data.compute.histogram import MOST_BINS, Histogram
-from analystd.data.compute.numbers import Moments
-from analystd.data.compute.top import TopValues
+from analystd.data.compute.moments import Moments
 from analystd.data.formats import Formats
-from analystd.data.question import Condition, Question
-from analystd.data.random_file import RandomFile
-from analystd.data.table import Table, view
-from analystd.protocol import ColumnProfile
+from analystd.data.positioned_file import RandomFile
+from analystd.data.table import Table
+from analystd.data.view_request import Condition, Question
+from analystd.data.views import view
+from analystd.wire.protocol import ColumnProfile
 
 pytestmark = pytest.mark.slow
 

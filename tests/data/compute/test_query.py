@@ -24,11 +24,11 @@ from analystd.data.compute.order import Candidates, Direction
 from analystd.data.compute.query import Query
 from analystd.data.compute.selections import Selection, Selections
 from analystd.data.formats import Formats
-from analystd.data.question import OPERATORS, Condition, Question, SortKey
-from analystd.data.random_file import Caller, RandomFile, ViewCancelledError
-from analystd.data.table import view
+from analystd.data.positioned_file import Caller, RandomFile, ViewCancelledError
 from analystd.data.text.csv_table import CsvTable
-from analystd.errors import InvalidArgumentsError, ResourceLimitError
+from analystd.data.view_request import OPERATORS, Condition, Question, SortKey
+from analystd.data.views import view
+from analystd.wire.errors import InvalidArgumentsError, ResourceLimitError
 
 pytestmark = pytest.mark.slow
 
@@ -435,8 +435,8 @@ def test_a_plain_look_at_text_does_not_load_what_computing_takes(tmp_path: Path)
     path.write_text("a,b\n1,2\n")
     code = (
         "import os, sys; from analystd.data import worker; from analystd.data.formats import Formats; "
-        "from analystd.data.question import Question; from analystd.data.random_file import RandomFile; "
-        "from analystd.data.table import view; "
+        "from analystd.data.view_request import Question; from analystd.data.positioned_file import RandomFile; "
+        "from analystd.data.views import view; "
         "file = RandomFile.of_descriptor('x.csv', os.open(sys.argv[1], os.O_RDONLY)); "
         "[view(Formats().open_table(file), Question(each)) for each in ('head', 'tail', 'rows', 'shape', 'schema')]; "
         "print('pyarrow' in sys.modules)"

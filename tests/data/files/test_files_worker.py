@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from analystd.data.service import DataWorker
-from analystd.errors import InvalidArgumentsError, WorkspaceError
+from analystd.data.worker_client import DataWorker
 from analystd.jail.live_seals import missing_seals
 from analystd.jail.quarantine import Quarantine
 from analystd.jail.sandbox import measure_sandbox
 from analystd.jail.trusted_paths import TrustedPaths
 from analystd.jail.workspace import Workspace
+from analystd.wire.errors import InvalidArgumentsError, WorkspaceError
 
 pytestmark = pytest.mark.slow
 

@@ -11,12 +11,12 @@ from typing import Any
 import pytest
 
 from analystd.data.files import reading as files
-from analystd.data.random_file import RandomFile, ViewCancelledError
-from analystd.data.service import DataWorker
-from analystd.errors import InvalidArgumentsError, WorkspaceError
+from analystd.data.positioned_file import RandomFile, ViewCancelledError
+from analystd.data.worker_client import DataWorker
 from analystd.jail.workspace import Workspace
 from analystd.tools.base import ToolContext
 from analystd.tools.files import file_tools
+from analystd.wire.errors import InvalidArgumentsError, WorkspaceError
 
 OpenFile = Callable[..., RandomFile]
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from analystd.data.files.writing import Room, write_file
-from analystd.errors import InvalidArgumentsError, ResourceLimitError, WorkspaceError
 from analystd.jail.workspace import Workspace
+from analystd.wire.errors import InvalidArgumentsError, ResourceLimitError, WorkspaceError
 
 
 @pytest.fixture

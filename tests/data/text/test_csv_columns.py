@@ -10,14 +10,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from analystd.data.column_parts import ColumnPart
-from analystd.data.random_file import Caller, ViewCancelledError
+from analystd.data.column_chunks import ColumnPart
+from analystd.data.positioned_file import Caller, ViewCancelledError
 from analystd.data.text import _records
 from analystd.data.text.cell_types import MISSING
 from analystd.data.text.csv_columns import column_parts
 from analystd.data.text.dialect import NO_QUOTE, Dialect, strip_newlines
-from analystd.data.text.stretches import Stretch
-from analystd.protocol import ColumnInfo
+from analystd.data.text.record_chunks import Stretch
+from analystd.wire.protocol import ColumnInfo
 
 pytestmark = pytest.mark.slow
 

@@ -9,13 +9,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from analystd.data.question import Condition, Question, SortKey
-from analystd.data.random_file import RandomFile
-from analystd.data.table import Rows, view
+from analystd.data.positioned_file import RandomFile
+from analystd.data.table import Rows
 from analystd.data.text import records as text_records
 from analystd.data.text.csv_table import CsvTable, learn_csv
-from analystd.errors import InvalidArgumentsError, WorkspaceError
-from analystd.protocol import ViewResult
+from analystd.data.view_request import Condition, Question, SortKey
+from analystd.data.views import view
+from analystd.wire.errors import InvalidArgumentsError, WorkspaceError
+from analystd.wire.protocol import ViewResult
 
 OpenFile = Callable[[bytes], RandomFile]
 

@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from analystd.data.random_file import RandomFile
+from analystd.data.positioned_file import RandomFile
 from analystd.data.text import decoded_content
 from analystd.data.text.decoded_content import DecodedContent, Decoding
 from analystd.data.text.decoders import GzipDecoder, Utf16Decoder, is_utf32, text_decoder
-from analystd.errors import WorkspaceError
+from analystd.wire.errors import WorkspaceError
 
 OpenFile = Callable[..., RandomFile]
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from tests.data.viewer import Viewer
 
-from analystd.errors import WorkspaceError
+from analystd.wire.errors import WorkspaceError
 
 MARKS = {"utf-16-le": codecs.BOM_UTF16_LE, "utf-16-be": codecs.BOM_UTF16_BE}
 

@@ -15,11 +15,11 @@ from hypothesis import strategies as st
 from tests.data.viewer import Viewer, small_borders, table_in
 
 from analystd.data import worker
-from analystd.data.question import Question
+from analystd.data.view_request import Question
 from analystd.data.worker import DataDesk
-from analystd.errors import AnalystdError
 from analystd.jail.workspace import Workspace
-from analystd.protocol import ViewResult
+from analystd.wire.errors import AnalystdError
+from analystd.wire.protocol import ViewResult
 from analystd.workers.child import Request
 
 pytestmark = pytest.mark.slow

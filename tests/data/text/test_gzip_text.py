@@ -12,11 +12,11 @@ import pytest
 from tests.data.viewer import Viewer
 
 from analystd.data.base import FileInJail
-from analystd.data.question import Question
-from analystd.data.service import DataWorker
-from analystd.errors import WorkspaceError
+from analystd.data.view_request import Question
+from analystd.data.worker_client import DataWorker
 from analystd.jail.sandbox import Sandbox, measure_sandbox
 from analystd.jail.workspace import Workspace
+from analystd.wire.errors import WorkspaceError
 
 pytestmark = pytest.mark.slow
 

@@ -16,7 +16,7 @@ from tests.data.text.slow_reader import ARMED, INSIDE, PLAIN, count_from, record
 from tests.data.viewer import Viewer, small_borders, table_in
 
 from analystd.data.text import _records
-from analystd.errors import WorkspaceError
+from analystd.wire.errors import WorkspaceError
 
 pytestmark = pytest.mark.slow
 

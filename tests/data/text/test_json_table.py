@@ -10,13 +10,13 @@ import pyarrow as pa
 import pytest
 
 from analystd.data.formats import Formats
-from analystd.data.question import Question
-from analystd.data.random_file import RandomFile
-from analystd.data.table import view
+from analystd.data.positioned_file import RandomFile
 from analystd.data.text import json_columns
 from analystd.data.text.json_records import MAX_DEPTH, parse_records
 from analystd.data.text.json_table import JsonTable
-from analystd.errors import WorkspaceError
+from analystd.data.view_request import Question
+from analystd.data.views import view
+from analystd.wire.errors import WorkspaceError
 
 pytestmark = pytest.mark.slow
 

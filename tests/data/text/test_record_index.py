@@ -13,13 +13,13 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from analystd.data.random_file import RandomFile
+from analystd.data.positioned_file import RandomFile
 from analystd.data.text import _records, record_index
 from analystd.data.text import records as text_records
 from analystd.data.text.dialect import Dialect
 from analystd.data.text.record_index import ARMED, INSIDE, PLAIN, RecordIndex
 from analystd.data.text.records import TextRecords
-from analystd.errors import WorkspaceError
+from analystd.wire.errors import WorkspaceError
 
 OpenFile = Callable[[bytes], RandomFile]
 

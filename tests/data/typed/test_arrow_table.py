@@ -11,14 +11,14 @@ import pyarrow.compute as pc
 import pytest
 
 from analystd.data.formats import Formats
-from analystd.data.question import Question
-from analystd.data.random_file import RandomFile, ViewCancelledError
-from analystd.data.table import view
+from analystd.data.positioned_file import RandomFile, ViewCancelledError
 from analystd.data.typed.arrow_rows import GroupedTable
 from analystd.data.typed.arrow_table import open_arrow
 from analystd.data.typed.arrow_values import json_values
-from analystd.data.typed.remembered import Remembered
-from analystd.errors import WorkspaceError
+from analystd.data.typed.lru import Remembered
+from analystd.data.view_request import Question
+from analystd.data.views import view
+from analystd.wire.errors import WorkspaceError
 
 pytestmark = pytest.mark.slow
 

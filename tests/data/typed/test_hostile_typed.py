@@ -18,13 +18,13 @@ import pyarrow.parquet.encryption as encryption
 import pytest
 
 from analystd.data.base import FileInJail
-from analystd.data.question import Question
-from analystd.data.random_file import RandomFile, ViewCancelledError
-from analystd.data.service import DataWorker
+from analystd.data.positioned_file import RandomFile, ViewCancelledError
 from analystd.data.typed.parquet_table import ParquetTable
-from analystd.errors import ResourceLimitError, WorkspaceError
+from analystd.data.view_request import Question
+from analystd.data.worker_client import DataWorker
 from analystd.jail.sandbox import measure_sandbox
 from analystd.jail.workspace import Workspace
+from analystd.wire.errors import ResourceLimitError, WorkspaceError
 
 pytestmark = pytest.mark.slow
 

@@ -14,18 +14,18 @@ import pyarrow.parquet as pq
 import pytest
 
 from analystd.data.base import FileInJail
-from analystd.data.question import Condition, Question
-from analystd.data.random_file import Caller, RandomFile, ViewCancelledError
-from analystd.data.service import DataWorker
-from analystd.data.table import view
-from analystd.data.typed import parquet_folder, parquet_members
+from analystd.data.positioned_file import Caller, RandomFile, ViewCancelledError
+from analystd.data.typed import parquet_folder, partition_discovery
+from analystd.data.typed.lru import Remembered
 from analystd.data.typed.parquet_folder import ParquetFolder, open_parquet_folder
 from analystd.data.typed.parquet_schemas import common_type
 from analystd.data.typed.parquet_table import ParquetTable
-from analystd.data.typed.remembered import Remembered
-from analystd.errors import ResourceLimitError, WorkspaceError
+from analystd.data.view_request import Condition, Question
+from analystd.data.views import view
+from analystd.data.worker_client import DataWorker
 from analystd.jail.sandbox import measure_sandbox
 from analystd.jail.workspace import Workspace
+from analystd.wire.errors import ResourceLimitError, WorkspaceError
 
 pytestmark = pytest.mark.slow
 
@@ -235,10 +235,10 @@ def test_too_much_in_a_folder_is_refused_with_the_limit(
 ) -> None:
     for number in range(3):
         put(sales / f"{number}.parquet", {"n": [number]})
-    monkeypatch.setattr(parquet_members, "MAX_FILES", 2)
+    monkeypatch.setattr(partition_discovery, "MAX_FILES", 2)
     with pytest.raises(ResourceLimitError, match="sales holds more than 2 Parquet files"):
         opened()
-    deep = sales / "/".join("d" * (parquet_members.MAX_DEPTH + 1))
+    deep = sales / "/".join("d" * (partition_discovery.MAX_DEPTH + 1))
     deep.mkdir(parents=True)
     monkeypatch.undo()
     with pytest.raises(ResourceLimitError, match="more than 32 folders"):

@@ -15,12 +15,12 @@ import pyarrow.parquet.encryption as pe
 import pytest
 
 from analystd.data.formats import Formats
-from analystd.data.question import Condition, Question, SortKey
-from analystd.data.random_file import RandomFile, ViewCancelledError
-from analystd.data.table import view
+from analystd.data.positioned_file import RandomFile, ViewCancelledError
 from analystd.data.typed.arrow_values import clock_text, date_text, json_values, timestamp_text
 from analystd.data.typed.parquet_table import ParquetTable
-from analystd.errors import WorkspaceError
+from analystd.data.view_request import Condition, Question, SortKey
+from analystd.data.views import view
+from analystd.wire.errors import WorkspaceError
 
 OpenFile = Callable[[bytes], RandomFile]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from analystd.cli.commands import Options
+from analystd.cli.parser import Options
 
 
 async def chat(options: Options) -> int:

@@ -12,8 +12,8 @@ from analystd.cli.history import print_runs
 from analystd.cli.parser import parse_arguments
 from analystd.cli.render import engine_lines, table
 from analystd.cli.work import view_at
-from analystd.errors import InvalidArgumentsError
 from analystd.util.inert_text import one_line
+from analystd.wire.errors import InvalidArgumentsError
 
 _COMMAND = re.compile(r"/([a-z][a-z-]*)(?:\s+(.*))?", re.DOTALL)
 

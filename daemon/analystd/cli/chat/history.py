@@ -9,7 +9,7 @@ import stat
 import tempfile
 from pathlib import Path
 
-from analystd.folders import make_private
+from analystd.config.folders import make_private
 
 MAX_ENTRIES = 1000
 MAX_BYTES = 1 << 20

@@ -9,22 +9,22 @@ from collections.abc import Coroutine
 from pathlib import Path
 from typing import Any
 
-from analystd.cli import EXIT_DONE
 from analystd.cli.asking import agent_options
 from analystd.cli.chat.commands import KEYS, carry_out, is_command
 from analystd.cli.chat.dialogue import Dialogue, model_name
 from analystd.cli.chat.history import HistoryFile
 from analystd.cli.chat.line_input import LineInput
 from analystd.cli.chat.terminal import ChatTerminal
-from analystd.cli.commands import Options
 from analystd.cli.desk import open_desk
+from analystd.cli.exit_status import EXIT_DONE
 from analystd.cli.output import flush_output
+from analystd.cli.parser import Options
 from analystd.cli.render import TOLD_KINDS
 from analystd.client import Client, Event
-from analystd.desk.state import desk_folder
-from analystd.errors import AnalystdError
-from analystd.folders import state_folder
-from analystd.protocol import EventKind
+from analystd.config.folders import state_folder
+from analystd.desk.desk_lock import desk_folder
+from analystd.wire.errors import AnalystdError
+from analystd.wire.protocol import EventKind
 
 _TICK_SECONDS = 1.0
 

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from analystd.cli import EXIT_DONE
 from analystd.cli.asking import agent_options, exit_status, tell_about
 from analystd.cli.chat.commands import carry_out, is_command
 from analystd.cli.chat.dialogue import Dialogue
-from analystd.cli.commands import Options, exit_status_of, print_error
 from analystd.cli.desk import open_desk, tell_all
-from analystd.cli.output import flush_output
+from analystd.cli.exit_status import EXIT_DONE, exit_status_of
+from analystd.cli.output import flush_output, print_error
+from analystd.cli.parser import Options
 from analystd.cli.render import Terminal
 from analystd.cli.stdin import LineReader
-from analystd.errors import AnalystdError
+from analystd.wire.errors import AnalystdError
 
 
 async def answer_lines(options: Options) -> int:

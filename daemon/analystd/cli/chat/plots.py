@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from analystd.cli.displays import PICTURES, save_displays
-from analystd.errors import WorkspaceError
-from analystd.folders import make_private
+from analystd.config.folders import make_private
+from analystd.wire.errors import WorkspaceError
 
 MAX_FILES = 200
 """So many are kept; the oldest go first."""

@@ -14,7 +14,7 @@ from analystd.cli.chat.plots import PlotFolder
 from analystd.cli.displays import display_text
 from analystd.cli.render import Terminal, display_lines, indented
 from analystd.client import AgentResult
-from analystd.engine.markup import THOUGHTS, without_thoughts
+from analystd.engine.control_tokens import THOUGHTS, without_thoughts
 
 _CODE_LINES = 10
 _OUTPUT_LINES = 8

@@ -18,12 +18,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from analystd.column_names import position_of
-from analystd.data.compute.kinds import Kind, as_text, kind_of
-from analystd.data.question import OPERATORS, Condition
+from analystd.data.compute.type_classes import Kind, as_text, kind_of
 from analystd.data.text.column_numbers import without_nan
-from analystd.errors import InvalidArgumentsError
-from analystd.protocol import ColumnInfo
+from analystd.data.view_request import OPERATORS, Condition
+from analystd.wire.column_names import position_of
+from analystd.wire.errors import InvalidArgumentsError
+from analystd.wire.protocol import ColumnInfo
 
 MOST_VALUES = 10_000
 """As many an `in` may list."""

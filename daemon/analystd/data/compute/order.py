@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from analystd.data.text.column_numbers import without_nan
-from analystd.errors import ResourceLimitError
+from analystd.wire.errors import ResourceLimitError
 
 MOST_KEY_BYTES = 256 * 1024 * 1024
 

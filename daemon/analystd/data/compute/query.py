@@ -11,15 +11,15 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from analystd.column_names import addresses, position_of
-from analystd.data.column_parts import ColumnPart, HasColumnParts
+from analystd.data.column_chunks import ColumnPart, HasColumnParts
 from analystd.data.compute.conditions import checks_of, rows_meeting
-from analystd.data.compute.kinds import Kind, kind_of
 from analystd.data.compute.order import Candidates, Direction
 from analystd.data.compute.selections import Ordered, SeenPart, Selection
-from analystd.data.question import Question, SortKey
-from analystd.errors import InvalidArgumentsError
-from analystd.protocol import ColumnInfo
+from analystd.data.compute.type_classes import Kind, kind_of
+from analystd.data.view_request import Question, SortKey
+from analystd.wire.column_names import addresses, position_of
+from analystd.wire.errors import InvalidArgumentsError
+from analystd.wire.protocol import ColumnInfo
 
 MOST_SORTED_ROWS = 2_000_000
 """How far into an order one can look, from either end."""

@@ -9,7 +9,7 @@ from collections.abc import Hashable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from analystd.data.question import Question
+from analystd.data.view_request import Question
 
 if TYPE_CHECKING:
     import numpy as np

@@ -15,11 +15,11 @@ from datetime import UTC, datetime
 from pathlib import PurePosixPath
 from typing import Any
 
-from analystd.data.files.coding import LONGEST_CHARACTER, TextCoding, binary_kind, coding_of
-from analystd.data.random_file import RandomFile, ViewCancelledError
+from analystd.data.files.text_encoding import LONGEST_CHARACTER, TextCoding, binary_kind, coding_of
+from analystd.data.positioned_file import RandomFile, ViewCancelledError
 from analystd.data.table_text import printable, width
-from analystd.errors import InvalidArgumentsError, WorkspaceError
 from analystd.jail.workspace import Workspace
+from analystd.wire.errors import InvalidArgumentsError, WorkspaceError
 
 MAX_ENTRIES = 1000
 MAX_DEPTH = 64

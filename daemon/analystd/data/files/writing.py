@@ -9,9 +9,9 @@ import stat
 import threading
 from typing import Any
 
-from analystd.errors import InvalidArgumentsError, ResourceLimitError, WorkspaceError
-from analystd.jail.sizes import folder_bytes
+from analystd.jail.resource_usage import folder_bytes
 from analystd.jail.workspace import GIGABYTE, Workspace
+from analystd.wire.errors import InvalidArgumentsError, ResourceLimitError, WorkspaceError
 
 _NEAR_THE_LIMIT = 0.8
 _NEW_FILE_MODE = 0o666

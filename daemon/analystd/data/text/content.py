@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from analystd.data.random_file import Caller
+from analystd.data.positioned_file import Caller
 
 
 class Content(Protocol):

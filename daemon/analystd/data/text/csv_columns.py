@@ -12,13 +12,13 @@ from dataclasses import dataclass
 import pyarrow as pa
 import pyarrow.csv as pa_csv
 
-from analystd.data.column_parts import ColumnPart
-from analystd.data.random_file import Caller
+from analystd.data.column_chunks import ColumnPart
+from analystd.data.positioned_file import Caller
 from analystd.data.text.cell_types import MISSING
 from analystd.data.text.column_numbers import numbers_of, without_nan
 from analystd.data.text.dialect import NO_QUOTE, Dialect, strip_newlines
-from analystd.data.text.stretches import Stretch
-from analystd.protocol import ColumnInfo
+from analystd.data.text.record_chunks import Stretch
+from analystd.wire.protocol import ColumnInfo
 
 _MOST_THREADS = 4
 _LONGEST_BLANK = 8

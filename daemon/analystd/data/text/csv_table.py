@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
-from analystd.data.column_parts import ColumnPart
+from analystd.data.column_chunks import ColumnPart
 from analystd.data.table import Rows, bounded
 from analystd.data.text.cell_types import guessed_type
 from analystd.data.text.content import Content
 from analystd.data.text.dialect import Dialect, first_records, sniff_dialect
-from analystd.data.text.misfits import misfits
 from analystd.data.text.record_index import RecordIndex
 from analystd.data.text.records import TextRecords
-from analystd.errors import WorkspaceError
-from analystd.protocol import ColumnInfo
+from analystd.data.text.type_mismatches import misfits
+from analystd.wire.errors import WorkspaceError
+from analystd.wire.protocol import ColumnInfo
 
 SAMPLE_BYTES = 64 * 1024
 

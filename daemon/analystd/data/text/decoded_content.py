@@ -11,9 +11,9 @@ from bisect import bisect_right
 from dataclasses import dataclass, field
 from typing import Protocol, Self
 
-from analystd.data.random_file import Caller
+from analystd.data.positioned_file import Caller
 from analystd.data.text.content import Content
-from analystd.errors import WorkspaceError
+from analystd.wire.errors import WorkspaceError
 
 _SOURCE_BYTES = 64 * 1024
 _FIRST_SPACING = 4 * 1024 * 1024

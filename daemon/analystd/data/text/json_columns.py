@@ -11,13 +11,13 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.json as pa_json
 
-from analystd.data.column_parts import ColumnPart
-from analystd.data.random_file import Caller
+from analystd.data.column_chunks import ColumnPart
+from analystd.data.positioned_file import Caller
 from analystd.data.text.dialect import Dialect, strip_newlines
 from analystd.data.text.json_records import ExactInteger, ExactNumber, parse_records
-from analystd.data.text.stretches import Stretch
-from analystd.data.typed.column_ahead import ahead
-from analystd.protocol import ColumnInfo
+from analystd.data.text.record_chunks import Stretch
+from analystd.data.typed.prefetch import ahead
+from analystd.wire.protocol import ColumnInfo
 
 _QUICK = {"integer": pa.int64(), "number": pa.float64(), "boolean": pa.bool_(), "text": pa.string()}
 _MOST_DIGITS = 38

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from analystd.data.column_parts import ColumnPart
+from analystd.data.column_chunks import ColumnPart
 from analystd.data.table import Rows, bounded
 from analystd.data.text.content import Content
 from analystd.data.text.dialect import NO_QUOTE, Dialect, first_records
@@ -13,8 +13,8 @@ from analystd.data.text.json_records import Record, common_kind, kind_of, parse_
 from analystd.data.text.record_index import RecordIndex
 from analystd.data.text.records import TextRecords
 from analystd.data.typed.cell_sizes import json_bytes
-from analystd.errors import WorkspaceError
-from analystd.protocol import ColumnInfo
+from analystd.wire.errors import WorkspaceError
+from analystd.wire.protocol import ColumnInfo
 
 _UTF8_MARK = b"\xef\xbb\xbf"
 _SAMPLE_BYTES = 4 * 1024 * 1024

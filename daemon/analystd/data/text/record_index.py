@@ -14,11 +14,11 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 
-from analystd.data.random_file import RandomFile
+from analystd.data.positioned_file import RandomFile
 from analystd.data.text import scanner
 from analystd.data.text.content import Content
 from analystd.data.text.dialect import Dialect
-from analystd.errors import WorkspaceError
+from analystd.wire.errors import WorkspaceError
 
 BLOCK_BYTES = 1024 * 1024
 PLAIN, ARMED, INSIDE = 0, 1, 2

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 from analystd.data.text.content import Content
 from analystd.data.text.dialect import NO_QUOTE, Dialect, strip_newlines
+from analystd.data.text.record_chunks import Stretch
 from analystd.data.text.record_index import RecordIndex, too_long
-from analystd.data.text.stretches import Stretch
 
 MAX_RECORD_BYTES = 64 * 1024 * 1024
 

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
-from analystd.data.random_file import Caller, ViewCancelledError
-from analystd.errors import WorkspaceError
+from analystd.data.positioned_file import Caller, ViewCancelledError
+from analystd.wire.errors import WorkspaceError
 
 _PLACE_BYTES = 8
 _WINDOW_ROWS = 16 * 1024

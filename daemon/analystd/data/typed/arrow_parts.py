@@ -7,10 +7,10 @@ from contextlib import closing
 
 import pyarrow as pa
 
-from analystd.data.column_parts import ColumnPart
+from analystd.data.column_chunks import ColumnPart
 from analystd.data.typed.arrow_groups import Groups, joined
 from analystd.data.typed.arrow_values import plain_array
-from analystd.data.typed.column_ahead import ahead
+from analystd.data.typed.prefetch import ahead
 
 PART_ROWS = 64 * 1024
 

@@ -8,15 +8,15 @@ from typing import Any
 
 import pyarrow as pa
 
-from analystd.data.column_parts import ColumnPart
-from analystd.data.random_file import Caller
+from analystd.data.column_chunks import ColumnPart
+from analystd.data.positioned_file import Caller
 from analystd.data.table import MAX_REPLY_CHARACTERS, Rows
 from analystd.data.typed.arrow_groups import Group, Groups, slabs
 from analystd.data.typed.arrow_parts import column_parts
 from analystd.data.typed.arrow_values import json_values
 from analystd.data.typed.cell_sizes import json_bytes
-from analystd.errors import ResourceLimitError
-from analystd.protocol import ColumnInfo
+from analystd.wire.errors import ResourceLimitError
+from analystd.wire.protocol import ColumnInfo
 
 MAX_ROW_BYTES = 128 * 1024 * 1024
 """What a single row may hold to be sent as one reply."""

@@ -10,13 +10,13 @@ from io import RawIOBase
 import pyarrow as pa
 import pyarrow.ipc as ipc
 
-from analystd.data.random_file import PositionedStream, RandomFile
+from analystd.data.positioned_file import PositionedStream, RandomFile
 from analystd.data.table import Table
 from analystd.data.typed.arrow_groups import Group
 from analystd.data.typed.arrow_messages import FILE_MAGIC, Batch, StreamLayout, file_batches, stream_layout
 from analystd.data.typed.arrow_rows import GroupedTable
-from analystd.data.typed.remembered import Remembered
-from analystd.errors import WorkspaceError
+from analystd.data.typed.lru import Remembered
+from analystd.wire.errors import WorkspaceError
 
 _FEATHER_1_MAGIC = b"FEA1"
 

@@ -12,8 +12,8 @@ from datetime import datetime, timedelta
 from typing import Any
 from xml.parsers import expat
 
-from analystd.data.random_file import PositionedStream, RandomFile
-from analystd.errors import ResourceLimitError, WorkspaceError
+from analystd.data.positioned_file import PositionedStream, RandomFile
+from analystd.wire.errors import ResourceLimitError, WorkspaceError
 
 MOST_CELLS = 4_000_000
 MOST_BYTES = 512 * 1024 * 1024

@@ -9,11 +9,11 @@ from typing import Any
 
 import pyarrow as pa
 
-from analystd.data.random_file import RandomFile
+from analystd.data.positioned_file import RandomFile
 from analystd.data.typed.arrow_groups import Group
 from analystd.data.typed.arrow_rows import GroupedTable
 from analystd.data.typed.excel_sheet import Cell, Sheet, read_sheet
-from analystd.data.typed.remembered import Remembered
+from analystd.data.typed.lru import Remembered
 
 _MOST_NAMED = 10
 

@@ -11,15 +11,22 @@ from itertools import accumulate
 
 import pyarrow as pa
 
-from analystd.data.random_file import Caller
+from analystd.data.positioned_file import Caller
 from analystd.data.typed.arrow_groups import Group
 from analystd.data.typed.arrow_rows import GroupedTable
-from analystd.data.typed.parquet_members import Member, Members, all_integers, find_members, folder_values, open_member
+from analystd.data.typed.lru import Remembered
 from analystd.data.typed.parquet_schemas import UnifiedSchema
 from analystd.data.typed.parquet_table import ParquetTable
-from analystd.data.typed.remembered import Remembered
-from analystd.errors import WorkspaceError
+from analystd.data.typed.partition_discovery import (
+    Member,
+    Members,
+    all_integers,
+    find_members,
+    folder_values,
+    open_member,
+)
 from analystd.jail.workspace import Workspace
+from analystd.wire.errors import WorkspaceError
 
 
 @dataclass(frozen=True)

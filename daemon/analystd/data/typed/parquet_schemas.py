@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pyarrow as pa
 
-from analystd.errors import WorkspaceError
+from analystd.wire.errors import WorkspaceError
 
 _INTEGERS = {(8, True): pa.int8(), (16, True): pa.int16(), (32, True): pa.int32(), (64, True): pa.int64()}
 _FLOAT_DIGITS = {16: 11, 32: 24, 64: 53}

@@ -8,10 +8,10 @@ from collections.abc import Iterator, Sequence
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from analystd.data.random_file import PositionedStream, RandomFile
+from analystd.data.positioned_file import PositionedStream, RandomFile
 from analystd.data.typed.arrow_groups import Group
 from analystd.data.typed.arrow_rows import GroupedTable
-from analystd.errors import WorkspaceError
+from analystd.wire.errors import WorkspaceError
 
 _BUFFER_BYTES = 1024 * 1024
 _LEAST_BUFFER_BYTES = 16 * 1024

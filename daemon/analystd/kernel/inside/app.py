@@ -25,7 +25,7 @@ import threading
 from pathlib import Path
 from typing import Any
 
-from . import habits, refusals, temporary
+from . import error_hints, startup_patches, temporary
 from .toolbox_finder import offer_toolbox
 
 READY = b"\x1eREADY\n"
@@ -45,19 +45,19 @@ def main() -> None:
     # Registered first, so that it runs last.
     atexit.register(_end_descendants)
     offer_toolbox(start["toolbox"])
-    habits.prepare_pandas(start["walls"] and start["walls"]["memory_bytes"])
+    startup_patches.prepare_pandas(start["walls"] and start["walls"]["memory_bytes"])
     for module in start["preload"]:
         with contextlib.suppress(Exception):
             importlib.import_module(module)
     app = _initialized_app(start["connection"])
     if start["walls"] is not None:
-        walls = app.shell.walls = refusals.walls_from(start["walls"])
+        walls = app.shell.walls = error_hints.walls_from(start["walls"])
         if walls.hides:
             app.shell.temporary_files = temporary.TemporaryFiles(walls.workspace)
         # Without a network it fails, and need not try for fifteen seconds.
         os.environ.update(PIP_RETRIES="0", PIP_DISABLE_PIP_VERSION_CHECK="1")
     # The kernel's own threads are running by now: what they pass on belongs to the cell of the moment.
-    habits.let_threads_remember_their_cell()
+    startup_patches.let_threads_remember_their_cell()
     threading.Thread(target=_obey, args=(lines, ready_fd, app), daemon=True, name="line").start()
     os.write(ready_fd, READY)
     app.start()

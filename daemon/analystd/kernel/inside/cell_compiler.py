@@ -6,7 +6,7 @@ from typing import Any
 
 import IPython.core.compilerop
 
-from . import forgetting
+from . import history_pruning
 
 # Typed in part only; as Any it is checked in no place rather than in some.
 _CachingCompiler: Any = IPython.core.compilerop.CachingCompiler
@@ -31,4 +31,4 @@ class CellCompiler(_CachingCompiler):  # type: ignore[misc]
     def get_code_name(self, raw_code: str, code: str, number: int) -> str:
         """The file name of a cell's code."""
         part, self._parts = self._parts, self._parts + 1
-        return forgetting.cell_name(number, part)
+        return history_pruning.cell_name(number, part)

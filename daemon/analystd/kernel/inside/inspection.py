@@ -8,7 +8,7 @@ import types
 from typing import Any
 
 from . import namespace
-from .bounds import bounded_text
+from .output_limits import bounded_text
 
 MAX_CHARACTERS = 8_000
 

@@ -18,11 +18,11 @@ import jupyter_client.session
 from IPython.core.error import StdinNotImplementedError
 from IPython.utils.text import LSString, SList
 
-from . import forgetting, inspection, interrupts, namespace
-from .bounds import MAX_DISPLAYS, MAX_DISPLAYS_BYTES, bounded_bundle, bounded_text, bundle_size
+from . import history_pruning, inspection, interrupts, namespace
 from .cell_compiler import CellCompiler
 from .deadline import TooSlowError, at_most
-from .refusals import Walls
+from .error_hints import Walls
+from .output_limits import MAX_DISPLAYS, MAX_DISPLAYS_BYTES, bounded_bundle, bounded_text, bundle_size
 from .temporary import TemporaryFiles
 from .tracebacks import forget_locals, line_in_cell, without_frames_of, without_middle
 
@@ -230,7 +230,7 @@ class SessionKernel(_IPythonKernel):  # type: ignore[misc]
     async def do_execute(self, code: str, silent: bool, *args: Any, **kwargs: Any) -> dict[str, Any]:
         """Run a cell; the reply also tells the line of an error and how much was cut."""
         shell = self.shell
-        shell.cell_name, shell.error = forgetting.cell_name(shell.execution_count), None
+        shell.cell_name, shell.error = history_pruning.cell_name(shell.execution_count), None
         shell.compile.begin_cell(shell.execution_count)
         self.session.begin_cell()
         for stream in self._streams:
@@ -263,10 +263,10 @@ class SessionKernel(_IPythonKernel):  # type: ignore[misc]
         if isinstance(shell.error, (KeyboardInterrupt, MemoryError)):
             forget_locals(shell.error.__traceback__)
         if shell.error is not None:
-            forgetting.forget_traceback()
+            history_pruning.forget_traceback()
         shell.error = None
-        forgetting.forget_outputs(shell)
-        forgetting.forget_old_cell(shell)
+        history_pruning.forget_outputs(shell)
+        history_pruning.forget_old_cell(shell)
         return _bounded_reply(reply, line, bool(cut_bytes or self.session.displays_cut))
 
     def raw_input(self, prompt: str = "") -> str:

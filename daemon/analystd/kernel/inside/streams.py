@@ -12,8 +12,8 @@ from typing import Any
 
 import ipykernel.iostream
 
-from .bounds import HeadTail
 from .interrupts import Held
+from .output_limits import HeadTail
 
 BACKGROUND_CHARACTERS = 64 * 1024
 """How much may come from threads and children that cells left behind, until the next cell begins or ends."""

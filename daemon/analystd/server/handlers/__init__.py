@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from analystd.protocol import Command
 from analystd.server.connection import Handler
 from analystd.server.handlers import agent, daemon, files, python, quarantine, runs, views
+from analystd.wire.protocol import Command
 
 _ALL: dict[Command, Handler] = {
     **agent.COMMANDS,

@@ -6,10 +6,10 @@ from typing import Any
 
 from lsprotocol import types
 
-from analystd.protocol import Command
 from analystd.server.connection import Connection, Handler
 from analystd.server.handlers.base import COUNT, POSITIVE, PRIORITY, SESSION, STRING, follow, object_schema, table
 from analystd.tools.base import validate
+from analystd.wire.protocol import Command
 
 RUN_AGENT = object_schema(
     {"prompt": {"type": "string", "minLength": 1}},

@@ -10,10 +10,10 @@ from lsprotocol import types
 
 from analystd.desk.runs import Run
 from analystd.desk.segments import Event
-from analystd.errors import InvalidArgumentsError
-from analystd.protocol import EventKind, Priority
 from analystd.server.connection import Connection
 from analystd.tools.base import Schema
+from analystd.wire.errors import InvalidArgumentsError
+from analystd.wire.protocol import EventKind, Priority
 
 STRING = {"type": "string"}
 SESSION = {"type": "string", "minLength": 1, "maxLength": 64}

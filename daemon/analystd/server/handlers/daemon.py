@@ -7,10 +7,10 @@ from typing import Any
 
 from lsprotocol import types
 
-from analystd.protocol import Command
 from analystd.server.connection import Connection, Handler
 from analystd.server.handlers.base import object_schema
 from analystd.tools.base import validate
+from analystd.wire.protocol import Command
 
 STATUS = object_schema({})
 SHUTDOWN = object_schema({}, {"now": {"type": "boolean"}, "hand_over": {"type": "boolean"}})

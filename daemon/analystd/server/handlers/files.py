@@ -6,11 +6,11 @@ from typing import Any
 
 from lsprotocol import types
 
-from analystd.protocol import Command
 from analystd.server.connection import Connection, Handler
 from analystd.server.handlers.base import follow, require_enabled
 from analystd.tools import files
 from analystd.tools.base import validate
+from analystd.wire.protocol import Command
 
 
 async def list_files(connection: Connection, arguments: dict[str, Any], _token: types.ProgressToken | None) -> Any:

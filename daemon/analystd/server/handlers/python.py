@@ -9,11 +9,11 @@ from lsprotocol import types
 
 from analystd.desk.desk import Desk
 from analystd.desk.sessions import MAIN
-from analystd.protocol import Command
 from analystd.server.connection import Connection, Handler
 from analystd.server.handlers.base import POSITIVE, PRIORITY, SESSION, STRING, follow, object_schema, require_enabled
-from analystd.server.places import path_of_uri
+from analystd.server.uris import path_of_uri
 from analystd.tools.base import validate
+from analystd.wire.protocol import Command
 
 EXEC_PYTHON = object_schema(
     {"code": STRING},

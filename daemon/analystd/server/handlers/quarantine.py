@@ -6,10 +6,10 @@ from typing import Any
 
 from lsprotocol import types
 
-from analystd.protocol import Command
 from analystd.server.connection import Connection, Handler
 from analystd.server.handlers.base import STRING, object_schema
 from analystd.tools.base import validate
+from analystd.wire.protocol import Command
 
 LIST_QUARANTINE = object_schema({})
 RESTORE_QUARANTINE = object_schema({"id": STRING}, {"preview": {"type": "boolean"}, "digest": STRING})

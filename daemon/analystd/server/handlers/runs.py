@@ -8,10 +8,10 @@ from lsprotocol import types
 
 from analystd.desk.desk import Desk
 from analystd.desk.journal import PAGE_EVENTS, Page
-from analystd.protocol import Command, EventPage, Subscription
 from analystd.server.connection import Connection, Handler
 from analystd.server.handlers.base import STRING, object_schema
 from analystd.tools.base import validate
+from analystd.wire.protocol import Command, EventPage, Subscription
 
 ONE_RUN = object_schema({"run_id": STRING})
 GET_RUN = object_schema({"run_id": STRING}, {"after": {"type": "integer", "minimum": 0}})

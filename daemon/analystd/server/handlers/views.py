@@ -12,14 +12,14 @@ from typing import Any
 from lsprotocol import types
 
 from analystd.data.base import FileInJail, OpenFile, Source
-from analystd.data.question import OPERATORS, Question
-from analystd.errors import InvalidArgumentsError
-from analystd.protocol import Command
+from analystd.data.view_request import OPERATORS, Question
 from analystd.server.connection import Connection, Handler
 from analystd.server.documents import open_document
 from analystd.server.handlers.base import STRING, object_schema, require_enabled
 from analystd.tools.base import Schema, validate
 from analystd.tools.data_view import DATA_VIEW
+from analystd.wire.errors import InvalidArgumentsError
+from analystd.wire.protocol import Command
 
 _TOOL = DATA_VIEW.parameters["properties"]
 

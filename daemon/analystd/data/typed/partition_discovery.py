@@ -1,0 +1,141 @@
+"""Which files make up a folder of Parquet files, and what the names of the folders in it say of their rows."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from urllib.parse import unquote
+
+from analystd.data.positioned_file import Caller, FileKey, RandomFile, ViewCancelledError
+from analystd.jail.openat2 import open_beneath
+from analystd.jail.workspace import MISSING_HINT, Workspace
+from analystd.wire.errors import ResourceLimitError, WorkspaceError
+
+MAX_FILES = 10_000
+MAX_ENTRIES = 200_000
+MAX_DEPTH = 32
+
+_SUFFIXES = (".parquet", ".pq")
+_IGNORED = ("_", ".")
+_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
+_NULL = "__HIVE_DEFAULT_PARTITION__"
+# A number with leading zeros, or one that 64 bits cannot hold, would not come out as it was written.
+_INTEGER = re.compile(r"0|-?[1-9][0-9]{0,17}")
+
+
+@dataclass(frozen=True)
+class Member:
+    """A Parquet file of the folder."""
+
+    path: str
+    """From the folder on."""
+    key: FileKey
+
+
+@dataclass(frozen=True)
+class Members:
+    """The files of a folder, in the order of their paths."""
+
+    files: tuple[Member, ...]
+    linked_folders: tuple[str, ...]
+    """Links to folders, whose files are left out: they may lead in a circle."""
+
+
+def find_members(workspace: Workspace, folder: str, caller: Caller) -> Members:
+    """The files below `folder` that end in `.parquet` or `.pq`; names that begin with `_` or `.` are passed over.
+
+    Raises:
+        WorkspaceError: for what the jail refuses, a folder without such files, or a member that is no regular file.
+        ResourceLimitError: for more than 10,000 files, 200,000 entries or 32 folders in each other.
+    """
+    found: list[Member] = []
+    links: list[str] = []
+    top = workspace.open_folder(folder)
+    try:
+        for count, (path, entry) in enumerate(_walk(top, "", 0), 1):
+            if caller.cancelled.is_set():
+                raise ViewCancelledError(f"Reading {folder} was cancelled")
+            _check_limit(folder, count, MAX_ENTRIES, "entries")
+            if path.lower().endswith(_SUFFIXES):
+                found.append(Member(path, _key(workspace, folder, path, entry)))
+                _check_limit(folder, len(found), MAX_FILES, "Parquet files")
+            elif _is_folder(entry):
+                links.append(path)
+    finally:
+        os.close(top)
+    if not found:
+        raise WorkspaceError(f"{folder} is a folder without Parquet files", MISSING_HINT)
+    return Members(tuple(sorted(found, key=lambda each: each.path.split("/"))), tuple(sorted(links)))
+
+
+def open_member(workspace: Workspace, folder: str, path: str, caller: Caller) -> RandomFile:
+    """An open file of the folder; the caller closes its descriptor. Raises WorkspaceError as `Workspace.open_read`."""
+    name = f"{folder.rstrip('/')}/{path}"
+    descriptor = workspace.open_read(name)
+    return RandomFile.of_descriptor(name, descriptor, caller)
+
+
+def folder_values(path: str) -> dict[str, str | None]:
+    """What the folders on the way to a file say: the values of `key=value`, percent-decoded, None for Hive's null."""
+    pairs = [part.split("=", 1) for part in path.split("/")[:-1] if "=" in part]
+    return {_text(key): None if value == _NULL else _text(value) for key, value in pairs}
+
+
+def all_integers(values: Sequence[str | None]) -> bool:
+    """Whether the values are integers of 64 bits that are written as one would write them, and not all missing."""
+    given = [value for value in values if value is not None]
+    return bool(given) and all(_INTEGER.fullmatch(value) for value in given)
+
+
+def _text(name: str) -> str:
+    """What a part of a folder's name says; what is no UTF-8 in it is replaced."""
+    return unquote(os.fsencode(name).decode("utf-8", "replace"))
+
+
+def _walk(folder: int, above: str, depth: int) -> Iterator[tuple[str, os.DirEntry[str]]]:
+    """All that is below an open folder but folders themselves, without following links."""
+    if depth > MAX_DEPTH:
+        raise ResourceLimitError(f"{above} lies in more than {MAX_DEPTH} folders in each other", "View a folder in it")
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            path = above + entry.name
+            if entry.name.startswith(_IGNORED):
+                continue
+            if not entry.is_dir(follow_symlinks=False):
+                yield path, entry
+                continue
+            try:
+                below = open_beneath(folder, entry.name, _FOLDER)
+            except OSError as exc:
+                raise WorkspaceError(f"Cannot open {path}: {exc.strerror}") from exc
+            try:
+                yield from _walk(below, f"{path}/", depth + 1)
+            finally:
+                os.close(below)
+
+
+def _key(workspace: Workspace, folder: str, path: str, entry: os.DirEntry[str]) -> FileKey:
+    if entry.is_file(follow_symlinks=False):
+        status = entry.stat(follow_symlinks=False)
+        # As `RandomFile` has it, without opening thousands of files only to learn that nothing changed.
+        return (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
+    # A link may lead to a file inside; all else is refused here, in the jail's words.
+    file = open_member(workspace, folder, path, Caller())
+    os.close(file.descriptor)
+    return file.key
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:
+        return False
+
+
+def _check_limit(folder: str, count: int, limit: int, what: str) -> None:
+    if count > limit:
+        raise ResourceLimitError(
+            f"{folder} holds more than {limit} {what}; no more can be one table", "View a folder in it"
+        )

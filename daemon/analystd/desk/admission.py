@@ -1,0 +1,43 @@
+"""The way of a run through the queues before it may start."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+from analystd.desk.fair_queue import Place, Ticket, Turnstile
+from analystd.desk.runs import Request, Result, Run, RunBook
+
+
+class Wait:
+    """A place in a queue for a request, then in another; the run tells where it stands whenever that changes."""
+
+    def __init__(self, request: Request, turnstile: Turnstile, reason: str) -> None:
+        self._request = request
+        self._run: Run | None = None
+        self._reason = reason
+        self.first = self.place = self._take(turnstile, reason)
+        """`place` is where it waits now."""
+
+    def go_on(self, turnstile: Turnstile, reason: str) -> Place:
+        """Take a place in the next queue; the first is kept.
+
+        Raises:
+            OverloadedError: when too many of the client's requests wait there.
+        """
+        self._reason = reason
+        self.place = self._take(turnstile, reason)
+        if self._run is not None and self.place.position:
+            self._run.tell_waiting(self.place.position, reason)
+        return self.place
+
+    def begin(self, book: RunBook, work: Callable[[Run], Awaitable[Result]], cancelled: Callable[[Run], Result]) -> Run:
+        """Accept the request; `work` enters the places."""
+        self._run = book.begin(self._request, work, cancelled, position=self.place.position, reason=self._reason)
+        return self._run
+
+    def _take(self, turnstile: Turnstile, reason: str) -> Place:
+        def moved(position: int) -> None:
+            if self._run is not None:
+                self._run.tell_waiting(position, reason)
+
+        return turnstile.turn(Ticket(self._request.asker.id, self._request.batch, moved))

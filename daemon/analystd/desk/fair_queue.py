@@ -1,0 +1,158 @@
+"""Turns: who may use a session, a conversation or the model next.
+
+Clients take turns, so that one which asks for much does not hold up another; each one's own requests are served in the order of asking.
+Interactive requests go before those of batches, but each `_BATCH_EVERY`th turn is a batch's if one waits, so that none waits for ever.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Self
+
+from analystd.wire.errors import OverloadedError
+
+MAX_WAITING = 64
+"""So many requests of one client may wait for the same thing."""
+
+_BATCH_EVERY = 4
+
+
+@dataclass(frozen=True)
+class Ticket:
+    """Who asks for a turn: a client, for work that someone waits for or for a batch. `on_move` hears each new position in the queue."""
+
+    client: str | None = None
+    batch: bool = False
+    on_move: Callable[[int], None] = lambda position: None
+
+
+class Place:
+    """A place in a queue, given up by leaving the context: entering it waits for the turn."""
+
+    def __init__(self, turnstile: Turnstile, ticket: Ticket, number: int) -> None:
+        self.ticket = ticket
+        self.number = number
+        self.position = 0
+        """How many have to come to their end before it is this one's turn; 0: it is."""
+        self.turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._turnstile = turnstile
+
+    async def __aenter__(self) -> Self:
+        try:
+            await self.turn
+        except asyncio.CancelledError:
+            self.leave()
+            raise
+        return self
+
+    async def __aexit__(self, *_exc: object) -> None:
+        self.leave()
+
+    def leave(self) -> None:
+        """Give the place up, whether it was waited for or held. Harmless when repeated."""
+        self._turnstile.leave(self)
+
+
+class Turnstile:
+    """Lets `places` holders through at a time. Batches get all of several places but one, which is kept for those who wait."""
+
+    def __init__(self, name: str, *, places: int = 1, max_waiting: int = MAX_WAITING) -> None:
+        self._name = name
+        self._places = places
+        self._max_waiting = max_waiting
+        self._waiting: list[Place] = []
+        self._holding: set[Place] = set()
+        self._numbers = itertools.count(1)
+        self._served: dict[str | None, int] = {}
+        self._since_batch = 0
+
+    @property
+    def waiting(self) -> int:
+        """How many wait."""
+        return len(self._waiting)
+
+    def turn(self, ticket: Ticket | None = None) -> Place:
+        """A place in the queue, taken now; it has to be entered, or the queue stands still.
+
+        Raises:
+            OverloadedError: when too many of the client's requests wait already.
+        """
+        ticket = ticket or Ticket()
+        own = sum(place.ticket.client == ticket.client for place in self._waiting)
+        if own >= self._max_waiting:
+            raise OverloadedError(
+                f"{self._name} has {own} requests waiting from one client, the most that are accepted",
+                "Wait for some to finish, or cancel them with `analystd.cancelRun`.",
+            )
+        place = Place(self, ticket, next(self._numbers))
+        self._waiting.append(place)
+        self._let_through()
+        self._tell_positions(newcomer=place)
+        return place
+
+    def leave(self, place: Place) -> None:
+        """As `Place.leave`."""
+        if place in self._holding:
+            self._holding.remove(place)
+        elif place in self._waiting:
+            self._waiting.remove(place)
+        else:
+            return
+        place.turn.cancel()
+        self._let_through()
+        self._tell_positions()
+        if not self._holding:
+            self._served.clear()
+
+    def _let_through(self) -> None:
+        while len(self._holding) < self._places:
+            batches_full = sum(place.ticket.batch for place in self._holding) >= max(1, self._places - 1)
+            able = [place for place in self._waiting if not (place.ticket.batch and batches_full)]
+            if not able:
+                return
+            chosen = next(self._in_order(able))
+            self._waiting.remove(chosen)
+            self._holding.add(chosen)
+            self._since_batch = _after(self._since_batch, chosen, self._waiting)
+            self._served[chosen.ticket.client] = next(self._numbers)
+            chosen.position = 0
+            # Who was cancelled in this very moment gives the turn on as soon as it runs.
+            if not chosen.turn.done():
+                chosen.turn.set_result(None)
+
+    def _tell_positions(self, newcomer: Place | None = None) -> None:
+        for position, place in enumerate(self._in_order(self._waiting), 1):
+            if place.position != position:
+                place.position = position
+                # Who has just come is told by the answer.
+                if place is not newcomer:
+                    place.ticket.on_move(position)
+
+    def _in_order(self, places: Iterable[Place]) -> Iterator[Place]:
+        """The places as their turns would come if nobody else came."""
+        rest, served, since_batch = list(places), dict(self._served), self._since_batch
+        numbers = itertools.count(max(served.values(), default=0) + 1)
+        while rest:
+            is_batchs_turn = since_batch >= _BATCH_EVERY - 1
+            chosen = min(
+                rest,
+                key=lambda place: (
+                    place.ticket.batch != is_batchs_turn,
+                    served.get(place.ticket.client, 0),
+                    place.number,
+                ),
+            )
+            rest.remove(chosen)
+            served[chosen.ticket.client] = next(numbers)
+            since_batch = _after(since_batch, chosen, rest)
+            yield chosen
+
+
+def _after(since_batch: int, chosen: Place, rest: Iterable[Place]) -> int:
+    """How many interactive turns the batches have waited for."""
+    if chosen.ticket.batch:
+        return 0
+    return since_batch + any(place.ticket.batch for place in rest)

@@ -1,0 +1,1 @@
+"""Finding the user's daemon, starting one, and handing over to a newer version."""

@@ -1,0 +1,1 @@
+"""Models run by llama.cpp in a child process."""

@@ -1,0 +1,256 @@
+"""The decode loop: all replies under way share one batch per step, prompts in portions between the generated tokens."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from analystd.engine.llama.generation import Reply
+from analystd.engine.llama.llama_model import Entry, Model, Outcome
+from analystd.engine.llama.prefix_cache import Beginnings, Prefixes
+from analystd.engine.llama.slots import Slot, Slots
+from analystd.wire.errors import EngineUnavailableError
+
+_EMIT_SECONDS = 0.06
+"""Text is passed on at most so often, hardly less than events tell of it: each time, another process takes a core from the model."""
+
+_SHARE_IN_COMPANY = 4
+"""Prompts get this fraction of a batch while replies are being written."""
+
+
+class Client(Protocol):
+    """Who waits for a reply."""
+
+    def cancelled(self) -> bool:
+        """Whether it has lost interest."""
+        ...
+
+    def said(self, text: str) -> None:
+        """A piece of the reply, in whole characters."""
+        ...
+
+    def finished(self, result: Result) -> None:
+        """The reply is over."""
+        ...
+
+    def failed(self, error: EngineUnavailableError) -> None:
+        """There will be no reply."""
+        ...
+
+
+@dataclass(frozen=True)
+class Result:
+    """Why a reply ended, and what it cost."""
+
+    reason: str
+    prompt_tokens: int
+    cached_tokens: int
+    completion_tokens: int
+    seconds: float
+    writing_seconds: float
+    """From the first token of the reply to the last one."""
+    written_tokens: int
+    """How many were chosen in that time, the one that ends a reply included."""
+    context_used: int
+    """Tokens that the conversation with the most of them holds."""
+
+
+@dataclass(eq=False)
+class Job:
+    """A reply to generate: for whom, for which conversation, after which prompt."""
+
+    client: Client
+    sequence: str
+    prompt: tuple[int, ...]
+    reply: Reply
+    common: int = 0
+    """How many tokens the prompt has in common with those of all conversations."""
+    started: float = field(default_factory=time.monotonic)
+    writing_since: float | None = None
+    chosen: int = 0
+    """Tokens that were chosen, the one that ends the reply included."""
+    slot: Slot | None = None
+    cached: int = 0
+    unsent: str = ""
+    sent_at: float = 0.0
+
+    def waiting_tokens(self, stored: int, limit: int) -> list[int]:
+        """What is to be processed next, at most `limit` tokens, when the first `stored` are."""
+        beyond = stored - len(self.prompt)
+        if beyond >= 0:
+            return self.reply.tokens[beyond : beyond + limit]
+        return [*self.prompt[stored : stored + limit], *self.reply.tokens][:limit]
+
+    @property
+    def beginning(self) -> tuple[int, ...]:
+        """The tokens that all conversations begin with."""
+        return self.prompt[: self.common]
+
+    @property
+    def length(self) -> int:
+        """Tokens of prompt and reply so far."""
+        return len(self.prompt) + len(self.reply.tokens)
+
+
+class Decoder:
+    """Generates replies for as many conversations at once as the model keeps; the others wait in order.
+
+    Common beginnings are found in `prefixes`, and stored there, where the model's state can be cut.
+    """
+
+    def __init__(self, model: Model, prefixes: Prefixes | None = None) -> None:
+        self._model = model
+        self._slots = Slots(model, sequences=model.conversations, can_share=model.can_share)
+        self._waiting: deque[Job] = deque()
+        self._active: list[Job] = []
+        self._beginnings: Beginnings | None = None
+        if prefixes is not None and model.can_share:
+            self._beginnings = Beginnings(model, self._slots, prefixes)
+
+    @property
+    def idle(self) -> bool:
+        """Whether there is nothing to do."""
+        return not self._waiting and not self._active
+
+    def add(self, job: Job) -> None:
+        """Queue a reply."""
+        self._waiting.append(job)
+
+    def forget(self, sequence: str) -> None:
+        """Drop what is kept for a conversation."""
+        self._slots.forget(sequence)
+
+    def step(self) -> None:
+        """One batch: a token for each reply that is being written, and portions of the prompts that are being read."""
+        self._drop_cancelled()
+        self._admit()
+        portions = self._portions()
+        if not portions:
+            return
+        entries = [entry for job, count in portions for entry in _entries(job, count)]
+        jobs = [job for job, _ in portions]
+        outcome = self._model.decode(entries, _abort_for(jobs) if len(entries) > len(jobs) else None)
+        if outcome is Outcome.DONE:
+            self._advance(portions)
+        else:
+            self._recover(outcome, jobs)
+
+    def _drop_cancelled(self) -> None:
+        for job in [job for job in self._active if job.client.cancelled()]:
+            self._finish(job, "stopped")
+        for job in [job for job in self._waiting if job.client.cancelled()]:
+            self._waiting.remove(job)
+            self._finish(job, "stopped")
+
+    def _admit(self) -> None:
+        """Begin what fits, in order; a conversation's second request waits for its first without holding up others."""
+        for job in list(self._waiting):
+            if self._slots.is_busy(job.sequence):
+                continue
+            job.slot = self._slots.take(job.sequence, job.prompt)
+            if job.slot is None:
+                return
+            if self._beginnings is not None:
+                self._beginnings.recall(job.slot, job.prompt, job.common)
+            self._slots.share(job.slot, job.prompt)
+            job.cached = len(job.slot.tokens)
+            self._waiting.remove(job)
+            self._active.append(job)
+
+    def _portions(self) -> list[tuple[Job, int]]:
+        """How many tokens of which job the next batch takes: writers one each, readers an equal part of the rest.
+
+        While something is being written, less is read at once, so that the writing goes on smoothly.
+        """
+        writers = [(job, 1) for job in self._active if _missing(job) == 1]
+        readers = [job for job in self._active if _missing(job) > 1]
+        room = self._model.batch_size // _SHARE_IN_COMPANY if writers else self._model.batch_size
+        portions = writers + [(job, min(_missing(job), max(1, room // len(readers)))) for job in readers]
+        # llama.cpp processes neighbours together.
+        return sorted(portions, key=lambda portion: portion[0].slot.number if portion[0].slot else 0)
+
+    def _advance(self, portions: Sequence[tuple[Job, int]]) -> None:
+        index = -1
+        for job, count in portions:
+            index += count
+            assert job.slot is not None
+            job.slot.tokens += job.waiting_tokens(len(job.slot.tokens), count)
+            if _missing(job) == 0:
+                self._write(job, index)
+
+    def _write(self, job: Job, index: int) -> None:
+        job.unsent += job.reply.advance(self._model.logits(index))
+        now = time.monotonic()
+        job.chosen += 1
+        job.writing_since = job.writing_since or now
+        if job.unsent and (job.reply.reason or now - job.sent_at >= _EMIT_SECONDS):
+            job.client.said(job.unsent)
+            job.unsent, job.sent_at = "", now
+        if job.reply.reason == "length" and job.length >= self._model.window:
+            self._finish(job, "context")
+        elif job.reply.reason:
+            self._finish(job, job.reply.reason)
+
+    def _recover(self, outcome: Outcome, jobs: Sequence[Job]) -> None:
+        """After a batch that was not done: all but the cancelled try again if that was why it ended."""
+        for job in jobs:
+            assert job.slot is not None
+            self._slots.rewind(job.slot)
+        if outcome is Outcome.ABORTED:
+            return
+        for job in jobs:
+            self._fail(job, EngineUnavailableError("The model could not process the conversation; the log says more"))
+
+    def _finish(self, job: Job, reason: str) -> None:
+        self._retire(job)
+        now = time.monotonic()
+        job.client.finished(
+            Result(
+                reason,
+                len(job.prompt),
+                job.cached,
+                len(job.reply.tokens),
+                seconds=now - job.started,
+                writing_seconds=now - (job.writing_since or now),
+                written_tokens=max(0, job.chosen - 1),
+                context_used=self._slots.most_tokens,
+            )
+        )
+        # Only now: whoever waited for the reply need not wait for the disk.
+        if self._beginnings is not None and job.slot is not None:
+            self._beginnings.remember(job.slot, job.beginning)
+
+    def _fail(self, job: Job, error: EngineUnavailableError) -> None:
+        self._retire(job)
+        job.client.failed(error)
+
+    def _retire(self, job: Job) -> None:
+        job.reply.close()
+        if job in self._active:
+            self._active.remove(job)
+        if job.slot is not None:
+            self._slots.release(job.slot)
+
+
+def _missing(job: Job) -> int:
+    """Tokens that are still to be processed before the next one can be chosen."""
+    assert job.slot is not None
+    return job.length - len(job.slot.tokens)
+
+
+def _entries(job: Job, count: int) -> list[Entry]:
+    assert job.slot is not None
+    stored = len(job.slot.tokens)
+    tokens = job.waiting_tokens(stored, count)
+    last = stored + len(tokens) == job.length
+    return [
+        Entry(token, stored + index, job.slot.number, last and index == len(tokens) - 1)
+        for index, token in enumerate(tokens)
+    ]
+
+
+def _abort_for(jobs: Sequence[Job]) -> Callable[[], bool]:
+    return lambda: any(job.client.cancelled() for job in jobs)

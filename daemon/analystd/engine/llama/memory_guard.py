@@ -1,0 +1,100 @@
+"""The memory of the model's worker, watched while it loads and as long as it lives: a model, or who took it over, must not fill the machine."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from pathlib import Path
+from typing import Protocol
+
+from analystd.jail.process_tree import memory_bytes, process_tree
+from analystd.jail.resource_usage import memory
+from analystd.models.memory_estimate import gib
+from analystd.wire.errors import EngineUnavailableError
+
+logger = logging.getLogger(__name__)
+
+GROWTH_BYTES = 256 << 20
+"""What a worker may take beyond what it had when the model was loaded: buffers that are first used with the first requests."""
+
+_BUSY_SECONDS = 0.2
+_IDLE_SECONDS = 1.0
+
+
+class Process(Protocol):
+    """What is watched."""
+
+    @property
+    def pid(self) -> int:
+        """Its process id."""
+        ...
+
+    def kill(self) -> None:
+        """End it with all that it started."""
+        ...
+
+
+class MemoryGuard:
+    """Ends one worker when the machine's memory runs short and the worker has grown, and keeps the reason.
+
+    Weights that are mapped from the file do not count: the system drops them when it needs the room.
+    """
+
+    def __init__(
+        self, min_free_percent: float, is_busy: Callable[[], bool] = lambda: True, growth_bytes: int = GROWTH_BYTES
+    ) -> None:
+        self.breach: EngineUnavailableError | None = None
+        """Why the worker was ended, if it was."""
+        self._min_free_percent = min_free_percent
+        self._is_busy = is_busy
+        self._growth_bytes = growth_bytes
+        self._usual = 0
+        self._task: asyncio.Task[None] | None = None
+
+    def watch(self, process: Process) -> None:
+        """Begin to look after a worker, which loads its model now."""
+        self._task = asyncio.create_task(self._watch(process), name=f"memory-{process.pid}")
+
+    def settle(self, process: Process) -> None:
+        """The model is loaded: what the worker has now is what it needs. Takes a millisecond, and cannot be cancelled."""
+        self._usual = _used(process.pid)
+
+    def stop(self) -> None:
+        """Look no more. Harmless when repeated."""
+        if self._task is not None:
+            self._task.cancel()
+
+    async def _watch(self, process: Process) -> None:
+        while True:
+            await asyncio.sleep(_BUSY_SECONDS if self._is_busy() else _IDLE_SECONDS)
+            if not Path(f"/proc/{process.pid}").exists():
+                return
+            try:
+                self.breach = await asyncio.to_thread(self._find_breach, process.pid)
+            except OSError as exc:
+                logger.warning("the memory of the model's worker could not be measured: %s", exc)
+                continue
+            if self.breach is not None:
+                logger.warning("%s", self.breach.message)
+                process.kill()
+                return
+
+    def _find_breach(self, pid: int) -> EngineUnavailableError | None:
+        free = memory().free_percent
+        if free >= self._min_free_percent:
+            return None
+        used = _used(pid)
+        if used - self._usual <= self._growth_bytes:
+            # Others are to blame.
+            return None
+        return EngineUnavailableError(
+            f"The model's worker was ended: it took {gib(used)} of memory beside the model's file, and only {free:.1f}% of the memory "
+            f"is free; at least {self._min_free_percent:g}% must be",
+            "Set AGENT_CONTEXT_TOKENS to a smaller number, choose a smaller model (`analystd model list` tells which ones fit), "
+            "or lower AGENT_MIN_FREE_RAM_PERCENT.",
+        )
+
+
+def _used(pid: int) -> int:
+    return memory_bytes(process_tree(pid))

@@ -1,0 +1,353 @@
+"""The chat API that OpenAI's server has and others took over (`/chat/completions`): requests with patience, answers as they stream in.
+
+Nothing that is raised or logged here holds the key, or what a URL has before its host or after its path.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import random
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+
+from analystd.engine.openai.refused_parameters import Refusal
+from analystd.models.bounded_http import (
+    UNCOMPRESSED,
+    Bounds,
+    BoundsError,
+    answer_head,
+    beginning,
+    content,
+    lines,
+    parsed,
+)
+from analystd.wire.errors import EngineUnavailableError
+
+logger = logging.getLogger(__name__)
+
+# httpx would log each URL, and a URL may hold a secret.
+logging.getLogger("httpx").setLevel(logging.WARNING)
+logging.getLogger("httpcore").setLevel(logging.WARNING)
+
+ATTEMPTS = 4
+
+_CONNECT_SECONDS = 10.0
+_SILENCE_SECONDS = 300.0
+"""A server may read a long prompt for so long before its first token."""
+_FIRST_PAUSE_SECONDS = 0.5
+_LONGEST_PAUSE_SECONDS = 30.0
+_MORE_LUCK_LATER = {408, 409, 425, 429, 500, 502, 503, 504, 529}
+_TOLD_CHARACTERS = 300
+_READ_CHARACTERS = 10_000
+_MOST_REPLY_BYTES = 32 << 20
+"""Of a streamed reply with all that is around its text; a reply of 512 tokens takes about 150 KB."""
+_MOST_EVENT_BYTES = 4 << 20
+_MOST_LIST_BYTES = 4 << 20
+"""Of a list of models; one of 300 models takes 200 KB where much is said of each."""
+_MOST_REFUSAL_BYTES = 64 << 10
+_SHORT_ANSWER_SECONDS = 30.0
+"""A list of models, or a refusal, comes within this time."""
+_MOST_NATIVE_BYTES = 4 << 20
+"""Of what a server says of itself or a model; of Ollama with licence and template it is about 100 KB."""
+_NATIVE_SECONDS = 5.0
+
+
+@dataclass(frozen=True)
+class Server:
+    """Where the API is, and the key to it."""
+
+    url: str
+    key: str | None = None
+
+    @property
+    def shown(self) -> str:
+        """The URL without whatever may be secret in it."""
+        try:
+            url = httpx.URL(self.url)
+        except httpx.InvalidURL:
+            return "(no valid URL)"
+        port = f":{url.port}" if url.port else ""
+        return f"{url.scheme}://{url.host}{port}{url.path}".rstrip("/")
+
+    @property
+    def root(self) -> str:
+        """The URL without the `/v1` at its end, below which servers have interfaces of their own."""
+        url = httpx.URL(self.url)
+        return str(url.copy_with(path=url.path.rstrip("/").removesuffix("/v1").rstrip("/") + "/", query=None))
+
+    @property
+    def is_here(self) -> bool:
+        """Whether it runs on this machine."""
+        try:
+            host = httpx.URL(self.url).host
+        except httpx.InvalidURL:
+            return False
+        return host in ("localhost", "::1") or host.startswith("127.")
+
+
+class UnreachableError(EngineUnavailableError):
+    """No server answers there."""
+
+
+class BadRequestError(EngineUnavailableError):
+    """The server has understood the request and does not take it; `refusal` is what it said."""
+
+    def __init__(self, message: str, hint: str | None = None, refusal: Refusal | None = None) -> None:
+        super().__init__(message, hint)
+        self.refusal = refusal
+
+
+class NotFoundError(EngineUnavailableError):
+    """The server has no such model, or no such path."""
+
+
+class ChatApi:
+    """A client of one server. Cancelling a call closes its connection, which ends the server's work."""
+
+    def __init__(self, server: Server) -> None:
+        self._server = server
+        headers = UNCOMPRESSED | ({"Authorization": f"Bearer {server.key}"} if server.key else {})
+        timeout = httpx.Timeout(_SILENCE_SECONDS, connect=_CONNECT_SECONDS)
+        try:
+            # A proxy that the environment names is no way to this machine itself.
+            self._client = httpx.AsyncClient(
+                base_url=server.url, headers=headers, timeout=timeout, trust_env=not server.is_here
+            )
+        except (httpx.InvalidURL, UnicodeEncodeError):
+            raise EngineUnavailableError(
+                "AGENT_MODEL_URL or AGENT_MODEL_API_KEY cannot be used as it is",
+                "A URL looks like http://127.0.0.1:8080/v1.",
+            ) from None
+
+    async def models(self, attempts: int = ATTEMPTS) -> list[dict[str, Any]]:
+        """What the server says of its models.
+
+        Raises:
+            EngineUnavailableError: when it refuses, or answers something else; `UnreachableError` when it is not there.
+        """
+        async with self._answer("GET", "models", seconds=_SHORT_ANSWER_SECONDS, attempts=attempts) as response:
+            listing = await content(response, self._bounds(_MOST_LIST_BYTES, seconds=_SHORT_ANSWER_SECONDS))
+        try:
+            return [each for each in parsed(listing)["data"] if isinstance(each.get("id"), str)]
+        except (ValueError, TypeError, KeyError, AttributeError):
+            raise self._no_model_server() from None
+
+    async def native(self, method: str, path: str, body: dict[str, Any] | None = None) -> Any:
+        """Ask the server by an interface that only servers of its kind have, `path` below `Server.root`; None where it has none such.
+
+        Raises:
+            UnreachableError: when nobody answers there.
+        """
+        try:
+            url = self._server.root + path
+            async with self._answer(method, url, body, seconds=_NATIVE_SECONDS, attempts=1) as response:
+                return parsed(await content(response, self._bounds(_MOST_NATIVE_BYTES, seconds=_NATIVE_SECONDS)))
+        except UnreachableError:
+            raise
+        except (EngineUnavailableError, ValueError):
+            return None
+
+    async def stream(self, body: dict[str, Any]) -> AsyncGenerator[dict[str, Any], None]:
+        """The chunks of a completion as they come.
+
+        Raises:
+            EngineUnavailableError: when the server cannot be reached, refuses, or breaks off; `BadRequestError` when it does not
+                take the request.
+        """
+        began = ended = False
+        async with self._answer("POST", "chat/completions", body) as response:
+            kind = response.headers.get("content-type", "").partition(";")[0].strip().lower()
+            if kind == "text/html":
+                raise self._no_model_server()
+            if kind == "application/json":
+                yield await self._whole(response)
+                return
+            async for data in _events(response, self._bounds(_MOST_REPLY_BYTES, line_bytes=_MOST_EVENT_BYTES)):
+                if data == "[DONE]":
+                    ended = began
+                    break
+                chunk, began = self._chunk(data), True
+                ended = ended or any(choice.get("finish_reason") for choice in choices_of(chunk))
+                yield chunk
+        if not began:
+            raise BadRequestError(f"The server at {self._server.shown} gave an empty reply", "Its log may say why.")
+        if not ended:
+            raise EngineUnavailableError(
+                f"The server at {self._server.shown} broke off in the middle of its reply",
+                "Ask again; its log may say more.",
+            )
+
+    async def aclose(self) -> None:
+        """Close what connections there are."""
+        await self._client.aclose()
+
+    @asynccontextmanager
+    async def _answer(
+        self,
+        method: str,
+        path: str,
+        body: dict[str, Any] | None = None,
+        *,
+        seconds: float | None = None,
+        attempts: int = ATTEMPTS,
+    ) -> AsyncIterator[httpx.Response]:
+        """A good answer, its content still to be read. What may pass is tried again, before anything of a reply was read."""
+        attempt = 0
+        while True:
+            attempt += 1
+            try:
+                request = self._client.build_request(method, path, json=body)
+                response = await answer_head(self._client, request, seconds=seconds or _SILENCE_SECONDS)
+            except (httpx.TransportError, httpx.InvalidURL) as exc:
+                if attempt >= attempts or not isinstance(
+                    exc, (httpx.ConnectError, httpx.ReadError, httpx.RemoteProtocolError)
+                ):
+                    raise self._unreachable(exc) from None
+                await self._pause(attempt, None, type(exc).__name__)
+                continue
+            if response.status_code in _MORE_LUCK_LATER and attempt < attempts:
+                await response.aclose()
+                await self._pause(attempt, response.headers.get("retry-after"), f"status {response.status_code}")
+                continue
+            break
+        try:
+            if response.status_code != 200:
+                raise await self._refusal(response)
+            yield response
+        except httpx.TransportError as exc:
+            raise self._broken(exc) from None
+        finally:
+            await response.aclose()
+
+    async def _pause(self, attempt: int, asked: str | None, why: str) -> None:
+        """Wait longer each time, as long as the server asks for within reason, and not in step with other clients."""
+        pause = _FIRST_PAUSE_SECONDS * 2 ** (attempt - 1) * random.uniform(0.75, 1.25)
+        if asked is not None and asked.isdecimal():
+            pause = max(pause, float(asked))
+        pause = min(pause, _LONGEST_PAUSE_SECONDS)
+        logger.info("model server %s: %s, trying again in %.1f s", self._server.shown, why, pause)
+        await asyncio.sleep(pause)
+
+    async def _whole(self, response: httpx.Response) -> dict[str, Any]:
+        """The reply of a server that does not stream, as one chunk."""
+        answer = self._chunk((await content(response, self._bounds(_MOST_EVENT_BYTES))).decode("utf-8", "replace"))
+        if not choices_of(answer):
+            raise self._no_model_server()
+        return answer | {"choices": [{**each, "delta": each.get("message")} for each in choices_of(answer)]}
+
+    def _no_model_server(self) -> EngineUnavailableError:
+        return EngineUnavailableError(
+            f"The server at {self._server.shown} does not answer as a model server",
+            "AGENT_MODEL_URL ends where the API begins, mostly in /v1.",
+        )
+
+    def _chunk(self, data: str) -> dict[str, Any]:
+        try:
+            chunk = parsed(data)
+        except ValueError:
+            chunk = None
+        if not isinstance(chunk, dict):
+            raise EngineUnavailableError(f"The server at {self._server.shown} sent what is no chunk of a reply")
+        if error := chunk.get("error"):
+            raise EngineUnavailableError(f"The server at {self._server.shown} failed: {self._told(error)}")
+        return chunk
+
+    async def _refusal(self, response: httpx.Response) -> EngineUnavailableError:
+        """The error for an answer that is none, by its status."""
+        where, status = self._server.shown, response.status_code
+        said = await beginning(response, self._bounds(_MOST_REFUSAL_BYTES, seconds=_SHORT_ANSWER_SECONDS))
+        refusal = Refusal(said.decode("utf-8", "replace"))
+        told = self._told(refusal.text)
+        if status in (401, 403):
+            return EngineUnavailableError(
+                f"The server at {where} refuses the key ({status})", "AGENT_MODEL_API_KEY takes the key."
+            )
+        if status == 404:
+            return NotFoundError(
+                f"The server at {where} has no such model or no such API (404): {told}",
+                "AGENT_MODEL_NAME takes the model's name; AGENT_MODEL_URL ends where the API begins, mostly in /v1.",
+            )
+        if status == 429:
+            return EngineUnavailableError(f"The server at {where} has too much to do (429): {told}", "Try again later.")
+        if 300 <= status < 400:
+            return EngineUnavailableError(
+                f"The server at {where} sends us elsewhere ({status})", "AGENT_MODEL_URL takes the address itself."
+            )
+        if status == 400 and refusal.is_about_model:
+            return NotFoundError(
+                f"The server at {where} has no such model (400): {told}", "AGENT_MODEL_NAME takes the model's name."
+            )
+        # Some answer 500 where 400 is meant; that what they say names a part of the request tells them apart.
+        if status in (400, 413, 422) or (status in (500, 501) and refusal.is_about_request):
+            return BadRequestError(
+                f"The server at {where} does not take the request ({status}): {told}", refusal=refusal
+            )
+        return EngineUnavailableError(
+            f"The server at {where} failed with status {status}: {told}", "Its log may say more."
+        )
+
+    def _told(self, content: Any) -> str:
+        """What the server says for itself: in one line, short, and without the key, should it repeat it."""
+        try:
+            said = parsed(content) if isinstance(content, str) else content
+            while isinstance(said, dict):
+                said = said.get("error") or said.get("message") or said.get("detail") or json.dumps(said)
+            said = str(said)
+        except (ValueError, RecursionError):
+            said = content if isinstance(content, str) else "what nests too deep"
+        line = " ".join("".join(each if each.isprintable() else " " for each in said[:_READ_CHARACTERS]).split())
+        if self._server.key:
+            line = line.replace(self._server.key, "…")
+        return line[:_TOLD_CHARACTERS] or "it does not say why"
+
+    def _bounds(self, total_bytes: int, *, line_bytes: int = 0, seconds: float = 3600.0) -> Bounds:
+        return Bounds(self._server.shown, total_bytes, line_bytes, seconds)
+
+    def _unreachable(self, exc: Exception) -> EngineUnavailableError:
+        hint = "Is it running? AGENT_MODEL_URL says where it is looked for."
+        what = "does not answer in time" if isinstance(exc, httpx.TimeoutException) else "cannot be reached"
+        is_there = isinstance(exc, (httpx.ReadTimeout, httpx.ReadError, httpx.RemoteProtocolError))
+        kind = EngineUnavailableError if is_there else UnreachableError
+        return kind(f"The model server at {self._server.shown} {what}", hint)
+
+    def _broken(self, exc: Exception) -> EngineUnavailableError:
+        if isinstance(exc, httpx.TimeoutException):
+            return EngineUnavailableError(
+                f"The server at {self._server.shown} was silent for {_SILENCE_SECONDS:.0f} s in the middle of its reply"
+            )
+        return EngineUnavailableError(
+            f"The server at {self._server.shown} broke off in the middle of its reply",
+            "Ask again; its log may say more.",
+        )
+
+
+def choices_of(chunk: dict[str, Any]) -> list[dict[str, Any]]:
+    """The choices of a chunk; what a server sends in their place that is none is passed over."""
+    choices = chunk.get("choices")
+    return [choice for choice in choices if isinstance(choice, dict)] if isinstance(choices, list) else []
+
+
+async def _events(response: httpx.Response, bounds: Bounds) -> AsyncIterator[str]:
+    """The data of server-sent events, of which only `data` fields matter here."""
+    event: list[bytes] = []
+    size = 0
+    async for line in lines(response, bounds):
+        if line.startswith(b"data:"):
+            event.append(line[5:].removeprefix(b" "))
+            size += len(line)
+            if size > bounds.line_bytes:
+                raise BoundsError(
+                    f"The server at {bounds.where} sent an event of more than {bounds.line_bytes >> 20} MiB"
+                )
+        elif not line and event:
+            yield b"\n".join(event).decode("utf-8", "replace")
+            event.clear()
+            size = 0
+    if event:
+        yield b"\n".join(event).decode("utf-8", "replace")

@@ -1,0 +1,271 @@
+"""One piece of code under way: gathers what the kernel says about it until there is a result."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import re
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal, TypeGuard
+
+from analystd.kernel.base import Execution, Output, RaisedError
+from analystd.kernel.inside.output_limits import (
+    HEAD_CHARACTERS,
+    MAX_DISPLAYS,
+    MAX_DISPLAYS_BYTES,
+    TAIL_CHARACTERS,
+    HeadTail,
+    bounded_text,
+)
+from analystd.kernel.messages import Bundle
+from analystd.wire.protocol import PythonStatus
+
+logger = logging.getLogger(__name__)
+
+OutputHandler = Callable[[Output], None]
+
+_SETTLE_SECONDS = 1.0
+_RENEW_SECONDS = 0.1
+"""How long a new connection may take before the next cell needs it."""
+_ANSI = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)")
+_MARK_CHARACTERS = 64
+_MAX_MESSAGE_CHARACTERS = 8_000
+_MAX_TRACEBACK_CHARACTERS = 128_000
+_MAX_NAME_CHARACTERS = 400
+_MAX_COUNT = 2**53
+
+
+@dataclass(frozen=True)
+class _Display:
+    name: str | None
+    """What an update calls it."""
+    data: dict[str, Any]
+    size: int
+
+
+class Cell:
+    """Code that was sent under `message_id`. `finished` is done when the kernel has replied and is idle again, or is gone."""
+
+    def __init__(
+        self,
+        message_id: str,
+        on_output: OutputHandler,
+        is_reading: Callable[[], bool] = lambda: False,
+        on_silence: Callable[[], None] = lambda: None,
+    ) -> None:
+        self.message_id = message_id
+        self._on_silence = on_silence
+        """Called when the kernel has replied and never said that it is idle: what it publishes may not arrive any more."""
+        self._is_reading = is_reading
+        """Says whether a large message is being read, which may be the cell's."""
+        self.interrupted = False
+        self.finished: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._on_output = on_output
+        self._texts = {"stdout": _Text(), "stderr": _Text()}
+        self._displays: list[_Display] = []
+        self._told_size = 0
+        self._result: str | None = None
+        self._clear_next = False
+        self._cut = False
+        self._reply: dict[str, Any] | None = None
+        self._idle = False
+        self._started = time.monotonic()
+
+    @property
+    def answered(self) -> bool:
+        """Whether the kernel has said what came of it."""
+        return self._reply is not None
+
+    @property
+    def asked_exit(self) -> bool:
+        """Whether the code called `exit()`: the kernel ends after the reply."""
+        payload = (self._reply or {}).get("payload")
+        return isinstance(payload, list) and any(
+            "ask_exit" in entry.values() for entry in payload if isinstance(entry, dict)
+        )
+
+    def published(self, kind: str, content: dict[str, Any], bundle: Bundle | None = None) -> None:
+        """Take a message of the iopub channel; `bundle` is what it shows, if it is a display."""
+        if kind == "status" and content.get("execution_state") == "idle":
+            self._idle = True
+            self._settle()
+        elif kind == "clear_output":
+            self._clear_next = True
+            if not content.get("wait"):
+                self._clear()
+        elif bundle is not None:
+            self._clear_if_due()
+            self._take_display(kind, content, bundle)
+        elif (output := output_of(kind, content)) is not None:
+            self._clear_if_due()
+            if output.kind != "display" and (shown := self._texts[output.kind].add(output.text)):
+                self._tell(Output(output.kind, shown))
+
+    def replied(self, content: dict[str, Any]) -> None:
+        """Take the reply of the shell channel."""
+        self._reply = content
+        self._settle()
+
+    def end(self) -> None:
+        """Nothing more will come."""
+        if not self.finished.done():
+            self.finished.set_result(None)
+
+    def execution(self, status: PythonStatus | None = None, error: RaisedError | None = None) -> Execution:
+        """What has come of the code; `status` and `error` say what the kernel could not."""
+        reply = self._reply or {}
+        given = reply.get("analystd")
+        details: dict[str, Any] = given if isinstance(given, dict) else {}
+        error = error or _raised_error(reply, details)
+        count = reply.get("execution_count")
+        texts = self._texts.values()
+        if not self.answered:
+            # The kernel kept the tail of a long text, and is gone with it.
+            for text in texts:
+                text.broken_off = text.length >= HEAD_CHARACTERS
+        return Execution(
+            status=status or self._status(reply),
+            execution_count=count if is_count(count) else None,
+            stdout=self._texts["stdout"].whole(),
+            stderr=self._texts["stderr"].whole(),
+            result=self._result,
+            displays=tuple(display.data for display in self._displays),
+            error=error,
+            truncated=self._cut or bool(details.get("cut")) or any(text.cut or text.broken_off for text in texts),
+            seconds=time.monotonic() - self._started,
+        )
+
+    def _status(self, reply: dict[str, Any]) -> PythonStatus:
+        if reply.get("status") == "ok":
+            return "ok"
+        if self.interrupted and reply.get("ename") in ("KeyboardInterrupt", "CancelledError", None):
+            return "interrupted"
+        return "error"
+
+    def _settle(self) -> None:
+        # The reply and the idle status come by different sockets; an interrupt at the last moment can swallow the reply.
+        if self._idle and self._reply is not None:
+            self.end()
+        elif not self.finished.done():
+            asyncio.get_running_loop().call_later(_SETTLE_SECONDS, self._end_unless_reading)
+
+    def _end_unless_reading(self) -> None:
+        if self._is_reading() and not self.finished.done():
+            asyncio.get_running_loop().call_later(_SETTLE_SECONDS, self._end_unless_reading)
+        elif self._idle or self.finished.done():
+            self.end()
+        else:
+            self._cut = True
+            self._on_silence()
+            asyncio.get_running_loop().call_later(_RENEW_SECONDS, self.end)
+
+    def _clear_if_due(self) -> None:
+        if self._clear_next:
+            self._clear()
+
+    def _take_display(self, kind: str, content: dict[str, Any], bundle: Bundle) -> None:
+        data = bundle.data
+        self._cut |= bundle.cut
+        if kind == "execute_result":
+            text = data.get("text/plain")
+            self._result = text if isinstance(text, str) else None
+            if data.keys() <= {"text/plain"}:
+                return
+        transient = content.get("transient")
+        display_id = transient.get("display_id") if isinstance(transient, dict) else None
+        display = _Display(display_id, data, bundle.size)
+        if kind == "update_display_data":
+            displays = [display if shown.name == display_id else shown for shown in self._displays]
+        else:
+            displays = [*self._displays, display]
+        if len(displays) > MAX_DISPLAYS or sum(shown.size for shown in displays) > MAX_DISPLAYS_BYTES:
+            self._cut = True
+            return
+        self._displays = displays
+        self._told_size += display.size
+        # An animation clears and draws for ever; the last picture is kept, but nobody wants to be told of gigabytes.
+        if self._told_size <= MAX_DISPLAYS_BYTES:
+            self._tell(Output("display", data=data))
+
+    def _clear(self) -> None:
+        self._clear_next = False
+        self._texts = {"stdout": _Text(), "stderr": _Text()}
+        self._displays = []
+
+    def _tell(self, output: Output) -> None:
+        try:
+            self._on_output(output)
+        except Exception:
+            logger.exception("A handler of outputs failed")
+
+
+class _Text:
+    """A stream's text: the kernel bounds it already, and this holds also when the kernel cheats."""
+
+    def __init__(self) -> None:
+        self._bounds = HeadTail(HEAD_CHARACTERS + TAIL_CHARACTERS + _MARK_CHARACTERS, TAIL_CHARACTERS)
+        self.length = 0
+        self.broken_off = False
+        self._head: list[str] = []
+        self._whole: str | None = None
+
+    @property
+    def cut(self) -> bool:
+        return self._bounds.cut_bytes > 0
+
+    def add(self, text: str) -> str:
+        """What of `text` is to be shown at once."""
+        self.length += len(text)
+        shown = self._bounds.admit(text)
+        if shown:
+            self._head.append(shown)
+        return shown
+
+    def whole(self) -> str:
+        if self._whole is None:
+            self._whole = "".join([*self._head, self._bounds.rest()])
+        return self._whole
+
+
+def output_of(kind: str, content: dict[str, Any], bundle: Bundle | None = None) -> Output | None:
+    """The output that a message of the iopub channel stands for, if it does; whatever a kernel sends, this does not raise."""
+    if kind == "stream":
+        name: Literal["stdout", "stderr"] = "stderr" if content.get("name") == "stderr" else "stdout"
+        text = content.get("text")
+        return Output(name, text) if isinstance(text, str) else None
+    return None if bundle is None else Output("display", data=bundle.data)
+
+
+def plain(text: str) -> str:
+    """`text` without the codes that colour it on a terminal."""
+    return _ANSI.sub("", text)
+
+
+def _raised_error(reply: dict[str, Any], details: dict[str, Any]) -> RaisedError | None:
+    if reply.get("status") != "error":
+        return None
+    given = reply.get("traceback")
+    lines = "\n".join(line for line in given if isinstance(line, str)) if isinstance(given, list) else ""
+    line = details.get("line")
+    return RaisedError(
+        name=bounded_text(_text_of(reply.get("ename")), _MAX_NAME_CHARACTERS),
+        message=_bounded_plain(_text_of(reply.get("evalue")), _MAX_MESSAGE_CHARACTERS),
+        traceback=tuple(_bounded_plain(lines, _MAX_TRACEBACK_CHARACTERS).splitlines()),
+        line=line if is_count(line) else None,
+    )
+
+
+def _text_of(value: object) -> str:
+    return value if isinstance(value, str) else ""
+
+
+def _bounded_plain(text: str, limit: int) -> str:
+    """`plain` text of at most `limit` characters. What is far too long is cut before it is searched for codes."""
+    return bounded_text(plain(bounded_text(text, 4 * limit)), limit)
+
+
+def is_count(value: object) -> TypeGuard[int]:
+    """Whether a kernel gave a number that can be one of a line or a cell."""
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= _MAX_COUNT

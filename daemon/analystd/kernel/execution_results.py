@@ -1,0 +1,78 @@
+"""What is told of code that has ended, in one way or another."""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Sequence
+
+from analystd.kernel.base import Execution, RaisedError, Variable
+from analystd.kernel.execution import Cell
+from analystd.kernel.kernel_client import Kernel
+
+logger = logging.getLogger(__name__)
+
+LOST_BY_INTERRUPT = "The code did not end when it was interrupted, so its process was ended; all variables are lost."
+LOST_BY_EXIT = "The code ended the session's process by exit(); all variables are lost."
+
+_WORTH_TELLING_BYTES = 1_000_000
+
+
+def outcome(kernel: Kernel, cell: Cell) -> Execution:
+    """Of code that came to its own end, or took the kernel with it."""
+    if cell.answered:
+        return cell.execution()
+    if kernel.alive:
+        if cell.interrupted:
+            return cell.execution(error=RaisedError("KeyboardInterrupt", "The code was interrupted.", (), None))
+        silence = RaisedError("KernelError", "The session did not say what came of the code.", (), None)
+        return cell.execution(error=silence)
+    kernel.death_told = True
+    logger.warning("A kernel %s", "\n".join([kernel.process.how_it_ended(), *kernel.process.last_words()]))
+    if cell.interrupted:
+        return cell.execution("interrupted", RaisedError("KeyboardInterrupt", LOST_BY_INTERRUPT, (), None))
+    words = kernel.process.last_words()
+    message = f"The session's process {kernel.process.how_it_ended()}; all variables are lost."
+    return cell.execution("died", RaisedError("KernelDied", message, tuple(words), _line_of_crash(words)))
+
+
+def _line_of_crash(words: list[str]) -> int | None:
+    # faulthandler writes the innermost frame first.
+    lines = (re.match(r'  File "<cell \d+>", line (\d+) in ', line) for line in words)
+    return next((int(line[1]) for line in lines if line), None)
+
+
+def timed_out(kernel: Kernel, cell: Cell, seconds: float, grace_seconds: float) -> Execution:
+    """Of code that was stopped after its time."""
+    error = cell.execution().error
+    if kernel.alive:
+        message = f"The code ran longer than {seconds:g} s and was interrupted; the variables are kept."
+    else:
+        kernel.death_told = True
+        message = (
+            f"The code ran longer than {seconds:g} s and did not end within {grace_seconds:g} s of being interrupted, "
+            "so its process was ended; all variables are lost."
+        )
+    traceback, line = (error.traceback, error.line) if error is not None else ((), None)
+    return cell.execution("limit", RaisedError("TimeoutError", message, traceback, line))
+
+
+def overstepped(kernel: Kernel, cell: Cell, message: str, variables: Sequence[Variable]) -> Execution:
+    """Of code that was stopped because of a limit, which `message` names; of `variables` the large ones are named too."""
+    error = cell.execution().error
+    told = [message.rstrip(". ")]
+    if kernel.alive:
+        told.append("The code was interrupted, and what it had started was ended; the variables are kept")
+    else:
+        kernel.death_told = True
+        told.append("The session's process was ended; all variables are lost")
+    large = [variable for variable in variables if (variable.memory_bytes or 0) >= _WORTH_TELLING_BYTES]
+    if large:
+        told.append(f"The largest {'are' if kernel.alive else 'were'} {', '.join(map(_with_size, large))}")
+    traceback, line = (error.traceback, error.line) if error is not None else ((), None)
+    return cell.execution("limit", RaisedError("ResourceLimitError", ". ".join(told) + ".", traceback, line))
+
+
+def _with_size(variable: Variable) -> str:
+    size = (variable.memory_bytes or 0) / 1e6
+    return f"{variable.name} ({variable.type}, {f'{size / 1e3:.1f} GB' if size >= 1e3 else f'{size:.0f} MB'})"

@@ -1,0 +1,37 @@
+"""The sessions of one desk: kernels of one launch, with one spare for all."""
+
+from __future__ import annotations
+
+from analystd.kernel.base import Session, SessionSupply
+from analystd.kernel.execution import OutputHandler
+from analystd.kernel.launch import Launch
+from analystd.kernel.resource_guard import Guard
+from analystd.kernel.session import KernelSession, TroubleHandler
+from analystd.kernel.warm_kernel import SpareKernels
+
+
+class KernelSupply(SessionSupply):
+    """Sessions on kernels that are all started in the same way, and guarded by `guard` from start to end."""
+
+    def __init__(self, launch: Launch, guard: Guard | None = None) -> None:
+        self._launch = launch
+        self._spares = SpareKernels(launch, guard=guard)
+
+    def session(self, name: str, on_background_output: OutputHandler, on_trouble: TroubleHandler) -> Session:
+        """A new session, whose kernel starts with its first code."""
+        launch = self._launch
+        return KernelSession(
+            name,
+            launch.workspace,
+            launch.runtime,
+            launch.sandbox,
+            read_only_paths=launch.read_only_paths,
+            python=launch.python,
+            spares=self._spares,
+            on_background_output=on_background_output,
+            on_trouble=on_trouble,
+        )
+
+    async def aclose(self) -> None:
+        """End the spare. Harmless when repeated."""
+        await self._spares.aclose()

@@ -1,0 +1,107 @@
+"""Which models there are: GGUF files in the folders where people have them."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from analystd.config.settings import Settings
+from analystd.models.embedded import models_folder
+from analystd.models.gguf import GgufHeader, read_header
+from analystd.models.memory_estimate import Needs, is_later_part, needs_of
+from analystd.wire.errors import EngineUnavailableError, InvalidArgumentsError
+
+USUAL_FOLDERS = ("~/.cache/huggingface/hub", "~/.lmstudio/models", "~/models")
+"""Where others keep models: the hub of Hugging Face, LM Studio, and people themselves."""
+
+_DEEPEST = 6
+_MOST_FILES = 500
+
+
+@dataclass(frozen=True)
+class ModelEntry:
+    """A model file: what its header tells, or what is wrong with it."""
+
+    path: Path
+    file_bytes: int
+    """Of all its parts."""
+    header: GgufHeader | None = None
+    needs: Needs | None = None
+    problem: str | None = None
+
+    @property
+    def can_talk(self) -> bool:
+        """Whether it could be in force: a whole model, and no adapter or part of one."""
+        return self.header is not None and self.header.kind == "model"
+
+
+def model_folders(settings: Settings) -> list[Path]:
+    """The folders that are searched, those that exist: the cache's, those of `AGENT_MODEL_DIRS`, the usual ones."""
+    places = [
+        models_folder(),
+        *(Path(each).expanduser() for each in (*settings.model_dirs, *USUAL_FOLDERS)),
+    ]
+    return [place for place in dict.fromkeys(places) if place.is_dir()]
+
+
+def find_models(folders: Sequence[Path], context_tokens: int = 0) -> list[ModelEntry]:
+    """The models in these folders, each file once, by name; `context_tokens` is what their needs are reckoned for."""
+    found: dict[tuple[int, int], Path] = {}
+    for path in (path for folder in folders for path in _files(folder)):
+        try:
+            status = path.stat()
+        except OSError:
+            # A link into nothing, or a file that has gone since.
+            continue
+        if not stat.S_ISREG(status.st_mode):
+            # Who opens a pipe waits for its other end.
+            continue
+        found.setdefault((status.st_dev, status.st_ino), path)
+        if len(found) == _MOST_FILES:
+            break
+    entries = (look_at(path, context_tokens) for path in found.values())
+    return sorted(entries, key=lambda entry: entry.path.name.lower())
+
+
+def look_at(path: Path, context_tokens: int = 0) -> ModelEntry:
+    """What is to be told of one file. Never raises: what is wrong is in `problem`."""
+    size = 0
+    try:
+        size = path.stat().st_size
+        header = read_header(path)
+        needs = needs_of(header, context_tokens)
+    except OSError as exc:
+        return ModelEntry(path, size, problem=f"{path} cannot be read: {exc.strerror}")
+    except EngineUnavailableError as exc:
+        return ModelEntry(path, size, problem=exc.message)
+    return ModelEntry(path, max(size, needs.weights), header, needs)
+
+
+def choose(name: str, entries: Sequence[ModelEntry]) -> ModelEntry | None:
+    """The entry that a name means: its file's name, or any part of it that no other has; None where no entry has it.
+
+    Raises:
+        InvalidArgumentsError: when several have it; the hint names them.
+    """
+    wanted = name.lower()
+    candidates = [entry for entry in entries if wanted in entry.path.name.lower()]
+    exact = [entry for entry in candidates if wanted in (entry.path.name.lower(), entry.path.stem.lower())]
+    chosen = exact or candidates
+    if len(chosen) > 1:
+        names = ", ".join(str(entry.path) if exact else entry.path.name for entry in chosen)
+        raise InvalidArgumentsError(f"{name!r} means {len(chosen)} models", f"Which one of these: {names}?")
+    return chosen[0] if chosen else None
+
+
+def _files(folder: Path) -> Iterator[Path]:
+    """The GGUF files below a folder; links to files are followed (the hub consists of them), those to folders are not."""
+    for parent, names, files in os.walk(folder):
+        depth = len(Path(parent).relative_to(folder).parts)
+        names[:] = sorted(each for each in names if not each.startswith(".")) if depth < _DEEPEST else []
+        for name in sorted(files):
+            path = Path(parent, name)
+            if path.suffix.lower() == ".gguf" and not is_later_part(path):
+                yield path

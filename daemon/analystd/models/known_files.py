@@ -1,0 +1,95 @@
+"""Files whose content is known beforehand, held against their SHA-256; one that was found right is not read again while nothing about it changed.
+
+A file of gigabytes takes seconds to hash. What was found is remembered with size, time of change and inode, in one small file of the cache.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import re
+import tempfile
+from pathlib import Path
+
+from analystd.config.folders import cache_folder
+
+_MOST_REMEMBERED = 1000
+_MOST_BYTES = 1 << 20
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+
+
+def sha256_of(path: Path) -> str:
+    """Return the SHA-256 of a file's content, from memory where the file is as it was when it was last read.
+
+    Raises:
+        OSError: when it cannot be read.
+    """
+    state = _state(path)
+    remembered = _remembered()
+    known = remembered.get(str(path.resolve()))
+    if known is not None and known[:-1] == state:
+        return known[-1]
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    if _state(path) == state:
+        _remember(remembered, path, state, digest)
+    return digest
+
+
+def remember(path: Path, digest: str) -> None:
+    """Keep in mind that a file was just found to have this hash."""
+    with contextlib.suppress(OSError):
+        _remember(_remembered(), path, _state(path), digest)
+
+
+def hub_sha256(path: Path) -> str | None:
+    """Return what a file of Hugging Face's cache has to be: there a file is named for its hash, and links lead to it; None for others."""
+    place = path.resolve()
+    return place.name if place.parent.name == "blobs" and _SHA256.fullmatch(place.name) else None
+
+
+def _state(path: Path) -> list[str]:
+    status = path.stat()
+    return [str(status.st_size), str(status.st_mtime_ns), str(status.st_ino)]
+
+
+def _store() -> Path:
+    return cache_folder() / "known_files.json"
+
+
+def _remembered() -> dict[str, list[str]]:
+    """What is remembered; nothing where the file is missing or is not ours."""
+    try:
+        store = _store()
+        if store.stat().st_size > _MOST_BYTES:
+            return {}
+        entries = json.loads(store.read_bytes())
+    except (OSError, ValueError, RecursionError):
+        return {}
+    if not isinstance(entries, dict):
+        return {}
+    return {
+        path: known
+        for path, known in entries.items()
+        if isinstance(known, list) and len(known) == 4 and all(isinstance(each, str) for each in known)
+    }
+
+
+def _remember(remembered: dict[str, list[str]], path: Path, state: list[str], digest: str) -> None:
+    """Whole or not at all; where it cannot be written, the file is read again the next time."""
+    remembered.pop(str(path.resolve()), None)
+    remembered[str(path.resolve())] = [*state, digest]
+    newest = dict(list(remembered.items())[-_MOST_REMEMBERED:])
+    with contextlib.suppress(OSError):
+        store = _store()
+        store.parent.mkdir(parents=True, exist_ok=True)
+        descriptor, draft = tempfile.mkstemp(prefix=".known_files-", dir=store.parent)
+        try:
+            with os.fdopen(descriptor, "w") as file:
+                json.dump(newest, file)
+            Path(draft).replace(store)
+        except BaseException:
+            Path(draft).unlink(missing_ok=True)
+            raise

@@ -1,0 +1,1 @@
+"""What an editor starts: the relay between its stdio and the daemon's socket."""

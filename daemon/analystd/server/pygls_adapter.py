@@ -1,0 +1,260 @@
+"""LSP as pygls has it, changed where pygls takes one client per process for granted.
+
+pygls keeps LSP's own bookkeeping: initialize, documents, handlers by method. What arrives is checked in `inbound.py`; answering errors,
+cancelling, commands and leaving are done here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import logging
+from collections.abc import Callable, Generator, Iterator
+from concurrent.futures import Future
+from contextlib import contextmanager
+from typing import Any, Literal, Protocol
+
+from lsprotocol import types
+from pygls.exceptions import JsonRpcException
+from pygls.lsp.server import LanguageServer
+from pygls.protocol import LanguageServerProtocol, default_converter
+from pygls.protocol.language_server import lsp_method
+
+from analystd import __version__
+from analystd.wire.errors import AnalystdError, InvalidArgumentsError
+from analystd.wire.jsonrpc import INTERNAL_ERROR, error_message, message_frame
+
+logger = logging.getLogger(__name__)
+
+CANCELLED = -32800
+
+Phase = Literal["new", "opening", "open", "shut down"]
+
+
+class Owner(Protocol):
+    """The connection that a protocol object belongs to."""
+
+    leaving: bool
+
+    @property
+    def name(self) -> str:
+        """What people are shown."""
+        ...
+
+    @property
+    def command_names(self) -> list[str]:
+        """The commands that can be executed."""
+        ...
+
+    async def open(self, params: types.InitializeParams) -> None:
+        """Open the desk that `initialize` asks for, if any."""
+        ...
+
+    def about(self) -> dict[str, Any]:
+        """What `initialize` tells of the desk."""
+        ...
+
+    def begin(self) -> None:
+        """The client has the answer to `initialize`: it may be told things."""
+        ...
+
+    async def execute(self, command: str, arguments: dict[str, Any], token: types.ProgressToken | None) -> Any:
+        """Carry out a command."""
+        ...
+
+    def leave(self) -> None:
+        """End the connection."""
+        ...
+
+
+class ConnectionProtocol(LanguageServerProtocol):
+    """pygls' protocol for one connection of many."""
+
+    _server: ConnectionServer
+    phase: Phase = "new"
+    """How far LSP's life cycle has come."""
+
+    def __init__(self, server: ConnectionServer, converter: Any) -> None:
+        super().__init__(server, converter)
+        self._working: dict[types.ProgressToken, asyncio.Task[Any]] = {}
+        """The requests under way, by the tokens that their progress is told for."""
+
+    def serves(self, method: str) -> bool:
+        """Whether there is something that handles the method."""
+        return method == types.CANCEL_REQUEST or method in self.fm.builtin_features or method in self.fm.features
+
+    def is_under_way(self, request_id: str | int) -> bool:
+        """Whether a request with this id is not answered yet."""
+        return request_id in self._request_futures
+
+    def handle(self, method: str, params: Any, request_id: str | int | None = None) -> None:
+        """Hand a checked message to its handler: a request, or without an id a notification."""
+        if method == types.INITIALIZE:
+            self.phase = "opening"
+        context = contextvars.copy_context()
+        if request_id is None:
+            context.run(self._handle_notification, method, params)
+        else:
+            context.run(self._handle_request, request_id, method, params)
+
+    def get_message_type(self, method: str) -> type[Any] | None:  # type: ignore[override]
+        """As pygls has it, but for its cache, which keeps connections in memory that are long gone."""
+        return types.METHOD_TO_TYPES.get(method, (None,))[0]
+
+    def abandon_requests(self) -> None:
+        """Stop waiting for what the client asked; runs go on."""
+        for future in list(self._request_futures.values()):
+            future.cancel()
+
+    @lsp_method(types.INITIALIZE)
+    async def lsp_initialize(self, params: types.InitializeParams) -> types.InitializeResult:  # type: ignore[override]
+        """Open the desk, then answer as pygls does, with our commands and what we say of ourselves. May be sent again after an error."""
+        try:
+            await self._server.connection.open(params)
+            result = _outcome_of(super().lsp_initialize(params))
+        except BaseException:
+            self.phase = "new"
+            raise
+        self.phase = "open"
+        result.capabilities.execute_command_provider = types.ExecuteCommandOptions(
+            commands=self._server.connection.command_names, work_done_progress=True
+        )
+        result.capabilities.experimental = {"analystd": self._server.connection.about()}
+        return result
+
+    @lsp_method(types.INITIALIZED)
+    def lsp_initialized(self, *_args: Any) -> None:
+        """Tell what the client should know."""
+        self._server.connection.begin()
+
+    @lsp_method(types.SHUTDOWN)
+    def lsp_shutdown(self, *_args: Any) -> None:  # type: ignore[override]
+        """End this connection's requests; the desk goes on."""
+        self.phase = "shut down"
+        self._server.connection.leaving = True
+        self.abandon_requests()
+
+    @lsp_method(types.EXIT)
+    def lsp_exit(self, *_args: Any) -> None:  # type: ignore[override]
+        """End this connection and no other."""
+        self._server.connection.leave()
+
+    @lsp_method(types.WORKSPACE_EXECUTE_COMMAND)
+    async def lsp_workspace__execute_command(self, params: types.ExecuteCommandParams) -> Any:  # type: ignore[override]
+        """Carry out one of our commands; `$/cancelRequest` cancels this very task."""
+        arguments: list[Any] = list(params.arguments or [{}])
+        if arguments == [[]]:
+            # An empty table of Lua.
+            arguments = [{}]
+        if len(arguments) != 1 or not isinstance(arguments[0], dict):
+            raise InvalidArgumentsError("Invalid arguments: a command takes one object")
+        with self._telling_progress(params.work_done_token) as token:
+            return await self._server.connection.execute(params.command, arguments[0], token)
+
+    @lsp_method(types.WINDOW_WORK_DONE_PROGRESS_CANCEL)
+    def lsp_work_done_progress_cancel(self, params: types.WorkDoneProgressCancelParams) -> None:
+        """Cancel the request whose progress is told for the token."""
+        if (task := self._working.get(params.token)) is not None:
+            task.cancel()
+
+    @contextmanager
+    def _telling_progress(self, token: types.ProgressToken | None) -> Iterator[types.ProgressToken | None]:
+        """The token to tell the current request's progress for; none when another request has it."""
+        task = asyncio.current_task()
+        if token is None or task is None or token in self._working:
+            yield None
+            return
+        self._working[token] = task
+        try:
+            yield token
+        finally:
+            del self._working[token]
+
+    def _execute_handler(
+        self,
+        msg_id: str | int,
+        handler: Callable[..., Any],
+        callback: Callable[[Future[Any]], None],
+        args: tuple[Any, ...] | None = None,
+        kwargs: dict[str, Any] | None = None,
+    ) -> None:
+        """As pygls does, which keeps the outcome of every notification for ever."""
+
+        def done(future: Future[Any]) -> None:
+            self._request_futures.pop(msg_id, None)
+            callback(future)
+
+        super()._execute_handler(msg_id, handler, done, args, kwargs)
+
+    def _handle_cancel_notification(self, msg_id: str | int) -> None:
+        """Cancel a request of a command, which sends the answer; others are answered soon, and an unknown id is no error."""
+        future: Any = self._request_futures.get(msg_id)
+        if isinstance(future, asyncio.Task):
+            future.cancel()
+
+    def _send_handler_result(self, future: Future[Any], *, msg_id: str | int) -> None:
+        """Answer a request once; errors carry a code, a sentence and a hint, and never a traceback."""
+        if future.cancelled():
+            self._send_error(msg_id, CANCELLED, "The request was cancelled")
+            return
+        error = future.exception()
+        if error is None:
+            self._send_response(msg_id, result=future.result())
+        elif isinstance(error, AnalystdError):
+            data = {"kind": error.kind, "run_id": error.run_id, "hint": error.hint}
+            self._send_error(
+                msg_id, error.code, error.message, data if self.phase != "new" else {**data, "retry": False}
+            )
+        elif isinstance(error, JsonRpcException):
+            self._send_error(msg_id, error.code, error.message)
+        else:
+            logger.error("a request failed", exc_info=error)
+            self._send_error(msg_id, INTERNAL_ERROR, f"Internal error: {type(error).__name__}; the log has the details")
+
+    def _send_response(self, msg_id: str | int, result: Any = None, error: types.ResponseError | None = None) -> None:
+        """Answer a request, without pygls' walk through all of the result, which takes long for what is large and raises for what is deep."""
+        self._result_types.pop(msg_id, None)
+        if error is not None:
+            self._send_error(msg_id, error.code, error.message)
+        else:
+            self._send_data({"jsonrpc": "2.0", "id": msg_id, "result": result})
+
+    def _send_error(self, msg_id: str | int, code: int, message: str, data: dict[str, Any] | None = None) -> None:
+        self._send_data(error_message(msg_id, code, message, data))
+
+    def _send_data(self, data: Any) -> None:
+        """Encode and queue a message, without pygls' log line of its whole content. A request is answered, whatever its answer is."""
+        if data and self.writer is not None:
+            request_id = data.get("id") if isinstance(data, dict) else None
+            if frame := message_frame(data, request_id, self._serialize_message):
+                self.writer.write(frame)
+
+
+def _outcome_of(handler: Generator[Any, Any, types.InitializeResult]) -> types.InitializeResult:
+    """What a handler of pygls gives that has nobody to ask in between."""
+    try:
+        next(handler)
+    except StopIteration as end:
+        outcome: types.InitializeResult = end.value
+        return outcome
+    raise RuntimeError("pygls asks for a handler of `initialize` that was never registered")
+
+
+class ConnectionServer(LanguageServer):
+    """pygls' server object, which knows its connection."""
+
+    protocol: ConnectionProtocol
+
+    def __init__(self, connection: Owner) -> None:
+        self.connection = connection
+        super().__init__(
+            "analystd",
+            __version__,
+            text_document_sync_kind=types.TextDocumentSyncKind.Full,
+            protocol_cls=ConnectionProtocol,
+            converter_factory=default_converter,
+        )
+
+    def report_server_error(self, error: Exception, source: Any) -> None:
+        """Log what pygls would show to the user as a message."""
+        logger.warning("%s: %s", self.connection.name, error)

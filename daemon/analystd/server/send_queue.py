@@ -1,0 +1,160 @@
+"""What waits to be sent to one client: in order, and bounded, so that a client that does not read costs only itself."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections import deque
+
+from analystd.server.trace import NoteMessage, no_trace
+from analystd.wire.framing import MAX_HEADER_BYTES, MAX_MESSAGE_BYTES
+
+logger = logging.getLogger(__name__)
+
+MAX_FRAME_BYTES = MAX_MESSAGE_BYTES + MAX_HEADER_BYTES
+"""Maximum size of a message with its header."""
+
+ROOM_BYTES = 1024 * 1024
+"""While less waits, what can wait elsewhere (a replay) may be added."""
+
+PATIENCE_SECONDS = 5.0
+"""Who takes nothing for so long while too much waits does not read; until then it may be a burst that nobody could have taken yet."""
+
+_MOST_TIMES = 2
+"""Of what is too much, at once, for anybody."""
+
+_PIECE_BYTES = 256 * 1024
+
+
+class Outbox:
+    """A queue in front of a stream writer. Has the `write` and `close` that pygls wants of a writer."""
+
+    def __init__(self, writer: asyncio.StreamWriter, name: str, max_bytes: int, trace: NoteMessage = no_trace) -> None:
+        self.name = name
+        self._trace = trace
+        self._writer = writer
+        self._max_bytes = max_bytes
+        self._waiting: deque[bytes] = deque()
+        self._bytes = 0
+        self._taken = 0
+        """How many bytes the client has taken since it came."""
+        self._patience: asyncio.TimerHandle | None = None
+        self._wake = asyncio.Event()
+        self._roomy = asyncio.Event()
+        self._roomy.set()
+        self._closed = False
+        self._task = asyncio.create_task(self._drain(), name=f"outbox {name}")
+
+    @property
+    def waiting_bytes(self) -> int:
+        """How much the client has not taken yet."""
+        return self._bytes
+
+    @property
+    def closed(self) -> bool:
+        """Whether nothing more will be taken, as after a client was dropped."""
+        return self._closed
+
+    def write(self, data: bytes) -> None:
+        """Queue a message. The bytes are not copied, so that clients can share them.
+
+        A client for which more than `max_bytes` wait is dropped when it takes nothing for a while, and at once when it is twice as much.
+        """
+        if self._closed:
+            return
+        self._trace("out", data)
+        if len(data) > MAX_FRAME_BYTES:
+            # Whoever made it should have seen to that: a client that is sent this hangs up, and comes back for the same.
+            logger.error("a message of %d bytes to %s is not sent: no client reads it", len(data), self.name)
+            return
+        if self._bytes > _MOST_TIMES * self._max_bytes:
+            self._drop()
+            return
+        self._waiting.append(data)
+        self._bytes += len(data)
+        self._wake.set()
+        if self._bytes > self._max_bytes and self._patience is None:
+            self._be_patient()
+        if self._bytes > ROOM_BYTES:
+            self._roomy.clear()
+
+    async def room(self) -> None:
+        """Wait until little waits, or until nothing more is taken."""
+        await self._roomy.wait()
+
+    def close(self) -> None:
+        """Send what is queued, then close."""
+        self._closed = True
+        self._roomy.set()
+        self._wake.set()
+
+    async def aclose(self, seconds: float = 2.0) -> None:
+        """`close`, and wait for it, at most `seconds`."""
+        self.close()
+        with contextlib.suppress(TimeoutError, asyncio.CancelledError):
+            await asyncio.wait_for(self._task, seconds)
+
+    def _be_patient(self) -> None:
+        loop = asyncio.get_running_loop()
+        self._patience = loop.call_later(PATIENCE_SECONDS, self._lose_patience, self._taken)
+
+    def _lose_patience(self, taken: int) -> None:
+        self._patience = None
+        if self._closed or self._bytes <= self._max_bytes:
+            return
+        if self._taken == taken:
+            self._drop()
+        else:
+            self._be_patient()
+
+    def _drop(self) -> None:
+        logger.warning(
+            "%s does not read: %d bytes wait for it, and %d are the limit (AGENT_CLIENT_QUEUE_MB); it is dropped",
+            self.name,
+            self._bytes,
+            self._max_bytes,
+        )
+        self._forget()
+        self._task.cancel()
+        self._writer.transport.abort()
+
+    def _forget(self) -> None:
+        self._closed = True
+        self._waiting.clear()
+        self._bytes = 0
+        self._roomy.set()
+
+    async def _drain(self) -> None:
+        try:
+            while self._waiting or not self._closed:
+                while self._waiting:
+                    await self._send(self._next_messages())
+                self._wake.clear()
+                if not self._closed:
+                    await self._wake.wait()
+        except OSError:
+            self._forget()
+        finally:
+            self._writer.close()
+
+    def _next_messages(self) -> bytes:
+        """The next message, or several small ones in one: what came in one turn of the loop goes out in one write."""
+        messages = [self._waiting.popleft()]
+        size = len(messages[0])
+        while self._waiting and size + len(self._waiting[0]) <= _PIECE_BYTES:
+            messages.append(self._waiting.popleft())
+            size += len(messages[-1])
+        return messages[0] if len(messages) == 1 else b"".join(messages)
+
+    async def _send(self, data: bytes) -> None:
+        """Send piece by piece: the transport keeps a copy of what the socket does not take."""
+        view = memoryview(data)
+        for start in range(0, len(data), _PIECE_BYTES):
+            piece = view[start : start + _PIECE_BYTES]
+            self._writer.write(piece)
+            await self._writer.drain()
+            self._bytes -= len(piece)
+            self._taken += len(piece)
+            if self._bytes <= ROOM_BYTES:
+                self._roomy.set()

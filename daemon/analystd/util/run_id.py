@@ -1,0 +1,15 @@
+"""Run ids, and the run that the current task works for."""
+
+from __future__ import annotations
+
+import contextvars
+import secrets
+import time
+
+current_run_id: contextvars.ContextVar[str] = contextvars.ContextVar("current_run_id", default="-")
+"""The run that the current task works for; `-` outside any run."""
+
+
+def generate_run_id() -> str:
+    """A new id, `run_<unix seconds>_<8 hexadecimal digits>`."""
+    return f"run_{int(time.time())}_{secrets.token_hex(4)}"

@@ -1,0 +1,39 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+from tests.engine.openai.chat_servers import free_port
+from tests.models.hub_servers import Hub, serving
+
+from analystd.models.local_servers import Offer, find_offers, models_at
+
+pytestmark = pytest.mark.slow
+
+
+async def test_a_server_that_runs_is_told_with_its_models_and_one_that_does_not_is_passed_over() -> None:
+    with serving(Hub(answers=b'{"data": [{"id": "llama3.2:3b"}, {"id": "qwen3"}]}')) as server:
+        nobody = f"http://127.0.0.1:{free_port()}/v1"
+        offers = await find_offers([("Ollama", server.url + "/v1"), ("llama-server", nobody)])
+    assert offers == [Offer("Ollama", server.url + "/v1", ("llama3.2:3b", "qwen3"))]
+    assert [path for path, _, _ in server.asked] == ["/v1/models"]
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [b"", b"<html>", b"[]", b'{"data": [1]}', b'{"data": 1}', b"null", b'{"data": "' + b"x" * 2_000_000 + b'"}'],
+)
+async def test_whoever_else_listens_there_is_no_model_server(answer: bytes) -> None:
+    with serving(Hub(answers=answer)) as server:
+        assert await models_at(server.url) is None
+
+
+async def test_a_refusal_is_no_offer() -> None:
+    with serving(Hub(status=401)) as server:
+        assert await models_at(server.url) is None
+
+
+async def test_names_hold_nothing_that_a_terminal_would_obey() -> None:
+    content = json.dumps({"data": [{"id": "evil\x1b[2J\nAGENT_SANDBOX=off"}]}).encode()
+    with serving(Hub(answers=content)) as server:
+        assert await models_at(server.url) == ("evil[2JAGENT_SANDBOX=off",)

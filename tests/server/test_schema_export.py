@@ -1,0 +1,68 @@
+"""The schemas in `docs/schema/` are those that the daemon holds arguments to, and those of what it sends."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from jsonschema import Draft202012Validator
+
+from analystd.server.handlers import all_commands
+from analystd.server.schema_export import ARGUMENTS, RESULTS, published, write
+from analystd.wire.protocol import CUT_KEYS, EVENT_KEYS, Command, Event, EventKind
+
+ROOT = Path(__file__).parents[2]
+FOLDER = ROOT / "docs" / "schema"
+
+
+def test_the_files_are_what_is_generated(tmp_path: Path) -> None:
+    write(tmp_path)
+    generated = {path.name: path.read_text() for path in tmp_path.iterdir()}
+    kept = {path.name: path.read_text() for path in FOLDER.iterdir()}
+    assert kept == generated, "`make schemas` writes them anew"
+
+
+def test_every_command_has_arguments_and_a_result() -> None:
+    assert set(ARGUMENTS) == set(RESULTS) == set(Command) == set(all_commands())
+
+
+def test_every_kind_of_event_has_its_keys_and_every_key_a_kind() -> None:
+    assert set(EVENT_KEYS) == set(EventKind)
+    common = {"seq", "run_id", "kind", "at", "client", "client_id", "session", *CUT_KEYS}
+    assert {key for keys in EVENT_KEYS.values() for group in keys for key in group} == set(
+        Event.__annotations__
+    ) - common
+
+
+@pytest.mark.parametrize("name", sorted(published()))
+def test_a_schema_is_one(name: str) -> None:
+    Draft202012Validator.check_schema(published()[name])
+
+
+def test_an_event_is_of_one_kind() -> None:
+    event: dict[str, Any] = {"seq": 1, "run_id": "r", "at": 1.5, "client": "c", "client_id": "i", "session": None}
+    schema = Draft202012Validator(published()["event"])
+    assert schema.is_valid({**event, "kind": "text", "text": "x"})
+    assert schema.is_valid({**event, "kind": "session_reset"})
+    for wrong in (
+        {"kind": "text"},
+        {"kind": "session_reset", "text": "x"},
+        {"kind": "other"},
+        {"kind": "text", "text": 7},
+    ):
+        assert not schema.is_valid({**event, **wrong})
+
+
+def test_the_protocol_page_links_to_every_schema() -> None:
+    linked = set(re.findall(r"\(schema/([\w.]+)\.json\)", (ROOT / "docs" / "protocol.md").read_text()))
+    assert linked == set(published())
+
+
+def test_a_published_file_stands_by_itself() -> None:
+    for path in FOLDER.iterdir():
+        schema = json.loads(path.read_text())
+        named = set(re.findall(r'"#/\$defs/(\w+)"', path.read_text()))
+        assert named <= set(schema.get("$defs", {}))
