@@ -7,8 +7,8 @@ from typing import Any, cast
 
 import pytest
 
-from analystd.data.view_request import Condition, Question, SortKey
-from analystd.server.connection import Connection
+from analystd.data.view_request import Condition, SortKey, ViewRequest
+from analystd.server.connection import ClientConnection
 from analystd.server.handlers.views import checked_question, reading
 from analystd.wire.errors import InvalidArgumentsError
 
@@ -30,7 +30,7 @@ def test_a_question_carries_filter_sort_and_delimiter() -> None:
             "delimiter": "\t",
         }
     )
-    assert question == Question(
+    assert question == ViewRequest(
         "rows",
         columns=("close",),
         filter=(
@@ -103,8 +103,8 @@ class Window:
         self.sent.append((token, dict(value)))
 
     @property
-    def connection(self) -> Connection:
-        return cast(Connection, self)
+    def connection(self) -> ClientConnection:
+        return cast(ClientConnection, self)
 
 
 def test_progress_begins_with_the_first_report_rises_and_ends_once() -> None:

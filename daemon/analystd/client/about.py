@@ -10,7 +10,7 @@ from analystd.client._records import Record
 
 
 @dataclass(frozen=True, eq=False)
-class Sandbox(Record):
+class SandboxSummary(Record):
     """Behind which walls code runs: `full`, `partial` or `none`, and why."""
 
     level: str
@@ -31,7 +31,7 @@ class About(Record):
 
     protocol: int
     client: str
-    sandbox: Sandbox
+    sandbox: SandboxSummary
     notices: Sequence[str] = ()
     desk: str = ""
     workspace: str = ""

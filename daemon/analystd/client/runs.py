@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 
 from analystd.client._records import Record
 from analystd.client._timeouts import within
-from analystd.client.feed import EventStream, Missed, Theme
+from analystd.client.feed import EventStream, ReplayPage, StreamFilter
 from analystd.client.history import Event, RunSummary
 from analystd.wire.errors import DaemonLostError, error_of_kind
 from analystd.wire.protocol import Command
@@ -109,14 +109,14 @@ class Run(Generic[R]):
         return self._end
 
     def _stream(self, wants: Callable[[Event], bool], after: int, timeout: float | None) -> EventStream:
-        theme = Theme(wants, self._notes_end, "mine" if self.is_own else "all", starts_daemon=True)
+        theme = StreamFilter(wants, self._notes_end, "mine" if self.is_own else "all", starts_daemon=True)
         return self._client.stream(theme, self._events_after, after=after, timeout=timeout)
 
-    async def _events_after(self, after: int) -> Missed:
+    async def _events_after(self, after: int) -> ReplayPage:
         answer = await self._client.command(Command.GET_RUN, run_id=self.id, after=after)
         more = answer["more"]
         # How it stood was asked before its events were: if it was over, they are all.
-        return Missed(
+        return ReplayPage(
             tuple(map(Event.of, answer["events"])), more, is_all=RunSummary.of(answer["run"]).is_over and not more
         )
 

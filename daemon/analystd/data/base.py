@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from analystd.data.view_request import Question
+from analystd.data.view_request import ViewRequest
 from analystd.wire.protocol import ViewResult
 
 
@@ -32,7 +32,7 @@ class DataService(Protocol):
     """Views of data files and the file tools. Cancelling a call's task stops its work."""
 
     async def view(
-        self, source: Source, question: Question, on_progress: Callable[[float], None] | None = None
+        self, source: Source, question: ViewRequest, on_progress: Callable[[float], None] | None = None
     ) -> ViewResult:
         """A view of a table, its `text` as a person reads it; `on_progress` hears what part of long work is done.
 

@@ -32,7 +32,7 @@ OPERATORS = ("=", "!=", "<", "<=", ">", ">=", "in", "contains", "starts_with", "
 
 
 @dataclass(frozen=True)
-class Question:
+class ViewRequest:
     """One question about a table. Rows are counted from 0, among those that meet the filter, in the order of the sort."""
 
     operation: str
@@ -48,7 +48,7 @@ class Question:
     """What separates the cells of a text file; None to find out."""
 
     @classmethod
-    def of(cls, arguments: Mapping[str, Any]) -> Question:
+    def of(cls, arguments: Mapping[str, Any]) -> ViewRequest:
         """The question in the arguments of `viewData`, which must be valid; what is no part of it is passed over."""
         given = {name: arguments[name] for name in cls.__dataclass_fields__ if arguments.get(name) is not None}
         if "columns" in given:

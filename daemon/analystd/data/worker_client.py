@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from analystd.data.base import OpenFile, Source
-from analystd.data.view_request import Question
+from analystd.data.view_request import ViewRequest
 from analystd.jail.sandbox import Policy, Sandbox
 from analystd.jail.trusted_paths import TrustedPaths
 from analystd.jail.workspace import Workspace
@@ -65,7 +65,7 @@ class DataWorker:
         """What the worker was told of the workspace when it was started."""
 
     async def view(
-        self, source: Source, question: Question, on_progress: Callable[[float], None] | None = None
+        self, source: Source, question: ViewRequest, on_progress: Callable[[float], None] | None = None
     ) -> ViewResult:
         """A view of a table; see `DataService.view`."""
         name, descriptors = (source.name, [source.descriptor]) if isinstance(source, OpenFile) else (source.path, [])

@@ -6,16 +6,16 @@ import json
 import logging
 from typing import Any
 
-from analystd.desk.runs import Run
+from analystd.desk.runs import DeskRun
 from analystd.wire.protocol import EventKind, Step
 
 logger = logging.getLogger(__name__)
 
 
-class RunObserver:
+class AgentEvents:
     """The `Observer` of an agent that works for a run."""
 
-    def __init__(self, run: Run) -> None:
+    def __init__(self, run: DeskRun) -> None:
         self._run = run
         self._steps = 0
 

@@ -16,19 +16,19 @@ from analystd.agent.programs import can_program
 from analystd.agent.task import Limits
 from analystd.config.settings import Settings
 from analystd.data.base import DataService, FileInJail, Source
-from analystd.data.view_request import Question
+from analystd.data.view_request import ViewRequest
 from analystd.desk import conversations
-from analystd.desk.admission import Wait
-from analystd.desk.agent_events import RunObserver
+from analystd.desk.admission import Admission
+from analystd.desk.agent_events import AgentEvents
 from analystd.desk.code_runs import CodeRuns
-from analystd.desk.desk_lock import DeskState
-from analystd.desk.event_log import Chronicle, Listener
-from analystd.desk.fair_queue import Ticket, Turnstile
+from analystd.desk.desk_lock import DeskLock
+from analystd.desk.event_log import EventLog, Listener
+from analystd.desk.fair_queue import FairQueue, QueueRequest
 from analystd.desk.journal import Journal
 from analystd.desk.presence import Presence
 from analystd.desk.project_toolbox import ProjectToolbox
 from analystd.desk.quarantined import Quarantined
-from analystd.desk.requester import Asker
+from analystd.desk.requester import Requester
 from analystd.desk.run_results import (
     agent_result,
     is_batch,
@@ -37,8 +37,8 @@ from analystd.desk.run_results import (
     with_context,
     with_encoded_displays,
 )
-from analystd.desk.runs import Request, Result, Run, RunBook
-from analystd.desk.schema_hints import KnownNames
+from analystd.desk.runs import DeskRun, Result, RunBook, RunRequest
+from analystd.desk.schema_hints import SchemaHints
 from analystd.desk.sessions import MAIN
 from analystd.desk.table_facts import TableFacts
 from analystd.desk.tasks import Briefing, task_for_programs, task_with_examples
@@ -66,9 +66,9 @@ AGENTS_AT_ONCE = 4
 """So many agents share the model. More would take each other's conversations out of its memory, and all would be slower."""
 
 
-def model_turns() -> Turnstile:
+def model_turns() -> FairQueue:
     """The queue before the model."""
-    return Turnstile("The model", places=AGENTS_AT_ONCE)
+    return FairQueue("The model", places=AGENTS_AT_ONCE)
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,7 @@ class Equipment:
     data: DataService
     supply: SessionSupply
     sandbox_level: Level
-    model_turns: Turnstile = field(default_factory=model_turns)
+    model_turns: FairQueue = field(default_factory=model_turns)
     """Shared by all desks, as the engine is."""
 
 
@@ -90,7 +90,7 @@ class Desk:
         self,
         workspace: Workspace,
         settings: Settings,
-        state: DeskState,
+        state: DeskLock,
         equipment: Equipment,
         journal: Journal | None = None,
     ) -> None:
@@ -98,7 +98,7 @@ class Desk:
         self.settings = settings
         self.data = equipment.data
         self.journal = journal or Journal(state.journal)
-        self._chronicle = Chronicle(self.journal)
+        self._chronicle = EventLog(self.journal)
         self.runs = RunBook(self._chronicle)
         self._code = CodeRuns(self._chronicle, workspace, equipment.supply)
         self.sessions = self._code.sessions
@@ -107,7 +107,7 @@ class Desk:
         self._engine = equipment.engine
         self._model_turns = equipment.model_turns
         self._sandbox_level = equipment.sandbox_level
-        self._conversations: WeakValueDictionary[str, Turnstile] = WeakValueDictionary()
+        self._conversations: WeakValueDictionary[str, FairQueue] = WeakValueDictionary()
         """Where runs of a conversation wait for each other; each is there for as long as one has a place in it."""
         self.quarantined = Quarantined(workspace.trusted_paths, self._chronicle, self.runs)
         self._toolbox = Toolbox(self._tools(), workspace.check_resources)
@@ -143,7 +143,7 @@ class Desk:
         """Whether its state folder or journal was removed or replaced, so that nothing is kept and another daemon may take the desk."""
         return not (self._state.is_own and self.journal.is_in_place)
 
-    def start_agent(self, arguments: Mapping[str, Any], asker: Asker) -> Run:
+    def start_agent(self, arguments: Mapping[str, Any], asker: Requester) -> DeskRun:
         """Accept a question (valid arguments of `runAgent`).
 
         Raises:
@@ -160,8 +160,8 @@ class Desk:
         forget = arguments.get("forget_runs", [])
         conversations.require_runs(self.journal, conversation, forget)
         conversation = conversation or conversations.new_conversation()
-        turnstile = self._conversations.setdefault(conversation, Turnstile(f"The conversation '{conversation}'"))
-        request = Request(
+        turnstile = self._conversations.setdefault(conversation, FairQueue(f"The conversation '{conversation}'"))
+        request = RunRequest(
             "agent",
             title_of(arguments["prompt"]),
             asker,
@@ -174,7 +174,7 @@ class Desk:
             min(arguments.get("max_steps", self.settings.max_steps), self.settings.max_steps),
             min(arguments.get("max_seconds", self.settings.max_seconds), self.settings.max_seconds),
         )
-        wait = Wait(request, turnstile, "conversation")
+        wait = Admission(request, turnstile, "conversation")
         if wait.first.position == 0:
             try:
                 wait.go_on(self._model_turns, "model")
@@ -182,7 +182,7 @@ class Desk:
                 wait.first.leave()
                 raise
 
-        async def work(run: Run) -> Result:
+        async def work(run: DeskRun) -> Result:
             async with wait.first:
                 if wait.place is wait.first:
                     wait.go_on(self._model_turns, "model")
@@ -191,7 +191,7 @@ class Desk:
 
         return wait.begin(self.runs, work, lambda run: agent_result(run, Outcome("cancelled")))
 
-    def start_python(self, arguments: Mapping[str, Any], asker: Asker, file: str | None = None) -> Run:
+    def start_python(self, arguments: Mapping[str, Any], asker: Requester, file: str | None = None) -> DeskRun:
         """Accept code to run (valid arguments of `execPython`); `file` is the path that it is of, if it has one.
 
         Raises:
@@ -204,16 +204,16 @@ class Desk:
         seat = self.sessions.seat(name)
         code = arguments["code"]
         content = {"code": code, "uri": arguments.get("uri"), "line": arguments.get("line")}
-        request = Request("python", title_of(code), asker, name, content, batch=is_batch(arguments))
+        request = RunRequest("python", title_of(code), asker, name, content, batch=is_batch(arguments))
         timeout = min(
             arguments.get("timeout_seconds", self.settings.exec_timeout_seconds), self.settings.exec_timeout_seconds
         )
 
         reset = arguments.get("reset", False)
-        wait = Wait(request, seat.turnstile, "session")
+        wait = Admission(request, seat.turnstile, "session")
         cut = NEVER_RAN
 
-        async def work(run: Run) -> Result:
+        async def work(run: DeskRun) -> Result:
             nonlocal cut
             try:
                 async with asyncio.timeout(timeout) as waiting, wait.place:
@@ -230,7 +230,7 @@ class Desk:
 
         return wait.begin(self.runs, work, lambda run: python_result(run, cut))
 
-    def start_write(self, arguments: Mapping[str, Any], asker: Asker) -> Run:
+    def start_write(self, arguments: Mapping[str, Any], asker: Requester) -> DeskRun:
         """Accept a file to write (valid arguments of `writeFile`).
 
         Raises:
@@ -239,9 +239,9 @@ class Desk:
         self._chronicle.require_writable()
         self.runs.require_open()
         self.presence.require()
-        request = Request("write", title_of(arguments["path"]), asker, None, {"path": arguments["path"]})
+        request = RunRequest("write", title_of(arguments["path"]), asker, None, {"path": arguments["path"]})
 
-        async def work(run: Run) -> Result:
+        async def work(run: DeskRun) -> Result:
             self._require_going_on()
             await asyncio.to_thread(self.workspace.check_resources)
             run.emit(EventKind.RUN_STARTED, sandbox=self._sandbox_level)
@@ -250,14 +250,14 @@ class Desk:
         return self.runs.begin(request, work, lambda run: {"run_id": run.id, "status": "cancelled", "text": ""})
 
     async def view(
-        self, source: Source, question: Question, on_progress: Callable[[float], None] | None = None
+        self, source: Source, question: ViewRequest, on_progress: Callable[[float], None] | None = None
     ) -> ViewResult:
         """A view of a table; see `DataService.view`."""
         if isinstance(source, FileInJail):
             self.presence.require()
         return await self.data.view(source, question, on_progress)
 
-    async def interrupt_session(self, name: str, asker: Asker) -> str | None:
+    async def interrupt_session(self, name: str, asker: Requester) -> str | None:
         """Stop what runs in a session; gives the sentence on what was lost by that, if anything was."""
         session = self.sessions.seat(name).session
         for run in self.runs.active:
@@ -265,7 +265,7 @@ class Desk:
                 run.cancelled_by = run.cancelled_by or asker
         return await session.interrupt()
 
-    async def reset_session(self, name: str, asker: Asker) -> None:
+    async def reset_session(self, name: str, asker: Requester) -> None:
         """Forget a session's variables, after what runs in it now.
 
         Raises:
@@ -276,7 +276,7 @@ class Desk:
         async with seat.turnstile.turn():
             await self._code.reset(seat, asker)
 
-    def cancel(self, run_id: str, asker: Asker) -> str:
+    def cancel(self, run_id: str, asker: Requester) -> str:
         """Have a run end soon, whoever asked for it; gives `cancelling`, or the status of a run that has ended.
 
         Raises:
@@ -335,14 +335,14 @@ class Desk:
         self.runs.require_open()
         self.presence.require()
 
-    async def _converse(self, run: Run, prompt: str, conversation: str, limits: Limits) -> Outcome:
+    async def _converse(self, run: DeskRun, prompt: str, conversation: str, limits: Limits) -> Outcome:
         self._require_going_on()
         await self._engine.load()
         programs = can_program(self._engine.info())
         earlier = await conversations.earlier(
             self.journal, conversation, programs=programs, forget=run.request.content.get("forget_runs", ())
         )
-        observer = RunObserver(run)
+        observer = AgentEvents(run)
         instructions = None if self.settings.prompt_file is None else self.settings.prompt_file.text
         agent = Agent(
             self._engine,
@@ -367,9 +367,9 @@ class Desk:
             task = task_with_examples(conversation, prompt, limits, earlier, listing, specs, names, instructions)
         return await agent.run(task)
 
-    def _known_names(self, prompt: str) -> KnownNames | None:
+    def _known_names(self, prompt: str) -> SchemaHints | None:
         """What holds replies to the names in the workspace; none where files outside of it may be read too."""
-        return None if self.workspace.read_only_paths else KnownNames(self.data, prompt)
+        return None if self.workspace.read_only_paths else SchemaHints(self.data, prompt)
 
     async def _file_names(self) -> list[str]:
         """The names in the workspace, for the system prompt; none where files cannot be listed."""
@@ -382,7 +382,7 @@ class Desk:
 
     async def _execute_for_tool(self, code: str, reset: bool, context: ToolContext) -> Execution:
         run = self.runs.under_way(current_run_id.get())
-        ticket = Ticket(context.client, context.batch)
+        ticket = QueueRequest(context.client, context.batch)
         timeout = self.settings.exec_timeout_seconds
         seat = self.sessions.seat(context.session)
         return await self._code.execute_step(run, seat, code, reset=reset, timeout=timeout, ticket=ticket)

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from analystd.agent.outcome import Outcome
-from analystd.desk.runs import Result, Run
+from analystd.desk.runs import DeskRun, Result
 from analystd.kernel.base import Execution
 from analystd.util.strict_json import EncodedJson, encoded
 
@@ -35,7 +35,7 @@ def with_context(prompt: str, context: Mapping[str, Any] | None) -> str:
     return f"{prompt}\n\nFrom {context.get('uri') or 'the editor'}:\n{context['text']}"
 
 
-def agent_result(run: Run, outcome: Outcome) -> Result:
+def agent_result(run: DeskRun, outcome: Outcome) -> Result:
     """An `AgentResult`; with `error` when the run failed."""
     result: Result = {
         "run_id": run.id,
@@ -56,7 +56,7 @@ def agent_result(run: Run, outcome: Outcome) -> Result:
     return result
 
 
-def python_result(run: Run, execution: Execution) -> Result:
+def python_result(run: DeskRun, execution: Execution) -> Result:
     """A `PythonResult`."""
     return {"run_id": run.id, **execution.to_json()}
 

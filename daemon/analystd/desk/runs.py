@@ -9,9 +9,9 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
-from analystd.desk.event_log import Chronicle
-from analystd.desk.requester import Asker, attribution
-from analystd.desk.text_batcher import Batcher
+from analystd.desk.event_log import EventLog
+from analystd.desk.requester import Requester, attribution
+from analystd.desk.text_batcher import TextBatcher
 from analystd.kernel.base import Output
 from analystd.util.run_id import current_run_id, generate_run_id
 from analystd.wire.errors import AnalystdError, InvalidArgumentsError, StoppingError
@@ -26,12 +26,12 @@ Result = dict[str, Any]
 
 
 @dataclass(frozen=True)
-class Request:
+class RunRequest:
     """What was asked: `kind` is `agent`, `python` or `write`; `title` is one line for lists; `content` goes into the first event."""
 
     kind: str
     title: str
-    asker: Asker
+    asker: Requester
     session: str | None
     content: dict[str, Any]
     conversation: str | None = None
@@ -51,20 +51,20 @@ class Request:
             )
 
 
-class Run:
+class DeskRun:
     """One run under way. Its task belongs to the desk: the window that asked may leave."""
 
-    def __init__(self, request: Request, chronicle: Chronicle) -> None:
+    def __init__(self, request: RunRequest, chronicle: EventLog) -> None:
         self.id = generate_run_id()
         self.request = request
         self.interrupt: Callable[[], Awaitable[object]] | None = None
         """While set, cancelling calls this instead of cancelling the task, and the work ends by itself with what it has."""
         self.step: int | None = None
         """The tool call under way, counted from 1; what is put out meanwhile carries it."""
-        self.cancelled_by: Asker | None = None
+        self.cancelled_by: Requester | None = None
         """Who had it end, if someone did."""
         self._chronicle = chronicle
-        self._batch = Batcher(self._emit_text)
+        self._batch = TextBatcher(self._emit_text)
         self._cancelling: asyncio.Future[object] | None = None
         self._is_cancelled = False
         """Whether the task was: a second time would end it while it waits for what it must stop."""
@@ -92,7 +92,7 @@ class Run:
         else:
             self._batch.add(output.kind, output.text)
 
-    def cancel(self, asker: Asker | None = None) -> None:
+    def cancel(self, asker: Requester | None = None) -> None:
         """Have the run end soon, as `asker` wants. Harmless when repeated or too late."""
         if self.task is None or self.task.done():
             return
@@ -136,14 +136,14 @@ class Run:
 class RunBook:
     """All runs of a desk: those under way, and the summaries of those in the journal."""
 
-    def __init__(self, chronicle: Chronicle) -> None:
+    def __init__(self, chronicle: EventLog) -> None:
         self._chronicle = chronicle
-        self._active: dict[str, Run] = {}
+        self._active: dict[str, DeskRun] = {}
         self._closed_because: str | None = None
         self._close_lost_runs()
 
     @property
-    def active(self) -> tuple[Run, ...]:
+    def active(self) -> tuple[DeskRun, ...]:
         """Runs under way, oldest first."""
         return tuple(self._active.values())
 
@@ -168,18 +168,18 @@ class RunBook:
 
     def begin(
         self,
-        request: Request,
-        work: Callable[[Run], Awaitable[Result]],
-        cancelled: Callable[[Run], Result],
+        request: RunRequest,
+        work: Callable[[DeskRun], Awaitable[Result]],
+        cancelled: Callable[[DeskRun], Result],
         *,
         position: int = 0,
         reason: str | None = None,
-    ) -> Run:
+    ) -> DeskRun:
         """Accept a request: `work` runs in a task of its own; `cancelled` gives the result if it was cancelled before it had one.
 
         `position` and `reason` tell how many are before it and for what it waits.
         """
-        run = Run(request, self._chronicle)
+        run = DeskRun(request, self._chronicle)
         token = current_run_id.set(run.id)
         try:
             run.emit(
@@ -200,7 +200,7 @@ class RunBook:
             current_run_id.reset(token)
         return run
 
-    def under_way(self, run_id: str | None) -> Run:
+    def under_way(self, run_id: str | None) -> DeskRun:
         """The run of this id, which has not ended.
 
         Raises:
@@ -208,7 +208,7 @@ class RunBook:
         """
         return self._active[run_id or ""]
 
-    def find_active(self, run_id: str) -> Run | None:
+    def find_active(self, run_id: str) -> DeskRun | None:
         """The run if it is under way, None if it has ended.
 
         Raises:
@@ -242,7 +242,7 @@ class RunBook:
         await asyncio.gather(*(run.task for run in self.active if run.task), return_exceptions=True)
 
     async def _carry_out(
-        self, run: Run, work: Callable[[Run], Awaitable[Result]], cancelled: Callable[[Run], Result]
+        self, run: DeskRun, work: Callable[[DeskRun], Awaitable[Result]], cancelled: Callable[[DeskRun], Result]
     ) -> Result:
         current_run_id.set(run.id)
         run.has_begun = True
@@ -264,7 +264,7 @@ class RunBook:
         logger.info("finished: %s", result["status"])
         return result
 
-    def _fail(self, run: Run, error: AnalystdError) -> None:
+    def _fail(self, run: DeskRun, error: AnalystdError) -> None:
         run.emit(
             EventKind.RUN_FINISHED,
             status="failed",
@@ -276,14 +276,14 @@ class RunBook:
     def _close_lost_runs(self) -> None:
         """End the runs that an earlier daemon left open when it died."""
         for run in self._chronicle.journal.runs.under_way():
-            asker = Asker(run["client_id"] or "", run["client"] or "")
+            asker = Requester(run["client_id"] or "", run["client"] or "")
             error = {"kind": "daemon_lost", "message": "The daemon ended while this run was under way", "hint": None}
             self._chronicle.record(
                 EventKind.RUN_FINISHED, run["run_id"], asker, run["session"], status="failed", error=error
             )
 
 
-def _ender(run: Run, result: Result) -> dict[str, Any]:
+def _ender(run: DeskRun, result: Result) -> dict[str, Any]:
     """Who had the run end, where someone did before it was done."""
     if run.cancelled_by is None or result["status"] not in ("cancelled", "interrupted"):
         return {}

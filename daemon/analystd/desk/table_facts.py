@@ -16,10 +16,10 @@ from analystd.agent.merging import merges
 from analystd.agent.prompt import is_named, is_table, without_compression
 from analystd.agent.value_hints import Contents
 from analystd.data.base import DataService, FileInJail
-from analystd.data.view_request import Question
+from analystd.data.view_request import ViewRequest
 from analystd.desk.facts_text import (
     SAMPLE_ROWS,
-    Column,
+    ColumnFacts,
     Known,
     all_values,
     cell_text,
@@ -179,7 +179,7 @@ class TableFacts:
         """Fill in what is not known yet, what takes longest last."""
         source = FileInJail(path)
         if not known.columns:
-            schema = await self._data.view(source, Question("schema"))
+            schema = await self._data.view(source, ViewRequest("schema"))
             known.columns = named_columns(schema["columns"] or [], delimited=_suffix(path) not in _TYPED)
             known.typed = _suffix(path) in _TYPED | _EXCEL
             # How columns of the same name are asked for in views is of no use in a program.
@@ -189,24 +189,24 @@ class TableFacts:
         if known.reading is None:
             known.reading = await self._reading(known, path)
         if known.rows is None and size <= PROFILED_BYTES:
-            known.rows = (await self._data.view(source, Question("shape")))["num_rows"]
+            known.rows = (await self._data.view(source, ViewRequest("shape")))["num_rows"]
         unknown = [column for column in chosen if column.address not in known.facts]
         if size <= PROFILED_BYTES and unknown:
             addresses = tuple(column.address for column in unknown)
-            profile = await self._data.view(source, Question("profile", n_rows=len(addresses), columns=addresses))
+            profile = await self._data.view(source, ViewRequest("profile", n_rows=len(addresses), columns=addresses))
             for column, each in zip(unknown, profile.get("profiles") or (), strict=False):
                 known.facts[column.address] = profile_fact(column, each)
                 if (values := all_values(column, each)) is not None:
                     known.values[column.address] = values
         if known.rows is None:
-            known.rows = (await self._data.view(source, Question("shape")))["num_rows"]
+            known.rows = (await self._data.view(source, ViewRequest("shape")))["num_rows"]
 
-    async def _sample(self, known: Known, source: FileInJail, columns: Sequence[Column]) -> None:
+    async def _sample(self, known: Known, source: FileInJail, columns: Sequence[ColumnFacts]) -> None:
         """The first rows of columns."""
         if not columns:
             return
         addresses = tuple(column.address for column in columns)
-        head = await self._data.view(source, Question("head", n_rows=SAMPLE_ROWS, columns=addresses))
+        head = await self._data.view(source, ViewRequest("head", n_rows=SAMPLE_ROWS, columns=addresses))
         for at, column in enumerate(columns):
             cells = [row[at] for row in head["rows"] or ()]
             known.cells[column.address] = [cell_text(cell) for cell in cells]

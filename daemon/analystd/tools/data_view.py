@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from analystd.data.base import DataService, FileInJail
-from analystd.data.view_request import DEFAULT_ROWS, Question
+from analystd.data.view_request import DEFAULT_ROWS, ViewRequest
 from analystd.engine.base import ToolSpec
 from analystd.tools.base import Tool, ToolContext, ToolResult
 
@@ -36,7 +36,7 @@ def data_view_tool(data: DataService) -> Tool:
     """The tool over a data service."""
 
     async def run(arguments: dict[str, Any], _context: ToolContext) -> ToolResult:
-        view = await data.view(FileInJail(arguments["path"]), Question.of(arguments))
+        view = await data.view(FileInJail(arguments["path"]), ViewRequest.of(arguments))
         return ToolResult(True, view["text"], dict(view))
 
     return Tool(DATA_VIEW, run)

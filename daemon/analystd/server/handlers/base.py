@@ -8,9 +8,9 @@ from typing import Any, get_args
 
 from lsprotocol import types
 
-from analystd.desk.runs import Run
+from analystd.desk.runs import DeskRun
 from analystd.desk.segments import Event
-from analystd.server.connection import Connection
+from analystd.server.connection import ClientConnection
 from analystd.tools.base import Schema
 from analystd.wire.errors import InvalidArgumentsError
 from analystd.wire.protocol import EventKind, Priority
@@ -49,7 +49,7 @@ def require_enabled(enabled: bool, command: str, setting: str) -> None:
         )
 
 
-async def follow(connection: Connection, run: Run, token: types.ProgressToken | None) -> dict[str, Any]:
+async def follow(connection: ClientConnection, run: DeskRun, token: types.ProgressToken | None) -> dict[str, Any]:
     """The result of a run, with `$/progress` on the way. A cancelled request cancels the run and is answered at once.
 
     Raises:
@@ -72,7 +72,7 @@ async def follow(connection: Connection, run: Run, token: types.ProgressToken | 
         connection.progress(token, {"kind": "end"})
 
 
-def _report(connection: Connection, run: Run, token: types.ProgressToken | None, event: Event) -> None:
+def _report(connection: ClientConnection, run: DeskRun, token: types.ProgressToken | None, event: Event) -> None:
     if event["run_id"] == run.id and (words := _PROGRESS_WORDS.get(event["kind"])):
         connection.progress(token, {"kind": "report", "message": words(event)})
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from lsprotocol import types
 
-from analystd.server.connection import Connection, Handler
+from analystd.server.connection import ClientConnection, Handler
 from analystd.server.handlers.base import object_schema
 from analystd.tools.base import validate
 from analystd.wire.protocol import Command
@@ -16,13 +16,13 @@ STATUS = object_schema({})
 SHUTDOWN = object_schema({}, {"now": {"type": "boolean"}, "hand_over": {"type": "boolean"}})
 
 
-async def status(connection: Connection, arguments: dict[str, Any], _token: types.ProgressToken | None) -> Any:
+async def status(connection: ClientConnection, arguments: dict[str, Any], _token: types.ProgressToken | None) -> Any:
     """The daemon as a whole."""
     validate(STATUS, arguments)
     return await connection.hub.status()
 
 
-async def shutdown(connection: Connection, arguments: dict[str, Any], _token: types.ProgressToken | None) -> Any:
+async def shutdown(connection: ClientConnection, arguments: dict[str, Any], _token: types.ProgressToken | None) -> Any:
     """Stop the daemon after its runs, or at once (`now`), or for a newer version (`hand_over`) if it holds no variables.
 
     Gives `{"pid", "runs", "sessions"}`: the runs that are waited for or cut off, and the sessions that hold variables.

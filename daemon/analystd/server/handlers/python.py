@@ -9,7 +9,7 @@ from lsprotocol import types
 
 from analystd.desk.desk import Desk
 from analystd.desk.sessions import MAIN
-from analystd.server.connection import Connection, Handler
+from analystd.server.connection import ClientConnection, Handler
 from analystd.server.handlers.base import POSITIVE, PRIORITY, SESSION, STRING, follow, object_schema, require_enabled
 from analystd.server.uris import path_of_uri
 from analystd.tools.base import validate
@@ -30,7 +30,9 @@ EXEC_PYTHON = object_schema(
 ONE_SESSION = object_schema({}, {"session": SESSION})
 
 
-async def exec_python(connection: Connection, arguments: dict[str, Any], token: types.ProgressToken | None) -> Any:
+async def exec_python(
+    connection: ClientConnection, arguments: dict[str, Any], token: types.ProgressToken | None
+) -> Any:
     """Run code; the result is a `PythonResult`."""
     _require_python(connection, Command.EXEC_PYTHON)
     validate(EXEC_PYTHON, arguments)
@@ -38,7 +40,9 @@ async def exec_python(connection: Connection, arguments: dict[str, Any], token: 
     return await follow(connection, run, token)
 
 
-async def start_python(connection: Connection, arguments: dict[str, Any], _token: types.ProgressToken | None) -> Any:
+async def start_python(
+    connection: ClientConnection, arguments: dict[str, Any], _token: types.ProgressToken | None
+) -> Any:
     """Have code run, and wait for nothing; the result is the run's `RunSummary`."""
     _require_python(connection, Command.START_PYTHON)
     validate(EXEC_PYTHON, arguments)
@@ -46,7 +50,9 @@ async def start_python(connection: Connection, arguments: dict[str, Any], _token
     return connection.desk.runs.summary(run.id)
 
 
-async def reset_session(connection: Connection, arguments: dict[str, Any], _token: types.ProgressToken | None) -> Any:
+async def reset_session(
+    connection: ClientConnection, arguments: dict[str, Any], _token: types.ProgressToken | None
+) -> Any:
     """Forget a session's variables; gives its state."""
     _require_python(connection, Command.RESET_SESSION)
     name = _session(arguments)
@@ -54,7 +60,7 @@ async def reset_session(connection: Connection, arguments: dict[str, Any], _toke
     return _state(connection.desk, name)
 
 
-async def interrupt(connection: Connection, arguments: dict[str, Any], _token: types.ProgressToken | None) -> Any:
+async def interrupt(connection: ClientConnection, arguments: dict[str, Any], _token: types.ProgressToken | None) -> Any:
     """Stop what runs in a session; gives its state, and what was lost by that."""
     _require_python(connection, Command.INTERRUPT)
     name = _session(arguments)
@@ -62,7 +68,7 @@ async def interrupt(connection: Connection, arguments: dict[str, Any], _token: t
     return {**_state(connection.desk, name), **({} if lost is None else {"text": lost})}
 
 
-async def variables(connection: Connection, arguments: dict[str, Any], _token: types.ProgressToken | None) -> Any:
+async def variables(connection: ClientConnection, arguments: dict[str, Any], _token: types.ProgressToken | None) -> Any:
     """The variables of a session, with its state."""
     _require_python(connection, Command.VARIABLES)
     name = _session(arguments)
@@ -78,7 +84,7 @@ def _file(arguments: dict[str, Any]) -> str | None:
     return None if path is None else str(path)
 
 
-def _require_python(connection: Connection, command: Command) -> None:
+def _require_python(connection: ClientConnection, command: Command) -> None:
     require_enabled(connection.desk.settings.enable_pyexe, command, "AGENT_ENABLE_PYEXE")
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from lsprotocol import types
 
-from analystd.server.connection import Connection, Handler
+from analystd.server.connection import ClientConnection, Handler
 from analystd.server.handlers.base import STRING, object_schema
 from analystd.tools.base import validate
 from analystd.wire.protocol import Command
@@ -16,14 +16,16 @@ RESTORE_QUARANTINE = object_schema({"id": STRING}, {"preview": {"type": "boolean
 DISCARD_QUARANTINE = object_schema({"id": STRING})
 
 
-async def list_quarantine(connection: Connection, arguments: dict[str, Any], _token: types.ProgressToken | None) -> Any:
+async def list_quarantine(
+    connection: ClientConnection, arguments: dict[str, Any], _token: types.ProgressToken | None
+) -> Any:
     """List what was moved aside; a `QuarantineList`."""
     validate(LIST_QUARANTINE, arguments)
     return await connection.desk.quarantined.entries()
 
 
 async def restore_quarantine(
-    connection: Connection, arguments: dict[str, Any], _token: types.ProgressToken | None
+    connection: ClientConnection, arguments: dict[str, Any], _token: types.ProgressToken | None
 ) -> Any:
     """Put an entry back, or show what would be put back; a `RestoreResult`."""
     validate(RESTORE_QUARANTINE, arguments)
@@ -33,7 +35,7 @@ async def restore_quarantine(
 
 
 async def discard_quarantine(
-    connection: Connection, arguments: dict[str, Any], _token: types.ProgressToken | None
+    connection: ClientConnection, arguments: dict[str, Any], _token: types.ProgressToken | None
 ) -> Any:
     """Remove an entry for good; a `RestoreResult`."""
     validate(DISCARD_QUARANTINE, arguments)

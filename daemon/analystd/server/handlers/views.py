@@ -12,8 +12,8 @@ from typing import Any
 from lsprotocol import types
 
 from analystd.data.base import FileInJail, OpenFile, Source
-from analystd.data.view_request import OPERATORS, Question
-from analystd.server.connection import Connection, Handler
+from analystd.data.view_request import OPERATORS, ViewRequest
+from analystd.server.connection import ClientConnection, Handler
 from analystd.server.documents import open_document
 from analystd.server.handlers.base import STRING, object_schema, require_enabled
 from analystd.tools.base import Schema, validate
@@ -64,7 +64,7 @@ VIEW_DATA: Schema = {
 _NO_DELIMITERS = frozenset(string.ascii_letters + string.digits + "\"'\r\n\0")
 
 
-async def view_data(connection: Connection, arguments: dict[str, Any], token: types.ProgressToken | None) -> Any:
+async def view_data(connection: ClientConnection, arguments: dict[str, Any], token: types.ProgressToken | None) -> Any:
     """Look at a table; the result is a `ViewResult`."""
     require_enabled(connection.desk.settings.enable_data_view, Command.VIEW_DATA, "AGENT_ENABLE_DATA_VIEW")
     question = checked_question(arguments)
@@ -72,7 +72,7 @@ async def view_data(connection: Connection, arguments: dict[str, Any], token: ty
         return await connection.desk.view(source, question, report)
 
 
-def checked_question(arguments: dict[str, Any]) -> Question:
+def checked_question(arguments: dict[str, Any]) -> ViewRequest:
     """The question in the arguments of `viewData`.
 
     Raises:
@@ -87,12 +87,12 @@ def checked_question(arguments: dict[str, Any]) -> Question:
             f"Invalid arguments: the delimiter is {delimiter!r}",
             "It can be one ASCII character that is no letter, digit, quote or line end.",
         )
-    return Question.of(arguments)
+    return ViewRequest.of(arguments)
 
 
 @contextmanager
 def reading(
-    connection: Connection, token: types.ProgressToken | None, name: str
+    connection: ClientConnection, token: types.ProgressToken | None, name: str
 ) -> Iterator[Callable[[float], None] | None]:
     """What to tell how far the reading of a file is; None when the client gave no token, and so does not care."""
     if token is None:
@@ -108,7 +108,7 @@ def reading(
 class _Progress:
     """`$/progress` of one request. It begins with the first report, so that nothing is said of what is done at once."""
 
-    def __init__(self, connection: Connection, token: types.ProgressToken, title: str) -> None:
+    def __init__(self, connection: ClientConnection, token: types.ProgressToken, title: str) -> None:
         self._connection = connection
         self._token = token
         self._title = title
@@ -138,7 +138,7 @@ class _Progress:
 
 
 @contextmanager
-def _source(connection: Connection, arguments: dict[str, Any]) -> Iterator[Source]:
+def _source(connection: ClientConnection, arguments: dict[str, Any]) -> Iterator[Source]:
     """The file that is asked for. One of the window's folders is opened here, read-only, and handed over as a descriptor."""
     if "path" in arguments:
         yield FileInJail(arguments["path"])
