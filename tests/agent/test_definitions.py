@@ -11,8 +11,9 @@ import pandas as pd
 import pytest
 import scipy.stats
 
-from analystd.agent.definitions import MOST_DEFINITIONS, definitions
+from analystd.agent.definitions import MOST_DEFINITIONS, NamedColumns, definitions, named_columns
 from analystd.agent.prompt import packaged_pairs
+from analystd.agent.value_hints import Contents
 
 CODE = re.compile(r"`([^`]+)`")
 
@@ -151,3 +152,55 @@ def test_the_gini_coefficient_and_cohens_d_are_as_defined() -> None:
         first, last = CODE.findall(sentences[name])
         exec(first, space)
         assert eval(last, space) == pytest.approx(expected), name
+
+
+SALES = Contents(
+    numbers={"sales.csv": ("year", "Sales", "unit price", "n")},
+    columns={"sales.csv": ("day", "Region", "Sales", "unit price", 'a "b"', "n", "year")},
+    dates={"sales.csv": ("day",)},
+)
+
+
+@pytest.mark.parametrize(
+    ("question", "named"),
+    [
+        ("mean sales by region", NamedColumns("Sales", "Region", "day")),
+        ("Do the unit prices of regions differ?", NamedColumns("unit price", "Region", "day")),
+        ("Regress unit price on Sales and year", NamedColumns(None, None, "day", "unit price", ("Sales", "year"))),
+        ('Region or a "b"?', NamedColumns(None, None, "day")),
+        ("Salesmen, regional, N", NamedColumns(None, None, "day")),
+        ("the mean of n", NamedColumns("n", None, "day")),
+    ],
+)
+def test_columns_that_a_question_names_have_a_part(question: str, named: NamedColumns) -> None:
+    assert named_columns(question, SALES) == named
+    two = Contents(numbers=SALES.numbers, columns={**SALES.columns, "b.csv": ("x",)}, dates=SALES.dates)
+    assert named_columns(question, two) == NamedColumns()
+
+
+def test_named_columns_stand_in_the_code() -> None:
+    assert 'part["Sales"].dropna() for _, part in df.groupby("Region")' in definitions(
+        "Kruskal test of sales by region", SALES
+    )
+    assert '`df["Sales"].std(ddof=0)`' in definitions("population standard deviation of Sales", SALES)
+    regression = definitions("OLS of Sales on year and unit price", SALES)
+    assert 'sm.OLS(df["Sales"], sm.add_constant(df[["year", "unit price"]])' in regression
+    assert 'sm.OLS(df["Sales"], sm.add_constant(df[["year"]])' in definitions("OLS of Sales on year", SALES)
+    assert 'pd.to_datetime(df["day"])' in definitions("Sales by month", SALES)
+    quoted = Contents(columns={"a.csv": ('a "b"',)})
+    assert r'groupby("a \"b\"")' in definitions('Kruskal test by a "b"', quoted)
+
+
+@pytest.mark.parametrize(
+    ("question", "told"),
+    [
+        ("Survival in 1st, 2nd and 3rd class?", True),
+        ("Survival of Third and second?", True),
+        ("Survival in the 1st class?", False),
+        ("Survival in the 1ST and 2ND class?", False),
+        ("a and b?", False),
+    ],
+)
+def test_several_values_of_a_column_are_a_figure_for_each(question: str, told: bool) -> None:
+    contents = Contents(values={"a.csv": {"class": ("1st", "2nd", "3rd", "second", "third"), "letter": ("a", "b")}})
+    assert ('df.groupby("class")' in definitions(question, contents)) == told

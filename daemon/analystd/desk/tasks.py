@@ -101,7 +101,7 @@ async def task_for_programs(
     columns = {name for names in looked.columns.values() for name in names}
     variables = _variables_text(await session.variables(), columns)
     functions = hints(prompt, columns, briefing.own.offered, briefing.own.defined)
-    parts = [looked.text, variables, functions, definitions(prompt)]
+    parts = [looked.text, variables, functions, definitions(prompt, looked.contents)]
     text = "\n\n".join(part for part in parts if part)
     steps: tuple[Step, ...] = ()
     if text:
