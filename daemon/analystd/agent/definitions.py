@@ -21,6 +21,12 @@ MOST_DEFINITIONS = 3
 _HEADING = "How it is computed:"
 _CODE = re.compile(r"`[^`]+`")
 _MOST_NAMES = 500
+_SUM = '.agg("sum")'
+_AGGREGATES = {
+    "median": ("median",),
+    "mean": ("mean", "average", "rate$", "rates$", "durchschnitt", "mittel", "quote"),
+}
+"""The words for figures of a group other than its sum."""
 _WORD = re.compile(r"\w[\w-]*")
 _SHORT = 3
 """Values of so few letters have to stand in a question in the same case."""
@@ -46,12 +52,13 @@ def definitions(question: str, contents: Contents | None = None) -> str:
     """Return what a question is told of the figures that it asks for; empty where it asks for none of them."""
     asked = words_of(question)
     columns = named_columns(question, contents) if contents is not None else NamedColumns()
+    how = _aggregate(asked)
     told = [
-        f"- {_CODE.sub(lambda code: _with_columns(code[0], columns), sentence)}"
+        f"- {_CODE.sub(lambda code: _with_columns(code[0].replace(_SUM, how), columns), sentence)}"
         for phrases, sentence in packaged_pairs("definitions.txt")
         if any(holds_phrase(asked, phrase.strip()) for phrase in phrases.split(","))
     ]
-    told = [*told[:MOST_DEFINITIONS], *(_by_value(question, contents) if contents is not None else [])]
+    told = [*told[:MOST_DEFINITIONS], *(_by_value(question, contents, columns.value) if contents is not None else [])]
     return "\n".join([_HEADING, *told]) if told else ""
 
 
@@ -73,18 +80,27 @@ def named_columns(question: str, contents: Contents) -> NamedColumns:
     )
 
 
-def _by_value(question: str, contents: Contents) -> list[str]:
+def _by_value(question: str, contents: Contents, value: str | None) -> list[str]:
     """What is said where a question names several values of one column: a figure of each is mostly what is asked for."""
-    asked = set(_WORD.findall(question))
-    folded = {word.casefold() for word in asked}
+    words = set(_WORD.findall(question))
+    folded = {word.casefold() for word in words}
     for columns in contents.values.values():
         for name, values in columns.items():
-            named = [each for each in values if (each in asked if len(each) <= _SHORT else each.casefold() in folded)]
+            named = [each for each in values if (each in words if len(each) <= _SHORT else each.casefold() in folded)]
             if len([each for each in named if len(each) > 1]) > 1:
+                group, figure = (json.dumps(each, ensure_ascii=False) for each in (name, value or "value"))
                 return [
-                    f"- A figure for each value of a column: `df.groupby({json.dumps(name, ensure_ascii=False)})`, then column and figure."
+                    f"- A figure for each value of a column: `df.groupby({group})[{figure}]{_aggregate(words_of(question))}`."
                 ]
     return []
+
+
+def _aggregate(asked: Sequence[str]) -> str:
+    """How the rows of a group become one figure, by the words of a question."""
+    for how, phrases in _AGGREGATES.items():
+        if any(holds_phrase(asked, phrase) for phrase in phrases):
+            return f'.agg("{how}")'
+    return _SUM
 
 
 def _in_order(question: str, columns: Sequence[str]) -> list[str]:
@@ -107,6 +123,10 @@ def _with_columns(code: str, columns: NamedColumns) -> str:
         "y": columns.explained,
         "x": columns.explaining[0] if len(columns.explaining) == 1 else columns.value,
     }
+    if columns.explained is not None:
+        code = code.replace(
+            '[["y", "x"]]', f"[{json.dumps([columns.explained, *columns.explaining], ensure_ascii=False)}]"
+        )
     if len(columns.explaining) > 1:
         code = code.replace('[["x"]]', f"[{json.dumps(list(columns.explaining), ensure_ascii=False)}]")
     for stand_in, name in names.items():
