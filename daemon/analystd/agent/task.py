@@ -116,7 +116,9 @@ class Programs:
     def lacking(self, step: Step) -> str | None:
         """Return what the data lacks of what a program looked for, as a sentence for a person; None where that is not why it failed."""
         tables = [name for names in self.columns.values() for name in names]
-        if names := [name for name in missing_columns(step["output"]) if name not in tables] if tables else []:
+        # A number is a row's label, and no column is missed.
+        wanted = [name for name in missing_columns(step["output"]) if not name.lstrip("-").isdigit()]
+        if names := [name for name in wanted if name not in tables] if tables else []:
             return hint_for_unknown(names[-1:], self.columns)
         if filters := impossible_filters(str(step["arguments"].get("code", "")), self.contents):
             return hint_for_filters(filters, self.contents)

@@ -43,7 +43,7 @@ def put_right(
             (
                 plain_reads_of(odd_files),
                 text_methods_on(numbers),
-                uses_of_dates_in(dates),
+                uses_of_dates_in(set(dates)),
                 filters_moved(moved or {}),
                 find_missing_parentheses,
                 find_patterns_without_groups,
