@@ -13,7 +13,8 @@ from analystd.agent.function_hints import hint_for_failure as hint_for_functions
 from analystd.agent.missing_results import has_only_missing_values
 from analystd.agent.programs import is_said_of_files, says_only_itself
 from analystd.agent.review import Reviewer
-from analystd.agent.rewriting import put_right
+from analystd.agent.rewriting import KnownTables, put_right
+from analystd.agent.rewriting.missing_as_text import WORDS
 from analystd.agent.toolcalls import ToolCall
 from analystd.agent.turns import Turn
 from analystd.agent.value_hints import (
@@ -111,7 +112,10 @@ class Programs:
         known = self.contents
         # Where the value stands was told before; who looks for it in the same place again means that value.
         moved = columns_for(impossible_filters(code, known), known) if self._told else {}
-        return put_right(code, self.odd_files, known.in_all(known.numbers), known.in_all(known.dates), moved)
+        tables = KnownTables(
+            self.odd_files, known.in_all(known.numbers), known.in_all(known.dates), moved, known.without(WORDS)
+        )
+        return put_right(code, tables)
 
     def lacking(self, step: Step) -> str | None:
         """Return what the data lacks of what a program looked for, as a sentence for a person; None where that is not why it failed."""
