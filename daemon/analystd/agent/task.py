@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass, field, replace
 
-from analystd.agent import missing_results
+from analystd.agent import doubtful_results
+from analystd.agent.call_syntaxes import PROGRAM_TOOL
 from analystd.agent.column_hints import Columns, hint_for_failure, hint_for_unknown, missing_columns, unknown_columns
+from analystd.agent.doubtful_results import has_only_missing_values, is_share_for_percent
 from analystd.agent.error_hints import hint_for_error
 from analystd.agent.facts import traceback_tail
 from analystd.agent.function_hints import hint_for_failure as hint_for_functions
-from analystd.agent.missing_results import has_only_missing_values
 from analystd.agent.programs import is_said_of_files, says_only_itself
 from analystd.agent.review import Reviewer
 from analystd.agent.rewriting import KnownTables, put_right
@@ -75,7 +76,7 @@ class Programs:
     odd_files: Collection[str] = ()
     """The files that are to be read by the toolbox."""
     _told: list[str] = field(default_factory=list)
-    _found_nothing: list[str] = field(default_factory=list)
+    _doubted: list[str] = field(default_factory=list)
 
     def objection(self, call: ToolCall) -> str | None:
         """Return why a program is not run; None when it is.
@@ -108,6 +109,13 @@ class Programs:
             return call
         return replace(call, arguments={**call.arguments, "code": whole})
 
+    def _doubt(self, step: Step) -> str | None:
+        if has_only_missing_values(step["output"]):
+            return doubtful_results.MISSING
+        code = str(step["arguments"].get("code", ""))
+        is_share = step["tool"] == PROGRAM_TOOL and is_share_for_percent(self.reviewer.asked, code, step["output"])
+        return doubtful_results.SHARE if is_share else None
+
     def _put_right(self, code: str) -> str:
         known = self.contents
         # Where the value stands was told before; who looks for it in the same place again means that value.
@@ -129,12 +137,11 @@ class Programs:
         return None
 
     def hint(self, step: Step) -> str | None:
-        """Return what helps with a program that failed, or, once in a run, with one that found nothing."""
+        """Return what helps with a program that failed, or, once in a run, with one whose result is doubtful."""
         if step["ok"]:
-            if self._found_nothing or not has_only_missing_values(step["output"]):
-                return None
-            self._found_nothing.append(step["output"])
-            return missing_results.HINT
+            doubt = None if self._doubted else self._doubt(step)
+            self._doubted.extend([doubt] if doubt else [])
+            return doubt
         taken = values_as_columns(missing_columns(step["output"]), self.contents)
         return (
             (hint_for_values_as_columns(taken, self.contents) if taken else None)
