@@ -133,7 +133,7 @@ async def test_an_open_file_travels_as_a_descriptor(data: DataWorker, tmp_path: 
         ("missing.csv", "No such file: missing.csv"),
         ("sub", "sub is a folder without Parquet files"),
         ("pipe.csv", "Not a regular file: pipe.csv is a named pipe"),
-        ("notes.md", "notes.md is no table that can be viewed"),
+        ("notes.md", "notes.md cannot be viewed as a table"),
         ("bad.parquet", "bad.parquet cannot be read as Parquet"),
     ],
 )

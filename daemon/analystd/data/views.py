@@ -1,4 +1,4 @@
-"""The views of a table, by the names of their operations."""
+"""The operations that make views of a table."""
 
 from __future__ import annotations
 
@@ -21,23 +21,25 @@ MAX_ROWS = 10_000
 
 
 def view(table: Table, question: ViewRequest, known: Selection | None = None) -> ViewResult:
-    """The view that the question's operation names.
+    """Return the view that the request's operation names.
 
-    `rows`, `head`, `tail` and `shape` are of the rows that meet the filter, in the order of the sort; `describe` and
-    `profile` of those that meet the filter. `profile` is paged by columns: `n_rows` of them from `offset`. What is found
-    out about filter and order is left in `known`, for the next page.
+    `rows`, `head`, `tail` and `shape` apply to the rows that match the filter, in sort order; `describe` and `profile`
+    to those that match the filter. `profile` is paged by columns: `n_rows` of them from `offset`. `known` caches what is
+    learned about filters and orders for the next page.
 
     Raises:
-        InvalidArgumentsError: for an unknown operation or column, a number out of its range, or a filter or order that
-            cannot be.
-        WorkspaceError: when the file turns out to be unreadable.
+        InvalidArgumentsError: for an unknown operation or column, a number out of range, or an invalid filter or sort
+            order.
+        WorkspaceError: when the file cannot be read.
         ViewCancelledError: when the request was cancelled.
     """
     make = _VIEWS.get(question.operation)
     if make is None:
-        raise InvalidArgumentsError(f"Unknown operation {question.operation!r}; there are: {', '.join(_VIEWS)}")
+        raise InvalidArgumentsError(
+            f"Unknown operation {question.operation!r}; valid operations are {', '.join(_VIEWS)}"
+        )
     if not 1 <= question.n_rows <= MAX_ROWS:
-        raise InvalidArgumentsError(f"n_rows is {question.n_rows}; it can be from 1 to {MAX_ROWS}")
+        raise InvalidArgumentsError(f"n_rows is {question.n_rows}; it must be from 1 to {MAX_ROWS}")
     if question.offset < 0:
         raise InvalidArgumentsError(f"offset is {question.offset}; rows are counted from 0")
     return make(ViewContext(table, question, _positions(table, question.columns), known or Selection()))
@@ -129,14 +131,14 @@ _VIEWS: dict[str, Callable[[ViewContext], ViewResult]] = {
 
 
 def _positions(table: Table, asked: Sequence[str] | None) -> list[int]:
-    """Where the columns are that are asked for, in that order."""
+    """Return the positions of the requested columns, in the requested order."""
     if asked is None:
         return list(range(len(table.columns)))
     return positions_of(table.columns, asked)
 
 
 def _title(asked: ViewContext, offset: int, count: int, total: int | None) -> str:
-    """`Rows 0 to 9 of 1234 that meet the filter, by price descending, counted from 0:`"""
+    """Return a title such as `Rows 0 to 9 of 1234 that meet the filter, by price descending, counted from 0:`."""
     of = f" of {total}" if total is not None else ""
     if asked.question.filter:
         of += " that meet the filter"

@@ -1,6 +1,6 @@
-"""The worker that opens files, as a program: `python -m analystd.data.worker SETTINGS`, started by `worker_client`.
+"""The data worker's program, `python -m analystd.data.worker SETTINGS`, which `worker_client` starts.
 
-Requests run side by side, so that a long count does not hold up a look at another file.
+Requests run concurrently, so that a long count does not delay a view of another file.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _REPORT_SECONDS = 0.2
 
 
 class DataDesk:
-    """What the worker knows: the workspace, and what was learnt of the files opened so far."""
+    """The worker's state: the workspace, and caches about the files opened so far."""
 
     def __init__(self, workspace: Workspace) -> None:
         self._workspace = workspace
@@ -51,15 +51,15 @@ class DataDesk:
         }
 
     def answer(self, request: WorkerRequest) -> None:
-        """Answer a request, whatever happens."""
+        """Answer a request exactly once, with a result or an error."""
         failure = self._attempt(request)
-        # Out here, nothing holds what filled the memory any more.
+        # Outside of the call, no frame holds the objects that filled the memory.
         if failure is not None:
             request.fail(failure)
         give_back_memory()
 
     def _attempt(self, request: WorkerRequest) -> AnalystdError | None:
-        """Reply to the request, or tell why there is no reply."""
+        """Reply with the request's result, or with the error."""
         try:
             request.reply(self._methods[request.method](request))
         except AnalystdError as exc:
@@ -83,7 +83,7 @@ class DataDesk:
     def _view_of_one_state(
         self, request: WorkerRequest, question: ViewRequest, *, last: bool = False
     ) -> ViewResult | None:
-        """A view, or None if the file was rewritten meanwhile; in the `last` attempt a view then tells of it."""
+        """Return a view, or None if the file was rewritten meanwhile; the `last` attempt returns the view with a warning instead."""
         with self._opened(request, request.params["source"]) as file:
             try:
                 table = self._formats.open_table(file, question.delimiter)
@@ -95,7 +95,7 @@ class DataDesk:
             if self._formats.rewritten_meanwhile(file):
                 if not last:
                     return None
-                result["warnings"].append(f"{file.name} is being written: what is shown may mix its states")
+                result["warnings"].append(f"{file.name} is being written: the result may mix old and new content")
             return result
 
     def _list_files(self, request: WorkerRequest) -> Any:
@@ -111,7 +111,7 @@ class DataDesk:
 
     @contextmanager
     def _opened(self, request: WorkerRequest, name: str) -> Iterator[PositionedFile]:
-        """The file that came with the request as a descriptor, or else the one called `name` in the workspace."""
+        """Open the file whose descriptor came with the request, or else the file `name` in the workspace."""
         caller = _caller(request)
         if request.descriptors:
             yield PositionedFile.of_descriptor(name, request.descriptors[0], caller)
@@ -128,7 +128,7 @@ def _caller(request: WorkerRequest) -> ProgressListener:
 
 
 def _reporter(request: WorkerRequest) -> Callable[[float], None]:
-    """Tells the daemon how far a request is, a few times a second."""
+    """Reports a request's progress to the daemon, a few times a second."""
     told = time.monotonic()
 
     def report(done: float) -> None:

@@ -64,7 +64,7 @@ def test_values_that_are_no_numbers_are_left_out_and_told(open_bytes: OpenFile) 
     table = Formats().open_table(open_bytes(b"x,y\n" + b"1,\n" * 300 + b"n.n.,\n3,\n"))
     described = view(table, ViewRequest("describe", columns=("x",)))
     assert described["rows"] == [["x", "integer", 302, 0, "1", "3", pytest.approx(303 / 301)]]
-    assert described["warnings"] == ["1 values of 'x' are no numbers; minimum, maximum and mean leave them out"]
+    assert described["warnings"] == ["1 values of 'x' are not numbers; minimum, maximum and mean exclude them"]
 
 
 def test_a_description_is_a_table_of_the_columns(open_bytes: OpenFile) -> None:

@@ -269,7 +269,7 @@ def test_lines_and_bytes_at_once_and_numbers_below_the_first_are_invalid(
     ],
 )
 def test_a_binary_file_is_called_what_its_first_bytes_say(open_bytes: OpenFile, content: bytes, kind: str) -> None:
-    with pytest.raises(WorkspaceError, match=f"is a binary file of {len(content)} bytes .by its first bytes .*{kind}"):
+    with pytest.raises(WorkspaceError, match=f"is a binary file of {len(content)} bytes .judging by its first bytes, .*{kind}"):
         files.read_file(open_bytes(content))
 
 

@@ -68,7 +68,7 @@ def test_names_that_are_not_unique_are_told(open_bytes: OpenFile) -> None:
         {"name": "a", "type": "integer"},
     ]
     assert head["rows"] == [["3", "1"]]
-    assert head["warnings"] == ["Several columns have the same name: 'a' (2); ask for the others by 'a_2'"]
+    assert head["warnings"] == ["Several columns have the same name: 'a' (2); request the others as 'a_2'"]
 
 
 def test_each_of_several_columns_of_one_name_can_be_asked_for_everywhere(open_bytes: OpenFile) -> None:
@@ -98,14 +98,14 @@ def test_each_of_several_columns_of_one_name_can_be_asked_for_everywhere(open_by
 
 def test_a_header_of_numbers_is_doubted(open_bytes: OpenFile) -> None:
     assert table_of(open_bytes(b"1,2.5\n3,4\n")).warnings == [
-        "The first row looks like data, but it is taken as the header"
+        "The first row looks like data, but it is used as the header"
     ]
 
 
 def test_what_is_not_utf_8_is_shown_with_a_mark_and_told(open_bytes: OpenFile) -> None:
     rows = all_rows(table_of(open_bytes(b"city,n\nZ\xfcrich,1\nBern,2\n")))
     assert rows.cells == [["Z\ufffdrich", "1"], ["Bern", "2"]]
-    assert rows.warnings == ("Row 0 is not valid UTF-8; what could not be read is shown as \ufffd",)
+    assert rows.warnings == ("Row 0 is not valid UTF-8; invalid bytes are shown as \ufffd",)
 
 
 def test_a_window_counts_rows_from_0_and_ends_with_the_file(open_bytes: OpenFile) -> None:
@@ -155,12 +155,12 @@ def test_a_reply_is_bounded_and_says_so(open_bytes: OpenFile) -> None:
     table = table_of(open_bytes(b"text\n" + (b"x" * 3_000_000 + b"\n") * 10))
     rows = all_rows(table)
     assert len(rows.cells) == 5
-    assert rows.warnings == ("Only 5 of 10 rows are given: more than 16 MiB do not fit into one reply",)
+    assert rows.warnings == ("Only 5 of 10 rows are returned: a reply holds at most 16 MiB",)
 
 
 def test_arguments_out_of_their_range_are_refused(open_bytes: OpenFile) -> None:
     table = table_of(open_bytes(b"a,b\n1,2\n"))
-    with pytest.raises(InvalidArgumentsError, match="n_rows is 10001; it can be from 1 to 10000"):
+    with pytest.raises(InvalidArgumentsError, match="n_rows is 10001; it must be from 1 to 10000"):
         view(table, ViewRequest("head", n_rows=10_001))
     with pytest.raises(InvalidArgumentsError, match="Unknown operation 'sum'"):
         view(table, ViewRequest("sum"))

@@ -108,18 +108,18 @@ def test_late_surprises_are_told_with_their_rows(opened: Opened) -> None:
     found = table.rows(4989, 20, [0])
     assert [row[0] for row in found.cells[:7]] == [4989, 1, None, None, 2, "�", 4995]
     assert found.warnings == (
-        "Row 4990 has keys that are no columns: 'x'",
+        "Row 4990 has keys that are not columns: 'x'",
         "Row 4991 is not a JSON object: [1, 2]",
         'Row 4992 is not a JSON object: {"n": 1',
         "Row 4993 has the key 'n' twice; the last value is shown",
-        "Row 4994 has half a surrogate pair, which is shown as �",
+        "Row 4994 has an unpaired surrogate, which is shown as �",
     )
 
 
 def test_bytes_that_are_no_utf_8_are_told(opened: Opened) -> None:
     found = opened(b'{"n": "a"}\n{"n": "\xff"}\n').rows(0, 2, [0])
     assert found.cells == [["a"], ["�"]]
-    assert found.warnings == ("Row 1 is not valid UTF-8; what could not be read is shown as �",)
+    assert found.warnings == ("Row 1 is not valid UTF-8; invalid bytes are shown as �",)
 
 
 def test_names_that_are_no_utf_8_have_their_values_also_as_parts(opened: Opened) -> None:
@@ -140,7 +140,7 @@ def test_compressed_and_otherwise_encoded_lines_are_read(opened: Opened, encodin
 def test_many_surprises_of_a_kind_are_counted(opened: Opened) -> None:
     found = opened(lines(*[{"n": 1}] * 200) + "oops\n" * 10).rows(0, 300, [0])
     assert found.warnings[:1] == ("Row 200 is not a JSON object: oops",)
-    assert found.warnings[3:] == ("… and so have 7 more rows of those shown",)
+    assert found.warnings[3:] == ("… and so do 7 more of the rows shown",)
 
 
 @pytest.mark.parametrize("bomb", ["[" * 100_000, '{"a":' * 100_000, '{"a": ' + "[" * 900 + "]" * 900 + "}"])

@@ -130,7 +130,7 @@ def test_a_quote_that_is_never_closed_is_told_and_not_read_into_memory(
     assert records.unclosed
     with pytest.raises(WorkspaceError, match=r"A row of x\.csv is longer than 1 MiB") as caught:
         records.records(1, 1)
-    assert caught.value.hint == "A quote that opens a cell may have no closing one"
+    assert caught.value.hint == "A quoted cell may lack its closing quote"
     with pytest.raises(WorkspaceError, match="is longer than"):
         list(records.stretches())
 

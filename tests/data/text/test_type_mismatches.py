@@ -19,4 +19,4 @@ def test_cells_that_do_not_fit_are_told_with_their_place() -> None:
 
 def test_only_the_first_are_told_and_a_place_that_is_not_known_is_counted_among_those_shown() -> None:
     told = misfits([["x"]] * 10, COLUMNS[:1], None)
-    assert (len(told), told[0].split(":")[0]) == (NAMED, "A shown row, number 0")
+    assert (len(told), told[0].split(":")[0]) == (NAMED, "Row 0 of those shown")

@@ -94,7 +94,7 @@ def test_a_footer_that_contradicts_itself_is_named(open_bytes: OpenFile) -> None
     # The number of all rows, as Thrift's compact protocol writes 100 and 101.
     assert content.count(b"\x16\xc8\x01\x19") == 1
     changed = content.replace(b"\x16\xc8\x01\x19", b"\x16\xca\x01\x19")
-    with pytest.raises(WorkspaceError, match="its footer tells of 101 rows, its row groups of 100"):
+    with pytest.raises(WorkspaceError, match="its footer declares 101 rows, its row groups 100"):
         ParquetTable(open_bytes(changed))
 
 
@@ -103,7 +103,7 @@ async def test_a_cell_of_fifty_megabytes_is_shown_whole(data: DataWorker, folder
     pq.write_table(pa.table({"s": [cell, "short", cell]}), folder / "huge.parquet")
     result = await data.view(FileInJail("huge.parquet"), ViewRequest("head"))
     assert result["rows"] == [[cell]]
-    assert result["warnings"] == ["Only 1 of 3 rows are given: more than 16 MiB do not fit into one reply"]
+    assert result["warnings"] == ["Only 1 of 3 rows are returned: a reply holds at most 16 MiB"]
     assert len(result["text"]) < 200
     assert (await data.view(FileInJail("huge.parquet"), ViewRequest("rows", offset=1, n_rows=1)))["rows"] == [["short"]]
 

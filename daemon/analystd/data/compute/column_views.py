@@ -1,4 +1,4 @@
-"""The views that are computed over whole columns: `describe` and `profile`."""
+"""The views computed over whole columns: `describe` and `profile`."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ STATISTICS = (
     ColumnInfo(name="mean", type="number"),
 )
 MOST_COLUMNS = 50
-"""As many columns one profile tells of; each takes about 2 MiB while it is made."""
+"""Maximum number of columns in one profile; each takes about 2 MiB while it is computed."""
 
 
 def view_describe(asked: ViewContext) -> ViewResult:
-    """A table of the columns, a row for each."""
+    """Return a summary of the columns, one row per column."""
     query = asked.query()
     summaries = described(asked.table, asked.positions, query)
     rows = []
@@ -43,7 +43,7 @@ def view_describe(asked: ViewContext) -> ViewResult:
 
 
 def view_profile(asked: ViewContext) -> ViewResult:
-    """A profile of each of `n_rows` columns, at most 50, from number `offset` of those asked for."""
+    """Return the profiles of `n_rows` of the requested columns, at most 50, from number `offset`."""
     positions = asked.positions[asked.offset : asked.offset + min(asked.n_rows, MOST_COLUMNS)]
     profiles = profiled(asked.table, positions, asked.query())
     total = profiles[0]["count"] + profiles[0]["missing"] if profiles else asked.table.known_rows
@@ -57,7 +57,7 @@ def view_profile(asked: ViewContext) -> ViewResult:
 
 
 def _title(asked: ViewContext, count: int, rows: int | None) -> str:
-    """`Columns 0 to 9 of 12, counted from 0, over 1234 rows that meet the filter:`"""
+    """Return a title such as `Columns 0 to 9 of 12, counted from 0, over 1234 rows that meet the filter:`."""
     over = "" if rows is None else f", over {rows} rows{' that meet the filter' if asked.question.filter else ''}"
     every = len(asked.positions)
     if not count:
@@ -67,7 +67,7 @@ def _title(asked: ViewContext, count: int, rows: int | None) -> str:
 
 def _left_out(strange: list[tuple[str, int]]) -> tuple[str, ...]:
     return tuple(
-        f"{count} values of {name!r} are no numbers; minimum, maximum and mean leave them out"
+        f"{count} values of {name!r} are not numbers; minimum, maximum and mean exclude them"
         for name, count in strange
         if count
     )

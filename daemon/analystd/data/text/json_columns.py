@@ -1,4 +1,4 @@
-"""Stretches of JSON Lines as arrays: by pyarrow where it reads them as we do, line by line otherwise."""
+"""Chunks of JSON Lines as arrays, parsed by pyarrow where its result is the same, and line by line otherwise."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ _encode = json.JSONEncoder(ensure_ascii=False).encode
 def column_parts(
     stretches: Iterator[RecordChunk], columns: Sequence[ColumnInfo], dialect: Dialect, caller: ProgressListener
 ) -> Iterator[ColumnChunk]:
-    """The columns of each stretch, in order, two stretches ahead.
+    """Yield the columns of each chunk, in order, parsing two chunks ahead.
 
-    Integers are `int64`, or `decimal128(38, 0)` in a part that has larger ones, or doubles in one that has fractions; other
-    numbers are doubles. Everything else is UTF-8 as `binary`: texts as they are, other values as their JSON.
+    Integers are `int64`, `decimal128(38, 0)` in a chunk with larger ones, or doubles in one with fractions; other numbers
+    are doubles. Everything else is UTF-8 as `binary`: text as it is, other values as JSON.
 
     Raises:
-        AnalystdError: what `stretches` raises, as when the request was cancelled.
+        AnalystdError: if iterating over `stretches` raises it, for example because the request was cancelled.
     """
     pairs = ((_part(stretch, columns, dialect), stretch.done) for stretch in stretches)
     with closing(ahead(pairs)) as parts:
@@ -63,14 +63,14 @@ def _part(stretch: RecordChunk, columns: Sequence[ColumnInfo], dialect: Dialect)
 
 
 def _lines(stretch: RecordChunk, dialect: Dialect) -> list[bytes]:
-    """The lines of a stretch, `num_rows` of them."""
+    """Return the `num_rows` lines of a chunk."""
     lines, consumed = dialect.split(stretch.data, stretch.num_rows)
     return [*lines, *filter(None, [strip_newlines(stretch.data[consumed:])])]
 
 
 def _quick(stretch: RecordChunk, columns: Sequence[ColumnInfo]) -> dict[str, pa.Array]:
-    """The columns that pyarrow can parse; none where it finds something else than so many objects with such values."""
-    # A name with a mark in it stands for bytes that were no UTF-8, which pyarrow would not find under that name.
+    """Return the columns that pyarrow can parse; none if it finds another number of objects, or values of other types."""
+    # A replacement character in a name stands for invalid UTF-8, so pyarrow would not find the name.
     plain = [each for each in columns if each["type"] in _QUICK and "\ufffd" not in each["name"]]
     schema = pa.schema([(each["name"], _QUICK[each["type"]]) for each in plain])
     if not len(schema):
@@ -78,7 +78,7 @@ def _quick(stretch: RecordChunk, columns: Sequence[ColumnInfo]) -> dict[str, pa.
     try:
         table = pa_json.read_json(
             pa.BufferReader(stretch.data),
-            # All is one block, so that each column is one array.
+            # Parse everything as one block, so that each column is one array.
             read_options=pa_json.ReadOptions(use_threads=False, block_size=len(stretch.data) + 1),
             parse_options=pa_json.ParseOptions(
                 explicit_schema=schema, newlines_in_values=False, unexpected_field_behavior="ignore"
@@ -100,7 +100,7 @@ def _bytes(array: pa.Array) -> pa.Array:
 
 
 def _array(values: Sequence[Any], kind: str) -> tuple[pa.Array, int]:
-    """The values of one column, and how many of them are no numbers though the column is one of numbers."""
+    """Return the values of one column, and how many values of a numeric column are not numbers."""
     if kind not in ("integer", "number"):
         return pa.array([_text(value) for value in values], pa.binary()), 0
     numbers = [value if _is_number(value) else None for value in values]

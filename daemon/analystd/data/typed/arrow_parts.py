@@ -1,4 +1,4 @@
-"""The groups of a typed table as column parts, which are the same whichever columns are asked for."""
+"""Division of a typed table's groups into column chunks, independent of the requested columns."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _PART_BYTES = 64 * 1024 * 1024
 
 
 def column_parts(groups: RowGroups, columns: Sequence[int], start: int) -> Iterator[ColumnChunk]:
-    """Parts of at most 64 Ki rows and about 64 MiB, none across groups, two prepared ahead; groups before `start` are not read.
+    """Yield chunks of at most 64 Ki rows and about 64 MiB, none across groups, preparing two ahead; groups before `start` are not read.
 
     The arrays have the file's own types, except that dictionaries and run-ends are decoded to plain values. Raises as `RowGroups.arrays`.
     """
@@ -45,7 +45,7 @@ def _parts(groups: RowGroups, columns: Sequence[int], start: int) -> Iterator[Co
 def _pieces(
     groups: RowGroups, number: int, skip: int, columns: Sequence[int], size: int
 ) -> Iterator[tuple[int, list[pa.Array]]]:
-    """What is left of a group after `skip` rows, in pieces of exactly `size` rows but for the last."""
+    """Yield the rest of a group after `skip` rows, in pieces of exactly `size` rows except for the last."""
     rest = groups.groups[number].rows - skip
     if not columns:
         yield from ((min(size, rest - at), []) for at in range(0, rest, size))
@@ -55,7 +55,7 @@ def _pieces(
 
 
 def _regrouped(batches: Iterable[list[pa.Array]], size: int) -> Iterator[list[pa.Array]]:
-    """The same rows, `size` at a time; the last arrays may be shorter."""
+    """Yield the same rows, `size` at a time; the last arrays may be shorter."""
     held: list[list[pa.Array]] = []
     rows = 0
     for arrays in batches:

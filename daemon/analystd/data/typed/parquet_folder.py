@@ -1,4 +1,4 @@
-"""A folder of Parquet files as one table: the rows of the files one after another, with what their folders' names say."""
+"""A folder of Parquet files as one table: the rows of the files in order, with columns from their folders' names."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from analystd.wire.errors import WorkspaceError
 
 @dataclass(frozen=True)
 class _Footer:
-    """What a member's footer tells."""
+    """The metadata in a member's footer."""
 
     member: Member
     schema: pa.Schema
@@ -41,10 +41,10 @@ class _Footer:
 
 @dataclass(frozen=True)
 class FolderFacts:
-    """What all footers together tell."""
+    """The metadata from all footers."""
 
     schema: pa.Schema
-    """The files' columns, then those that folders' names give."""
+    """The files' columns, then those from folders' names."""
     footers: tuple[_Footer, ...]
     warnings: tuple[str, ...]
 
@@ -59,13 +59,13 @@ class ParquetFolder(GroupedTable):
         self._workspace = workspace
         self._facts = facts
         self.content_key = (os.path.normpath(folder), tuple(footer.member for footer in facts.footers))
-        """Changes with any of the files."""
+        """A key that changes with any of the files."""
         self._firsts = list(accumulate((len(each.groups) for each in facts.footers), initial=0))
         self._set(facts.schema, [group for footer in facts.footers for group in footer.groups])
 
     @property
     def warnings(self) -> list[str]:
-        """What was left out, and names that mean two things."""
+        """Warnings about ignored links and ambiguous names."""
         return list(self._facts.warnings)
 
     def _read(self, number: int, columns: Sequence[int], batch_rows: int) -> Iterator[list[pa.Array]]:
@@ -76,7 +76,7 @@ class ParquetFolder(GroupedTable):
         with _opened(self._workspace, self.name, footer.member, self.caller) as table:
             places = [footer.schema.get_field_index(name) for name in own]
             for rows, arrays in _whole_group(table, number - self._firsts[at], places, batch_rows):
-                # What cannot be widened is told of with the member's name.
+                # An error in widening the types names the member.
                 with table.translated():
                     wide = [_widened(array, self._schema.field(name)) for name, array in zip(own, arrays, strict=True)]
                 found = dict(zip(own, wide, strict=True))
@@ -93,7 +93,7 @@ class ParquetFolder(GroupedTable):
 
 
 def open_parquet_folder(workspace: Workspace, folder: str, caller: ProgressListener, known: LruCache) -> ParquetFolder:
-    """The table in a folder; the footers are read again only if one of its files is another than in `known`.
+    """Return the table in a folder; the footers are read again only if one of its files differs from `known`.
 
     Raises:
         WorkspaceError: as `find_members`, for a damaged member, or members that do not fit together; it names the file.
@@ -111,7 +111,7 @@ def _learn(workspace: Workspace, folder: str, members: Members, caller: Progress
     footers: list[_Footer] = []
     for count, member in enumerate(members.files, 1):
         with _opened(workspace, folder, member, caller) as table:
-            # Files that are alike share one schema, or thousands of wide ones would fill the memory.
+            # Equal files share one schema, because thousands of wide ones would fill the memory.
             alike = bool(footers) and footers[-1].schema.equals(table.schema)
             schema = footers[-1].schema if alike else table.schema
             groups = tuple(table.groups)
@@ -143,7 +143,7 @@ def _widened(array: pa.Array, field: pa.Field) -> pa.Array:
 def _whole_group(
     table: ParquetTable, number: int, columns: Sequence[int], batch_rows: int
 ) -> Iterator[tuple[int, list[pa.Array]]]:
-    """The arrays of a member's group, some rows at a time, and how many rows that are: there may be no column to tell."""
+    """Yield the arrays of a member's group in batches, with their row counts, because there may be no columns."""
     rows = table.groups[number].rows
     if not columns:
         yield from ((min(batch_rows, rows - at), []) for at in range(0, rows, batch_rows))
