@@ -32,13 +32,13 @@ class DataService(Protocol):
     """Views of data files and the file tools. Cancelling a call's task stops its work."""
 
     async def view(
-        self, source: Source, question: ViewRequest, on_progress: Callable[[float], None] | None = None
+        self, source: Source, request: ViewRequest, on_progress: Callable[[float], None] | None = None
     ) -> ViewResult:
         """Return a view of a table, with a readable `text`.
 
         Args:
             source: The file.
-            question: The operation, rows, columns, filter and sort order.
+            request: The operation, rows, columns, filter and sort order.
             on_progress: Called with the finished part of long work, from 0 to 1.
 
         Raises:

@@ -23,14 +23,14 @@ class ColumnChunk:
     Text formats yield columns of a guessed type `integer` or `number` as integers, decimals or doubles, and all others
     as UTF-8 text of type `binary`. Typed formats yield the file's own types.
     """
-    strange: list[int]
+    mismatches: list[int]
     """For each column, the number of values that do not match its type; they are null in the array."""
 
 
 class HasColumnChunks(Protocol):
     """A table whose columns can be read as arrays, chunk by chunk."""
 
-    def column_parts(self, columns: Sequence[int], start: int = 0) -> Iterator[ColumnChunk]:
+    def column_chunks(self, columns: Sequence[int], start: int = 0) -> Iterator[ColumnChunk]:
         """Yield the chunks from number `start` on, with the columns at these positions.
 
         A chunk holds about 8 MiB of the file, or 64 Ki rows, so that memory is bounded. Several threads prepare chunks

@@ -77,14 +77,14 @@ class Formats:
             return ExcelTable(file, self._sheets)
         if suffix in _JSON_SUFFIXES and delimiter is None:
             return self._open_json(file)
-        _refuse_other_formats(file.name, suffix, magic, told=delimiter is not None)
+        _refuse_other_formats(file.name, suffix, magic, is_delimited=delimiter is not None)
         return self._open_csv(file, delimiter.encode() if delimiter else _DELIMITERS.get(suffix))
 
-    def open_folder(self, workspace: Workspace, folder: str, caller: ProgressListener) -> ParquetFolder:
+    def open_folder(self, workspace: Workspace, folder: str, listener: ProgressListener) -> ParquetFolder:
         """Return the Parquet files in a folder as one table. Raises as `open_parquet_folder`."""
         from analystd.data.typed.parquet_folder import open_parquet_folder
 
-        return open_parquet_folder(workspace, folder, caller, self._typed)
+        return open_parquet_folder(workspace, folder, listener, self._typed)
 
     def rewritten_meanwhile(self, file: PositionedFile) -> bool:
         """Return whether an open file's content has changed other than by appending; if so, drop what was cached about it."""
@@ -112,13 +112,13 @@ def _suffix(name: str, *, compressed: bool) -> str:
     return path.suffix.lower()
 
 
-def _refuse_other_formats(name: str, suffix: str, magic: bytes, *, told: bool) -> None:
+def _refuse_other_formats(name: str, suffix: str, magic: bytes, *, is_delimited: bool) -> None:
     for start, known_as in _OTHER_MAGICS:
         if magic.startswith(start):
             raise WorkspaceError(f"{name} is {known_as}, which cannot be viewed as a table: {UNDERSTOOD}")
     if is_utf32(magic):
         raise WorkspaceError(f"{name} is UTF-32 text; analystd reads UTF-8 and UTF-16", "Save it again as UTF-8")
-    if suffix not in _TEXT_SUFFIXES and not told:
+    if suffix not in _TEXT_SUFFIXES and not is_delimited:
         raise WorkspaceError(f"{name} cannot be viewed as a table: its extension is {suffix!r}, and {UNDERSTOOD}")
     if suffix == "" and b"\0" in magic and not magic.startswith((b"\xff\xfe", b"\xfe\xff", GZIP_MAGIC)):
         raise WorkspaceError(f"{name} is a binary file of an unknown format: {UNDERSTOOD}")

@@ -43,10 +43,10 @@ class PositionedFile:
     """The caller's name for the file, used in messages."""
     descriptor: int
     key: FileKey
-    caller: ProgressListener = field(default_factory=ProgressListener)
+    listener: ProgressListener = field(default_factory=ProgressListener)
 
     @classmethod
-    def of_descriptor(cls, name: str, descriptor: int, caller: ProgressListener | None = None) -> PositionedFile:
+    def of_descriptor(cls, name: str, descriptor: int, listener: ProgressListener | None = None) -> PositionedFile:
         """Return the file behind a descriptor, which the caller owns and closes.
 
         Raises:
@@ -56,7 +56,7 @@ class PositionedFile:
         if not stat.S_ISREG(status.st_mode):
             raise WorkspaceError(f"Not a regular file: {name}")
         key = (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
-        return cls(name, descriptor, key, caller or ProgressListener())
+        return cls(name, descriptor, key, listener or ProgressListener())
 
     @property
     def size(self) -> int:
@@ -92,11 +92,11 @@ class PositionedFile:
 
     def reopened(self) -> PositionedFile:
         """Return the same open file with its current size and times."""
-        return PositionedFile.of_descriptor(self.name, self.descriptor, self.caller)
+        return PositionedFile.of_descriptor(self.name, self.descriptor, self.listener)
 
     def raise_if_cancelled(self) -> None:
         """Raise `ViewCancelledError` if the request was cancelled."""
-        if self.caller.cancelled.is_set():
+        if self.listener.cancelled.is_set():
             raise ViewCancelledError(f"Reading {self.name} was cancelled")
 
 

@@ -22,19 +22,19 @@ class ViewContext:
     """One validated view request, with the table that it is about."""
 
     table: Table
-    question: ViewRequest
+    request: ViewRequest
     positions: list[int]
     known: Selection
 
     @property
     def n_rows(self) -> int:
         """The maximum number of rows to return."""
-        return self.question.n_rows
+        return self.request.n_rows
 
     @property
     def offset(self) -> int:
         """The number of rows before the first one to return."""
-        return self.question.offset
+        return self.request.offset
 
     @property
     def columns(self) -> list[ColumnInfo]:
@@ -45,19 +45,19 @@ class ViewContext:
     @property
     def is_chosen(self) -> bool:
         """Whether the request has a filter or a sort order."""
-        return bool(self.question.filter or self.question.sort)
+        return bool(self.request.filter or self.request.sort)
 
     def query(self) -> Query:
-        """The query that finds the rows; imported here because it loads pyarrow, which other requests do not need."""
+        """Return the query that finds the rows; it is imported here because it loads pyarrow, which other requests do not need."""
         from analystd.data.compute.query import Query
 
-        return Query(self.table, self.question, self.known)
+        return Query(self.table, self.request, self.known)
 
     def answer(self, text: str, rows: Rows | None = None, **more: Any) -> ViewResult:
         """Return the result; fields that the operation does not use are None."""
         about_rows = rows.warnings if rows else ()
         return ViewResult(
-            operation=self.question.operation,
+            operation=self.request.operation,
             text=text,
             columns=self.columns,
             rows=rows.cells if rows else None,

@@ -72,22 +72,24 @@ class DataDesk:
         return None
 
     def _view(self, request: WorkerRequest) -> Any:
-        question, source = ViewRequest.of(request.params["question"]), request.params["source"]
+        view_request, source = ViewRequest.of(request.params["question"]), request.params["source"]
         if not request.descriptors and (self._workspace.root / source).is_dir():
-            folder = self._formats.open_folder(self._workspace, source, _caller(request))
-            return view(folder, question, self._selections.of(folder.content_key, question))
-        result = self._view_of_one_state(request, question) or self._view_of_one_state(request, question, last=True)
+            folder = self._formats.open_folder(self._workspace, source, _listener(request))
+            return view(folder, view_request, self._selections.of(folder.content_key, view_request))
+        result = self._view_of_one_state(request, view_request) or self._view_of_one_state(
+            request, view_request, last=True
+        )
         assert result is not None
         return result
 
     def _view_of_one_state(
-        self, request: WorkerRequest, question: ViewRequest, *, last: bool = False
+        self, request: WorkerRequest, view_request: ViewRequest, *, last: bool = False
     ) -> ViewResult | None:
         """Return a view, or None if the file was rewritten meanwhile; the `last` attempt returns the view with a warning instead."""
         with self._opened(request, request.params["source"]) as file:
             try:
-                table = self._formats.open_table(file, question.delimiter)
-                result = view(table, question, self._selections.of(file.key, question))
+                table = self._formats.open_table(file, view_request.delimiter)
+                result = view(table, view_request, self._selections.of(file.key, view_request))
             except WorkspaceError:
                 if last or not self._formats.rewritten_meanwhile(file):
                     raise
@@ -112,29 +114,29 @@ class DataDesk:
     @contextmanager
     def _opened(self, request: WorkerRequest, name: str) -> Iterator[PositionedFile]:
         """Open the file whose descriptor came with the request, or else the file `name` in the workspace."""
-        caller = _caller(request)
+        listener = _listener(request)
         if request.descriptors:
-            yield PositionedFile.of_descriptor(name, request.descriptors[0], caller)
+            yield PositionedFile.of_descriptor(name, request.descriptors[0], listener)
             return
         descriptor = self._workspace.open_read(name)
         try:
-            yield PositionedFile.of_descriptor(name, descriptor, caller)
+            yield PositionedFile.of_descriptor(name, descriptor, listener)
         finally:
             os.close(descriptor)
 
 
-def _caller(request: WorkerRequest) -> ProgressListener:
+def _listener(request: WorkerRequest) -> ProgressListener:
     return ProgressListener(request.cancelled, _reporter(request))
 
 
 def _reporter(request: WorkerRequest) -> Callable[[float], None]:
-    """Reports a request's progress to the daemon, a few times a second."""
-    told = time.monotonic()
+    """Return a callback that reports a request's progress to the daemon, a few times a second."""
+    reported = time.monotonic()
 
     def report(done: float) -> None:
-        nonlocal told
-        if (now := time.monotonic()) - told >= _REPORT_SECONDS:
-            told = now
+        nonlocal reported
+        if (now := time.monotonic()) - reported >= _REPORT_SECONDS:
+            reported = now
             request.emit({"done": done})
 
     return report

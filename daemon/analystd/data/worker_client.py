@@ -61,18 +61,18 @@ class DataWorker:
         self._policy = Policy(workspace.root, runtime, workspace.read_only_paths, sealed=sealed, pinned=pinned)
         self._armed: int | None = None
         self._supervisor = Supervisor(self._start)
-        self._told: dict[str, Any] = {}
+        self._started_with: dict[str, Any] = {}
         """The workspace's settings with which the worker was started."""
 
     async def view(
-        self, source: Source, question: ViewRequest, on_progress: Callable[[float], None] | None = None
+        self, source: Source, request: ViewRequest, on_progress: Callable[[float], None] | None = None
     ) -> ViewResult:
         """Return a view of a table; see `DataService.view`."""
         name, descriptors = (source.name, [source.descriptor]) if isinstance(source, OpenFile) else (source.path, [])
         worker = await self._informed_worker(None if isinstance(source, OpenFile) else source.path)
         call = worker.call(
             "view",
-            {"source": name, "question": question.to_json()},
+            {"source": name, "question": request.to_json()},
             descriptors=descriptors,
             on_event=None if on_progress is None else lambda event: on_progress(event["done"]),
         )
@@ -121,7 +121,7 @@ class DataWorker:
 
     async def _informed_worker(self, path: str | None) -> Worker:
         """Return a worker with the workspace's current limits and protected names; a busy worker is not restarted for new ones."""
-        if self._told not in ({}, _parameters(self._workspace)):
+        if self._started_with not in ({}, _parameters(self._workspace)):
             await self._supervisor.rest(lambda: not self._is_at_work)
             if self._is_at_work and path is not None:
                 self._workspace.resolve(path)
@@ -137,8 +137,8 @@ class DataWorker:
         policy, trusted = self._policy, self._workspace.trusted_paths
         if trusted is not None:
             policy = replace(policy, sealed=(*policy.sealed, *await asyncio.to_thread(trusted.to_seal)))
-        self._told = _parameters(self._workspace)
-        argv = python_module("analystd.data.worker", json.dumps(self._told))
+        self._started_with = _parameters(self._workspace)
+        argv = python_module("analystd.data.worker", json.dumps(self._started_with))
         worker = await Worker.start(
             "data",
             self._sandbox.command(argv, policy),

@@ -26,13 +26,12 @@ Hashes = NDArray[np.uint64]
 class DistinctCounter:
     """Counts distinct hashes."""
 
-    def __init__(self, most: int = MOST_EXACT) -> None:
-        self._most = most
+    def __init__(self) -> None:
         self._kept: Hashes = np.zeros(0, np.uint64)
         self._new: list[Hashes] = []
         self._waiting = 0
         self.exact = True
-        """Whether at most `most` distinct hashes were added so far, so that the count is exact."""
+        """Whether at most `MOST_EXACT` distinct hashes were added so far, so that the count is exact."""
 
     def add(self, hashes: Hashes) -> None:
         """Add hashes."""
@@ -40,20 +39,20 @@ class DistinctCounter:
             hashes = hashes[hashes < self._kept[-1]]
         self._new.append(hashes)
         self._waiting += len(hashes)
-        if self._waiting > self._most:
+        if self._waiting > MOST_EXACT:
             self._compact()
 
     def count(self) -> int:
-        """The number of distinct hashes, an estimate unless `exact`."""
+        """Return the number of distinct hashes, an estimate unless `exact`."""
         self._compact()
         if self.exact:
             return len(self._kept)
-        return round((self._most - 1) / ((float(self._kept[-1]) + 1) / _RANGE))
+        return round((MOST_EXACT - 1) / ((float(self._kept[-1]) + 1) / _RANGE))
 
     def _compact(self) -> None:
         kept = np.unique(np.concatenate([self._kept, *self._new]))
-        self.exact = self.exact and len(kept) <= self._most
-        self._kept, self._new, self._waiting = kept[: self._most], [], 0
+        self.exact = self.exact and len(kept) <= MOST_EXACT
+        self._kept, self._new, self._waiting = kept[:MOST_EXACT], [], 0
 
 
 def hashes_of(array: pa.Array) -> Hashes:

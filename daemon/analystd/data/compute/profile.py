@@ -32,19 +32,19 @@ class ColumnSummary:
         self.kind = kind_of(column["type"])
         self.count = 0
         self.missing = 0
-        self.strange = 0
+        self.mismatches = 0
         """The number of values that do not match the type; no other statistic includes them."""
         ordered = self.kind in (Kind.NUMBER, Kind.TIME) or column["type"] in _DATES_AS_TEXT
         self.extremes = Extremes() if ordered else None
         self.moments = Moments() if self.kind is Kind.NUMBER else None
 
-    def add(self, array: pa.Array, rows: NDArray[np.int64], strange: int) -> None:
-        """Add the column's values of more rows; `strange` of them are null because they do not match the type."""
+    def add(self, array: pa.Array, rows: NDArray[np.int64], mismatches: int) -> None:
+        """Add the column's values of more rows; `mismatches` of them are null because they do not match the type."""
         array = without_nan(array)
         valid = len(array) - array.null_count
-        self.count += valid + strange
-        self.missing += array.null_count - strange
-        self.strange += strange
+        self.count += valid + mismatches
+        self.missing += array.null_count - mismatches
+        self.mismatches += mismatches
         if valid:
             self._add_values(array, rows)
 
@@ -109,13 +109,13 @@ def _cell(table: Table, position: int, row: int) -> Any:
 
 
 def _fill(summaries: Sequence[ColumnSummary], positions: Sequence[int], query: Query) -> None:
-    for each in query.parts(positions):
-        every = len(each.rows) == each.part.num_rows
-        rows = each.rows + each.part.first_row
+    for each in query.chunks(positions):
+        every = len(each.rows) == each.chunk.num_rows
+        rows = each.rows + each.chunk.first_row
         for at, summary in enumerate(summaries):
-            array, strange = each.part.arrays[at], each.part.strange[at]
+            array, mismatches = each.chunk.arrays[at], each.chunk.mismatches[at]
             # The rows of mismatched values are unknown, so with a filter they cannot be counted.
-            summary.add(array if every else array.take(pa.array(each.rows)), rows, strange if every else 0)
+            summary.add(array if every else array.take(pa.array(each.rows)), rows, mismatches if every else 0)
 
 
 def _doubles(array: pa.Array) -> NDArray[np.float64]:
@@ -133,7 +133,7 @@ def _profile(profiler: ColumnProfiler, extremes: tuple[Any, Any]) -> ColumnProfi
         type=profiler.column["type"],
         count=profiler.count,
         missing=profiler.missing,
-        strange=profiler.strange,
+        strange=profiler.mismatches,
         distinct=None if other else profiler.distinct.count(),
         distinct_exact=not other and profiler.distinct.exact,
         min=extremes[0],

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from analystd.data.column_chunks import ColumnChunk, HasColumnChunks
 from analystd.data.compute.conditions import checks_of, rows_meeting
 from analystd.data.compute.order import Candidates, Direction
-from analystd.data.compute.selections import Ordered, SeenPart, Selection
+from analystd.data.compute.selections import Ordered, SeenChunk, Selection
 from analystd.data.compute.type_classes import Kind, kind_of
 from analystd.data.view_request import SortKey, ViewRequest
 from analystd.wire.column_names import addresses, position_of
@@ -52,23 +52,23 @@ class RowPage:
 class Filtered:
     """A chunk of the table, with the rows that meet the filter."""
 
-    part: ColumnChunk
+    chunk: ColumnChunk
     rows: NDArray[np.int64]
     """The rows that meet the filter, counted from the chunk's first row."""
-    strange: int
+    mismatches: int
     """The number of values of the chunk's and the filter's columns that do not match their types."""
 
 
 class Query:
     """The filter and sort order of one request for a view of one table; results are cached in `known`."""
 
-    def __init__(self, table: Queried, question: ViewRequest, known: Selection) -> None:
+    def __init__(self, table: Queried, request: ViewRequest, known: Selection) -> None:
         """Raise `InvalidArgumentsError` for an invalid column, operator or value."""
         self._table = table
         self._known = known
-        self._checks = checks_of(table.columns, question.filter)
-        self._keys = [_key_position(table.columns, key) for key in question.sort]
-        self._directions = [Direction(key.descending) for key in question.sort]
+        self._checks = checks_of(table.columns, request.filter)
+        self._keys = [_key_position(table.columns, key) for key in request.sort]
+        self._directions = [Direction(key.descending) for key in request.sort]
 
     @property
     def total(self) -> int | None:
@@ -79,14 +79,14 @@ class Query:
     @property
     def warnings(self) -> tuple[str, ...]:
         """Return warnings about the values read so far."""
-        seen = [each.strange for each in (self._known.first, self._known.last, self._known.matches.last) if each]
-        strange = max(seen, default=0)
-        if not strange:
+        seen = [each.mismatches for each in (self._known.first, self._known.last, self._known.matches.last) if each]
+        mismatches = max(seen, default=0)
+        if not mismatches:
             return ()
         every = addresses([column["name"] for column in self._table.columns])
         names = dict.fromkeys(every[at] for at in self._positions)
         of = " or ".join(f"{name!r}" for name in names)
-        values = "1 value does" if strange == 1 else f"{strange} values do"
+        values = "1 value does" if mismatches == 1 else f"{mismatches} values do"
         return (f"{values} not fit the type of {of}, which is guessed from the first rows; treated as missing",)
 
     def page(self, offset: int, count: int) -> RowPage:
@@ -115,12 +115,12 @@ class Query:
         """Return the number of rows that meet the filter, reading the whole table once. Raises as `page`."""
         if self.total is None:
             matches = self._known.matches
-            for _ in self._looked_through(matches.last):
+            for _ in self._scanned(matches.last):
                 pass
         assert self.total is not None
         return self.total
 
-    def parts(self, positions: Sequence[int]) -> Iterator[Filtered]:
+    def chunks(self, positions: Sequence[int]) -> Iterator[Filtered]:
         """Yield all chunks with the columns at `positions`. Raises as `page`."""
         return self._filtered(positions, 0)
 
@@ -132,32 +132,32 @@ class Query:
         """Yield the chunks from number `start` on, with the columns at `positions`."""
         every = list(dict.fromkeys([*positions, *(check.position for check in self._checks)]))
         places = {position: at for at, position in enumerate(every)}
-        with _closing(self._table.column_parts(every, start)) as parts:
-            for part in parts:
-                arrays = [part.arrays[places[check.position]] for check in self._checks]
+        with _closing(self._table.column_chunks(every, start)) as chunks:
+            for chunk in chunks:
+                arrays = [chunk.arrays[places[check.position]] for check in self._checks]
                 yield Filtered(
                     ColumnChunk(
-                        part.number,
-                        part.first_row,
-                        part.num_rows,
-                        [part.arrays[places[position]] for position in positions],
-                        [part.strange[places[position]] for position in positions],
+                        chunk.number,
+                        chunk.first_row,
+                        chunk.num_rows,
+                        [chunk.arrays[places[position]] for position in positions],
+                        [chunk.mismatches[places[position]] for position in positions],
                     ),
-                    rows_meeting(self._checks, arrays, part.num_rows),
-                    sum(part.strange),
+                    rows_meeting(self._checks, arrays, chunk.num_rows),
+                    sum(chunk.mismatches),
                 )
 
-    def _looked_through(self, seen: SeenPart | None) -> Iterator[tuple[SeenPart, NDArray[np.int64]]]:
+    def _scanned(self, seen: SeenChunk | None) -> Iterator[tuple[SeenChunk, NDArray[np.int64]]]:
         """Yield the chunks after `seen`, each with the numbers of its rows that meet the filter."""
         matches = self._known.matches
-        before, strange, start = (seen.after, seen.strange, seen.number + 1) if seen else (0, 0, 0)
-        with _closing(self._filtered([], start)) as parts:
-            for each in parts:
-                strange += each.strange
-                here = SeenPart(each.part.number, before, len(each.rows), strange)
+        before, mismatches, start = (seen.after, seen.mismatches, seen.number + 1) if seen else (0, 0, 0)
+        with _closing(self._filtered([], start)) as chunks:
+            for each in chunks:
+                mismatches += each.mismatches
+                here = SeenChunk(each.chunk.number, before, len(each.rows), mismatches)
                 matches.note(here)
                 before = here.after
-                yield here, each.rows + each.part.first_row
+                yield here, each.rows + each.chunk.first_row
         matches.complete = True
 
     def _matches_from(self, offset: int, count: int) -> list[int]:
@@ -165,9 +165,9 @@ class Query:
         if matches.total is not None and offset >= matches.total:
             return []
         numbers: list[int] = []
-        with _closing(self._looked_through(matches.last_before(offset))) as parts:
-            for part, rows in parts:
-                skip = max(0, offset - part.before)
+        with _closing(self._scanned(matches.last_before(offset))) as chunks:
+            for chunk, rows in chunks:
+                skip = max(0, offset - chunk.before)
                 numbers += rows[skip : skip + count - len(numbers)].tolist()
                 if len(numbers) == count:
                     break
@@ -184,16 +184,16 @@ class Query:
                 "Set a filter, or sort in the other direction",
             )
         candidates = Candidates(self._directions, max(_FEWEST_CANDIDATES, 1 << (count - 1).bit_length()), last=last)
-        total = strange = 0
-        with _closing(self._filtered(self._keys, 0)) as parts:
-            for each in parts:
-                keys = each.part.arrays
-                if len(each.rows) < each.part.num_rows:
+        total = mismatches = 0
+        with _closing(self._filtered(self._keys, 0)) as chunks:
+            for each in chunks:
+                keys = each.chunk.arrays
+                if len(each.rows) < each.chunk.num_rows:
                     keys = [key.take(pa.array(each.rows)) for key in keys]
-                candidates.add(keys, each.rows + each.part.first_row)
+                candidates.add(keys, each.rows + each.chunk.first_row)
                 total += len(each.rows)
-                strange += each.strange
-        ordered = Ordered(candidates.rows(), total, strange)
+                mismatches += each.mismatches
+        ordered = Ordered(candidates.rows(), total, mismatches)
         if last:
             self._known.last = ordered
         else:

@@ -20,14 +20,14 @@ _MOST_BYTES = 64 * 1024 * 1024
 
 
 @dataclass(frozen=True)
-class SeenPart:
+class SeenChunk:
     """The result of a filter in one chunk of a table."""
 
     number: int
     before: int
     """The number of rows that meet the filter in the chunks before."""
     matches: int
-    strange: int
+    mismatches: int
     """The number of values of the filter's columns that do not match their types, in this chunk and those before."""
 
     @property
@@ -40,16 +40,16 @@ class Matches:
     """The number of rows that meet a filter in each chunk read so far. Several threads may add."""
 
     def __init__(self) -> None:
-        self._parts: list[SeenPart] = []
+        self._chunks: list[SeenChunk] = []
         self._ends: list[int] = []
         self._lock = threading.Lock()
         self.complete = False
         """Whether the whole table was read."""
 
     @property
-    def last(self) -> SeenPart | None:
+    def last(self) -> SeenChunk | None:
         """The last chunk read."""
-        return self._parts[-1] if self._parts else None
+        return self._chunks[-1] if self._chunks else None
 
     @property
     def total(self) -> int | None:
@@ -58,17 +58,17 @@ class Matches:
             return None
         return self._ends[-1] if self._ends else 0
 
-    def last_before(self, match: int) -> SeenPart | None:
+    def last_before(self, match: int) -> SeenChunk | None:
         """Return the last chunk read that ends before match number `match`, from 0; None if the match may be in the first."""
         at = bisect_right(self._ends, match)
-        return self._parts[at - 1] if at else None
+        return self._chunks[at - 1] if at else None
 
-    def note(self, part: SeenPart) -> None:
+    def note(self, chunk: SeenChunk) -> None:
         """Record the chunk after the last one; a chunk that is already recorded is ignored."""
         with self._lock:
-            if not self._parts or part.number > self._parts[-1].number:
-                self._parts.append(part)
-                self._ends.append(part.after)
+            if not self._chunks or chunk.number > self._chunks[-1].number:
+                self._chunks.append(chunk)
+                self._ends.append(chunk.after)
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,7 @@ class Ordered:
     numbers: NDArray[np.int64]
     total: int
     """The number of rows that meet the filter."""
-    strange: int
+    mismatches: int
     """The number of values of the keys' and the filter's columns that do not match their types and count as missing."""
 
     def holds(self, count: int) -> bool:
@@ -107,9 +107,9 @@ class Selections:
         self._known: OrderedDict[Hashable, Selection] = OrderedDict()
         self._lock = threading.Lock()
 
-    def of(self, file: Hashable, question: ViewRequest) -> Selection:
+    def of(self, file: Hashable, request: ViewRequest) -> Selection:
         """Return the cached results of the request's filter and sort order; `file` changes with the file's content."""
-        key = (file, question.delimiter, repr(question.filter), question.sort)
+        key = (file, request.delimiter, repr(request.filter), request.sort)
         with self._lock:
             selection = self._known.setdefault(key, Selection())
             self._known.move_to_end(key)

@@ -39,12 +39,12 @@ def _numbers_among(texts: pa.Array, kind: pa.DataType) -> tuple[pa.Array, int]:
     lower = pc.ascii_lower(texts)
     texts = pc.if_else(pc.is_in(lower, pa.array(sorted(MISSING))), None, texts)
     fits = pc.match_substring_regex(texts, _NUMBER)
-    strange = pc.sum(pc.invert(fits)).as_py() or 0
+    mismatches = pc.sum(pc.invert(fits)).as_py() or 0
     # pyarrow does not accept a plus sign in an integer.
     numbers = pc.replace_substring_regex(pc.if_else(fits, texts, None), r"^\+", "")
     if kind == pa.int64() and pc.all(pc.match_substring_regex(numbers, _INTEGER)).as_py() is not False:
-        return _integers(numbers), strange
-    return numbers.cast(pa.float64()), strange
+        return _integers(numbers), mismatches
+    return numbers.cast(pa.float64()), mismatches
 
 
 def _integers(numbers: pa.Array) -> pa.Array:

@@ -16,7 +16,7 @@ class Content(Protocol):
         ...
 
     @property
-    def caller(self) -> ProgressListener:
+    def listener(self) -> ProgressListener:
         """The cancellation flag and progress callback of the request."""
         ...
 

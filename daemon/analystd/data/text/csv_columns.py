@@ -44,20 +44,20 @@ class Wanted:
 
     positions: Sequence[int]
     columns: Sequence[ColumnInfo]
-    """The number of columns in the header."""
+    """All columns of the header."""
     dialect: Dialect
 
     def kinds(self) -> dict[int, pa.DataType]:
-        """The type as which each requested column is read."""
+        """Return the Arrow type in which each requested column is read."""
         return {at: _ARROW_TYPES.get(self.columns[at]["type"], pa.binary()) for at in self.positions}
 
 
-def column_parts(
-    stretches: Iterable[RecordChunk],
+def column_chunks(
+    chunks: Iterable[RecordChunk],
     positions: Sequence[int],
     columns: Sequence[ColumnInfo],
     dialect: Dialect,
-    caller: ProgressListener,
+    listener: ProgressListener,
 ) -> Iterator[ColumnChunk]:
     """Yield the requested columns of each chunk, in order, while threads parse the next chunks, until the iterator is closed.
 
@@ -65,7 +65,7 @@ def column_parts(
     all numbers of a guessed integer column in a chunk with a fraction. Everything else is UTF-8 text as `binary`.
 
     Raises:
-        AnalystdError: if iterating over `stretches` raises it, for example because the request was cancelled.
+        AnalystdError: if iterating over `chunks` raises it, for example because the request was cancelled.
     """
     wanted = Wanted(positions, columns, dialect)
     threads = max(2, min(_MOST_THREADS, os.cpu_count() or 1))
@@ -75,12 +75,12 @@ def column_parts(
     def taken() -> ColumnChunk:
         future, done = pending.popleft()
         part = future.result()
-        caller.report(done)
+        listener.report(done)
         return part
 
     try:
-        for stretch in stretches:
-            pending.append((pool.submit(part_of, stretch, wanted), stretch.done))
+        for chunk in chunks:
+            pending.append((pool.submit(part_of, chunk, wanted), chunk.done))
             while pending and (len(pending) > threads or pending[0][0].done()):
                 yield taken()
         while pending:
@@ -89,36 +89,36 @@ def column_parts(
         pool.shutdown(cancel_futures=True)
 
 
-def part_of(stretch: RecordChunk, wanted: Wanted) -> ColumnChunk:
+def part_of(chunk: RecordChunk, wanted: Wanted) -> ColumnChunk:
     """Return the requested columns of one chunk."""
     kinds = wanted.kinds()
-    columns = _columns(stretch, wanted, kinds) if kinds and stretch.num_rows else {}
+    columns = _columns(chunk, wanted, kinds) if kinds and chunk.num_rows else {}
     found = [columns.get(at, (pa.array([], kinds[at]), 0)) for at in wanted.positions]
     return ColumnChunk(
-        stretch.number,
-        stretch.first_row,
-        stretch.num_rows,
+        chunk.number,
+        chunk.first_row,
+        chunk.num_rows,
         [without_nan(array) for array, _ in found],
-        [strange for _, strange in found],
+        [mismatches for _, mismatches in found],
     )
 
 
-def _columns(stretch: RecordChunk, wanted: Wanted, kinds: dict[int, pa.DataType]) -> dict[int, tuple[pa.Array, int]]:
+def _columns(chunk: RecordChunk, wanted: Wanted, kinds: dict[int, pa.DataType]) -> dict[int, tuple[pa.Array, int]]:
     """Return the columns by position, and the number of values in each that do not match its type."""
     as_text = dict.fromkeys(kinds, pa.binary())
-    for data in _readable(stretch, wanted):
-        if columns := _parsed(data, wanted, kinds, stretch.num_rows):
+    for data in _readable(chunk, wanted):
+        if columns := _parsed(data, wanted, kinds, chunk.num_rows):
             return {at: (array, 0) for at, array in columns.items()}
-        if texts := _parsed(data, wanted, as_text, stretch.num_rows):
+        if texts := _parsed(data, wanted, as_text, chunk.num_rows):
             return {at: _typed(texts[at], kind) for at, kind in kinds.items()}
     # Any parser reads rewritten records of equal length correctly.
-    raise AssertionError(f"chunk {stretch.number} was not parsed as {stretch.num_rows} records")
+    raise AssertionError(f"chunk {chunk.number} was not parsed as {chunk.num_rows} records")
 
 
-def _readable(stretch: RecordChunk, wanted: Wanted) -> Iterator[bytes]:
+def _readable(chunk: RecordChunk, wanted: Wanted) -> Iterator[bytes]:
     """Yield the chunk as it is, and then with all records padded or cut to the header's length, for when the first fails."""
-    yield stretch.data
-    yield _evened(stretch, wanted)
+    yield chunk.data
+    yield _evened(chunk, wanted)
 
 
 def _typed(texts: pa.Array, kind: pa.DataType) -> tuple[pa.Array, int]:
@@ -153,11 +153,11 @@ def _parsed(data: bytes, wanted: Wanted, kinds: dict[int, pa.DataType], rows: in
     return {at: table.column(number).combine_chunks() for number, at in enumerate(kinds)}
 
 
-def _evened(stretch: RecordChunk, wanted: Wanted) -> bytes:
+def _evened(chunk: RecordChunk, wanted: Wanted) -> bytes:
     """Return the chunk with each record's cells padded with missing values, or cut, to the header's length."""
-    records, consumed = wanted.dialect.split(stretch.data, stretch.num_rows)
+    records, consumed = wanted.dialect.split(chunk.data, chunk.num_rows)
     # The last record may lack its line end.
-    records += filter(None, [strip_newlines(stretch.data[consumed:])])
+    records += filter(None, [strip_newlines(chunk.data[consumed:])])
     return b"\n".join([_even(record, wanted.dialect, len(wanted.columns)) for record in records])
 
 

@@ -12,7 +12,7 @@ from analystd.data.text.content import Content
 from analystd.data.text.dialect import Dialect, first_records, sniff_dialect
 from analystd.data.text.record_index import RecordIndex
 from analystd.data.text.records import TextRecords
-from analystd.data.text.type_mismatches import misfits
+from analystd.data.text.type_mismatches import mismatch_warnings
 from analystd.wire.errors import WorkspaceError
 from analystd.wire.protocol import ColumnInfo
 
@@ -106,12 +106,12 @@ class CsvTable:
         known = self.known_rows
         return self._rows_of(records, columns, None if known is None else known - len(records))
 
-    def column_parts(self, columns: Sequence[int], start: int = 0) -> Iterator[ColumnChunk]:
+    def column_chunks(self, columns: Sequence[int], start: int = 0) -> Iterator[ColumnChunk]:
         """See `HasColumnChunks`."""
-        from analystd.data.text.csv_columns import column_parts
+        from analystd.data.text.csv_columns import column_chunks
 
-        return column_parts(
-            self._records.stretches(start), columns, self.columns, self._facts.dialect, self._content.caller
+        return column_chunks(
+            self._records.chunks(start), columns, self.columns, self._facts.dialect, self._content.listener
         )
 
     def _rows_of(self, records: Iterable[bytes], columns: Sequence[int], first: int | None) -> Rows:
@@ -126,7 +126,7 @@ class CsvTable:
             warnings.append(f"{_some(ragged, first)} not as long as the header: {cells} cells, not {names}")
         every = len(columns) == names and list(columns) == list(range(names))
         picked = rows if every and not ragged else [_picked(row, columns, every=every) for row in rows]
-        warnings += misfits(picked, [self._facts.columns[at] for at in columns], first)
+        warnings += mismatch_warnings(picked, [self._facts.columns[at] for at in columns], first)
         fitting = bounded(picked, lambda row: len("".join(filter(None, row))))
         return Rows(fitting.cells, (*warnings, *fitting.warnings))
 

@@ -104,9 +104,9 @@ class DecodedContent:
         return self._source.name
 
     @property
-    def caller(self) -> ProgressListener:
+    def listener(self) -> ProgressListener:
         """The cancellation flag and progress callback of the request."""
-        return self._source.caller
+        return self._source.listener
 
     @property
     def size(self) -> int | None:

@@ -95,12 +95,12 @@ class JsonTable:
         known = self.known_rows
         return self._rows_of(lines, columns, None if known is None else known - len(lines))
 
-    def column_parts(self, columns: Sequence[int], start: int = 0) -> Iterator[ColumnChunk]:
+    def column_chunks(self, columns: Sequence[int], start: int = 0) -> Iterator[ColumnChunk]:
         """See `HasColumnChunks`; nested and mixed values are JSON text."""
-        from analystd.data.text.json_columns import column_parts
+        from analystd.data.text.json_columns import column_chunks
 
-        stretches = self._records.stretches(start)
-        return column_parts(stretches, [self.columns[at] for at in columns], self._facts.dialect, self._content.caller)
+        chunks = self._records.chunks(start)
+        return column_chunks(chunks, [self.columns[at] for at in columns], self._facts.dialect, self._content.listener)
 
     def _rows_of(self, lines: Sequence[bytes], columns: Sequence[int], first: int | None) -> Rows:
         records = list(parse_records(lines))

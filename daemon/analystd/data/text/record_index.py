@@ -135,7 +135,7 @@ class RecordIndex:
                 self._before.append(self._before[-1] + counts[state])
                 self._states.append(states[state])
             self._end(content, self._block_begin(first + blocks))
-            content.caller.report(content.done(self._block_begin(len(self._states) - 1)))
+            content.listener.report(content.done(self._block_begin(len(self._states) - 1)))
 
     def _end(self, content: Content, read_to: int) -> None:
         """Record the total if the text ends before `read_to`."""

@@ -13,7 +13,7 @@ MAX_RECORD_BYTES = 64 * 1024 * 1024
 
 _FIRST_CHUNK_BYTES = 64 * 1024
 _CHUNK_BYTES = 1024 * 1024
-_STRETCH_BLOCKS = 8
+_CHUNK_BLOCKS = 8
 _FIRST_TAIL_BYTES = 64 * 1024
 _MOST_TAIL_BYTES = 64 * 1024 * 1024
 
@@ -65,12 +65,12 @@ class TextRecords:
             return found
         return self.records(max(0, self.count() - count), count)
 
-    def stretches(self, start: int = 0) -> Iterator[RecordChunk]:
+    def chunks(self, start: int = 0) -> Iterator[RecordChunk]:
         """Yield all records from chunk number `start` on, in chunks of about 8 MiB; cancellation is checked between them. Raises as `records`."""
-        here = self._stretch_begin(start)
+        here = self._chunk_begin(start)
         while here is not None:
             begin, record = here
-            after = self._stretch_begin(start + 1)
+            after = self._chunk_begin(start + 1)
             end, next_record = after or (self._end(), self.count() + self._dialect.header)
             if end - begin > MAX_RECORD_BYTES:
                 raise too_long(self._content.name, MAX_RECORD_BYTES)
@@ -80,16 +80,14 @@ class TextRecords:
                 yield RecordChunk(start, self._behind_header(record), next_record - record, data, done)
             start, here = start + 1, after
 
-    def _stretch_begin(self, number: int) -> tuple[int, int] | None:
+    def _chunk_begin(self, number: int) -> tuple[int, int] | None:
         """Return the offset of a chunk and the number of its first record, counting the header."""
         if number == 0 and self._dialect.header:
             begin = self._index.seek(self._content, 1)
             return None if begin is None else (begin, 1)
         # The first chunks are short, because many searches end there.
-        few = number < _STRETCH_BLOCKS
-        return self._index.first_begin(
-            self._content, number if few else (number - _STRETCH_BLOCKS + 1) * _STRETCH_BLOCKS
-        )
+        few = number < _CHUNK_BLOCKS
+        return self._index.first_begin(self._content, number if few else (number - _CHUNK_BLOCKS + 1) * _CHUNK_BLOCKS)
 
     def _end(self) -> int:
         size = self._content.size

@@ -15,18 +15,22 @@ NAMED = 3
 _ANYTHING = ("text", "empty")
 
 
-def misfits(rows: Sequence[Sequence[str | None]], columns: Sequence[ColumnInfo], first_row: int | None) -> list[str]:
+def mismatch_warnings(
+    rows: Sequence[Sequence[str | None]], columns: Sequence[ColumnInfo], first_row: int | None
+) -> list[str]:
     """Return a sentence for each of the first cells that do not match; cell i of each row belongs to `columns[i]`.
 
     `first_row` is the number of the first row, None if it is not known.
     """
     found = itertools.chain.from_iterable(
-        _misfits_of(rows, at, column, first_row) for at, column in enumerate(columns) if column["type"] not in _ANYTHING
+        _mismatches_of(rows, at, column, first_row)
+        for at, column in enumerate(columns)
+        if column["type"] not in _ANYTHING
     )
     return list(itertools.islice(found, NAMED))
 
 
-def _misfits_of(
+def _mismatches_of(
     rows: Sequence[Sequence[str | None]], at: int, column: ColumnInfo, first_row: int | None
 ) -> Iterator[str]:
     kind = column["type"]

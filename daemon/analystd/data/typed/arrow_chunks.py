@@ -12,27 +12,27 @@ from analystd.data.typed.arrow_groups import RowGroups, joined
 from analystd.data.typed.arrow_values import plain_array
 from analystd.data.typed.prefetch import ahead
 
-PART_ROWS = 64 * 1024
+CHUNK_ROWS = 64 * 1024
 
-_PART_BYTES = 64 * 1024 * 1024
+_CHUNK_BYTES = 64 * 1024 * 1024
 
 
-def column_parts(groups: RowGroups, columns: Sequence[int], start: int) -> Iterator[ColumnChunk]:
+def column_chunks(groups: RowGroups, columns: Sequence[int], start: int) -> Iterator[ColumnChunk]:
     """Yield chunks of at most 64 Ki rows and about 64 MiB, none across groups, preparing two ahead; groups before `start` are not read.
 
     The arrays have the file's own types, except that dictionaries and run-ends are decoded to plain values. Raises as `RowGroups.arrays`.
     """
-    with closing(ahead(_parts(groups, columns, start))) as parts:
-        for part in parts:
-            yield part
-            groups.caller.report((part.first_row + part.num_rows) / groups.total)
+    with closing(ahead(_chunks(groups, columns, start))) as chunks:
+        for chunk in chunks:
+            yield chunk
+            groups.listener.report((chunk.first_row + chunk.num_rows) / groups.total)
 
 
-def _parts(groups: RowGroups, columns: Sequence[int], start: int) -> Iterator[ColumnChunk]:
+def _chunks(groups: RowGroups, columns: Sequence[int], start: int) -> Iterator[ColumnChunk]:
     every = range(len(groups.schema))
     number = 0
     for at, group in enumerate(groups.groups):
-        size = groups.fitting(at, every, PART_ROWS, _PART_BYTES)
+        size = groups.fitting(at, every, CHUNK_ROWS, _CHUNK_BYTES)
         after = number + -(-group.rows // size)
         if group.rows and after > start:
             first = max(0, start - number)

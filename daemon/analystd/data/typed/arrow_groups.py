@@ -42,10 +42,10 @@ class RowGroups(ABC):
     kind: str
     """The format's name, used in messages."""
 
-    def __init__(self, name: str, caller: ProgressListener) -> None:
+    def __init__(self, name: str, listener: ProgressListener) -> None:
         self.name = name
         """The caller's name for the file, used in messages."""
-        self.caller = caller
+        self.listener = listener
         self._set(pa.schema([]), ())
 
     @abstractmethod
@@ -118,7 +118,7 @@ class RowGroups(ABC):
 
     def raise_if_cancelled(self) -> None:
         """Raise `ViewCancelledError` if the request was cancelled."""
-        if self.caller.cancelled.is_set():
+        if self.listener.cancelled.is_set():
             raise ViewCancelledError(f"Reading {self.name} was cancelled")
 
     def _set(self, schema: pa.Schema, groups: Sequence[RowGroup]) -> None:

@@ -11,8 +11,8 @@ import pyarrow as pa
 from analystd.data.column_chunks import ColumnChunk
 from analystd.data.positioned_file import ProgressListener
 from analystd.data.table import MAX_REPLY_CHARACTERS, Rows
+from analystd.data.typed.arrow_chunks import column_chunks
 from analystd.data.typed.arrow_groups import RowGroup, RowGroups, slabs
-from analystd.data.typed.arrow_parts import column_parts
 from analystd.data.typed.arrow_values import json_values
 from analystd.data.typed.cell_sizes import json_bytes
 from analystd.wire.errors import ResourceLimitError
@@ -28,9 +28,9 @@ _SEARCHED_BYTES = 8 * 1024 * 1024
 class GroupedTable(RowGroups):
     """A table over groups of Arrow arrays."""
 
-    def __init__(self, name: str, caller: ProgressListener) -> None:
+    def __init__(self, name: str, listener: ProgressListener) -> None:
         self._columns: list[ColumnInfo] = []
-        super().__init__(name, caller)
+        super().__init__(name, listener)
 
     @property
     def columns(self) -> list[ColumnInfo]:
@@ -79,9 +79,9 @@ class GroupedTable(RowGroups):
                     found[number] += cells
         return _fitting_rows(self.name, there, (found[number] for number in there))
 
-    def column_parts(self, columns: Sequence[int], start: int = 0) -> Iterator[ColumnChunk]:
-        """See `HasColumnChunks` and `arrow_parts`."""
-        return column_parts(self, columns, start)
+    def column_chunks(self, columns: Sequence[int], start: int = 0) -> Iterator[ColumnChunk]:
+        """See `HasColumnChunks` and `arrow_chunks`."""
+        return column_chunks(self, columns, start)
 
     def _set(self, schema: pa.Schema, groups: Sequence[RowGroup]) -> None:
         super()._set(schema, groups)

@@ -42,7 +42,7 @@ class _ArrowTable(GroupedTable):
     kind = "Arrow"
 
     def __init__(self, file: PositionedFile) -> None:
-        super().__init__(file.name, file.caller)
+        super().__init__(file.name, file.listener)
         self._file = file
 
     @abstractmethod

@@ -30,7 +30,7 @@ class ExcelTable(GroupedTable):
     kind = "an Excel workbook"
 
     def __init__(self, file: PositionedFile, known: LruCache) -> None:
-        super().__init__(file.name, file.caller)
+        super().__init__(file.name, file.listener)
         self._learnt: _Learnt = known.learn(("excel", file.key), lambda: _learn(read_sheet(file)))
         table = self._learnt.table
         self._set(table.schema, [RowGroup(table.num_rows, table.nbytes)] if table.num_rows else [])

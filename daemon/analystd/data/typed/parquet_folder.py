@@ -54,8 +54,8 @@ class ParquetFolder(GroupedTable):
 
     kind = "Parquet"
 
-    def __init__(self, workspace: Workspace, folder: str, facts: FolderFacts, caller: ProgressListener) -> None:
-        super().__init__(folder, caller)
+    def __init__(self, workspace: Workspace, folder: str, facts: FolderFacts, listener: ProgressListener) -> None:
+        super().__init__(folder, listener)
         self._workspace = workspace
         self._facts = facts
         self.content_key = (os.path.normpath(folder), tuple(footer.member for footer in facts.footers))
@@ -73,7 +73,7 @@ class ParquetFolder(GroupedTable):
         footer = self._facts.footers[at]
         names = [self._schema[column].name for column in columns]
         own = [name for name in names if name in footer.schema.names]
-        with _opened(self._workspace, self.name, footer.member, self.caller) as table:
+        with _opened(self._workspace, self.name, footer.member, self.listener) as table:
             places = [footer.schema.get_field_index(name) for name in own]
             for rows, arrays in _whole_group(table, number - self._firsts[at], places, batch_rows):
                 # An error in widening the types names the member.
@@ -92,25 +92,27 @@ class ParquetFolder(GroupedTable):
         return pa.repeat(pa.scalar(value).cast(field.type), rows)
 
 
-def open_parquet_folder(workspace: Workspace, folder: str, caller: ProgressListener, known: LruCache) -> ParquetFolder:
+def open_parquet_folder(
+    workspace: Workspace, folder: str, listener: ProgressListener, known: LruCache
+) -> ParquetFolder:
     """Return the table in a folder; the footers are read again only if one of its files differs from `known`.
 
     Raises:
         WorkspaceError: as `find_members`, for a damaged member, or members that do not fit together; it names the file.
         ResourceLimitError: for too many files.
     """
-    members = find_members(workspace, folder, caller)
+    members = find_members(workspace, folder, listener)
     key = (os.path.normpath(folder), members)
     return ParquetFolder(
-        workspace, folder, known.learn(key, lambda: _learn(workspace, folder, members, caller)), caller
+        workspace, folder, known.learn(key, lambda: _learn(workspace, folder, members, listener)), listener
     )
 
 
-def _learn(workspace: Workspace, folder: str, members: Members, caller: ProgressListener) -> FolderFacts:
+def _learn(workspace: Workspace, folder: str, members: Members, listener: ProgressListener) -> FolderFacts:
     unified = UnifiedSchema()
     footers: list[_Footer] = []
     for count, member in enumerate(members.files, 1):
-        with _opened(workspace, folder, member, caller) as table:
+        with _opened(workspace, folder, member, listener) as table:
             # Equal files share one schema, because thousands of wide ones would fill the memory.
             alike = bool(footers) and footers[-1].schema.equals(table.schema)
             schema = footers[-1].schema if alike else table.schema
@@ -118,7 +120,7 @@ def _learn(workspace: Workspace, folder: str, members: Members, caller: Progress
         if not alike:
             unified.add(schema, f"{folder.rstrip('/')}/{member.path}")
         footers.append(_Footer(member, schema, groups, folder_values(member.path)))
-        caller.report(count / len(members.files))
+        listener.report(count / len(members.files))
     schema, warnings = _with_folder_columns(unified.schema, footers)
     if members.linked_folders:
         warnings.append(f"Links to folders are left out: {', '.join(members.linked_folders)}"[:1000])
@@ -153,8 +155,8 @@ def _whole_group(
 
 
 @contextmanager
-def _opened(workspace: Workspace, folder: str, member: Member, caller: ProgressListener) -> Iterator[ParquetTable]:
-    file = open_member(workspace, folder, member.path, caller)
+def _opened(workspace: Workspace, folder: str, member: Member, listener: ProgressListener) -> Iterator[ParquetTable]:
+    file = open_member(workspace, folder, member.path, listener)
     try:
         if file.key != member.key:
             raise WorkspaceError(f"{file.name} changed while {folder} was read", "Try again when it is complete")

@@ -24,7 +24,7 @@ class ParquetTable(GroupedTable):
     kind = "Parquet"
 
     def __init__(self, file: PositionedFile) -> None:
-        super().__init__(file.name, file.caller)
+        super().__init__(file.name, file.listener)
         with self.translated():
             metadata = pq.read_metadata(pa.PythonFile(PositionedStream(file), mode="r"))
             # Each column that is read has its own buffer.

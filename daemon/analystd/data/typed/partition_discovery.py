@@ -43,7 +43,7 @@ class Members:
     """Links to folders, which are not followed because they may be circular."""
 
 
-def find_members(workspace: Workspace, folder: str, caller: ProgressListener) -> Members:
+def find_members(workspace: Workspace, folder: str, listener: ProgressListener) -> Members:
     """Return the files below `folder` that end in `.parquet` or `.pq`; names that begin with `_` or `.` are ignored.
 
     Raises:
@@ -55,7 +55,7 @@ def find_members(workspace: Workspace, folder: str, caller: ProgressListener) ->
     top = workspace.open_folder(folder)
     try:
         for count, (path, entry) in enumerate(_walk(top, "", 0), 1):
-            if caller.cancelled.is_set():
+            if listener.cancelled.is_set():
                 raise ViewCancelledError(f"Reading {folder} was cancelled")
             _check_limit(folder, count, MAX_ENTRIES, "entries")
             if path.lower().endswith(_SUFFIXES):
@@ -70,11 +70,11 @@ def find_members(workspace: Workspace, folder: str, caller: ProgressListener) ->
     return Members(tuple(sorted(found, key=lambda each: each.path.split("/"))), tuple(sorted(links)))
 
 
-def open_member(workspace: Workspace, folder: str, path: str, caller: ProgressListener) -> PositionedFile:
+def open_member(workspace: Workspace, folder: str, path: str, listener: ProgressListener) -> PositionedFile:
     """Open a file of the folder; the caller closes its descriptor. Raises WorkspaceError as `Workspace.open_read`."""
     name = f"{folder.rstrip('/')}/{path}"
     descriptor = workspace.open_read(name)
-    return PositionedFile.of_descriptor(name, descriptor, caller)
+    return PositionedFile.of_descriptor(name, descriptor, listener)
 
 
 def folder_values(path: str) -> dict[str, str | None]:
