@@ -6,9 +6,9 @@ from collections.abc import Iterator, Sequence
 
 import pyarrow as pa
 
+from analystd.data.arrow_values import json_values
 from analystd.data.column_chunks import ColumnChunk
 from analystd.data.table import Rows
-from analystd.data.typed.arrow_values import json_values
 from analystd.wire.protocol import ColumnInfo
 
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 from pathlib import PurePath
 from typing import TYPE_CHECKING
 
+from analystd.data.lru import LruCache
 from analystd.data.positioned_file import PositionedFile, ProgressListener
 from analystd.data.table import Table
 from analystd.data.text.csv_table import CsvTable, learn_csv
 from analystd.data.text.decoders import GZIP_MAGIC, is_utf32
 from analystd.data.text.json_table import JsonTable, learn_json
 from analystd.data.text.text_cache import TextCache
-from analystd.data.typed.lru import LruCache
 from analystd.jail.workspace import Workspace
 from analystd.wire.errors import WorkspaceError
 

@@ -107,13 +107,13 @@ def _view_chosen(context: ViewContext, query: Query, page: RowPage) -> ViewResul
 
 
 def _view_described(context: ViewContext) -> ViewResult:
-    from analystd.data.compute.column_views import view_describe
+    from analystd.data.column_views import view_describe
 
     return view_describe(context)
 
 
 def _view_profiled(context: ViewContext) -> ViewResult:
-    from analystd.data.compute.column_views import view_profile
+    from analystd.data.column_views import view_profile
 
     return view_profile(context)
 

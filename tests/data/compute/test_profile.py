@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.data.query_tables import MemoryTable
 
-from analystd.data.compute import column_views as query_views
+from analystd.data import column_views as query_views
 from analystd.data.compute import distinct
 from analystd.data.compute import frequent_values as profile_top
 from analystd.data.compute.distinct import DistinctCounter, hashes_of

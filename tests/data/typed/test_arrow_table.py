@@ -10,12 +10,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
 
+from analystd.data.arrow_values import json_values
 from analystd.data.formats import Formats
+from analystd.data.lru import LruCache
 from analystd.data.positioned_file import PositionedFile, ViewCancelledError
 from analystd.data.typed.arrow_rows import GroupedTable
 from analystd.data.typed.arrow_table import open_arrow
-from analystd.data.typed.arrow_values import json_values
-from analystd.data.typed.lru import LruCache
 from analystd.data.view_request import ViewRequest
 from analystd.data.views import view
 from analystd.wire.errors import WorkspaceError

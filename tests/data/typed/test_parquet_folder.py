@@ -14,9 +14,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from analystd.data.base import FileInJail
+from analystd.data.lru import LruCache
 from analystd.data.positioned_file import PositionedFile, ProgressListener, ViewCancelledError
 from analystd.data.typed import parquet_folder, partition_discovery
-from analystd.data.typed.lru import LruCache
 from analystd.data.typed.parquet_folder import ParquetFolder, open_parquet_folder
 from analystd.data.typed.parquet_schemas import common_type
 from analystd.data.typed.parquet_table import ParquetTable

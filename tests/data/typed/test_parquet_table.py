@@ -14,9 +14,9 @@ import pyarrow.parquet as pq
 import pyarrow.parquet.encryption as pe
 import pytest
 
+from analystd.data.arrow_values import clock_text, date_text, json_values, timestamp_text
 from analystd.data.formats import Formats
 from analystd.data.positioned_file import PositionedFile, ViewCancelledError
-from analystd.data.typed.arrow_values import clock_text, date_text, json_values, timestamp_text
 from analystd.data.typed.parquet_table import ParquetTable
 from analystd.data.view_request import Condition, SortKey, ViewRequest
 from analystd.data.views import view

@@ -18,8 +18,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from analystd.data.column_numbers import without_nan
 from analystd.data.compute.type_classes import Kind, as_text, kind_of
-from analystd.data.text.column_numbers import without_nan
 from analystd.data.view_request import OPERATORS, Condition
 from analystd.wire.column_names import position_of
 from analystd.wire.errors import InvalidArgumentsError

@@ -8,8 +8,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from analystd.data.arrow_values import json_values
 from analystd.data.compute.type_classes import is_bytes
-from analystd.data.typed.arrow_values import json_values
 from analystd.wire.protocol import ValueCount
 
 SHOWN = 10

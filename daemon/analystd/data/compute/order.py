@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from analystd.data.text.column_numbers import without_nan
+from analystd.data.column_numbers import without_nan
 from analystd.wire.errors import ResourceLimitError
 
 MOST_KEY_BYTES = 256 * 1024 * 1024

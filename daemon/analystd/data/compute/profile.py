@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from analystd.data.column_numbers import without_nan
 from analystd.data.compute.distinct import DistinctCounter, hashes_of, unique_hashes
 from analystd.data.compute.frequent_values import TopValues
 from analystd.data.compute.histogram import HistogramCounter
@@ -16,7 +17,6 @@ from analystd.data.compute.moments import Extremes, Moments
 from analystd.data.compute.query import Query
 from analystd.data.compute.type_classes import Kind, is_bytes, kind_of
 from analystd.data.table import Table
-from analystd.data.text.column_numbers import without_nan
 from analystd.wire.column_names import address_of, addressed
 from analystd.wire.protocol import ColumnInfo, ColumnProfile, HistogramBins
 

@@ -13,9 +13,9 @@ import pyarrow as pa
 import pyarrow.csv as pa_csv
 
 from analystd.data.column_chunks import ColumnChunk
+from analystd.data.column_numbers import numbers_of, without_nan
 from analystd.data.positioned_file import ProgressListener
 from analystd.data.text.cell_types import MISSING
-from analystd.data.text.column_numbers import numbers_of, without_nan
 from analystd.data.text.dialect import NO_QUOTE, Dialect, strip_newlines
 from analystd.data.text.record_chunks import RecordChunk
 from analystd.wire.protocol import ColumnInfo

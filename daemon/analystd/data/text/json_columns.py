@@ -13,10 +13,10 @@ import pyarrow.json as pa_json
 
 from analystd.data.column_chunks import ColumnChunk
 from analystd.data.positioned_file import ProgressListener
+from analystd.data.prefetch import ahead
 from analystd.data.text.dialect import Dialect, strip_newlines
 from analystd.data.text.json_records import ExactInteger, ExactNumber, parse_records
 from analystd.data.text.record_chunks import RecordChunk
-from analystd.data.typed.prefetch import ahead
 from analystd.wire.protocol import ColumnInfo
 
 _QUICK = {"integer": pa.int64(), "number": pa.float64(), "boolean": pa.bool_(), "text": pa.string()}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
+from analystd.data.cell_sizes import json_bytes
 from analystd.data.column_chunks import ColumnChunk
 from analystd.data.table import Rows, bounded
 from analystd.data.text.content import Content
@@ -12,7 +13,6 @@ from analystd.data.text.dialect import NO_QUOTE, Dialect, first_records
 from analystd.data.text.json_records import JsonRecord, common_kind, kind_of, parse_records
 from analystd.data.text.record_index import RecordIndex
 from analystd.data.text.records import TextRecords
-from analystd.data.typed.cell_sizes import json_bytes
 from analystd.wire.errors import WorkspaceError
 from analystd.wire.protocol import ColumnInfo
 

@@ -7,10 +7,10 @@ from contextlib import closing
 
 import pyarrow as pa
 
+from analystd.data.arrow_values import plain_array
 from analystd.data.column_chunks import ColumnChunk
+from analystd.data.prefetch import ahead
 from analystd.data.typed.arrow_groups import RowGroups, joined
-from analystd.data.typed.arrow_values import plain_array
-from analystd.data.typed.prefetch import ahead
 
 CHUNK_ROWS = 64 * 1024
 

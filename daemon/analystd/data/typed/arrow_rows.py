@@ -8,13 +8,13 @@ from typing import Any
 
 import pyarrow as pa
 
+from analystd.data.arrow_values import json_values
+from analystd.data.cell_sizes import json_bytes
 from analystd.data.column_chunks import ColumnChunk
 from analystd.data.positioned_file import ProgressListener
 from analystd.data.table import MAX_REPLY_CHARACTERS, Rows
 from analystd.data.typed.arrow_chunks import column_chunks
 from analystd.data.typed.arrow_groups import RowGroup, RowGroups, slabs
-from analystd.data.typed.arrow_values import json_values
-from analystd.data.typed.cell_sizes import json_bytes
 from analystd.wire.errors import ResourceLimitError
 from analystd.wire.protocol import ColumnInfo
 

@@ -10,12 +10,12 @@ from io import RawIOBase
 import pyarrow as pa
 import pyarrow.ipc as ipc
 
+from analystd.data.lru import LruCache
 from analystd.data.positioned_file import PositionedFile, PositionedStream
 from analystd.data.table import Table
 from analystd.data.typed.arrow_groups import RowGroup
 from analystd.data.typed.arrow_messages import FILE_MAGIC, RecordBatchInfo, StreamLayout, file_batches, stream_layout
 from analystd.data.typed.arrow_rows import GroupedTable
-from analystd.data.typed.lru import LruCache
 from analystd.wire.errors import WorkspaceError
 
 _FEATHER_1_MAGIC = b"FEA1"

@@ -9,11 +9,11 @@ from typing import Any
 
 import pyarrow as pa
 
+from analystd.data.lru import LruCache
 from analystd.data.positioned_file import PositionedFile
 from analystd.data.typed.arrow_groups import RowGroup
 from analystd.data.typed.arrow_rows import GroupedTable
 from analystd.data.typed.excel_sheet import Cell, Sheet, read_sheet
-from analystd.data.typed.lru import LruCache
 
 _MOST_NAMED = 10
 

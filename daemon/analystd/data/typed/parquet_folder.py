@@ -11,10 +11,10 @@ from itertools import accumulate
 
 import pyarrow as pa
 
+from analystd.data.lru import LruCache
 from analystd.data.positioned_file import ProgressListener
 from analystd.data.typed.arrow_groups import RowGroup
 from analystd.data.typed.arrow_rows import GroupedTable
-from analystd.data.typed.lru import LruCache
 from analystd.data.typed.parquet_schemas import UnifiedSchema
 from analystd.data.typed.parquet_table import ParquetTable
 from analystd.data.typed.partition_discovery import (

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from analystd.data.compute.profile import described, extreme_cells, profiled
-from analystd.data.compute.profile_text import profile_text
+from analystd.data.profile_text import profile_text
 from analystd.data.table import Rows
 from analystd.data.table_text import grid
 from analystd.data.view_context import ViewContext
