@@ -48,7 +48,7 @@ class GzipDecoder:
         return piece, used
 
     def copy(self) -> GzipDecoder:
-        """Another decoder in the same state."""
+        """Return a copy of the decoder in its current state."""
         other = GzipDecoder()
         other._member = self._member.copy()
         other._members = self._members
@@ -82,7 +82,7 @@ class Utf16Decoder:
         return text.encode("utf-8", "surrogatepass"), used
 
     def copy(self) -> Utf16Decoder:
-        """Another decoder in the same state."""
+        """Return a copy of the decoder in its current state."""
         other = Utf16Decoder(self._encoding)
         other._decoder.setstate(self._decoder.getstate())
         other._begun = self._begun
