@@ -70,8 +70,8 @@ def small_borders() -> Iterator[None]:
         patch.setattr(record_index, "_STRIPE_BLOCKS", 2)
         patch.setattr(record_index, "_MOST_BLOCKS_AT_ONCE", 5)
         patch.setattr(record_index, "_SEARCHED_BYTES", 7)
-        patch.setattr(text_records, "_FIRST_CHUNK_BYTES", 5)
-        patch.setattr(text_records, "_CHUNK_BYTES", 11)
+        patch.setattr(text_records, "_FIRST_READ_BYTES", 5)
+        patch.setattr(text_records, "_READ_BYTES", 11)
         patch.setattr(text_cache, "_BEGINNING_BYTES", 1)
         yield
 

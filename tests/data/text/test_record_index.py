@@ -35,8 +35,8 @@ def blocks_of(size: int) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(record_index, "BLOCK_BYTES", size)
         patch.setattr(record_index, "_SEARCHED_BYTES", 3)
-        patch.setattr(text_records, "_FIRST_CHUNK_BYTES", 5)
-        patch.setattr(text_records, "_CHUNK_BYTES", 11)
+        patch.setattr(text_records, "_FIRST_READ_BYTES", 5)
+        patch.setattr(text_records, "_READ_BYTES", 11)
         yield
 
 

@@ -11,8 +11,8 @@ from analystd.data.text.record_index import RecordIndex, too_long
 
 MAX_RECORD_BYTES = 64 * 1024 * 1024
 
-_FIRST_CHUNK_BYTES = 64 * 1024
-_CHUNK_BYTES = 1024 * 1024
+_FIRST_READ_BYTES = 64 * 1024
+_READ_BYTES = 1024 * 1024
 _CHUNK_BLOCKS = 8
 _FIRST_TAIL_BYTES = 64 * 1024
 _MOST_TAIL_BYTES = 64 * 1024 * 1024
@@ -98,22 +98,22 @@ class TextRecords:
     def _from(self, begin: int, count: int) -> list[bytes]:
         """Return at most `count` records from `begin`, where a record begins."""
         found: list[bytes] = []
-        chunk = _FIRST_CHUNK_BYTES
+        length = _FIRST_READ_BYTES
         while len(found) < count:
-            data = self._content.read(begin, chunk)
+            data = self._content.read(begin, length)
             records, consumed = self._dialect.split(data, count - len(found))
             found += records
             rest = strip_newlines(data[consumed:])
             begin += len(data) - len(rest)
             if len(found) < count and len(rest) > MAX_RECORD_BYTES:
                 raise too_long(self._content.name, MAX_RECORD_BYTES)
-            if len(found) < count and len(data) < chunk:
+            if len(found) < count and len(data) < length:
                 return [*found, *filter(None, [rest])]
             if len(rest) < len(data):
-                chunk = min(2 * chunk, _CHUNK_BYTES)
+                length = min(2 * length, _READ_BYTES)
             else:
                 # All bytes belong to one record; leave room for its line end.
-                chunk = min(4 * chunk, MAX_RECORD_BYTES + 1)
+                length = min(4 * length, MAX_RECORD_BYTES + 1)
         return found
 
     def _tail_from_the_back(self, count: int) -> list[bytes] | None:
