@@ -45,7 +45,7 @@ class Listing:
         self.names = list(names)
 
     async def view(
-        self, source: Source, question: ViewRequest, on_progress: Callable[[float], None] | None = None
+        self, source: Source, request: ViewRequest, on_progress: Callable[[float], None] | None = None
     ) -> ViewResult:
         raise NotImplementedError
 

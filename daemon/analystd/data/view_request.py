@@ -1,4 +1,4 @@
-"""What is asked of a table: the operation, which rows and columns, under which conditions, in which order."""
+"""Requests for views of tables: the operation, rows, columns, filter and sort order."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ DEFAULT_ROWS = 10
 
 @dataclass(frozen=True)
 class Condition:
-    """What a row must meet: how a column's cell compares with a value."""
+    """A condition of a filter: a comparison of a column's cells with a value."""
 
     column: str
     op: str
     """One of `OPERATORS`."""
     value: Any = None
-    """A number, text or boolean; a list of them for `in`; nothing for `missing` and `present`."""
+    """A number, text or boolean; a list of them for `in`; None for `missing` and `present`."""
 
 
 @dataclass(frozen=True)
 class SortKey:
-    """A column to sort by; missing values come last either way."""
+    """A column to sort by; missing values come last in both directions."""
 
     column: str
     descending: bool = False
@@ -33,23 +33,23 @@ OPERATORS = ("=", "!=", "<", "<=", ">", ">=", "in", "contains", "starts_with", "
 
 @dataclass(frozen=True)
 class ViewRequest:
-    """One question about a table. Rows are counted from 0, among those that meet the filter, in the order of the sort."""
+    """A request for a view of a table. Rows are counted from 0, among those that match the filter, in sort order."""
 
     operation: str
     n_rows: int = DEFAULT_ROWS
     offset: int = 0
     columns: tuple[str, ...] | None = None
-    """Only these, in this order; None for all."""
+    """The columns to return, in this order; None for all."""
     filter: tuple[Condition, ...] = ()
-    """All of them must hold."""
+    """The conditions, which a row must meet all of."""
     sort: tuple[SortKey, ...] = ()
-    """The first key counts most; rows that are equal stay in the file's order."""
+    """The sort keys, most significant first; equal rows keep the file's order."""
     delimiter: str | None = None
-    """What separates the cells of a text file; None to find out."""
+    """The separator of the cells of a text file; None to detect it."""
 
     @classmethod
     def of(cls, arguments: Mapping[str, Any]) -> ViewRequest:
-        """The question in the arguments of `viewData`, which must be valid; what is no part of it is passed over."""
+        """Return the request in the arguments of `viewData`, which must be valid; other arguments are ignored."""
         given = {name: arguments[name] for name in cls.__dataclass_fields__ if arguments.get(name) is not None}
         if "columns" in given:
             given["columns"] = tuple(given["columns"])
@@ -58,5 +58,5 @@ class ViewRequest:
         return cls(**given)
 
     def to_json(self) -> dict[str, Any]:
-        """As `of` takes it."""
+        """Return the request as a mapping that `of` accepts."""
         return asdict(self)
