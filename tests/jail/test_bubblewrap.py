@@ -42,7 +42,7 @@ def test_bwrap_is_asked_where_the_launcher_itself_is_refused() -> None:
     assert answer.splitlines() == [
         "full",
         "bwrap",
-        "no full sandbox: analystd: the walls could not be put up: [Errno 13] no user namespaces: Permission denied; "
+        "no full sandbox: analystd: the sandbox could not be set up: [Errno 13] no user namespaces: Permission denied; "
         "every wall of level full held in the self-test, in namespaces that bwrap made",
     ]
 
@@ -60,7 +60,7 @@ def test_where_both_are_refused_the_level_is_partial_and_both_reasons_are_told()
         pytest.skip(f"namespaces cannot be forbidden here: {done.stderr}")
     level, maker, reason = done.stdout.splitlines()
     assert (level, maker) == ("partial", "own")
-    assert "no full sandbox: analystd: the walls could not be put up" in reason
+    assert "no full sandbox: analystd: the sandbox could not be set up" in reason
     assert "no full sandbox through bwrap: bwrap: " in reason
 
 

@@ -313,7 +313,7 @@ class TestRestoring:
         jail.wait_until_calm()
         (jail.workspace / ".vscode").mkdir()
         (jail.workspace / ".vscode/mine").touch()
-        with pytest.raises(WorkspaceError, match="something is there by now"):
+        with pytest.raises(WorkspaceError, match="something else is there now"):
             self.restore(jail, entry_id)
         assert (jail.workspace / ".vscode/mine").exists()
 

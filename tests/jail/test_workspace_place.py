@@ -40,13 +40,13 @@ def test_an_explicit_workspace_is_relative_to_the_start_and_made(elsewhere: Path
 
 @pytest.mark.parametrize("path", ["/", "~"])
 def test_a_workspace_around_the_home_is_refused(elsewhere: Path, path: str) -> None:
-    with pytest.raises(WorkspaceError, match="your home would be in it"):
+    with pytest.raises(WorkspaceError, match="it contains your home folder"):
         find_workspace(elsewhere, path)
 
 
 def test_a_workspace_that_cannot_be_made_is_told(elsewhere: Path) -> None:
     (elsewhere / "file").touch()
-    with pytest.raises(WorkspaceError, match="cannot be made"):
+    with pytest.raises(WorkspaceError, match="cannot be created"):
         find_workspace(elsewhere, "file/workspace")
 
 
