@@ -13,7 +13,7 @@ import pytest
 from tests.jail.conftest import Jail
 
 from analystd.jail.held import held_files
-from analystd.jail.limits import Breach, SessionLimits, Watched, find_breach
+from analystd.jail.limits import Breach, SessionLimits, Watched
 from analystd.jail.process_tree import is_dead, memory_bytes, process_tree
 from analystd.jail.resource_usage import memory
 from analystd.jail.watchdog import Watchdog
@@ -39,6 +39,11 @@ def program(code: str, cwd: Path) -> Iterator[int]:
         assert process.stdout.readline() == "ready\n"
         yield process.pid
         process.communicate()
+
+
+def find_breach(pid: int, ws: Workspace, limits: SessionLimits) -> Breach | None:
+    """The most urgent limit that a program exceeds now."""
+    return next(iter(Watched(pid, ws, limits).look().breaches), None)
 
 
 async def first_breach(pid: int, ws: Workspace, limits: SessionLimits, runtime: Path | None = None) -> Breach:

@@ -112,7 +112,7 @@ def test_a_user_who_replaces_a_file_has_the_new_one_sealed(sealed_jail: LiveJail
     assert jail.run("open('.envrc', 'a')") == "Read-only file system"
 
 
-def test_what_is_the_users_stays_so_when_its_folder_is_renamed_and_what_takes_its_place_does_not(
+def test_the_users_files_stay_trusted_after_a_rename_but_their_replacements_do_not(
     sealed_jail: LiveJail,
 ) -> None:
     jail = sealed_jail

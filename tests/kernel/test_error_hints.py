@@ -22,7 +22,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 NO_NETWORK = "This session has no network: "
 OUTSIDE = "is outside of the workspace"
-READ_ONLY = "can only be read: "
+READ_ONLY = "is read-only: "
 
 
 @dataclass
@@ -84,7 +84,7 @@ async def jailed(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPa
 async def test_a_missing_network_is_explained_with_what_to_do_instead(jailed: Jailed, code: str) -> None:
     error = await jailed.error(code)
     assert error.message.count(NO_NETWORK) == 1
-    assert error.message.endswith("or name another interpreter in AGENT_PYTHON.")
+    assert error.message.endswith("or set AGENT_PYTHON to another interpreter.")
     assert error.traceback[-1].startswith(NO_NETWORK)
 
 
@@ -121,12 +121,12 @@ async def test_what_is_sealed_in_the_workspace_says_so(jailed: Jailed, code: str
     if jailed.level != "full":
         pytest.skip("only level full has seals")
     message = (await jailed.error(code)).message
-    assert message.count("tools outside of the session's walls run or believe what is in '.git'") == 1
+    assert message.count("tools outside of the session's sandbox execute or trust files in '.git'") == 1
 
 
 async def test_a_missing_folder_beside_what_is_sealed_has_nothing_to_do_with_it(jailed: Jailed) -> None:
-    assert "walls" not in (await jailed.error("open('none/here', 'w')")).message
-    assert "walls" not in (await jailed.error("open('.git/none')")).message
+    assert "sandbox" not in (await jailed.error("open('none/here', 'w')")).message
+    assert "sandbox" not in (await jailed.error("open('.git/none')")).message
 
 
 @pytest.mark.parametrize("code", ["%pip install no-such-thing", "!pip install -q no-such-thing"])
@@ -166,7 +166,7 @@ async def test_a_write_to_what_may_be_read_is_explained(jailed: Jailed, code: st
 async def test_a_lack_of_memory_is_explained(jailed: Jailed) -> None:
     error = await jailed.error("bytearray(1 << 62)")
     assert (error.name, error.message[:16]) == ("MemoryError", "The machine has ")
-    assert "GB of memory for everything" in (await jailed.error("import numpy; numpy.zeros(1 << 59)")).message
+    assert "GB of memory in total" in (await jailed.error("import numpy; numpy.zeros(1 << 59)")).message
 
 
 @pytest.mark.parametrize(

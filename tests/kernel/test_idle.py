@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
-from tests.kernel.conftest import Runner
+from tests.kernel.conftest import Runner, ignore_output
 
 from analystd.jail.limits import SessionLimits
 from analystd.jail.process_tree import is_dead, process_tree
@@ -17,7 +17,6 @@ from analystd.jail.resource_usage import memory
 from analystd.jail.sandbox import measure_sandbox
 from analystd.jail.workspace import GIGABYTE, Workspace
 from analystd.kernel.base import Execution, Trouble
-from analystd.kernel.kernel_client import ignore_output
 from analystd.kernel.launch import Launch
 from analystd.kernel.resource_guard import watchdog
 from analystd.kernel.session import KernelSession
@@ -118,7 +117,7 @@ async def test_what_a_child_does_too_much_of_ends_it_and_keeps_the_variables(
     trouble = await watched.trouble()
     assert trouble.kind == "limit"
     assert words in trouble.text
-    assert trouble.text.endswith("what earlier code had left running was ended; the variables are kept.")
+    assert trouble.text.endswith("processes left by earlier code were killed; the variables are kept.")
     await watched.quiet()
     execution = await watched("kept")
     assert (execution.result, execution.stderr.splitlines()[0]) == ("1", f"[Since the last run: {trouble.text}]")

@@ -13,11 +13,13 @@ import pytest
 import pytest_asyncio
 
 from analystd.kernel.base import Execution
-from analystd.kernel.kernel_client import KernelClient, ignore_output
+from analystd.kernel.kernel_client import KernelClient
 from analystd.kernel.launch import Launch
 from analystd.kernel.session import KernelSession
 from analystd.kernel.warm_kernel import WarmKernels
 from analystd.wire.errors import SessionUnavailableError
+
+from .conftest import ignore_output
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -148,6 +150,8 @@ from pathlib import Path
 sys.path.insert(0, {str(Path(__file__).parents[2])!r})
 from analystd.kernel.kernel_client import Kernel
 from analystd.kernel.launch import Launch
+
+from .conftest import ignore_output
 from tests.kernel.conftest import OpenSandbox
 
 async def main():

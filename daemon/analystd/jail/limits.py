@@ -208,11 +208,6 @@ class Watched:
         return size + max(0, hidden)
 
 
-def find_breach(pid: int, workspace: Workspace, limits: SessionLimits, runtime: Path | None = None) -> Breach | None:
-    """Return the most urgent limit that `pid` and its descendants exceed now; None if there is none."""
-    return next(iter(Watched(pid, workspace, limits, runtime).look().breaches), None)
-
-
 def _present(*breaches: Breach | None) -> tuple[Breach, ...]:
     return tuple(breach for breach in breaches if breach is not None)
 

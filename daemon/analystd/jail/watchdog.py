@@ -111,9 +111,9 @@ class Watchdog:
                 continue
             if not look.pids:
                 return
-            breach = self._to_be_told(before, look)
+            breach = self._breach_to_handle(before, look)
             if breach is not None:
-                await self._tell(breach)
+                await self._handle(breach)
             self._adapt(before, look)
 
     async def _pause(self) -> None:
@@ -151,7 +151,7 @@ class Watchdog:
             self._is_blind = False
             return self._last
 
-    def _to_be_told(self, before: Look | None, look: Look) -> Breach | None:
+    def _breach_to_handle(self, before: Look | None, look: Look) -> Breach | None:
         """Return the first breach that must be handled."""
         overstepped = {breach.limit for breach in look.breaches}
         if overstepped <= SHARED:
@@ -171,7 +171,7 @@ class Watchdog:
                 return breach
         return None
 
-    async def _tell(self, breach: Breach) -> None:
+    async def _handle(self, breach: Breach) -> None:
         logger.warning("%s", breach.message)
         while_code_ran = self._code_runs
         try:
