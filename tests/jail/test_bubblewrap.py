@@ -1,4 +1,4 @@
-"""Where the system refuses namespaces to the launcher, `bwrap` is asked, and it is told the same plan."""
+"""Where the system refuses namespaces to the launcher, `bwrap` makes them from the same plan."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def test_bwrap_is_asked_where_the_launcher_itself_is_refused() -> None:
     ]
 
 
-def test_where_both_are_refused_the_level_is_partial_and_both_reasons_are_told() -> None:
+def test_level_is_partial_and_names_both_reasons_when_both_are_refused() -> None:
     for variant in ("bwrap", "partial"):
         offered_or_skip(variant)
     script = 'echo 0 > /proc/sys/user/max_user_namespaces && exec "$@"'

@@ -68,7 +68,7 @@ def test_a_workspace_in_the_workspace_is_not_meant(project: Path) -> None:
         assert workspace_place(project / start) == project / "workspace"
 
 
-def test_a_folder_that_is_reached_by_a_link_means_what_it_means_itself(project: Path, elsewhere: Path) -> None:
+def test_a_folder_reached_by_a_link_gives_the_same_workspace(project: Path, elsewhere: Path) -> None:
     (elsewhere / "link").symlink_to(project / "notebooks")
     assert workspace_place(elsewhere / "link") == project / "workspace"
 

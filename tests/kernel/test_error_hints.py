@@ -81,7 +81,7 @@ async def jailed(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPa
         "raise ExceptionGroup('both', [ValueError(1), OSError(101, 'Network is unreachable')])",
     ],
 )
-async def test_a_missing_network_is_explained_with_what_to_do_instead(jailed: Jailed, code: str) -> None:
+async def test_a_missing_network_is_explained_with_a_remedy(jailed: Jailed, code: str) -> None:
     error = await jailed.error(code)
     assert error.message.count(NO_NETWORK) == 1
     assert error.message.endswith("or set AGENT_PYTHON to another interpreter.")
@@ -117,14 +117,14 @@ except PoolError:
         "import pandas as pd; pd.DataFrame().to_csv('.git/a.csv')",
     ],
 )
-async def test_what_is_sealed_in_the_workspace_says_so(jailed: Jailed, code: str) -> None:
+async def test_errors_for_sealed_files_are_explained(jailed: Jailed, code: str) -> None:
     if jailed.level != "full":
         pytest.skip("only level full has seals")
     message = (await jailed.error(code)).message
     assert message.count("tools outside of the session's sandbox execute or trust files in '.git'") == 1
 
 
-async def test_a_missing_folder_beside_what_is_sealed_has_nothing_to_do_with_it(jailed: Jailed) -> None:
+async def test_a_missing_folder_beside_a_seal_is_not_blamed_on_the_seal(jailed: Jailed) -> None:
     assert "sandbox" not in (await jailed.error("open('none/here', 'w')")).message
     assert "sandbox" not in (await jailed.error("open('.git/none')")).message
 
@@ -154,8 +154,8 @@ async def test_a_path_outside_is_explained_and_the_setting_named(jailed: Jailed,
     if jailed.level == "partial" and error.name == "FileNotFoundError" and OUTSIDE not in error.message:
         pytest.skip("here it can be seen that there is no such file")
     assert error.message.count(OUTSIDE) == 1
-    assert error.message.endswith("what the setting AGENT_READ_ONLY_PATHS names.")
-    assert error.traceback[-1].endswith("what the setting AGENT_READ_ONLY_PATHS names.")
+    assert error.message.endswith("and the folders in the setting AGENT_READ_ONLY_PATHS.")
+    assert error.traceback[-1].endswith("and the folders in the setting AGENT_READ_ONLY_PATHS.")
 
 
 @pytest.mark.parametrize("code", ["open('{lake}/new.csv', 'w')", "open('{lake}/bars.csv', 'a')", "open('/usr/x', 'w')"])

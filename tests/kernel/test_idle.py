@@ -110,7 +110,7 @@ def in_thread(code: str) -> str:
         (THREADS, " threads in 4 processes; its limit is 200"),
     ],
 )
-async def test_what_a_child_does_too_much_of_ends_it_and_keeps_the_variables(
+async def test_a_child_that_exceeds_a_limit_is_killed_and_the_variables_are_kept(
     watched: Watched, code: str, words: str
 ) -> None:
     assert (await watched(in_child(code))).status == "ok"
@@ -132,7 +132,7 @@ async def test_what_a_child_does_too_much_of_ends_it_and_keeps_the_variables(
         (THREADS, " threads in 3 processes; its limit is 200"),
     ],
 )
-async def test_what_a_thread_does_too_much_of_ends_the_session_which_is_told(
+async def test_a_thread_that_exceeds_a_limit_ends_the_session_with_a_report(
     watched: Watched, code: str, words: str
 ) -> None:
     assert (await watched(in_thread(code))).status == "ok"
@@ -175,7 +175,7 @@ async def test_after_a_limit_of_memory_variables_can_be_deleted(watched: Watched
     await watched.quiet()
 
 
-async def test_a_spare_that_takes_too_much_is_ended_and_another_one_taken(watched: Watched) -> None:
+async def test_a_spare_that_exceeds_a_limit_is_killed_and_replaced(watched: Watched) -> None:
     launch = Launch(watched.workspace.root, watched.workspace.root.parent / "runtime", await measure_sandbox("auto"))
     little = SessionLimits(memory_percent=100 * 1_000_000 / memory().total, min_free_disk_gb=0.0, interval_seconds=0.05)
     spares = WarmKernels(launch, guard=watchdog(watched.workspace, limits=little), refill_delay_seconds=0)

@@ -1,4 +1,4 @@
-"""Code that oversteps a limit is stopped with the guard's words, and the session goes on."""
+"""Code that exceeds a limit is stopped with the guard's message, and the session continues."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ DEAF = "print('started', flush=True)\nwhile True:\n    try:\n        time.sleep(
 
 
 class Watcher:
-    """A guard that says that a limit is overstepped when a test says so, and remembers what it was told."""
+    """A guard that reports an exceeded limit when a test says so, and records the calls that it receives."""
 
     def __init__(self) -> None:
         self.pids: list[int] = []
@@ -65,7 +65,7 @@ async def watcher() -> Watcher:
 
 @pytest.fixture(scope="module")
 def troubles() -> list[Trouble]:
-    """What the session has told that happened while no code ran."""
+    """The events that the session reported while no code ran."""
     return []
 
 
@@ -203,7 +203,7 @@ async def test_cancelling_tells_the_guard(guarded: Runner, watcher: Watcher) -> 
     assert watcher.told == ["begin", "end"]
 
 
-async def test_what_earlier_code_left_running_is_ended_for_a_limit_and_the_next_run_tells(
+async def test_processes_left_by_earlier_code_are_killed_for_a_limit_and_reported(
     guarded: Runner, watcher: Watcher, troubles: list[Trouble]
 ) -> None:
     troubles.clear()
@@ -221,7 +221,7 @@ async def test_what_earlier_code_left_running_is_ended_for_a_limit_and_the_next_
     assert (await guarded("kept")).stderr == ""
 
 
-async def test_a_session_that_oversteps_a_limit_by_itself_ends_and_the_next_run_tells(
+async def test_a_session_that_exceeds_a_limit_by_itself_is_killed_and_reported(
     guarded: Runner, watcher: Watcher, troubles: list[Trouble]
 ) -> None:
     troubles.clear()
@@ -247,7 +247,9 @@ async def test_ending_what_was_started_is_not_tried_again_and_again(guarded: Run
     await ended(guarded)
 
 
-async def test_code_that_may_help_with_a_limit_is_told_so_and_the_guard_too(guarded: Runner, watcher: Watcher) -> None:
+async def test_code_that_may_free_resources_gets_a_note_and_the_guard_excuses_it(
+    guarded: Runner, watcher: Watcher
+) -> None:
     await guarded("1")
     watcher.told.clear()
     execution = await guarded.session.execute(

@@ -1,4 +1,4 @@
-"""Files in places that go with the session are told of, once each, whether the workspace lies beside such a place or in it."""
+"""Files in folders that are deleted with the session are reported once each, whether the workspace is outside of such a folder or in it."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def test_many_files_are_told_in_one_sentence(private: Path, tmp_path: Path) -> N
     assert "and 7 more. Write into the workspace to keep them.]" in told
 
 
-def test_what_lies_on_the_way_to_the_workspace_is_watched_too_but_not_the_workspace(private: Path) -> None:
+def test_folders_on_the_way_to_the_workspace_are_watched_but_not_the_workspace(private: Path) -> None:
     workspace = private / "project/deep/workspace"
     workspace.mkdir(parents=True)
     files = files_of(private, workspace)

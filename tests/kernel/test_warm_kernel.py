@@ -118,7 +118,7 @@ async def test_closing_leaves_no_sockets_and_can_be_repeated(launch: Launch, tmp
         await execute(session, "1")
 
 
-async def test_an_interpreter_without_ipykernel_is_named_with_what_to_do(launch: Launch, tmp_path: Path) -> None:
+async def test_an_interpreter_without_ipykernel_is_reported_with_a_remedy(launch: Launch, tmp_path: Path) -> None:
     python = tmp_path / "python"
     python.write_text("#!/bin/sh\necho \"ModuleNotFoundError: No module named 'ipykernel'\" >&2\nexit 1\n")
     python.chmod(0o755)

@@ -339,6 +339,6 @@ def _client(connection: dict[str, Any]) -> AsyncKernelClient:
     context.setsockopt(zmq.RCVHWM, _QUEUED_MESSAGES)
     client = AsyncKernelClient(context=context)
     client.load_connection_info(cast(Any, connection))
-    # It keeps the signatures of messages so as to take none twice. As many as it keeps unless told otherwise are 8 MB for each session.
+    # The client keeps message signatures to detect repeated messages; its default number would take 8 MB for each session.
     client.session.digest_history_size = _REMEMBERED_MESSAGES
     return client

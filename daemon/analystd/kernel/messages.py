@@ -1,6 +1,6 @@
-"""Messages of a kernel as they arrive: code in the jail can send anything in their place, so each is checked and bounded before it is used.
+"""Parse and check messages of a kernel: code in the jail can forge them, so each is checked and bounded before it is used.
 
-A large structure in a display is decoded once, to be checked, and from then on kept as the JSON that it is.
+A large structure in a display is decoded once, to check it, and from then on kept as encoded JSON.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ MAX_CONTENT_BYTES = 10 * 1024 * 1024
 """Maximum size of a message's content; a kernel of ours sends no larger one."""
 
 MAX_DISPLAY_NESTING = 100
-"""Maximum number of lists and objects in one another in what a display shows."""
+"""Maximum nesting of lists and objects in a display."""
 
 QUICK_BYTES = 64 * 1024
 """Messages up to this size are parsed at once; larger ones in a thread, so that they block nothing else."""
