@@ -154,8 +154,8 @@ async def test_a_path_outside_is_explained_and_the_setting_named(jailed: Jailed,
     if jailed.level == "partial" and error.name == "FileNotFoundError" and OUTSIDE not in error.message:
         pytest.skip("here it can be seen that there is no such file")
     assert error.message.count(OUTSIDE) == 1
-    assert error.message.endswith("and the folders in the setting AGENT_READ_ONLY_PATHS.")
-    assert error.traceback[-1].endswith("and the folders in the setting AGENT_READ_ONLY_PATHS.")
+    assert error.message.endswith("read only the folders in the setting AGENT_READ_ONLY_PATHS.")
+    assert error.traceback[-1].endswith("read only the folders in the setting AGENT_READ_ONLY_PATHS.")
 
 
 @pytest.mark.parametrize("code", ["open('{lake}/new.csv', 'w')", "open('{lake}/bars.csv', 'a')", "open('/usr/x', 'w')"])

@@ -98,8 +98,8 @@ class SessionAccess:
             )
         if number in _REFUSED or (number in (errno.ENOENT, None) and self.hides):
             return (
-                f"{path!r} is outside of the workspace {self.workspace}: the session can write only there, and can read only "
-                "that and the folders in the setting AGENT_READ_ONLY_PATHS."
+                f"{path!r} is outside of the workspace {self.workspace}: the session can write only there, and elsewhere can "
+                "read only the folders in the setting AGENT_READ_ONLY_PATHS."
             )
         return None
 
