@@ -114,7 +114,7 @@ def test_a_file_that_is_put_in_the_models_place_before_the_worker_starts_is_refu
     model.symlink_to(secret)
     done = subprocess.run(argv, env=environment, capture_output=True, text=True, timeout=60)
     assert done.returncode != 0
-    assert f"another file has been put in the place of {model}" in done.stderr
+    assert f"{model} was replaced by another file" in done.stderr
     assert "private" not in done.stdout
 
 
