@@ -74,8 +74,8 @@ def test_a_projects_file_cannot_switch_on_what_the_user_switched_off(project: Pa
     [
         ("AGENT_ENABLE_FILES", "perhaps", "neither true nor false"),
         ("AGENT_GPU_LAYERS", "many", "not a whole number"),
-        ("AGENT_WORKSPACE_MAX_GB", "nan", "not a number from 0 up"),
-        ("AGENT_WORKSPACE_MAX_GB", "-1", "not a number from 0 up"),
+        ("AGENT_WORKSPACE_MAX_GB", "nan", "not a number of 0 or more"),
+        ("AGENT_WORKSPACE_MAX_GB", "-1", "not a number of 0 or more"),
         ("AGENT_SANDBOX", "maybe", "neither auto nor off"),
         ("AGENT_NO_SUCH_THING", "1", "not a setting"),
     ],
@@ -120,7 +120,7 @@ def test_a_file_that_is_too_large_is_told_and_not_read(project: Path) -> None:
     tracemalloc.stop()
     assert (loaded.settings, loaded.problems) == (
         Settings(),
-        (f"{project / '.env'} is not read: it holds more than 64 KiB",),
+        (f"{project / '.env'} cannot be read: it holds more than 64 KiB",),
     )
     assert peak < 8 << 20
 
@@ -128,7 +128,7 @@ def test_a_file_that_is_too_large_is_told_and_not_read(project: Path) -> None:
 def test_what_is_no_file_is_told_and_not_waited_for(project: Path) -> None:
     os.mkfifo(project / ".env")
     assert load_settings({}, project, project / "none").problems == (
-        f"{project / '.env'} is not read: it is not a regular file",
+        f"{project / '.env'} cannot be read: it is not a regular file",
     )
 
 
@@ -190,10 +190,10 @@ def test_a_prompt_is_read_from_its_file(project: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        (None, "is not read: No such file"),
-        (b"x" * (32 * 1024 + 1), "is not read: it holds more than 32 KiB"),
-        (b"\xff\xfe", "is not read: it is no UTF-8 text"),
-        (b"a\0b", "is not read: it is no text"),
+        (None, "cannot be read: No such file"),
+        (b"x" * (32 * 1024 + 1), "cannot be read: it holds more than 32 KiB"),
+        (b"\xff\xfe", "cannot be read: it is not UTF-8 text"),
+        (b"a\0b", "cannot be read: it is not text"),
         (b" \n", "is empty"),
     ],
 )
@@ -209,4 +209,4 @@ def test_a_prompt_is_no_pipe_no_device_and_no_relative_path(project: Path) -> No
     os.mkfifo(project / "pipe")
     assert "not a regular file" in prompt_in_force(project / "pipe")[1]
     assert "not a regular file" in prompt_in_force("/dev/zero")[1]
-    assert "is no absolute path" in prompt_in_force("prompt.txt")[1]
+    assert "is not an absolute path" in prompt_in_force("prompt.txt")[1]

@@ -89,7 +89,7 @@ def test_a_projects_prompt_is_in_force_only_as_it_was_trusted(project: Path) -> 
     trust(project / ".env")
     loaded = load_settings({}, project)
     assert loaded.settings.prompt_file is None, "the file that it names is not trusted yet"
-    assert "is not trusted as it is now; `analystd trust" in loaded.problems[0]
+    assert "is not trusted as it is now; run `analystd trust" in loaded.problems[0]
     shown = load_settings({}, project, believed=(project / ".env").read_bytes()).settings.prompt_file
     assert shown is not None
     store.trust(Path(shown.path), shown.text.encode())

@@ -63,7 +63,7 @@ async def test_a_script_that_is_over_says_so(script: Path) -> None:
     engine = ScriptedEngine(script)
     await say(engine, asking("?"))
     await say(engine, asking("a.csv"))
-    with pytest.raises(EngineUnavailableError, match="is over: it has 2 replies"):
+    with pytest.raises(EngineUnavailableError, match="has ended: it has 2 replies"):
         await say(engine, asking("more"))
 
 

@@ -92,7 +92,7 @@ def test_a_part_of_a_name_means_the_one_model_that_has_it(home: Path) -> None:
     assert chosen("qwen2.5-7b-q4") == "Qwen2.5-7B-Q4_K_M.gguf"
     assert chosen("llama") == chosen("llama.gguf") == "llama.gguf"
     assert chosen("gemma") is None
-    with pytest.raises(InvalidArgumentsError, match="'qwen' means 2 models") as refusal:
+    with pytest.raises(InvalidArgumentsError, match="'qwen' matches 2 models") as refusal:
         choose("qwen", entries)
     assert "Qwen2.5-7B-Q4_K_M.gguf, Qwen2.5-7B-Q8_0.gguf" in str(refusal.value.hint)
 

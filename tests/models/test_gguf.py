@@ -54,7 +54,7 @@ def test_numbers_of_layers_may_differ(tmp_path: Path) -> None:
         (b"", "is not a GGUF file"),
         (b"hello, world", "is not a GGUF file"),
         (b"GGUF\x03\x00", "ends within its header, after 6 bytes"),
-        (struct.pack("<4sIQQ", b"GGUF", 1, 0, 0), "is a GGUF of version 1; versions 2 and 3 are known"),
+        (struct.pack("<4sIQQ", b"GGUF", 1, 0, 0), "is a GGUF of version 1; versions 2 and 3 are supported"),
         (struct.pack(">4sIQQ", b"GGUF", 3, 0, 0), "is a GGUF of version 50331648"),
         (struct.pack("<4sIQQ", b"GGUF", 3, 0, 2**63), "ends within its header"),
         (struct.pack("<4sIQQ", b"GGUF", 3, 2**63, 0), "ends within its header"),
@@ -78,7 +78,7 @@ def test_a_file_that_is_cut_short_is_refused_with_its_length_and_what_it_should_
     read_header(path)
     with path.open("r+b") as file:
         file.truncate(whole - 100)
-    with pytest.raises(BadGgufError, match=f"is cut short: it has {whole - 100} of {whole - 24} bytes") as refusal:
+    with pytest.raises(BadGgufError, match=f"is truncated: it has {whole - 100} of {whole - 24} bytes") as refusal:
         read_header(path)
     assert refusal.value.hint == "Fetch it again."
 

@@ -76,7 +76,7 @@ async def test_what_a_broken_pull_has_brought_is_used_by_the_next_one(hub: Hub, 
     hub.break_after += [4_000_000, 0, 0, 0, 0]
     with pytest.raises(EngineUnavailableError, match=r"could not be fetched from http://127") as refusal:
         await fetched(hub, tmp_path)
-    assert "the same command goes on from there" in str(refusal.value.hint)
+    assert "run the same command again to continue" in str(refusal.value.hint)
     hub.break_after.clear()
     assert (await fetched(hub, tmp_path)).read_bytes() == CONTENT
     assert ranges(hub)[-1] == "bytes=4000000-"
@@ -90,7 +90,7 @@ async def test_a_server_that_only_begins_anew_is_taken_as_it_is(hub: Hub, tmp_pa
 
 async def test_a_file_with_another_hash_is_neither_installed_nor_kept(hub: Hub, tmp_path: Path) -> None:
     hub.hashes["m-Q4_K_M.gguf"] = "0" * 64
-    with pytest.raises(EngineUnavailableError, match="is not the file that it should be"):
+    with pytest.raises(EngineUnavailableError, match="is not the expected file"):
         await fetched(hub, tmp_path)
     assert list((tmp_path / "owner" / "model").iterdir()) == []
 
@@ -100,7 +100,7 @@ async def test_a_part_that_is_damaged_is_found_out_and_dropped(hub: Hub, tmp_pat
     part = part_of(tmp_path / "owner" / "model" / "m-Q4_K_M.gguf", source)
     part.parent.mkdir(parents=True)
     part.write_bytes(b"something else")
-    with pytest.raises(EngineUnavailableError, match="is not the file that it should be"):
+    with pytest.raises(EngineUnavailableError, match="is not the expected file"):
         await fetched(hub, tmp_path)
     assert (await fetched(hub, tmp_path)).read_bytes() == CONTENT
 
@@ -202,7 +202,7 @@ def test_a_disk_that_is_full_in_the_middle_is_told_and_the_next_pull_goes_on(hub
     assert done.returncode == 0, done.stderr
     message, hint, size = done.stdout.splitlines()
     assert message.endswith("could not be stored in models/owner/model: No space left on device")
-    assert hint == "What has come is kept, and the same command goes on from there."
+    assert hint == "The downloaded part is kept; run the same command again to continue."
     assert int(size) == len(CONTENT)
     first, second = ranges(hub)
     assert first is None
@@ -246,7 +246,7 @@ async def test_a_redirect_takes_no_key_elsewhere_and_never_leaves_tls(
 
 async def test_a_file_longer_than_told_is_not_installed(hub: Hub, tmp_path: Path) -> None:
     hub.sizes["m-Q4_K_M.gguf"] = 1_000_000
-    with pytest.raises(EngineUnavailableError, match="is not the file that it should be"):
+    with pytest.raises(EngineUnavailableError, match="is not the expected file"):
         await fetched(hub, tmp_path)
 
 
@@ -262,10 +262,10 @@ async def test_a_model_that_does_not_fit_on_the_disk_is_not_begun(hub: Hub, tmp_
 @pytest.mark.parametrize(
     ("status", "message", "hint"),
     [
-        (401, "does not give out owner/model (401)", "HF_TOKEN"),
-        (403, "does not give out owner/model (403)", "HF_TOKEN"),
+        (401, "refuses access to owner/model (401)", "HF_TOKEN"),
+        (403, "refuses access to owner/model (403)", "HF_TOKEN"),
         (404, "has no owner/model", "spelt"),
-        (429, "has too much to do (429)", "later"),
+        (429, "is too busy (429)", "later"),
         (500, "failed with status 500", "later"),
     ],
 )
@@ -289,7 +289,7 @@ async def test_what_is_not_the_hub_is_told(hub: Hub, tmp_path: Path, answer: byt
 async def test_without_a_network_it_is_told_what_else_can_be_done(tmp_path: Path) -> None:
     with pytest.raises(EngineUnavailableError, match="could not be fetched from http://127") as refusal:
         await fetched(Hub(url=f"http://127.0.0.1:{free_port()}"), tmp_path)
-    assert "Is the network allowed from here?" in str(refusal.value.hint)
+    assert "Check the network connection." in str(refusal.value.hint)
 
 
 async def test_a_folder_that_cannot_be_written_is_told(hub: Hub, tmp_path: Path) -> None:
@@ -374,5 +374,5 @@ def test_references_are_read_as_people_write_them() -> None:
     "text", ["model", "a/b/c", "../etc", "a/..", "owner/model:", "https://elsewhere.org/a/b", "a b/c"]
 )
 def test_what_is_no_repository_is_refused(text: str) -> None:
-    with pytest.raises(InvalidArgumentsError, match="is no repository of Hugging Face"):
+    with pytest.raises(InvalidArgumentsError, match="is not a repository of Hugging Face"):
         parse_reference(text)

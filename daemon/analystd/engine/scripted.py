@@ -103,7 +103,7 @@ class ScriptedEngine:
         number = self._played[request.sequence]
         if number == len(self._lines):
             raise EngineUnavailableError(
-                f"The script {self._path} is over: it has {number} replies, and this conversation asks for one more"
+                f"The script {self._path} has ended: it has {number} replies, and this conversation requests another one"
             )
         line = self._lines[number]
         last = request.messages[-1].content
@@ -157,7 +157,7 @@ def _parsed(path: Path, number: int, line: str) -> Line:
         fields = json.loads(line)
         wrong = [name for name, value in fields.items() if not isinstance(value, _FIELDS.get(name, ()))]
         if wrong:
-            raise ValueError(f"{', '.join(wrong)} cannot be used")
+            raise ValueError(f"{', '.join(wrong)} not allowed or of the wrong type")
         return Line(**fields)
     except (ValueError, TypeError, AttributeError) as exc:
         raise EngineUnavailableError(

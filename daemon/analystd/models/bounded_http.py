@@ -77,8 +77,8 @@ async def chunks(response: httpx.Response, bounds: Bounds) -> AsyncIterator[byte
     encoding = response.headers.get("content-encoding", "identity").strip().lower()
     if encoding not in ("", "identity"):
         raise BoundsError(
-            f"The server at {bounds.where} sent a compressed answer ({encoding[:40]}), and was asked not to",
-            "What it unpacks to cannot be bounded, so it is not read.",
+            f"The server at {bounds.where} sent a compressed answer ({encoding[:40]}) although it was asked not to",
+            "Its size when decompressed cannot be limited, so it is not read.",
         )
     loop, total = asyncio.get_running_loop(), 0
     until = loop.time() + bounds.seconds
@@ -143,7 +143,7 @@ def parsed(text: bytes | str) -> Any:
     try:
         return json.loads(text)
     except RecursionError:
-        raise ValueError("it nests too deep") from None
+        raise ValueError("it is nested too deeply") from None
 
 
 def _line(line: bytearray, bounds: Bounds) -> bytes:

@@ -92,7 +92,7 @@ def choose(name: str, entries: Sequence[ModelEntry]) -> ModelEntry | None:
     chosen = exact or candidates
     if len(chosen) > 1:
         names = ", ".join(str(entry.path) if exact else entry.path.name for entry in chosen)
-        raise InvalidArgumentsError(f"{name!r} means {len(chosen)} models", f"Which one of these: {names}?")
+        raise InvalidArgumentsError(f"{name!r} matches {len(chosen)} models", f"Choose one of them: {names}.")
     return chosen[0] if chosen else None
 
 

@@ -182,7 +182,7 @@ def _check(source: DownloadSource, part: FileIO, target: Path) -> None:
         return
     part_of(target, source).unlink(missing_ok=True)
     raise EngineUnavailableError(
-        f"{target.name} is not the file that it should be (its size or its SHA-256 differs)",
+        f"{target.name} is not the expected file (its size or its SHA-256 differs)",
         "Nothing was kept; try again.",
     )
 

@@ -110,11 +110,11 @@ def choose_model() -> Choice:
     free = memory().available
     for model in candidates:
         if model.path.is_file():
-            return Choice(model, "it is there already")
+            return Choice(model, "it is already downloaded")
         if model.memory_bytes <= free:
             break
     most = candidates[0]
-    return Choice(model, f"{most.name} wants {_gb(most.memory_bytes)} of free memory, and {_gb(free)} are free")
+    return Choice(model, f"{most.name} needs {_gb(most.memory_bytes)} of free memory, and {_gb(free)} are free")
 
 
 def fetched_model() -> Path | None:
@@ -154,7 +154,7 @@ def _is_there(model: EmbeddedModel) -> bool:
 async def _from_hugging_face(model: EmbeddedModel, on_progress: OnProgress) -> str | None:
     """Fetch a model; gives None, or why it cannot be had there."""
     if model.repository is None:
-        return "it is not there"
+        return "Hugging Face does not have it"
     file = hugging_face.HubFile(model.file.name, model.file.size, model.file.sha256)
     return await hugging_face.fetch_file(model.repository, file, model.path, on_progress)
 
@@ -220,8 +220,8 @@ def _require_room(model: EmbeddedModel) -> None:
     free = shutil.disk_usage(model.path.parent).free
     if needed > free:
         raise EngineUnavailableError(
-            f"{model.name} needs {_gb(needed)} on the disk of {model.path.parent}, where {_gb(free)} are free",
-            "Make room, or have XDG_CACHE_HOME name a folder on another disk.",
+            f"{model.name} needs {_gb(needed)} on the disk of {model.path.parent}, which has {_gb(free)} free",
+            "Free some space, or set XDG_CACHE_HOME to a folder on another disk.",
         )
 
 
@@ -232,7 +232,7 @@ def _storing(model: EmbeddedModel) -> Iterator[None]:
     except OSError as exc:
         raise EngineUnavailableError(
             f"{model.name} could not be stored in {model.path.parent}: {exc.strerror or exc}",
-            "What has come is kept; the same command goes on from there.",
+            "The downloaded part is kept; run the same command again to continue.",
         ) from exc
 
 

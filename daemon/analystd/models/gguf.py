@@ -168,8 +168,8 @@ class _Reader:
         version = self._number(_U32)
         if version not in (2, 3):
             raise BadGgufError(
-                f"{self._path} is a GGUF of version {version}; versions 2 and 3 are known",
-                "Convert it anew with llama.cpp, or fetch a newer file of the model.",
+                f"{self._path} is a GGUF of version {version}; versions 2 and 3 are supported",
+                "Convert it again with llama.cpp, or fetch a newer file of the model.",
             )
         tensors, pairs = self._number(_U64), self._number(_U64)
         if tensors > _MOST_TENSORS or pairs > _MOST_PAIRS:
@@ -181,7 +181,7 @@ class _Reader:
         start = _aligned(min(self._size, HEADER_LIMIT) - self._left, metadata.get("general.alignment"))
         if tensors and start + needed > self._size:
             raise BadGgufError(
-                f"{self._path} is cut short: it has {self._size} of {start + needed} bytes", "Fetch it again."
+                f"{self._path} is truncated: it has {self._size} of {start + needed} bytes", "Fetch it again."
             )
         return GgufHeader(self._path, self._size, metadata, parameters, needed)
 
@@ -281,7 +281,7 @@ class _Reader:
         return BadGgufError(f"{self._path} ends within its header, after {self._size} bytes", "Fetch it again.")
 
     def _nonsense(self, what: str) -> BadGgufError:
-        return BadGgufError(f"{self._path} is damaged: its header tells of {what}", "Fetch it again.")
+        return BadGgufError(f"{self._path} is damaged: its header declares {what}", "Fetch it again.")
 
 
 def _aligned(offset: int, alignment: Value) -> int:

@@ -70,7 +70,7 @@ def parse_reference(text: str) -> Reference:
     match = _REFERENCE.fullmatch(text.removeprefix(f"{_HOME}/").removeprefix("hf.co/"))
     if match is None:
         raise InvalidArgumentsError(
-            f"{text!r} is no repository of Hugging Face", "It looks like owner/repository or owner/repository:Q4_K_M."
+            f"{text!r} is not a repository of Hugging Face", "Write it as owner/repository or owner/repository:Q4_K_M."
         )
     return Reference(match["repository"], match["wanted"])
 
@@ -102,7 +102,7 @@ def choose_files(files: Sequence[HubFile], reference: Reference) -> list[HubFile
     raise InvalidArgumentsError(
         f"{reference.repository} has {len(chosen or models)} models"
         + (f", {len(chosen)} of them with {reference.wanted!r}" if reference.wanted else ""),
-        f"Say which one as {reference.repository}:NAME. There are: {there}.",
+        f"Choose one of them as {reference.repository}:NAME, with NAME from: {there}.",
     )
 
 
@@ -203,8 +203,8 @@ def _check_room(downloads: Sequence[tuple[DownloadSource, Path]], folder: Path) 
     free = shutil.disk_usage(folder).free
     if needed and needed + _SPARE_BYTES > free:
         raise EngineUnavailableError(
-            f"The model takes {gib(needed)} more on the disk of {folder}, where {gib(free)} are free",
-            "Make room, choose a smaller quantisation, or have XDG_CACHE_HOME name a folder on another disk.",
+            f"The model needs {gib(needed)} more on the disk of {folder}, which has {gib(free)} free",
+            "Free some space, choose a smaller quantisation, or set XDG_CACHE_HOME to a folder on another disk.",
         )
 
 
@@ -218,30 +218,35 @@ def _as_engine_errors(endpoint: str, repository: str, folder: Path) -> Iterator[
     except (httpx.TransportError, httpx.InvalidURL, httpx.TooManyRedirects) as exc:
         raise EngineUnavailableError(
             f"{repository} could not be fetched from {endpoint}: {type(exc).__name__}{f' ({exc})' if str(exc) else ''}",
-            "Is the network allowed from here? What has come is kept, and the same command goes on from there. HF_ENDPOINT names a "
-            "mirror; or fetch a GGUF elsewhere and run `analystd model use PATH`.",
+            "Check the network connection. The downloaded part is kept; run the same command again to continue. Set HF_ENDPOINT to "
+            "use a mirror, or download a GGUF file elsewhere and run `analystd model use PATH`.",
         ) from None
     except (ValueError, TypeError, KeyError, AttributeError, OverflowError):
         raise EngineUnavailableError(
-            f"{endpoint} does not answer as Hugging Face does", "HF_ENDPOINT says where it is."
+            f"{endpoint} does not answer as Hugging Face does", "Check HF_ENDPOINT, which holds its address."
         ) from None
     except OSError as exc:
         raise EngineUnavailableError(
             f"The model could not be stored in {folder}: {exc.strerror or exc}",
-            "What has come is kept, and the same command goes on from there." if exc.errno == errno.ENOSPC else None,
+            "The downloaded part is kept; run the same command again to continue."
+            if exc.errno == errno.ENOSPC
+            else None,
         ) from exc
 
 
 def _refusal(status: int, endpoint: str, repository: str) -> EngineUnavailableError:
     if status in (401, 403):
         return EngineUnavailableError(
-            f"{endpoint} does not give out {repository} ({status}): it does not exist, is private, or has terms to be accepted",
-            "Accept the terms on its page, and let HF_TOKEN hold a token that may read it.",
+            f"{endpoint} refuses access to {repository} ({status}): it does not exist, is private, or requires its terms to be accepted",
+            "Accept the terms on its page, and set HF_TOKEN to a token that may read it.",
         )
     if status == 404:
         return EngineUnavailableError(
-            f"{endpoint} has no {repository}, or not this file of it (404)", "Is the name spelt as on its page?"
+            f"{endpoint} has no {repository}, or the repository lacks this file (404)",
+            "Check the spelling of the name.",
         )
     if status == 429:
-        return EngineUnavailableError(f"{endpoint} has too much to do (429)", "Try again later; HF_TOKEN gets more.")
+        return EngineUnavailableError(
+            f"{endpoint} is too busy (429)", "Try again later; with HF_TOKEN more requests are allowed."
+        )
     return EngineUnavailableError(f"{endpoint} failed with status {status}", "Try again later.")

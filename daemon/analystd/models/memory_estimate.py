@@ -104,9 +104,9 @@ def refusal(path: Path, needs: MemoryEstimate, available: int) -> EngineUnavaila
         return None
     shorter = needs.window_within(available)
     hint = (
-        f"AGENT_CONTEXT_TOKENS={shorter} would fit; so does a smaller quantisation."
+        f"AGENT_CONTEXT_TOKENS={shorter} would fit; so would a smaller quantisation."
         if shorter
-        else "Choose a smaller model or quantisation; `analystd model list` tells which ones fit."
+        else "Choose a smaller model or quantisation; `analystd model list` shows which ones fit."
     )
     return EngineUnavailableError(
         f"{path.name} needs about {gib(needs.total)} of memory ({gib(needs.weights)} weights, {gib(needs.cache)} for a "
@@ -144,7 +144,7 @@ def parts_of(header: GgufHeader) -> Iterator[Path]:
     """
     if header.parts > 1 and (header.parts > MOST_PARTS or not _PART.search(header.path.name)):
         raise BadGgufError(
-            f"{header.path} is one of {header.parts} files, and is not named as such",
+            f"{header.path} is one of {header.parts} files, but its name is not that of a part",
             "The parts of a model are named NAME-00001-of-00003.gguf and so on; fetch all of them.",
         )
     for number in range(1, header.parts + 1):
@@ -152,6 +152,7 @@ def parts_of(header: GgufHeader) -> Iterator[Path]:
         part = header.path.with_name(name)
         if not part.is_file():
             raise BadGgufError(
-                f"{header.path} is one of {header.parts} files, and {name} is not beside it", "Fetch all of them."
+                f"{header.path} is one of {header.parts} files, and {name} is missing from its folder",
+                "Fetch all of them.",
             )
         yield part

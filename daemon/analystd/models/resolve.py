@@ -41,7 +41,7 @@ def resolve_model(settings: Settings) -> ModelFile:
         raise EngineUnavailableError(f"The model {path} does not exist", PULL_HINT)
     if not path.is_file():
         raise EngineUnavailableError(
-            f"The model {path} is not a file", "AGENT_MODEL_PATH takes one GGUF file, not its folder."
+            f"The model {path} is not a file", "Set AGENT_MODEL_PATH to one GGUF file, not to its folder."
         )
     if path.suffix == ".jsonl":
         return ModelFile(path, "script")
@@ -64,7 +64,7 @@ def check_content(path: Path) -> None:
     except OSError as exc:
         raise EngineUnavailableError(f"The model {path} cannot be read: {exc.strerror}") from exc
     raise EngineUnavailableError(
-        f"{path} is not the file that it should be (its SHA-256 differs)",
+        f"{path} is not the expected file (its SHA-256 differs)",
         "Remove it and fetch it again." if fetched is None else PULL_HINT,
     )
 

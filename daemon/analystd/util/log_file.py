@@ -129,11 +129,11 @@ def _opened(path: Path) -> int:
     about = os.fstat(descriptor)
     try:
         if not stat.S_ISREG(about.st_mode):
-            raise _refusal("it is no regular file", path)
+            raise _refusal("it is not a regular file", path)
         if about.st_uid != os.geteuid():
             raise _refusal("it belongs to another user", path)
         if about.st_nlink > 1:
-            raise _refusal("it has another name too", path)
+            raise _refusal("it has another hard link", path)
         if stat.S_IMODE(about.st_mode) & 0o077:
             os.fchmod(descriptor, 0o600)
     except OSError:

@@ -39,9 +39,9 @@ def log_to_file(folder: Path, *, fallback: Path | None = None, echo: bool = Fals
             handlers.append(open_log(place, LOG_NAME))
             break
         except OSError as exc:
-            problems.append(f"The log cannot be kept in {place} ({exc.strerror}: {exc.filename})")
+            problems.append(f"The log cannot be written to {place} ({exc.strerror}: {exc.filename})")
     path = handlers[0].path if handlers else folder / LOG_NAME
-    told = (f"{problems[0]}; it is {f'in {path}' if handlers else 'kept nowhere'}",) if problems else ()
+    told = (f"{problems[0]}; {f'it is written to {path}' if handlers else 'no log is written'}",) if problems else ()
     echoes = [logging.StreamHandler(sys.stderr)] if echo else []
     for handler in (*handlers, *echoes):
         handler.setFormatter(RecordFormatter(_FORMAT))

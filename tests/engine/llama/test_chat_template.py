@@ -147,7 +147,7 @@ def test_an_unfit_template_of_a_real_model_gives_way_and_the_log_says_why_once(
     assert renderer.prompt(messages) == renderer.prompt(messages) == expected
     told = [record.getMessage() for record in caplog.records]
     assert 0 < len(told) == len(set(told))
-    assert all("the model's chat template cannot be used as it is" in line for line in told)
+    assert all("the model's chat template cannot be used unchanged" in line for line in told)
 
 
 def test_a_template_that_wants_roles_to_alternate_gets_them_so() -> None:

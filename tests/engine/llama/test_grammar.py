@@ -122,7 +122,7 @@ def test_a_call_may_begin_within_a_token(model: LlamaModel) -> None:
 
 
 def test_a_grammar_that_cannot_be_read_is_an_error_and_no_crash(model: LlamaModel) -> None:
-    with pytest.raises(EngineUnavailableError, match="could not be made into a grammar"):
+    with pytest.raises(EngineUnavailableError, match="could not be converted to a grammar"):
         Grammar(model.vocabulary, 'root ::= "unfinished')
 
 

@@ -75,7 +75,7 @@ def test_a_structure_of_another_layout_is_refused_before_a_model_is_loaded(monke
     build = libllama.find_build()
     assert build is not None
     monkeypatch.setattr(libllama, "_CONTEXT_LAYOUTS", (libllama._context_params(("more", ctypes.c_uint64 * 2)),))
-    with pytest.raises(EngineUnavailableError, match="llama_context_default_params gives another"):
+    with pytest.raises(EngineUnavailableError, match="llama_context_default_params returns a structure of"):
         Library(build)
 
 

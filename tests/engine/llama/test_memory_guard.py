@@ -78,7 +78,7 @@ async def test_a_model_that_takes_what_must_stay_free_is_ended_while_it_loads(gg
     try:
         for _ in range(2):
             with pytest.raises(
-                EngineUnavailableError, match=r"The model's worker was ended: it took \d\.\d GiB"
+                EngineUnavailableError, match=r"The model's worker was stopped: it used \d\.\d GiB"
             ) as refusal:
                 # Should the worker be ready before the first look, the first reply is cut off.
                 await asyncio.gather(*(engine.generate(QUESTION, lambda _: False) for _ in range(2)))

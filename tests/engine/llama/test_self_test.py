@@ -85,8 +85,11 @@ def test_without_a_model_doctor_says_that_nothing_was_computed(tmp_path: Path) -
     ("wrong", "said"),
     [
         (Wrong(lacks="decode"), "does not fit this version of analystd: it has no function llama_decode"),
-        (Wrong(more_bytes=16), "does not fit this version of analystd: llama_context_default_params gives another"),
-        (Wrong(n_ctx=4096), "llama_context_default_params gives another n_ctx than is known here"),
+        (
+            Wrong(more_bytes=16),
+            "does not fit this version of analystd: llama_context_default_params returns a structure of",
+        ),
+        (Wrong(n_ctx=4096), "llama_context_default_params returns an unexpected default for n_ctx"),
         (
             Wrong(version="0.3.20"),
             "0.3.20 does not fit this version of analystd: llama-cpp-python>=0.3.36,<0.4 is needed",
@@ -104,7 +107,7 @@ def test_a_library_that_does_not_fit_is_refused_with_what_to_do(tmp_path: Path, 
 
 @pytest.mark.parametrize(
     ("score", "said"),
-    [("NAN", "computes no scores"), ("0", "computes no scores"), ("token", "computes something else than it should")],
+    [("NAN", "computes invalid scores"), ("0", "computes invalid scores"), ("token", "computes wrong results")],
 )
 def test_a_library_that_computes_nonsense_is_found_out(tmp_path: Path, gguf: Path, score: str, said: str) -> None:
     check = doctor(installed_python(tmp_path / "python", Wrong(score=score)), tmp_path / "home", gguf.parents[2])
@@ -116,7 +119,7 @@ def test_a_library_that_computes_nonsense_is_found_out(tmp_path: Path, gguf: Pat
     ("wrong", "said"),
     [
         (Wrong(more_bytes=16), "does not fit this version of analystd"),
-        (Wrong(score="NAN"), "computes no scores"),
+        (Wrong(score="NAN"), "computes invalid scores"),
         (Wrong(at_defaults="raise(SIGILL)"), "was ended by SIGILL"),
     ],
     ids=["another structure", "nonsense", "another processor"],

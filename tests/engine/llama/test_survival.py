@@ -90,11 +90,11 @@ def an_adapter(path: Path, gguf: Path) -> None:
         (missing, r"model\.gguf does not exist", "model pull"),
         (text, r"model\.gguf is not a GGUF file", "converted"),
         (cut_in_the_header, r"model\.gguf ends within its header, after 50000 bytes", "Fetch it again"),
-        (cut_in_the_middle, r"model\.gguf is cut short: it has 50000000 of 98362432 bytes", "Fetch it again"),
+        (cut_in_the_middle, r"model\.gguf is truncated: it has 50000000 of 98362432 bytes", "Fetch it again"),
         (of_an_unknown_architecture, r"could not be loaded: unknown model architecture: 'lhama'", "newer llama-cpp"),
         (without_what_its_architecture_needs, r"model\.gguf could not be loaded: key not found", "Fetch it again"),
         (too_big, r"model\.gguf needs about 5\d\d\d\.\d GiB of memory .*; \d+\.\d GiB are available", "smaller model"),
-        (an_adapter, r"model\.gguf is a LoRA adapter and no model", "AGENT_LORA_PATH takes it"),
+        (an_adapter, r"model\.gguf is a LoRA adapter, not a model", "Set AGENT_LORA_PATH to it"),
     ],
 )
 async def test_a_bad_file_is_told_in_a_sentence_and_a_good_one_in_its_place_works_at_once(
@@ -131,7 +131,7 @@ async def test_a_file_of_the_hubs_cache_whose_content_is_not_that_of_its_name_is
         file.seek(-1, os.SEEK_END)
         file.write(b"x")
     async with engine_for(snapshot / "m.gguf") as engine:
-        with pytest.raises(EngineUnavailableError, match=r"m\.gguf is not the file that it should be") as refusal:
+        with pytest.raises(EngineUnavailableError, match=r"m\.gguf is not the expected file") as refusal:
             await ask(engine)
         assert refusal.value.hint == "Remove it and fetch it again."
 
@@ -148,7 +148,7 @@ async def test_an_embedded_model_that_is_damaged_is_told_and_fetched_again_by_a_
         file.seek(-1, os.SEEK_END)
         file.write(b"x")
     engine = LlamaEngine(lambda: path, context_tokens=256)
-    with pytest.raises(EngineUnavailableError, match="is not the file that it should be") as refusal:
+    with pytest.raises(EngineUnavailableError, match="is not the expected file") as refusal:
         await ask(engine)
     await engine.aclose()
     assert "analystd model pull" in str(refusal.value.hint)
@@ -226,7 +226,7 @@ async def test_an_adapter_changes_what_the_model_says_as_strongly_as_its_scale_h
     [
         (lambda path, _: path, "lora.gguf does not exist", "separated by commas"),
         (lambda path, _: path.write_text("no"), "lora.gguf is not a GGUF file", "converted"),
-        (lambda path, gguf: path.symlink_to(gguf), "lora.gguf is no LoRA adapter", "AGENT_MODEL_PATH takes models"),
+        (lambda path, gguf: path.symlink_to(gguf), "lora.gguf is not a LoRA adapter", "AGENT_MODEL_PATH is for models"),
         (lambda path, _: write_lora(path, width=64), "could not be applied: .*incorrect shape", "this very model"),
     ],
 )

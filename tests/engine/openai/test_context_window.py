@@ -219,7 +219,7 @@ async def test_a_server_that_cut_the_prompt_is_told(usage: dict[str, Any], is_to
     assert (completion.warning is not None) == is_told
     assert engine.info().warning == completion.warning
     if is_told:
-        assert "has read only 300 tokens of a longer prompt" in str(completion.warning)
+        assert "read only 300 tokens of a longer prompt" in str(completion.warning)
 
 
 async def test_a_server_that_counts_more_tokens_than_guessed_makes_later_guesses_larger() -> None:

@@ -100,7 +100,7 @@ async def test_a_real_server_without_tools_streams_a_reply_and_its_account(plain
 
 
 async def test_a_real_server_refuses_a_wrong_key(tool_server: str) -> None:
-    with pytest.raises(EngineUnavailableError, match=r"refuses the key \(401\)") as caught:
+    with pytest.raises(EngineUnavailableError, match=r"rejects the API key \(401\)") as caught:
         await EndpointEngine(Server(tool_server, "wrong-key")).load()
     assert "wrong-key" not in str(caught.value) + str(caught.value.hint)
 
@@ -215,21 +215,21 @@ async def test_what_may_pass_is_tried_again(answer: bytes) -> None:
     ("answers", "message"),
     [
         ([status(503, '{"error": "busy"}')] * 4, r"failed with status 503: busy"),
-        ([status(429)] * 4, r"has too much to do \(429\): it does not say why"),
-        ([status(403)], r"refuses the key \(403\)"),
+        ([status(429)] * 4, r"is too busy \(429\): no reason given"),
+        ([status(403)], r"rejects the API key \(403\)"),
         (
             [status(404, '{"error": {"message": "model not found"}}')],
             r"no such model or no such API \(404\): model not found",
         ),
-        ([status(302, headers="Location: http://elsewhere/\r\n")], r"sends us elsewhere \(302\)"),
+        ([status(302, headers="Location: http://elsewhere/\r\n")], r"redirects to another address \(302\)"),
         (
             [status(400, '{"detail": "your key secret-key is fine"}')] * 2,
-            r"does not take the request \(400\): your key … is fine",
+            r"rejects the request \(400\): your key … is fine",
         ),
         ([events(said("half"), end="")], r"broke off in the middle of its reply"),
-        ([events("{no json")], r"sent what is no chunk"),
+        ([events("{no json")], r"sent an invalid chunk"),
         ([events({"error": {"message": "out of memory"}})], r"failed: out of memory"),
-        ([events("[]")], r"sent what is no chunk"),
+        ([events("[]")], r"sent an invalid chunk"),
     ],
 )
 async def test_what_goes_wrong_is_told_without_the_key(
@@ -329,7 +329,7 @@ async def test_what_was_left_out_on_a_guess_is_sent_again_where_it_was_not_that(
     dark = status(400, '{"error": "no"}')
     async with misbehaving(dark, dark, events(said("here", "stop"))) as server:
         engine = EndpointEngine(Server(server.url))
-        with pytest.raises(EngineUnavailableError, match=r"does not take the request \(400\): no"):
+        with pytest.raises(EngineUnavailableError, match=r"rejects the request \(400\): no"):
             await engine.generate(request(), lambda text: False)
         await engine.generate(request(), lambda text: False)
         await engine.aclose()
@@ -488,7 +488,7 @@ async def test_a_server_with_several_models_wants_a_name() -> None:
         server.answers = [models("a", "b")]
         with pytest.raises(EngineUnavailableError, match="has 2 models") as caught:
             await EndpointEngine(Server(server.url)).load()
-        assert caught.value.hint == "AGENT_MODEL_NAME chooses. It has: a, b."
+        assert caught.value.hint == "Set AGENT_MODEL_NAME to one of them. It has: a, b."
 
 
 async def test_a_model_that_is_named_is_asked_for_without_a_look_at_the_list() -> None:

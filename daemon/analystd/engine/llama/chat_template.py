@@ -122,7 +122,7 @@ class Renderer:
         text = _fill(template, marked, self._text_of(self._vocabulary.bos), self._text_of(self._vocabulary.eos))
         parts = _MARK.split(text)
         if parts[1::2] != marks or text.count(_MARK_BEGIN) != len(marks):
-            raise ValueError("it drops, moves, repeats or changes a message")
+            raise ValueError("the template drops, moves, repeats or changes a message")
         return parts[::2]
 
     def _textual_signs(self, template: str, heads: Sequence[str]) -> re.Pattern[str] | None:
@@ -150,7 +150,7 @@ class Renderer:
         """Log, once each, why a template is not used as it is."""
         if refusal not in self._refusals:
             self._refusals.add(refusal)
-            logger.warning("the model's chat template cannot be used as it is, another form is tried: %s", refusal)
+            logger.warning("the model's chat template cannot be used unchanged, trying another form: %s", refusal)
 
     def _plain(self, text: str, signs: re.Pattern[str] | None) -> list[int]:
         """The tokens of a content, none of them reserved unless it stands for a single character or for white space."""

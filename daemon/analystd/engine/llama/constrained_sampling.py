@@ -27,7 +27,7 @@ class Grammar:
         # llama.cpp gives NULL for a grammar that it cannot read, and would crash on using that.
         self._sampler = lib.sampler_init_grammar(vocabulary.handle, text.encode(), b"root")
         if not self._sampler:
-            raise EngineUnavailableError("The tools' schemas could not be made into a grammar for the model")
+            raise EngineUnavailableError("The tools' schemas could not be converted to a grammar for the model")
 
     def allows(self, token: int) -> bool:
         """Whether the text may go on with this token."""

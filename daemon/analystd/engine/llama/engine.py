@@ -179,7 +179,7 @@ class LlamaEngine:
                 raise guard.breach from None
             raise EngineUnavailableError(
                 f"{path} could not be loaded: {exc.message}",
-                "The file may be damaged, the memory be taken by others, or llama.cpp not fit this machine, which `analystd doctor` tries; "
+                "The file may be damaged, other programs may use the memory, or llama.cpp may not work on this machine (`analystd doctor` tests it); "
                 "the log says more.",
             ) from exc
         except OSError as exc:
@@ -202,15 +202,15 @@ class LlamaEngine:
         except (LookupError, TypeError, ValueError) as exc:
             # An answer of another form than any worker of ours gives.
             if worker := self._supervisor.running:
-                worker.end_distrusted("an answer of another form")
+                worker.end_distrusted("an invalid answer")
             raise EngineUnavailableError(
-                f"The model worker gave an answer that is none ({type(exc).__name__}); it was ended", "Ask again."
+                f"The model worker sent an invalid answer ({type(exc).__name__}) and was stopped", "Ask again."
             ) from exc
         except WorkerDiedError as exc:
             if self._guard is not None and self._guard.breach is not None:
                 raise self._guard.breach from None
             raise EngineUnavailableError(
-                exc.message, "The model is loaded again when it is next asked; the log says more."
+                exc.message, "The model is loaded again at the next request; the log says more."
             ) from exc
         finally:
             self._requests -= 1
@@ -223,7 +223,7 @@ class LlamaEngine:
             self._idle_timer = None
 
     def _rest(self) -> None:
-        logger.info("the model was not asked for %g s", self._idle_seconds)
+        logger.info("the model received no request for %g s", self._idle_seconds)
         self._resting = asyncio.ensure_future(self._supervisor.rest(lambda: not self._requests))
 
     def _tokens_per_second(self) -> float | None:
@@ -274,10 +274,10 @@ class _Stream:
         if self.stopped or not event["text"]:
             return
         if not isinstance(event["text"], str):
-            raise TypeError("a text that is none")
+            raise TypeError("the text is not a string")
         self._length += len(event["text"])
         if self._length > _MAX_REPLY_CHARACTERS:
-            raise ValueError("a reply without end")
+            raise ValueError("the reply is too long")
         self._pieces.append(event["text"])
         if self._on_text(event["text"]):
             self.stopped = True
@@ -288,7 +288,7 @@ def _adapter_file(adapter: Adapter) -> Path:
     path = Path(adapter.path).expanduser().absolute()
     if not path.is_file():
         raise EngineUnavailableError(
-            f"The adapter {path} does not exist", "AGENT_LORA_PATH takes GGUF files, separated by commas."
+            f"The adapter {path} does not exist", "Set AGENT_LORA_PATH to GGUF files, separated by commas."
         )
     return path
 

@@ -282,7 +282,7 @@ class Library:
         if fitting:
             return fitting
         known = " or ".join(str(ctypes.sizeof(each)) for each in layouts)
-        raise _mismatch(self.build, f"llama_{name} gives another structure, of {size} bytes, where {known} are known")
+        raise _mismatch(self.build, f"llama_{name} returns a structure of {size} bytes instead of {known}")
 
     def _layout(
         self, name: str, layouts: Sequence[type[ctypes.Structure]], expected: Mapping[str, Any]
@@ -301,7 +301,7 @@ class Library:
             if not wrong:
                 setattr(self, name, self._function(name, layout, ()))
                 return layout
-        raise _mismatch(self.build, f"llama_{name} gives another {wrong} than is known here")
+        raise _mismatch(self.build, f"llama_{name} returns an unexpected default for {wrong}")
 
 
 class LazyLibrary:
@@ -354,7 +354,7 @@ def _remedy(build: Build) -> str:
     """What to do about a library that cannot be used: another version of it, or the other package where that is there too."""
     remedy = f"Run `pip install --force-reinstall --no-deps '{REQUIREMENTS[build.package]}'`"
     other = installed(PREBUILT) if build.package == NATIVE else None
-    return f"{remedy}, or `pip uninstall {NATIVE}`, and {other} is used." if other is not None else f"{remedy}."
+    return f"{remedy}, or `pip uninstall {NATIVE}` to use {other}." if other is not None else f"{remedy}."
 
 
 def _is_met(requirement: str, version: str) -> bool:

@@ -250,7 +250,7 @@ class LlamaModel:
             if not handle:
                 raise EngineUnavailableError(
                     f"The adapter {adapter.path} could not be applied: {_reason(self._log.errors)}",
-                    "AGENT_LORA_PATH takes LoRA adapters that were made for this very model.",
+                    "Set AGENT_LORA_PATH to LoRA adapters that were made for this model.",
                 )
             handles[index] = handle
         scales = (ctypes.c_float * len(adapters))(*(adapter.scale for adapter in adapters))
@@ -283,7 +283,7 @@ class LlamaModel:
             if context := lib.init_from_model(self._model, parameters):
                 return context
         raise EngineUnavailableError(
-            f"A context of {window} tokens could not be made: {_reason(self._log.errors)}",
+            f"A context of {window} tokens could not be created: {_reason(self._log.errors)}",
             "Set AGENT_CONTEXT_TOKENS to a smaller number, or AGENT_GPU_LAYERS to fewer layers.",
         )
 
@@ -322,7 +322,7 @@ def uses_gpu(gpu_layers: int) -> bool:
 def _not_loaded(path: Path, errors: Sequence[str]) -> EngineUnavailableError:
     reason = _reason(errors)
     hint = (
-        "A newer llama-cpp-python may know it; or choose another model (`analystd model list`)."
+        "A newer llama-cpp-python may support it; or choose another model (`analystd model list`)."
         if "unknown model architecture" in reason
         else "Fetch it again, or choose another model (`analystd model list`)."
     )
@@ -332,5 +332,5 @@ def _not_loaded(path: Path, errors: Sequence[str]) -> EngineUnavailableError:
 def _reason(errors: Sequence[str]) -> str:
     """What llama.cpp says of a failure: the first of the last errors names the cause, those after it only that there was one."""
     if not errors:
-        return "llama.cpp does not say why"
+        return "llama.cpp gave no reason"
     return re.sub(r"^(\w+: )+(error loading model[\w ]*: )*", "", errors[0])

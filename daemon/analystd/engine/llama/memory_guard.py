@@ -89,9 +89,9 @@ class MemoryGuard:
             # Others are to blame.
             return None
         return EngineUnavailableError(
-            f"The model's worker was ended: it took {gib(used)} of memory beside the model's file, and only {free:.1f}% of the memory "
-            f"is free; at least {self._min_free_percent:g}% must be",
-            "Set AGENT_CONTEXT_TOKENS to a smaller number, choose a smaller model (`analystd model list` tells which ones fit), "
+            f"The model's worker was stopped: it used {gib(used)} of memory in addition to the model's file, and only {free:.1f}% of the "
+            f"memory is free; the minimum is {self._min_free_percent:g}%",
+            "Set AGENT_CONTEXT_TOKENS to a smaller number, choose a smaller model (`analystd model list` shows which ones fit), "
             "or lower AGENT_MIN_FREE_RAM_PERCENT.",
         )
 

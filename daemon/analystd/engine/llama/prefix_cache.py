@@ -62,7 +62,7 @@ class PrefixCache:
             return None
         state = _checked(content, key)
         if state is None:
-            logger.warning("%s is damaged, or of another version; it is removed", path)
+            logger.warning("removing %s: it is damaged or has another version", path)
             self.discard(tokens)
             return None
         self._known.add(key)
@@ -161,7 +161,7 @@ def prefix_folder(base: Path, model: Path) -> Path | None:
         os.utime(folder)
         _drop_oldest_folders(base)
     except OSError as exc:
-        logger.warning("what models make of the system prompt is not kept in %s: %s", base, exc.strerror)
+        logger.warning("the state of the system prompt cannot be cached in %s: %s", base, exc.strerror)
         return None
     return folder
 

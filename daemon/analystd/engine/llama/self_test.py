@@ -59,8 +59,8 @@ def decode_greedily(model: LlamaModel, count: int) -> str:
         )
         if not np.isfinite(scores).all() or scores.min() == scores.max():
             raise EngineUnavailableError(
-                f"llama.cpp ({load_library().build}) computes no scores with {model.description}",
-                "The file may be damaged, or the library not fit this machine: `analystd doctor` tries it with the embedded model.",
+                f"llama.cpp ({load_library().build}) computes invalid scores with {model.description}",
+                "The file may be damaged, or the library may not work on this machine: `analystd doctor` tests it with the embedded model.",
             )
         stored += len(waiting)
         waiting = [int(scores.argmax())]
@@ -87,8 +87,8 @@ def _tried(options: argparse.Namespace) -> dict[str, Any]:
     text = decode_greedily(model, _TOKENS)
     if not text.startswith(_GOES_ON):
         raise EngineUnavailableError(
-            f"llama.cpp ({build}) computes something else than it should: after {BEGINNING!r}, {options.model.name} says {text!r}",
-            "Please report it; another build of llama.cpp may be right (analystd[llama], analystd[llama-native]).",
+            f"llama.cpp ({build}) computes wrong results: after {BEGINNING!r}, {options.model.name} continues with {text!r}",
+            "Please report this; another build of llama.cpp may work (analystd[llama], analystd[llama-native]).",
         )
     return {"build": build, "text": text, "seconds": round(time.monotonic() - started, 1)}
 

@@ -79,15 +79,16 @@ def check(model: Path, adapters: Sequence[Adapter], context_tokens: int, availab
     header = read_header(model)
     if header.kind == "adapter":
         raise EngineUnavailableError(
-            f"{model} is a LoRA adapter and no model",
-            "AGENT_LORA_PATH takes it, AGENT_MODEL_PATH what it was made for.",
+            f"{model} is a LoRA adapter, not a model",
+            "Set AGENT_LORA_PATH to it, and AGENT_MODEL_PATH to the model that it was made for.",
         )
     adapters_bytes = 0
     for adapter in adapters:
         about = read_header(Path(adapter.path))
         if about.kind != "adapter":
             raise EngineUnavailableError(
-                f"{adapter.path} is no LoRA adapter", "AGENT_LORA_PATH takes adapters; AGENT_MODEL_PATH takes models."
+                f"{adapter.path} is not a LoRA adapter",
+                "AGENT_LORA_PATH is for adapters; AGENT_MODEL_PATH is for models.",
             )
         adapters_bytes += about.tensor_bytes
     needs = needs_of(header, context_tokens, adapters_bytes)
@@ -141,7 +142,7 @@ class Service:
             case "forget":
                 self._decoder.forget(request.params["sequence"])
                 return {}
-        raise EngineUnavailableError(f"The model worker knows no method {request.method}")
+        raise EngineUnavailableError(f"The model worker has no method {request.method}")
 
     def _job(self, request: WorkerRequest, wanted: GenerateRequest) -> Job:
         prompt = self._renderer.prompt(wanted.messages, wanted.common_messages)
@@ -149,7 +150,7 @@ class Service:
         if room < 1:
             raise EngineUnavailableError(
                 f"The conversation has {len(prompt.tokens)} tokens; the model's context holds {self._model.window}",
-                "Start a new conversation, or raise AGENT_CONTEXT_TOKENS if the model can do more.",
+                "Start a new conversation, or raise AGENT_CONTEXT_TOKENS if the model supports more.",
             )
         max_tokens = max(1, min(wanted.max_tokens, room))
         rules = Rules(
@@ -207,7 +208,7 @@ def _prefixes(options: argparse.Namespace, model: LlamaModel) -> PrefixCache | N
     try:
         identity = [model.build, *map(sampled, files), *scales, str(options.gpu_layers)]
     except OSError as exc:
-        logger.warning("what the model makes of the system prompt is not kept: %s", exc)
+        logger.warning("the state of the system prompt cannot be cached: %s", exc)
         return None
     return PrefixCache(options.prefixes, "\n".join(identity))
 
@@ -230,8 +231,8 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--context-tokens", type=int, default=0)
     parser.add_argument("--threads", type=int, default=0)
     parser.add_argument("--lora", nargs=2, action="append", default=[], metavar=("PATH", "SCALE"))
-    parser.add_argument("--memory", type=int, metavar="BYTES", help="what is available; default: not to be asked")
-    parser.add_argument("--prefixes", type=Path, metavar="DIR", help="where the states of common beginnings are kept")
+    parser.add_argument("--memory", type=int, metavar="BYTES", help="available memory; default: do not check it")
+    parser.add_argument("--prefixes", type=Path, metavar="DIR", help="folder for the cached states of common prefixes")
     return parser.parse_args(arguments)
 
 

@@ -71,7 +71,7 @@ class Server:
         try:
             url = httpx.URL(self.url)
         except httpx.InvalidURL:
-            return "(no valid URL)"
+            return "(invalid URL)"
         port = f":{url.port}" if url.port else ""
         return f"{url.scheme}://{url.host}{port}{url.path}".rstrip("/")
 
@@ -121,7 +121,7 @@ class ChatApi:
             )
         except (httpx.InvalidURL, UnicodeEncodeError):
             raise EngineUnavailableError(
-                "AGENT_MODEL_URL or AGENT_MODEL_API_KEY cannot be used as it is",
+                "AGENT_MODEL_URL or AGENT_MODEL_API_KEY is not valid",
                 "A URL looks like http://127.0.0.1:8080/v1.",
             ) from None
 
@@ -176,7 +176,7 @@ class ChatApi:
                 ended = ended or any(choice.get("finish_reason") for choice in choices_of(chunk))
                 yield chunk
         if not began:
-            raise BadRequestError(f"The server at {self._server.shown} gave an empty reply", "Its log may say why.")
+            raise BadRequestError(f"The server at {self._server.shown} sent an empty reply", "Its log may say why.")
         if not ended:
             raise EngineUnavailableError(
                 f"The server at {self._server.shown} broke off in the middle of its reply",
@@ -244,7 +244,7 @@ class ChatApi:
     def _no_model_server(self) -> EngineUnavailableError:
         return EngineUnavailableError(
             f"The server at {self._server.shown} does not answer as a model server",
-            "AGENT_MODEL_URL ends where the API begins, mostly in /v1.",
+            "Set AGENT_MODEL_URL to the base URL of the API, which usually ends in /v1.",
         )
 
     def _chunk(self, data: str) -> dict[str, Any]:
@@ -253,7 +253,7 @@ class ChatApi:
         except ValueError:
             chunk = None
         if not isinstance(chunk, dict):
-            raise EngineUnavailableError(f"The server at {self._server.shown} sent what is no chunk of a reply")
+            raise EngineUnavailableError(f"The server at {self._server.shown} sent an invalid chunk of a reply")
         if error := chunk.get("error"):
             raise EngineUnavailableError(f"The server at {self._server.shown} failed: {self._told(error)}")
         return chunk
@@ -266,28 +266,26 @@ class ChatApi:
         told = self._told(refusal.text)
         if status in (401, 403):
             return EngineUnavailableError(
-                f"The server at {where} refuses the key ({status})", "AGENT_MODEL_API_KEY takes the key."
+                f"The server at {where} rejects the API key ({status})", "Set AGENT_MODEL_API_KEY to a valid key."
             )
         if status == 404:
             return NotFoundError(
                 f"The server at {where} has no such model or no such API (404): {told}",
-                "AGENT_MODEL_NAME takes the model's name; AGENT_MODEL_URL ends where the API begins, mostly in /v1.",
+                "Set AGENT_MODEL_NAME to the model's name, and AGENT_MODEL_URL to the base URL of the API, which usually ends in /v1.",
             )
         if status == 429:
-            return EngineUnavailableError(f"The server at {where} has too much to do (429): {told}", "Try again later.")
+            return EngineUnavailableError(f"The server at {where} is too busy (429): {told}", "Try again later.")
         if 300 <= status < 400:
             return EngineUnavailableError(
-                f"The server at {where} sends us elsewhere ({status})", "AGENT_MODEL_URL takes the address itself."
+                f"The server at {where} redirects to another address ({status})", "Set AGENT_MODEL_URL to that address."
             )
         if status == 400 and refusal.is_about_model:
             return NotFoundError(
-                f"The server at {where} has no such model (400): {told}", "AGENT_MODEL_NAME takes the model's name."
+                f"The server at {where} has no such model (400): {told}", "Set AGENT_MODEL_NAME to the model's name."
             )
         # Some answer 500 where 400 is meant; that what they say names a part of the request tells them apart.
         if status in (400, 413, 422) or (status in (500, 501) and refusal.is_about_request):
-            return BadRequestError(
-                f"The server at {where} does not take the request ({status}): {told}", refusal=refusal
-            )
+            return BadRequestError(f"The server at {where} rejects the request ({status}): {told}", refusal=refusal)
         return EngineUnavailableError(
             f"The server at {where} failed with status {status}: {told}", "Its log may say more."
         )
@@ -300,17 +298,17 @@ class ChatApi:
                 said = said.get("error") or said.get("message") or said.get("detail") or json.dumps(said)
             said = str(said)
         except (ValueError, RecursionError):
-            said = content if isinstance(content, str) else "what nests too deep"
+            said = content if isinstance(content, str) else "a message that is nested too deeply"
         line = " ".join("".join(each if each.isprintable() else " " for each in said[:_READ_CHARACTERS]).split())
         if self._server.key:
             line = line.replace(self._server.key, "…")
-        return line[:_TOLD_CHARACTERS] or "it does not say why"
+        return line[:_TOLD_CHARACTERS] or "no reason given"
 
     def _bounds(self, total_bytes: int, *, line_bytes: int = 0, seconds: float = 3600.0) -> Bounds:
         return Bounds(self._server.shown, total_bytes, line_bytes, seconds)
 
     def _unreachable(self, exc: Exception) -> EngineUnavailableError:
-        hint = "Is it running? AGENT_MODEL_URL says where it is looked for."
+        hint = "Check that it is running, and that AGENT_MODEL_URL is its address."
         what = "does not answer in time" if isinstance(exc, httpx.TimeoutException) else "cannot be reached"
         is_there = isinstance(exc, (httpx.ReadTimeout, httpx.ReadError, httpx.RemoteProtocolError))
         kind = EngineUnavailableError if is_there else UnreachableError

@@ -97,7 +97,7 @@ class EndpointEngine:
         except BadRequestError as exc:
             if not (self._native and request.tools):
                 raise
-            logger.info("%s; it is asked without tools", exc.message)
+            logger.info("%s; asking again without tools", exc.message)
             # A server without tools says so in many ways; the text form asks nothing of it.
             self._native = False
             try:
@@ -131,7 +131,7 @@ class EndpointEngine:
                 if not self._parameters.adapt(exc.refusal):
                     self._parameters.drop_guess()
                     raise
-                logger.info("%s; it is asked in another way from now on", exc.message)
+                logger.info("%s; adapting the requests from now on", exc.message)
             else:
                 self._parameters.keep_guess()
                 await self._look_at_window()
@@ -155,8 +155,8 @@ class EndpointEngine:
         if is_cut((message.content for message in request.messages), read, completion.cached_tokens):
             # The words stay those of the first time, so that a run of several replies tells it once.
             self._cut = self._cut or (
-                f"The server at {self._server.shown} has read only {read} tokens of a longer prompt: its context window is too small, and it "
-                "left a part out without saying so. Start it with a larger one, or set AGENT_CONTEXT_TOKENS to the one that it has."
+                f"The server at {self._server.shown} read only {read} tokens of a longer prompt: its context window is too small, and it "
+                "dropped a part without reporting it. Start it with a larger window, or set AGENT_CONTEXT_TOKENS to the size of its window."
             )
             completion = replace(completion, warning=self._cut)
         return completion
@@ -179,7 +179,7 @@ class EndpointEngine:
             ) from None
         if name == self._model:
             return False
-        logger.info("%s; %s is asked for", refusal.message, name)
+        logger.info("%s; asking for %s instead", refusal.message, name)
         self._model = name
         return True
 
@@ -192,7 +192,7 @@ class EndpointEngine:
             learnt = min(_MOST_LEARNT, refusal.prompt_tokens / guess)
             self._tokens_per_guess = max(self._tokens_per_guess, learnt)
         return PromptTooLongError(
-            exc.message, "AGENT_CONTEXT_TOKENS takes the window that the server has, so that prompts are cut to it."
+            exc.message, "Set AGENT_CONTEXT_TOKENS to the server's context window, so that prompts are cut to it."
         )
 
     async def _look_at_window(self) -> None:
@@ -287,9 +287,9 @@ def _only(models: Sequence[dict[str, Any]], where: str) -> dict[str, Any]:
         return models[0]
     names = [str(each["id"]) for each in models]
     raise EngineUnavailableError(
-        f"The server at {where} has {len(names)} models", f"AGENT_MODEL_NAME chooses. {_names_it_has(names)}"
+        f"The server at {where} has {len(names)} models", f"Set AGENT_MODEL_NAME to one of them. {_names_it_has(names)}"
     )
 
 
 def _names_it_has(names: Sequence[str]) -> str:
-    return f"It has: {', '.join(names[:20])}." if names else "It names none."
+    return f"It has: {', '.join(names[:20])}." if names else "It lists none."

@@ -205,7 +205,7 @@ class ReplyWriter:
         if self._characters > MOST_CHARACTERS:
             raise BoundsError(
                 f"The server at {self.where} sent a reply of more than {MOST_CHARACTERS} characters",
-                "It may not keep to `max_tokens`.",
+                "It may ignore `max_tokens`.",
             )
 
     def _write_counted(self, text: str) -> None:
