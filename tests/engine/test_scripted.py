@@ -33,14 +33,6 @@ async def test_each_conversation_plays_the_script_from_the_beginning(script: Pat
     assert await say(engine, asking("?", "two")) == first
 
 
-async def test_a_forgotten_conversation_begins_again(script: Path) -> None:
-    engine = ScriptedEngine(script)
-    first = await say(engine, asking("?"))
-    engine.forget("one")
-    engine.forget("never heard of")
-    assert await say(engine, asking("?")) == first
-
-
 async def test_pieces_make_up_the_text_and_part_tags(script: Path) -> None:
     said: list[str] = []
 

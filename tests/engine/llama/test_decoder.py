@@ -76,7 +76,7 @@ class Ear:
     def cancelled(self) -> bool:
         return self.gone
 
-    def said(self, text: str) -> None:
+    def on_text(self, text: str) -> None:
         self.text += text
 
     def finished(self, result: Result) -> None:

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from analystd.engine.llama.prefix_cache import MOST_MODELS, PrefixCache, prefix_folder, sampled
+from analystd.engine.llama.prefix_cache import MOST_MODELS, PrefixCache, fingerprint, prefix_folder
 
 pytestmark = pytest.mark.slow
 
@@ -99,13 +99,13 @@ def test_a_sample_tells_files_apart_by_time_and_content(tmp_path: Path) -> None:
     file = tmp_path / "model.gguf"
     file.write_bytes(b"a" * 3_000_000)
     os.utime(file, (1, 1))
-    first = sampled(file)
-    assert sampled(file) == first
+    first = fingerprint(file)
+    assert fingerprint(file) == first
     os.utime(file, (2, 2))
-    second = sampled(file)
+    second = fingerprint(file)
     file.write_bytes(b"a" * 2_999_999 + b"b")
     os.utime(file, (2, 2))
-    assert len({first, second, sampled(file)}) == 3
+    assert len({first, second, fingerprint(file)}) == 3
 
 
 def test_each_model_has_a_private_folder_and_the_last_ones_stay(tmp_path: Path) -> None:

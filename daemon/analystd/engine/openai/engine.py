@@ -106,9 +106,6 @@ class EndpointEngine:
                 self._native = True
                 raise
 
-    def forget(self, sequence: str) -> None:
-        """The server keeps what it keeps."""
-
     async def aclose(self) -> None:
         """Close the connections."""
         if self._api is not None:
