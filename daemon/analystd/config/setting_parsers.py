@@ -1,4 +1,4 @@
-"""How the values of settings are written: each kind of value, and how it is read from text."""
+"""Parse the values of settings from text, for each type of value."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from typing import Any
 from analystd.util.small_files import read_small
 
 Count = int
-"""A whole number that is not negative."""
+"""A non-negative integer."""
 
 AbsolutePath = str
-"""A path that means the same wherever it is read; a leading `~` is replaced."""
+"""A path that does not depend on the current folder; a leading `~` is expanded."""
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class Adapter:
 
 @dataclass(frozen=True)
 class PromptFile:
-    """A text file that stands for the agent's own instructions, and what it held when it was read."""
+    """A text file that replaces the agent's own instructions, and its content when it was read."""
 
     path: str
     text: str
@@ -130,4 +130,4 @@ PARSERS: dict[str, Callable[[str], Any]] = {
     "Literal['auto', 'off']": _parse_sandbox,
     'Literal["auto", "off"]': _parse_sandbox,
 }
-"""By a field's annotation; each raises ValueError with what is wrong, to follow the name and the value."""
+"""Maps a field's annotation to its parser, which raises ValueError with a message that follows the name and the value."""
