@@ -62,7 +62,7 @@ class Toolbox:
         return tuple(tool.spec for tool in self._tools.values())
 
     async def call(self, name: str, arguments: dict[str, Any], context: ToolContext) -> ToolResult:
-        """Validate and run one call. A rejected call has a result too: `ok` is False, and the text tells the model why, on one line."""
+        """Validate and run one call. A rejected call has a result too: `ok` is False, and the text is the reason for the model, on one line."""
         try:
             tool = self._find(name)
             validate(tool.spec.parameters, arguments)

@@ -46,7 +46,7 @@ async def started(guard: MemoryGuard) -> Worker:
     return worker
 
 
-async def test_a_worker_that_grows_while_memory_is_short_is_ended_with_the_numbers() -> None:
+async def test_a_worker_that_grows_while_memory_is_short_is_killed_with_a_report() -> None:
     guard = MemoryGuard(ALWAYS, growth_bytes=100 << 20)
     worker = await started(guard)
     try:
@@ -62,7 +62,7 @@ async def test_a_worker_that_grows_while_memory_is_short_is_ended_with_the_numbe
     assert "AGENT_CONTEXT_TOKENS" in str(guard.breach.hint)
 
 
-async def test_a_worker_that_grows_while_there_is_enough_is_left_alone() -> None:
+async def test_a_worker_may_grow_while_enough_memory_is_free() -> None:
     guard = MemoryGuard(0.0, growth_bytes=10 << 20)
     worker = await started(guard)
     try:
@@ -73,7 +73,7 @@ async def test_a_worker_that_grows_while_there_is_enough_is_left_alone() -> None
     assert guard.breach is None
 
 
-async def test_a_model_that_takes_what_must_stay_free_is_ended_while_it_loads(gguf: Path) -> None:
+async def test_a_model_that_uses_the_reserved_memory_is_killed_while_it_loads(gguf: Path) -> None:
     engine = LlamaEngine(lambda: gguf, context_tokens=8192, min_free_ram_percent=ALWAYS)
     try:
         for _ in range(2):
@@ -87,7 +87,7 @@ async def test_a_model_that_takes_what_must_stay_free_is_ended_while_it_loads(gg
         await engine.aclose()
 
 
-async def test_a_small_model_works_however_little_is_free(gguf: Path) -> None:
+async def test_a_small_model_works_with_any_amount_of_free_memory(gguf: Path) -> None:
     engine = LlamaEngine(lambda: gguf, context_tokens=256, min_free_ram_percent=ALWAYS)
     try:
         for _ in range(3):

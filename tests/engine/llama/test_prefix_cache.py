@@ -21,7 +21,7 @@ def test_a_state_is_found_by_another_process(tmp_path: Path) -> None:
     assert PrefixCache(tmp_path, "model").load(TOKENS) == STATE
 
 
-def test_another_model_or_other_tokens_have_nothing(tmp_path: Path) -> None:
+def test_another_model_or_other_tokens_have_no_state(tmp_path: Path) -> None:
     PrefixCache(tmp_path, "model").save(TOKENS, STATE)
     assert PrefixCache(tmp_path, "other").load(TOKENS) is None
     assert PrefixCache(tmp_path, "model").load((1, 2)) is None
@@ -33,7 +33,7 @@ def test_only_the_user_may_read_it(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("damage", [b"", b"short", "half", "flipped", "longer"])
-def test_a_damaged_file_is_as_good_as_none_and_goes(tmp_path: Path, damage: bytes | str) -> None:
+def test_a_damaged_file_is_ignored_and_removed(tmp_path: Path, damage: bytes | str) -> None:
     prefixes = PrefixCache(tmp_path, "model")
     prefixes.save(TOKENS, STATE)
     file = only_file(tmp_path)
@@ -48,7 +48,7 @@ def test_a_damaged_file_is_as_good_as_none_and_goes(tmp_path: Path, damage: byte
     assert not file.exists()
 
 
-def test_a_file_under_another_ones_name_is_not_believed(tmp_path: Path) -> None:
+def test_a_file_with_the_name_of_another_is_not_used(tmp_path: Path) -> None:
     prefixes = PrefixCache(tmp_path, "model")
     prefixes.save(TOKENS, STATE)
     first = only_file(tmp_path)
@@ -79,7 +79,7 @@ def test_their_bytes_are_bounded(tmp_path: Path) -> None:
     assert prefixes.load((9,)) is None
 
 
-def test_a_folder_that_is_gone_is_no_error(tmp_path: Path) -> None:
+def test_a_missing_folder_is_not_an_error(tmp_path: Path) -> None:
     prefixes = PrefixCache(tmp_path / "gone", "model")
     prefixes.save(TOKENS, STATE)
     assert prefixes.load(TOKENS) is None
@@ -95,7 +95,7 @@ def test_what_was_stored_is_known_until_it_is_discarded(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_sample_tells_files_apart_by_time_and_content(tmp_path: Path) -> None:
+def test_a_fingerprint_distinguishes_files_by_time_and_content(tmp_path: Path) -> None:
     file = tmp_path / "model.gguf"
     file.write_bytes(b"a" * 3_000_000)
     os.utime(file, (1, 1))
@@ -122,6 +122,6 @@ def test_each_model_has_a_private_folder_and_the_last_ones_stay(tmp_path: Path) 
     assert folders[4].stat().st_mode & 0o777 == 0o700
 
 
-def test_without_a_place_for_it_there_is_no_folder(tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_created_is_none(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     assert prefix_folder(tmp_path / "file", tmp_path / "file") is None

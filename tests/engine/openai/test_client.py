@@ -22,7 +22,7 @@ pytestmark = pytest.mark.slow
 
 
 @pytest.mark.parametrize("answer", [status(503), status(429, headers="Retry-After: 0\r\n"), b"", status(500, "oops")])
-async def test_what_may_pass_is_tried_again(answer: bytes) -> None:
+async def test_temporary_failures_are_retried(answer: bytes) -> None:
     async with misbehaving(answer, answer, events(said("here", "stop"))) as server:
         assert (await reply(server)).text == "here"
 
@@ -48,7 +48,7 @@ async def test_what_may_pass_is_tried_again(answer: bytes) -> None:
         ([events("[]")], r"sent an invalid chunk"),
     ],
 )
-async def test_what_goes_wrong_is_told_without_the_key(
+async def test_errors_do_not_contain_the_key(
     answers: list[bytes], message: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
@@ -59,21 +59,21 @@ async def test_what_goes_wrong_is_told_without_the_key(
     assert caught.value.__cause__ is None
 
 
-async def test_a_server_that_is_not_there_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_an_unreachable_server_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     engine = EndpointEngine(Server("http://user:password@127.0.0.1:9/v1?token=abc", "k"))
     with pytest.raises(EngineUnavailableError, match=r"The model server at http://127\.0\.0\.1:9/v1 cannot be reached"):
         await engine.load()
     assert engine.info().goes == "text goes to a server on this machine: http://127.0.0.1:9/v1"
 
 
-async def test_silence_is_not_waited_for_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_silent_server_times_out(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(client, "_SILENCE_SECONDS", 0.2)
     async with misbehaving(events(said("so "), end="") + HANGS) as server:
         with pytest.raises(EngineUnavailableError, match="was silent for"):
             await reply(server)
 
 
-async def test_a_server_that_only_announces_its_answer_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_informational_responses_do_not_extend_the_time_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(client, "_SILENCE_SECONDS", 0.5)
     with flooding() as flood:
         flood.kind = "informational answers"
@@ -84,18 +84,18 @@ async def test_a_server_that_only_announces_its_answer_is_not_waited_for(monkeyp
 
 
 @pytest.mark.parametrize("kind", ["text/html", "application/json"])
-async def test_a_page_instead_of_a_reply_is_told(kind: str) -> None:
+async def test_a_page_instead_of_a_reply_is_reported(kind: str) -> None:
     async with misbehaving(status(200, '{"html": "Log in"}', f"Content-Type: {kind}\r\n")) as server:
         with pytest.raises(EngineUnavailableError, match="does not answer as a model server"):
             await reply(server)
 
 
-async def test_a_named_model_of_a_server_that_is_not_there_is_not_asked_for() -> None:
+async def test_a_named_model_of_an_unreachable_server_is_reported() -> None:
     with pytest.raises(EngineUnavailableError, match="cannot be reached"):
         await EndpointEngine(Server("http://127.0.0.1:9/v1"), "some-model").load()
 
 
-async def test_what_is_no_model_server_is_told() -> None:
+async def test_another_kind_of_server_is_reported() -> None:
     async with misbehaving() as server:
         server.answers = [status(200, "<html>hello</html>")]
         with pytest.raises(EngineUnavailableError, match="does not answer as a model server"):
@@ -103,7 +103,7 @@ async def test_what_is_no_model_server_is_told() -> None:
 
 
 @pytest.mark.parametrize("url", ["no url", "http://[::1/v1", "ftp://x/y"])
-async def test_a_url_that_cannot_be_one_is_told(url: str) -> None:
+async def test_an_invalid_url_is_reported(url: str) -> None:
     with pytest.raises(EngineUnavailableError):
         await EndpointEngine(Server(url)).load()
     assert EndpointEngine(Server(url)).info().kind == "endpoint"

@@ -102,7 +102,7 @@ async def test_a_reply_that_is_stopped_or_cancelled_ends_at_once(plain_server: s
         await engine.aclose()
 
 
-async def test_hanging_up_reaches_the_server() -> None:
+async def test_stopping_a_reply_closes_the_connection() -> None:
     async with misbehaving(events(said("so "), end="") + HANGS) as server:
         engine = EndpointEngine(Server(server.url))
         completion = await engine.generate(request(), lambda text: True)
@@ -111,7 +111,7 @@ async def test_hanging_up_reaches_the_server() -> None:
         await engine.aclose()
 
 
-async def test_an_empty_reply_to_tools_has_them_asked_for_in_words() -> None:
+async def test_an_empty_reply_to_tools_is_retried_in_text_form() -> None:
     async with misbehaving(events(), events(said("words", "stop"))) as server:
         assert (await reply(server, tools=(LOOK,))).text == "words"
 
@@ -127,7 +127,7 @@ async def test_a_server_that_takes_no_tools_is_asked_without_them_from_then_on()
     assert all("stream_options" in asked["body"] for asked in server.asked[1:])
 
 
-async def test_a_prompt_that_is_too_long_teaches_window_and_tokens() -> None:
+async def test_a_rejected_long_prompt_sets_window_and_token_estimate() -> None:
     refusal = {
         "code": 400,
         "message": "request (9031 tokens) exceeds the available context size (1024 tokens), try increasing it",

@@ -17,7 +17,7 @@ from analystd.wire.errors import EngineUnavailableError
 pytestmark = pytest.mark.slow
 
 
-async def test_a_server_with_several_models_wants_a_name() -> None:
+async def test_a_server_with_several_models_requires_a_name() -> None:
     async with misbehaving() as server:
         server.answers = [models("a", "b")]
         with pytest.raises(EngineUnavailableError, match="has 2 models") as caught:
@@ -25,7 +25,7 @@ async def test_a_server_with_several_models_wants_a_name() -> None:
         assert caught.value.hint == "Set AGENT_MODEL_NAME to one of them. It has: a, b."
 
 
-async def test_a_model_that_is_named_is_asked_for_without_a_look_at_the_list() -> None:
+async def test_a_named_model_is_used_without_requesting_the_list() -> None:
     async with misbehaving() as server:
         server.answers = [events(said("hello", "stop"))]
         engine = EndpointEngine(Server(server.url), "some-model")
@@ -56,7 +56,7 @@ async def test_a_name_without_ollamas_latest_finds_the_model(unknown: bytes) -> 
 
 
 @pytest.mark.parametrize("unknown", UNKNOWN)
-async def test_the_models_that_there_are_are_told_where_a_name_is_wrong(unknown: bytes) -> None:
+async def test_a_wrong_name_is_reported_with_the_available_models(unknown: bytes) -> None:
     async with misbehaving() as server:
         server.answers = [unknown, models("qwen3:8b", "gemma3")]
         engine = EndpointEngine(Server(server.url), "llama3.2")
@@ -69,7 +69,7 @@ async def test_the_models_that_there_are_are_told_where_a_name_is_wrong(unknown:
 @pytest.mark.parametrize(
     "listing", [status(404), status(403), status(503), status(200, "<html>"), models("llama3.2"), b""]
 )
-async def test_a_refusal_stands_where_the_list_does_not_explain_it(listing: bytes) -> None:
+async def test_an_error_is_kept_when_the_list_does_not_explain_it(listing: bytes) -> None:
     async with misbehaving() as server:
         server.answers = [UNKNOWN[0], listing]
         engine = EndpointEngine(Server(server.url), "llama3.2")

@@ -48,7 +48,7 @@ async def test_several_parameters_are_refused_one_after_the_other() -> None:
     assert bodies[-1].keys() == bodies[-2].keys() == {"model", "messages", "stream"}
 
 
-async def test_what_was_left_out_on_a_guess_is_sent_again_where_it_was_not_that() -> None:
+async def test_a_wrongly_guessed_parameter_is_sent_again() -> None:
     dark = status(400, '{"error": "no"}')
     async with misbehaving(dark, dark, events(said("here", "stop"))) as server:
         engine = EndpointEngine(Server(server.url))
@@ -64,7 +64,7 @@ async def test_a_guess_that_helped_is_remembered() -> None:
     assert ["stream_options" in body for body in bodies] == [True, False, False]
 
 
-async def test_no_more_tokens_are_asked_for_than_a_server_gives() -> None:
+async def test_max_tokens_is_limited_to_the_maximum_of_the_server() -> None:
     refusal = "max_tokens is too large: 12. This model supports at most 9 completion tokens"
     bodies = await asked_twice([status(400, json.dumps({"error": {"message": refusal, "param": "max_tokens"}}))])
     assert [body["max_tokens"] for body in bodies] == [12, 9, 9]

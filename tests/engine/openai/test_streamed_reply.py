@@ -54,7 +54,7 @@ async def test_a_name_from_the_server_can_forge_no_tag() -> None:
 @pytest.mark.parametrize(
     "what", [1, "x", None, [1], [[]], {}, {"delta": 1}, {"delta": {"content": 5, "tool_calls": 7}}]
 )
-async def test_what_has_another_type_than_the_api_is_passed_over(what: Any) -> None:
+async def test_values_of_another_type_than_the_api_are_ignored(what: Any) -> None:
     odd = [{"choices": what}, {"choices": [what]}, {"choices": [{"delta": {"tool_calls": [what]}}], "usage": what}]
     usage = {
         "choices": [],
@@ -144,7 +144,7 @@ def in_deltas(*lists: list[dict[str, Any]]) -> bytes:
         ),
     ],
 )
-async def test_two_calls_are_two_whatever_marks_a_server_gives_them(chunks: list[list[dict[str, Any]]]) -> None:
+async def test_two_calls_are_separated_whatever_ids_a_server_sends(chunks: list[list[dict[str, Any]]]) -> None:
     async with misbehaving(in_deltas(*chunks)) as server:
         assert (await reply(server, tools=(LOOK,))).text == TWO
 
@@ -158,7 +158,7 @@ async def test_a_call_without_arguments_ends_where_the_next_begins() -> None:
     )
 
 
-async def test_text_amid_a_call_is_written_after_it() -> None:
+async def test_text_inside_a_call_is_written_after_it() -> None:
     call = [
         {"choices": [{"delta": {"tool_calls": each}}]}
         for each in (pieces((0, "1", "look", A[:4])), pieces((0, None, None, A[4:])))
@@ -176,14 +176,14 @@ async def test_a_brace_in_a_text_or_after_a_backslash_ends_no_call() -> None:
             assert (await reply(server, tools=(LOOK,))).text == f'<tool name="look">\n{odd}\n</tool>'
 
 
-async def test_more_calls_than_can_be_meant_are_refused() -> None:
+async def test_too_many_calls_are_rejected() -> None:
     calls = [pieces((number, None, "look", "")) for number in range(MOST_CALLS + 1)]
     async with misbehaving(in_deltas(*calls)) as server:
         with pytest.raises(EngineUnavailableError, match=f"more than {MOST_CALLS} calls"):
             await reply(server, tools=(LOOK,))
 
 
-async def test_a_separator_of_lines_within_a_text_ends_no_line() -> None:
+async def test_a_line_separator_inside_a_text_ends_no_line() -> None:
     chunk = 'data: {"choices": [{"delta": {"content": "a\u2028b\x85c"}, "finish_reason": "stop"}]}\r\n\r\ndata: [DONE]\r\n\r\n'
     answer = b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n" + chunk.encode()
     async with misbehaving(answer) as server:

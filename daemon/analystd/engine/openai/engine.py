@@ -2,7 +2,7 @@
 
 The agent gets the same form as from a local model: text in which a call stands between `<tool name="…">` and `</tool>`. Where the
 server calls tools natively, its calls are written in that form as they stream in, and earlier calls are sent back in the server's form.
-In all text that is sent, the spellings of control tokens are broken, whoever wrote it: none of our messages needs one (see
+In all text that is sent, the spellings of control tokens are broken, whatever its source: none of our messages needs one (see
 `token_breaker`).
 """
 
