@@ -59,11 +59,11 @@ def test_numbers_of_layers_may_differ(tmp_path: Path) -> None:
         (struct.pack("<4sIQQ", b"GGUF", 3, 0, 2**63), "ends within its header"),
         (struct.pack("<4sIQQ", b"GGUF", 3, 2**63, 0), "ends within its header"),
         (struct.pack("<4sIQQQ", b"GGUF", 3, 0, 1, 2**64 - 1), "ends within its header"),
-        (struct.pack("<4sIQQQII", b"GGUF", 3, 0, 1, 0, 99, 0), "tells of a value of type 99"),
-        (struct.pack("<4sIQQQIIQ", b"GGUF", 3, 0, 1, 0, 9, 9, 1), "tells of an array of values of type 9"),
+        (struct.pack("<4sIQQQII", b"GGUF", 3, 0, 1, 0, 99, 0), "its header has a value of type 99"),
+        (struct.pack("<4sIQQQIIQ", b"GGUF", 3, 0, 1, 0, 9, 9, 1), "its header has an array of values of type 9"),
         (struct.pack("<4sIQQQIIQ", b"GGUF", 3, 0, 1, 0, 9, 10, 2**62), "ends within its header"),
         (struct.pack("<4sIQQQIIQ", b"GGUF", 3, 0, 1, 0, 9, 8, 2**62), "ends within its header"),
-        (struct.pack("<4sIQQQI", b"GGUF", 3, 1, 0, 0, 9), "tells of a tensor with 9 dimensions"),
+        (struct.pack("<4sIQQQI", b"GGUF", 3, 1, 0, 0, 9), "its header has a tensor with 9 dimensions"),
     ],
 )
 def test_an_inconsistent_file_is_rejected_with_the_reason(tmp_path: Path, content: bytes, message: str) -> None:
@@ -195,7 +195,7 @@ def test_an_endless_header_is_rejected(tmp_path: Path, monkeypatch: pytest.Monke
     path.write_bytes(struct.pack("<4sIQQQIIQ", b"GGUF", 3, 0, 1, 0, 9, 8, 2**62))
     with path.open("r+b") as file:
         file.truncate(10 << 20)
-    with pytest.raises(BadGgufError, match="tells of a header longer than 1 MiB"):
+    with pytest.raises(BadGgufError, match="its header has more than 1 MiB"):
         read_header(path)
 
 

@@ -253,7 +253,7 @@ async def test_a_file_longer_than_announced_is_not_installed(hub: Hub, tmp_path:
 async def test_a_model_that_does_not_fit_on_the_disk_is_not_fetched(hub: Hub, tmp_path: Path) -> None:
     hub.sizes["m-Q4_K_M.gguf"] = 1 << 60
     with pytest.raises(
-        EngineUnavailableError, match=r"The model takes 1073741824\.0 GiB more .*, where .* GiB are free"
+        EngineUnavailableError, match=r"The model needs 1073741824\.0 GiB more .*, which has .* GiB free"
     ):
         await fetched(hub, tmp_path)
     assert ranges(hub) == []
@@ -264,7 +264,7 @@ async def test_a_model_that_does_not_fit_on_the_disk_is_not_fetched(hub: Hub, tm
     [
         (401, "refuses access to owner/model (401)", "HF_TOKEN"),
         (403, "refuses access to owner/model (403)", "HF_TOKEN"),
-        (404, "has no owner/model", "spelt"),
+        (404, "has no owner/model", "spelling"),
         (429, "is too busy (429)", "later"),
         (500, "failed with status 500", "later"),
     ],

@@ -123,7 +123,7 @@ async def lines(response: httpx.Response, bounds: Bounds) -> AsyncIterator[bytes
     """
     unfinished = bytearray()
     async for chunk in chunks(response, bounds):
-        # Empty lines carry no information, and each would cost time.
+        # Several empty lines in a row mean the same as one or two, and each would cost time.
         first, *others = _EMPTY_LINES.sub(b"\n\n", chunk).split(b"\n")
         unfinished += first
         for other in others:

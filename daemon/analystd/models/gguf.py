@@ -22,7 +22,7 @@ HEADER_LIMIT = 32 * 1024 * 1024
 
 _LONGEST_KEPT_ARRAY = 1024
 _MOST_KEPT_VALUES = 1 << 16
-"""Maximum number of values in all arrays; in some arrays, an architecture has a value for each layer."""
+"""Maximum number of kept values in all arrays; in some arrays, an architecture has a value for each layer."""
 _LONGEST_KEPT_TEXT = 4096
 _LONGEST_KEY = 65_535
 _MOST_PAIRS = 1 << 14
@@ -278,11 +278,11 @@ class _Reader:
 
     def _truncated(self) -> BadGgufError:
         if self._size > HEADER_LIMIT:
-            return self._damaged(f"a header longer than {HEADER_LIMIT >> 20} MiB")
+            return self._damaged(f"more than {HEADER_LIMIT >> 20} MiB")
         return BadGgufError(f"{self._path} ends within its header, after {self._size} bytes", "Fetch it again.")
 
     def _damaged(self, what: str) -> BadGgufError:
-        return BadGgufError(f"{self._path} is damaged: its header declares {what}", "Fetch it again.")
+        return BadGgufError(f"{self._path} is damaged: its header has {what}", "Fetch it again.")
 
 
 def _aligned(offset: int, alignment: Value) -> int:

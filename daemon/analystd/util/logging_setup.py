@@ -27,7 +27,7 @@ class Log:
     problems: tuple[str, ...] = ()
 
 
-def log_to_file(folder: Path, *, fallback: Path | None = None, echo: bool = False, level: int = logging.INFO) -> Log:
+def log_to_file(folder: Path, *, fallback: Path | None = None, echo: bool = False) -> Log:
     """Send the process's log to `agent.log` in `folder` (10 MB, three older files kept), and to stderr if `echo`.
 
     If it cannot be written there, it is written to `fallback`, or nowhere. A failing log never stops the logged work.
@@ -47,7 +47,7 @@ def log_to_file(folder: Path, *, fallback: Path | None = None, echo: bool = Fals
         handler.setFormatter(RecordFormatter(_FORMAT))
         handler.addFilter(_add_run_id)
     logging.raiseExceptions = False
-    logging.basicConfig(level=level, handlers=[*handlers, *echoes] or [logging.NullHandler()], force=True)
+    logging.basicConfig(level=logging.INFO, handlers=[*handlers, *echoes] or [logging.NullHandler()], force=True)
     return Log(path, summary)
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from analystd.engine.base import GenerateRequest, Message
+from analystd.engine.llama import memory_guard
 from analystd.engine.llama.engine import LlamaEngine
 from analystd.engine.llama.memory_guard import MemoryGuard
 from analystd.engine.llama.worker_sandbox import worker_environment
@@ -46,8 +47,11 @@ async def started(guard: MemoryGuard) -> Worker:
     return worker
 
 
-async def test_a_worker_that_grows_while_memory_is_short_is_killed_with_a_report() -> None:
-    guard = MemoryGuard(ALWAYS, growth_bytes=100 << 20)
+async def test_a_worker_that_grows_while_memory_is_short_is_killed_with_a_report(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(memory_guard, "GROWTH_BYTES", 100 << 20)
+    guard = MemoryGuard(ALWAYS)
     worker = await started(guard)
     try:
         assert await worker.request("grow", {"mib": 40, "seconds": 0.6}) == {"kept": 40}
@@ -57,13 +61,14 @@ async def test_a_worker_that_grows_while_memory_is_short_is_killed_with_a_report
         guard.stop()
         await worker.aclose()
     assert guard.breach is not None
-    assert re.search(r"it took 0\.[12] GiB of memory beside the model.s file, and only", guard.breach.message)
-    assert "at least 99.99% must be" in guard.breach.message
+    assert re.search(r"it used 0\.[12] GiB of memory in addition to the model.s file, and only", guard.breach.message)
+    assert "the minimum is 99.99%" in guard.breach.message
     assert "AGENT_CONTEXT_TOKENS" in str(guard.breach.hint)
 
 
-async def test_a_worker_may_grow_while_enough_memory_is_free() -> None:
-    guard = MemoryGuard(0.0, growth_bytes=10 << 20)
+async def test_a_worker_may_grow_while_enough_memory_is_free(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(memory_guard, "GROWTH_BYTES", 10 << 20)
+    guard = MemoryGuard(0.0)
     worker = await started(guard)
     try:
         assert await worker.request("grow", {"mib": 120, "seconds": 0.6}) == {"kept": 120}

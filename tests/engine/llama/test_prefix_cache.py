@@ -3,6 +3,7 @@ from pathlib import Path
 
 import pytest
 
+from analystd.engine.llama import prefix_cache
 from analystd.engine.llama.prefix_cache import MOST_MODELS, PrefixCache, fingerprint, prefix_folder
 
 pytestmark = pytest.mark.slow
@@ -59,8 +60,9 @@ def test_a_file_with_the_name_of_another_is_not_used(tmp_path: Path) -> None:
     assert prefixes.load((4, 5)) is None
 
 
-def test_the_files_are_bounded_and_those_used_last_stay(tmp_path: Path) -> None:
-    prefixes = PrefixCache(tmp_path, "model", most_files=2)
+def test_the_files_are_bounded_and_those_used_last_stay(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(prefix_cache, "MOST_FILES", 2)
+    prefixes = PrefixCache(tmp_path, "model")
     for number in range(2):
         prefixes.save((number,), STATE)
     for age, file in enumerate(tmp_path.iterdir()):
@@ -70,8 +72,9 @@ def test_the_files_are_bounded_and_those_used_last_stay(tmp_path: Path) -> None:
     assert [prefixes.load((number,)) is not None for number in range(3)] == [True, False, True]
 
 
-def test_their_bytes_are_bounded(tmp_path: Path) -> None:
-    prefixes = PrefixCache(tmp_path, "model", most_bytes=2 * len(STATE))
+def test_their_bytes_are_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(prefix_cache, "MOST_BYTES", 2 * len(STATE))
+    prefixes = PrefixCache(tmp_path, "model")
     for number in range(3):
         prefixes.save((number,), STATE)
     assert sum(file.stat().st_size for file in tmp_path.iterdir()) <= 2 * len(STATE)

@@ -225,7 +225,7 @@ async def test_an_adapter_changes_replies_according_to_its_scale(tmp_path: Path,
         (lambda path, _: path, "lora.gguf does not exist", "separated by commas"),
         (lambda path, _: path.write_text("no"), "lora.gguf is not a GGUF file", "converted"),
         (lambda path, gguf: path.symlink_to(gguf), "lora.gguf is not a LoRA adapter", "AGENT_MODEL_PATH is for models"),
-        (lambda path, _: write_lora(path, width=64), "could not be applied: .*incorrect shape", "this very model"),
+        (lambda path, _: write_lora(path, width=64), "could not be applied: .*incorrect shape", "for this model"),
     ],
 )
 async def test_an_unsuitable_adapter_is_reported(

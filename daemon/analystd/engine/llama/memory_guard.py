@@ -41,14 +41,11 @@ class MemoryGuard:
     Weights that are mapped from the file do not count: the system drops them when it needs the memory.
     """
 
-    def __init__(
-        self, min_free_percent: float, is_busy: Callable[[], bool] = lambda: True, growth_bytes: int = GROWTH_BYTES
-    ) -> None:
+    def __init__(self, min_free_percent: float, is_busy: Callable[[], bool] = lambda: True) -> None:
         self.breach: EngineUnavailableError | None = None
         """Why the worker was killed, if it was."""
         self._min_free_percent = min_free_percent
         self._is_busy = is_busy
-        self._growth_bytes = growth_bytes
         self._loaded_bytes = 0
         self._task: asyncio.Task[None] | None = None
 
@@ -85,7 +82,7 @@ class MemoryGuard:
         if free >= self._min_free_percent:
             return None
         used = _used(pid)
-        if used - self._loaded_bytes <= self._growth_bytes:
+        if used - self._loaded_bytes <= GROWTH_BYTES:
             # Other processes use the memory.
             return None
         return EngineUnavailableError(

@@ -35,16 +35,12 @@ _SAMPLE_BYTES = 1 << 20
 class PrefixCache:
     """States by their tokens, for one loaded model. `identity` must contain everything that a state depends on.
 
-    Keeps at most `most_files` files with `most_bytes` in all, and drops those that were used least recently.
+    Keeps at most `MOST_FILES` files with `MOST_BYTES` in all, and drops those that were used least recently.
     """
 
-    def __init__(
-        self, folder: Path, identity: str, *, most_files: int = MOST_FILES, most_bytes: int = MOST_BYTES
-    ) -> None:
+    def __init__(self, folder: Path, identity: str) -> None:
         self._folder = folder
         self._identity = hashlib.sha256(identity.encode()).digest()
-        self._most_files = most_files
-        self._most_bytes = most_bytes
         self._known: set[bytes] = set()
 
     def knows(self, tokens: Sequence[int]) -> bool:
@@ -72,7 +68,7 @@ class PrefixCache:
         """Store the state after these tokens. Errors of the disk are only logged, since the state is only an optimisation."""
         key = self._key(tokens)
         self._known.add(key)
-        if len(state) > self._most_bytes:
+        if len(state) > MOST_BYTES:
             return
         try:
             _write(self._path(key), _MAGIC + _digest(key, state) + state)
@@ -101,7 +97,7 @@ class PrefixCache:
         total = 0
         for number, (_, size, path) in enumerate(files):
             total += size
-            if number >= self._most_files or total > self._most_bytes:
+            if number >= MOST_FILES or total > MOST_BYTES:
                 path.unlink()
 
 
