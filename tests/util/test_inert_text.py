@@ -1,4 +1,4 @@
-"""What foreign text becomes before it is shown."""
+"""Foreign text before it is displayed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The log: for its user alone, bounded, and never led elsewhere."""
+"""The log file: private to its user, bounded, and not redirected by links."""
 
 from __future__ import annotations
 

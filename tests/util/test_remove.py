@@ -1,4 +1,4 @@
-"""The remover: everything goes, whatever it was made into, and nothing else does."""
+"""Removing files and folders in any state, and nothing else."""
 
 from __future__ import annotations
 

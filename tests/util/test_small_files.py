@@ -1,4 +1,4 @@
-"""What is read as a small file is bounded, whatever is in its place."""
+"""Reading a small file is bounded, whatever is at its path."""
 
 from __future__ import annotations
 

@@ -64,7 +64,7 @@ SCHEMAS = [
 ]
 
 
-# A model that has always called this tool goes on calling it, if it is let.
+# A model that has called this tool repeatedly continues to do so unless it is constrained.
 HABIT = (
     *(
         message
@@ -216,7 +216,7 @@ async def test_two_requests_of_one_conversation_are_answered_in_order(engine: Ll
 
 async def test_cancelling_reaches_prompt_processing(engine: LlamaEngine) -> None:
     task = asyncio.ensure_future(ask(engine, question(long_text(900), "long")))
-    # The worker is in the midst of it then: it takes many seconds in all.
+    # By then the worker is processing the prompt, which takes many seconds in all.
     await asyncio.sleep(0.5)
     started = time.monotonic()
     task.cancel()

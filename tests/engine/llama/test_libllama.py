@@ -1,4 +1,4 @@
-"""llama.cpp's C library, from either package that brings it."""
+"""Load llama.cpp's C library from either package."""
 
 from __future__ import annotations
 

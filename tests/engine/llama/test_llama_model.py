@@ -1,4 +1,4 @@
-"""What llama.cpp computes for one conversation, alone and beside others."""
+"""The results of llama.cpp for one conversation, alone and together with others."""
 
 import random
 from collections.abc import Iterator, Sequence

@@ -1,4 +1,4 @@
-"""A worker that fills the memory is ended with the reason; one that does not is left alone, however little is free."""
+"""A worker that fills the memory is killed with the reason; another one is not, however little memory is free."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ async def test_a_model_that_uses_the_reserved_memory_is_killed_while_it_loads(gg
             with pytest.raises(
                 EngineUnavailableError, match=r"The model's worker was stopped: it used \d\.\d GiB"
             ) as refusal:
-                # Should the worker be ready before the first look, the first reply is cut off.
+                # If the worker is ready before the first check, the first reply is interrupted.
                 await asyncio.gather(*(engine.generate(QUESTION, lambda _: False) for _ in range(2)))
             assert "lower AGENT_MIN_FREE_RAM_PERCENT" in str(refusal.value.hint)
     finally:

@@ -1,4 +1,4 @@
-"""llama.cpp's library tried before it is relied upon: the real ones, and some that only look like one."""
+"""Test llama.cpp's library before it is used: the real ones, and some that only resemble it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What becomes of models that cannot be loaded, and of one that nobody asks."""
+"""Models that cannot be loaded, and models that are idle."""
 
 from __future__ import annotations
 
@@ -248,7 +248,7 @@ async def test_a_request_that_a_dying_worker_did_not_take_goes_to_the_next_one(g
         os.kill(pid, signal.SIGSTOP)
         asked = asyncio.ensure_future(ask(engine))
         counted = asyncio.ensure_future(engine.count_tokens(QUESTION.messages))
-        # Both are sent by the time that the loop comes round again.
+        # Both are sent before the loop runs again.
         await asyncio.sleep(0.2)
         os.kill(pid, signal.SIGKILL)
         assert ((await asked).text, await counted) == (expected.text, expected.prompt_tokens)

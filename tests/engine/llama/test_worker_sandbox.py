@@ -1,4 +1,4 @@
-"""What the model's worker can reach: the model's own files, each as it was when the worker was started, and nothing beside them."""
+"""The files that the model's worker can read: the model's own, as they were when the worker started, and no others."""
 
 from __future__ import annotations
 

@@ -37,7 +37,7 @@ async def reply(server: Misbehaving, **options: Any) -> Completion:
 
 
 def parsed(text: str) -> tuple[str, Any]:
-    """The call that a reply consists of, as the agent reads it."""
+    """Return the call that a reply consists of, as the agent parses it."""
     parser = ToolCallParser()
     (call,) = parser.feed(text) + parser.finish()
     assert isinstance(call, ToolCall)

@@ -1,4 +1,4 @@
-"""The context window, asked of servers in the shapes that they answer in, and of a real llama-server."""
+"""Query the context window of servers in the forms of their answers, and of a real llama-server."""
 
 from __future__ import annotations
 

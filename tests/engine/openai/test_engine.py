@@ -76,7 +76,7 @@ async def test_a_real_server_calls_a_tool_natively(tool_server: str) -> None:
         assert arguments["path"] in ("a.csv", "b.csv")
         call, result = Message("assistant", completion.text), Message("tool", "Result of look:\nprices of tea")
         after = GenerateRequest("c", (*QUESTION, call, result), (LOOK,), max_tokens=8)
-        # This server breaks off where a call of an earlier turn is given back to it, and is asked in words then.
+        # This server closes the connection when it gets a call of an earlier turn, and then gets the text form.
         assert (await engine.generate(after, lambda text: False)).text != ""
     finally:
         await engine.aclose()

@@ -1,4 +1,4 @@
-"""What servers say when they refuse, in their own words: as documented, as reported by their users, or as answered by the real one."""
+"""The error texts of servers, as documented, as reported by their users, or as answered by the real one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""No spelling of a control token reaches a model server, and what comes back is as if it had been sent as it is."""
+"""No spelling of a control token reaches a model server, and received text is restored to what was meant."""
 
 from __future__ import annotations
 
