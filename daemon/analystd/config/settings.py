@@ -201,8 +201,8 @@ def _from_file(loaded: Loaded, path: Path, *, project: Path | None = None, belie
         problem = f"{_printable(path)} cannot be read: {exc.strerror}"
         return dataclasses.replace(loaded, problems=(*loaded.problems, problem))
     trusted = project is None or believed is not None or (bool(content) and is_trusted(path, content))
-    is_candidate = believed is not None
-    return _apply(loaded, _values(content), str(path), project=project, trusted=trusted, believed=is_candidate)
+    is_believed = believed is not None
+    return _apply(loaded, _values(content), str(path), project=project, trusted=trusted, believed=is_believed)
 
 
 def _values(content: bytes) -> dict[str, str]:
