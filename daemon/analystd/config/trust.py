@@ -25,7 +25,7 @@ def trusted_files() -> dict[str, str]:
         store = json.loads(read_small(_store(), _STORE_BYTES))
     except (OSError, ValueError, RecursionError):
         return {}
-    return {place: str(digest) for place, digest in store.items()} if isinstance(store, dict) else {}
+    return {path: str(digest) for path, digest in store.items()} if isinstance(store, dict) else {}
 
 
 def is_trusted(path: Path, content: bytes) -> bool:

@@ -74,14 +74,14 @@ class ScriptedEngine:
         await self.load()
         started = time.monotonic()
         line = self._next_line(request)
-        said: list[str] = []
+        sent: list[str] = []
         stopped = False
         for piece in pieces(line.say):
             await asyncio.sleep(line.delay)
-            said.append(piece)
+            sent.append(piece)
             if stopped := on_text(piece):
                 break
-        text = "".join(said)
+        text = "".join(sent)
         return Completion(
             text=text,
             reason="stopped" if stopped else "stop",

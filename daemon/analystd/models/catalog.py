@@ -40,11 +40,11 @@ class ModelEntry:
 
 def model_folders(settings: Settings) -> list[Path]:
     """Return the existing folders to search: the cache's, those of `AGENT_MODEL_DIRS`, and the usual ones."""
-    places = [
+    folders = [
         models_folder(),
         *(Path(each).expanduser() for each in (*settings.model_dirs, *USUAL_FOLDERS)),
     ]
-    return [place for place in dict.fromkeys(places) if place.is_dir()]
+    return [folder for folder in dict.fromkeys(folders) if folder.is_dir()]
 
 
 def find_models(folders: Sequence[Path], context_tokens: int = 0) -> list[ModelEntry]:

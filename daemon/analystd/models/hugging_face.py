@@ -99,11 +99,11 @@ def choose_files(files: Sequence[HubFile], reference: Reference) -> list[HubFile
         chosen = list(models)
     if len(chosen) == 1:
         return models[chosen[0]]
-    there = ", ".join(chosen or models)
+    names = ", ".join(chosen or models)
     raise InvalidArgumentsError(
         f"{reference.repository} has {len(chosen or models)} models"
         + (f", {len(chosen)} of them with {reference.wanted!r}" if reference.wanted else ""),
-        f"Choose one of them as {reference.repository}:NAME, with NAME from: {there}.",
+        f"Choose one of them as {reference.repository}:NAME, with NAME from: {names}.",
     )
 
 
@@ -144,7 +144,7 @@ async def fetch_file(
         async with httpx.AsyncClient(timeout=_TIMEOUT) as client:
             # Tried once with a short timeout: without access to the network, the package index may still be reachable.
             await client.head(endpoint, timeout=_REACH_SECONDS)
-            await fetch(client, source, target, lambda there: on_progress(there, file.size))
+            await fetch(client, source, target, lambda count: on_progress(count, file.size))
     except httpx.HTTPStatusError as exc:
         return f"{endpoint} answers {exc.response.status_code}"
     except (httpx.HTTPError, httpx.InvalidURL) as exc:
@@ -157,8 +157,8 @@ async def _fetch_all(
 ) -> None:
     total, before = sum(source.size for source, _ in downloads), 0
 
-    def report(there: int) -> None:
-        on_progress(before + there, total)
+    def report(count: int) -> None:
+        on_progress(before + count, total)
 
     for source, path in downloads:
         await fetch(client, source, path, report)

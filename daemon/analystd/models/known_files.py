@@ -46,8 +46,8 @@ def remember(path: Path, digest: str) -> None:
 
 def hub_sha256(path: Path) -> str | None:
     """Return the hash in the name of a file in Hugging Face's cache, which names files so and links to them; None for other files."""
-    place = path.resolve()
-    return place.name if place.parent.name == "blobs" and _SHA256.fullmatch(place.name) else None
+    target = path.resolve()
+    return target.name if target.parent.name == "blobs" and _SHA256.fullmatch(target.name) else None
 
 
 def _state(path: Path) -> list[str]:

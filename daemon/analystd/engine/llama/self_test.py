@@ -52,7 +52,7 @@ def decode_greedily(model: LlamaModel, count: int) -> str:
     waiting, stored, written = model.vocabulary.tokenize(TEXT, special=False) or [0], 0, b""
     for _ in range(count):
         entries = [
-            BatchEntry(token, stored + place, 0, place == len(waiting) - 1) for place, token in enumerate(waiting)
+            BatchEntry(token, stored + index, 0, index == len(waiting) - 1) for index, token in enumerate(waiting)
         ]
         scores = (
             model.logits(len(waiting) - 1) if model.decode(entries) is BatchOutcome.DONE else np.zeros(1, np.float32)

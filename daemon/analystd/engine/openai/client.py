@@ -225,11 +225,11 @@ class ChatApi:
         finally:
             await response.aclose()
 
-    async def _pause(self, attempt: int, asked: str | None, why: str) -> None:
+    async def _pause(self, attempt: int, retry_after: str | None, why: str) -> None:
         """Wait longer after each attempt, as long as the server asks for within bounds, with random variation between clients."""
         pause = _FIRST_PAUSE_SECONDS * 2 ** (attempt - 1) * random.uniform(0.75, 1.25)
-        if asked is not None and asked.isdecimal():
-            pause = max(pause, float(asked))
+        if retry_after is not None and retry_after.isdecimal():
+            pause = max(pause, float(retry_after))
         pause = min(pause, _LONGEST_PAUSE_SECONDS)
         logger.info("model server %s: %s, trying again in %.1f s", self._server.shown, why, pause)
         await asyncio.sleep(pause)

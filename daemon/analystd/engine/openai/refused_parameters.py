@@ -117,10 +117,10 @@ class Parameters:
     def of(self, *, max_tokens: int, temperature: float, seed: int) -> dict[str, Any]:
         """Return these parameters as they are to be sent, under the names that the server accepts."""
         optional = {"temperature": temperature, "seed": seed, "stream_options": {"include_usage": True}}
-        taken = {name: value for name, value in optional.items() if name not in {*self._left_out, self._guessed}}
+        parameters = {name: value for name, value in optional.items() if name not in {*self._left_out, self._guessed}}
         if self._limit is not None:
-            taken[self._limit] = max_tokens if self._most_tokens is None else min(max_tokens, self._most_tokens)
-        return taken
+            parameters[self._limit] = max_tokens if self._most_tokens is None else min(max_tokens, self._most_tokens)
+        return parameters
 
     def adapt(self, refusal: Refusal) -> bool:
         """Omit or rename the parameters that a refusal concerns in later requests. Returns False if that changes nothing.
