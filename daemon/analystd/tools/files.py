@@ -63,29 +63,29 @@ WRITE_FILE = ToolSpec(
 
 
 def file_tools(data: DataService) -> list[Tool]:
-    """The three file tools over a data service."""
+    """Return the three file tools for a data service."""
     return [
         Tool(LIST_FILES, _result_of(lambda arguments: list_files(data, arguments), _own_text)),
-        Tool(READ_FILE, _result_of(lambda arguments: read_file(data, arguments), _text_read)),
+        Tool(READ_FILE, _result_of(lambda arguments: read_file(data, arguments), _read_text)),
         Tool(WRITE_FILE, _result_of(lambda arguments: write_file(data, arguments), _own_text)),
     ]
 
 
 async def list_files(data: DataService, arguments: Mapping[str, Any]) -> dict[str, Any]:
-    """A listing for valid arguments of `list_files`."""
+    """Return a listing for valid arguments of `list_files`."""
     return await data.list_files(
         arguments.get("path", "."), pattern=arguments.get("pattern"), recursive=arguments.get("recursive", False)
     )
 
 
 async def read_file(data: DataService, arguments: Mapping[str, Any]) -> dict[str, Any]:
-    """A part of a file for valid arguments of `read_file`."""
+    """Return a part of a file for valid arguments of `read_file`."""
     ranges = ("offset", "limit", "byte_offset", "byte_limit")
     return await data.read_file(arguments["path"], **{name: arguments.get(name) for name in ranges})
 
 
 async def write_file(data: DataService, arguments: Mapping[str, Any]) -> dict[str, Any]:
-    """What was written for valid arguments of `write_file`."""
+    """Write a file for valid arguments of `write_file`, and return what was written."""
     return await data.write_file(arguments["path"], arguments["content"])
 
 
@@ -104,8 +104,8 @@ def _own_text(data: dict[str, Any]) -> str:
     return text
 
 
-def _text_read(data: dict[str, Any]) -> str:
-    """The text with what the model should know of it: that the file goes on, and that its encoding is not UTF-8."""
+def _read_text(data: dict[str, Any]) -> str:
+    """Return the text with notes for the model: that the file continues, and that its encoding is not UTF-8."""
     text = _own_text(data)
     notes = [] if data["encoding"].startswith("utf-8") else [f"the file's encoding is {data['encoding']}"]
     if data["truncated"]:
