@@ -74,7 +74,7 @@ def test_a_condition_asks_whether_there_is_a_value(text: str, column: str, op: s
         ("", "no operator between spaces"),
         ("close >", "no value after >"),
         ("close =  ", "no value after ="),
-        ('symbol in "a"b', "is no list"),
+        ('symbol in "a"b', "is not a list"),
     ],
 )
 def test_what_is_no_condition_is_told(text: str, words: str) -> None:

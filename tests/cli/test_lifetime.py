@@ -18,7 +18,7 @@ async def test_a_daemon_that_cannot_be_told_to_stop_is_not_waited_for_for_ever(m
     async with StandIn():
         (card,) = live_cards()
         daemon_address().socket.unlink()
-        with pytest.raises(DaemonLostError, match=r"takes no connections, and has not ended for 0\.3 s"):
+        with pytest.raises(DaemonLostError, match=r"accepts no connections, and has not ended within 0\.3 s"):
             await asyncio.to_thread(end_daemon, card, now=False, say=lambda _line: None)
 
 

@@ -112,14 +112,14 @@ def test_a_path_can_be_used_wherever_it_is(station: Station) -> None:
 
 
 def test_what_does_not_fit_or_cannot_talk_is_used_with_a_word_of_warning(station: Station) -> None:
-    assert "does not fit into the memory" in station.run("model", "use", "huge").stdout
+    assert "does not fit into the available memory" in station.run("model", "use", "huge").stdout
     write_gguf(station.home / "models" / "base.gguf", {"general.architecture": "llama"})
     assert "no chat template" in station.run("model", "use", "base").stdout
 
 
 def test_what_the_environment_has_otherwise_is_told(station: Station) -> None:
     station.environment["AGENT_MODEL_PATH"] = "/m/other.gguf"
-    assert "AGENT_MODEL_PATH from environment wins over it." in station.run("model", "use", "small").stdout
+    assert "AGENT_MODEL_PATH from environment takes precedence over it." in station.run("model", "use", "small").stdout
 
 
 @pytest.mark.parametrize(
@@ -137,7 +137,7 @@ def test_a_name_that_means_no_model_changes_nothing(station: Station, name: str,
 
 def test_an_adapter_is_not_taken_for_a_model(station: Station) -> None:
     write_gguf(station.home / "models" / "lora.gguf", {"general.type": "adapter"})
-    assert "is no model but of type adapter" in station.run("model", "use", "lora", check=2).stderr
+    assert "is not a model but a file of type adapter" in station.run("model", "use", "lora", check=2).stderr
 
 
 def test_a_server_is_used_by_its_url_and_its_key_never_shown(station: Station) -> None:
@@ -159,7 +159,7 @@ def test_a_secret_in_a_url_is_written_down_and_not_shown(station: Station) -> No
     url = f"http://me:sesame@127.0.0.1:{free_port()}/v1"
     told = station.run("model", "use", url).stdout
     assert "sesame" not in told
-    assert "No model server answers there now" in told
+    assert "No model server answers at this URL now" in told
     assert url in settings(station)
 
 
@@ -169,7 +169,9 @@ def test_a_model_is_pulled_from_the_hub_and_then_listed(station: Station) -> Non
         station.environment["HF_ENDPOINT"] = hub.url
         told = station.run("model", "pull", "owner/model").stdout
     path = station.home / "cache" / "analystd" / "models" / "owner" / "model" / "m-Q4_K_M.gguf"
-    assert told == (f"path: {path}\nbytes: {len(content)}\n`analystd model use m-Q4_K_M` puts it into your settings.\n")
+    assert told == (
+        f"path: {path}\nbytes: {len(content)}\n`analystd model use m-Q4_K_M` selects it in your settings.\n"
+    )
     assert str(path) in [each["path"] for each in station.result("model", "list")["files"]]
     assert "owner/model could not be fetched from" in station.run("model", "pull", "owner/model", check=1).stderr
 

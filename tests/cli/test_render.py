@@ -15,8 +15,8 @@ class Terminal(io.StringIO):
 def test_progress_is_one_line_that_is_gone_at_the_end() -> None:
     trail = Terminal()
     with ProgressLine("Reading a.csv", trail=trail) as line:
-        line.tell(0.1)
-        line.tell(0.55)
+        line.update(0.1)
+        line.update(0.55)
     assert trail.getvalue() == "\rReading a.csv … 10%\x1b[K\rReading a.csv … 55%\x1b[K\r\x1b[K"
 
 
@@ -25,5 +25,5 @@ def test_of_quick_work_and_where_there_is_no_terminal_nothing_is_shown() -> None
     with ProgressLine("Reading a.csv", trail=terminal):
         pass
     with ProgressLine("Reading a.csv", trail=file) as line:
-        line.tell(0.5)
+        line.update(0.5)
     assert (terminal.getvalue(), file.getvalue()) == ("", "")

@@ -189,6 +189,6 @@ def test_a_home_that_cannot_be_written_is_told_in_a_sentence(station: Station, t
             ]
         said = station.run("doctor", check=1).stdout
         assert f"!!  state      {sentence}" in said
-        assert f"To be done: state: {sentence}. {advice}" in said
+        assert f"To fix: state: {sentence}. {advice}" in said
     finally:
         subprocess.run(["umount", home], check=True)

@@ -161,7 +161,7 @@ async def test_a_daemon_that_does_not_take_the_window_back_is_told_of() -> None:
         await ends.say({"id": number, "error": {"code": 4001, "message": "served by another daemon"}})
         message = await window.hear()
         assert error_of(message) == (8, 4007)
-        assert message["error"]["message"].endswith("does not take this window: served by another daemon")
+        assert message["error"]["message"].endswith("refuses this window: served by another daemon")
 
 
 async def test_what_the_daemon_asked_is_withdrawn_with_it_and_a_late_answer_goes_nowhere() -> None:
