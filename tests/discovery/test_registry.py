@@ -46,7 +46,7 @@ def test_a_link_to_a_folder_of_the_users_own_is_a_private_folder(tmp_path: Path)
 def test_what_is_no_folder_is_told(tmp_path: Path, target: str) -> None:
     (tmp_path / "file").touch()
     (tmp_path / "link").symlink_to(tmp_path / target)
-    with pytest.raises(DaemonLostError, match="link is no folder"):
+    with pytest.raises(DaemonLostError, match="link is not a folder"):
         private_folder(tmp_path / "link")
 
 
@@ -97,5 +97,5 @@ def test_what_is_no_socket_is_not_connected_to(tmp_path: Path, kind: str) -> Non
         elsewhere.listen()
         address.socket.touch() if kind == "file" else address.socket.symlink_to(tmp_path / "elsewhere")
         card = DaemonInfo(address, os.getpid(), "1.0", 1, "token", address.socket, hands_over=False)
-        with pytest.raises(DaemonLostError, match="is no socket"):
+        with pytest.raises(DaemonLostError, match="is not a socket"):
             connect(card, Introduction())
