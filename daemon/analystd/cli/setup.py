@@ -94,8 +94,8 @@ async def trust(options: Options) -> int:
         with contextlib.suppress(WorkspaceError):
             content = _content(path)
         with _store_errors():
-            had = [trust_store.distrust(each) for each in (path, _own_toolbox(folder, content))]
-            return _revoked(options, path, any(had))
+            were_trusted = [trust_store.distrust(each) for each in (path, _own_toolbox(folder, content))]
+            return _revoked(options, path, any(were_trusted))
     content = _content(path)
     toolbox = _own_toolbox(folder, content)
     own = _content(toolbox, MOST_BYTES)

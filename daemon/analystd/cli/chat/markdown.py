@@ -51,11 +51,7 @@ class MarkdownPrinter:
         self._table: list[str] = []
         self._table_size = 0
         self._is_in_line = False
-
-    @property
-    def is_in_line(self) -> bool:
         """Whether the terminal's current line has text."""
-        return self._is_in_line
 
     def feed(self, text: str) -> None:
         """Take a piece of text, and print what is certain so far."""
