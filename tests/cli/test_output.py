@@ -47,7 +47,7 @@ def test_a_programs_bytes_reach_a_file_unchanged_and_a_terminal_inert() -> None:
     assert terminal.getvalue() == "\x1b[32mok\\x1b[2J\\x07"
 
 
-def test_the_colour_that_a_program_left_on_ends_before_others_speak() -> None:
+def test_a_colour_left_on_by_a_program_is_reset_before_other_output() -> None:
     terminal = Terminal()
     writer = InertWriter(terminal)
     writer.write_program("\x1b[31mred ")
@@ -61,7 +61,7 @@ def test_an_inert_stream_is_not_made_inert_twice() -> None:
     assert inert(writer) is writer
 
 
-def test_an_encoding_that_lacks_a_character_is_no_failure() -> None:
+def test_a_character_that_the_encoding_lacks_does_not_fail() -> None:
     data = io.BytesIO()
     stream = io.TextIOWrapper(data, encoding="ascii", write_through=True)
     InertWriter(stream).write("→ é")
@@ -75,7 +75,7 @@ SAYS_NOTHING_ON_STDOUT = (["status"], ["logs"], ["nonsense"])
 
 @pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
 @pytest.mark.parametrize("full", ["stdout", "stderr", "both"])
-def test_a_full_device_is_told_in_a_sentence(
+def test_a_full_device_is_reported_in_a_sentence(
     tmp_path_factory: pytest.TempPathFactory, command: list[str], full: str
 ) -> None:
     station = Station(tmp_path_factory.mktemp("s"))
@@ -98,7 +98,7 @@ def test_a_full_device_is_told_in_a_sentence(
         assert done.returncode == 1
 
 
-def test_a_reader_that_has_enough_is_no_failure(tmp_path_factory: pytest.TempPathFactory) -> None:
+def test_a_reader_that_stops_reading_is_not_a_failure(tmp_path_factory: pytest.TempPathFactory) -> None:
     station = Station(tmp_path_factory.mktemp("s"))
     reader, writer = os.pipe()
     os.close(reader)
@@ -126,7 +126,7 @@ def test_a_hostile_argument_is_inert_in_the_refusal_of_it(tmp_path_factory: pyte
     assert b"\x1b]" not in said
 
 
-def test_what_nobody_foresaw_is_told_in_an_inert_sentence(
+def test_an_unexpected_exception_is_reported_in_an_inert_sentence(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     async def fail(_options: object) -> int:

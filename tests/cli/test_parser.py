@@ -15,7 +15,7 @@ def test_a_view_takes_filters_sort_keys_columns_and_a_delimiter() -> None:
     assert (options.columns, options.delimiter, options.n) == (["a", "b", "c"], "\t", 3)
 
 
-def test_what_was_not_given_is_not_asked() -> None:
+def test_omitted_options_have_their_defaults() -> None:
     options = parse_arguments(["view", "a.csv"])
     assert options.operation == "head"
     assert {options.filter, options.sort, options.columns, options.delimiter, options.n, options.offset} == {None}

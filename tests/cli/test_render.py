@@ -12,18 +12,18 @@ class Terminal(io.StringIO):
         return True
 
 
-def test_progress_is_one_line_that_is_gone_at_the_end() -> None:
+def test_progress_is_one_line_that_is_erased_at_the_end() -> None:
     trail = Terminal()
     with ProgressLine("Reading a.csv", trail=trail) as line:
-        line.tell(0.1)
-        line.tell(0.55)
+        line.update(0.1)
+        line.update(0.55)
     assert trail.getvalue() == "\rReading a.csv … 10%\x1b[K\rReading a.csv … 55%\x1b[K\r\x1b[K"
 
 
-def test_of_quick_work_and_where_there_is_no_terminal_nothing_is_shown() -> None:
+def test_quick_work_and_output_without_a_terminal_show_no_progress() -> None:
     terminal, file = Terminal(), io.StringIO()
     with ProgressLine("Reading a.csv", trail=terminal):
         pass
     with ProgressLine("Reading a.csv", trail=file) as line:
-        line.tell(0.5)
+        line.update(0.5)
     assert (terminal.getvalue(), file.getvalue()) == ("", "")

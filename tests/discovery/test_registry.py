@@ -34,7 +34,7 @@ def test_versions_are_in_the_order_of_their_release() -> None:
     assert version_order("0.2") == version_order("0.2.0") == version_order("0.2.0+g1a2c")
 
 
-def test_a_link_to_a_folder_of_the_users_own_is_a_private_folder(tmp_path: Path) -> None:
+def test_a_link_to_a_folder_of_the_user_is_a_private_folder(tmp_path: Path) -> None:
     disk, link = tmp_path / "disk", tmp_path / "link"
     disk.mkdir(mode=0o755)
     link.symlink_to(disk)
@@ -43,15 +43,15 @@ def test_a_link_to_a_folder_of_the_users_own_is_a_private_folder(tmp_path: Path)
 
 
 @pytest.mark.parametrize("target", ["file", "nothing"])
-def test_what_is_no_folder_is_told(tmp_path: Path, target: str) -> None:
+def test_a_path_that_is_not_a_folder_is_reported(tmp_path: Path, target: str) -> None:
     (tmp_path / "file").touch()
     (tmp_path / "link").symlink_to(tmp_path / target)
-    with pytest.raises(DaemonLostError, match="link is no folder"):
+    with pytest.raises(DaemonLostError, match="link is not a folder"):
         private_folder(tmp_path / "link")
 
 
 @pytest.mark.parametrize("state", ["/proc/none", "/dev/null"])
-def test_where_no_state_can_be_kept_the_folder_and_the_setting_are_named(
+def test_a_state_folder_that_cannot_be_written_is_named_with_its_setting(
     state: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("XDG_STATE_HOME", state)
@@ -61,7 +61,7 @@ def test_where_no_state_can_be_kept_the_folder_and_the_setting_are_named(
 
 
 @pytest.mark.parametrize("mode", [0o666, 0o602, 0o620])
-def test_a_card_that_others_can_write_is_not_believed(mode: int) -> None:
+def test_a_card_that_others_can_write_is_ignored(mode: int) -> None:
     address = daemon_address()
     private_folder(address.folder)
     with take_lock(address.lock, 0) or pytest.fail():
@@ -71,7 +71,7 @@ def test_a_card_that_others_can_write_is_not_believed(mode: int) -> None:
         assert live_cards() == []
 
 
-def test_a_socket_that_another_process_listens_on_is_never_told_the_token() -> None:
+def test_the_token_is_never_sent_to_another_process_on_the_socket() -> None:
     address = daemon_address()
     private_folder(address.folder)
     code = (
@@ -89,7 +89,7 @@ def test_a_socket_that_another_process_listens_on_is_never_told_the_token() -> N
 
 
 @pytest.mark.parametrize("kind", ["file", "link"])
-def test_what_is_no_socket_is_not_connected_to(tmp_path: Path, kind: str) -> None:
+def test_a_path_that_is_not_a_socket_is_not_connected_to(tmp_path: Path, kind: str) -> None:
     address = daemon_address()
     private_folder(address.folder)
     with socket.socket(socket.AF_UNIX) as elsewhere:
@@ -97,5 +97,5 @@ def test_what_is_no_socket_is_not_connected_to(tmp_path: Path, kind: str) -> Non
         elsewhere.listen()
         address.socket.touch() if kind == "file" else address.socket.symlink_to(tmp_path / "elsewhere")
         card = DaemonInfo(address, os.getpid(), "1.0", 1, "token", address.socket, hands_over=False)
-        with pytest.raises(DaemonLostError, match="is no socket"):
+        with pytest.raises(DaemonLostError, match="is not a socket"):
             connect(card, Introduction())

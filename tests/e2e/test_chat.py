@@ -268,7 +268,7 @@ def test_the_death_of_the_daemon_and_another_model_are_told_and_the_chat_goes_on
         pid = station.daemon_pid()
         assert pid is not None
         os.kill(pid, signal.SIGKILL)
-        typist.sees("The connection to the daemon has ended.")
+        typist.sees("The connection to the daemon was lost.")
         while is_running(pid):
             time.sleep(0.05)
         # Another window starts the next daemon, with another model.
@@ -278,7 +278,7 @@ def test_the_death_of_the_daemon_and_another_model_are_told_and_the_chat_goes_on
         station.run("exec", "1")
         typist.types("Second?\r")
         typist.sees("Another daemon answers now")
-        typist.sees(f"The model is {other} now; it was {first_model}.")
+        typist.sees(f"The model is now {other}; it was {first_model}.")
         typist.sees("Two.")
         assert typist.leaves() == 0
     assert [run["conversation"] for run in runs(station) if run["kind"] == "agent"] == [conversation] * 2
@@ -315,13 +315,13 @@ def test_the_last_exchange_is_taken_out_of_the_conversation(fresh_station: Stati
     station.play(["One.", "Two.", "Three."])
     with chatting(station) as typist:
         typist.asks("/undo-last")
-        typist.sees("Nothing was asked")
+        typist.sees("so there is nothing to remove")
         typist.asks("First?")
         typist.sees("One.")
         typist.asks("Second?")
         typist.sees("Two.")
         typist.asks("/undo-last")
-        typist.sees("The model will not be told again: Second?")
+        typist.sees("Removed from the conversation: Second?")
         typist.asks("Third?")
         typist.sees("Three.")
         assert typist.leaves() == 0

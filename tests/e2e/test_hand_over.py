@@ -140,7 +140,7 @@ async def test_variables_outrank_an_upgrade_and_the_user_is_told(versions: tuple
         assert f"analystd {__version__} runs already" in refused.stderr
         assert "(1 variable)" in refused.stderr
         state = await asyncio.to_thread(newer.run, "status")
-        assert f"this is {NEWER}: `analystd stop` ends the other" in state.stdout
+        assert f"this command is {NEWER}: after `analystd stop`" in state.stdout
         await new_window.command("resetSession", "reset")
         old_pid = await _pid(new_window)
         # The next newcomer brings the newer version.

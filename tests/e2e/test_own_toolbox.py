@@ -68,7 +68,7 @@ def test_a_projects_functions_are_told_only_while_they_are_trusted(own: Station)
 
     own.run("trust", ".")
     assert "as nobody counts it" in told(own.result("run", QUESTION))
-    assert "not trusted any more" in own.run("trust", ".", "--revoke").stdout
+    assert "no longer trusted" in own.run("trust", ".", "--revoke").stdout
     assert "margin_table" not in told(own.result("run", QUESTION))
 
 

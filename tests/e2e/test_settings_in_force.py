@@ -182,7 +182,7 @@ def test_a_home_that_cannot_be_written_is_told_in_a_sentence(station: Station, t
         del station.environment["XDG_CONFIG_HOME"]
         state = home / ".local/state/analystd"
         sentence = f"analystd cannot keep its state in {state} (Read-only file system: {home / '.local'})"
-        advice = "Make room there, let yourself write there, or set XDG_STATE_HOME to another folder of your own."
+        advice = "Free some space, make the folder writable, or set XDG_STATE_HOME to another folder of your own."
         for command in (["exec", "1"], ["runs"], ["serve"]):
             assert station.run(*command, check=3 if command != ["serve"] else 1).stderr.splitlines() == [
                 f"analystd: {sentence}",
@@ -190,6 +190,6 @@ def test_a_home_that_cannot_be_written_is_told_in_a_sentence(station: Station, t
             ]
         said = station.run("doctor", check=1).stdout
         assert f"!!  state      {sentence}" in said
-        assert f"To be done: state: {sentence}. {advice}" in said
+        assert f"To fix: state: {sentence}. {advice}" in said
     finally:
         subprocess.run(["umount", home], check=True)

@@ -124,7 +124,7 @@ async def test_a_daemon_that_waits_for_a_run_takes_no_new_ones_and_ends_with_it(
         await window.send_command("cancelRun", "cancel", run_id=started["run_id"])
         assert (await window.answer("long"))["result"]["status"] == "interrupted"
         said = (await asyncio.wait_for(stopping.communicate(), SECONDS))[0].decode()
-        assert f"Variables end with it: main in {station.workspace}" in said
+        assert f"These variables are lost: main in {station.workspace}" in said
         assert said.splitlines()[-1].endswith("has stopped.")
         assert stopping.returncode == 0
     assert _daemons(station) == []

@@ -65,7 +65,7 @@ def test_of_folders_that_links_lead_to_only_what_is_ours_goes(used: Station) -> 
     used.run("exec", "1")
     said = used.run("uninstall", "--purge", "--yes").stdout
     assert f"left    {used.home / 'disk/cache/thesis.txt'}" in said
-    assert f"what is analystd's in {used.home / 'disk/cache'}" in said
+    assert f"analystd's files in {used.home / 'disk/cache'}" in said
     assert [path.name for path in _files(used.home / "disk") if path.is_file()] == ["thesis.txt", "package.json"]
     assert not list((used.home / "disk").rglob("*.lock"))
     for folder in FOLDERS:
@@ -111,7 +111,7 @@ def test_it_asks_and_takes_no_for_an_answer(used: Station) -> None:
         text=True,
         timeout=60,
     )
-    assert "Go on? [y/N]" in done.stdout
+    assert "Remove all this? [y/N]" in done.stdout
     assert "Nothing was removed." in done.stdout
     assert done.returncode == 1
     assert used.daemon_pid() is not None

@@ -76,7 +76,7 @@ def error_of(message: Message) -> tuple[Any, int]:
     return message["id"], message["error"]["code"]
 
 
-async def test_what_is_pending_when_the_daemon_ends_is_answered_once_and_the_next_is_told_all() -> None:
+async def test_open_requests_are_answered_once_and_state_is_replayed_when_a_daemon_ends() -> None:
     async with StandIn() as daemon, editor() as window:
         ends = await window.open(daemon)
         document = {"uri": "file:///a.py", "languageId": "python", "version": 1, "text": "1"}
@@ -105,7 +105,7 @@ async def test_what_is_pending_when_the_daemon_ends_is_answered_once_and_the_nex
         assert await window.hear() == {"jsonrpc": "2.0", "id": 3, "result": "fine"}
 
 
-async def test_a_daemon_that_hangs_up_at_each_replay_is_left_alone_for_a_while_and_the_editor_told() -> None:
+async def test_a_daemon_that_hangs_up_at_each_replay_is_reported_and_not_retried_at_once() -> None:
     async with StandIn() as daemon, editor() as window:
         (await window.open(daemon)).hang_up()
         visitor = await daemon.visitor()
@@ -125,7 +125,7 @@ async def test_a_daemon_that_hangs_up_at_each_replay_is_left_alone_for_a_while_a
         assert (await again.hear())["id"] == 9
 
 
-async def test_an_initialize_under_way_is_asked_again_of_the_next_daemon_and_given_up_at_last() -> None:
+async def test_an_open_initialize_is_sent_to_the_next_daemons_a_few_times() -> None:
     async with StandIn() as daemon, editor() as window:
         await window.say(INITIALIZE)
         for _ in range(3):
@@ -138,7 +138,7 @@ async def test_an_initialize_under_way_is_asked_again_of_the_next_daemon_and_giv
         assert (await ends.hear())["id"] == 5
 
 
-async def test_a_daemon_that_ends_while_it_is_told_all_leaves_no_request_unanswered_or_twice() -> None:
+async def test_a_daemon_that_ends_during_the_replay_leaves_each_request_answered_once() -> None:
     async with StandIn() as daemon, editor() as window:
         (await window.open(daemon)).hang_up()
         ends = await daemon.visitor()
@@ -152,7 +152,7 @@ async def test_a_daemon_that_ends_while_it_is_told_all_leaves_no_request_unanswe
         assert await window.hear() == {"jsonrpc": "2.0", "id": 8, "result": None}
 
 
-async def test_a_daemon_that_does_not_take_the_window_back_is_told_of() -> None:
+async def test_a_daemon_that_refuses_the_window_is_reported() -> None:
     async with StandIn() as daemon, editor() as window:
         (await window.open(daemon)).hang_up()
         ends = await daemon.visitor()
@@ -161,10 +161,10 @@ async def test_a_daemon_that_does_not_take_the_window_back_is_told_of() -> None:
         await ends.say({"id": number, "error": {"code": 4001, "message": "served by another daemon"}})
         message = await window.hear()
         assert error_of(message) == (8, 4007)
-        assert message["error"]["message"].endswith("does not take this window: served by another daemon")
+        assert message["error"]["message"].endswith("refuses this window: served by another daemon")
 
 
-async def test_what_the_daemon_asked_is_withdrawn_with_it_and_a_late_answer_goes_nowhere() -> None:
+async def test_requests_of_a_lost_daemon_are_cancelled_and_late_answers_dropped() -> None:
     async with StandIn() as daemon, editor() as window:
         ends = await window.open(daemon)
         begin = {"token": "t", "value": {"kind": "begin", "title": "long"}}
@@ -180,7 +180,7 @@ async def test_what_the_daemon_asked_is_withdrawn_with_it_and_a_late_answer_goes
         assert [(await ends.hear())["method"] for _ in range(2)] == ["initialized", "x/next"]
 
 
-async def test_an_answer_to_nothing_is_not_passed_on_but_one_to_what_was_no_message_is() -> None:
+async def test_only_answers_to_requests_or_invalid_messages_are_passed_on() -> None:
     async with StandIn() as daemon, editor() as window:
         ends = await window.open(daemon)
         await ends.say({"id": 99, "result": 1}, {"id": None, "error": {"code": -32700, "message": "not JSON"}})
@@ -191,7 +191,7 @@ async def test_an_answer_to_nothing_is_not_passed_on_but_one_to_what_was_no_mess
     "body",
     [b"{not json", b"[]", b"7", b'{"jsonrpc":"2.0","id":[1],"method":"x"}', b'{"id":1,"method":{}}', b"[" * 99999],
 )
-async def test_what_is_no_message_is_passed_for_the_daemon_to_answer(body: bytes) -> None:
+async def test_an_invalid_message_is_passed_on_for_the_daemon_to_answer(body: bytes) -> None:
     async with StandIn() as daemon, editor() as window:
         ends = await window.open(daemon)
         window.writer.write(framing.frame_body(body))
@@ -200,7 +200,7 @@ async def test_what_is_no_message_is_passed_for_the_daemon_to_answer(body: bytes
         assert (await ends.hear())["id"] == 2
 
 
-async def test_the_answer_to_what_was_meant_for_a_request_is_passed_on() -> None:
+async def test_the_answer_to_an_invalid_request_is_passed_on() -> None:
     async with StandIn() as daemon, editor() as window:
         ends = await window.open(daemon)
         window.writer.write(framing.frame_body(b'{"id": 5, "method": "shutdown"}'))
@@ -209,7 +209,7 @@ async def test_the_answer_to_what_was_meant_for_a_request_is_passed_on() -> None
         assert error_of(await window.hear()) == (5, -32600)
 
 
-async def test_what_is_no_frame_is_answered_and_ends_the_relay() -> None:
+async def test_an_invalid_frame_is_answered_and_ends_the_relay() -> None:
     async with editor() as window:
         window.writer.write(b"GET / HTTP/1.1\r\n\r\n")
         assert error_of(await window.hear()) == (None, -32700)
@@ -226,7 +226,7 @@ async def test_a_daemon_that_never_answers_the_hello_does_not_hang_the_editor(mo
         assert "has not answered for 0.3 s" in message["error"]["message"]
 
 
-async def test_an_editor_that_leaves_while_a_daemon_does_not_answer_is_not_kept(
+async def test_an_editor_can_leave_while_a_daemon_does_not_answer(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(dial, "HELLO_SECONDS", 3.0)
@@ -246,7 +246,7 @@ async def test_a_daemon_that_never_answers_initialize_does_not_hang_the_editor(a
         await asyncio.gather(*answering)
 
 
-async def test_a_daemon_that_works_long_but_lives_is_waited_for() -> None:
+async def test_a_daemon_that_works_for_long_but_answers_pings_is_not_given_up() -> None:
     async with StandIn() as daemon, editor(SHORT) as window:
         ends = await window.open(daemon)
         await window.say({"id": 5, "method": "x/long"})
@@ -258,7 +258,7 @@ async def test_a_daemon_that_works_long_but_lives_is_waited_for() -> None:
         assert await window.hear() == {"jsonrpc": "2.0", "id": 5, "result": "done at last"}
 
 
-async def test_a_daemon_that_is_halted_counts_as_dead_until_it_goes_on(
+async def test_a_suspended_daemon_counts_as_dead_until_it_resumes(
     tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     station = _station_of_ours(tmp_path_factory.mktemp("s"), monkeypatch)
@@ -281,7 +281,7 @@ async def test_a_daemon_that_is_halted_counts_as_dead_until_it_goes_on(
         await asyncio.to_thread(station.stop)
 
 
-async def test_the_end_needs_no_daemon() -> None:
+async def test_shutdown_and_exit_need_no_daemon() -> None:
     async with editor() as window:
         await window.say({"id": 1, "method": "shutdown"}, {"id": 2, "method": "x/late"}, {"method": "exit"})
         assert await window.hear() == {"jsonrpc": "2.0", "id": 1, "result": None}
@@ -289,7 +289,7 @@ async def test_the_end_needs_no_daemon() -> None:
         assert await window.status() == 0
 
 
-async def test_exit_reaches_the_daemon_after_all_that_came_before() -> None:
+async def test_exit_reaches_the_daemon_after_all_earlier_messages() -> None:
     async with StandIn() as daemon, editor() as window:
         ends = await window.open(daemon)
         await window.say({"method": "x/last"}, {"method": "exit"})
@@ -307,7 +307,7 @@ async def test_an_editor_that_does_not_read_can_still_leave() -> None:
         await flood
 
 
-async def test_half_a_frame_and_no_more_ends_the_relay() -> None:
+async def test_an_incomplete_frame_at_the_end_of_input_ends_the_relay() -> None:
     async with editor() as window:
         window.writer.write(b"Content-Length: 100\r\n\r\n{")
         window.writer.write_eof()

@@ -50,7 +50,7 @@ def test_nothing_is_replayed_before_initialize_or_after_it_failed() -> None:
     assert window.replayed_initialize() == request("initialize", 2)
 
 
-def test_a_whole_text_takes_the_place_of_the_changes_before_it_and_parts_are_kept_in_order() -> None:
+def test_a_full_text_replaces_earlier_changes_and_partial_changes_keep_their_order() -> None:
     window = opened()
     span = {"start": {"line": 0, "character": 0}, "end": {"line": 0, "character": 1}}
     open_a, open_b = document("didOpen", "a"), document("didOpen", "b")
@@ -63,7 +63,7 @@ def test_a_whole_text_takes_the_place_of_the_changes_before_it_and_parts_are_kep
     assert rest(window) == [open_a]
 
 
-def test_a_change_of_a_document_that_is_not_open_and_one_that_makes_no_sense_are_passed_over() -> None:
+def test_invalid_changes_and_changes_of_documents_that_are_not_open_are_ignored() -> None:
     window = opened()
     window.note_sent(document("didChange", "never", contentChanges=[{"text": "z"}]))
     window.note_sent(notification("textDocument/didChange", textDocument=7))
@@ -73,7 +73,7 @@ def test_a_change_of_a_document_that_is_not_open_and_one_that_makes_no_sense_are
     assert rest(window) == [document("didOpen", "a")]
 
 
-def test_folders_are_replayed_as_they_changed_and_configuration_as_it_is() -> None:
+def test_changes_of_folders_are_all_replayed_and_of_configuration_the_last() -> None:
     window = opened()
     folders = [notification("workspace/didChangeWorkspaceFolders", event=number) for number in (1, 2)]
     for message in (*folders, *(notification("workspace/didChangeConfiguration", settings=n) for n in (1, 2))):
@@ -101,11 +101,11 @@ def test_the_subscription_in_force_is_replayed_and_one_that_was_refused_is_not()
     assert options_of(window)["events"] == "mine"
 
 
-def test_options_that_are_no_object_stay_what_they_are() -> None:
+def test_options_that_are_not_an_object_stay_unchanged() -> None:
     assert options_of(opened([1, 2])) == [1, 2]
 
 
-def test_a_request_is_lost_as_often_as_it_was_asked() -> None:
+def test_a_request_is_lost_as_often_as_it_was_sent() -> None:
     window = opened()
     for number in ("a", "a", 7):
         window.note_sent(request("x", number))
@@ -114,7 +114,7 @@ def test_a_request_is_lost_as_often_as_it_was_asked() -> None:
     assert not window.note_received({"jsonrpc": "2.0", "id": "a", "result": 1})
 
 
-def test_initialize_under_way_can_be_kept_from_being_lost() -> None:
+def test_an_open_initialize_can_be_kept() -> None:
     window = WindowReplay()
     window.note_sent(request("initialize", 1))
     window.note_sent(request("x", 2))
@@ -125,7 +125,7 @@ def test_initialize_under_way_can_be_kept_from_being_lost() -> None:
     assert not window.waits
 
 
-def test_odd_messages_are_taken_in_without_complaint() -> None:
+def test_malformed_messages_are_recorded_without_an_error() -> None:
     window = opened()
     odd: list[Message] = [
         {},

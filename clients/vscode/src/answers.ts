@@ -6,7 +6,7 @@ import { type Entry, newEntry } from "./pure/trail";
 import { page, webviewOptions } from "./webview";
 
 const MAX_ENTRIES = 100;
-/** How often a growing answer is drawn. */
+/** How often a growing answer is redrawn. */
 const REDRAW_MS = 60;
 
 export class Answers implements vscode.WebviewViewProvider, vscode.Disposable {
@@ -44,7 +44,7 @@ export class Answers implements vscode.WebviewViewProvider, vscode.Disposable {
     return entry;
   }
 
-  /** Have the view show an entry's new content soon. */
+  /** Redraw an entry soon. */
   changed(entry: Entry): void {
     if (entry.state !== "waiting" && entry.state !== "running") this.cancellers.delete(entry.id);
     this.dirty.add(entry);

@@ -1,4 +1,4 @@
-/** The connection to the daemon: a language client over `analystd stdio`, started, restarted and asked here. */
+/** The connection to the daemon: start and restart a language client over `analystd stdio`, and send it requests. */
 
 import * as path from "node:path";
 import * as vscode from "vscode";
@@ -24,10 +24,10 @@ import { foldersUpward, isOfWorkspace } from "./pure/places";
 import { fileFolderPath, folderPath, type ServerSettings, serverSettings } from "./settings";
 import { showError, showInformation, showWarning } from "./surfaces";
 
-/** Where the connection stands; `problem` is what a person should know when it is not `running`. */
+/** The state of the connection; `problem` is the message for the user when it is not `running`. */
 export type ConnectionState = "stopped" | "starting" | "running" | "untrusted" | "not found" | "failed";
 
-/** Which run is the caller's own, and what to do with its events. */
+/** Recognises the caller's own run, and handles its events. */
 export interface Follower {
   isOwn: (queued: RunEvent) => boolean;
   take: (event: RunEvent) => void;
@@ -43,11 +43,11 @@ export class Client implements vscode.Disposable {
   private readonly followed = new Set<string>();
   private tokens = 0;
 
-  /** Every event of the desk, whoever caused it. */
+  /** All events of the desk, of any client. */
   readonly onEvent = this.events.event;
   readonly onState = this.states.event;
 
-  /** Whether a run was asked for by this window, which shows how it ends. */
+  /** Return whether this window asked for a run, and so shows how it ends. */
   follows(runId: string | null): boolean {
     return runId !== null && this.followed.has(runId);
   }
@@ -56,14 +56,14 @@ export class Client implements vscode.Disposable {
     return this.current;
   }
 
-  /** What the server said of itself; undefined while there is none. */
+  /** The server's answer to `initialize`; undefined while there is no server. */
   get handshake(): Handshake | undefined {
     const experimental = this.client?.initializeResult?.capabilities.experimental as
       { analystd?: Handshake } | undefined;
     return this.current === "running" ? experimental?.analystd : undefined;
   }
 
-  /** Start the server where it may be started; never throws, the state tells. `quiet` is for a start that nobody asked for. */
+  /** Start the server if that is allowed. Never throws: `state` has the result. `quiet` is for a start that the user did not request. */
   async start(quiet = false): Promise<void> {
     this.starting ??= this.launch(quiet).finally(() => (this.starting = undefined));
     await this.starting;
@@ -82,7 +82,7 @@ export class Client implements vscode.Disposable {
     await this.start(quiet);
   }
 
-  /** Start now if analystd is used in this folder. Elsewhere the first request does: a start makes the workspace's folder. */
+  /** Start now if this folder has a workspace. Otherwise the first request starts the server, which creates the workspace. */
   async startIfUsed(): Promise<void> {
     const folder = folderPath();
     const isUsed = folder !== undefined && foldersUpward(folder).some(isOfWorkspace);
@@ -90,7 +90,7 @@ export class Client implements vscode.Disposable {
   }
 
   /**
-   * Carry out one of the server's commands. A cancelled `token` cancels it there too, which VS Code's own `executeCommand` would not do.
+   * Run a command of the server. A cancelled `token` also cancels it there, which VS Code's own `executeCommand` would not do.
    *
    * @throws NotRunningError when there is no server, which the user was told; else what the server answers.
    */
@@ -100,7 +100,7 @@ export class Client implements vscode.Disposable {
     ).sendRequest(ExecuteCommandRequest.type, { command, arguments: [args] }, token)) as Result;
   }
 
-  /** As `request`, telling `onProgress` how much of long work is done, from 0 to 100. */
+  /** Do the same as `request`, and call `onProgress` with the percentage done of long work. */
   async requestLong<Result>(
     command: string,
     args: object,
@@ -120,7 +120,7 @@ export class Client implements vscode.Disposable {
     }
   }
 
-  /** Carry out a command that is a run, telling `follower` its events on the way. */
+  /** Run a command that is a run on the server, and pass its events to `follower`. */
   async run<Result extends { run_id: string }>(
     command: string,
     args: object,
@@ -215,7 +215,7 @@ export class Client implements vscode.Disposable {
   }
 }
 
-/** Take the place of the language client's own handlers, which show what the server says as it is. */
+/** Replace the language client's own handlers, which show the server's texts without making them inert. */
 function showMessagesInert(client: LanguageClient): void {
   const show = (type: MessageType): typeof showError =>
     type === MessageType.Error ? showError : type === MessageType.Warning ? showWarning : showInformation;
@@ -231,7 +231,7 @@ function executable(program: string, settings: ServerSettings, folder: string | 
   return { command: program, args: settings.arguments, options: folder === undefined ? {} : { cwd: folder } };
 }
 
-/** What the language client is told; `start` is where the workspace is looked for in a window without folders. */
+/** Return the options of the language client; `start` is where a window without folders looks for the workspace. */
 function options(settings: ServerSettings, start: string | undefined): LanguageClientOptions {
   return {
     ...(start !== undefined && {
@@ -244,7 +244,7 @@ function options(settings: ServerSettings, start: string | undefined): LanguageC
     },
     outputChannel: logger,
     revealOutputChannelOn: RevealOutputChannelOn.Never,
-    // Whoever started it tells the user; the client must neither ask nor try again by itself.
+    // The caller of `start` informs the user; the language client must neither ask nor retry.
     initializationFailedHandler: () => false,
   };
 }
@@ -254,7 +254,7 @@ function stateOf(state: State): ConnectionState {
 }
 
 async function askForTrust(): Promise<void> {
-  const choice = await showWarning("analystd starts nothing in a folder that you have not trusted.", "Manage Trust");
+  const choice = await showWarning("analystd does not start in a folder that you have not trusted.", "Manage Trust");
   if (choice !== undefined) await vscode.commands.executeCommand("workbench.trust.manage");
 }
 

@@ -1,4 +1,4 @@
-/** The commands of the palette and the menus. Their ids differ from the server's, which the language client registers itself. */
+/** The commands of the palette and the menus. Their ids differ from those of the server, which the language client registers. */
 
 import * as vscode from "vscode";
 import type { Answers } from "./answers";
@@ -15,11 +15,11 @@ import { confirm, type Item, pick, showError, showInformation, showStatus as sho
 import { COLUMNAR_TABLE, TEXT_TABLE } from "./table";
 
 const DATA_FILES = "**/*.{csv,tsv,tab,psv,jsonl,ndjson,parquet,pq,arrow,feather,csv.gz,tsv.gz,jsonl.gz,ndjson.gz}";
-/** Files that an editor for text cannot show. */
+/** Files that a text editor cannot show. */
 const COLUMNAR = /\.(parquet|pq|arrow|feather|gz)$/i;
 const MAX_FILES = 2000;
 
-/** What the commands work with. */
+/** The parts of the extension that the commands use. */
 export interface Parts {
   client: Client;
   answers: Answers;
@@ -65,7 +65,7 @@ async function openTable(uri?: vscode.Uri): Promise<void> {
 }
 
 function activeDataFile(): vscode.Uri | undefined {
-  // The tab and not the text editor: a large file is in the tab, while the editor refuses to show it.
+  // Take the file from the tab, because there is no text editor for a file that is too large for one.
   const input = vscode.window.tabGroups.activeTabGroup.activeTab?.input;
   const uri = input instanceof vscode.TabInputText ? input.uri : undefined;
   return uri?.scheme === "file" && /\.(csv|tsv|tab|psv|dat|txt|jsonl|ndjson)$/i.test(uri.path) ? uri : undefined;
@@ -103,7 +103,7 @@ async function cancelRun(client: Client): Promise<void> {
 
 async function showStatus(client: Client): Promise<void> {
   if (client.state !== "running") await client.start();
-  // Why it does not run was told by the start.
+  // The start has shown why the daemon does not run.
   if (client.state !== "running") return;
   const status = await client.request<DaemonStatus>(Command.status, {});
   const items: (Item & { command?: string; log?: string })[] = [

@@ -1,15 +1,15 @@
-/** What went wrong, in words for people. */
+/** Errors as messages for the user. */
 
 import { LSPErrorCodes, ResponseError } from "vscode-languageclient/node";
 
-/** The server could not be used; whoever found out has said so already. */
+/** Thrown when the server is not running; the user has been informed already. */
 export class NotRunningError extends Error {}
 
 export function isCancelled(error: unknown): boolean {
   return error instanceof ResponseError && error.code === LSPErrorCodes.RequestCancelled;
 }
 
-/** The message of an error, with the server's hint of what to do. */
+/** Return the message of an error, with the server's hint. */
 export function explain(error: unknown): string {
   if (error instanceof ResponseError) {
     const data = error.data as { hint?: string | null } | null | undefined;

@@ -1,11 +1,11 @@
-/** What the extension and its webviews send each other. */
+/** The messages between the extension and its webviews. */
 
 import type { Profile } from "./protocol";
 import type { TableQuestion } from "./pure/question";
 import type { Page } from "./pure/table";
 import type { Entry } from "./pure/trail";
 
-/** What long work is done for: the rows in sight, their number, or a column's profile. */
+/** The purpose of long work: the visible rows, their number, or a column's profile. */
 export type TableWork = "page" | "count" | "profile";
 
 export type ToTable =

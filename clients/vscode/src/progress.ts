@@ -1,4 +1,4 @@
-/** A cancellable progress notification for work that takes long enough to deserve one. */
+/** A cancellable progress notification for work that takes longer than a moment. */
 
 import * as vscode from "vscode";
 import { notifyProgress } from "./surfaces";

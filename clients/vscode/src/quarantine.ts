@@ -1,4 +1,4 @@
-/** What was moved aside because tools outside would run or believe it: telling of it, and putting it back when the user says so. */
+/** Report files that were moved aside because programs outside the jail would trust them, and restore them when the user agrees. */
 
 import type { Client } from "./client";
 import { explain, NotRunningError } from "./errors";
@@ -8,12 +8,12 @@ import { confirm, pick, showError, showInformation, showStatus, showWarning } fr
 
 const RESTORE = "Restore…";
 const SHOW = "Show All";
-const PUT_BACK = "Put Back";
+const PUT_BACK = "Restore";
 
 export class QuarantineNotices {
   constructor(private readonly client: Client) {}
 
-  /** Tell of an event, if it is about this. */
+  /** Show a message on an event, if it is about the quarantine. */
   async take(event: RunEvent): Promise<void> {
     if (event.kind !== "quarantined" || event.entry === undefined) return;
     const choice = await showWarning(movedAside(event.entry), RESTORE, SHOW);
@@ -25,7 +25,7 @@ export class QuarantineNotices {
     }
   }
 
-  /** Let the user choose among all that was moved aside. */
+  /** Let the user choose an entry of the quarantine to restore. */
   async show(): Promise<void> {
     const { entries } = await this.client.request<QuarantineList>(Command.listQuarantine, {});
     if (entries.length === 0) {
@@ -38,7 +38,11 @@ export class QuarantineNotices {
       ...(entry.moved[0] && { detail: `Trusted by ${inertPath(entry.moved[0].trusted_by)}` }),
       entry,
     }));
-    const picked = await pick(items, "Moved aside, because tools outside would trust it", "What is to be put back?");
+    const picked = await pick(
+      items,
+      "Moved aside, because programs outside the jail would trust it",
+      "Choose what to restore",
+    );
     if (picked) await this.restore(picked.entry);
   }
 
@@ -47,6 +51,6 @@ export class QuarantineNotices {
     const { title, detail } = restoreQuestion(preview);
     if (!(await confirm(title, preview.problems.length > 0 ? undefined : PUT_BACK, detail))) return;
     await this.client.request<RestoreResult>(Command.restoreQuarantine, { id, digest: preview.digest });
-    showStatus("analystd: it was put back, read-only for sessions");
+    showStatus("analystd: restored; sessions can only read it");
   }
 }

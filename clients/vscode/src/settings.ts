@@ -1,10 +1,10 @@
-/** The extension's settings, read anew at each use. */
+/** The extension's settings, read at each use. */
 
 import * as path from "node:path";
 import * as vscode from "vscode";
 import { expand } from "./pure/command";
 
-/** What is needed to start the language server; a change of any of it needs a restart. */
+/** The settings with which the language server is started; a change of any requires a restart. */
 export interface ServerSettings {
   command: string;
   arguments: string[];
@@ -28,7 +28,7 @@ export function serverSettings(): ServerSettings {
   };
 }
 
-/** Whether a change of settings means that the server must be started anew. */
+/** Return whether a change of settings requires a restart of the server. */
 export function affectsServer(event: vscode.ConfigurationChangeEvent): boolean {
   return OF_SERVER.some((name) => event.affectsConfiguration(name));
 }
@@ -38,7 +38,7 @@ export function folderPath(): string | undefined {
   return vscode.workspace.workspaceFolders?.[0]?.uri.fsPath;
 }
 
-/** Where one is in a window without folders: the folder of the file that is looked at. */
+/** Return the folder of the active file, for a window without folders. */
 export function fileFolderPath(): string | undefined {
   const input = vscode.window.tabGroups.activeTabGroup.activeTab?.input;
   const shown = input instanceof vscode.TabInputText || input instanceof vscode.TabInputCustom ? input.uri : undefined;

@@ -1,4 +1,4 @@
-/** The status bar item: whether analystd is there, which model it has, and what it is doing. */
+/** The status bar item: whether analystd is running, its model, and its runs. */
 
 import * as vscode from "vscode";
 import type { Client, ConnectionState } from "./client";
@@ -22,7 +22,7 @@ const ICONS: Record<ConnectionState, string> = {
 const WORDS: Record<ConnectionState, string> = {
   running: "running",
   starting: "starting …",
-  stopped: "not started yet; the first question or run does that, or a click here",
+  stopped: "not started yet; the first question or run starts it, or a click here",
   untrusted: "nothing is started in a folder that is not trusted",
   "not found": "the program was not found; click to try again",
   failed: "could not be started; click to try again",
@@ -73,7 +73,7 @@ export class StatusItem implements vscode.Disposable {
 
   private async refresh(): Promise<void> {
     if (this.client.state !== "running") return;
-    // What cannot be had is not shown; the next event asks again.
+    // If the request fails, nothing is shown; the next event requests the status again.
     this.status = await this.client.request<DaemonStatus>(Command.status, {}).catch(() => undefined);
     this.draw();
   }
@@ -90,7 +90,7 @@ export class StatusItem implements vscode.Disposable {
     this.item.backgroundColor = isBad ? new vscode.ThemeColor("statusBarItem.warningBackground") : undefined;
   }
 
-  /** What keeps a running daemon from doing all it could, or null. */
+  /** Return what limits a running daemon, such as a missing sandbox, or null. */
   private problem(): string | null {
     const { handshake } = this.client;
     if (handshake?.sandbox.level === "none") return `No sandbox: ${handshake.sandbox.reason}`;

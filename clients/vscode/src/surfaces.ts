@@ -17,22 +17,22 @@ export interface Item {
   detail?: string;
 }
 
-/** Show an error with buttons; gives the one that is chosen. */
+/** Show an error with buttons, and return the chosen one. */
 export function showError(text: string, ...buttons: string[]): Thenable<string | undefined> {
   return vscode.window.showErrorMessage(messageText(text), ...buttons);
 }
 
-/** Show a warning with buttons; gives the one that is chosen. */
+/** Show a warning with buttons, and return the chosen one. */
 export function showWarning(text: string, ...buttons: string[]): Thenable<string | undefined> {
   return vscode.window.showWarningMessage(messageText(text), ...buttons);
 }
 
-/** Show a message with buttons; gives the one that is chosen. */
+/** Show a message with buttons, and return the chosen one. */
 export function showInformation(text: string, ...buttons: string[]): Thenable<string | undefined> {
   return vscode.window.showInformationMessage(messageText(text), ...buttons);
 }
 
-/** Ask before something is done, with what is to be known of it; gives whether it is to be. Without a button it can only be read. */
+/** Ask the user to confirm an action, with details, and return the answer. Without a button, the message can only be read. */
 export async function confirm(question: string, button: string | undefined, detail = ""): Promise<boolean> {
   const options = { modal: true, detail: detail.split("\n").map(messageText).join("\n") };
   const buttons = button === undefined ? [] : [button];
@@ -45,7 +45,7 @@ export function showStatus(text: string): void {
   void vscode.window.setStatusBarMessage(messageText(text), STATUS_MS);
 }
 
-/** Let one of some items be picked. */
+/** Let the user pick one of several items. */
 export async function pick<Of extends Item>(
   items: readonly Of[],
   title: string,
@@ -61,7 +61,7 @@ export async function pick<Of extends Item>(
   return (await vscode.window.showQuickPick(shown, options))?.item;
 }
 
-/** Show a notification with what is reported and a Cancel button, until `work` is done. */
+/** Show a notification with the reported progress and a Cancel button until `work` is done. */
 export function notifyProgress(
   title: string,
   work: (report: (message: string) => void, token: vscode.CancellationToken) => Promise<void>,

@@ -1,4 +1,4 @@
-/** Data files as tables: a read-only editor that asks for the rows it shows and never holds the file. */
+/** Data files as tables: a read-only editor that requests only the rows it shows and never loads the file. */
 
 import * as vscode from "vscode";
 import type { Client } from "./client";
@@ -13,7 +13,7 @@ import { page, webviewOptions } from "./webview";
 export const TEXT_TABLE = "analystd.table";
 export const COLUMNAR_TABLE = "analystd.columnarTable";
 
-/** Files whose cells are separated by something that can be told. */
+/** Files whose delimiter the user can choose. */
 const DELIMITED = /\.(csv|tsv|tab|psv|dat|txt)(\.gz)?$/i;
 
 export class TableEditors implements vscode.CustomReadonlyEditorProvider {
@@ -107,7 +107,7 @@ class Table implements vscode.Disposable {
     return true;
   }
 
-  /** How many rows meet the filter, counted once while one pages; undefined when that could not be told. */
+  /** Return how many rows match the filter, counted once for all pages; undefined when counting failed. */
   private async count(): Promise<number | undefined> {
     if (this.numRows !== undefined) return this.numRows;
     const counting = (this.counting ??= this.view("count", "shape", {}).then((view) => view?.num_rows ?? undefined));
@@ -139,7 +139,7 @@ class Table implements vscode.Disposable {
     }
   }
 
-  /** A view of what is asked now, in place of the one before for the same work; undefined when it was cancelled or told as a problem. */
+  /** Request a view, in place of an earlier request for the same work; undefined when it was cancelled or failed, which is then shown. */
   private async view(work: TableWork, operation: string, args: object): Promise<ViewResult | undefined> {
     this.works.get(work)?.cancel();
     const source = new vscode.CancellationTokenSource();
@@ -162,7 +162,7 @@ class Table implements vscode.Disposable {
   }
 }
 
-/** What the number of rows depends on, as text that can be compared. */
+/** Return what the number of rows depends on, as text that can be compared. */
 function countedRows({ filter, delimiter }: TableQuestion): string {
   return JSON.stringify([filter, delimiter]);
 }

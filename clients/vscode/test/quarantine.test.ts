@@ -30,8 +30,8 @@ test("the message names a few and counts the rest", () => {
 test("the question before a restore names the files, or why it cannot be", () => {
   const preview = { status: "preview" as const, entry: entry(".git"), digest: "d", problems: [] as string[] };
   const files = Array.from({ length: 20 }, (_, number) => ({ path: `.git/${number}`, size: number }));
-  assert.equal(restoreQuestion({ ...preview, files }).title, "Put .git back?");
+  assert.equal(restoreQuestion({ ...preview, files }).title, "Restore .git?");
   assert.match(restoreQuestion({ ...preview, files }).detail, /\.git\/14 \(14 bytes\)\nand 5 more files$/);
   const refused = restoreQuestion({ ...preview, files, problems: [".git: something else is there now"] });
-  assert.deepEqual(refused, { title: "It cannot be put back", detail: ".git? something else is there now" });
+  assert.deepEqual(refused, { title: "This cannot be restored", detail: ".git? something else is there now" });
 });

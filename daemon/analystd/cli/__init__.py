@@ -1,4 +1,4 @@
-"""The command line. What an editor starts must come up fast, so the rest is imported when it is needed."""
+"""The command line. An editor starts `stdio`, which must come up fast; so the other commands are imported only when one is run."""
 
 from __future__ import annotations
 
@@ -7,7 +7,11 @@ from collections.abc import Sequence
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command; gives the exit status: 0 done, 1 the run or the code failed, 2 usage, 3 no daemon, 4 refused (jail or limit)."""
+    """Run one command.
+
+    Returns:
+        The exit status: 0 done, 1 the run or the code failed, 2 usage, 3 no daemon, 4 refused (jail or limit).
+    """
     arguments = list(sys.argv[1:] if argv is None else argv)
     if arguments[:1] == ["stdio"] and not {"-h", "--help"} & set(arguments):
         from analystd.relay.stdio import relay_stdio

@@ -1,4 +1,4 @@
-"""An answer in a terminal: the numbers in it that stand in no output are marked, and what else is doubtful is told after it."""
+"""Print an answer in a terminal, with its unsupported numbers marked and its warnings after it."""
 
 from __future__ import annotations
 
@@ -13,24 +13,24 @@ from analystd.util.inert_text import one_line
 _MARK = "4;33"
 """Underlined and yellow."""
 _AROUND = 40
-"""So many characters of an answer are shown before and after a number that nothing supports."""
+"""Number of characters shown before and after an unsupported number."""
 
 
 def print_answer(result: AgentResult) -> None:
-    """Print an answer to stdout, on a terminal with its doubtful numbers in a style of their own."""
+    """Print an answer to stdout; a terminal shows its unsupported numbers in a style of their own."""
     out = inert(sys.stdout)
-    for text, is_doubtful in _parts(result):
-        out.write_styled(text, _MARK if is_doubtful else "")
+    for text, is_unsupported in _parts(result):
+        out.write_styled(text, _MARK if is_unsupported else "")
     out.write("\n")
     out.flush()
 
 
 def doubts(result: Mapping[str, Any]) -> list[str]:
-    """Return what a person should know before using an answer, a line for each thing; doubtful numbers within the words around them."""
+    """Return the warnings on an answer, one per line; unsupported numbers are quoted with the text around them."""
     lines = [f"warning: {one_line(warning)}" for warning in result.get("warnings", ())]
     numbers = result.get("unsupported", ())
-    if named := ", ".join(one_line(each["text"]) for each in numbers):
-        lines.append(f"[in no output of this conversation: {named}; check before you use it]")
+    if listed := ", ".join(one_line(each["text"]) for each in numbers):
+        lines.append(f"[in no output of this conversation: {listed}; check before you use it]")
     return [*lines, *(_within(result["answer"], each) for each in numbers)]
 
 
@@ -43,7 +43,7 @@ def _within(answer: str, number: Mapping[str, Any]) -> str:
 
 
 def _parts(result: AgentResult) -> Iterator[tuple[str, bool]]:
-    """The answer in parts, and of each whether it is a number that stands in no output."""
+    """Yield the answer in parts, each with whether it is an unsupported number."""
     at = 0
     for number in sorted(result.unsupported, key=lambda each: each.start):
         if number.start >= at and result.answer[number.start : number.end] == number.text:

@@ -1,4 +1,4 @@
-"""A question to the model: put, followed to its end, and stopped; what is said of its answer."""
+"""Ask the model a question, show its run, and print the summary of its answer."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from typing import Unpack
 from analystd.cli.answers import doubts
 from analystd.cli.exit_status import EXIT_DONE, EXIT_FAILED, EXIT_REFUSED
 from analystd.cli.parser import Options
-from analystd.cli.render import TOLD_KINDS, Terminal
+from analystd.cli.render import NOTICE_KINDS, Terminal
 from analystd.client import AgentResult, Client, Run
 from analystd.client.options import AgentOptions
 from analystd.wire.errors import AnalystdError
 
 INTERRUPT_SECONDS = 20.0
-"""How long the end of a run is waited for after Ctrl-C, to tell what became of the variables."""
+"""How long to wait for the end of a run after Ctrl-C, to report whether the session kept its variables."""
 
 
 def agent_options(options: Options) -> AgentOptions:
-    """Return what a command line says of its questions, the conversation apart."""
+    """Return the options of a command line that hold for each question, without the conversation."""
     return {
         "session": options.session,
         "max_steps": options.max_steps,
@@ -27,13 +27,13 @@ def agent_options(options: Options) -> AgentOptions:
     }
 
 
-async def put_question(
+async def ask_model(
     desk: Client, prompt: str, terminal: Terminal, *, is_quiet: bool = False, **options: Unpack[AgentOptions]
 ) -> AgentResult:
-    """Ask the model, and show what happens unless `is_quiet`. Cancelling the task cancels the run, and waits for its end.
+    """Ask the model, and show the run's events unless `is_quiet`. Cancelling the task cancels the run and waits for its end.
 
     Raises:
-        AnalystdError: when the run never started, or died with its daemon.
+        AnalystdError: when the run did not start, or its daemon ended.
     """
     async with desk.start_agent(prompt, **options) as run:
         try:
@@ -42,12 +42,12 @@ async def put_question(
                     terminal.event(event)
             return await run.result()
         except asyncio.CancelledError:
-            await _tell_cancelled(run, terminal)
+            await _cancel(run, terminal)
             raise
 
 
-def tell_about(result: AgentResult, terminal: Terminal) -> None:
-    """Print what there is to say of an answer: why it failed, what is doubtful about it, what it cost."""
+def print_summary(result: AgentResult, terminal: Terminal) -> None:
+    """Print the summary of an answer: why it failed, its warnings, its tokens and time."""
     if result.error is not None:
         terminal.problem(result.error.message)
         if result.error.hint:
@@ -61,14 +61,14 @@ def tell_about(result: AgentResult, terminal: Terminal) -> None:
 
 
 def exit_status(result: AgentResult) -> int:
-    """Return the exit status that an answer gives a command."""
+    """Return the exit status of a command whose question ended with this result."""
     return {"done": EXIT_DONE, "limit": EXIT_REFUSED}.get(result.status, EXIT_FAILED)
 
 
-async def _tell_cancelled(run: Run[AgentResult], terminal: Terminal) -> None:
-    """Cancel a question, and tell what became of the session that it used."""
+async def _cancel(run: Run[AgentResult], terminal: Terminal) -> None:
+    """Cancel a run, and print the notices that follow, such as that its session has lost its variables."""
     with contextlib.suppress(AnalystdError):
         await run.cancel()
         async for event in run.events(timeout=INTERRUPT_SECONDS):
-            if event.kind in TOLD_KINDS:
+            if event.kind in NOTICE_KINDS:
                 terminal.event(event)

@@ -1,4 +1,4 @@
-"""From parsed words to a command, and from errors to an exit status."""
+"""Call the function of a parsed command, and turn errors into an exit status."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Action = Callable[[Options], Awaitable[int]]
 
 
 def run_command(argv: list[str]) -> int:
-    """Parse and carry out; gives the exit status."""
+    """Parse a command line, run its command, and return the exit status."""
     with inert_output():
         try:
             status = _run(argv)
@@ -30,7 +30,7 @@ def _run(argv: list[str]) -> int:
     try:
         options = parse_arguments(argv)
     except SystemExit as exc:
-        # After `--help`, or words that make no sense.
+        # After `--help`, or invalid arguments.
         return exc.code if isinstance(exc.code, int) else EXIT_USAGE
     try:
         if options.command == "serve":
@@ -44,12 +44,12 @@ def _run(argv: list[str]) -> int:
     except OutputError:
         raise
     except Exception as exc:
-        print_error(_as_told(exc), as_json=getattr(options, "json", False))
+        print_error(_described(exc), as_json=getattr(options, "json", False))
         return EXIT_FAILED
 
 
-def _as_told(exc: Exception) -> AnalystdError:
-    """What nobody foresaw, in a sentence: what the system refused, or where a fault of ours shows."""
+def _described(exc: Exception) -> AnalystdError:
+    """Describe an unexpected exception: the system's message, or for a fault of ours the line that raised it."""
     if isinstance(exc, OSError) and exc.strerror:
         return AnalystdError(f"{exc.strerror}: {os.fsdecode(exc.filename)}" if exc.filename else exc.strerror)
     frame = traceback.extract_tb(exc.__traceback__)[-1]

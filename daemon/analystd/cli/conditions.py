@@ -1,4 +1,4 @@
-"""Filters, sort keys and lists as they are typed on the command line."""
+"""Parse filters, sort keys and lists as they are typed on the command line."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ _ITEM = re.compile(rf"\s*({_QUOTED}|(?![\"'])[^,]*)\s*(,|\Z)", re.DOTALL)
 
 
 def condition(text: str) -> dict[str, Any]:
-    """A condition of `viewData` for `COLUMN OP VALUE`, split at the first operator between spaces, or `COLUMN missing|present`.
+    """Return the condition of `viewData` for `COLUMN OP VALUE`, split at the first operator between spaces, or `COLUMN missing|present`.
 
-    A value that is a JSON number or boolean is one; quotes make text of anything, and a column's name may be quoted too.
+    A value written as a JSON number or boolean becomes one; a quoted value is text, and a column's name may be quoted too.
 
     Raises:
-        ArgumentTypeError: when it is no condition.
+        ArgumentTypeError: when the text is not a condition.
     """
     match = _COMPARISON.fullmatch(text)
     # In that order: `note = missing` compares with a word, as `note = "missing"` does.
@@ -39,12 +39,12 @@ def condition(text: str) -> dict[str, Any]:
         )
     column, op, value = match.groups()
     if not value or not value.strip():
-        raise ArgumentTypeError(f'{text!r} has no value after {op}; the empty text is ""')
+        raise ArgumentTypeError(f'{text!r} has no value after {op}; write "" for the empty text')
     return {"column": _unquoted(column), "op": op, "value": _values(value) if op == "in" else _value(value)}
 
 
 def sort_key(text: str) -> dict[str, Any]:
-    """A sort key of `viewData` for `COLUMN`, or `-COLUMN` for the greatest first."""
+    """Return the sort key of `viewData` for `COLUMN`, or `-COLUMN` for the greatest first."""
     descending = text.startswith("-")
     column = _unquoted(text.removeprefix("-") if descending else text)
     if not column:
@@ -53,12 +53,12 @@ def sort_key(text: str) -> dict[str, Any]:
 
 
 def names(text: str) -> list[str]:
-    """The column names of a comma list; one that holds a comma is quoted."""
+    """Return the column names of a comma-separated list; a name that contains a comma is quoted."""
     return [_unquoted(item) for item in _items(text)]
 
 
 def delimiter(text: str) -> str:
-    r"""The delimiter that is meant; `\t` and `tab` are a tab, which is hard to type."""
+    r"""Return the delimiter; `\t` and `tab` stand for a tab, which is hard to type."""
     return "\t" if text in ("\\t", "tab") else text
 
 
@@ -72,7 +72,7 @@ def _items(text: str) -> list[str]:
     while True:
         match = _ITEM.match(text, position)
         if match is None:
-            raise ArgumentTypeError(f"{text!r} is no list; write A,B,C, and quote what holds a comma")
+            raise ArgumentTypeError(f"{text!r} is not a list; write A,B,C, and quote an item that contains a comma")
         items.append(match[1].strip())
         position = match.end()
         if match[2] == "":
@@ -85,9 +85,9 @@ def _value(text: str) -> Any:
         value = json.loads(text)
     except ValueError:
         return _unquoted(text)
-    # Written otherwise than JSON writes it (`1.50`), it goes as text: a column of numbers takes it for the same, one of text does not.
+    # A number in another form than JSON's (`1.50`) stays text: it equals 1.5 in a column of numbers, but not in one of text.
     is_same = isinstance(value, bool | int | float) and json.dumps(value) == text
-    # NaN and the infinities, which JSON does not have, are words.
+    # JSON has no NaN and no infinities, so these are text.
     is_word = isinstance(value, float) and not math.isfinite(value)
     return value if is_same and not is_word else _unquoted(text)
 

@@ -1,4 +1,4 @@
-"""`demo`: a year of one-minute bars, the analyst's workflow on them through the daemon, then a question to the local model."""
+"""`demo`: run an analyst's workflow on a year of one-minute bars through the daemon, then ask the local model about them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from analystd.cli.asking import put_question, tell_about
+from analystd.cli.asking import ask_model, print_summary
 from analystd.cli.demo_checks import (
     SERIES_FILE,
     SERIES_ROWS,
@@ -25,7 +25,7 @@ from analystd.cli.demo_checks import (
     check_shape,
     figures_in,
 )
-from analystd.cli.desk import tell_notices
+from analystd.cli.desk import print_desk_notices
 from analystd.cli.execution import ending_lines
 from analystd.cli.exit_status import EXIT_DONE, EXIT_FAILED
 from analystd.cli.parser import Options
@@ -46,7 +46,7 @@ QUESTIONS = (
     "rows it has.",
 )
 FOLLOW_UP = f"And how many of its closes are above {THRESHOLD}?"
-"""Asked of the last answer."""
+"""Asked in the conversation of the last question."""
 
 _LOAD = """\
 import pandas as pd
@@ -73,7 +73,7 @@ synthetic.to_csv('synthetic_prices.csv', index=False)
 print(f'Generated {len(synthetic)} synthetic bars')"""
 
 Check = Callable[[str], Awaitable[str | None]]
-"""Says what is wrong with an answer; None when nothing is."""
+"""Returns what is wrong with an answer, or None."""
 
 WORKFLOW: tuple[tuple[str, Command, dict[str, Any]], ...] = (
     ("Check what's in workspace", Command.LIST_FILES, {"path": "."}),
@@ -86,7 +86,7 @@ WORKFLOW: tuple[tuple[str, Command, dict[str, Any]], ...] = (
 
 
 async def demo(options: Options) -> int:
-    """Run the demonstration; the exit status is 1 when a step of it failed."""
+    """Run the demonstration; the exit status is 1 when a step failed."""
     folder = find_workspace(Path.cwd(), options.workspace)
     folder.mkdir(parents=True, exist_ok=True)
     terminal = Terminal(trail=sys.stderr if options.json else sys.stdout)
@@ -97,9 +97,9 @@ async def demo(options: Options) -> int:
         terminal.line(
             f"Wrote {BARS:,} one-minute bars to {bars} ({gigabytes(bars.stat().st_size)}, {time.monotonic() - started:.1f} s)"
         )
-    await _have_model(terminal)
+    await _fetch_model(terminal)
     async with connect(folder) as client:
-        tell_notices(client)
+        print_desk_notices(client)
         about = client.about
         model = None if about.engine is None else about.engine.model
         terminal.line(f"Desk {about.workspace}, sandbox {about.sandbox.level}, model {model}", style="2")
@@ -127,17 +127,17 @@ async def demo(options: Options) -> int:
 async def _ask(
     client: Client, terminal: Terminal, question: str, check: Check, conversation: str | None = None
 ) -> AgentResult:
-    """Put a question to the model, showing its trail, show the answer, and say whether it is right."""
+    """Ask the model a question, show its steps and its answer, and say whether the answer is right."""
     terminal.line(f"\nAsk the model: {question}", style="1")
-    answer = await put_question(client, question, terminal, conversation=conversation)
+    answer = await ask_model(client, question, terminal, conversation=conversation)
     terminal.line(f"= {answer.answer}", style="1")
-    tell_about(answer, terminal)
-    await _tell_check(terminal, check(answer.answer))
+    print_summary(answer, terminal)
+    await _print_check(terminal, check(answer.answer))
     return answer
 
 
 def write_bars(path: Path, bars: int = BARS, seed: int = 7) -> None:
-    """Write `bars` one-minute bars (timestamp, open, high, low, close, volume) of a geometric random walk, the same each time."""
+    """Write `bars` one-minute bars (timestamp, open, high, low, close, volume) of a geometric random walk, the same for the same seed."""
     numbers = random.Random(seed)
     price = 16_500.0
     moment = datetime(2023, 1, 1)
@@ -159,8 +159,8 @@ def write_bars(path: Path, bars: int = BARS, seed: int = 7) -> None:
     draft.replace(path)
 
 
-async def _have_model(terminal: Terminal) -> None:
-    """Fetch the embedded model once; a model of the user's own is used as it is."""
+async def _fetch_model(terminal: Terminal) -> None:
+    """Fetch the embedded model once, unless the user has chosen another model."""
     if os.environ.get("AGENT_MODEL_PATH"):
         return
     try:
@@ -169,8 +169,8 @@ async def _have_model(terminal: Terminal) -> None:
         terminal.line(f"The model could not be fetched: {exc.message}", style="31")
 
 
-async def _tell_check(terminal: Terminal, check: Awaitable[str | None]) -> None:
-    """Say whether an answer agrees with the files."""
+async def _print_check(terminal: Terminal, check: Awaitable[str | None]) -> None:
+    """Print whether an answer agrees with the files."""
     try:
         wrong = await check
     except AnalystdError as exc:
@@ -184,7 +184,7 @@ async def _tell_check(terminal: Terminal, check: Awaitable[str | None]) -> None:
 async def _walk(
     client: Client, terminal: Terminal, title: str, command: Command, arguments: dict[str, Any]
 ) -> str | None:
-    """Do one step of the workflow, and return what came of it; None when it failed."""
+    """Run one step of the workflow, and return its output; None when it failed."""
     terminal.line(f"\n# {title}", style="1")
     terminal.line(f"→ {call_text(command.rpartition('.')[2], arguments)}", style="36")
     started = time.monotonic()

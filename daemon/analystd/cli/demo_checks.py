@@ -1,4 +1,4 @@
-"""What the answers of the demonstration are held against: the files as the data worker reads them, and the figures of its own workflow."""
+"""Check the answers of the demonstration against the files as the data worker reads them, and against the output of its workflow."""
 
 from __future__ import annotations
 
@@ -17,28 +17,28 @@ THRESHOLD = 101
 
 _NUMBER = re.compile(r"[-+]?\d[\d,]*(?:\.\d+)?(?:[eE][-+]?\d+)?")
 _SAME = 1e-3
-"""Figures that differ by less than this share are the same one, rounded."""
+"""Relative difference below which two figures count as the same one, rounded."""
 _NEAR_START = 5
 _LEAST_DIFFERENT = SERIES_ROWS // 2
-"""A random walk hardly comes back to a price; a constant series has one."""
+"""Minimum number of distinct prices: a random walk rarely returns to a price, and a constant series has one."""
 
 
 @dataclass(frozen=True)
 class Figures:
-    """What the workflow printed of the returns."""
+    """The statistics of the returns that the workflow printed."""
 
     mean: float
     deviation: float
 
 
 def figures_in(text: str) -> Figures | None:
-    """Return the figures that the workflow printed; None where it failed."""
+    """Return the figures that the workflow printed; None when it failed."""
     found = [float(each[1]) for each in re.finditer(r"(?:return|Volatility): (\S+)", text)]
     return Figures(*found) if len(found) == 2 else None
 
 
 async def check_shape(client: Client, path: str, answer: str) -> str | None:
-    """Return what is wrong with an answer on the rows and columns of a table; None when nothing is."""
+    """Return what is wrong with an answer on the rows and columns of a table, or None."""
     shape = await _view(client, path, "schema")
     rows = (await _view(client, path, "shape"))["num_rows"]
     missing = [each["name"] for each in shape["columns"] if each["name"] not in answer]
@@ -48,14 +48,14 @@ async def check_shape(client: Client, path: str, answer: str) -> str | None:
 
 
 async def check_figures(figures: Figures | None, answer: str) -> str | None:
-    """Return what is wrong with an answer on the mean and standard deviation of the returns; None when nothing is."""
+    """Return what is wrong with an answer on the mean and standard deviation of the returns, or None."""
     if figures is None:
-        return "there is nothing to hold it against, since the workflow failed"
+        return "it cannot be checked, because the workflow failed"
     return _lacks(answer, [figures.mean, figures.deviation])
 
 
 async def check_series(client: Client, answer: str) -> str | None:
-    """Return what is wrong with the series that the model wrote, or with what it says of it; None when nothing is."""
+    """Return what is wrong with the series that the model wrote or with its answer on it, or None."""
     schema = await _view(client, SERIES_FILE, "schema")
     names = [each["name"] for each in schema["columns"]]
     if names != ["timestamp", "close"]:
@@ -65,7 +65,7 @@ async def check_series(client: Client, answer: str) -> str | None:
         return f"{SERIES_FILE} has {rows} rows, not {SERIES_ROWS}"
     profile = (await _view(client, SERIES_FILE, "profile", columns=["close"], n_rows=1))["profiles"][0]
     if profile["distinct"] < _LEAST_DIFFERENT:
-        return f"{SERIES_FILE} is no random walk: its {rows} prices have {profile['distinct']} different values"
+        return f"{SERIES_FILE} is not a random walk: its {rows} prices have {profile['distinct']} different values"
     first = (await _view(client, SERIES_FILE, "head", columns=["close"], n_rows=1))["rows"][0][0]
     if abs(float(first) - SERIES_START) > _NEAR_START:
         return f"the prices in {SERIES_FILE} begin at {first}, not at {SERIES_START}"
@@ -73,7 +73,7 @@ async def check_series(client: Client, answer: str) -> str | None:
 
 
 async def check_count(client: Client, answer: str) -> str | None:
-    """Return what is wrong with how many prices of the series are said to be above the threshold; None when nothing is."""
+    """Return what is wrong with an answer on the number of prices above the threshold, or None."""
     above = [{"column": "close", "op": ">", "value": THRESHOLD}]
     return _lacks(answer, [(await _view(client, SERIES_FILE, "shape", filter=above))["num_rows"]])
 
@@ -83,7 +83,7 @@ async def _view(client: Client, path: str, operation: str, **more: Any) -> dict[
 
 
 def _lacks(answer: str, wanted: Sequence[float]) -> str | None:
-    """Name the figures that an answer should state and does not."""
+    """Return the figures that an answer should state and does not, in words; None when it states them all."""
     stated = [float(each[0].replace(",", "")) for each in _NUMBER.finditer(answer)]
     missing = [value for value in wanted if not any(abs(each - value) <= abs(value) * _SAME for each in stated)]
     return f"it does not state {', '.join(f'{value:g}' for value in missing)}" if missing else None

@@ -1,4 +1,4 @@
-"""The desk that a command works at: what its settings come to is told, and paths are understood as the shell has them."""
+"""Connect a command to its desk, print the desk's notices, and resolve paths as the shell does."""
 
 from __future__ import annotations
 
@@ -15,32 +15,32 @@ from analystd.wire.protocol import Subscription
 
 @asynccontextmanager
 async def open_desk(options: Options, *, name: str = "client", events: Subscription = "all") -> AsyncIterator[Client]:
-    """Connect to the desk of `--workspace`; what is wrong with the settings, or not in force of them, is told on stderr."""
+    """Connect to the desk of `--workspace`, and print its notices on stderr: settings that are invalid or not in force."""
     async with connect(options.workspace, name=name, events=events) as desk:
-        tell_notices(desk)
+        print_desk_notices(desk)
         yield desk
 
 
-def tell_notices(desk: Client) -> None:
-    """Print on stderr what the daemon told of the settings when this client connected."""
-    tell_all(desk.about.notices)
+def print_desk_notices(desk: Client) -> None:
+    """Print on stderr the notices that the daemon sent when this client connected."""
+    print_notices(desk.about.notices)
 
 
-def tell_all(notices: Iterable[str]) -> None:
+def print_notices(notices: Iterable[str]) -> None:
     """Print notices on stderr."""
     for notice in notices:
         print(f"note: {notice}", file=sys.stderr)
 
 
 def path_at(desk: Client, path: str) -> str:
-    """Return a path relative to the current folder as the desk knows it, where something in its workspace is meant by that.
+    """Return a path relative to the current folder as a path in the workspace, if a file or folder of the workspace is there.
 
-    All else is left as it stands, for the jail to let in or refuse.
+    Any other path is returned unchanged; the jail accepts or refuses it.
     """
     if not path or path.startswith("/"):
         return path
     root = Path(desk.about.workspace)
-    here = Path(os.path.abspath(path))  # noqa: PTH100 (a link in the workspace is the jail's business)
+    here = Path(os.path.abspath(path))  # noqa: PTH100 (the jail resolves links in the workspace)
     if not here.is_relative_to(root) or not os.path.lexists(here):
         return path
     relative = str(here.relative_to(root))

@@ -1,4 +1,4 @@
-"""What displays look like in a terminal, and how they are saved as files."""
+"""Show displays in a terminal, and save them as files."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from analystd.client.displays import Display
 from analystd.util.inert_text import one_line
 from analystd.wire.errors import WorkspaceError
 
-# What a bundle has as plain text when it only names the object, such as `<IPython.core.display.Markdown object>`.
+# Plain text that only names the object, such as `<IPython.core.display.Markdown object>`.
 _PLACEHOLDER = re.compile(r"<[\w.]+ object(?: at 0x[0-9a-f]+)?>")
 _READABLE = ("text/markdown", "text/latex")
 
@@ -33,11 +33,11 @@ _ENDINGS = {
 """The types that can be saved, the richest first."""
 
 PICTURES = ("image/png", "image/jpeg", "image/svg+xml", "application/pdf")
-"""The types among them that no terminal shows."""
+"""The types among them that a terminal cannot show."""
 
 
 def display_text(bundle: Mapping[str, Any]) -> str:
-    """Return the display as a person reads it in a terminal; nothing where it has no such form."""
+    """Return the text of a display for a terminal; empty when it has none."""
     plain = bundle.get("text/plain")
     text = plain if isinstance(plain, str) else ""
     if not text or _PLACEHOLDER.fullmatch(text):
@@ -46,7 +46,7 @@ def display_text(bundle: Mapping[str, Any]) -> str:
 
 
 def display_note(bundle: Mapping[str, Any], run_id: str | None) -> str:
-    """Return what a terminal does not show of the display and how it is saved; nothing where its text is all of it."""
+    """Return a note on the parts of a display that a terminal cannot show and how to save them; empty when there are none."""
     text = display_text(bundle)
     others = [mime for mime in sorted(bundle) if not mime.startswith("text/")]
     if text and not others and not _PLACEHOLDER.fullmatch(text):
@@ -56,12 +56,12 @@ def display_note(bundle: Mapping[str, Any], run_id: str | None) -> str:
 
 
 def save_displays(bundles: Iterable[Mapping[str, Any]], run_id: str, folder: Path, first: int = 1) -> list[Path]:
-    """Write each display as a new file of its richest form into the folder, which is made if need be; gives their paths.
+    """Write each display in its richest form to a new file in the folder, which is created if needed, and return the paths.
 
-    Their names count from `first`.
+    The numbers in their names start at `first`.
 
     Raises:
-        WorkspaceError: when a file of the name is there already, or cannot be written.
+        WorkspaceError: when a file of that name exists, or cannot be written.
     """
     paths: list[Path] = []
     try:
@@ -83,7 +83,7 @@ def save_displays(bundles: Iterable[Mapping[str, Any]], run_id: str, folder: Pat
 
 
 def _listed(mimes: list[str]) -> str:
-    """The types on one line; a program may name many, and at length."""
+    """Return the types on one line, shortened: a program may name many long ones."""
     shown = [one_line(mime[:_TYPE_CHARACTERS]) + "…" * (len(mime) > _TYPE_CHARACTERS) for mime in mimes[:_TYPES_SHOWN]]
     return ", ".join([*shown, *(["…"] if len(mimes) > _TYPES_SHOWN else [])])
 
@@ -96,5 +96,5 @@ def _content(bundle: Mapping[str, Any], mime: str) -> bytes:
     try:
         return Display.of(bundle).bytes_of(mime)
     except (binascii.Error, TypeError, ValueError):
-        # A program may put anything there.
+        # A program may display any value under this type.
         return str(bundle[mime]).encode("utf-8", "backslashreplace")

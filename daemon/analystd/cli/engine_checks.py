@@ -1,4 +1,4 @@
-"""What `doctor` finds out about llama.cpp: which library computes local models, and whether it does so rightly."""
+"""Check llama.cpp for `doctor`: which library computes local models, and whether it computes correctly."""
 
 from __future__ import annotations
 
@@ -20,31 +20,31 @@ from analystd.wire.errors import EngineUnavailableError
 from analystd.workers.parent import python_module
 
 _SECONDS = 120.0
-_PREBUILT_BRINGS = "the prebuilt one (analystd[llama]) would need no compiler"
-_NATIVE_BRINGS = "one compiled for this very processor or GPU (analystd[llama-native]) would read prompts faster, if it has AVX-512 or is a GPU"
+_PREBUILT_BRINGS = "the prebuilt library (analystd[llama]) needs no compiler"
+_NATIVE_BRINGS = "a library compiled for this machine (analystd[llama-native]) reads prompts faster on a GPU or a processor with AVX-512"
 
 
 def library_in_use() -> str | None:
-    """Return which library computes local models, and what the other one would bring; None where there is none."""
+    """Return which library computes local models, and the advantage of the other one; None when neither is installed."""
     build = find_build()
     if build is None or importlib.util.find_spec("jinja2") is None:
         return None
     if build.package == PREBUILT:
         return f"{build}, prebuilt; {_NATIVE_BRINGS}"
     other = installed(PREBUILT)
-    there = "" if other is None else f"; {other} is there too, and used after `pip uninstall {NATIVE}`"
+    there = "" if other is None else f"; {other} is installed too, and is used after `pip uninstall {NATIVE}`"
     return f"{build}, compiled for this machine; {_PREBUILT_BRINGS}{there}"
 
 
 async def try_library(settings: Settings) -> tuple[str | None, str]:
-    """Hold the library to what is known of it, and have the smallest embedded model that is there go on with a text.
+    """Check the library's version, functions and structures, and have the smallest embedded model on this machine continue a text.
 
     Returns:
-        What was found, and what to do about it; where nothing must be done, None and what was tried.
+        The problem and how to fix it; without a problem, None and what was checked.
     """
     build = find_build()
     if build is None:
-        return None, "nothing to try"
+        return None, "nothing to check"
     model = next((each.path for each in reversed(embedded_models()) if each.path.is_file()), None)
     if model is not None:
         try:
@@ -56,16 +56,19 @@ async def try_library(settings: Settings) -> tuple[str | None, str]:
     if "problem" in found:
         return found["problem"], found.get("hint") or ""
     if status is None or status != 0 or not found:
-        return f"{build} {_ending(status)} while it was tried", _remedy(build)
+        return f"{build} {_ending(status)} during its self-test", _remedy(build)
     if model is None:
-        return None, f"{fits}; nothing was computed, since no embedded model is there (`analystd model pull`)"
+        return (
+            None,
+            f"{fits}; nothing was computed, because no embedded model is there (`analystd model pull` fetches one)",
+        )
     if "untried" in found:
         return None, f"{fits}; nothing was computed: {found['untried']}"
-    return None, f"{fits}; {model.name} goes on with {found['text']!r} as it should, in {found['seconds']:.1f} s"
+    return None, f"{fits}; {model.name} continues a text correctly with {found['text']!r}, in {found['seconds']:.1f} s"
 
 
 async def _run(settings: Settings, model: Path | None) -> tuple[int | None, dict[str, Any]]:
-    """The exit status of the self-test, None: it took too long; and what it printed."""
+    """Run the self-test, and return its exit status (None: it took too long) and its output."""
     words = [] if model is None else [str(model)]
     words += ["--gpu-layers", str(settings.gpu_layers), "--threads", str(settings.threads)]
     process = await asyncio.create_subprocess_exec(
@@ -91,14 +94,14 @@ async def _run(settings: Settings, model: Path | None) -> tuple[int | None, dict
 
 def _ending(status: int | None) -> str:
     if status is None:
-        return f"did not come to an end within {_SECONDS:g} s"
-    return f"was ended by {signal.Signals(-status).name}" if status < 0 else f"ended with exit status {status}"
+        return f"did not finish within {_SECONDS:g} s"
+    return f"was killed by {signal.Signals(-status).name}" if status < 0 else f"ended with exit status {status}"
 
 
 def _remedy(build: Build) -> str:
     if build.package == NATIVE:
         return (
-            "It may have been compiled for another processor: `make setup LLAMA=native` in a new checkout compiles it anew, and after "
-            f"`pip uninstall {NATIVE}` the prebuilt one of analystd[llama] is used."
+            "It may have been compiled for another processor: `make setup LLAMA=native` in a new checkout compiles it again; after "
+            f"`pip uninstall {NATIVE}` the prebuilt library of analystd[llama] is used."
         )
     return f"Run `pip install --force-reinstall --no-deps '{REQUIREMENTS[PREBUILT]}'`, or compile it for this machine: analystd[llama-native]."

@@ -1,4 +1,4 @@
-"""What code puts out, and how it ended, in the terminal that it was sent from."""
+"""Print the output of code and how it ended."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from typing import Any
 
 from analystd.cli.displays import display_note, display_text
 from analystd.cli.output import InertWriter, inert
-from analystd.cli.render import TOLD_KINDS
+from analystd.cli.render import NOTICE_KINDS
 from analystd.client import Event, PythonResult
 from analystd.wire.protocol import EventKind
 
 
 class ExecutionPrinter:
-    """Prints one execution: what is the program's own to stdout and stderr as it wrote it, what is said about it to stderr."""
+    """Prints one execution: the program's output to stdout and stderr as the program wrote it, notices about it to stderr."""
 
     def __init__(self) -> None:
         self._out = inert(sys.stdout)
         self._err = inert(sys.stderr)
-        self._said: list[str] = []
+        self._notices: list[str] = []
         self._is_in_line = False
 
     def event(self, event: Event) -> None:
@@ -28,18 +28,18 @@ class ExecutionPrinter:
             self._program(self._err if event.stream == "stderr" else self._out, event.text)
         elif event.kind == EventKind.DISPLAY:
             self._display(event)
-        elif event.kind in TOLD_KINDS and event.kind != EventKind.QUARANTINED:
-            # What was moved aside stands in the code's own stderr already.
-            self._said.append(event.text)
+        elif event.kind in NOTICE_KINDS and event.kind != EventKind.QUARANTINED:
+            # The code's own stderr names the files that were moved aside.
+            self._notices.append(event.text)
 
     def end(self, result: PythonResult) -> None:
-        """Print the last value, and why the code ended if not by itself."""
+        """Print the last value, or why the code ended before its end."""
         if result.result is not None and not is_displayed(result):
             self._program(self._out, f"{result.result}\n")
         for line in ending_lines(result):
             self._say(line)
         message = "" if result.error is None else result.error.message
-        for text in self._said:
+        for text in self._notices:
             if text != message:
                 self._say(text)
 
@@ -64,7 +64,7 @@ class ExecutionPrinter:
 
 
 def ending_lines(result: Mapping[str, Any]) -> Iterator[str]:
-    """Tell how code ended, if not by itself: the traceback, and the sentence about a limit, a timeout or a death, which no traceback has."""
+    """Yield why code ended before its end: the traceback, and the message of a limit, a timeout or a dead worker."""
     error, status = result.get("error"), result["status"]
     if error is None and status != "ok":
         yield f"[the code ended with status {status}; {result['run_id']}]"
@@ -75,6 +75,6 @@ def ending_lines(result: Mapping[str, Any]) -> Iterator[str]:
 
 
 def is_displayed(result: Mapping[str, Any]) -> bool:
-    """Whether the last value was shown as a display: one that has more forms than text is told so, and stands as text in the result too."""
+    """Return whether the last value was shown as a display already; a value with more forms than text is in both."""
     last = (result.get("displays") or [{}])[-1]
     return len(last) > 1 and last.get("text/plain") == result.get("result")

@@ -1,4 +1,4 @@
-"""The exit statuses of commands, and which one an error gives."""
+"""The exit statuses of commands."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ EXIT_REFUSED = 4
 
 
 def exit_status_of(error: AnalystdError) -> int:
-    """Return the exit status that an error gives a command."""
+    """Return the exit status for an error."""
     if isinstance(error, DaemonLostError):
         return EXIT_NO_DAEMON
     if isinstance(error, InvalidArgumentsError):

@@ -1,4 +1,4 @@
-"""`runs`, `show`, `cancel`, `logs`."""
+"""`runs`, `show`, `cancel` and `logs`: list runs, show one, cancel one, print the log."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from analystd.cli.displays import save_displays
 from analystd.cli.execution import is_displayed
 from analystd.cli.exit_status import EXIT_DONE, EXIT_FAILED
 from analystd.cli.parser import Options
-from analystd.cli.render import TOLD_KINDS, ago, call_text, display_lines, indented, output_text, print_json, table
+from analystd.cli.render import NOTICE_KINDS, ago, call_text, display_lines, indented, output_text, print_json, table
 from analystd.client import Event, RunRecord, RunSummary
 from analystd.config.settings import default_log_folder, load_settings, log_folder
 from analystd.util.logging_setup import CONTINUATION, LOG_NAME
@@ -40,7 +40,7 @@ def print_runs(found: Sequence[RunSummary]) -> None:
 
 
 async def show(options: Options) -> int:
-    """Show one run from its events: those until now, or with `--follow` those until its end."""
+    """Show one run from its events so far; with `--follow` print events until it ends."""
     async with open_desk(options) as desk:
         if options.follow and (options.json or options.save is not None):
             await desk.run(options.run_id).ended()
@@ -61,7 +61,7 @@ async def show(options: Options) -> int:
 
 
 async def cancel(options: Options) -> int:
-    """Have a run end, whoever asked for it, and wait for that; the exit status is 1 when it had ended already."""
+    """Cancel a run of any client and wait for its end; the exit status is 1 when it had ended already."""
     async with open_desk(options) as desk:
         run = desk.run(options.run_id)
         answer = await run.cancel()
@@ -74,16 +74,16 @@ async def cancel(options: Options) -> int:
 
 
 async def logs(options: Options) -> int:
-    """Print the log file, or its lines of one run; needs no daemon."""
+    """Print the log, or its lines on one run. This needs no daemon."""
     folder = log_folder(load_settings(os.environ).settings)
-    # The daemon falls back to the second one where the first cannot be had.
+    # The daemon uses the second folder when it cannot write to the first.
     folders = dict.fromkeys((folder, default_log_folder()))
     found_in = {
         path: path.stat().st_mtime for place in folders for path in place.glob(f"{LOG_NAME}*") if path.is_file()
     }
     paths = sorted(found_in, key=lambda path: found_in[path])
     if not paths:
-        raise WorkspaceError(f"There is no log in {folder}", "It is written once a daemon has run.")
+        raise WorkspaceError(f"There is no log in {folder}", "The daemon writes it; the first command starts one.")
     found = [line for path in paths for line in _log_lines(path, options.run_id)]
     if options.json:
         print_json({"log": str(folder / LOG_NAME), "lines": found})
@@ -98,7 +98,7 @@ def _save(about: RunRecord, folder: Path, *, as_json: bool) -> int:
     if as_json:
         print_json({"run_id": about.run.run_id, "saved": paths})
     else:
-        print("\n".join(paths) if paths else f"{about.run.run_id} shows nothing that could be saved.")
+        print("\n".join(paths) if paths else f"{about.run.run_id} has no displays that can be saved.")
     return EXIT_DONE if paths else EXIT_FAILED
 
 
@@ -120,7 +120,7 @@ def _head_line(run: RunSummary) -> str:
 
 
 def _log_lines(path: Path, run_id: str | None) -> Iterator[str]:
-    """The lines of a log file; for one run those of each record, with its traceback, that names it."""
+    """Yield the lines of a log file; for one run, the records that name it, with their tracebacks."""
     record: list[str] = []
     for line in path.read_text("utf-8", "replace").split("\n"):
         if not line.startswith(CONTINUATION):
@@ -135,24 +135,24 @@ def _if_named(record: list[str], run_id: str | None) -> list[str]:
 
 
 class _EventPrinter:
-    """Prints the events of a run as it goes."""
+    """Prints the events of a run one by one."""
 
     def __init__(self) -> None:
-        self._said: set[str] = set()
+        self._printed_notices: set[str] = set()
 
     def print(self, event: Event) -> None:
         """Print an event, if it is of a kind that people want to see."""
-        if event.kind in TOLD_KINDS:
-            self._said.add(event.text)
-        for line in _event_lines(event, self._said):
+        if event.kind in NOTICE_KINDS:
+            self._printed_notices.add(event.text)
+        for line in _event_lines(event, self._printed_notices):
             print(line, flush=True)
 
 
-def _event_lines(event: Event, said: set[str]) -> list[str]:
+def _event_lines(event: Event, printed_notices: set[str]) -> list[str]:
     kind = event["kind"]
     if kind == EventKind.RUN_QUEUED:
-        asked = event.get("prompt") or event.get("code") or event.get("path") or event["title"]
-        return [f"? {indented(asked)}"]
+        subject = event.get("prompt") or event.get("code") or event.get("path") or event["title"]
+        return [f"? {indented(subject)}"]
     if kind == EventKind.TOOL_CALL:
         return [f"→ {call_text(event['tool'], event['arguments'])}"]
     if kind == EventKind.TOOL_RESULT:
@@ -161,21 +161,21 @@ def _event_lines(event: Event, said: set[str]) -> list[str]:
         return [f"  {indented(output_text(event['text']))}"]
     if kind == EventKind.DISPLAY:
         return display_lines(event)
-    if kind in TOLD_KINDS:
+    if kind in NOTICE_KINDS:
         return [f"! {event['text']}"]
     if kind == EventKind.RUN_FINISHED:
-        return _ending_lines(event, said)
+        return _ending_lines(event, printed_notices)
     return []
 
 
-def _ending_lines(event: Event, said: set[str]) -> list[str]:
+def _ending_lines(event: Event, printed_notices: set[str]) -> list[str]:
     result = event.get("result") or {}
     lines = []
-    if (error := event.get("error") or result.get("error")) and error["message"] not in said:
+    if (error := event.get("error") or result.get("error")) and error["message"] not in printed_notices:
         lines.append(f"! {error.get('name', error.get('kind'))}: {error['message']}")
     if (text := result.get("answer") or result.get("result") or result.get("text")) and not is_displayed(result):
         lines.append(f"= {indented(text)}")
         lines += doubts(result)
-    ender = event.get("cancelled_by")
-    by = f" by {ender['client']}" if ender else ""
+    canceller = event.get("cancelled_by")
+    by = f" by {canceller['client']}" if canceller else ""
     return [*lines, f"{event['status']}{by} at {ago(event['at'])}"]

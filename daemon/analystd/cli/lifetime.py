@@ -1,4 +1,4 @@
-"""`status`, `stop`: the daemons that run, and their end."""
+"""`status` and `stop`: show the running daemons, and end them."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _ASK_AGAIN_SECONDS = 0.2
 
 
 async def status(options: Options) -> int:
-    """What the daemon is doing; never starts one."""
+    """Show what the daemon is doing. This never starts one."""
     known_cards()
     async with await connect_to_daemon() as client:
         about = await client.status()
@@ -42,9 +42,11 @@ async def status(options: Options) -> int:
     uptime, memory = f"{about['uptime_seconds']:.0f} s", gigabytes(about["memory_bytes"])
     print(f"analystd {about['version']}, pid {about['pid']}, up {uptime}, {memory}")
     if about["version"] != __version__:
-        print(f"         this is {__version__}: `analystd stop` ends the other, and the next start takes this one")
+        print(f"         this command is {__version__}: after `analystd stop`, the next command starts that version")
     for card in others:
-        print(f"         analystd {card.version}, pid {card.pid}, {'makes way' if card.hands_over else 'runs'} too")
+        print(
+            f"         analystd {card.version}, pid {card.pid}, {'is handing over' if card.hands_over else 'is running'} too"
+        )
     _print_engine(engine)
     print(f"sandbox  {sandbox['level']}: {sandbox['reason']}")
     print(f"clients  {', '.join(client['name'] for client in about['clients'])}")
@@ -57,7 +59,7 @@ async def status(options: Options) -> int:
 
 
 async def stop(options: Options) -> int:
-    """Stop the daemon, and those of other versions, after their runs or at once; wait until they are gone."""
+    """Stop the daemons of all versions, after their runs or at once, and wait until they are gone."""
     cards = known_cards()
     say = _say_nothing if options.json else _say
     for card in cards:
@@ -71,10 +73,10 @@ async def stop(options: Options) -> int:
 
 
 def end_daemon(card: DaemonInfo, *, now: bool, say: Callable[[str], None]) -> None:
-    """Stop a daemon after its runs, or at once, and return when it is gone; `say` is told what it waits for and what is lost.
+    """Stop a daemon after its runs, or at once, and return when it is gone. `say` prints what it waits for and what is lost.
 
     Raises:
-        DaemonLostError: when it does not answer, or (`now`) when not even killing it ends it.
+        DaemonLostError: when it does not answer, or with `now` when even killing it does not end it.
     """
     patience = _STOP_SECONDS if now else math.inf
     try:
@@ -87,24 +89,24 @@ def end_daemon(card: DaemonInfo, *, now: bool, say: Callable[[str], None]) -> No
             ) from exc
         _kill(card, say)
     except (OSError, DaemonLostError):
-        # It is at its end already; or it cannot be told, because its socket was removed and cannot be put back.
+        # It is ending already; or it cannot be reached, because its socket was removed and cannot be restored.
         patience = _STOP_SECONDS
     if not _is_gone(card, patience):
         if not now:
             raise DaemonLostError(
-                f"The daemon (pid {card.pid}) takes no connections, and has not ended for {patience:g} s",
+                f"The daemon (pid {card.pid}) accepts no connections, and has not ended within {patience:g} s",
                 "`analystd stop --now` kills it.",
             )
         _kill(card, say)
 
 
 def _ask_to_end(card: DaemonInfo, *, now: bool, say: Callable[[str], None]) -> None:
-    """Have a daemon end. One whose socket was removed puts it back within seconds, and is asked then."""
+    """Ask a daemon to end. A daemon restores a removed socket within seconds; until then, try again."""
     deadline = time.monotonic() + _SOCKET_SECONDS
     while True:
         try:
             desks = _desks(card)
-            _tell_end(desks, ask_daemon(card, Command.SHUTDOWN, now=now), now=now, say=say)
+            _print_end(desks, ask_daemon(card, Command.SHUTDOWN, now=now), now=now, say=say)
         except TimeoutError:
             raise
         except (OSError, DaemonLostError):
@@ -116,25 +118,25 @@ def _ask_to_end(card: DaemonInfo, *, now: bool, say: Callable[[str], None]) -> N
 
 
 def _desks(card: DaemonInfo) -> list[dict[str, Any]]:
-    """Return the desks as `status` reports them; none where that is refused, and that is no reason not to stop."""
+    """Return the desks as `status` reports them; none when the daemon refuses, since it can be stopped all the same."""
     with contextlib.suppress(DaemonLostError):
         desks: list[dict[str, Any]] = ask_daemon(card, Command.STATUS)["desks"]
         return desks
     return []
 
 
-def _tell_end(desks: list[dict[str, Any]], report: dict[str, Any], *, now: bool, say: Callable[[str], None]) -> None:
+def _print_end(desks: list[dict[str, Any]], report: dict[str, Any], *, now: bool, say: Callable[[str], None]) -> None:
     runs = [run for desk in desks for run in desk["runs"] if run["run_id"] in report["runs"]]
     for run in runs:
-        say(f"{'Cut off' if now else 'Waiting for'} {run['run_id']} ({run['kind']}): {one_line(run['title'])}")
+        say(f"{'Cancelled' if now else 'Waiting for'} {run['run_id']} ({run['kind']}): {one_line(run['title'])}")
     if runs and not now:
-        say("New runs are refused meanwhile; `analystd stop --now` cuts these off.")
+        say("New runs are refused meanwhile; `analystd stop --now` cancels these.")
     if kept := report.get("sessions"):
-        say(f"Variables end with it: {kept_in(kept)}.")
+        say(f"These variables are lost: {kept_in(kept)}.")
 
 
 def _kill(card: DaemonInfo, say: Callable[[str], None]) -> None:
-    """End a process that does not do so by itself, and remove what it leaves."""
+    """Kill a daemon that does not end, and remove its files."""
     for number, seconds in ((signal.SIGTERM, _TERMINATE_SECONDS), (signal.SIGKILL, _STOP_SECONDS)):
         with contextlib.suppress(ProcessLookupError):
             if card.is_live:
@@ -142,9 +144,7 @@ def _kill(card: DaemonInfo, say: Callable[[str], None]) -> None:
         if _is_gone(card, seconds):
             break
     else:
-        raise DaemonLostError(
-            f"The daemon (pid {card.pid}) does not end, even when it is killed", "Restart the machine."
-        )
+        raise DaemonLostError(f"The daemon (pid {card.pid}) does not end even when killed", "Restart the machine.")
     remove_traces(card.address)
     say(f"The daemon (pid {card.pid}) did not answer and was killed.")
 
@@ -166,7 +166,7 @@ def _say_nothing(_line: str) -> None:
 
 def _print_engine(engine: dict[str, Any] | None) -> None:
     if engine is None:
-        print("model    none was asked for yet")
+        print("model    not used yet")
         return
     state = "loaded" if engine["loaded"] else engine["note"] or "not loaded now"
     print(f"model    {engine['model']} ({engine['kind']}, {state})")
@@ -176,7 +176,7 @@ def _print_engine(engine: dict[str, Any] | None) -> None:
 
 def _print_desk(desk: dict[str, Any]) -> None:
     print(f"desk     {one_line(desk['workspace'])}")
-    # A daemon of an older version gives no problem.
+    # A daemon of an older version has no such field.
     if desk.get("problem"):
         print(f"  {one_line(desk['problem'])}")
         print(f"  {one_line(desk['hint'])}")
@@ -190,7 +190,7 @@ def _print_desk(desk: dict[str, Any]) -> None:
             f"{resources['ram_free_percent']:.0f} % of RAM free, {desk['seq']} events in {desk['journal']}"
         )
     if desk.get("quarantined"):
-        print(f"  {desk['quarantined']} times something was moved aside: `analystd quarantine` lists it")
+        print(f"  {desk['quarantined']} entries in quarantine: `analystd quarantine` lists them")
     for session in desk["sessions"]:
         memory = f", {gigabytes(session['memory_bytes'])}" if session["memory_bytes"] else ""
         count = session["execution_count"]
@@ -200,4 +200,6 @@ def _print_desk(desk: dict[str, Any]) -> None:
         place = f" on {run['session']}" if run["session"] else ""
         print(f"  {run['status']} {run['run_id']} {run['kind']}{place} by {run['client']}: {one_line(run['title'])}")
     if desk["journal_problem"]:
-        print(f"  the journal cannot be written: {desk['journal_problem']}; {desk['unwritten_events']} events wait")
+        print(
+            f"  the journal cannot be written: {desk['journal_problem']}; {desk['unwritten_events']} events are waiting"
+        )

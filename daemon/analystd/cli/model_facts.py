@@ -1,4 +1,4 @@
-"""How models look in a terminal, and as data."""
+"""Format models for a terminal and as JSON."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _MODELS_SHOWN = 20
 
 
 def entry_data(entry: ModelEntry, in_force: Path | None, available: int) -> dict[str, Any]:
-    """A model for programs; what its header does not tell, or could not, is null."""
+    """Return a model as JSON data; facts that its header does not have are null."""
     header, needs = entry.header, entry.needs
     return {
         "path": str(entry.path),
@@ -37,11 +37,11 @@ def entry_data(entry: ModelEntry, in_force: Path | None, available: int) -> dict
 
 
 def print_entries(entries: Sequence[ModelEntry], in_force: Path | None, available: int) -> None:
-    """The models as a table, then what is wrong with those that are broken."""
+    """Print the models as a table, then the problems of broken ones."""
     whole = [entry for entry in entries if entry.header is not None]
     if whole:
         print(table([_row(entry, in_force, available) for entry in whole], _HEAD))
-        print(f"{gib(available)} of memory are available. `analystd model use NAME` puts one into your settings.")
+        print(f"{gib(available)} of memory are available. `analystd model use NAME` selects a model in your settings.")
     else:
         print("There is no model yet. `analystd model pull` fetches a small one.")
     for entry in entries:
@@ -50,15 +50,15 @@ def print_entries(entries: Sequence[ModelEntry], in_force: Path | None, availabl
 
 
 def in_force_line(info: EngineInfo) -> str:
-    """What would be loaded or asked, and what is in the way of it."""
+    """Return a line on the model that is in force, and on what keeps it from being used."""
     more = "; ".join(each for each in (info.goes, info.note) if each)
     return one_line(f"In force (*): {info.model or 'no model'} ({info.kind})" + (f"; {more}" if more else ""))
 
 
 def offer_lines(offer: LocalServer) -> Iterator[str]:
-    """A server's models, and the settings that they take."""
+    """Yield lines on a server's models and the settings that select one."""
     shown = ", ".join(offer.models[:_MODELS_SHOWN]) + (", …" if len(offer.models) > _MODELS_SHOWN else "")
-    yield f"{offer.server} at {offer.url} has: {shown or 'no model'}"
+    yield f"{offer.server} at {offer.url} has: {shown or 'no models'}"
     if offer.models:
         yield f"  AGENT_MODEL_URL={offer.url}"
         yield f"  AGENT_MODEL_NAME={offer.models[0]}"
@@ -67,11 +67,11 @@ def offer_lines(offer: LocalServer) -> Iterator[str]:
 def print_model(
     info: EngineInfo, source: str, entry: ModelEntry | None, available: int, engine: Mapping[str, Any] | None
 ) -> None:
-    """The model in force, and how the daemon does with it."""
+    """Print the model in force, and its state in the daemon."""
     lines = {"model": info.model, "kind": info.kind, "from": source, "note": info.note, "goes": info.goes}
     if entry is not None:
         lines |= {"file": _facts(entry), "needs": _needs(entry, available)}
-    lines["daemon"] = "no daemon is running, or it was not asked for a model yet" if engine is None else _state(engine)
+    lines["daemon"] = "no daemon is running, or it has not used a model yet" if engine is None else _state(engine)
     print("\n".join(f"{name}: {one_line(value)}" for name, value in lines.items() if value))
 
 

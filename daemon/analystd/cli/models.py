@@ -1,4 +1,4 @@
-"""`model list`, `pull`, `use` and `show`."""
+"""`model list`, `pull`, `use` and `show`: list, download, select and show models."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from analystd.cli.desk import tell_all
+from analystd.cli.desk import print_notices
 from analystd.cli.exit_status import EXIT_DONE
 from analystd.cli.model_facts import entry_data, in_force_line, offer_lines, print_entries, print_model
 from analystd.cli.output import inert
@@ -33,7 +33,7 @@ from analystd.wire.errors import AnalystdError, DaemonLostError, EngineUnavailab
 
 
 async def model(options: Options) -> int:
-    """Carry out the action that is asked for."""
+    """Run the action that the command line names."""
     actions = {"list": _list, "pull": _pull, "use": _use, "show": _show}
     await actions[options.action](options)
     return EXIT_DONE
@@ -76,7 +76,7 @@ async def _pull(options: Options) -> None:
         return
     print(f"path: {path}\nbytes: {entry.file_bytes}")
     if model is None:
-        print(entry.problem or f"`analystd model use {path.stem}` puts it into your settings.")
+        print(entry.problem or f"`analystd model use {path.stem}` selects it in your settings.")
 
 
 async def _use(options: Options) -> None:
@@ -89,7 +89,7 @@ async def _use(options: Options) -> None:
     settings = {name: _shown(name, value) for name, value in changes.items() if value is not None}
     loaded = _loaded(options)
     notes += [
-        f"{name} from {loaded.sources[name]} wins over it."
+        f"{name} from {loaded.sources[name]} takes precedence over it."
         for name in changes
         if loaded.sources.get(name, str(file)) != str(file)
     ]
@@ -97,26 +97,28 @@ async def _use(options: Options) -> None:
     if options.json:
         print_json({"file": str(file), "settings": settings, "notes": notes, "daemon_running": running})
         return
-    print(f"{file} has now: {', '.join(f'{name}={value}' for name, value in settings.items())}")
+    print(f"Written to {file}: {', '.join(f'{name}={value}' for name, value in settings.items())}")
     for note in notes:
         print(note)
     if running:
         print(
-            "The daemon that is running has the model that it began with; `analystd stop`, and the next start takes this one."
+            "The running daemon keeps its model. After `analystd stop`, the next command starts a daemon with this one."
         )
 
 
 async def _changes(options: Options) -> tuple[dict[str, str | None], list[str]]:
-    """What is to be set for the model that is meant, and what the user should know about it.
+    """Return the settings that select the named model, and notes on it for the user.
 
     Raises:
-        InvalidArgumentsError: when no model is meant, or several.
+        InvalidArgumentsError: when the name matches no model, or several.
     """
     name: str = options.name
     if name.startswith(("http://", "https://")):
         return _of_server(name, options.model), await _server_notes(name, options.model)
     if options.model is not None:
-        raise InvalidArgumentsError(f"{name!r} is no server's URL", "MODEL chooses among the models of a server.")
+        raise InvalidArgumentsError(
+            f"{name!r} is not the URL of a server", "Only a server takes MODEL, one of its models."
+        )
     settings = _loaded(options).settings
     path = Path(name).expanduser()
     if path.is_file():
@@ -129,7 +131,8 @@ async def _changes(options: Options) -> tuple[dict[str, str | None], list[str]]:
         if (listed := listed_name(name, offer.models)) is not None:
             return _of_server(offer.url, listed), []
     raise InvalidArgumentsError(
-        f"No model here is named {name!r}", "`analystd model list` names them; a path or a server's URL will do too."
+        f"No model here is named {name!r}",
+        "`analystd model list` lists them; give a name, a path or the URL of a server.",
     )
 
 
@@ -138,20 +141,20 @@ def _of_server(url: str, name: str | None) -> dict[str, str | None]:
 
 
 def _shown(name: str, value: str) -> str:
-    """A setting's value, of a URL without what may be secret in it."""
+    """Return a setting's value for display; a URL without the secrets in it."""
     return Server(value).shown if name == "AGENT_MODEL_URL" else value
 
 
 async def _server_notes(url: str, name: str | None) -> list[str]:
     models = await models_at(url)
     if models is None:
-        return ["No model server answers there now, or it wants a key (AGENT_MODEL_API_KEY)."]
+        return ["No model server answers at this URL now, or it requires a key (AGENT_MODEL_API_KEY)."]
     if name is None and len(models) > 1:
-        return [f"It has {len(models)} models, and MODEL chooses: {', '.join(models)}"]
+        return [f"The server has {len(models)} models; choose one as MODEL: {', '.join(models)}"]
     return (
         []
         if name is None or listed_name(name, models)
-        else [f"It names no model {name!r}; it has: {', '.join(models)}"]
+        else [f"The server lists no model {name!r}; it has: {', '.join(models)}"]
     )
 
 
@@ -159,12 +162,16 @@ def _of_file(entry: ModelEntry) -> tuple[dict[str, str | None], list[str]]:
     if entry.problem is not None and entry.path.suffix != ".jsonl":
         raise EngineUnavailableError(entry.problem, "Nothing was changed.")
     if entry.header is not None and not entry.can_talk:
-        raise InvalidArgumentsError(f"{entry.path} is no model but of type {entry.header.kind}", "Nothing was changed.")
+        raise InvalidArgumentsError(
+            f"{entry.path} is not a model but a file of type {entry.header.kind}", "Nothing was changed."
+        )
     notes = []
     if entry.header is not None and not entry.header.has_chat_template:
-        notes.append("It has no chat template, so it is hardly a model to talk with; one tuned to instructions has.")
+        notes.append(
+            "It has no chat template, so it is probably not tuned to follow instructions and will answer badly."
+        )
     if entry.needs is not None and entry.needs.total > memory().available:
-        notes.append("It does not fit into the memory that is available now; `analystd model show` has the numbers.")
+        notes.append("It does not fit into the available memory; `analystd model show` has the numbers.")
     return {"AGENT_MODEL_PATH": str(entry.path), "AGENT_MODEL_URL": None, "AGENT_MODEL_NAME": None}, notes
 
 
@@ -188,7 +195,7 @@ async def _show(options: Options) -> None:
 
 
 async def _running_engine() -> dict[str, Any] | None:
-    """What a daemon that is running tells of its model; None where there is neither."""
+    """Return the running daemon's report on its model; None when there is no daemon or no model."""
     try:
         async with await connect_to_daemon() as client:
             engine: dict[str, Any] | None = (await client.status())["engine"]
@@ -206,7 +213,7 @@ async def _entries(settings: Settings, folders: list[Path]) -> list[ModelEntry]:
 
 
 def _file_in_force(settings: Settings) -> Path | None:
-    """The model's file, where it is a GGUF that is there."""
+    """Return the file of the model in force; None unless that is an existing GGUF file."""
     if settings.model_url is not None:
         return None
     try:
@@ -217,10 +224,10 @@ def _file_in_force(settings: Settings) -> Path | None:
 
 
 def _loaded(options: Options) -> Loaded:
-    """The settings of the project that the command is run in."""
+    """Return the settings of the project in which the command is run."""
     place = workspace_place(Path.cwd(), options.workspace)
     loaded = load_settings(os.environ, place.resolve().parent)
-    tell_all(loaded.problems)
+    print_notices(loaded.problems)
     return loaded
 
 

@@ -1,4 +1,4 @@
-"""The streams of the command line: whatever is printed leaves through them, with nothing in it that a terminal would obey but what is ours."""
+"""Output streams that make everything printed inert: a terminal obeys no control sequence in it except our own."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _RESET = "\x1b[0m"
 
 
 class OutputError(Exception):
-    """Something could not be written, because its reader has gone or its device is full."""
+    """Raised when output cannot be written, because its reader has gone or its device is full."""
 
     def __init__(self, stream: InertWriter, cause: OSError) -> None:
         super().__init__(str(cause))
@@ -27,7 +27,7 @@ class OutputError(Exception):
 
 
 class InertWriter:
-    """A text stream that makes inert all that is printed to it; what comes from ourselves or a program is written by methods of its own."""
+    """A text stream that makes everything printed to it inert. Styles of our own and a program's output have methods of their own."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
@@ -35,7 +35,7 @@ class InertWriter:
         self.has_colour = self.is_terminal and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
         self._is_coloured = False
         if isinstance(stream, io.TextIOWrapper):
-            # What the stream's encoding does not have is no reason to fail.
+            # Escape characters that the stream's encoding lacks, instead of failing.
             stream.reconfigure(errors="backslashreplace")
 
     def __getattr__(self, name: str) -> Any:
@@ -47,38 +47,38 @@ class InertWriter:
 
     def write(self, text: str) -> int:
         """Write text from anywhere, made inert."""
-        self._pass_on(visible(text))
+        self._write_own(visible(text))
         return len(text)
 
     def write_styled(self, text: str, style: str) -> None:
-        """Write text from anywhere, made inert, in a style (the parameters of SGR) where there are colours."""
-        self._pass_on(f"\x1b[{style}m{visible(text)}{_RESET}" if style and self.has_colour else visible(text))
+        """Write text from anywhere, made inert, in a style (SGR parameters) if the terminal has colours."""
+        self._write_own(f"\x1b[{style}m{visible(text)}{_RESET}" if style and self.has_colour else visible(text))
 
     def write_program(self, text: str) -> None:
-        """Write what a program of the user's own put out: to a terminal with no more than its colours, elsewhere unchanged."""
+        """Write the output of the user's own program: to a terminal with colours as its only control sequences, elsewhere unchanged."""
         if self.is_terminal:
             text = program_text(text, in_colour=self.has_colour)
             self._is_coloured = self._is_coloured or "\x1b[" in text
-            # A progress bar begins its line anew, and a shorter state leaves nothing of a longer one.
+            # A progress bar rewrites its line: erase the old one, which may be longer.
             text = f"\r\x1b[K{text[1:]}" if text.startswith("\r") else text
         self._write(text)
 
     def end_program(self) -> None:
-        """Note that the program writes no more: what it left on must not colour what others say."""
+        """Reset the colours that a program has left on, before other output follows."""
         if self._is_coloured:
             self._is_coloured = False
             self._write(_RESET)
 
     def write_in_place(self, text: str) -> None:
-        """Write text from anywhere, made inert, in place of what the line holds."""
-        # Erased to its end, for the line before may have been longer.
-        self._pass_on(f"\r{visible(text)}\x1b[K")
+        """Replace the text of the current line with text from anywhere, made inert."""
+        # Erase to the end of the line: the old text may have been longer.
+        self._write_own(f"\r{visible(text)}\x1b[K")
 
     def flush(self) -> None:
-        """Have everything reach the device.
+        """Flush the stream.
 
         Raises:
-            OutputError: when it does not take it.
+            OutputError: when the output cannot be written.
         """
         try:
             self._stream.flush()
@@ -86,14 +86,14 @@ class InertWriter:
             raise OutputError(self, exc) from None
 
     def discard(self) -> None:
-        """Give up what could not be written, which the interpreter would try to write once more at its end."""
+        """Discard unwritten output, which the interpreter would otherwise try to write again when it exits."""
         with contextlib.suppress(OSError, ValueError):
             nowhere = os.open(os.devnull, os.O_WRONLY)
             os.dup2(nowhere, self._stream.fileno())
             os.close(nowhere)
             self._stream.flush()
 
-    def _pass_on(self, text: str) -> None:
+    def _write_own(self, text: str) -> None:
         self.end_program()
         self._write(text)
 
@@ -105,14 +105,14 @@ class InertWriter:
 
 
 class _Nowhere(io.TextIOBase):
-    """Takes the place of a stream that was closed for the program."""
+    """Stands in for a standard stream that is closed."""
 
     def write(self, text: str) -> int:
         return len(text)
 
 
 def inert(stream: Any) -> InertWriter:
-    """Return the stream, None for one that was closed for the program, as an inert one; it may be one already."""
+    """Return an inert writer for a stream; the stream may be None (closed), or inert already."""
     if isinstance(stream, InertWriter):
         return stream
     return InertWriter(cast(TextIO, _Nowhere()) if stream is None else stream)
@@ -120,7 +120,7 @@ def inert(stream: Any) -> InertWriter:
 
 @contextlib.contextmanager
 def inert_output() -> Iterator[None]:
-    """Have everything that is printed to stdout and stderr made inert."""
+    """Make everything inert that is printed to stdout and stderr in this block."""
     before = sys.stdout, sys.stderr
     sys.stdout, sys.stderr = (cast(TextIO, inert(stream)) for stream in before)
     try:
@@ -130,10 +130,10 @@ def inert_output() -> Iterator[None]:
 
 
 def flush_output() -> None:
-    """Have everything that was printed reach its device.
+    """Flush stdout and stderr.
 
     Raises:
-        OutputError: when it does not take it.
+        OutputError: when the output cannot be written.
     """
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, InertWriter):
@@ -142,10 +142,10 @@ def flush_output() -> None:
 
 
 def give_up_output(error: OutputError) -> int:
-    """Stop writing to a stream that takes nothing more, say why if that can be said, and return the exit status."""
+    """Stop writing to a stream that failed, report why on stderr if possible, and return the exit status."""
     error.stream.discard()
     if error.cause.errno == errno.EPIPE:
-        # The reader has enough, as `head` does.
+        # The reader has read enough, as `head` does.
         return EXIT_DONE
     if error.stream is not sys.stderr:
         with contextlib.suppress(OutputError):
@@ -154,17 +154,17 @@ def give_up_output(error: OutputError) -> int:
 
 
 def print_error(error: AnalystdError, *, as_json: bool) -> None:
-    """Print an error in words on stderr, or as JSON on stdout."""
+    """Print an error as text on stderr, or as JSON on stdout."""
     if as_json:
         about: dict[str, Any] = {"kind": error.kind, "code": error.code, "message": error.message, "hint": error.hint}
         print(json_text({"error": {**about, "run_id": error.run_id}}))
         return
-    # On one line each: what a message quotes can pose as no other.
+    # One line each, so that text quoted in a message cannot pass for another message.
     print(f"{_label(error)}: {one_line(error.message)}", file=sys.stderr)
     if error.hint:
         print(one_line(error.hint), file=sys.stderr)
 
 
 def _label(error: AnalystdError) -> str:
-    """The class's name for a refusal of the jail (`WorkspaceError: …`), else the program's."""
+    """Return what stands before an error's message: the class name for a refusal of the jail, else `analystd`."""
     return type(error).__name__ if isinstance(error, WorkspaceError | ResourceLimitError) else "analystd"

@@ -1,4 +1,4 @@
-"""`quarantine`: what was moved aside because tools outside of the jail would run or believe it."""
+"""`quarantine`: list, restore or remove files that were moved aside because programs outside the jail would trust them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _SHOWN_ITEMS = 3
 
 
 async def quarantine(options: Options) -> int:
-    """List the entries, put one back, or remove one."""
+    """List the entries, restore one, or remove one."""
     async with connect(options.workspace) as desk:
         if options.action == "restore":
             return await _restore(desk, options)
@@ -32,7 +32,7 @@ async def quarantine(options: Options) -> int:
         print("Nothing is in quarantine.")
     else:
         print(table([_row(entry) for entry in entries], ["ID", "SINCE", "RUN", "SIZE", "WAS"]))
-        print("`analystd quarantine restore ID` shows what it holds, asks, and puts it back; `discard ID` removes it.")
+        print("`analystd quarantine restore ID` shows an entry, and restores it after asking; `discard ID` deletes it.")
     return EXIT_DONE
 
 
@@ -46,13 +46,13 @@ async def _restore(desk: Client, options: Options) -> int:
         if preview.problems:
             return EXIT_REFUSED
         if not _is_agreed():
-            print("Nothing was put back.")
+            print("Nothing was restored.")
             return EXIT_FAILED
     restored = await desk.restore_quarantine(options.id, digest=preview.digest)
     if options.json:
         print_json(restored)
     else:
-        print(f"Put back: {_names(restored.entry)}. It is read-only for sessions from now on.")
+        print(f"Restored: {_names(restored.entry)}. Sessions can only read it from now on.")
     return EXIT_DONE
 
 
@@ -64,14 +64,14 @@ def _print_preview(preview: Restoration) -> None:
     if len(preview.files) > _SHOWN_FILES:
         print("  … and more")
     for problem in preview.problems:
-        print(f"It cannot be put back: {problem}", file=sys.stderr)
+        print(f"It cannot be restored: {problem}", file=sys.stderr)
 
 
 def _is_agreed() -> bool:
     if not sys.stdin.isatty():
-        print("Add --yes to put it back without being asked.", file=sys.stderr)
+        print("Nobody can be asked without a terminal; add --yes to restore it without asking.", file=sys.stderr)
         return False
-    return input("Put it back? What it holds may have been made by code that you did not read. [y/N] ").lower() in (
+    return input("Restore it? Code that you have not read may have created it. [y/N] ").lower() in (
         "y",
         "yes",
     )

@@ -1,4 +1,4 @@
-"""How events and results look in a terminal."""
+"""Format events and results for a terminal."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from analystd.cli.output import inert
 from analystd.util.inert_text import json_text, one_line, program_text
 from analystd.wire.protocol import EventKind
 
-TOLD_KINDS = (EventKind.LIMIT, EventKind.WORKER_DIED, EventKind.QUARANTINED)
-"""Events whose `text` people are told, whatever they are shown besides."""
+NOTICE_KINDS = (EventKind.LIMIT, EventKind.WORKER_DIED, EventKind.QUARANTINED)
+"""Events whose `text` is always shown to the user."""
 
 CODE_LINES = 12
 OUTPUT_LINES = 30
 
 
 class Terminal:
-    """Prints a run's events as they come: the trail to `trail` (stderr by default), in colour on a terminal.
+    """Prints a run's events as they come to `trail` (stderr by default), in colour on a terminal.
 
-    Of a program and of an output, so many lines are shown as are told.
+    `code_lines` and `output_lines` are the maximum numbers of lines shown of a program and of an output.
     """
 
     def __init__(self, *, trail: Any = None, code_lines: int = CODE_LINES, output_lines: int = OUTPUT_LINES) -> None:
@@ -43,7 +43,7 @@ class Terminal:
                 EventKind.TOOL_RESULT: self._result,
                 EventKind.DISPLAY: self._display,
                 EventKind.RUN_FINISHED: self._finished,
-                **dict.fromkeys(TOLD_KINDS, self._told),
+                **dict.fromkeys(NOTICE_KINDS, self._notice),
             }.get(EventKind(event["kind"]))
             if event["kind"] in set(EventKind)
             else None
@@ -59,14 +59,14 @@ class Terminal:
         self._trail.flush()
 
     def problem(self, text: str) -> None:
-        """Print what went wrong, once."""
+        """Print a problem, each only once."""
         if text not in self._problems:
             self._problems.add(text)
             self.line(f"! {text}", style="31")
 
     def _queued(self, event: Mapping[str, Any]) -> None:
         reason = f" for the {event['reason']}" if event.get("reason") else ""
-        waiting = f" waits{reason}, {event['position']} before it" if event.get("position") else ""
+        waiting = f" waits{reason}, {event['position']} ahead of it" if event.get("position") else ""
         self.line(f"{event['run_id']}{waiting}", style="2")
 
     def _text(self, event: Mapping[str, Any]) -> None:
@@ -89,7 +89,7 @@ class Terminal:
         for line in display_lines(event):
             self.line(line)
 
-    def _told(self, event: Mapping[str, Any]) -> None:
+    def _notice(self, event: Mapping[str, Any]) -> None:
         self.problem(event["text"])
 
     def _end_text(self) -> None:
@@ -99,7 +99,7 @@ class Terminal:
 
 
 class ProgressLine:
-    """One line that tells how far long work is, written anew each time and gone at the end; nothing where `trail` is no terminal."""
+    """Shows the progress of long work on one line, which is rewritten each time and erased at the end; only on a terminal."""
 
     def __init__(self, title: str, *, trail: Any = None) -> None:
         self._title = one_line(title)
@@ -113,8 +113,8 @@ class ProgressLine:
         if self._is_shown:
             self._write("")
 
-    def tell(self, done: float) -> None:
-        """Show what part is done, from 0 to 1."""
+    def update(self, done: float) -> None:
+        """Show which part is done, from 0 to 1."""
         if self._trail.is_terminal:
             self._is_shown = True
             self._write(f"{self._title} … {done:.0%}")
@@ -125,7 +125,7 @@ class ProgressLine:
 
 
 def call_text(tool: str, arguments: Mapping[str, Any], limit: int = CODE_LINES) -> str:
-    """A call as people read it: code as code, at most `limit` lines, the rest as one line of JSON."""
+    """Return a tool call as text: code as at most `limit` lines of code, other arguments as one line of JSON."""
     if set(arguments) <= {"code", "reset"} and "code" in arguments:
         reset = " (reset)" if arguments.get("reset") else ""
         lines = arguments["code"].strip().splitlines()
@@ -135,30 +135,30 @@ def call_text(tool: str, arguments: Mapping[str, Any], limit: int = CODE_LINES) 
 
 
 def display_lines(event: Mapping[str, Any]) -> list[str]:
-    """What a `display` event shows, set in, and what of it can only be saved."""
+    """Return the indented text of a `display` event, and the note on the parts that can only be saved."""
     text, note = display_text(event["data"]), display_note(event["data"], event["run_id"])
     return ["  " + line for line in (indented(text) if text else "", note) if line]
 
 
 def output_text(text: str) -> str:
-    """Return what a program put out, to be read later: without colours, and of progress bars the last state."""
+    """Return a program's output for reading later: without colours, and with progress bars in their last state."""
     return program_text(text, in_colour=False).lstrip("\r")
 
 
 def indented(text: str, limit: int = OUTPUT_LINES) -> str:
-    """Text whose lines after the first are set under it, at most `limit` lines."""
+    """Return at most `limit` lines of a text, with the lines after the first indented."""
     lines = text.rstrip("\n").splitlines()
     shown = lines[:limit] + ([f"… {len(lines) - limit} more lines"] if len(lines) > limit else [])
     return "\n  ".join(shown)
 
 
 def print_json(result: Any) -> None:
-    """Print a result for a program."""
+    """Print a result as JSON."""
     print(json_text(result, indent=2))
 
 
 def table(rows: list[list[str]], head: list[str]) -> str:
-    """Rows under a head, columns aligned to the left; each cell on one line."""
+    """Return rows under a header, with columns aligned to the left and each cell on one line."""
     rows = [[one_line(cell) for cell in row] for row in rows]
     widths = [max(len(row[column]) for row in [head, *rows]) for column in range(len(head))]
     return "\n".join(
@@ -167,12 +167,12 @@ def table(rows: list[list[str]], head: list[str]) -> str:
 
 
 def ago(at: float) -> str:
-    """A moment of Unix time in the local clock."""
+    """Return a Unix time as local date and time."""
     return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(at))
 
 
 def engine_lines(engine: Mapping[str, Any]) -> Iterator[str]:
-    """What there is to tell of a model beyond its name."""
+    """Yield lines on the state of a model: where it runs, its speed, its context, its warning."""
     if engine["goes"]:
         yield engine["goes"]
     facts: list[str] = []
@@ -192,7 +192,7 @@ def engine_lines(engine: Mapping[str, Any]) -> Iterator[str]:
 
 
 def gigabytes(count: float) -> str:
-    """Bytes in a unit that people read."""
+    """Return a number of bytes in B, kB, MB or GB."""
     for unit in ("B", "kB", "MB"):
         if abs(count) < 1000:
             return f"{count:.0f} {unit}"

@@ -1,4 +1,4 @@
-"""`reset`."""
+"""`reset`: forget the variables of a session."""
 
 from __future__ import annotations
 
@@ -9,11 +9,13 @@ from analystd.client import connect
 
 
 async def reset(options: Options) -> int:
-    """Forget a session's variables, after what runs in it now; no limit keeps that from being done."""
+    """Reset a session once its current code has ended; this works even when a resource limit has been reached."""
     async with connect(options.workspace) as desk:
         state = await desk.reset_session(options.session)
     if options.json:
         print_json(state)
     else:
-        print(f"The session '{state.name}' has been reset: its variables are gone, and what it had started was ended.")
+        print(
+            f"The session '{state.name}' has been reset: its variables are gone, and the processes that it started have ended."
+        )
     return EXIT_DONE

@@ -1,4 +1,4 @@
-"""`doctor`, `trust`."""
+"""`doctor` and `trust`: check this machine and the settings, and trust a project's files."""
 
 from __future__ import annotations
 
@@ -43,18 +43,20 @@ from analystd.wire.errors import AnalystdError, WorkspaceError
 
 
 async def doctor(options: Options) -> int:
-    """Check what analystd needs of this machine; the exit status is 1 when something must be done."""
+    """Check what analystd needs of this machine; the exit status is 1 when something must be fixed."""
     folder = Path(os.path.realpath(workspace_place(Path.cwd(), options.workspace)))
     loaded = load_settings(os.environ, folder.parent)
     sandbox = await measure_sandbox(loaded.settings.sandbox)
     checks = [
         _check("Python", sys.version_info >= (3, 11), platform.python_version(), "analystd needs Python 3.11 or newer"),
-        _check("system", sys.platform == "linux", platform.platform(), "only Linux has the sandbox; see the README"),
+        _check(
+            "system", sys.platform == "linux", platform.platform(), "the sandbox works only on Linux; see the README"
+        ),
         _check(
             "sandbox",
             sandbox.level != "none",
             f"{sandbox.level}: {sandbox.reason}",
-            "Python will not run; AGENT_SANDBOX=off allows it without walls",
+            "Python code is refused; AGENT_SANDBOX=off lets it run without a sandbox",
         ),
         *await _llama_checks(loaded.settings),
         _check(
@@ -84,29 +86,29 @@ async def doctor(options: Options) -> int:
 
 
 async def trust(options: Options) -> int:
-    """Believe a project's `.env`, its prompt and its toolbox as they are now, or no longer; says what that brings into force."""
+    """Trust a project's `.env`, prompt and toolbox as they are now, or no longer, and print the settings that take effect."""
     folder = Path(os.path.realpath(options.folder))
     path = project_file(folder)
     content: bytes | None = None
     if options.revoke:
         with contextlib.suppress(WorkspaceError):
             content = _content(path)
-        with _keeping():
-            had = [trust_store.distrust(each) for each in (path, _own_toolbox(folder, content))]
-            return _revoked(options, path, any(had))
+        with _store_errors():
+            were_trusted = [trust_store.distrust(each) for each in (path, _own_toolbox(folder, content))]
+            return _revoked(options, path, any(were_trusted))
     content = _content(path)
     toolbox = _own_toolbox(folder, content)
     own = _content(toolbox, MOST_BYTES)
     if content is None and own is None:
         raise WorkspaceError(
             f"{path} cannot be trusted: {os.strerror(errno.ENOENT)}",
-            f"It is the project's `.env` that is trusted, and `{OWN_TOOLBOX}` in its workspace.",
+            f"Give a project's folder that has a `.env`, or a `{OWN_TOOLBOX}` in its workspace.",
         )
-    # What is shown is what was read, and that very content is believed.
+    # Trust exactly the content that was read, and from which the values shown come.
     before, after = load_settings({}, folder), load_settings({}, folder, believed=content or b"")
     prompt = after.settings.prompt_file if after.sources.get(variable("prompt_file")) == str(path) else None
     functions = [each.name for each in functions_in(own.decode("utf-8", "replace"))] if own is not None else []
-    with _keeping():
+    with _store_errors():
         if content is not None:
             trust_store.trust(path, content)
         if prompt is not None:
@@ -121,32 +123,32 @@ async def trust(options: Options) -> int:
         return EXIT_DONE
     if content is not None:
         leads = f" (a link to {os.path.realpath(path)})" if path.is_symlink() else ""
-        print(f"{path}{leads} is trusted as it is now. In force through it{':' if values else ': nothing new.'}")
+        print(f"{path}{leads} is trusted as it is now. {'It sets:' if values else 'It changes no settings.'}")
     for name, value in sorted(values.items()):
         print(f"    {name}={value}")
     if own is not None:
-        told = ", ".join(functions) or "none, since it has no public function with a docstring"
-        print(f"{toolbox} is trusted as it is now. The agent may be told of its functions: {told}.")
+        listed = ", ".join(functions) or "none, because it has no public function with a docstring"
+        print(f"{toolbox} is trusted as it is now. Functions that the agent may suggest to the model: {listed}.")
     for problem in after.problems:
         print(f"!!  {problem}")
     print(
-        "A daemon that is running takes it up when a window or command comes to the folder, or says what is not in force."
+        "A running daemon applies this when a window or command next connects for this folder, and says what it cannot apply."
     )
-    print(f"`analystd trust --revoke {options.folder}` takes it back.")
+    print(f"`analystd trust --revoke {options.folder}` undoes this.")
     return EXIT_DONE
 
 
 def _own_toolbox(project: Path, content: bytes | None) -> Path:
-    """Where a project has functions of its own: in its workspace, which its `.env`, of this content, may name."""
+    """Return the path of a project's own toolbox: in its workspace, which the content of its `.env` may name."""
     named = load_settings({}, project, believed=content or b"").settings.workspace
     return (Path(named) if named and Path(named).parent == project else project / WORKSPACE) / OWN_TOOLBOX
 
 
 def _content(path: Path, most: int = SMALL_BYTES) -> bytes | None:
-    """What a file holds that is to be trusted; None where there is none.
+    """Return the content of a file to trust; None when it does not exist.
 
     Raises:
-        WorkspaceError: when it cannot be read.
+        WorkspaceError: when the file cannot be read.
     """
     try:
         return read_small(path, most)
@@ -157,14 +159,14 @@ def _content(path: Path, most: int = SMALL_BYTES) -> bytes | None:
 
 
 @contextmanager
-def _keeping() -> Iterator[None]:
-    """Tell where a decision could not be kept."""
+def _store_errors() -> Iterator[None]:
+    """Raise a `WorkspaceError` when the decision cannot be stored."""
     try:
         yield
     except OSError as exc:
         raise WorkspaceError(
-            f"What is trusted cannot be kept in {state_folder()}: {exc.strerror}",
-            "Set XDG_STATE_HOME to a folder that can be written.",
+            f"The list of trusted files cannot be written in {state_folder()}: {exc.strerror}",
+            "Set XDG_STATE_HOME to a folder that you can write to.",
         ) from exc
 
 
@@ -172,12 +174,12 @@ def _revoked(options: Options, path: Path, was_trusted: bool) -> int:
     if options.json:
         print_json({"file": str(path), "trusted": False, "in_force": []})
     else:
-        print(f"{path} is not trusted any more." if was_trusted else f"{path} was not trusted.")
+        print(f"{path} is no longer trusted." if was_trusted else f"{path} was not trusted.")
     return EXIT_DONE
 
 
 def _fresh(before: Loaded, after: Loaded) -> list[str]:
-    """The variables that a file brings into force when it is believed, and did not before."""
+    """Return the variables that a file sets only once it is trusted."""
 
     def origin(loaded: Loaded, name: str) -> tuple[Any, Any]:
         return loaded.sources.get(name), getattr(loaded.settings, _field(name))
@@ -194,29 +196,31 @@ def _check(name: str, ok: bool, found: str, advice: str) -> dict[str, Any]:
 
 
 def scanner_check() -> dict[str, Any]:
-    """Which scanner reads delimited text. The slower one is no fault: it gives the same results."""
-    slower = "in Python, many times slower with the same results; a C compiler at the installation of analystd brings the compiled one"
+    """Return which scanner reads delimited text. The slower one is not a failure: it gives the same results."""
+    slower = (
+        "in Python: the same results, many times slower; install analystd where a C compiler is to get the compiled one"
+    )
     return _check("scanner", True, "compiled" if scanner.is_compiled else slower, "")
 
 
 def _text_check() -> dict[str, Any]:
-    """Whether foreign text is made inert before it is shown."""
+    """Check that text of unknown origin is made inert before it is shown."""
     failed = failures()
     found = f"{len(SAMPLES) - len(failed)} of {len(SAMPLES)} hostile samples are shown inert"
-    return _check("text", not failed, found, f"not so: {', '.join(failed)}; please report it")
+    return _check("text", not failed, found, f"these are not: {', '.join(failed)}; please report this")
 
 
 async def _llama_checks(settings: Settings) -> list[dict[str, Any]]:
-    """Which library computes local models, and whether it does so rightly."""
+    """Check which library computes local models, and whether it computes correctly."""
     library = library_in_use()
     if library is None:
         return [_check("llama.cpp", False, "not installed", "pip install 'analystd[llama]'")]
-    problem, told = await try_library(settings)
-    return [_check("llama.cpp", True, library, ""), _check("self-test", problem is None, problem or told, told)]
+    problem, details = await try_library(settings)
+    return [_check("llama.cpp", True, library, ""), _check("self-test", problem is None, problem or details, details)]
 
 
 def _limits_check() -> dict[str, Any]:
-    """What holds sessions to their limits: control groups are tried on a process that does nothing."""
+    """Check what enforces the limits of sessions, by trying control groups on an idle process."""
     with subprocess.Popen(
         [sys.executable, "-S", "-c", "import sys; sys.stdin.read()"], stdin=subprocess.PIPE
     ) as process:
@@ -224,8 +228,8 @@ def _limits_check() -> dict[str, Any]:
         process.communicate()
     controllers = sorted(group.folders)
     group.remove()
-    walls = f", and by control groups of each session's own for {' and '.join(controllers)}" if controllers else ""
-    return _check("limits", True, f"kept by looking at sessions{walls}", "")
+    groups = f", and by a control group of each session for {' and '.join(controllers)}" if controllers else ""
+    return _check("limits", True, f"enforced by polling{groups}", "")
 
 
 def _model_check(settings: Settings) -> dict[str, Any]:
@@ -251,24 +255,24 @@ def _state_check() -> dict[str, Any]:
 
 
 def _workspace_check(folder: Path, settings: Settings, sandbox: Sandbox) -> dict[str, Any]:
-    """Whether there may be a workspace there, and nothing that is trusted would be in the reach of its code."""
+    """Check that a workspace may be there, and that its code could reach no file that is trusted."""
     try:
         root = made_workspace(folder)
         Ground(settings, sandbox, runtime_place(daemon_address())[0]).seals(root, settings, settings, {})
         stats = Workspace.of_settings(root, settings).get_resource_stats()
     except AnalystdError as exc:
-        return _check("workspace", False, exc.message, exc.hint or "name another with --workspace")
+        return _check("workspace", False, exc.message, exc.hint or "choose another folder with --workspace")
     except OSError as exc:
-        return _check("workspace", False, str(exc), "name another with --workspace")
+        return _check("workspace", False, str(exc), "choose another folder with --workspace")
     found = f"{root} ({stats['workspace_size_gb']:.2f} GB, {stats['ram_free_percent']:.0f} % of RAM free)"
     return _check("workspace", True, found, "")
 
 
 def _print_summary(checks: list[dict[str, Any]]) -> None:
-    """Say again, as the last that is read, what must be done."""
+    """Repeat at the end what must be fixed."""
     for check in checks:
         if not check["ok"]:
-            print(f"To be done: {check['name']}: {check['found']}. {check['advice']}")
+            print(f"To fix: {check['name']}: {check['found']}. {check['advice']}")
 
 
 def _print_checks(checks: list[dict[str, Any]], sources: Mapping[str, str]) -> None:
@@ -281,8 +285,8 @@ def _print_checks(checks: list[dict[str, Any]], sources: Mapping[str, str]) -> N
 
 
 def _print_walls(walls: list[dict[str, str]], level: str) -> None:
-    """List what the self-test attempted, and of each wall whether it held at this machine's level."""
-    print(f"\nWalls at level {level}, as the self-test found them:")
+    """List the walls of the sandbox, and whether each held in the self-test at this machine's level."""
+    print(f"\nWalls of the sandbox at level {level}, as the self-test found them:")
     for wall in walls:
         print(f"    {wall['state']:<9} {wall['title']}")
         if wall["state"] != "held":

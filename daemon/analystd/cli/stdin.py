@@ -1,4 +1,4 @@
-"""What is given on stdin: code and questions, as people's tools write them."""
+"""Read code and questions from arguments or stdin."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ _PIECE_BYTES = 1 << 16
 _MARK = "\ufeff"
 
 
-def text_given(argument: str) -> str:
-    """Return an argument, or what stdin holds where it is `-`; without the byte order mark that some editors begin files with.
+def argument_text(argument: str) -> str:
+    """Return an argument, or the content of stdin if it is `-`, without the byte order mark that some editors write.
 
     Raises:
         InvalidArgumentsError: when it is too long or not UTF-8.
@@ -27,7 +27,7 @@ def text_given(argument: str) -> str:
 
 
 class LineReader:
-    """Reads stdin line by line, without keeping the event loop from its other work."""
+    """Reads stdin line by line without blocking the event loop."""
 
     def __init__(self) -> None:
         self._read = bytearray()
@@ -56,7 +56,7 @@ class LineReader:
     async def _piece(self) -> bytes:
         loop, readable = asyncio.get_running_loop(), asyncio.Event()
         descriptor = sys.stdin.fileno()
-        # What is always readable, such as a file, cannot be waited for.
+        # The loop cannot wait for a file, which is always readable.
         with contextlib.suppress(PermissionError):
             loop.add_reader(descriptor, readable.set)
             try:
@@ -71,7 +71,7 @@ class LineReader:
 
 def _read() -> str:
     if sys.stdin is None:
-        raise InvalidArgumentsError("There is no stdin to read from", "Give the text itself in place of `-`.")
+        raise InvalidArgumentsError("stdin is closed", "Pass the text itself instead of `-`.")
     try:
         data = sys.stdin.buffer.read(MAX_BYTES + 1)
     except OSError as exc:
@@ -82,7 +82,7 @@ def _read() -> str:
 
 
 def _too_long() -> InvalidArgumentsError:
-    return InvalidArgumentsError(f"stdin holds more than {MAX_BYTES >> 20} MiB", "Put it into a file of the workspace.")
+    return InvalidArgumentsError(f"stdin holds more than {MAX_BYTES >> 20} MiB", "Put it into a file in the workspace.")
 
 
 def _decoded(data: bytes) -> str:
@@ -90,7 +90,7 @@ def _decoded(data: bytes) -> str:
         return data.decode()
     except UnicodeDecodeError as exc:
         raise InvalidArgumentsError(
-            f"stdin is not UTF-8: {exc.reason} at byte {exc.start}", "`iconv -t UTF-8` converts it."
+            f"stdin is not UTF-8: {exc.reason} at byte {exc.start}", "Convert it, for example with `iconv -t UTF-8`."
         ) from exc
 
 
@@ -98,5 +98,5 @@ def _checked(argument: str) -> str:
     try:
         argument.encode()
     except UnicodeEncodeError as exc:
-        raise InvalidArgumentsError(f"The argument is not UTF-8 at character {exc.start}") from exc
+        raise InvalidArgumentsError(f"The argument is not valid UTF-8 at character {exc.start}") from exc
     return argument

@@ -1,4 +1,4 @@
-"""`uninstall`: the daemon's end, and that of all that analystd keeps outside of workspaces."""
+"""`uninstall`: stop the daemon and remove the files that analystd keeps outside of workspaces."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ _START_SECONDS = 30.0
 _LOST_SECONDS = 15.0
 
 _FAREWELL = """\
-The program itself is removed by what installed it: `pip uninstall analystd` (or `pipx`, `uv tool`).
-In VS Code: remove the extension analystd, and settings that begin with `analystd.`; in Neovim and Emacs: the lines that name `analystd`.
+To remove the program itself: `pip uninstall analystd` (or `pipx`, `uv tool`, whichever installed it).
+In VS Code, remove the extension analystd and the settings that begin with `analystd.`; in Neovim and Emacs, the lines that name `analystd`.
 If systemd starts it: `systemctl --user disable --now analystd.socket`, and remove the two unit files.
 """
 
@@ -46,22 +46,22 @@ _OF_CACHE = ("models", "prefixes")
 
 @dataclass(frozen=True)
 class KeptItem:
-    """Something that is kept, and what it is."""
+    """A file or folder to remove."""
 
     path: Path
     what: str
     names: tuple[str, ...] = ()
-    """What of a folder is surely ours: all that is removed where a link leads to it, as others may keep things there."""
+    """Patterns of our own files: if the folder is a link, only these are removed from its target, which may hold files of others."""
 
 
 async def uninstall(options: Options) -> int:
-    """List what goes, ask, stop the daemons and remove it; with `purge` the user's own data, models and settings too."""
+    """List what will be removed, ask, stop the daemons and remove it; with `purge` also the user's data, models and settings."""
     say: Callable[[str], None] = _say_nothing if options.json else print
     cards = known_cards()
     items = list(_items(purge=options.purge))
     _require_no_workspace_in(items)
     for card in cards:
-        say(f"stop    the daemon {card.version} (pid {card.pid}), with what runs and the variables of its sessions")
+        say(f"stop    the daemon {card.version} (pid {card.pid}), with its runs and the variables of its sessions")
     for item in items:
         say(f"remove  {item.path}{_where_it_leads(item)}  ({item.what})")
     if not cards and not items:
@@ -83,15 +83,15 @@ async def uninstall(options: Options) -> int:
 
 
 def _items(*, purge: bool) -> Iterator[KeptItem]:
-    """What is there to be removed."""
+    """Yield the existing files and folders to remove."""
     state, logs = state_folder(), log_folder(load_settings(os.environ).settings)
     candidates = _traces_of_daemons(state)
     if purge:
         candidates = [
             KeptItem(
-                state, "state: logs, journals, questions and plots of chats, which project files you trust", _OF_STATE
+                state, "state: logs, journals, questions and plots of chats, the list of trusted files", _OF_STATE
             ),
-            KeptItem(cache_folder(), "cache: models that were fetched, what models made of prompts", _OF_CACHE),
+            KeptItem(cache_folder(), "cache: downloaded models, cached prompts", _OF_CACHE),
             KeptItem(user_settings_file().parent, "your settings", (f"{user_settings_file().name}*",)),
             *(KeptItem(path, "log") for path in sorted(logs.glob(f"{LOG_NAME}*")) if not logs.is_relative_to(state)),
         ]
@@ -100,9 +100,14 @@ def _items(*, purge: bool) -> Iterator[KeptItem]:
 
 
 def _traces_of_daemons(state: Path) -> list[KeptItem]:
-    kinds = {"*.sock": "socket", "*.lock": "lock", "*.new": "draft of a card", "start.log": "log of the last start"}
+    kinds = {
+        "*.sock": "socket",
+        "*.lock": "lock",
+        "*.new": "unfinished daemon file",
+        "start.log": "log of the last start",
+    }
     found = [KeptItem(path, what) for pattern, what in kinds.items() for path in sorted(state.glob(pattern))]
-    cards = [KeptItem(path, "card") for path in sorted(state.glob("*.json")) if path.name != STORE_NAME]
+    cards = [KeptItem(path, "daemon file") for path in sorted(state.glob("*.json")) if path.name != STORE_NAME]
     return [*found, *cards, KeptItem(state / "run", "runtime folders")]
 
 
@@ -110,11 +115,11 @@ def _carry_out(items: list[KeptItem], say: Callable[[str], None]) -> tuple[list[
     """Stop the daemons and remove the items.
 
     Returns:
-        What is left in the user's folders because it is not ours or was not asked for, and what could not be removed.
+        The paths left in the user's folders because they are not ours or were not to be removed, and the paths that could not be removed.
     """
     left: list[Path] = []
     failed: list[Unremoved] = []
-    with _nobody_starts():
+    with _hold_start_lock():
         for card in known_cards():
             end_daemon(card, now=True, say=say)
         _wait_for_lost_daemons()
@@ -132,7 +137,7 @@ def _carry_out(items: list[KeptItem], say: Callable[[str], None]) -> tuple[list[
 
 
 def _wait_for_lost_daemons() -> None:
-    """Wait for daemons whose lock was removed or replaced: they notice it and end, but write to their logs until then."""
+    """Wait for daemons whose lock was removed or replaced: they notice that and end, but write to their logs until then."""
     deadline = time.monotonic() + _LOST_SECONDS
     for card in kept_cards():
         process = _writer(card)
@@ -142,7 +147,7 @@ def _wait_for_lost_daemons() -> None:
 
 
 def _writer(card: DaemonInfo) -> psutil.Process | None:
-    """The process that wrote a card; None where its number belongs to another one by now, which is younger than the card."""
+    """Return the process that wrote a card; None when its pid now belongs to a process younger than the card."""
     with contextlib.suppress(psutil.Error, OSError):
         process = psutil.Process(card.pid)
         if process.uids().real == os.getuid() and process.create_time() <= card.address.card.stat().st_mtime:
@@ -150,8 +155,8 @@ def _writer(card: DaemonInfo) -> psutil.Process | None:
     return None
 
 
-def _nobody_starts() -> contextlib.AbstractContextManager[object]:
-    """Hold the start lock for as long as the block lasts, where there is a folder for it to be in and it can be had."""
+def _hold_start_lock() -> contextlib.AbstractContextManager[object]:
+    """Hold the start lock during the block, if its folder exists and the lock can be acquired."""
     with contextlib.suppress(OSError):
         if state_folder().is_dir():
             return take_lock(start_lock(), _START_SECONDS) or contextlib.nullcontext()
@@ -159,10 +164,10 @@ def _nobody_starts() -> contextlib.AbstractContextManager[object]:
 
 
 def _remove(item: KeptItem) -> tuple[list[Path], list[Unremoved]]:
-    """Remove something.
+    """Remove an item.
 
     Returns:
-        What is not ours, and so left, in a folder that a link led to, and what could not be removed.
+        The paths left in the target of a link because they are not ours, and the paths that could not be removed.
     """
     folder = Path(os.path.realpath(item.path))
     is_link = item.path.is_symlink()
@@ -185,7 +190,7 @@ def _content(folder: Path) -> list[Path]:
 
 
 def _require_no_workspace_in(items: list[KeptItem]) -> None:
-    """Refuse to remove a folder in which someone has put a workspace."""
+    """Refuse to remove a folder that contains a workspace."""
     for workspace in noted_workspaces(state_folder() / "desks"):
         for item in items:
             if os.path.lexists(workspace) and workspace.is_relative_to(os.path.realpath(item.path)):
@@ -194,12 +199,14 @@ def _require_no_workspace_in(items: list[KeptItem]) -> None:
 
 def _agrees() -> bool:
     if not sys.stdin.isatty():
-        raise InvalidArgumentsError("Nobody is there to be asked", "`analystd uninstall --yes` does not ask.")
-    return input("Go on? [y/N] ").strip().lower() in ("y", "yes")
+        raise InvalidArgumentsError(
+            "Nobody can be asked without a terminal", "Use `analystd uninstall --yes` to uninstall without asking."
+        )
+    return input("Remove all this? [y/N] ").strip().lower() in ("y", "yes")
 
 
 def _where_it_leads(item: KeptItem) -> str:
-    return f" and what is analystd's in {os.path.realpath(item.path)}" if item.names and item.path.is_symlink() else ""
+    return f" and analystd's files in {os.path.realpath(item.path)}" if item.names and item.path.is_symlink() else ""
 
 
 def _say_nothing(_line: str) -> None:

@@ -1,1 +1,1 @@
-"""Finding the user's daemon, starting one, and handing over to a newer version."""
+"""Find the user's daemon, start one, and hand over to a newer version."""

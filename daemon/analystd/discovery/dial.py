@@ -1,8 +1,8 @@
-"""Finding the user's daemon, or starting it: what the relay and every client do first.
+"""Find the user's daemon or start it, as the relay and every client do first.
 
-A client goes to the newest daemon of its own version or a later one. Where there is none, whoever has the start lock starts one, so that
-twenty simultaneous starts make one daemon; one that is at its end is waited for. An older daemon is asked to make way, and serves on for
-as long as something is in its memory.
+A client connects to the newest daemon of its own version or a later one. If there is none, the holder of the start lock starts one, so
+that twenty simultaneous starts give one daemon; a daemon that is ending is waited for. An older daemon is asked to hand over, and keeps
+serving while its sessions hold variables.
 """
 
 from __future__ import annotations
@@ -46,15 +46,15 @@ _START_TURN_SECONDS = 120.0
 _LOOK_AGAIN_SECONDS = 0.02
 _SAID_BYTES = 64 * 1024
 ANOTHER_STARTS = "Another analystd daemon is being started"
-"""What a daemon says that has waited for the lock in vain; by then the other one may be there, or gone."""
+"""Error message of a daemon that could not acquire the lock; by then, the other daemon may be running or gone."""
 
 _SAYS = "analystd: "
-"""How the line begins in which a command says why it failed."""
+"""Beginning of the line in which a command reports an error."""
 
 
 @dataclass(frozen=True)
 class Introduction:
-    """What a client says of itself: its kind, and an id that it keeps when it connects again."""
+    """How a client introduces itself: its kind, and an id that it keeps when it reconnects."""
 
     client: str = "client"
     id: str | None = None
@@ -62,16 +62,16 @@ class Introduction:
 
 @dataclass(frozen=True)
 class DaemonLink:
-    """A way to a daemon, past the hello."""
+    """A connection to a daemon after the handshake."""
 
     connection: socket.socket
     card: DaemonInfo
     note: str | None = None
-    """What the user should know of this daemon."""
+    """A message to the user about this daemon."""
 
 
 def dial(*, start: bool = True, client: str = "client", client_id: str | None = None) -> socket.socket:
-    """A socket to the daemon, past the hello; from here on it speaks LSP. A client that may come back has an id that it keeps.
+    """Return a socket to the daemon after the handshake, ready for LSP. A client that reconnects keeps its `client_id`.
 
     Raises:
         DaemonLostError: when none runs and `start` is False, or when it could not be started.
@@ -80,7 +80,7 @@ def dial(*, start: bool = True, client: str = "client", client_id: str | None = 
 
 
 def find_daemon(caller: Introduction, *, start: bool = True, any_version: bool = False) -> DaemonLink:
-    """The daemon for this client, of its version or a later one, started if need be; with `any_version` one that speaks its protocol.
+    """Connect to a daemon of this version or a later one, starting one if needed; with `any_version`, to any that speaks this protocol.
 
     Raises:
         DaemonLostError: when none runs and `start` is False, when it could not be started, or when it does not answer.
@@ -90,7 +90,8 @@ def find_daemon(caller: Introduction, *, start: bool = True, any_version: bool =
         return link
     if not start:
         raise DaemonLostError(
-            "No analystd daemon is running", "`analystd serve` starts one; editors and commands do it by themselves."
+            "No analystd daemon is running",
+            "`analystd serve` starts one; editors and most commands start it when they need it.",
         )
     private_folder(daemon_address().folder)
     with _start_turn():
@@ -99,11 +100,11 @@ def find_daemon(caller: Introduction, *, start: bool = True, any_version: bool =
 
 
 def connect(card: DaemonInfo, caller: Introduction) -> socket.socket:
-    """A socket to this very daemon, past the hello.
+    """Return a socket to this daemon after the handshake.
 
     Raises:
-        OSError: when it does not listen, or does not answer in time (`TimeoutError`).
-        DaemonLostError: when it hangs up or refuses.
+        OSError: when the daemon does not listen, or does not answer in time (`TimeoutError`).
+        DaemonLostError: when the daemon hangs up or refuses.
     """
     connection = socket.socket(socket.AF_UNIX)
     connection.settimeout(HELLO_SECONDS)
@@ -120,11 +121,11 @@ def connect(card: DaemonInfo, caller: Introduction) -> socket.socket:
 
 
 def ask_daemon(card: DaemonInfo, command: Command, **arguments: Any) -> dict[str, Any]:
-    """Have this very daemon carry out a command that needs no workspace; gives its result.
+    """Send this daemon a command that needs no workspace, and return the result.
 
     Raises:
-        OSError: when it does not listen, or does not answer in time (`TimeoutError`).
-        DaemonLostError: when it hangs up or refuses.
+        OSError: when the daemon does not listen, or does not answer in time (`TimeoutError`).
+        DaemonLostError: when the daemon hangs up or refuses.
     """
     options = {"processId": None, "rootUri": None, "capabilities": {}, "initializationOptions": {"desk": False}}
     with connect(card, Introduction("command")) as connection:
@@ -135,7 +136,11 @@ def ask_daemon(card: DaemonInfo, command: Command, **arguments: Any) -> dict[str
 
 
 def make_way(cards: list[DaemonInfo]) -> tuple[DaemonInfo, str] | None:
-    """Ask daemons of older versions to make way; gives one that has something in its memory and so serves on, and what that is."""
+    """Ask daemons of older versions to hand over.
+
+    Returns:
+        A daemon that keeps serving because its sessions hold variables, and those sessions in words; None if there is none.
+    """
     for card in cards:
         if not _speaks_our_protocol(card) or version_order(card.version) >= version_order(__version__):
             continue
@@ -156,7 +161,7 @@ def _speaks_our_protocol(card: DaemonInfo) -> bool:
 
 
 def _running(caller: Introduction, deadline: float, suits: Callable[[DaemonInfo], bool]) -> DaemonLink | None:
-    """A way to a daemon that lives; None when there is none, or when the last one has come to its end meanwhile."""
+    """Connect to a running daemon; return None when there is none, or when the last one has ended meanwhile."""
     while card := next(filter(suits, live_cards()), None):
         try:
             return DaemonLink(connect(card, caller), card)
@@ -166,10 +171,10 @@ def _running(caller: Introduction, deadline: float, suits: Callable[[DaemonInfo]
                 "`analystd stop --now` ends it.",
             ) from exc
         except (OSError, DaemonLostError) as exc:
-            # It has only just begun, or is at its end.
+            # The daemon is starting or ending.
             if time.monotonic() > deadline:
                 raise DaemonLostError(
-                    f"The daemon (pid {card.pid}, version {card.version}) takes no connections and does not end ({exc})",
+                    f"The daemon (pid {card.pid}, version {card.version}) accepts no connections and does not end ({exc})",
                     "`analystd stop --now` ends it.",
                 ) from exc
         time.sleep(_LOOK_AGAIN_SECONDS)
@@ -177,13 +182,13 @@ def _running(caller: Introduction, deadline: float, suits: Callable[[DaemonInfo]
 
 
 def _older(caller: Introduction) -> DaemonLink | None:
-    """A way to a daemon of an older version that cannot make way without losing something."""
+    """Connect to a daemon of an older version that cannot hand over without losing variables."""
     kept = make_way(live_cards())
     if kept is None:
         return None
     card, sessions = kept
     note = (
-        f"analystd {card.version} (pid {card.pid}) still serves you, because Python sessions of it hold variables: {sessions}. "
+        f"analystd {card.version} (pid {card.pid}) still serves this client, because its Python sessions hold variables: {sessions}. "
         f"{__version__} takes over once they are reset; `analystd stop` ends the older one at once, with its variables."
     )
     with contextlib.suppress(OSError, DaemonLostError):
@@ -192,7 +197,7 @@ def _older(caller: Introduction) -> DaemonLink | None:
 
 
 def _start(caller: Introduction, deadline: float) -> DaemonLink:
-    """Start a daemon, and again where one was ended before it could be talked to."""
+    """Start a daemon, again if it ends before the connection is made."""
     address = daemon_address()
     said: list[str] = []
     while time.monotonic() < deadline:
@@ -201,14 +206,14 @@ def _start(caller: Introduction, deadline: float) -> DaemonLink:
         if link := _running(caller, deadline, _is_for_us):
             return link
         if status != 0 and not is_locked(address.lock) and f"{_SAYS}{ANOTHER_STARTS}" not in said:
-            # Nor does another starter, whose relay is gone, still have it begin.
+            # Nor is a daemon starting that another client, gone meanwhile, has started.
             break
         time.sleep(_LOOK_AGAIN_SECONDS)
     raise _not_started(said, start_log(address))
 
 
 def _not_started(said: list[str], log: Path) -> DaemonLostError:
-    """Return why a daemon could not be started, in its own words and with its own hint where it gave any."""
+    """Return the error for a daemon that could not be started, with the daemon's own message and hint if it printed any."""
     more = f"`analystd serve` shows more; so does {log}."
     for number, line in enumerate(said):
         if line.startswith(_SAYS):
@@ -218,9 +223,9 @@ def _not_started(said: list[str], log: Path) -> DaemonLostError:
 
 
 def _woken(deadline: float) -> bool:
-    """Whether systemd, if it listens for the daemon, has started it."""
+    """Return whether systemd has started the daemon, if it listens for it."""
     if any(card.socket == activation_socket() and not _is_for_us(card) for card in live_cards()):
-        # An older one still listens there, until its runs have ended.
+        # An older daemon still listens there, until its runs have ended.
         return False
     with socket.socket(socket.AF_UNIX) as waker:
         waker.settimeout(HELLO_SECONDS)
@@ -236,14 +241,14 @@ def _woken(deadline: float) -> bool:
 
 
 def _launched(address: Address) -> tuple[int, str]:
-    """Start a daemon of our own and wait until it is ready; gives the starter's exit status, and what it said on stderr."""
-    # Most relays find a daemon, and start faster without these.
+    """Start a daemon and wait until it is ready; return the exit status of `serve --detach` and its stderr."""
+    # Imported here because most relays find a daemon, and start faster without these modules.
     import subprocess
 
     from analystd.workers.parent import python_module
 
     _write_start_log(address, b"")
-    # In memory: what is said of a full disk must not be lost to it.
+    # In memory, so that an error on a full disk is not lost.
     with os.fdopen(os.memfd_create("analystd-start"), "w+b") as errors:
         starter = subprocess.Popen(
             python_module("analystd", "serve", "--detach"),
@@ -265,7 +270,7 @@ def _launched(address: Address) -> tuple[int, str]:
 
 
 def _write_start_log(address: Address, content: bytes) -> None:
-    """Write what the last start said, if that can be written: the daemon itself says what is wrong with the place."""
+    """Write the output of the last start to the log, if possible: if the folder is at fault, the daemon itself reports it."""
     with contextlib.suppress(OSError), os.fdopen(open_start_log(address, anew=True), "wb") as file:
         file.write(content)
 
@@ -300,7 +305,7 @@ def _hello(connection: socket.socket, token: str, caller: Introduction) -> None:
 
 
 def _request(connection: socket.socket, number: int, method: str, params: dict[str, Any]) -> dict[str, Any]:
-    """Send one request and give its result, passing over what else is said."""
+    """Send a request and return its result, skipping other messages."""
     connection.sendall(framing.frame({"jsonrpc": "2.0", "id": number, "method": method, "params": params}))
     try:
         while "method" in (answer := _read_message(connection)) or answer.get("id") != number:
@@ -309,12 +314,12 @@ def _request(connection: socket.socket, number: int, method: str, params: dict[s
             raise DaemonLostError(f"The daemon refused {method}: {answer['error']['message']}")
         result: dict[str, Any] = dict(answer["result"])
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as exc:
-        raise DaemonLostError("The daemon said something that is no answer") from exc
+        raise DaemonLostError("The daemon sent an invalid answer") from exc
     return result
 
 
 def _read_message(connection: socket.socket) -> dict[str, Any]:
-    """One small message, read byte-exactly so that nothing of the next is taken."""
+    """Read one small message, and no byte of the next one."""
     header = b""
     while not header.endswith(b"\r\n\r\n"):
         byte = connection.recv(1)

@@ -1,4 +1,4 @@
-"""Dialling from an event loop: in a thread that nobody has to wait for, since a daemon that hangs answers late or never."""
+"""Connect from an event loop, in a daemon thread, because a hanging daemon may never answer."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ T = TypeVar("T")
 
 
 async def in_own_thread(dial: Callable[[], T], hang_up: Callable[[T], None]) -> T:
-    """What `dial` gives or raises, called in a thread that ends with the process. What comes when nobody waits any more, `hang_up` gets."""
+    """Call `dial` in a thread that ends with the process, and return its result. If the caller is cancelled, `hang_up` gets the result."""
     loop = asyncio.get_running_loop()
     outcome: asyncio.Future[T] = loop.create_future()
 
@@ -43,7 +43,7 @@ async def in_own_thread(dial: Callable[[], T], hang_up: Callable[[T], None]) -> 
     try:
         return await outcome
     except asyncio.CancelledError:
-        # It may have come in the very moment in which the wait ends.
+        # The result may have arrived at the moment of the cancellation.
         with contextlib.suppress(Exception, asyncio.CancelledError):
             hang_up(outcome.result())
         raise

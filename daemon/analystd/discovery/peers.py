@@ -1,4 +1,4 @@
-"""Who is at the other end of a unix socket: neither the daemon nor its clients speak to strangers."""
+"""Check who is at the other end of a unix socket: the daemon and its clients talk only to processes of the same user."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ _CREDENTIALS = struct.Struct("3i")
 
 
 def peer_of(connection: socket.socket) -> tuple[int, int] | None:
-    """Return the process and the user at the other end, or None where the system does not say.
+    """Return the pid and the user id at the other end; None on systems that do not provide them.
 
-    The process is 0 for one that cannot be seen from here, as outside of a container.
+    The pid is 0 for a process outside of this container.
     """
     if not hasattr(socket, "SO_PEERCRED"):
         return None
@@ -32,24 +32,24 @@ def is_own_user(connection: socket.socket) -> bool:
 
 
 def require_own_socket(path: Path) -> None:
-    """Refuse to connect to what is no socket, or to one that another user made.
+    """Check that a path is a socket of this user.
 
     Raises:
-        DaemonLostError: that says so.
-        OSError: when there is nothing.
+        DaemonLostError: when it is not a socket, or belongs to another user.
+        OSError: when nothing is there.
     """
     about = path.lstat()
     if not stat.S_ISSOCK(about.st_mode):
-        raise DaemonLostError(f"{path} is no socket")
+        raise DaemonLostError(f"{path} is not a socket")
     if about.st_uid != os.getuid():
         raise DaemonLostError(f"{path} belongs to another user")
 
 
 def require_daemon(connection: socket.socket, card: DaemonInfo) -> None:
-    """Refuse to tell the token to a process that is not the daemon of the card. On a socket of systemd's, systemd itself listens.
+    """Check that the daemon of the card listens, before it is sent the token. On a socket of systemd, systemd listens.
 
     Raises:
-        DaemonLostError: that says who listens.
+        DaemonLostError: when another process listens.
     """
     peer = peer_of(connection)
     if peer is None:

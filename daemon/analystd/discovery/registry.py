@@ -1,7 +1,8 @@
-"""Where the user's daemons are found: the socket, the card and the lock of each, in the state folder.
+"""The registry of the user's daemons: the socket, the card and the lock of each, in the state folder.
 
-A daemon leaves a card beside its socket (pid, version, a token of this start); only its user can read it, and jailed code cannot. It holds
-its lock from before its socket is there until nothing of it is left, so that the lock says whether it lives, whatever became of its pid.
+The card is a file beside the socket with the daemon's pid, version and a token of this start; only the user can read it, and jailed code
+cannot. The daemon holds its lock from before its socket exists until all its files are removed, so the lock, and not the pid, says
+whether it is running.
 """
 
 from __future__ import annotations
@@ -34,17 +35,17 @@ _BEFORE_RELEASE = {"dev": -4, "a": -3, "b": -2, "rc": -1}
 
 _CARD_BYTES = 16 * 1024
 _CARD_SECONDS = 6.0
-"""A daemon that lives has put its card back after such a time."""
+"""Time within which a running daemon restores a lost card."""
 
 _LOOK_AGAIN_SECONDS = 0.05
 
 _MAX_RUNTIME_PATH = 55
-"""A kernel's sockets are made in a folder below, and a socket's path has 107 bytes at the most."""
+"""Maximum length of the folder's path: kernels create sockets below it, and a socket's path has at most 107 bytes."""
 
 
 @dataclass(frozen=True)
 class Address:
-    """Where the daemon of one user and one version is found."""
+    """The address of the daemon of one user and one version: a folder, and the name of its files there."""
 
     folder: Path
     name: str
@@ -56,7 +57,7 @@ class Address:
 
     @property
     def lock(self) -> Path:
-        """Held by the daemon for as long as it lives."""
+        """The lock that the daemon holds while it is running."""
         return self.folder / f"{self.name}.lock"
 
     @property
@@ -66,14 +67,14 @@ class Address:
 
     @property
     def socket_folder(self) -> Path:
-        """Where the socket is."""
+        """The folder of the socket."""
         is_short = len(os.fsencode(self.folder / f"{self.name}.sock")) <= _MAX_SOCKET_PATH
         return self.folder if is_short else temporary_place(self.folder)
 
 
 @dataclass(frozen=True)
 class DaemonInfo:
-    """What a daemon wrote of itself."""
+    """A daemon's card: the facts that clients need to connect to it."""
 
     address: Address
     pid: int
@@ -82,22 +83,22 @@ class DaemonInfo:
     token: str
     socket: Path
     hands_over: bool
-    """Whether it makes way for a newer version, so that newcomers go there."""
+    """Whether it is handing over to a newer version, so that new clients go there."""
 
     @property
     def is_live(self) -> bool:
-        """Whether that daemon is there, be it at its start or at its end."""
+        """Whether the daemon is running, also while it is starting or ending."""
         if not is_locked(self.address.lock):
             return False
-        # The lock may be another one's by now; at its end a daemon has no card any more.
+        # Another daemon may hold the lock by now; a daemon that is ending has no card.
         there = _read_card(self.address.card)
         return there is None or there.token == self.token
 
     def write(self) -> None:
-        """Put it in its place, readable by the user alone.
+        """Write the card, readable only by the user.
 
         Raises:
-            OSError: when it cannot be written.
+            OSError: when the card cannot be written.
         """
         content = {
             "pid": self.pid,
@@ -117,20 +118,20 @@ class DaemonInfo:
 
 
 def daemon_address() -> Address:
-    """The address of this user's daemon of this version."""
+    """Return the address of this user's daemon of this version."""
     name = hashlib.sha256(f"{__version__}\n{os.getuid()}".encode()).hexdigest()[:12]
     return Address(state_folder(), name)
 
 
 def runtime_place(address: Address) -> tuple[Path, str]:
-    """The folder in which that daemon makes its private folder for sockets, and how the name of that one begins."""
+    """Return the folder in which the daemon creates its private folder for sockets, and the prefix of the latter's name."""
     place = address.folder / "run"
     is_short = len(os.fsencode(place)) <= _MAX_RUNTIME_PATH
     return place if is_short else temporary_place(address.folder), f"{address.name[:4]}-"
 
 
 def remove_traces(address: Address) -> None:
-    """Remove what a daemon left that was killed; nothing while one lives."""
+    """Remove the files that a killed daemon has left; do nothing while one is running."""
     if lock := take_lock(address.lock, 0.0):
         with lock:
             for path in (address.card, address.socket):
@@ -141,41 +142,41 @@ def remove_traces(address: Address) -> None:
 
 
 def temporary_place(folder: Path) -> Path:
-    """The folder in the system's temporary one for sockets that a long state folder has no room for."""
+    """Return the folder, in the system's temporary folder, for sockets whose path in the state folder would be too long."""
     place = hashlib.sha256(os.fsencode(folder)).hexdigest()[:12]
     return Path(tempfile.gettempdir()) / f"analystd-{os.getuid()}-{place}"
 
 
 def start_lock() -> Path:
-    """Held by whoever starts a daemon, of any version."""
+    """Return the path of the lock that is held while a daemon of any version is being started."""
     return state_folder() / "start.lock"
 
 
 def start_log(address: Address) -> Path:
-    """What a detached daemon says on stderr, at its start and when it fails badly."""
+    """Return the path of the log with the stderr of a detached daemon: errors at its start and fatal ones."""
     return address.folder / "start.log"
 
 
 def activation_socket() -> Path:
-    """The socket that systemd may listen on for a daemon that does not run yet."""
+    """Return the path of the socket on which systemd may listen for a daemon that is not running yet."""
     return state_folder() / "activation.sock"
 
 
 def kept_cards() -> list[DaemonInfo]:
-    """The cards that lie in the state folder, whether their daemons live or not."""
+    """Return all cards in the state folder, of running and of dead daemons."""
     return [card for path in sorted(state_folder().glob("*.json")) if (card := _read_card(path))]
 
 
 def live_cards() -> list[DaemonInfo]:
-    """The cards of this user's daemons that live, the newest version first."""
+    """Return the cards of the user's running daemons, the newest version first."""
     cards = [card for card in kept_cards() if card.is_live]
     return sorted(cards, key=lambda card: version_order(card.version), reverse=True)
 
 
 def known_cards(seconds: float = _CARD_SECONDS) -> list[DaemonInfo]:
-    """Return the cards of this user's daemons that live, as `live_cards`, after waiting for those of daemons that have none.
+    """Return the cards of the user's running daemons as `live_cards` does, after waiting for daemons that have no card yet.
 
-    A daemon writes its card at its start, and anew where it was removed or damaged.
+    A daemon writes its card when it starts, and again when the card was removed or damaged.
     """
     deadline = time.monotonic() + seconds
     while True:
@@ -187,7 +188,7 @@ def known_cards(seconds: float = _CARD_SECONDS) -> list[DaemonInfo]:
 
 
 def version_order(version: str) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """What versions are compared by: their numbers, then how far from the release they are (`0.2.0.dev3` < `0.2.0rc1` < `0.2.0`)."""
+    """Return a sort key for versions: their numbers, then the stage before the release (`0.2.0.dev3` < `0.2.0rc1` < `0.2.0`)."""
     parts = re.match(r"(\d+(?:\.\d+)*?)(?:\.0)*(?:\.?(dev|a|b|rc)(\d+))?(?:\+.*)?$", version)
     if parts is None:
         return tuple(map(int, re.findall(r"\d+", version))), (0, 0)
@@ -195,14 +196,14 @@ def version_order(version: str) -> tuple[tuple[int, ...], tuple[int, ...]]:
 
 
 def private_folder(path: Path) -> None:
-    """Make sure that `path` is a folder of this user which nobody else can enter.
+    """Make sure that `path` is a folder of this user that nobody else can enter.
 
     Raises:
-        DaemonLostError: when it belongs to someone else, is none, or cannot be made or written.
+        DaemonLostError: when it belongs to another user, is not a folder, or cannot be created or written.
     """
     try:
         path.mkdir(parents=True, exist_ok=True, mode=0o700)
-        # A link of the user's own may lead to a larger disk.
+        # The user's own link may lead to a larger disk.
         about = path.stat()
         if {about.st_uid, path.lstat().st_uid} != {os.getuid()}:
             raise DaemonLostError(f"{path} belongs to another user", _OWN_FOLDER)
@@ -211,32 +212,32 @@ def private_folder(path: Path) -> None:
         if about.st_mode & 0o077:
             path.chmod(stat.S_IMODE(about.st_mode) & 0o700)
     except FileExistsError:
-        raise DaemonLostError(f"{path} is no folder", _OWN_FOLDER) from None
+        raise DaemonLostError(f"{path} is not a folder", _OWN_FOLDER) from None
     except OSError as exc:
         raise cannot_be_kept(exc) from exc
 
 
 def cannot_be_kept(error: OSError) -> DaemonLostError:
-    """Return what the user is told where the state folder cannot hold what a daemon needs there."""
+    """Return the error for a state folder in which the daemon cannot write its files."""
     where = f": {error.filename}" if error.filename is not None else ""
     return DaemonLostError(
         f"analystd cannot keep its state in {state_folder()} ({error.strerror or error}{where})",
-        "Make room there, let yourself write there, or set XDG_STATE_HOME to another folder of your own.",
+        "Free some space, make the folder writable, or set XDG_STATE_HOME to another folder of your own.",
     )
 
 
 def open_start_log(address: Address, *, anew: bool = False) -> int:
-    """Open what a daemon says on stderr at its start, for appending or `anew`; gives a descriptor.
+    """Open the start log for appending, or emptied with `anew`, and return the descriptor.
 
     Raises:
-        OSError: when it cannot be opened, or is a link.
+        OSError: when the log cannot be opened, or is a link.
     """
     flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
     return os.open(start_log(address), flags | (os.O_TRUNC if anew else 0), 0o600)
 
 
 def _read_card(path: Path) -> DaemonInfo | None:
-    """The card, or None for another file: what the user trusts lies in the same folder. A card that others could write is none."""
+    """Read a card; return None for any other file, and for a card that other users could have written."""
     address = Address(path.parent, path.stem)
     try:
         about = path.lstat()
@@ -256,6 +257,6 @@ def _card(address: Address, content: Mapping[str, Any]) -> DaemonInfo:
         and b"\0" not in os.fsencode(socket)
     )
     if not is_sound:
-        raise ValueError("no card")
+        raise ValueError("invalid card")
     hands_over = bool(content.get("hands_over"))
     return DaemonInfo(address, pid, version, int(content["protocol"]), str(content["token"]), Path(socket), hands_over)

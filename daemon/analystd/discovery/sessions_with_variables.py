@@ -1,4 +1,4 @@
-"""Sessions that hold variables, as they are told before anything is lost."""
+"""Describe sessions that hold variables, for messages to the user before anything is lost."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any
 
 
 def kept_in(sessions: list[dict[str, Any]]) -> str:
-    """The sessions that hold variables, in words: `main in /home/u/p/workspace (12 variables)`."""
+    """Describe sessions that hold variables: `main in /home/u/p/workspace (12 variables)`."""
     return ", ".join(f"{each['session']} in {each['workspace']} ({_count(each['variables'])})" for each in sessions)
 
 

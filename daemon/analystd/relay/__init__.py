@@ -1,1 +1,1 @@
-"""What an editor starts: the relay between its stdio and the daemon's socket."""
+"""The relay between an editor's stdio and the daemon's socket; an editor starts it as `analystd stdio`."""

@@ -1,4 +1,4 @@
-"""Waiting for the end of a process that is no child of ours."""
+"""Wait for the end of a process that is not our child."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ async def ended(pid: int) -> None:
     """Wait until a process has ended.
 
     Raises:
-        ProcessLookupError: when there is none.
+        ProcessLookupError: when there is no such process.
     """
     try:
         descriptor = os.pidfd_open(pid)
@@ -31,7 +31,7 @@ async def ended(pid: int) -> None:
 
 
 async def _polled(pid: int) -> None:
-    """As `ended`, on systems that have no descriptors for processes."""
+    """Do the same as `ended` by polling, on systems without process descriptors."""
     os.kill(pid, 0)
     while True:
         await asyncio.sleep(_LOOK_AGAIN_SECONDS)

@@ -1,4 +1,4 @@
-"""What a relay knows of its window: what another daemon has to be told of it, and what either side still waits for."""
+"""Record the state of an editor window: what to replay to another daemon, and which requests are still open on either side."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ REPLAY_ID = "analystd-relay"
 Id = str | int
 
 _LATEST = ("workspace/didChangeConfiguration", "$/setTrace")
-"""Notifications of which the last one says all."""
+"""Notifications of which only the last one is replayed."""
 
 
 class WindowReplay:
-    """The memory of one editor window; it is told of every message that passes."""
+    """Records the state of one editor window from every message that passes."""
 
     def __init__(self) -> None:
         self.shut_down = False
-        """Whether the editor has asked for `shutdown`."""
+        """Whether the editor has sent `shutdown`."""
         self.opened = False
-        """Whether `initialize` was answered well."""
+        """Whether `initialize` was answered without an error."""
         self._pending: Counter[Id] = Counter()
         self._commands: dict[Id, Any] = {}
         self._initialize: Message | None = None
@@ -40,7 +40,7 @@ class WindowReplay:
         self._events: str | None = None
 
     def note_sent(self, message: Message) -> bool:
-        """Take in what the editor says; False for an answer that no living daemon waits for."""
+        """Record a message of the editor; return False for an answer that no living daemon waits for."""
         method, number = message.get("method"), message.get("id")
         if method is None:
             return not _is_answer(message) or (number in self._asked and self._has_answered(number))
@@ -52,14 +52,14 @@ class WindowReplay:
         return True
 
     def note_received(self, message: Message) -> bool:
-        """Take in what the daemon says; False for an answer that the editor does not wait for."""
+        """Record a message of the daemon; return False for an answer that the editor does not wait for."""
         method, number = message.get("method"), message.get("id")
         if method is None:
             return not _is_id(number) or self._is_answered(number, message)
         if _is_id(number):
             self._asked.add(number)
         elif isinstance(params := message.get("params"), dict):
-            self._note_told(method, params)
+            self._note_progress(method, params)
         return True
 
     @property
@@ -69,11 +69,14 @@ class WindowReplay:
 
     @property
     def is_opening(self) -> bool:
-        """Whether `initialize` is under way, which any daemon can answer."""
+        """Whether `initialize` is open, which any daemon can answer."""
         return self._initialize is not None and not self.opened and self._pending[self._initialize["id"]] > 0
 
     def lost(self, *, opening_too: bool = True) -> list[Id]:
-        """The requests that will not be answered any more, each as often as it was asked; they count as answered from now on."""
+        """Return the ids of the open requests, each as often as it was sent, and count them as answered.
+
+        Without `opening_too`, an open `initialize` stays open, for another daemon to answer.
+        """
         kept = self._initialize["id"] if self._initialize is not None and self.is_opening and not opening_too else None
         lost = [number for number in self._pending.elements() if number != kept]
         for number in lost:
@@ -82,7 +85,7 @@ class WindowReplay:
         return lost
 
     def orphaned(self) -> Iterator[Message]:
-        """What tells the editor that a daemon is gone: its requests are withdrawn, its progress has come to an end."""
+        """Yield messages to the editor that end what a lost daemon left open: its requests are cancelled, its progress ends."""
         for number in self._asked:
             yield {"jsonrpc": "2.0", "method": "$/cancelRequest", "params": {"id": number}}
         for token in self._progress:
@@ -92,7 +95,7 @@ class WindowReplay:
         self._progress.clear()
 
     def replayed_initialize(self) -> Message | None:
-        """The `initialize` that a new daemon has to be sent first; with the editor's own id while that waits for its answer."""
+        """Return the `initialize` for a new daemon; with the editor's own id if the editor still waits for its answer."""
         if self._initialize is None or not (self.opened or self.is_opening):
             return None
         if self.is_opening:
@@ -100,13 +103,13 @@ class WindowReplay:
         return {**self._initialize, "id": REPLAY_ID, "params": self._params_now()}
 
     def replayed_rest(self) -> list[Message]:
-        """What follows when the new daemon has answered that."""
+        """Return the messages to send once the new daemon has answered `initialize`."""
         first = [self._initialized] if self._initialized is not None else []
         documents = itertools.chain.from_iterable(self._documents.values())
         return [*first, *self._latest.values(), *self._folders, *documents]
 
     def _params_now(self) -> Any:
-        """The parameters of `initialize`, with the events that the window knows and those that it wants."""
+        """Return the parameters of `initialize`, with the last event that the window received and the events it subscribes to."""
         assert self._initialize is not None
         params = self._initialize.get("params")
         options = params.get("initializationOptions") if isinstance(params, dict) else None
@@ -143,11 +146,11 @@ class WindowReplay:
             self._documents.pop(uri, None)
         elif method == "textDocument/didChange" and uri in self._documents:
             if any("range" not in change for change in message["params"]["contentChanges"]):
-                # The whole text is in it: what was before it is of no use.
+                # This change holds the whole text, so earlier ones are not needed.
                 del self._documents[uri][1:]
             self._documents[uri].append(message)
 
-    def _note_told(self, method: str, params: Message) -> None:
+    def _note_progress(self, method: str, params: Message) -> None:
         if method in (EVENT_METHOD, SNAPSHOT_METHOD) and isinstance(params.get("seq"), int):
             self._seq = params["seq"]
         elif method == "$/progress" and _is_id(token := params.get("token")):
@@ -162,7 +165,7 @@ class WindowReplay:
         return True
 
     def _is_answered(self, number: Id, message: Message) -> bool:
-        """Note the answer to a request of the editor's; False when there is none."""
+        """Record the answer to a request of the editor; return False when there is no such request."""
         if not self._pending[number]:
             del self._pending[number]
             return False

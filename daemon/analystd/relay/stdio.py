@@ -1,4 +1,4 @@
-"""The relay on this process's stdin and stdout."""
+"""Run the relay on this process's stdin and stdout."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from analystd.wire.framing import FramingError
 
 
 def relay_stdio() -> int:
-    """Relay this process's stdin and stdout; gives the exit status."""
+    """Relay this process's stdin and stdout, and return the exit status."""
     try:
         return asyncio.run(_relay_stdio())
     except KeyboardInterrupt:
@@ -27,7 +27,7 @@ async def _relay_stdio() -> int:
     try:
         return await Relay(reader, writer).run()
     except FramingError as exc:
-        print(visible(f"analystd: the editor sent what is not LSP: {exc}"), file=sys.stderr)  # noqa: T201
+        print(visible(f"analystd: the input from the editor is not LSP: {exc}"), file=sys.stderr)  # noqa: T201
         return 1
     finally:
         incoming.close()

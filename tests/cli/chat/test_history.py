@@ -9,7 +9,7 @@ from pathlib import Path
 from analystd.cli.chat.history import MAX_BYTES, MAX_ENTRIES, MAX_ENTRY_BYTES, HistoryFile
 
 
-def test_questions_are_kept_with_their_lines_for_the_owner_alone(tmp_path: Path) -> None:
+def test_only_the_owner_can_read_the_stored_questions(tmp_path: Path) -> None:
     path = tmp_path / "state" / "history"
     for question in ("one", "two\nlines", "\x1b[2J\u2028"):
         HistoryFile(path).add(question)
@@ -35,7 +35,7 @@ def test_the_file_is_bounded_by_questions_and_by_bytes(tmp_path: Path) -> None:
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
 
-def test_what_is_no_question_is_passed_over(tmp_path: Path) -> None:
+def test_invalid_lines_are_skipped(tmp_path: Path) -> None:
     path = tmp_path / "history"
     path.write_bytes(b'"good"\n\xff\xfe\n{"a": 1}\n' + b"[" * 5000 + b'\n"also good"\n')
     assert HistoryFile(path).load() == ["good", "also good"]

@@ -49,7 +49,7 @@ def runs_of_style(shown: str) -> list[tuple[str, str]]:
 
 
 @given(MARKED, st.lists(st.integers(1, 7)))
-def test_how_the_text_is_cut_makes_no_difference(text: str, lengths: list[int]) -> None:
+def test_the_size_of_the_pieces_makes_no_difference(text: str, lengths: list[int]) -> None:
     pieces, rest = [], text
     for length in lengths:
         pieces.append(rest[:length])
@@ -58,7 +58,7 @@ def test_how_the_text_is_cut_makes_no_difference(text: str, lengths: list[int]) 
 
 
 @given(st.one_of(MARKED, st.text()))
-def test_nothing_that_a_terminal_would_obey_comes_out_but_styles(text: str) -> None:
+def test_styles_are_the_only_control_sequences_in_the_output(text: str) -> None:
     shown = STYLE.sub("", printed(text))
     assert visible(shown) == shown
 
@@ -97,11 +97,11 @@ def test_marks_become_styles(text: str, shown: str) -> None:
     "text",
     ["2**10 and 3**2", "x ** 2 ** 3", "**kwargs are passed", "5 * 3 * 2", "an `open tick", "|a|", "-5 is less", "#1"],
 )
-def test_what_is_no_mark_stays(text: str) -> None:
+def test_text_that_is_not_markup_stays(text: str) -> None:
     assert printed(text) == f"{text}\n"
 
 
-def test_a_line_is_shown_before_it_is_whole() -> None:
+def test_a_line_is_shown_before_it_is_complete() -> None:
     stream = Colourful()
     MarkdownPrinter(InertWriter(stream)).feed("The mean is 11.2")
     assert stream.getvalue() == "The mean is 11.2"

@@ -72,13 +72,13 @@ def test_doctor_reports_the_library_and_that_it_computes_correctly(tmp_path: Pat
     build = find_build()
     assert str(checks["llama.cpp"]["found"]).startswith(f"{build}, ")
     assert checks["self-test"]["ok"]
-    assert " goes on with ' four" in str(checks["self-test"]["found"])
+    assert " continues a text correctly with ' four" in str(checks["self-test"]["found"])
 
 
 def test_doctor_reports_that_nothing_was_computed_without_a_model(tmp_path: Path) -> None:
     check = doctor(sys.executable, tmp_path / "home")["self-test"]
     assert check["ok"]
-    assert "fit; nothing was computed, since no embedded model is there" in str(check["found"])
+    assert "fit; nothing was computed, because no embedded model is there" in str(check["found"])
 
 
 @pytest.mark.parametrize(
@@ -94,7 +94,7 @@ def test_doctor_reports_that_nothing_was_computed_without_a_model(tmp_path: Path
             Wrong(version="0.3.20"),
             "0.3.20 does not fit this version of analystd: llama-cpp-python>=0.3.36,<0.4 is needed",
         ),
-        (Wrong(at_defaults="raise(SIGILL)"), "llama-cpp-python 0.3.36 was ended by SIGILL while it was tried"),
+        (Wrong(at_defaults="raise(SIGILL)"), "llama-cpp-python 0.3.36 was killed by SIGILL during its self-test"),
     ],
     ids=["a function is missing", "a larger structure", "another default", "another version", "another processor"],
 )

@@ -1,16 +1,16 @@
-/** Finding the program to start. */
+/** Find the program to start. */
 
 import * as fs from "node:fs";
 import * as os from "node:os";
 import * as path from "node:path";
 
-/** `text` with `~` and `${workspaceFolder}` replaced. */
+/** Return `text` with `~` and `${workspaceFolder}` replaced. */
 export function expand(text: string, folder: string | undefined): string {
   const home = text === "~" || text.startsWith("~/") ? os.homedir() + text.slice(1) : text;
   return folder === undefined ? home : home.replaceAll("${workspaceFolder}", folder);
 }
 
-/** The path of the program that `command` names: a path (relative to `folder`) or a name on `searchPath`; null if there is none. */
+/** Return the path of the program that `command` names: a path (relative to `folder`) or a name on `searchPath`; null if not found. */
 export function findProgram(command: string, folder: string | undefined, searchPath: string): string | null {
   if (command.includes("/")) {
     const program = path.resolve(folder ?? ".", command);

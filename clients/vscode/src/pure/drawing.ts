@@ -1,4 +1,4 @@
-/** Elements as plain data, made where there is no document; `webview/build.ts` builds them, with all text as text. */
+/** Elements as plain data, for code without a document; `webview/build.ts` builds them, with all text as text. */
 
 /** An element. The names of tags and attributes are ours; text and attributes' values may be foreign. */
 export interface Drawing {

@@ -1,4 +1,4 @@
-/** A column's profile as a person reads it. */
+/** Format a column's profile. */
 
 import type { Profile, Scalar } from "../protocol";
 import { type Drawing, draw } from "./drawing";
@@ -14,7 +14,7 @@ export function profileParts(profile: Profile): Drawing[] {
   return [draw("dl", {}, ...facts), ...histogramParts(profile), ...topParts(profile)];
 }
 
-/** Names and values of what is known. */
+/** Return the names and values of the known facts. */
 export function factsOf(profile: Profile): [string, string][] {
   const { count, missing, strange, distinct, type } = profile;
   const facts: [string, string | null][] = [
@@ -36,10 +36,10 @@ function histogramParts({ histogram, type }: Profile): Drawing[] {
   const edge = (index: number): string => short(edges[index] ?? null) ?? cellText(edges[index], type) ?? "";
   const most = Math.max(1, ...counts);
   const bars = counts.map((count, index) => {
-    // What is there at all is seen.
+    // A count above zero is always visible.
     const height = count === 0 ? 0 : Math.max(1, (HEIGHT * count) / most);
     const title = `${edge(index)} to ${edge(index + 1)}: ${number(count)}`;
-    // The transparent one makes the whole height answer to the mouse.
+    // The transparent bar makes the whole height react to the mouse.
     return draw(
       "g",
       {},
@@ -88,7 +88,7 @@ function rectangle(name: string, x: number, y: number, width: number, height: nu
   return draw("rect", { class: name, ...place });
 }
 
-/** A number in a few digits; null for what is none. */
+/** Return a number in a few digits; null when it is not a number. */
 function short(value: Scalar): string | null {
   if (typeof value === "string" && value !== "") return value;
   if (typeof value !== "number") return null;

@@ -1,4 +1,4 @@
-/** What the table view asks for: filters as they are typed, the order, the delimiter. */
+/** The request of the table view: filters as typed, the sort order, the delimiter. */
 
 import type { Column, Condition, Scalar, SortKey } from "../protocol";
 import { addressOf, isNumberType } from "./table";
@@ -10,14 +10,14 @@ export interface TableQuestion {
   delimiter: string | null;
 }
 
-/** What is typed over a column, and what it means. */
+/** The filter typed above a column, and its parsed form. */
 export interface ColumnFilter {
   column: string;
   text: string;
   conditions: Condition[];
 }
 
-/** All that a person set in the view, as it is kept over a closed window. */
+/** Everything that the user has set in the view, as stored while the window is closed. */
 export interface TableState {
   offset: number;
   filters: ColumnFilter[];
@@ -25,7 +25,7 @@ export interface TableState {
   delimiter: string | null;
 }
 
-/** What was typed means nothing; the message says what is missing. */
+/** Thrown when a typed filter is invalid; the message says what is missing. */
 export class FilterError extends Error {}
 
 const MAX_SORT_KEYS = 8;
@@ -57,7 +57,7 @@ export function nextSort(sort: readonly SortKey[], column: string, isFurther: bo
   return sort.flatMap((key) => (key.column === column ? after : [key]));
 }
 
-/** What the state asks for. */
+/** Return the request of a state. */
 export function questionOf(state: TableState): TableQuestion {
   return {
     filter: state.filters.flatMap((filter) => filter.conditions),
@@ -99,7 +99,7 @@ function parseCondition(column: Column, text: string): Condition {
   const comparison = COMPARISON.exec(text);
   if (comparison !== null) {
     const [, op = "", operand = ""] = comparison;
-    if (operand === "") throw new FilterError(`${op} needs a value after it; the empty text is ""`);
+    if (operand === "") throw new FilterError(`${op} needs a value after it; write "" for the empty text`);
     return { column: name, op, value: parseValue(column, operand) };
   }
   if (/^in(\s|$)/.test(text)) return { column: name, op: "in", value: parseList(column, text.slice(2)) };

@@ -1,4 +1,4 @@
-/** How a result of Python or of the model reads: the line after the code, and the Markdown behind it. */
+/** Format results of Python and of the model: the line after the code, and the Markdown of its hover. */
 
 import type { AgentResult, PythonError, PythonResult, Step } from "../protocol";
 import { answerMarkdown } from "./answer";
@@ -9,14 +9,14 @@ import { counted, duration, filledLines, middleCut, oneLine, plainOutput } from 
 
 export type Tone = "ok" | "error" | "quiet";
 
-/** What stands after a line: `text` on one line, `hover` in Markdown. */
+/** The text after a line: `text` on one line, `hover` in Markdown. */
 export interface Inline {
   tone: Tone;
   text: string;
   hover: string;
 }
 
-/** An editor shows no more of a hover than this, whatever it holds. */
+/** Maximum length of a hover that an editor shows. */
 const HOVER_CHARACTERS = 90_000;
 const HOVER_WIDTH = 480;
 const TEXT_CHARACTERS = 8_000;
@@ -64,7 +64,7 @@ export function agentSummary(result: AgentResult): string {
   return result.error ? `${summary}: ${oneLine(result.error.message, 300)}` : summary;
 }
 
-/** Everything that code gave, as plain text. */
+/** Return all output of code as plain text. */
 export function pythonText(result: PythonResult): string {
   const displayed = result.displays
     .filter((display) => images([display]).length === 0)
@@ -109,7 +109,7 @@ function pythonLine(result: PythonResult, firstLine: number): string {
   return whatCame(result) + time;
 }
 
-/** What an interrupt did to the session, where it did more than end the code. */
+/** Return what an interrupt did to the session, if it did more than end the code. */
 function lossOf(result: PythonResult): string {
   return result.error?.message ? `: ${result.error.message}` : "";
 }

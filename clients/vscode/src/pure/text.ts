@@ -1,8 +1,8 @@
-/** Cutting text down to what fits. */
+/** Shorten text. */
 
 const CUT = "…";
 
-/** `text` on one line of at most `length` characters, with a mark where something was left out. */
+/** Return `text` on one line of at most `length` characters, with a mark where it was cut. */
 export function oneLine(text: string, length = 120): string {
   const flat = text.replace(/\s+/g, " ").trim();
   const characters = Array.from(flat);
@@ -14,7 +14,7 @@ export function oneLine(text: string, length = 120): string {
         .trimEnd() + CUT;
 }
 
-/** The end of `text`, of at most `length` characters, from the start of a line where that is possible. */
+/** Return the last `length` characters of `text` at most, from the start of a line if possible. */
 export function tail(text: string, length: number): string {
   if (text.length <= length) return text;
   const end = text.slice(text.length - length);
@@ -22,7 +22,7 @@ export function tail(text: string, length: number): string {
   return `${CUT}\n${end.slice(lineStart < end.length ? lineStart : 0)}`;
 }
 
-/** The start and the end of `text`, at most `length` characters together, with a note of what is missing between. */
+/** Return the start and the end of `text`, at most `length` characters together, with a note of what is left out between. */
 export function middleCut(text: string, length: number): string {
   if (text.length <= length) return text;
   const half = Math.floor(length / 2);
@@ -30,7 +30,7 @@ export function middleCut(text: string, length: number): string {
   return `${text.slice(0, half)}\n${CUT} ${missing.toLocaleString("en")} characters ${CUT}\n${text.slice(text.length - half)}`;
 }
 
-/** The lines of `text` that hold something. */
+/** Return the lines of `text` that are not blank. */
 export function filledLines(text: string): string[] {
   return text.split(/\r?\n/).filter((line) => line.trim() !== "");
 }
@@ -40,7 +40,7 @@ export function fileName(path: string): string {
   return path.split("/").at(-1) ?? path;
 }
 
-/** `3.2 s`, `2 min 5 s`; nothing for less than half a second, which nobody wants to read. */
+/** Return a duration as `3.2 s` or `2 min 5 s`; empty for less than half a second. */
 export function duration(seconds: number): string {
   if (seconds < 0.5) return "";
   if (seconds < 60) return `${seconds.toFixed(1)} s`;
@@ -52,7 +52,7 @@ export function counted(count: number, thing: string): string {
   return `${count.toLocaleString("en")} ${thing}${count === 1 ? "" : "s"}`;
 }
 
-/** Text in which a terminal's carriage returns and colour codes have had their effect; a return at the very end still waits for its. */
+/** Return text with a terminal's carriage returns and colour codes applied; a return at the very end is kept, for the text that follows. */
 export function plainOutput(text: string): string {
   // eslint-disable-next-line no-control-regex
   const plain = text.replace(/\x1b\[[0-9;?]*[A-Za-z]/g, "").replace(/\r\n/g, "\n");

@@ -1,4 +1,4 @@
-/** What the answers view shows: one entry for each run, built up from events and the result. Plain data, so that it can be sent. */
+/** The entries of the answers view: one for each run, built from its events and result. They are plain data, so that they can be sent. */
 
 import type { AgentResult, PythonResult, RunEvent, UnsupportedNumber } from "../protocol";
 import { images } from "./images";
@@ -17,7 +17,7 @@ export interface TrailStep {
   time: string;
 }
 
-/** One run. `about` says what was sent along. */
+/** One run. `about` describes the selection that was sent with the question. */
 export interface Entry {
   id: number;
   kind: "agent" | "python";
@@ -28,17 +28,17 @@ export interface Entry {
   steps: TrailStep[];
   images: string[];
   text: string;
-  /** Numbers of an answer that stand in no output. */
+  /** Numbers of the answer that appear in no output. */
   unsupported: UnsupportedNumber[];
   warnings: string[];
 }
 
 const OUTPUT_CHARACTERS = 20_000;
-/** The latest images of a run are kept, whatever its code draws. */
+/** Maximum number of images kept of a run: the latest ones. */
 const MAX_IMAGES = 50;
 const MAX_IMAGES_CHARACTERS = 32_000_000;
 
-/** The entry of a run that was just asked for. */
+/** Return the entry of a new run. */
 export function newEntry(id: number, kind: Entry["kind"], title: string, about = ""): Entry {
   return {
     id,
@@ -55,7 +55,7 @@ export function newEntry(id: number, kind: Entry["kind"], title: string, about =
   };
 }
 
-/** Take an event of the entry's run into it; gives whether anything changed. */
+/** Add an event to its run's entry, and return whether the entry changed. */
 export function take(entry: Entry, event: RunEvent): boolean {
   const step = entry.steps.at(-1);
   switch (event.kind) {
@@ -71,7 +71,7 @@ export function take(entry: Entry, event: RunEvent): boolean {
       entry.text += event.text ?? "";
       return true;
     case "tool_call":
-      // What the model wrote before a call is a thought on the way, not the answer.
+      // Text before a call is not part of the answer.
       entry.text = "";
       entry.steps.push({
         title: callLine(event.tool ?? "", event.arguments ?? {}),
@@ -120,7 +120,7 @@ export function finishPython(entry: Entry, result: PythonResult): void {
   entry.note = [result.status === "ok" ? "" : result.status, duration(result.seconds)].filter(Boolean).join(", ");
 }
 
-/** Close an entry that never got a result. */
+/** Close an entry whose run has no result. */
 export function fail(entry: Entry, message: string, cancelled: boolean): void {
   entry.state = cancelled ? "cancelled" : "failed";
   entry.note = cancelled ? "cancelled" : message;

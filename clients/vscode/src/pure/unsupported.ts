@@ -1,12 +1,12 @@
-/** Numbers of an answer that stand in no output of its conversation: where they are, and what is said of them. */
+/** Numbers of an answer that appear in no output of its conversation: find them, and describe them. */
 
 import type { UnsupportedNumber } from "../protocol";
 import { visible } from "./inert";
 
-/** Shown where a marked number is pointed at. */
-export const WHY = "This number stands in no output of the conversation. Check it before you use it.";
+/** The tooltip of a marked number. */
+export const WHY = "This number appears in no output of the conversation. Check it before you use it.";
 
-/** Around a marked number while its answer is parsed: characters that no text has, and that mean nothing in Markdown. */
+/** Signs around a marked number while its answer is parsed: characters that no text has and that have no meaning in Markdown. */
 const BEGIN = "\ufdd0";
 const END = "\ufdd1";
 const SIGNS = /[\ufdd0\ufdd1]/g;
@@ -36,7 +36,7 @@ export function pieces(text: string): string[] {
   return text.split(MARKED).map((piece) => piece.replace(SIGNS, ""));
 }
 
-/** Which numbers they are, in a sentence; empty where there are none. */
+/** Return a sentence that lists the numbers; empty if there are none. */
 export function unsupportedNote(numbers: readonly UnsupportedNumber[] = []): string {
   if (numbers.length === 0) return "";
   const named = numbers.slice(0, MAX_NAMED).map((each) => each.text);
@@ -64,7 +64,7 @@ function ranges(text: string, numbers: readonly UnsupportedNumber[]): Range[] {
   return found;
 }
 
-/** The unit that is `count` code points after the unit `at`. */
+/** Return the index of the unit `count` code points after the unit `at`. */
 function advanced(text: string, at: number, count: number): number {
   let unit = at;
   for (let left = count; left > 0 && unit < text.length; left--) unit += (text.codePointAt(unit) ?? 0) > 0xffff ? 2 : 1;

@@ -1,4 +1,4 @@
-"""What can be said in a chat beside questions: lines that begin with a slash."""
+"""The commands of a chat: lines that begin with a slash."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ _RUNS = 20
 _VARIABLE_HEAD = ["NAME", "TYPE", "SHAPE", "VALUE"]
 
 KEYS = (
-    "Alt-Enter, or a backslash at the end of a line, goes on in the next line. Ctrl-C stops what runs, Ctrl-D leaves."
+    "Alt-Enter, or a backslash at the end of a line, starts another line. Ctrl-C stops the current run, Ctrl-D leaves."
 )
 
 
 @dataclass(frozen=True)
 class ChatCommand:
-    """A command: how it is written, what it does in a line for people, and what carries it out."""
+    """A command: its usage, its summary for /help, and the function that carries it out."""
 
     usage: str
     summary: str
@@ -43,9 +43,9 @@ async def carry_out(text: str, dialogue: Dialogue) -> None:
     """Carry out a command.
 
     Raises:
-        EOFError: when the chat is to end, as by Ctrl-D.
-        InvalidArgumentsError: when there is no such command, or it is written otherwise.
-        AnalystdError: as the daemon answered.
+        EOFError: when the chat should end, as on Ctrl-D.
+        InvalidArgumentsError: when there is no such command, or its arguments are invalid.
+        AnalystdError: when the daemon answers with an error.
     """
     found = _COMMAND.fullmatch(text.strip())
     assert found is not None
@@ -54,7 +54,7 @@ async def carry_out(text: str, dialogue: Dialogue) -> None:
         raise InvalidArgumentsError(f"There is no command /{found[1]}", "/help lists them.")
     rest = (found[2] or "").strip()
     if rest and " " not in command.usage:
-        raise InvalidArgumentsError(f"/{found[1]} stands alone on its line")
+        raise InvalidArgumentsError(f"/{found[1]} takes no arguments")
     await command.run(dialogue, rest)
 
 
@@ -77,15 +77,15 @@ async def _view(dialogue: Dialogue, rest: str) -> None:
     try:
         words = shlex.split(rest)
     except ValueError as exc:
-        raise InvalidArgumentsError(f"The quotes do not fit: {exc}") from exc
+        raise InvalidArgumentsError(f"The quotes do not match: {exc}") from exc
     if any(word.partition("=")[0] in ("--workspace", "--json") for word in words):
         raise InvalidArgumentsError(
-            "A chat has one workspace, and /view prints text", "`analystd view` has these options."
+            "/view does not take --workspace and --json", "`analystd view` does, outside the chat."
         )
     try:
         options = parse_arguments(["view", *words])
     except SystemExit:
-        # What is wrong with the words is printed already.
+        # argparse has printed the problem.
         return
     await view_at(dialogue.desk, options)
 
@@ -97,23 +97,23 @@ async def _model(dialogue: Dialogue, _rest: str) -> None:
         print(line)
     if engine is not None and engine["note"]:
         print(engine["note"])
-    print("`analystd model use NAME`, then `analystd stop`, changes it for every window.")
+    print("To change it for all windows: `analystd model use NAME`, then `analystd stop`.")
 
 
 async def _undo_last(dialogue: Dialogue, _rest: str) -> None:
     question = dialogue.forget_last()
     if question is None:
-        print("Nothing was asked in this chat and conversation that could be taken out.")
+        print("No question of this chat is in the conversation, so there is nothing to remove.")
     else:
-        print(f"The model will not be told again: {one_line(question)}")
-        print("What was done to variables and files stays.")
+        print(f"Removed from the conversation: {one_line(question)}")
+        print("Changes to variables and files stay.")
 
 
 async def _help(_dialogue: Dialogue, _rest: str) -> None:
     rows = [[command.usage, command.summary] for command in COMMANDS.values()]
     width = max(len(usage) for usage, _ in rows)
     print("\n".join(f"{usage.ljust(width)}  {summary}" for usage, summary in rows))
-    print("\n".join(("All else is a question to the model.", *KEYS)))
+    print("\n".join(("Any other line is a question to the model.", *KEYS)))
 
 
 async def _quit(_dialogue: Dialogue, _rest: str) -> None:
@@ -125,8 +125,8 @@ COMMANDS = {
     "runs": ChatCommand("/runs", "list the latest runs of the workspace", _runs),
     "vars": ChatCommand("/vars", "list the variables of the session", _vars),
     "view": ChatCommand("/view FILE [OPERATION …]", "look at a table, as `analystd view` does", _view),
-    "model": ChatCommand("/model", "tell which model answers, and how fast", _model),
-    "undo-last": ChatCommand("/undo-last", "take the last exchange out of the conversation", _undo_last),
+    "model": ChatCommand("/model", "show which model answers, and how fast", _model),
+    "undo-last": ChatCommand("/undo-last", "remove the last exchange from the conversation", _undo_last),
     "help": ChatCommand("/help", "list the commands", _help),
-    "quit": ChatCommand("/quit", "leave; what the daemon has is kept", _quit),
+    "quit": ChatCommand("/quit", "leave; variables and files are kept", _quit),
 }

@@ -1,4 +1,4 @@
-"""The questions that were asked in chats of a workspace, kept in a file for the next one."""
+"""The history of questions asked in chats of a workspace."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from analystd.config.folders import make_private
 
 MAX_ENTRIES = 1000
 MAX_BYTES = 1 << 20
-"""Of the file; of a longer one only the end is read, and the next start makes it shorter."""
+"""Maximum size of the file. Only the end of a longer file is read, and the next start shortens it."""
 MAX_ENTRY_BYTES = 1 << 16
-"""A longer question is not kept."""
+"""Maximum size of a question that is kept."""
 
 
 class HistoryFile:
-    """A file with a question a line, as JSON, which its owner alone can read. What cannot be read or written is as if it were not there."""
+    """A file with one question per line, as JSON, that only its owner can read. Errors in reading or writing are ignored."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
 
     def load(self) -> list[str]:
-        """Return the latest questions, the oldest first; a file that has grown too long is made shorter."""
+        """Return the latest questions, the oldest first, and shorten a file that is too long."""
         with contextlib.suppress(OSError):
             lines, is_whole = self._lines()
             entries = [entry for line in lines if (entry := _entry(line)) is not None]
@@ -36,7 +36,7 @@ class HistoryFile:
         return []
 
     def add(self, question: str) -> None:
-        """Keep a question."""
+        """Append a question."""
         line = _line(question)
         if len(line) <= MAX_ENTRY_BYTES:
             with contextlib.suppress(OSError):
@@ -45,7 +45,7 @@ class HistoryFile:
                     file.write(line)
 
     def _lines(self) -> tuple[list[bytes], bool]:
-        """The lines of the file, and whether they are all of it."""
+        """Return the last lines of the file, and whether they are the whole file."""
         with os.fdopen(self._open(os.O_RDONLY), "rb") as file:
             about = os.fstat(file.fileno())
             start = max(0, about.st_size - MAX_BYTES) if stat.S_ISREG(about.st_mode) else 0
@@ -72,7 +72,7 @@ def _line(question: str) -> bytes:
 
 
 def _entry(line: bytes) -> str | None:
-    """The question that a line holds; None where it holds none."""
+    """Return the question in a line; None when the line is invalid."""
     try:
         question = json.loads(line)
     except (ValueError, RecursionError):

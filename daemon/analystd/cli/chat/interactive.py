@@ -1,4 +1,4 @@
-"""A chat at a terminal."""
+"""Run a chat at a terminal."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from analystd.cli.desk import open_desk
 from analystd.cli.exit_status import EXIT_DONE
 from analystd.cli.output import flush_output
 from analystd.cli.parser import Options
-from analystd.cli.render import TOLD_KINDS
+from analystd.cli.render import NOTICE_KINDS
 from analystd.client import Client, Event
 from analystd.config.folders import state_folder
 from analystd.desk.desk_lock import desk_folder
@@ -28,7 +28,7 @@ from analystd.wire.protocol import EventKind
 
 _TICK_SECONDS = 1.0
 
-_LOST = "The connection to the daemon has ended. The next question connects again, and starts the daemon if need be."
+_LOST = "The connection to the daemon was lost. The next question connects again, and starts the daemon if needed."
 
 
 async def talk(options: Options) -> int:
@@ -39,7 +39,7 @@ async def talk(options: Options) -> int:
 
 
 class Chat:
-    """Reads what is typed, one thing at a time, and carries it out; Ctrl-C stops that and not the chat."""
+    """Reads questions and commands one at a time and carries them out; Ctrl-C stops the current one, not the chat."""
 
     def __init__(self, desk: Client, options: Options) -> None:
         folder = desk_folder(state_folder() / "desks", Path(desk.about.workspace))
@@ -53,8 +53,8 @@ class Chat:
         """Talk until the user leaves."""
         loop = asyncio.get_running_loop()
         loop.add_signal_handler(signal.SIGINT, self._interrupt)
-        self._desk.on_lost(self._tell_loss)
-        self._desk.on_event(self._tell_event)
+        self._desk.on_lost(self._note_loss)
+        self._desk.on_event(self._print_event)
         try:
             await self._dialogue.begin()
             self._greet()
@@ -62,7 +62,9 @@ class Chat:
         finally:
             loop.remove_signal_handler(signal.SIGINT)
         if self._dialogue.conversation is not None:
-            self._terminal.line(f"`analystd chat --conversation {self._dialogue.conversation}` goes on.", style="2")
+            self._terminal.line(
+                f"`analystd chat --conversation {self._dialogue.conversation}` continues this conversation.", style="2"
+            )
 
     def _greet(self) -> None:
         model = model_name(self._desk) or "no model"
@@ -104,12 +106,12 @@ class Chat:
     async def _carry_out(self, text: str) -> None:
         self._terminal.begin()
         try:
-            await self._tell_changes()
+            await self._print_changes()
             if is_command(text):
                 await carry_out(text, self._dialogue)
             else:
                 await self._ask(text)
-                await self._tell_changes()
+                await self._print_changes()
         except AnalystdError as exc:
             self._terminal.problem(exc.message)
             if exc.hint:
@@ -129,7 +131,7 @@ class Chat:
             await asyncio.sleep(_TICK_SECONDS)
             self._terminal.tick()
 
-    async def _tell_changes(self) -> None:
+    async def _print_changes(self) -> None:
         for change in await self._dialogue.changes():
             self._terminal.line(change, style="33")
 
@@ -137,27 +139,27 @@ class Chat:
         if self._work is not None:
             self._work.cancel()
 
-    def _tell_loss(self) -> None:
+    def _note_loss(self) -> None:
         if not self._dialogue.is_lost:
             self._dialogue.is_lost = True
             if self._work is None:
-                self._line.say(lambda: self._terminal.line(_LOST, style="33"))
+                self._line.print_above(lambda: self._terminal.line(_LOST, style="33"))
 
-    def _tell_event(self, event: Event) -> None:
-        """Tell what happened to the session between runs, or by others."""
+    def _print_event(self, event: Event) -> None:
+        """Print what happens to the session outside of runs, such as a reset by another client."""
         if event.run_id is not None:
             return
         if event.kind == EventKind.SESSION_RESET:
             by = f" by {event.client}" if event.client else ""
-            text = f"The session '{event.session}' was reset{by}: its variables are gone."
-        elif event.kind in TOLD_KINDS:
+            text = f"The session '{event.session}' was reset{by}: its variables are lost."
+        elif event.kind in NOTICE_KINDS:
             text = event.text
         else:
             return
-        self._line.say(lambda: self._terminal.line(text, style="33"))
+        self._line.print_above(lambda: self._terminal.line(text, style="33"))
 
     async def _file_names(self) -> list[str]:
-        """The names of the workspace's own files, for completion; none where they cannot be had."""
+        """Return the names of the files in the workspace, for completion; none when they cannot be listed."""
         with contextlib.suppress(AnalystdError):
             return [entry.name for entry in (await self._desk.list_files()).entries if entry.type == "file"]
         return []

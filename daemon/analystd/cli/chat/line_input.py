@@ -1,4 +1,4 @@
-"""The line in which questions are typed: editing, several lines, history, completion."""
+"""Read questions from the terminal, with editing, several lines, history and completion."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ FileNames = Callable[[], Awaitable[Iterable[str]]]
 
 
 class LineInput:
-    """Reads questions from the terminal, one at a time; while one is typed, others may print above it."""
+    """Reads questions from the terminal, one at a time; messages can be printed above the line being typed."""
 
     def __init__(self, history: HistoryFile, file_names: FileNames) -> None:
         self._session: PromptSession[str] = PromptSession(
@@ -47,7 +47,7 @@ class LineInput:
             key_bindings=_key_bindings(),
             input_processors=[_Masking()],
             input=create_input(sys.__stdin__),
-            # Ours makes all escape sequences visible; what is printed here is made inert before.
+            # The original streams: our own ones would make prompt_toolkit's escape sequences visible. Its texts are made inert before.
             output=create_output(sys.__stdout__),
         )
 
@@ -62,15 +62,15 @@ class LineInput:
 
     @property
     def text(self) -> str:
-        """What is, or at last was, in the line."""
+        """The text in the line, or the last text that was in it."""
         return self._session.default_buffer.text
 
-    def say(self, tell: Callable[[], None]) -> None:
-        """Have something printed above the line, if it is on the screen now."""
+    def print_above(self, print_message: Callable[[], None]) -> None:
+        """Call a function that prints, above the line if that is on the screen now."""
         if self._session.app.is_running:
-            run_in_terminal(tell)
+            run_in_terminal(print_message)
         else:
-            tell()
+            print_message()
 
 
 class _StoredHistory(History):
@@ -79,19 +79,19 @@ class _StoredHistory(History):
         self._file = file
 
     def load_history_strings(self) -> Iterable[str]:
-        """Yield what was asked, the latest first."""
+        """Yield the questions, the latest first."""
         return (visible(question) for question in reversed(self._file.load()))
 
     def store_string(self, string: str) -> None:
-        """Keep what was asked."""
+        """Append a question."""
         self._file.add(string)
 
 
 class _Masking(Processor):
-    """Shows a sign in place of each character that would be obeyed or not be seen."""
+    """Shows a replacement for each control character and each invisible character."""
 
     def apply_transformation(self, transformation_input: TransformationInput) -> Transformation:
-        """Return a line as it is shown."""
+        """Return the line with the replacements."""
         return Transformation([(part[0], masked(part[1])) for part in transformation_input.fragments])
 
 
@@ -120,7 +120,7 @@ class _Completer(Completer):
             return
         for name in await self._file_names():
             quoted = shlex.quote(name)
-            # A name that a terminal would not show as it is, is left to be typed.
+            # Leave out a name with characters that a terminal cannot show.
             if visible(name) == name and (name.startswith(typed) or quoted.startswith(typed)):
                 yield Completion(quoted, start_position=-len(typed), display=name)
 
@@ -131,7 +131,7 @@ def _key_bindings() -> KeyBindings:
 
     @bindings.add(Keys.Enter, filter=in_line)
     def accept(event: KeyPressEvent) -> None:
-        """Ask, unless the text ends in a backslash: then go on in the next line."""
+        """Submit the text, or start another line if it ends in a backslash."""
         buffer = event.current_buffer
         if buffer.document.is_cursor_at_the_end and buffer.text.endswith("\\"):
             buffer.delete_before_cursor()
@@ -141,12 +141,12 @@ def _key_bindings() -> KeyBindings:
 
     @bindings.add(Keys.Escape, Keys.Enter, filter=in_line)
     def break_line(event: KeyPressEvent) -> None:
-        """Go on in the next line."""
+        """Start another line."""
         event.current_buffer.insert_text("\n")
 
     @bindings.add(Keys.BracketedPaste, filter=in_line)
     def paste(event: KeyPressEvent) -> None:
-        """Take what is pasted, with what it hides made visible."""
+        """Insert pasted text, with its invisible characters made visible."""
         event.current_buffer.insert_text(visible(event.data.replace("\r\n", "\n").replace("\r", "\n")))
 
     return bindings

@@ -1,4 +1,4 @@
-"""Markdown for a terminal while it is written: headings, bold, code, lists, quotes and tables, in styles of our own around inert text."""
+"""Print Markdown in a terminal while it is generated: headings, bold, code, lists, quotes and tables, around inert text."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ _CODE = "36"
 _DIM = "2"
 
 _LONGEST_HELD = 4000
-"""A line of which so many characters wait for what they mean is shown as it is."""
+"""Maximum number of characters of a line that are held back until their markup is known; a longer line is shown as it is."""
 _TABLE_CHARACTERS = 200_000
-"""A table that grows larger is shown as it is, as far as it has come."""
+"""Maximum size of a table that is aligned; the lines of a larger one are shown as they are."""
 
 _SPAN = re.compile(r"(?<!\w)\*\*(?=\S)(?P<bold>[^*\n]+?)(?<=\S)\*\*(?!\*)|`(?P<code>[^`\n]+)`")
 _OPENER = re.compile(r"(?<!\w)\*{1,2}$|(?<!\w)\*\*(?=\S)|`")
@@ -29,36 +29,32 @@ _RULE = re.compile(r"[ \t]{0,3}([-*_])(?:[ \t]*\1){2,}[ \t]*")
 _SEPARATOR = re.compile(r"[ \t]*\|?[ \t]*:?-+:?[ \t]*(?:\|[ \t]*:?-+:?[ \t]*)*\|?[ \t]*")
 _ROW = re.compile(r"[ \t]*\|")
 _UNDECIDED = re.compile(r"[ \t]*(?:[-*+_][-*_ \t]*|#{1,6}[ \t]*|>|`{1,2}|~{1,2}|)")
-"""Beginnings of a line that do not tell yet what kind of line it is."""
+"""Beginnings of a line that do not decide yet which kind of line it is."""
 _HELD_KIND = re.compile(r"[ \t]*(?:\||```|~~~)")
-"""Kinds of lines that are shown when they are whole."""
+"""Kinds of lines that are shown only when they are complete."""
 _UNSETTLED = re.compile(r"(?:[^\x00-\x7f][\u200c\u200d])*[^\x00-\x7f]?\Z|\r\Z")
-"""The end of a piece that what follows may join; it is shown with that."""
+"""The end of a piece that may form one character with the next piece, and is shown together with it."""
 
 
 class MarkdownPrinter:
-    """Prints Markdown as it comes, in pieces of any size; where there are no colours, the text is printed as it is."""
+    """Prints Markdown that arrives in pieces of any size; without colours, the text is printed as it is."""
 
     def __init__(self, writer: InertWriter) -> None:
         self._writer = writer
         self._line = ""
-        """The current line, as far as it has come."""
+        """The part of the current line that has arrived."""
         self._shown = 0
-        """How much of it is shown."""
+        """The number of its characters that are shown."""
         self._style: str | None = None
-        """The style of the current line; None until it is known what kind of line it is."""
+        """The style of the current line; None until its kind is known."""
         self._fence = ""
         self._table: list[str] = []
         self._table_size = 0
         self._is_in_line = False
-
-    @property
-    def is_in_line(self) -> bool:
-        """Whether something stands on the terminal's current line."""
-        return self._is_in_line
+        """Whether the terminal's current line has text."""
 
     def feed(self, text: str) -> None:
-        """Take a piece of text, and print what can be printed of what is there."""
+        """Take a piece of text, and print what is certain so far."""
         *ended, last = (self._line + text).split("\n")
         for line in ended:
             self._whole_line(line.removesuffix("\r"))
@@ -68,7 +64,7 @@ class MarkdownPrinter:
         self._writer.flush()
 
     def end(self) -> None:
-        """Print what is left, and end the line."""
+        """Print the rest, and end the line."""
         if self._line or self._is_in_line:
             self._whole_line(self._line)
         self._line = ""
@@ -86,7 +82,7 @@ class MarkdownPrinter:
         self._line, self._shown, self._style = "", 0, None
 
     def _new_line(self, line: str) -> None:
-        """Print a whole line of which nothing is shown yet."""
+        """Print a complete line of which nothing is shown yet."""
         if self._is_fence(line):
             return
         if not self._fence and _ROW.match(line):
@@ -106,7 +102,7 @@ class MarkdownPrinter:
             self._write("\n")
 
     def _part_of_line(self) -> None:
-        """Print what is certain of a line that goes on."""
+        """Print the certain part of an incomplete line."""
         if not self._writer.has_colour:
             self._show(_settled(self._line))
             return
@@ -134,7 +130,7 @@ class MarkdownPrinter:
         self._shown = found.end()
 
     def _certain(self) -> int:
-        """Return up to where the current line is certain: nothing before that can be closed or joined by what follows."""
+        """Return the end of the certain part of the current line: no later text can change its markup."""
         if len(self._line) - self._shown > _LONGEST_HELD:
             return len(self._line)
         closed = max((span.end() for span in _SPAN.finditer(self._line, self._shown)), default=self._shown)
@@ -142,7 +138,7 @@ class MarkdownPrinter:
         return _settled(self._line) if opener is None else opener.start()
 
     def _show(self, end: int) -> None:
-        """Print the current line up to a character, with what is bold or code in it."""
+        """Print the current line up to a position, with bold text and code in their styles."""
         style = self._style or ""
         if self._writer.has_colour:
             for span in _SPAN.finditer(self._line, self._shown, end):
@@ -158,7 +154,7 @@ class MarkdownPrinter:
             self._writer.write_styled(text, style)
 
     def _is_fence(self, line: str) -> bool:
-        """Whether a line begins or ends a block of code."""
+        """Return whether a line begins or ends a block of code."""
         found = _FENCE.fullmatch(line)
         if found is None or (self._fence and (not found[1].startswith(self._fence) or found[2])):
             return False
@@ -177,7 +173,7 @@ class MarkdownPrinter:
 
 
 def aligned(rows: Sequence[str], separator: str) -> Iterator[str]:
-    """Yield the rows of a Markdown table with their columns under each other; a column whose separator ends in `:` to the right."""
+    """Yield the rows of a Markdown table with aligned columns: to the right if the separator ends in `:`, else to the left."""
     table = [[one_line(cell) for cell in _cells(row)] for row in rows]
     to_the_right = [cell.endswith(":") and not cell.startswith(":") for cell in _cells(separator)]
     widths = [max(map(get_cwidth, column)) for column in itertools.zip_longest(*table, fillvalue="")]
@@ -190,13 +186,13 @@ def aligned(rows: Sequence[str], separator: str) -> Iterator[str]:
 
 
 def _settled(line: str) -> int:
-    """Return where the end begins that what follows may join: a line end's first half, a sequence of characters that are shown as one."""
+    """Return the end of the part that later text cannot change: it may complete a line end or a character made of several."""
     found = _UNSETTLED.search(line)
     return len(line) if found is None else found.start()
 
 
 def _cells(row: str) -> list[str]:
-    """The cells of a row, of which `\\|` is a bar, and without the marks of bold and code."""
+    """Return the cells of a row without the marks of bold and code; `\\|` in a cell is a bar."""
     row = row.strip().removeprefix("|")
     row = row[:-1] if row.endswith("|") and not row.endswith("\\|") else row
     cells = [cell.replace("\\|", "|").strip() for cell in re.split(r"(?<!\\)\|", row)]

@@ -1,11 +1,11 @@
-"""A chat without a terminal: each line of stdin is a question or a command, answers are plain text on stdout."""
+"""Run a chat without a terminal: each line of stdin is a question or a command, answers are plain text on stdout."""
 
 from __future__ import annotations
 
-from analystd.cli.asking import agent_options, exit_status, tell_about
+from analystd.cli.asking import agent_options, exit_status, print_summary
 from analystd.cli.chat.commands import carry_out, is_command
 from analystd.cli.chat.dialogue import Dialogue
-from analystd.cli.desk import open_desk, tell_all
+from analystd.cli.desk import open_desk, print_notices
 from analystd.cli.exit_status import EXIT_DONE, exit_status_of
 from analystd.cli.output import flush_output, print_error
 from analystd.cli.parser import Options
@@ -28,14 +28,14 @@ async def answer_lines(options: Options) -> int:
             if not text.strip():
                 continue
             try:
-                tell_all(await dialogue.changes())
+                print_notices(await dialogue.changes())
                 status = await _answer(text, dialogue)
             except EOFError:
                 break
             except AnalystdError as exc:
                 print_error(exc, as_json=False)
                 status = exit_status_of(exc)
-            # Whoever writes the lines may wait for each answer.
+            # The writer of the lines may wait for each answer.
             flush_output()
             first_failure = first_failure or status
     return first_failure
@@ -48,5 +48,5 @@ async def _answer(text: str, dialogue: Dialogue) -> int:
     terminal = Terminal()
     result = await dialogue.ask(text, terminal)
     print(result.answer)
-    tell_about(result, terminal)
+    print_summary(result, terminal)
     return exit_status(result)

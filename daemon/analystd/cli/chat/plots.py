@@ -1,4 +1,4 @@
-"""The pictures that runs of a chat show, as files that can be opened."""
+"""Save the plots of a chat as files that the user can open."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ from analystd.config.folders import make_private
 from analystd.wire.errors import WorkspaceError
 
 MAX_FILES = 200
-"""So many are kept; the oldest go first."""
+"""Maximum number of plots that are kept; the oldest are removed first."""
 
 
 class PlotFolder:
-    """A folder of pictures that the user alone can read."""
+    """A folder of pictures that only the user can read."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._count = 0
 
     def begin(self) -> None:
-        """Count the pictures of another run."""
+        """Restart the numbering of pictures, for another run."""
         self._count = 0
 
     def save(self, bundle: Mapping[str, Any], run_id: str) -> Path | None:
-        """Write what a run displayed, if it is a picture, and return the file; None where it is none, or cannot be written."""
+        """Save a display if it is a picture, and return the file; None when it is not, or cannot be written."""
         if not any(mime in bundle for mime in PICTURES):
             return None
         self._count += 1

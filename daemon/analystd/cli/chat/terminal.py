@@ -1,4 +1,4 @@
-"""How a chat looks: steps as they happen, the model's words as Markdown while they come, plots as files."""
+"""Show a chat in a terminal: steps as they happen, the model's text as Markdown while it is generated, plots as files."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from analystd.cli.asking import tell_about
+from analystd.cli.asking import print_summary
 from analystd.cli.chat.markdown import MarkdownPrinter
 from analystd.cli.chat.plots import PlotFolder
 from analystd.cli.displays import display_text
@@ -22,35 +22,35 @@ _LONGEST_MARK = max(map(len, THOUGHTS))
 
 
 class ChatTerminal(Terminal):
-    """Prints runs to the terminal that the questions are typed at."""
+    """Prints runs to the terminal at which the questions are typed."""
 
     def __init__(self, plots: Path) -> None:
         super().__init__(trail=sys.stdout, code_lines=_CODE_LINES, output_lines=_OUTPUT_LINES)
         self._markdown = MarkdownPrinter(self._trail)
         self._plots = PlotFolder(plots)
         self._written = ""
-        """What the model has written since the last step."""
+        """The text that the model has generated since the last step."""
         self._shown = ""
-        """What of it was shown: not what it only thought."""
+        """The part of it that was shown, without thoughts."""
         self._asked_at = 0.0
         self._is_waiting_shown = False
 
     def begin(self) -> None:
-        """Make ready for the events of another question."""
+        """Prepare for the events of another question."""
         self._written = self._shown = ""
         self._problems.clear()
         self._plots.begin()
         self._asked_at = time.monotonic()
 
     def tick(self) -> None:
-        """Tell how long the question has been waiting, while nothing else is told."""
+        """Show how long the question has been waiting, unless text is being shown."""
         if not self._in_text:
             self._is_waiting_shown = True
             self._trail.write_in_place(f"… {time.monotonic() - self._asked_at:.0f} s (Ctrl-C stops)")
             self._trail.flush()
 
     def clear(self) -> None:
-        """Take back what `tick` told."""
+        """Erase the line that `tick` has shown."""
         if self._is_waiting_shown:
             self._is_waiting_shown = False
             self._trail.write_in_place("")
@@ -62,7 +62,7 @@ class ChatTerminal(Terminal):
         super().line(text, style=style)
 
     def answer(self, result: AgentResult) -> None:
-        """Print the answer unless it was seen while it was written, and what there is to say of it."""
+        """Print the answer, unless it was shown while it was generated, and its summary."""
         self._end_text()
         answer = result.answer.strip()
         if answer and answer != self._shown.strip():
@@ -71,7 +71,7 @@ class ChatTerminal(Terminal):
             self._in_text = True
             self._markdown.feed(answer)
             self._end_text()
-        tell_about(result, self)
+        print_summary(result, self)
 
     def _queued(self, event: Mapping[str, Any]) -> None:
         if event.get("position"):
@@ -97,7 +97,7 @@ class ChatTerminal(Terminal):
         super()._finished(event)
 
     def _show_rest(self) -> None:
-        """Print what was held back because a mark might have begun there."""
+        """Print the text that was held back because a mark of thoughts might have begun in it."""
         rest = without_thoughts(self._written)
         if rest.startswith(self._shown) and len(rest) > len(self._shown):
             self.clear()
@@ -122,7 +122,7 @@ class ChatTerminal(Terminal):
 
 
 def _end_of_certain(text: str) -> int:
-    """Return where a mark may begin that is not whole yet, or the end."""
+    """Return the position at which an incomplete mark of thoughts may begin, or the end."""
     lengths = range(1, min(len(text), _LONGEST_MARK) + 1)
     held = (length for length in lengths if any(mark.startswith(text[-length:]) for mark in THOUGHTS))
     return len(text) - max(held, default=0)
