@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from analystd.data.views import view
 from tests.data.text.slow_reader import records_of
 
 from analystd.data.formats import Formats
@@ -17,6 +16,7 @@ from analystd.data.positioned_file import Caller, RandomFile
 from analystd.data.text import csv_table, record_index, text_cache
 from analystd.data.text import records as text_records
 from analystd.data.view_request import Question
+from analystd.data.views import view
 from analystd.wire.protocol import ViewResult
 
 Row = Sequence[str | None]

@@ -10,9 +10,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from analystd.util.logging_setup import log_to_file
 
 from analystd.util.log_file import MAX_RECORD_BYTES, LogFile, open_log
+from analystd.util.logging_setup import log_to_file
 
 
 def _record(text: str) -> logging.LogRecord:

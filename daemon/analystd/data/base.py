@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol, TypedDict
 
 from analystd.data.view_request import Question
 from analystd.wire.protocol import ViewResult
+from analystd.wire.protocol_answers import FileListing, FileText
 
 
 @dataclass(frozen=True)
@@ -23,6 +24,15 @@ class OpenFile:
 
     name: str
     descriptor: int
+
+
+class WrittenFile(TypedDict):
+    """A file that was written, `text` for people."""
+
+    text: str
+    path: str
+    size: int
+    created: bool
 
 
 Source = FileInJail | OpenFile
@@ -43,8 +53,8 @@ class DataService(Protocol):
         """
         ...
 
-    async def list_files(self, path: str, *, pattern: str | None = None, recursive: bool = False) -> dict[str, Any]:
-        """`{"text", "path", "entries": [{"name", "type", "size", "modified"}], "truncated"}`, sorted by name.
+    async def list_files(self, path: str, *, pattern: str | None = None, recursive: bool = False) -> FileListing:
+        """A folder's entries, sorted by name.
 
         Folders have a trailing `/` in the text. A file is listed as if it were alone in a folder.
 
@@ -61,8 +71,8 @@ class DataService(Protocol):
         limit: int | None = None,
         byte_offset: int | None = None,
         byte_limit: int | None = None,
-    ) -> dict[str, Any]:
-        """`{"text", "path", "offset", "lines", "byte_offset", "bytes", "size", "truncated", "encoding"}`; the text is the file's own.
+    ) -> FileText:
+        """A part of a text file; the text is the file's own.
 
         Lines from the 1-based `offset`, or else whole characters of the bytes from `byte_offset`; then `offset` and `lines` are None.
 
@@ -72,8 +82,8 @@ class DataService(Protocol):
         """
         ...
 
-    async def write_file(self, path: str, content: str) -> dict[str, Any]:
-        """`{"text", "path", "size", "created"}`; whole or not at all, folders on the way are made.
+    async def write_file(self, path: str, content: str) -> WrittenFile:
+        """Write a text file; whole or not at all, folders on the way are made.
 
         Raises:
             WorkspaceError: as `view`.

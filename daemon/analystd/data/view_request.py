@@ -2,33 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-DEFAULT_ROWS = 10
-
-
-@dataclass(frozen=True)
-class Condition:
-    """What a row must meet: how a column's cell compares with a value."""
-
-    column: str
-    op: str
-    """One of `OPERATORS`."""
-    value: Any = None
-    """A number, text or boolean; a list of them for `in`; nothing for `missing` and `present`."""
-
-
-@dataclass(frozen=True)
-class SortKey:
-    """A column to sort by; missing values come last either way."""
-
-    column: str
-    descending: bool = False
-
-
-OPERATORS = ("=", "!=", "<", "<=", ">", ">=", "in", "contains", "starts_with", "missing", "present")
+from analystd.wire.arguments import DEFAULT_ROWS, Condition, SortKey, ViewData
 
 
 @dataclass(frozen=True)
@@ -48,15 +25,18 @@ class Question:
     """What separates the cells of a text file; None to find out."""
 
     @classmethod
-    def of(cls, arguments: Mapping[str, Any]) -> Question:
-        """The question in the arguments of `viewData`, which must be valid; what is no part of it is passed over."""
-        given = {name: arguments[name] for name in cls.__dataclass_fields__ if arguments.get(name) is not None}
-        if "columns" in given:
-            given["columns"] = tuple(given["columns"])
-        given["filter"] = tuple(Condition(**each) for each in given.get("filter", ()))
-        given["sort"] = tuple(SortKey(**each) for each in given.get("sort", ()))
-        return cls(**given)
+    def of(cls, asked: ViewData) -> Question:
+        """Return the question in the arguments of `viewData`, without the file that it is about."""
+        return cls(
+            asked.operation,
+            asked.n_rows,
+            asked.offset,
+            asked.columns,
+            asked.filter,
+            asked.sort,
+            asked.delimiter,
+        )
 
     def to_json(self) -> dict[str, Any]:
-        """As `of` takes it."""
+        """Return it as `structured` takes it."""
         return asdict(self)

@@ -27,6 +27,7 @@ from analystd.data.views import view
 from analystd.jail.workspace import Workspace
 from analystd.wire.errors import AnalystdError, WorkspaceError
 from analystd.wire.protocol import ViewResult
+from analystd.wire.structured import structured
 from analystd.workers.child import Channel, Request
 
 logger = logging.getLogger(__name__)
@@ -72,7 +73,7 @@ class DataDesk:
         return None
 
     def _view(self, request: Request) -> Any:
-        question, source = Question.of(request.params["question"]), request.params["source"]
+        question, source = structured(Question, request.params["question"]), request.params["source"]
         if not request.descriptors and (self._workspace.root / source).is_dir():
             folder = self._formats.open_folder(self._workspace, source, _caller(request))
             return view(folder, question, self._selections.of(folder.content_key, question))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 
 from analystd.desk.fair_queue import Place, Ticket, Turnstile
-from analystd.desk.runs import Request, Result, Run, RunBook
+from analystd.desk.runs import AnyRun, R, Request, Run, RunBook
 
 
 class Wait:
@@ -13,7 +13,7 @@ class Wait:
 
     def __init__(self, request: Request, turnstile: Turnstile, reason: str) -> None:
         self._request = request
-        self._run: Run | None = None
+        self._run: AnyRun | None = None
         self._reason = reason
         self.first = self.place = self._take(turnstile, reason)
         """`place` is where it waits now."""
@@ -30,10 +30,11 @@ class Wait:
             self._run.tell_waiting(self.place.position, reason)
         return self.place
 
-    def begin(self, book: RunBook, work: Callable[[Run], Awaitable[Result]], cancelled: Callable[[Run], Result]) -> Run:
+    def begin(self, book: RunBook, work: Callable[[Run[R]], Awaitable[R]], cancelled: Callable[[Run[R]], R]) -> Run[R]:
         """Accept the request; `work` enters the places."""
-        self._run = book.begin(self._request, work, cancelled, position=self.place.position, reason=self._reason)
-        return self._run
+        run = book.begin(self._request, work, cancelled, position=self.place.position, reason=self._reason)
+        self._run = run
+        return run
 
     def _take(self, turnstile: Turnstile, reason: str) -> Place:
         def moved(position: int) -> None:

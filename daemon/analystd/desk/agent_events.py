@@ -6,7 +6,7 @@ import json
 import logging
 from typing import Any
 
-from analystd.desk.runs import Run
+from analystd.desk.runs import AnyRun
 from analystd.wire.protocol import EventKind, Step
 
 logger = logging.getLogger(__name__)
@@ -15,7 +15,7 @@ logger = logging.getLogger(__name__)
 class RunObserver:
     """The `Observer` of an agent that works for a run."""
 
-    def __init__(self, run: Run) -> None:
+    def __init__(self, run: AnyRun) -> None:
         self._run = run
         self._steps = 0
 

@@ -9,7 +9,7 @@ from functools import partial
 from analystd.desk.event_log import Chronicle
 from analystd.desk.fair_queue import Ticket
 from analystd.desk.requester import Asker
-from analystd.desk.runs import Run
+from analystd.desk.runs import AnyRun
 from analystd.desk.sessions import Seat, Sessions
 from analystd.jail.workspace import Workspace
 from analystd.kernel.base import Execution, Output, SessionSupply, Trouble
@@ -30,7 +30,7 @@ class CodeRuns:
         self._workspace = workspace
 
     async def execute(
-        self, run: Run, seat: Seat, code: str, *, reset: bool, timeout: float, file: str | None
+        self, run: AnyRun, seat: Seat, code: str, *, reset: bool, timeout: float, file: str | None
     ) -> Execution:
         """Run the code of a run that has its turn; `file` is what it is of. Cancelling the run interrupts it.
 
@@ -47,7 +47,7 @@ class CodeRuns:
             run.interrupt = None
 
     async def execute_step(
-        self, run: Run, seat: Seat, code: str, *, reset: bool, timeout: float, ticket: Ticket
+        self, run: AnyRun, seat: Seat, code: str, *, reset: bool, timeout: float, ticket: Ticket
     ) -> Execution:
         """Run the code of a step of an agent's run, when its turn in the session comes.
 
@@ -70,7 +70,7 @@ class CodeRuns:
         self._chronicle.record(EventKind.SESSION_RESET, None, asker, seat.session.info().name)
 
     async def _execute(
-        self, run: Run, seat: Seat, code: str, timeout: float, overstepped: str | None, file: str | None = None
+        self, run: AnyRun, seat: Seat, code: str, timeout: float, overstepped: str | None, file: str | None = None
     ) -> Execution:
         name = seat.session.info().name
         execution = await seat.session.execute(
@@ -98,7 +98,7 @@ class CodeRuns:
             return f"{exc.message}. {exc.hint}" if exc.hint else exc.message
         return None
 
-    def _tell_bad_end(self, run: Run, seat: Seat, execution: Execution) -> None:
+    def _tell_bad_end(self, run: AnyRun, seat: Seat, execution: Execution) -> None:
         """Tell everyone that a limit ended the code, or that the session's Python died, and what was lost."""
         if execution.error is None:
             return

@@ -1,71 +1,22 @@
 """The JSON Schemas of all that is ours on the wire, as `docs/schema/` has them: `python -m analystd.server.schema_export FOLDER` writes them.
 
-Arguments are held to the very objects that are named here; results and events come from `protocol.py` and `protocol_answers.py`.
+They are made of what `wire.commands` declares, to which arguments are held, and of the events in `protocol.py`.
 """
 
 from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NotRequired, get_origin, get_type_hints
+from typing import NotRequired, get_origin, get_type_hints
 
-from analystd.server.handlers import agent, daemon, python, quarantine, runs, views
 from analystd.server.handshake import HELLO
 from analystd.server.uris import OPTIONS
-from analystd.tools import files
 from analystd.wire import protocol, protocol_answers
-from analystd.wire.protocol import CUT_KEYS, EVENT_KEYS, Command, Event, EventKind
+from analystd.wire.commands import COMMANDS
+from analystd.wire.protocol import CUT_KEYS, EVENT_KEYS, Event, EventKind
 from analystd.wire.schemas import Schema, SchemaMaker, object_schema, schema_of
-
-ARGUMENTS: dict[Command, Mapping[str, Any]] = {
-    Command.RUN_AGENT: agent.RUN_AGENT,
-    Command.START_AGENT: agent.RUN_AGENT,
-    Command.EXEC_PYTHON: python.EXEC_PYTHON,
-    Command.START_PYTHON: python.EXEC_PYTHON,
-    Command.VIEW_DATA: views.VIEW_DATA,
-    Command.LIST_FILES: files.LIST_FILES.parameters,
-    Command.READ_FILE: files.READ_FILE.parameters,
-    Command.WRITE_FILE: files.WRITE_FILE.parameters,
-    Command.RESET_SESSION: python.ONE_SESSION,
-    Command.INTERRUPT: python.ONE_SESSION,
-    Command.VARIABLES: python.ONE_SESSION,
-    Command.CANCEL_RUN: runs.ONE_RUN,
-    Command.LIST_RUNS: runs.LIST_RUNS,
-    Command.GET_RUN: runs.GET_RUN,
-    Command.EVENTS: runs.EVENTS,
-    Command.SUBSCRIBE: runs.SUBSCRIBE,
-    Command.LIST_QUARANTINE: quarantine.LIST_QUARANTINE,
-    Command.RESTORE_QUARANTINE: quarantine.RESTORE_QUARANTINE,
-    Command.DISCARD_QUARANTINE: quarantine.DISCARD_QUARANTINE,
-    Command.STATUS: daemon.STATUS,
-    Command.SHUTDOWN: daemon.SHUTDOWN,
-}
-
-RESULTS: dict[Command, type] = {
-    Command.RUN_AGENT: protocol.AgentResult,
-    Command.START_AGENT: protocol.RunSummary,
-    Command.EXEC_PYTHON: protocol.PythonResult,
-    Command.START_PYTHON: protocol.RunSummary,
-    Command.VIEW_DATA: protocol.ViewResult,
-    Command.LIST_FILES: protocol_answers.FileListing,
-    Command.READ_FILE: protocol_answers.FileText,
-    Command.WRITE_FILE: protocol.WriteResult,
-    Command.RESET_SESSION: protocol_answers.SessionState,
-    Command.INTERRUPT: protocol_answers.SessionState,
-    Command.VARIABLES: protocol_answers.SessionVariables,
-    Command.CANCEL_RUN: protocol_answers.CancelResult,
-    Command.LIST_RUNS: protocol_answers.RunList,
-    Command.GET_RUN: protocol_answers.RunStory,
-    Command.EVENTS: protocol.EventPage,
-    Command.SUBSCRIBE: protocol_answers.SubscribeResult,
-    Command.LIST_QUARANTINE: protocol_answers.QuarantineList,
-    Command.RESTORE_QUARANTINE: protocol_answers.RestoreResult,
-    Command.DISCARD_QUARANTINE: protocol_answers.RestoreResult,
-    Command.STATUS: protocol_answers.DaemonStatus,
-    Command.SHUTDOWN: protocol_answers.ShutdownResult,
-}
 
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
@@ -85,10 +36,10 @@ def write(folder: Path) -> None:
 
 
 def _schemas() -> Iterator[tuple[str, Schema]]:
-    for command, arguments in ARGUMENTS.items():
-        name = command.removeprefix("analystd.")
-        yield f"{name}.arguments", dict(arguments)
-        yield f"{name}.result", _schema(RESULTS[command])
+    for command in COMMANDS:
+        name = command.name.removeprefix("analystd.")
+        yield f"{name}.arguments", schema_of(command.arguments)
+        yield f"{name}.result", _schema(command.result)
     yield "event", {"$ref": "#/$defs/Event", "$defs": _with_event_kinds(SchemaMaker())}
     yield "snapshot", _schema(protocol.Snapshot)
     yield "error.data", _schema(protocol_answers.ErrorData)

@@ -344,13 +344,25 @@ class RunSummary(TypedDict):
     seconds: float | None
 
 
+class SessionState(TypedDict):
+    """A Python session, and how many requests wait for it; `text` says what was lost by an interrupt, where something was."""
+
+    name: str
+    state: Literal["absent", "starting", "idle", "busy", "dead"]
+    pid: int | None
+    execution_count: int
+    memory_bytes: int | None
+    waiting: NotRequired[int]
+    text: NotRequired[str]
+
+
 class Snapshot(TypedDict):
     """How a desk stands after event `seq`: its latest runs, newest first, and its sessions; events from `first_seq` on can be read."""
 
     seq: int
     first_seq: int
     runs: list[RunSummary]
-    sessions: list[dict[str, Any]]
+    sessions: list[SessionState]
 
 
 class EventPage(TypedDict):

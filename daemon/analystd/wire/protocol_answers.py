@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any, Literal, NotRequired, TypedDict
 
-from analystd.wire.protocol import Event, QuarantineEntry, RunSummary, Subscription
+from analystd.wire.protocol import Event, QuarantineEntry, RunSummary, SessionState, Subscription
 
+FileType = Literal["file", "folder", "link", "special"]
 SandboxLevel = Literal["full", "partial", "none"]
 
 
@@ -81,18 +82,6 @@ class ErrorData(TypedDict):
     retry: NotRequired[bool]
 
 
-class SessionState(TypedDict):
-    """A Python session, and how many requests wait for it; `text` says what was lost by an interrupt, where something was."""
-
-    name: str
-    state: Literal["absent", "starting", "idle", "busy", "dead"]
-    pid: int | None
-    execution_count: int
-    memory_bytes: int | None
-    waiting: NotRequired[int]
-    text: NotRequired[str]
-
-
 class VariableInfo(TypedDict):
     """A variable of a session."""
 
@@ -113,7 +102,7 @@ class FileEntry(TypedDict):
     """A file or folder in a listing: its bytes (null of what is no file), and when it was changed, in UTC as ISO 8601."""
 
     name: str
-    type: Literal["file", "folder", "link", "special"]
+    type: FileType
     size: int | None
     modified: str
 

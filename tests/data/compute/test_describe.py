@@ -4,13 +4,14 @@ from collections.abc import Callable
 
 import pyarrow as pa
 import pytest
-from analystd.data.views import view
 from tests.data.query_tables import MemoryTable
 
 from analystd.data.formats import Formats
 from analystd.data.positioned_file import RandomFile
 from analystd.data.table import Table
-from analystd.data.view_request import Condition, Question
+from analystd.data.view_request import Question
+from analystd.data.views import view
+from analystd.wire.arguments import Condition
 
 OpenFile = Callable[..., RandomFile]
 

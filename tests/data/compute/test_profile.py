@@ -23,8 +23,9 @@ from analystd.data.compute.moments import Moments
 from analystd.data.formats import Formats
 from analystd.data.positioned_file import RandomFile
 from analystd.data.table import Table
-from analystd.data.view_request import Condition, Question
+from analystd.data.view_request import Question
 from analystd.data.views import view
+from analystd.wire.arguments import Condition
 from analystd.wire.protocol import ColumnProfile
 
 pytestmark = pytest.mark.slow

@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
-from analystd.data.views import view
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -14,7 +13,9 @@ from analystd.data.positioned_file import RandomFile
 from analystd.data.table import Rows
 from analystd.data.text import records as text_records
 from analystd.data.text.csv_table import CsvTable, learn_csv
-from analystd.data.view_request import Condition, Question, SortKey
+from analystd.data.view_request import Question
+from analystd.data.views import view
+from analystd.wire.arguments import Condition, SortKey
 from analystd.wire.errors import InvalidArgumentsError, WorkspaceError
 from analystd.wire.protocol import ViewResult
 

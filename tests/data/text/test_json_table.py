@@ -8,7 +8,6 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
-from analystd.data.views import view
 
 from analystd.data.formats import Formats
 from analystd.data.positioned_file import RandomFile
@@ -16,6 +15,7 @@ from analystd.data.text import json_columns
 from analystd.data.text.json_records import MAX_DEPTH, parse_records
 from analystd.data.text.json_table import JsonTable
 from analystd.data.view_request import Question
+from analystd.data.views import view
 from analystd.wire.errors import WorkspaceError
 
 pytestmark = pytest.mark.slow

@@ -9,7 +9,6 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
-from analystd.data.views import view
 
 from analystd.data.formats import Formats
 from analystd.data.positioned_file import RandomFile, ViewCancelledError
@@ -18,6 +17,7 @@ from analystd.data.typed.arrow_table import open_arrow
 from analystd.data.typed.arrow_values import json_values
 from analystd.data.typed.lru import Remembered
 from analystd.data.view_request import Question
+from analystd.data.views import view
 from analystd.wire.errors import WorkspaceError
 
 pytestmark = pytest.mark.slow

@@ -7,13 +7,13 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from analystd.data.views import view
 
 from analystd.data.formats import Formats
 from analystd.data.positioned_file import RandomFile
 from analystd.data.table import Table
 from analystd.data.typed import excel_sheet
 from analystd.data.view_request import Question
+from analystd.data.views import view
 from analystd.wire.errors import AnalystdError, ResourceLimitError, WorkspaceError
 
 openpyxl = pytest.importorskip("openpyxl")

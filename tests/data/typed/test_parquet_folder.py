@@ -12,7 +12,6 @@ import pyarrow as pa
 import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 import pytest
-from analystd.data.views import view
 
 from analystd.data.base import FileInJail
 from analystd.data.positioned_file import Caller, RandomFile, ViewCancelledError
@@ -21,10 +20,12 @@ from analystd.data.typed.lru import Remembered
 from analystd.data.typed.parquet_folder import ParquetFolder, open_parquet_folder
 from analystd.data.typed.parquet_schemas import common_type
 from analystd.data.typed.parquet_table import ParquetTable
-from analystd.data.view_request import Condition, Question
+from analystd.data.view_request import Question
+from analystd.data.views import view
 from analystd.data.worker_client import DataWorker
 from analystd.jail.sandbox import measure_sandbox
 from analystd.jail.workspace import Workspace
+from analystd.wire.arguments import Condition
 from analystd.wire.errors import ResourceLimitError, WorkspaceError
 
 pytestmark = pytest.mark.slow

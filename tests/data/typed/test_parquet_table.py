@@ -13,13 +13,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pyarrow.parquet.encryption as pe
 import pytest
-from analystd.data.views import view
 
 from analystd.data.formats import Formats
 from analystd.data.positioned_file import RandomFile, ViewCancelledError
 from analystd.data.typed.arrow_values import clock_text, date_text, json_values, timestamp_text
 from analystd.data.typed.parquet_table import ParquetTable
-from analystd.data.view_request import Condition, Question, SortKey
+from analystd.data.view_request import Question
+from analystd.data.views import view
+from analystd.wire.arguments import Condition, SortKey
 from analystd.wire.errors import WorkspaceError
 
 OpenFile = Callable[[bytes], RandomFile]

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from analystd.data.compute.type_classes import Kind, as_text, kind_of
 from analystd.data.text.column_numbers import without_nan
-from analystd.data.view_request import OPERATORS, Condition
+from analystd.wire.arguments import OPERATORS, Condition
 from analystd.wire.column_names import position_of
 from analystd.wire.errors import InvalidArgumentsError
 from analystd.wire.protocol import ColumnInfo

@@ -16,7 +16,8 @@ from analystd.data.compute.conditions import checks_of, rows_meeting
 from analystd.data.compute.order import Candidates, Direction
 from analystd.data.compute.selections import Ordered, SeenPart, Selection
 from analystd.data.compute.type_classes import Kind, kind_of
-from analystd.data.view_request import Question, SortKey
+from analystd.data.view_request import Question
+from analystd.wire.arguments import SortKey
 from analystd.wire.column_names import addresses, position_of
 from analystd.wire.errors import InvalidArgumentsError
 from analystd.wire.protocol import ColumnInfo

@@ -2,45 +2,33 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from lsprotocol import types
 
-from analystd.server.connection import Connection, Handler
-from analystd.server.handlers.base import follow, require_enabled
+from analystd.server.connection import Connection
+from analystd.server.handlers.base import follow
+from analystd.server.handlers.registry import handles
 from analystd.tools import files
-from analystd.tools.base import validate
-from analystd.wire.protocol import Command
+from analystd.wire import commands
+from analystd.wire.arguments import ListFiles, ReadFile, WriteFile
+from analystd.wire.protocol import WriteResult
+from analystd.wire.protocol_answers import FileListing, FileText
 
 
-async def list_files(connection: Connection, arguments: dict[str, Any], _token: types.ProgressToken | None) -> Any:
+@handles(commands.LIST_FILES)
+async def list_files(connection: Connection, asked: ListFiles, _token: types.ProgressToken | None) -> FileListing:
     """List a folder of the workspace."""
-    _require_files(connection, Command.LIST_FILES)
-    validate(files.LIST_FILES.parameters, arguments)
-    return await files.list_files(connection.desk.data, arguments)
-
-
-async def read_file(connection: Connection, arguments: dict[str, Any], _token: types.ProgressToken | None) -> Any:
-    """Read lines of a file of the workspace."""
-    _require_files(connection, Command.READ_FILE)
-    validate(files.READ_FILE.parameters, arguments)
-    return await files.read_file(connection.desk.data, arguments)
-
-
-async def write_file(connection: Connection, arguments: dict[str, Any], token: types.ProgressToken | None) -> Any:
-    """Write a file of the workspace; a run, since it changes something."""
-    _require_files(connection, Command.WRITE_FILE)
-    validate(files.WRITE_FILE.parameters, arguments)
-    return await follow(connection, connection.desk.start_write(arguments, connection.asker), token)
-
-
-def _require_files(connection: Connection, command: Command) -> None:
-    require_enabled(connection.desk.settings.enable_files, command, "AGENT_ENABLE_FILES")
     connection.desk.presence.require()
+    return await files.list_files(connection.desk.data, asked)
 
 
-COMMANDS: dict[Command, Handler] = {
-    Command.LIST_FILES: list_files,
-    Command.READ_FILE: read_file,
-    Command.WRITE_FILE: write_file,
-}
+@handles(commands.READ_FILE)
+async def read_file(connection: Connection, asked: ReadFile, _token: types.ProgressToken | None) -> FileText:
+    """Read lines of a file of the workspace."""
+    connection.desk.presence.require()
+    return await files.read_file(connection.desk.data, asked)
+
+
+@handles(commands.WRITE_FILE)
+async def write_file(connection: Connection, asked: WriteFile, token: types.ProgressToken | None) -> WriteResult:
+    """Write a file of the workspace; a run, since it changes something."""
+    return await follow(connection, connection.desk.start_write(asked, connection.asker), token)
