@@ -49,8 +49,8 @@ fix: $(STAMP) $(VSCODE)/node_modules/.installed ## what ruff and prettier can me
 	$(BIN)/ruff format
 	cd $(VSCODE) && npm run --silent fix
 
-schemas: $(STAMP) ## write docs/schema anew, after the shape of something on the wire has changed
-	$(BIN)/python -m analystd.server.schema_export docs/schema
+schemas: $(STAMP) ## write what is made of the wire's declarations anew: docs/schema, the Python client's records, the extension's types
+	$(BIN)/python -m analystd.wire.export
 
 vscode: $(VSCODE)/node_modules/.installed ## build the VS Code extension (.vsix)
 	cd $(VSCODE) && npm run --silent package

@@ -15,7 +15,7 @@ from analystd.agent.programs import (
     says_only_itself,
     without_echo,
 )
-from analystd.wire.protocol import Step
+from analystd.wire.results import Step
 
 
 def failed(code: str, output: str, **more: Any) -> Step:

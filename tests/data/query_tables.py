@@ -9,7 +9,7 @@ import pyarrow as pa
 from analystd.data.column_chunks import ColumnPart
 from analystd.data.table import Rows
 from analystd.data.typed.arrow_values import json_values
-from analystd.wire.protocol import ColumnInfo
+from analystd.wire.results import ColumnInfo
 
 
 class MemoryTable:

@@ -20,8 +20,7 @@ from analystd.engine.base import Completion, GenerateRequest
 from analystd.engine.scripted import ScriptedEngine
 from analystd.jail.workspace import Workspace
 from analystd.kernel.base import Completions, Execution, Output, Session, SessionInfo, Trouble, Variable
-from analystd.wire.protocol import ViewResult
-from analystd.wire.protocol_answers import FileEntry, FileListing, FileText
+from analystd.wire.results import FileEntry, FileListing, FileText, ViewResult
 
 
 def by(name: str) -> Asker:

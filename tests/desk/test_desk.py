@@ -12,7 +12,7 @@ from tests.desk.desks import Attentive, Office, all_events, by
 from analystd.desk.desk import AGENTS_AT_ONCE, Desk
 from analystd.wire.arguments import ExecPython, RunAgent
 from analystd.wire.errors import InvalidArgumentsError, StoppingError
-from analystd.wire.protocol import AgentResult
+from analystd.wire.results import AgentResult
 
 
 def call(tool: str, arguments: str) -> str:

@@ -16,7 +16,7 @@ from analystd.desk.runs import AnyRun
 from analystd.desk.segments import Entry
 from analystd.wire.arguments import ExecPython, RunAgent, WriteFile
 from analystd.wire.errors import ResourceLimitError
-from analystd.wire.protocol import EventKind
+from analystd.wire.names import EventKind
 
 pytestmark = needs_full
 

@@ -16,7 +16,7 @@ from tests.station import Station
 
 from analystd.wire import framing
 from analystd.wire.commands import COMMANDS
-from analystd.wire.protocol import Command
+from analystd.wire.names import Command
 from analystd.wire.schemas import schema_of
 
 EXAMPLES = 150

@@ -11,7 +11,7 @@ from tests.e2e.bytewise import EXECUTE, Wire, opened, status_in
 from tests.station import Station
 from tests.wire_check import SCHEMAS
 
-from analystd.wire.protocol import Command
+from analystd.wire.names import Command
 
 DOCUMENT = {"uri": "file:///a.txt", "languageId": "text", "version": 1, "text": "before"}
 ODD: list[Any] = [None, True, -1, 0, 1.5, 1e300, "", "x", "x" * 5000, [], [None], {}, {"jsonrpc": "2.0"}]

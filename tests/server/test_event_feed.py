@@ -16,7 +16,7 @@ from analystd.server.event_feed import Feed, wishes
 from analystd.server.send_queue import Outbox
 from analystd.wire import framing
 from analystd.wire.arguments import ExecPython
-from analystd.wire.protocol import Subscription
+from analystd.wire.names import Subscription
 
 
 class Listener:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, TypedDict
 
-from analystd.wire.protocol import Priority
+from analystd.wire.names import Priority
 
 
 class AgentOptions(TypedDict, total=False):

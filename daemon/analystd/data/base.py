@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol, TypedDict
 
 from analystd.data.view_request import Question
-from analystd.wire.protocol import ViewResult
-from analystd.wire.protocol_answers import FileListing, FileText
+from analystd.wire.results import FileListing, FileText, ViewResult
 
 
 @dataclass(frozen=True)

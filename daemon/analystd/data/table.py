@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from analystd.data.column_chunks import HasColumnParts
-from analystd.wire.protocol import ColumnInfo
+from analystd.wire.results import ColumnInfo
 
 MAX_REPLY_CHARACTERS = 16 * 1024 * 1024
 """What the cells of one reply may hold; a reply ends before the row that goes beyond."""

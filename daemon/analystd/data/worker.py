@@ -26,7 +26,7 @@ from analystd.data.view_request import Question
 from analystd.data.views import view
 from analystd.jail.workspace import Workspace
 from analystd.wire.errors import AnalystdError, WorkspaceError
-from analystd.wire.protocol import ViewResult
+from analystd.wire.results import ViewResult
 from analystd.wire.structured import structured
 from analystd.workers.child import Channel, Request
 

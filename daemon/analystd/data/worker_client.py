@@ -15,8 +15,7 @@ from analystd.jail.sandbox import Policy, Sandbox
 from analystd.jail.trusted_paths import TrustedPaths
 from analystd.jail.workspace import Workspace
 from analystd.wire.errors import WorkerDiedError
-from analystd.wire.protocol import ViewResult
-from analystd.wire.protocol_answers import FileListing, FileText
+from analystd.wire.results import FileListing, FileText, ViewResult
 from analystd.workers.parent import Supervisor, Worker, python_module
 
 _LEAN = {

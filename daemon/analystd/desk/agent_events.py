@@ -7,7 +7,8 @@ import logging
 from typing import Any
 
 from analystd.desk.runs import AnyRun
-from analystd.wire.protocol import EventKind, Step
+from analystd.wire.names import EventKind
+from analystd.wire.results import Step
 
 logger = logging.getLogger(__name__)
 

@@ -14,7 +14,7 @@ from analystd.desk.sessions import Seat, Sessions
 from analystd.jail.workspace import Workspace
 from analystd.kernel.base import Execution, Output, SessionSupply, Trouble
 from analystd.wire.errors import ResourceLimitError
-from analystd.wire.protocol import EventKind
+from analystd.wire.names import EventKind
 
 logger = logging.getLogger(__name__)
 

@@ -52,7 +52,9 @@ from analystd.tools.pyexe import pyexe_tool
 from analystd.util.run_id import current_run_id
 from analystd.wire.arguments import MAIN, ExecPython, RunAgent, WriteFile
 from analystd.wire.errors import AnalystdError, OverloadedError, StartTimeoutError
-from analystd.wire.protocol import AgentResult, EventKind, PythonResult, Snapshot, ViewResult, WriteResult
+from analystd.wire.events import Snapshot
+from analystd.wire.names import EventKind
+from analystd.wire.results import AgentResult, PythonResult, ViewResult, WriteResult
 
 logger = logging.getLogger(__name__)
 

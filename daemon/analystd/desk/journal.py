@@ -23,7 +23,7 @@ from analystd.desk.run_index import RunIndex
 from analystd.desk.segments import MILESTONES, Entry, Event, Segment, bounded_entry, entries_between, load_segments
 from analystd.util.locks import is_at
 from analystd.wire.arguments import PAGE_EVENTS
-from analystd.wire.protocol import EventKind
+from analystd.wire.names import EventKind
 
 logger = logging.getLogger(__name__)
 

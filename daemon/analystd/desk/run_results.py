@@ -11,8 +11,7 @@ from analystd.desk.runs import AnyRun
 from analystd.kernel.base import Execution, RaisedError, SessionInfo, Variable
 from analystd.util.strict_json import EncodedJson, encoded
 from analystd.wire.arguments import Context
-from analystd.wire.protocol import AgentResult, PythonError, PythonResult, SessionState
-from analystd.wire.protocol_answers import VariableInfo
+from analystd.wire.results import AgentResult, PythonError, PythonResult, SessionState, VariableInfo
 
 _TITLE_CHARACTERS = 100
 _LOOKED_AT_CHARACTERS = 100_000

@@ -15,7 +15,9 @@ from analystd.desk.text_batcher import Batcher
 from analystd.kernel.base import Output
 from analystd.util.run_id import current_run_id, generate_run_id
 from analystd.wire.errors import AnalystdError, InvalidArgumentsError, StoppingError
-from analystd.wire.protocol import AgentResult, EventKind, PythonResult, RunSummary, WriteResult
+from analystd.wire.events import RunSummary
+from analystd.wire.names import EventKind
+from analystd.wire.results import AgentResult, PythonResult, WriteResult
 
 logger = logging.getLogger(__name__)
 

@@ -15,7 +15,7 @@ from analystd.data.view_request import Question
 from analystd.engine.base import ToolSpec
 from analystd.tools.narrowing import Names, narrowed
 from analystd.wire.errors import AnalystdError
-from analystd.wire.protocol_answers import FileEntry
+from analystd.wire.results import FileEntry
 
 logger = logging.getLogger(__name__)
 

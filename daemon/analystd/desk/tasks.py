@@ -25,8 +25,7 @@ from analystd.desk.table_facts import TableFacts, most_characters
 from analystd.engine.base import Message, ToolSpec
 from analystd.kernel.base import Session, Variable
 from analystd.wire.errors import AnalystdError
-from analystd.wire.protocol import Step
-from analystd.wire.protocol_answers import FileEntry
+from analystd.wire.results import FileEntry, Step
 
 logger = logging.getLogger(__name__)
 

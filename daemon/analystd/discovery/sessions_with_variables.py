@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from analystd.wire.protocol_answers import KeptSession
+from analystd.wire.status import KeptSession
 
 
 def kept_in(sessions: list[KeptSession]) -> str:

@@ -24,8 +24,8 @@ from analystd.server.uris import Wish, file_named, options_of, path_of_uri, wish
 from analystd.util.inert_text import message_text
 from analystd.wire.errors import InvalidArgumentsError, WorkspaceError
 from analystd.wire.jsonrpc import message_frame
-from analystd.wire.protocol import PROTOCOL_VERSION
-from analystd.wire.protocol_answers import About, ClientInfo
+from analystd.wire.names import PROTOCOL_VERSION
+from analystd.wire.status import About, ClientInfo
 
 logger = logging.getLogger(__name__)
 

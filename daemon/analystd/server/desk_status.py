@@ -10,7 +10,7 @@ from typing import cast
 from analystd.desk.desk import Desk
 from analystd.desk.run_results import session_state
 from analystd.wire.errors import AnalystdError, WorkspaceError
-from analystd.wire.protocol_answers import DeskState, Resources
+from analystd.wire.status import DeskState, Resources
 
 logger = logging.getLogger(__name__)
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from analystd.desk.desk import Desk
 from analystd.discovery.sessions_with_variables import kept_in
-from analystd.wire.protocol_answers import KeptSession
+from analystd.wire.status import KeptSession
 
 logger = logging.getLogger(__name__)
 

@@ -47,8 +47,8 @@ from analystd.server.settings_in_force import (
 )
 from analystd.util.logging_setup import Log
 from analystd.wire.errors import StoppingError, WorkspaceError
-from analystd.wire.protocol import PROTOCOL_VERSION
-from analystd.wire.protocol_answers import ClientInfo, DaemonStatus, EngineState
+from analystd.wire.names import PROTOCOL_VERSION
+from analystd.wire.status import ClientInfo, DaemonStatus, EngineState
 
 logger = logging.getLogger(__name__)
 

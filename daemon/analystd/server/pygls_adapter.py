@@ -23,7 +23,7 @@ from pygls.protocol.language_server import lsp_method
 from analystd import __version__
 from analystd.wire.errors import AnalystdError, InvalidArgumentsError
 from analystd.wire.jsonrpc import INTERNAL_ERROR, error_message, message_frame
-from analystd.wire.protocol_answers import About
+from analystd.wire.status import About
 
 logger = logging.getLogger(__name__)
 

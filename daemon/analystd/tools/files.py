@@ -8,7 +8,7 @@ from analystd.data.base import DataService
 from analystd.engine.base import ToolSpec
 from analystd.tools.base import Tool, ToolContext, ToolResult
 from analystd.wire.arguments import ListFiles, ReadFile, WriteFile
-from analystd.wire.protocol_answers import FileListing, FileText
+from analystd.wire.results import FileListing, FileText
 from analystd.wire.schemas import schema_of
 from analystd.wire.structured import structured
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, get_args
 
-from analystd.wire.protocol import Priority, Subscription, ViewOperation
+from analystd.wire.names import Priority, Subscription, ViewOperation
 from analystd.wire.structured import JsonSchema, LuaTable
 
 MAIN = "main"

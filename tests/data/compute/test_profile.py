@@ -26,7 +26,7 @@ from analystd.data.table import Table
 from analystd.data.view_request import Question
 from analystd.data.views import view
 from analystd.wire.arguments import Condition
-from analystd.wire.protocol import ColumnProfile
+from analystd.wire.results import ColumnProfile
 
 pytestmark = pytest.mark.slow
 

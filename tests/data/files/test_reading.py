@@ -17,7 +17,7 @@ from analystd.jail.workspace import Workspace
 from analystd.tools.base import ToolContext
 from analystd.tools.files import file_tools
 from analystd.wire.errors import InvalidArgumentsError, WorkspaceError
-from analystd.wire.protocol_answers import FileListing, FileText
+from analystd.wire.results import FileListing, FileText
 
 OpenFile = Callable[..., RandomFile]
 

@@ -17,7 +17,7 @@ from analystd.data.view_request import Question
 from analystd.data.views import view
 from analystd.wire.arguments import Condition, SortKey
 from analystd.wire.errors import InvalidArgumentsError, WorkspaceError
-from analystd.wire.protocol import ViewResult
+from analystd.wire.results import ViewResult
 
 OpenFile = Callable[[bytes], RandomFile]
 

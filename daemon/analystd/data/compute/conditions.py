@@ -23,7 +23,7 @@ from analystd.data.text.column_numbers import without_nan
 from analystd.wire.arguments import OPERATORS, Condition
 from analystd.wire.column_names import position_of
 from analystd.wire.errors import InvalidArgumentsError
-from analystd.wire.protocol import ColumnInfo
+from analystd.wire.results import ColumnInfo
 
 MOST_VALUES = 10_000
 """As many an `in` may list."""

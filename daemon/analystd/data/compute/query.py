@@ -20,7 +20,7 @@ from analystd.data.view_request import Question
 from analystd.wire.arguments import SortKey
 from analystd.wire.column_names import addresses, position_of
 from analystd.wire.errors import InvalidArgumentsError
-from analystd.wire.protocol import ColumnInfo
+from analystd.wire.results import ColumnInfo
 
 MOST_SORTED_ROWS = 2_000_000
 """How far into an order one can look, from either end."""

@@ -19,7 +19,7 @@ from analystd.data.positioned_file import RandomFile, ViewCancelledError
 from analystd.data.table_text import printable, width
 from analystd.jail.workspace import Workspace
 from analystd.wire.errors import InvalidArgumentsError, WorkspaceError
-from analystd.wire.protocol_answers import FileEntry, FileListing, FileText, FileType
+from analystd.wire.results import FileEntry, FileListing, FileText, FileType
 
 MAX_ENTRIES = 1000
 MAX_DEPTH = 64

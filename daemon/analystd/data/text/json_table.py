@@ -14,7 +14,7 @@ from analystd.data.text.record_index import RecordIndex
 from analystd.data.text.records import TextRecords
 from analystd.data.typed.cell_sizes import json_bytes
 from analystd.wire.errors import WorkspaceError
-from analystd.wire.protocol import ColumnInfo
+from analystd.wire.results import ColumnInfo
 
 _UTF8_MARK = b"\xef\xbb\xbf"
 _SAMPLE_BYTES = 4 * 1024 * 1024

@@ -16,7 +16,7 @@ from analystd.data.typed.arrow_parts import column_parts
 from analystd.data.typed.arrow_values import json_values
 from analystd.data.typed.cell_sizes import json_bytes
 from analystd.wire.errors import ResourceLimitError
-from analystd.wire.protocol import ColumnInfo
+from analystd.wire.results import ColumnInfo
 
 MAX_ROW_BYTES = 128 * 1024 * 1024
 """What a single row may hold to be sent as one reply."""

@@ -9,7 +9,8 @@ from analystd.server.handlers.base import follow
 from analystd.server.handlers.registry import handles
 from analystd.wire import commands
 from analystd.wire.arguments import RunAgent
-from analystd.wire.protocol import AgentResult, RunSummary
+from analystd.wire.events import RunSummary
+from analystd.wire.results import AgentResult
 
 
 @handles(commands.RUN_AGENT)

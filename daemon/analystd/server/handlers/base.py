@@ -10,7 +10,7 @@ from lsprotocol import types
 from analystd.desk.runs import AnyRun, R, Run
 from analystd.desk.segments import Event
 from analystd.server.connection import Connection
-from analystd.wire.protocol import EventKind
+from analystd.wire.names import EventKind
 
 
 async def follow(connection: Connection, run: Run[R], token: types.ProgressToken | None) -> R:

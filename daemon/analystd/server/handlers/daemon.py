@@ -10,7 +10,7 @@ from analystd.server.connection import Connection
 from analystd.server.handlers.registry import handles
 from analystd.wire import commands
 from analystd.wire.arguments import NoArguments, Shutdown
-from analystd.wire.protocol_answers import DaemonStatus, ShutdownResult
+from analystd.wire.status import DaemonStatus, ShutdownResult
 
 
 @handles(commands.STATUS)

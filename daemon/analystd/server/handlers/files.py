@@ -10,8 +10,7 @@ from analystd.server.handlers.registry import handles
 from analystd.tools import files
 from analystd.wire import commands
 from analystd.wire.arguments import ListFiles, ReadFile, WriteFile
-from analystd.wire.protocol import WriteResult
-from analystd.wire.protocol_answers import FileListing, FileText
+from analystd.wire.results import FileListing, FileText, WriteResult
 
 
 @handles(commands.LIST_FILES)

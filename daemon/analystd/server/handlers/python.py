@@ -12,8 +12,8 @@ from analystd.server.handlers.registry import handles
 from analystd.server.uris import path_of_uri
 from analystd.wire import commands
 from analystd.wire.arguments import ExecPython, OneSession
-from analystd.wire.protocol import PythonResult, RunSummary, SessionState
-from analystd.wire.protocol_answers import SessionVariables
+from analystd.wire.events import RunSummary
+from analystd.wire.results import PythonResult, SessionState, SessionVariables
 
 
 @handles(commands.EXEC_PYTHON)

@@ -8,7 +8,7 @@ from analystd.server.connection import Connection
 from analystd.server.handlers.registry import handles
 from analystd.wire import commands
 from analystd.wire.arguments import DiscardQuarantine, NoArguments, RestoreQuarantine
-from analystd.wire.protocol_answers import QuarantineList, RestoreResult
+from analystd.wire.results import QuarantineList, RestoreResult
 
 
 @handles(commands.LIST_QUARANTINE)

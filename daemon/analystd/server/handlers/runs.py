@@ -14,8 +14,8 @@ from analystd.server.connection import Connection
 from analystd.server.handlers.registry import handles
 from analystd.wire import commands
 from analystd.wire.arguments import Events, GetRun, ListRuns, OneRun, Subscribe
-from analystd.wire.protocol import Event, EventPage
-from analystd.wire.protocol_answers import CancelResult, RunList, RunStory, SubscribeResult
+from analystd.wire.events import Event, EventPage, RunList, RunStory, SubscribeResult
+from analystd.wire.results import CancelResult
 
 
 @handles(commands.CANCEL_RUN)

@@ -19,7 +19,7 @@ from analystd.server.handlers.registry import handles
 from analystd.wire import commands
 from analystd.wire.arguments import ViewData
 from analystd.wire.errors import InvalidArgumentsError
-from analystd.wire.protocol import ViewResult
+from analystd.wire.results import ViewResult
 
 _NO_DELIMITERS = frozenset(string.ascii_letters + string.digits + "\"'\r\n\0")
 

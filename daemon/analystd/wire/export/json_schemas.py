@@ -1,21 +1,18 @@
-"""The JSON Schemas of all that is ours on the wire, as `docs/schema/` has them: `python -m analystd.server.schema_export FOLDER` writes them.
+"""The JSON Schemas of all that is ours on the wire, as `docs/schema/` has them.
 
-They are made of what `wire.commands` declares, to which arguments are held, and of the events in `protocol.py`.
+Arguments are held to the schemas of `wire.commands`. An event is one of its kinds, with the keys that `EVENT_KEYS` gives it.
 """
 
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Iterator
-from pathlib import Path
 from typing import NotRequired, get_origin, get_type_hints
 
-from analystd.server.handshake import HELLO
-from analystd.server.uris import OPTIONS
-from analystd.wire import protocol, protocol_answers
+from analystd.wire import events, status
 from analystd.wire.commands import COMMANDS
-from analystd.wire.protocol import CUT_KEYS, EVENT_KEYS, Event, EventKind
+from analystd.wire.events import CUT_KEYS, EVENT_KEYS, Event
+from analystd.wire.names import EventKind
 from analystd.wire.schemas import Schema, SchemaMaker, object_schema, schema_of
 
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"
@@ -26,13 +23,11 @@ def published() -> dict[str, Schema]:
     return {name: {"$schema": _DIALECT, "title": name, **schema} for name, schema in _schemas()}
 
 
-def write(folder: Path) -> None:
-    """Write the schemas to a folder, and remove those that are there and are none any more."""
-    folder.mkdir(parents=True, exist_ok=True)
-    for path in folder.glob("*.json"):
-        path.unlink()
-    for name, schema in published().items():
-        (folder / f"{name}.json").write_text(json.dumps(schema, indent=2, ensure_ascii=False) + "\n")
+def schema_files() -> dict[str, str]:
+    """Return the content of every file of `docs/schema/`."""
+    return {
+        f"{name}.json": json.dumps(schema, indent=2, ensure_ascii=False) + "\n" for name, schema in published().items()
+    }
 
 
 def _schemas() -> Iterator[tuple[str, Schema]]:
@@ -41,12 +36,12 @@ def _schemas() -> Iterator[tuple[str, Schema]]:
         yield f"{name}.arguments", schema_of(command.arguments)
         yield f"{name}.result", _schema(command.result)
     yield "event", {"$ref": "#/$defs/Event", "$defs": _with_event_kinds(SchemaMaker())}
-    yield "snapshot", _schema(protocol.Snapshot)
-    yield "error.data", _schema(protocol_answers.ErrorData)
-    yield "hello.params", dict(HELLO)
-    yield "hello.result", _schema(protocol_answers.HelloResult)
-    yield "initialize.options", dict(OPTIONS)
-    yield "initialize.result", _schema(protocol_answers.About)
+    yield "snapshot", _schema(events.Snapshot)
+    yield "error.data", _schema(status.ErrorData)
+    yield "hello.params", schema_of(status.Hello, closed=False)
+    yield "hello.result", _schema(status.HelloResult)
+    yield "initialize.options", schema_of(status.Options, closed=False)
+    yield "initialize.result", _schema(status.About)
 
 
 def _schema(annotation: type) -> Schema:
@@ -81,7 +76,3 @@ def _common_keys() -> list[str]:
     """The keys that all events have."""
     hints = get_type_hints(Event, include_extras=True)
     return [name for name, hint in hints.items() if get_origin(hint) is not NotRequired]
-
-
-if __name__ == "__main__":
-    write(Path(sys.argv[1]))
