@@ -22,7 +22,7 @@ from analystd.engine.base import Message
 from analystd.engine.llama import llama_model
 from analystd.engine.llama.chat_template import Renderer
 from analystd.engine.llama.cpu_count import usable_cores
-from analystd.engine.llama.llama_model import CPU_BATCH, Entry, Model, Outcome, lib
+from analystd.engine.llama.llama_model import CPU_BATCH, BatchEntry, BatchOutcome, LlamaModel, lib
 from analystd.models.embedded import choose_model
 from analystd.wire.errors import EngineUnavailableError
 
@@ -76,7 +76,7 @@ class Setting:
         return f"batch {self.batch}/{self.ubatch}, {self.threads} threads, keys {self.keys}, values {self.values}"
 
 
-class Tuned(Model):
+class Tuned(LlamaModel):
     """A model whose context is made as a setting has it."""
 
     def __init__(self, path: Path, setting: Setting) -> None:
@@ -97,7 +97,7 @@ class Tuned(Model):
 class Text:
     """A sequence that is read and written, with drafts or without."""
 
-    def __init__(self, model: Model) -> None:
+    def __init__(self, model: LlamaModel) -> None:
         self._model = model
         self.tokens: list[int] = []
         """Those whose positions are stored."""
@@ -130,8 +130,8 @@ class Text:
 
     def _decode(self, tokens: Sequence[int], *, every: bool) -> None:
         start, last = len(self.tokens), len(tokens) - 1
-        entries = [Entry(token, start + place, 0, every or place == last) for place, token in enumerate(tokens)]
-        assert self._model.decode(entries) is Outcome.DONE
+        entries = [BatchEntry(token, start + place, 0, every or place == last) for place, token in enumerate(tokens)]
+        assert self._model.decode(entries) is BatchOutcome.DONE
         self.tokens += tokens
 
 
@@ -199,7 +199,7 @@ def settings(path: Path, rounds: int) -> None:
             )
 
 
-def speed(model: Model) -> tuple[float, float]:
+def speed(model: LlamaModel) -> tuple[float, float]:
     tokens = model.vocabulary.tokenize(f"{FACTS}\n" * 20, special=False)
     Text(model).read(tokens[: model.batch_size])
     text = Text(model)
@@ -210,7 +210,7 @@ def speed(model: Model) -> tuple[float, float]:
     return READ_TOKENS / (between - started), (len(written) - 1) / (time.perf_counter() - between)
 
 
-def steps(model: Model, rounds: int) -> None:
+def steps(model: LlamaModel, rounds: int) -> None:
     """What a step of several tokens costs, measured in steps of one."""
     tokens = model.vocabulary.tokenize(f"{FACTS}\n" * 20, special=False)[:READ_TOKENS]
     text = Text(model)
@@ -228,7 +228,7 @@ def steps(model: Model, rounds: int) -> None:
     print(f"a step of so many tokens, in steps of one ({1000 * one:.0f} ms): {costs}", flush=True)
 
 
-def drafts(model: Model, rounds: int, limit: int, dialogues: Sequence[tuple[str, str, str]]) -> None:
+def drafts(model: LlamaModel, rounds: int, limit: int, dialogues: Sequence[tuple[str, str, str]]) -> None:
     """How much sooner a program, its repair and an answer are written with drafts, and whether they are the same."""
     renderer = Renderer(model.vocabulary, model.chat_template)
     sums: dict[tuple[str, int], list[float]] = {}
@@ -250,7 +250,7 @@ def drafts(model: Model, rounds: int, limit: int, dialogues: Sequence[tuple[str,
 
 
 def compared(
-    model: Model,
+    model: LlamaModel,
     renderer: Renderer,
     messages: Sequence[Message],
     what: str,

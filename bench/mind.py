@@ -32,7 +32,7 @@ from analystd.engine.base import Completion, GenerateRequest, Message, ToolSpec
 from analystd.engine.llama.amx_workaround import without_tiles
 from analystd.engine.llama.cpu_count import usable_cores
 from analystd.engine.llama.engine import LlamaEngine
-from analystd.engine.llama.worker_sandbox import Walls
+from analystd.engine.llama.worker_sandbox import WorkerSandbox
 from analystd.jail.sandbox import measure_sandbox
 from analystd.models.embedded import pull_embedded
 from analystd.wire.names import EventKind
@@ -139,7 +139,7 @@ def arguments() -> argparse.Namespace:
 async def jailed_engine(model: Path, home: Path) -> AsyncIterator[LlamaEngine]:
     sandbox = await measure_sandbox("auto")
     print(f"sandbox level {sandbox.level}")
-    walls = Walls(sandbox, home / "worker")
+    walls = WorkerSandbox(sandbox, home / "worker")
     engine = LlamaEngine(lambda: model, context_tokens=CONTEXT, walls=walls, prefixes=home / "prefixes")
     try:
         await engine.load()

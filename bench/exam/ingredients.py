@@ -49,6 +49,7 @@ INGREDIENTS: dict[str, tuple[Replacement, ...]] = {
         ("analystd.agent.task", "hint_for_failure", _none),
     ),
     "error-hints": (("analystd.agent.task", "hint_for_error", _none),),
+    "missing-results": (("analystd.agent.task", "has_only_missing_values", _no),),
     "rewriting": (("analystd.agent.task", "put_right", _same),),
     "toolbox-hints": (("analystd.desk.tasks", "hints", _empty),),
     "definitions": (("analystd.desk.tasks", "definitions", _empty),),

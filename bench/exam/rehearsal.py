@@ -100,6 +100,17 @@ def scenes(table: pd.DataFrame) -> list[Scene]:
             (f"It is month {pd.to_datetime(table['day']).dt.month.max()}.", "Output:\nmonth: "),
         ),
         _scene(
+            "missing-result",
+            "By how much is the first unit count above the last?",
+            Number(float(table["units"].iloc[0] - table["units"].iloc[-1]), 0, "difference"),
+            fenced(f"{_READ}print('difference:', df['units'].head(1) - df['units'].tail(1))"),
+            (
+                fenced(f"{_READ}print('difference:', df['units'].iloc[0] - df['units'].iloc[-1])"),
+                "It printed missing values only",
+            ),
+            (f"The difference is {table['units'].iloc[0] - table['units'].iloc[-1]}.", "Output:\ndifference: "),
+        ),
+        _scene(
             "old-pandas",
             "What is the mean unit price if missing ones count as 0, to two decimals?",
             Number(float(price.fillna(0).mean()), 2, "mean"),

@@ -55,7 +55,13 @@ def test_other_errors_get_no_such_hint() -> None:
 def test_a_column_that_only_some_tables_have_is_said_to_be_there() -> None:
     tables = {"a.csv": ("x", "k"), "b.csv": ("y", "k")}
     assert hint_for_failure("KeyError: 'x' (line 2)", tables) == (
-        "Only a.csv has the column 'x'. The columns of b.csv are 'y', 'k'."
+        "Only a.csv has the column 'x'. The columns of b.csv are 'y', 'k'. "
+        "Merge the tables first and use what comes of it: merged = pd.merge(a, b, on='k')."
+    )
+    spelt = hint_for_failure("KeyError: 'YEAR' (line 8)", {"a.csv": ("YEAR", "x"), "b.csv": ("Year", "y")})
+    assert spelt is not None
+    assert spelt.endswith(
+        "b.csv calls it 'Year'. Merge the tables first and use what comes of it: merged = pd.merge(a, b, left_on='YEAR', right_on='Year')."
     )
     apart = {"a.csv": ("x",), "b.csv": ("y",)}
     hint = hint_for_failure("KeyError: 'x' (line 2)", apart)

@@ -29,6 +29,15 @@ CODE = re.compile(r"`([^`]+)`")
         ("Wie groß ist die Schiefe?", "column.skew()"),
         ("Welcher Anteil der Kunden ist aktiv?", "condition.mean()"),
         ("Is the correlation significant at 5 %?", "pearsonr"),
+        ("Umsatz pro Monat", "dates.dt.to_period"),
+        ("Revenue by month", "dates.dt.to_period"),
+        ("By what percentage did it fall?", "(new - old) / old"),
+        ("How many days in a row did it rain?", "condition.shift()"),
+        ("In which month were sales lowest in total?", "dates.dt.month"),
+        ("Rows of orders without a match in customers?", '.isin(other["group"])'),
+        ("Which region has the highest average price?", "totals.idxmax()"),
+        ("Kruskal-Wallis test by region", "scipy.stats.kruskal"),
+        ("How many names begin with A?", "str.startswith"),
     ],
 )
 def test_a_question_is_told_how_its_figure_is_computed(question: str, code: str) -> None:
@@ -57,10 +66,17 @@ def names() -> dict[str, Any]:
         "np": np, "pd": pd, "scipy": scipy,
         "column": column, "price": column.dropna(), "values": x, "weights": y, "a": x, "b": y, "x": x, "y": y,
         "actual": x, "predicted": y, "condition": column > 4, "first": 100.0, "last": 121.0, "years": 2, "k": 1.5, "window": 3,
-        "df": pd.DataFrame({"x": x, "y": y, "z": [3.0, 1, 4, 1], "group": group, "kind": kind, "value": [1.0, 2.5, 3.5, 9.0]}),
+        "df": pd.DataFrame({
+            "x": x, "y": y, "z": [3.0, 1, 4, 1], "group": group, "kind": kind, "value": [1.0, 2.5, 3.5, 9.0],
+            "day": ["2024-01-30", "2024-02-01", "2024-02-29", "2025-01-01"],
+            "end": ["2024-02-01", "2024-02-01", "2024-03-01", "2026-01-01"],
+        }),
+        "other": pd.DataFrame({"group": ["a", "c"]}), "texts": pd.Series(["[98] kg", "about 12.5", "Ann Lee 7", None]),
+        "old": 80.0, "new": 60.0, "monthly": pd.Series(range(1, 27), dtype=float), "totals": x,
     }  # fmt: skip
 
 
+@pytest.mark.filterwarnings("ignore:divide by zero")  # Levene's test of two values each
 @pytest.mark.parametrize("sentence", [sentence for _, sentence in packaged_pairs("definitions.txt")])
 def test_the_code_of_each_sentence_runs(sentence: str) -> None:
     codes = CODE.findall(sentence)
@@ -82,8 +98,48 @@ def test_the_code_of_each_sentence_runs(sentence: str) -> None:
         ("100 * condition.mean()", 50.0),
         ("column.kurt()", scipy.stats.kurtosis([2, 4, 4, 5, 7, 9, 30], bias=False)),
         ("column.skew()", scipy.stats.skew([2, 4, 4, 5, 7, 9, 30], bias=False)),
+        ("100 * (new - old) / old", -25.0),
+        ("condition.groupby((condition != condition.shift()).cumsum()).sum().max()", 4),
+        ("len(df.dropna())", 4),
+        ("column.nlargest(2).iloc[-1]", 9.0),
+        ("column.value_counts().idxmax()", 4.0),
+        ("column.value_counts().max()", 2),
+        ("(column.value_counts() == 1).sum()", 5),
+        ("price.iloc[-1] / price.iloc[0] - 1", 14.0),
+        ("((values / values.sum()) ** 2).sum()", 0.3),
+        ("scipy.stats.hmean(values)", statistics.harmonic_mean([1, 2, 3, 4])),
+        ("scipy.stats.entropy(column.value_counts(), base=2)", 2.5216406),
+        ("column.quantile(0.9)", 17.4),
     ],
 )  # fmt: skip
 def test_what_the_code_gives_is_the_figure(code: str, expected: float) -> None:
     assert any(code in CODE.findall(sentence) for _, sentence in packaged_pairs("definitions.txt"))
     assert eval(code, names()) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(
+    ("code", "expected"),
+    [
+        ('df[~df["group"].isin(other["group"])]["value"]', [3.5, 9.0]),
+        ('df[df["kind"].str.startswith("u", na=False)]["value"]', [1.0, 3.5, 9.0]),
+        ('df[df["value"] > df["value"].mean()]["value"]', [9.0]),
+        ('df[df["value"] > df.groupby("group")["value"].transform("mean")]["value"]', [2.5, 9.0]),
+        ('df.loc[df.groupby("group")["value"].idxmax()]["value"]', [2.5, 9.0]),
+        ('(pd.to_datetime(df["end"]) - pd.to_datetime(df["day"])).dt.days', [2, 0, 1, 365]),
+        ('df.groupby("group")["value"].sum() / df["value"].sum()', [3.5 / 16, 12.5 / 16]),
+        ('texts.str.extract(r"(\\d+\\.?\\d*)", expand=False).astype(float).dropna()', [98.0, 12.5, 7.0]),
+        ("texts.str.split().str.len().dropna()", [2, 2, 3]),
+        ('column.clip(*column.quantile([0.05, 0.95])).iloc[[0, 6]]', [2.6, 23.7]),
+    ],
+)  # fmt: skip
+def test_what_the_code_gives_are_the_rows(code: str, expected: list[float]) -> None:
+    assert list(eval(code, names())) == pytest.approx(expected)
+
+
+def test_the_gini_coefficient_and_cohens_d_are_as_defined() -> None:
+    space = names()
+    sentences = {sentence.partition(":")[0]: sentence for _, sentence in packaged_pairs("definitions.txt")}
+    for name, expected in (("Gini coefficient", 0.25), ("Cohen's d", -2.5 / ((5 / 3 + 6.3) / 2) ** 0.5)):
+        first, last = CODE.findall(sentences[name])
+        exec(first, space)
+        assert eval(last, space) == pytest.approx(expected), name

@@ -21,6 +21,7 @@ from analystd.agent.function_hints import (
 TOLD_OTHERWISE = {"read"}
 """With the facts of a file that needs it."""
 KNOWN_BY_HEART = {
+    "join",
     "compare_means",
     "correlation",
     "fill_missing",
@@ -28,6 +29,7 @@ KNOWN_BY_HEART = {
     "normality",
     "outliers_iqr",
     "outliers_zscore",
+    "period_table",
     "regression",
     "returns",
     "save_plot",
@@ -54,10 +56,8 @@ def told(question: str, *columns: str) -> list[str]:
         ("Gewinn und Verlust je Symbol", "profit_and_loss"),
         ("Resample to daily OHLCV", "ohlcv"),
         ("VWAP by day", "vwap"),
-        ("Umsatz pro Monat", "period_table"),
-        ("Revenue by month", "period_table"),
-        ("Merge both files and say what did not match", "join"),
         ("Sharpe ratio?", "sharpe_ratio"),
+        ("Total with a grand total by region", "group_table"),
     ],
 )
 def test_a_question_is_told_of_the_function_that_it_asks_for(question: str, wanted: str) -> None:
@@ -77,6 +77,9 @@ def test_a_question_is_told_of_the_function_that_it_asks_for(question: str, want
         "What is the 90th percentile, with linear interpolation?",
         "Which values are outliers by the IQR rule, and how many are missing?",
         "Spearman correlation of the daily returns?",
+        "Volatility of the returns, i.e. their sample standard deviation?",
+        "Revenue by month",
+        "Merge both files and say what did not match",
         "",
     ],
 )

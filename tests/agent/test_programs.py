@@ -8,6 +8,7 @@ import pytest
 
 from analystd.agent.programs import (
     facts_and_question,
+    fails_as_before,
     failures_text,
     is_said_of_files,
     question_with_facts,
@@ -104,3 +105,18 @@ def test_what_the_look_at_the_files_counted_may_be_printed(code: str, known: boo
 )
 def test_facts_and_question_are_told_apart_again(question: str, facts: str) -> None:
     assert facts_and_question(question_with_facts(question, facts)) == (facts, question)
+
+
+def test_failures_are_the_same_whatever_else_differs_between_their_programs() -> None:
+    first = failed("import pandas as pd\nprint(df.fare)", "KeyError: 'fare' (line 2)")
+    again = failed("# Load\nimport pandas as pd\n\n  # Print\nprint(df.fare)", "KeyError: 'fare' (line 5)")
+    assert fails_as_before([first, again])
+    assert not fails_as_before([again])
+    for other in (
+        failed("print(df.fares)", "KeyError: 'fares' (line 1)"),
+        failed("print(df.fare + 1)", "KeyError: 'fare' (line 1)"),
+        Step(tool="pyexe", arguments={"code": "print(df.fare)"}, ok=True, output="1", seconds=0.1),
+        Step(tool="look", arguments={}, ok=True, output="", seconds=0.1),
+    ):
+        assert not fails_as_before([first, other])
+        assert not fails_as_before([again, first, other])

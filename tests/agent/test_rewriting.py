@@ -186,3 +186,62 @@ def test_an_edit_within_another_waits_for_the_next_round() -> None:
 @pytest.mark.parametrize("code", ["f(", "\0", "x = '" + "(" * 100, "(" * 100_000, "a" + ".b" * 20_000])
 def test_a_program_that_cannot_be_parsed_is_left_as_it_is(code: str) -> None:
     assert put_right(code) == code
+
+
+@pytest.mark.parametrize(
+    ("code", "today"),
+    [
+        ("x.str.extract(r'\\d+')", "x.str.extract(r'(\\d+)', expand=False)"),
+        ("x.str.extract(pat='[a-z]+')", "x.str.extract(pat='([a-z]+)', expand=False)"),
+        ('x.str.extract("""a""", expand=True)', 'x.str.extract("""(a)""", expand=True)'),
+        ("x.str.extract('a', re.I)", "import re\nx.str.extract('(a)', re.I)"),
+        ("x.str.extractall('a')", "x.str.extractall('(a)')"),
+        ("x.str.extract('(a)b')", "x.str.extract('(a)b')"),
+        ("x.str.extract('a' 'b')", "x.str.extract('(a' 'b)', expand=False)"),
+        ("x.str.extract('a' \"'b'\")", "x.str.extract('a' \"'b'\")"),
+        ("x.str.extract(pattern)", "x.str.extract(pattern)"),
+        ("x.str.extract('[')", "x.str.extract('[')"),
+        ("archive.extract()", "archive.extract()"),
+    ],
+)
+def test_a_pattern_without_a_group_is_made_one(code: str, today: str) -> None:
+    assert put_right(code) == today
+
+
+def test_what_is_extracted_is_a_column_again() -> None:
+    texts = pd.Series(["[98]", "12.5 kg", "none"])
+    with pytest.raises(ValueError, match="no capture groups"):
+        texts.str.extract(r"\d+\.?\d*")
+    found = eval(put_right(r"texts.str.extract(r'\d+\.?\d*').astype(float)").rpartition("\n")[2], {"texts": texts})
+    assert found.dropna().tolist() == [98.0, 12.5]
+
+
+@pytest.mark.parametrize(
+    ("code", "today"),
+    [
+        ("x = df['day'].dt.year", "import pandas as pd\nx = pd.to_datetime(df['day']).dt.year"),
+        ("df[df['day'].dt.month == 3]", "import pandas as pd\ndf[pd.to_datetime(df['day']).dt.month == 3]"),
+        ("df['day'] = f(df['day'])\ndf['day'].dt.year", "df['day'] = f(df['day'])\ndf['day'].dt.year"),
+        ("df = read_csv('a', parse_dates=['day'])\ndf['day'].dt.year", "df = read_csv('a', parse_dates=['day'])\ndf['day'].dt.year"),
+        ("df['end'].dt.year", "df['end'].dt.year"),
+        ("df['day'].str[:4]", "df['day'].str[:4]"),
+    ],
+)  # fmt: skip
+def test_parts_of_dates_are_taken_of_dates(code: str, today: str) -> None:
+    assert put_right(code, dates={"day"}) == today
+
+
+def test_parts_of_dates_as_text_are_had() -> None:
+    df = pd.DataFrame({"day": ["2024-03-01", "2025-04-02"]})
+    with pytest.raises(AttributeError):
+        df["day"].dt.year  # noqa: B018
+    code = put_right("df.groupby(df['day'].dt.year).size()", dates={"day"}).rpartition("\n")[2]
+    assert eval(code, {"df": df, "pd": pd}).index.tolist() == [2024, 2025]
+
+
+@pytest.mark.parametrize("name", ["a.parquet", "sub/A.XLSX", "events.jsonl"])
+def test_a_file_that_is_no_text_is_not_read_as_csv(name: str) -> None:
+    assert put_right(
+        f"df = pd.read_csv('{name}')"
+    ) == f"import toolbox\nimport pandas as pd\ndf = toolbox.read('{name}')".replace("import pandas as pd\n", "")
+    assert "toolbox" not in put_right("df = pd.read_csv('parquet.csv')")

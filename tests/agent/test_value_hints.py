@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from analystd.agent.value_hints import (
@@ -65,10 +67,29 @@ def test_what_is_said_names_the_values_the_nearest_and_where_the_text_stands() -
 def test_a_value_that_is_taken_for_a_column_is_said_to_be_one() -> None:
     found = values_as_columns(["male", "height"], CONTENTS)
     assert found == [("male", "sex")]
-    hint = hint_for_values_as_columns(found)
+    hint = hint_for_values_as_columns(found, CONTENTS)
     assert hint.startswith(
         "There is no column 'male': that is a value of 'sex'. Filter for it, df[df['sex'] == 'male'], or make columns"
     )
+    assert hint.endswith("of the values first, wide = df.pivot(index=…, columns='sex', values='year').")
+    dated = replace(CONTENTS, dates={"people.csv": ("born",)})
+    assert "df.pivot(index='born', columns='sex', values='year')" in hint_for_values_as_columns(found, dated)
+
+
+def test_where_tables_have_a_key_in_common_the_merge_is_written_out() -> None:
+    contents = Contents(
+        values={"people.csv": {"continent": ("Asia", "Europe")}, "areas.csv": {"Area": ("South Asia", "Europe")}},
+        columns={"people.csv": ("country", "continent"), "areas.csv": ("Country", "Area")},
+    )
+    assert hint_for_filters([("continent", "South Asia")], contents).endswith(
+        "merge them first: merged = pd.merge(people, areas, left_on='country', right_on='Country'), "
+        "then merged[merged['Area'] == 'South Asia']."
+    )
+
+
+def test_a_name_is_of_a_kind_where_it_is_so_in_each_table_that_has_it() -> None:
+    assert CONTENTS.in_all(CONTENTS.numbers) == {"year"}
+    assert CONTENTS.in_all(CONTENTS.dates) == set()
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ TOUCHED = {
     "mending": ("mending", "refused"),
     "column-hints": ("column-hint", "refused"),
     "error-hints": ("error-hint", "refused"),
+    "missing-results": ("missing-result", "refused"),
     "rewriting": ("old-pandas", "refused"),
     "toolbox-hints": ("toolbox-hint", "refused"),
     "definitions": ("definition", "refused"),
@@ -35,7 +36,7 @@ def by_name(folder: Path) -> dict[str, Scene]:
 
 
 NAMES = (
-    "facts column-hint mending error-hint old-pandas toolbox-hint definition prose silence own-call thought number-check "
+    "facts column-hint mending error-hint missing-result old-pandas toolbox-hint definition prose silence own-call thought number-check "
     "wrong-column given-up not-there file follow-up"
 )
 

@@ -7,10 +7,10 @@ from typing import Any, cast
 
 import pytest
 
-from analystd.client._reconnecting import Link
+from analystd.client._reconnecting import ReconnectingLink
 from analystd.client.errors import EventsGoneError
 from analystd.client.events import Event, Snapshot
-from analystd.client.feed import EventStream, Feed, Missed, Theme
+from analystd.client.feed import EventStream, Feed, ReplayPage, StreamFilter
 from analystd.wire.errors import DaemonLostError
 from analystd.wire.names import EVENT_METHOD
 
@@ -50,19 +50,19 @@ def event(seq: int) -> dict[str, Any]:
 
 
 def stream(link: StandInLink, feed: Feed, missed: Any, after: int) -> EventStream:
-    theme = Theme(lambda _event: True, lambda _event: False, "all", starts_daemon=False)
-    return EventStream(cast(Link, link), feed, theme, missed, after=after, timeout=5)
+    theme = StreamFilter(lambda _event: True, lambda _event: False, "all", starts_daemon=False)
+    return EventStream(cast(ReconnectingLink, link), feed, theme, missed, after=after, timeout=5)
 
 
 async def test_what_comes_with_a_snapshot_is_read_again_after_it() -> None:
     feed, asked = Feed("all"), []
 
-    async def missed(after: int) -> Missed:
+    async def missed(after: int) -> ReplayPage:
         asked.append(after)
         if after > 100:
             feed.hear(EVENT_METHOD, event(8))
-            return Missed((), more=False, snapshot=Snapshot(seq=7, first_seq=1, runs=(), sessions=()))
-        return Missed((Event.of(event(8)),), more=False)
+            return ReplayPage((), more=False, snapshot=Snapshot(seq=7, first_seq=1, runs=(), sessions=()))
+        return ReplayPage((Event.of(event(8)),), more=False)
 
     events = stream(StandInLink(), feed, missed, 10**9)
     with pytest.raises(EventsGoneError):
@@ -73,8 +73,8 @@ async def test_what_comes_with_a_snapshot_is_read_again_after_it() -> None:
 async def test_a_subscription_whose_answer_never_came_is_asked_for_again() -> None:
     link, feed = StandInLink(), Feed("none")
 
-    async def missed(after: int) -> Missed:
-        return Missed((Event.of(event(after + 1)),), more=False)
+    async def missed(after: int) -> ReplayPage:
+        return ReplayPage((Event.of(event(after + 1)),), more=False)
 
     events = stream(link, feed, missed, 0)
     link.hangs = True
@@ -90,7 +90,7 @@ async def test_a_subscription_whose_answer_never_came_is_asked_for_again() -> No
 async def test_a_question_that_ends_each_connection_is_given_up() -> None:
     feed = Feed("all")
 
-    async def missed(_after: int) -> Missed:
+    async def missed(_after: int) -> ReplayPage:
         feed.lose()
         raise DaemonLostError("gone")
 

@@ -6,22 +6,22 @@ from pathlib import Path
 
 import pytest
 
-from analystd.data.positioned_file import RandomFile
+from analystd.data.positioned_file import PositionedFile
 
 
 @pytest.fixture(scope="session")
-def open_bytes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., RandomFile]]:
+def open_bytes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., PositionedFile]]:
     """Makes an open file of bytes, its name `x.csv` unless another is given."""
     path = tmp_path_factory.mktemp("files") / "content"
     opened: list[int] = []
 
-    def open_file(content: bytes, name: str = "x.csv") -> RandomFile:
+    def open_file(content: bytes, name: str = "x.csv") -> PositionedFile:
         path.unlink(missing_ok=True)
         path.write_bytes(content)
         while len(opened) > 10:
             os.close(opened.pop(0))
         opened.append(os.open(path, os.O_RDONLY))
-        return RandomFile.of_descriptor(name, opened[-1])
+        return PositionedFile.of_descriptor(name, opened[-1])
 
     yield open_file
     for descriptor in opened:

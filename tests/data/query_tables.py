@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 import pyarrow as pa
 
-from analystd.data.column_chunks import ColumnPart
+from analystd.data.column_chunks import ColumnChunk
 from analystd.data.table import Rows
 from analystd.data.typed.arrow_values import json_values
 from analystd.wire.results import ColumnInfo
@@ -34,13 +34,13 @@ class MemoryTable:
     def tail(self, count: int, columns: Sequence[int]) -> Rows:
         return self.rows(max(0, self.known_rows - count), count, columns)
 
-    def column_parts(self, columns: Sequence[int], start: int = 0) -> Iterator[ColumnPart]:
+    def column_parts(self, columns: Sequence[int], start: int = 0) -> Iterator[ColumnChunk]:
         size = self._part_rows
         try:
             for number in range(start, -(-self.known_rows // size)):
                 self.taken.append(number)
                 arrays = [self._arrays[at].slice(number * size, size) for at in columns]
                 rows = min(size, self.known_rows - number * size)
-                yield ColumnPart(number, number * size, rows, arrays, [0] * len(columns))
+                yield ColumnChunk(number, number * size, rows, arrays, [0] * len(columns))
         finally:
             self.closed += 1

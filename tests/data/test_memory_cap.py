@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from analystd.data.base import FileInJail
-from analystd.data.view_request import Question
+from analystd.data.view_request import ViewRequest
 from analystd.data.worker_client import DataWorker
 from analystd.jail.sandbox import measure_sandbox
 from analystd.jail.workspace import Workspace
@@ -52,12 +52,12 @@ async def test_a_bomb_costs_one_answer_and_the_worker_lives_on(
 ) -> None:
     pq.write_table(pa.table({"x": [1]}), folder / "small.parquet")
     small = FileInJail("small.parquet")
-    assert (await data.view(small, Question("head")))["rows"] == [[1]]
+    assert (await data.view(small, ViewRequest("head")))["rows"] == [[1]]
     pid, before = data.pid, resident(data)
     for operation in ("head", "describe"):
         with pytest.raises(ResourceLimitError, match=r"bomb\.parquet needs more memory than the limit of \d+ MiB"):
-            await data.view(bomb, Question(operation))
-        assert (await data.view(small, Question("head")))["rows"] == [[1]]
-    assert (await data.view(bomb, Question("shape")))["num_rows"] == 1
+            await data.view(bomb, ViewRequest(operation))
+        assert (await data.view(small, ViewRequest("head")))["rows"] == [[1]]
+    assert (await data.view(bomb, ViewRequest("shape")))["num_rows"] == 1
     assert data.pid == pid
     assert resident(data) < before + 64 * MEBIBYTE

@@ -11,7 +11,7 @@ import pytest
 
 from analystd.client import connect
 from analystd.data.base import FileInJail, OpenFile
-from analystd.data.view_request import Question
+from analystd.data.view_request import ViewRequest
 from analystd.data.worker_client import DataWorker
 from analystd.jail.sandbox import Sandbox, measure_sandbox
 from analystd.jail.workspace import Workspace
@@ -62,7 +62,7 @@ async def test_what_is_no_regular_file_is_refused_at_once_by_every_view(data: Da
         for name in ("pipe.csv", "folder.csv", "zero.csv", "loop.csv", "gone.csv", "socket.csv"):
             for operation in OPERATIONS:
                 with pytest.raises(WorkspaceError) as caught:
-                    await asyncio.wait_for(data.view(FileInJail(name), Question(operation)), 10)
+                    await asyncio.wait_for(data.view(FileInJail(name), ViewRequest(operation)), 10)
                 assert "Error" not in caught.value.message
 
 
@@ -71,7 +71,7 @@ async def test_a_device_among_the_read_only_paths_is_refused(folder: Path, runti
     worker = DataWorker(workspace, sandbox, runtime)
     try:
         with pytest.raises(WorkspaceError):
-            await asyncio.wait_for(worker.view(FileInJail("/dev/zero"), Question("head")), 10)
+            await asyncio.wait_for(worker.view(FileInJail("/dev/zero"), ViewRequest("head")), 10)
     finally:
         await worker.aclose()
 
@@ -81,7 +81,7 @@ async def test_a_device_that_comes_as_a_descriptor_is_refused(path: str, data: D
     descriptor = os.open(path, os.O_RDONLY)
     try:
         with pytest.raises(WorkspaceError, match="Not a regular file"):
-            await data.view(OpenFile("x.csv", descriptor), Question("head"))
+            await data.view(OpenFile("x.csv", descriptor), ViewRequest("head"))
     finally:
         os.close(descriptor)
 
@@ -92,16 +92,16 @@ async def test_a_file_that_may_not_be_read_is_refused_in_a_sentence(data: DataWo
     path.write_text("a\n1\n")
     path.chmod(0)
     with pytest.raises(WorkspaceError) as caught:
-        await data.view(FileInJail("secret.csv"), Question("head"))
+        await data.view(FileInJail("secret.csv"), ViewRequest("head"))
     assert "secret.csv" in caught.value.message
     assert "ermission" in caught.value.message
     path.chmod(0o600)
-    assert (await data.view(FileInJail("secret.csv"), Question("head")))["rows"] == [["1"]]
+    assert (await data.view(FileInJail("secret.csv"), ViewRequest("head")))["rows"] == [["1"]]
 
 
 async def test_a_file_that_shrinks_while_it_is_counted_is_told_or_read_again(data: DataWorker, endless: Path) -> None:
     heard = asyncio.Event()
-    count = asyncio.create_task(data.view(FileInJail("endless.csv"), Question("shape"), lambda part: heard.set()))
+    count = asyncio.create_task(data.view(FileInJail("endless.csv"), ViewRequest("shape"), lambda part: heard.set()))
     await heard.wait()
     os.truncate(endless, 10)
     try:
@@ -110,17 +110,17 @@ async def test_a_file_that_shrinks_while_it_is_counted_is_told_or_read_again(dat
         assert "while it was read" in error.message
     else:
         assert view["num_rows"] == 1
-    assert (await data.view(FileInJail("endless.csv"), Question("shape")))["num_rows"] == 1
+    assert (await data.view(FileInJail("endless.csv"), ViewRequest("shape")))["num_rows"] == 1
 
 
 async def test_a_file_that_is_replaced_while_it_is_counted_harms_nobody(data: DataWorker, endless: Path) -> None:
     heard = asyncio.Event()
-    count = asyncio.create_task(data.view(FileInJail("endless.csv"), Question("shape"), lambda part: heard.set()))
+    count = asyncio.create_task(data.view(FileInJail("endless.csv"), ViewRequest("shape"), lambda part: heard.set()))
     await heard.wait()
     other = endless.with_name("other.csv")
     other.write_text("a,b\n1,2\n3,4\n")
     other.replace(endless)
-    assert (await data.view(FileInJail("endless.csv"), Question("shape")))["num_rows"] == 2
+    assert (await data.view(FileInJail("endless.csv"), ViewRequest("shape")))["num_rows"] == 2
     assert not count.done()
     count.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -133,7 +133,7 @@ async def test_a_worker_killed_in_the_middle_fails_what_was_asked_and_serves_wha
     (folder / "x.csv").write_text("a,b\n1,2\n")
     heard = asyncio.Event()
     counts = [
-        asyncio.create_task(data.view(FileInJail("endless.csv"), Question("shape"), lambda part: heard.set()))
+        asyncio.create_task(data.view(FileInJail("endless.csv"), ViewRequest("shape"), lambda part: heard.set()))
         for _ in range(2)
     ]
     await heard.wait()
@@ -142,7 +142,7 @@ async def test_a_worker_killed_in_the_middle_fails_what_was_asked_and_serves_wha
     for count in counts:
         with pytest.raises(WorkerDiedError, match="SIGKILL"):
             await asyncio.wait_for(count, 10)
-    assert (await data.view(FileInJail("x.csv"), Question("shape")))["num_rows"] == 1
+    assert (await data.view(FileInJail("x.csv"), ViewRequest("shape")))["num_rows"] == 1
 
 
 async def test_many_views_at_once_are_each_right(data: DataWorker, folder: Path) -> None:
@@ -153,10 +153,10 @@ async def test_many_views_at_once_are_each_right(data: DataWorker, folder: Path)
 
     async def look(name: str, at: int) -> None:
         source = FileInJail(f"{name}.csv")
-        window = await data.view(source, Question("rows", offset=at, n_rows=2))
+        window = await data.view(source, ViewRequest("rows", offset=at, n_rows=2))
         assert window["rows"] == [[f"{name} {number}", f"{number % 7}\n"] for number in (at, at + 1)]
-        assert (await data.view(source, Question("shape")))["num_rows"] == count
-        tail = await data.view(source, Question("tail", n_rows=1))
+        assert (await data.view(source, ViewRequest("shape")))["num_rows"] == count
+        tail = await data.view(source, ViewRequest("tail", n_rows=1))
         assert tail["rows"] == [[f"{name} {count - 1}", f"{(count - 1) % 7}\n"]]
 
     places = [0, 1, 399_000, 100_000, 250_000, 399_998]
@@ -166,21 +166,21 @@ async def test_many_views_at_once_are_each_right(data: DataWorker, folder: Path)
 async def test_one_who_cancels_while_the_worker_starts_harms_nobody(data: DataWorker, folder: Path) -> None:
     (folder / "x.csv").write_text("a,b\n1,2\n")
     for turns in range(4):
-        gone = asyncio.create_task(data.view(FileInJail("x.csv"), Question("shape")))
+        gone = asyncio.create_task(data.view(FileInJail("x.csv"), ViewRequest("shape")))
         for _ in range(turns):
             await asyncio.sleep(0)
         gone.cancel()
         with pytest.raises(asyncio.CancelledError):
             await gone
-    assert (await data.view(FileInJail("x.csv"), Question("shape")))["num_rows"] == 1
+    assert (await data.view(FileInJail("x.csv"), ViewRequest("shape")))["num_rows"] == 1
 
 
 async def test_one_who_cancels_does_not_spoil_the_count_of_another(data: DataWorker, folder: Path) -> None:
     path = folder / "x.csv"
     path.write_bytes(b"a\n" * (32 * 1024 * 1024 + 1))
     source = FileInJail("x.csv")
-    await data.view(source, Question("columns"))
-    first, second = (asyncio.create_task(data.view(source, Question("shape"))) for _ in range(2))
+    await data.view(source, ViewRequest("columns"))
+    first, second = (asyncio.create_task(data.view(source, ViewRequest("shape"))) for _ in range(2))
     await asyncio.sleep(0)
     first.cancel()
     assert (await second)["num_rows"] == 32 * 1024 * 1024
@@ -193,10 +193,10 @@ async def test_a_long_reply_reaches_its_caller_whole(data: DataWorker, folder: P
     long_cell = "é" * (25 * 1024 * 1024)
     path = folder / "x.csv"
     path.write_text(f"id,note\n1,{long_cell}\n2,short\n")
-    view = await data.view(FileInJail("x.csv"), Question("rows", n_rows=1))
+    view = await data.view(FileInJail("x.csv"), ViewRequest("rows", n_rows=1))
     assert view["rows"] == [["1", long_cell]]
     assert len(view["text"]) < 100_000
-    assert (await data.view(FileInJail("x.csv"), Question("shape")))["num_rows"] == 2
+    assert (await data.view(FileInJail("x.csv"), ViewRequest("shape")))["num_rows"] == 2
     path.unlink()
 
 

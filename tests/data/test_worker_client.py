@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from analystd.data.base import FileInJail, OpenFile
-from analystd.data.view_request import Question
+from analystd.data.view_request import ViewRequest
 from analystd.data.worker_client import DataWorker
 from analystd.jail.sandbox import Sandbox, measure_sandbox
 from analystd.jail.workspace import Workspace
@@ -56,19 +56,19 @@ def endless(folder: Path) -> FileInJail:
 
 
 async def test_columns_are_shown_as_the_seed_shows_them(data: DataWorker, bars: FileInJail) -> None:
-    view = await data.view(bars, Question("columns"))
+    view = await data.view(bars, ViewRequest("columns"))
     assert view["text"] == ("Columns (6):\n  1. timestamp\n  2. open\n  3. high\n  4. low\n  5. close\n  6. volume")
     assert view["num_columns"] == 6
 
 
 async def test_a_shape_counts_rows_without_the_header(data: DataWorker, bars: FileInJail) -> None:
-    view = await data.view(bars, Question("shape"))
+    view = await data.view(bars, ViewRequest("shape"))
     assert view["text"] == "Shape: 3 rows × 6 columns\nColumns: timestamp, open, high, low, close, volume"
     assert (view["num_rows"], view["num_columns"], view["rows"]) == (3, 6, None)
 
 
 async def test_a_head_gives_the_files_own_text(data: DataWorker, bars: FileInJail) -> None:
-    view = await data.view(bars, Question("head", n_rows=2))
+    view = await data.view(bars, ViewRequest("head", n_rows=2))
     assert view["rows"] == [
         ["2024-01-01 00:00", "100.10", "100.50", "99.90", "100.20", "007"],
         ["2024-01-01 00:01", "100.20", "100.60", "100.00", "NA", "1E5"],
@@ -81,15 +81,15 @@ async def test_a_head_gives_the_files_own_text(data: DataWorker, bars: FileInJai
 
 
 async def test_tail_and_rows_give_the_last_rows(data: DataWorker, bars: FileInJail) -> None:
-    tail = await data.view(bars, Question("tail", n_rows=1, columns=("close", "timestamp")))
+    tail = await data.view(bars, ViewRequest("tail", n_rows=1, columns=("close", "timestamp")))
     assert tail["rows"] == [["100.40", "2024-01-01 00:02"]]
-    rows = await data.view(bars, Question("rows", offset=1, n_rows=100))
+    rows = await data.view(bars, ViewRequest("rows", offset=1, n_rows=100))
     assert [row[0] for row in rows["rows"] or []] == ["2024-01-01 00:01", "2024-01-01 00:02"]
     assert rows["offset"] == 1
 
 
 async def test_a_description_sums_up_each_column(data: DataWorker, bars: FileInJail) -> None:
-    view = await data.view(bars, Question("describe", columns=("close",)))
+    view = await data.view(bars, ViewRequest("describe", columns=("close",)))
     assert view["rows"] == [["close", "number", 2, 1, "100.20", "100.40", pytest.approx(100.3)]]
 
 
@@ -97,10 +97,14 @@ async def test_a_parquet_file_is_viewed_in_the_same_way(data: DataWorker, folder
     table = pa.table({"id": pa.array([2**53 + 1, 7, None]), "price": [1.5, float("nan"), 2.0]})
     pq.write_table(table, folder / "x.parquet", row_group_size=2)
     source = FileInJail("x.parquet")
-    assert (await data.view(source, Question("shape")))["text"] == "Shape: 3 rows × 2 columns\nColumns: id, price"
-    assert (await data.view(source, Question("head")))["rows"] == [["9007199254740993", 1.5], [7, "NaN"], [None, 2.0]]
-    assert (await data.view(source, Question("tail", n_rows=1)))["rows"] == [[None, 2.0]]
-    assert (await data.view(source, Question("schema")))[
+    assert (await data.view(source, ViewRequest("shape")))["text"] == "Shape: 3 rows × 2 columns\nColumns: id, price"
+    assert (await data.view(source, ViewRequest("head")))["rows"] == [
+        ["9007199254740993", 1.5],
+        [7, "NaN"],
+        [None, 2.0],
+    ]
+    assert (await data.view(source, ViewRequest("tail", n_rows=1)))["rows"] == [[None, 2.0]]
+    assert (await data.view(source, ViewRequest("schema")))[
         "text"
     ] == "Schema (2 columns):\n  1. id     int64\n  2. price  double"
 
@@ -110,13 +114,13 @@ async def test_an_open_file_travels_as_a_descriptor(data: DataWorker, tmp_path: 
     outside.write_text(BARS)
     descriptor = os.open(outside, os.O_RDONLY)
     try:
-        view = await data.view(OpenFile("outside.csv", descriptor), Question("shape"))
+        view = await data.view(OpenFile("outside.csv", descriptor), ViewRequest("shape"))
         assert view["num_rows"] == 3
         os.fstat(descriptor)
     finally:
         os.close(descriptor)
     with pytest.raises(WorkspaceError, match="Path is outside workspace"):
-        await data.view(FileInJail(str(outside)), Question("shape"))
+        await data.view(FileInJail(str(outside)), ViewRequest("shape"))
 
 
 @pytest.mark.parametrize(
@@ -140,19 +144,19 @@ async def test_what_is_no_table_in_the_jail_is_refused(data: DataWorker, folder:
     (folder / "bad.parquet").write_text("PAR1 and no more")
     os.mkfifo(folder / "pipe.csv")
     with pytest.raises(WorkspaceError) as caught:
-        await data.view(FileInJail(path), Question("head"))
+        await data.view(FileInJail(path), ViewRequest("head"))
     assert caught.value.message.startswith(message)
 
 
 @pytest.mark.parametrize("asked", [{"n_rows": 0}, {"n_rows": 10_001}, {"offset": -1}, {"columns": ["nope"]}])
 async def test_arguments_out_of_range_are_invalid(data: DataWorker, bars: FileInJail, asked: dict[str, int]) -> None:
     with pytest.raises(InvalidArgumentsError):
-        await data.view(bars, Question("rows", **asked))  # type: ignore[arg-type]
+        await data.view(bars, ViewRequest("rows", **asked))  # type: ignore[arg-type]
 
 
 async def test_a_worker_that_dies_in_the_middle_costs_one_call(data: DataWorker, endless: FileInJail) -> None:
     await data.list_files(".")
-    count = asyncio.create_task(data.view(endless, Question("shape")))
+    count = asyncio.create_task(data.view(endless, ViewRequest("shape")))
     assert data.pid is not None
     await data.list_files(".")
     os.kill(data.pid, signal.SIGKILL)
@@ -164,15 +168,15 @@ async def test_a_worker_that_dies_in_the_middle_costs_one_call(data: DataWorker,
 async def test_a_long_count_holds_up_no_other_request_and_ends_when_cancelled(
     data: DataWorker, endless: FileInJail, bars: FileInJail
 ) -> None:
-    count = asyncio.create_task(data.view(endless, Question("shape")))
-    assert (await data.view(bars, Question("shape")))["num_rows"] == 3
-    assert (await data.view(endless, Question("columns")))["num_columns"] == 1
+    count = asyncio.create_task(data.view(endless, ViewRequest("shape")))
+    assert (await data.view(bars, ViewRequest("shape")))["num_rows"] == 3
+    assert (await data.view(endless, ViewRequest("columns")))["num_columns"] == 1
     assert not count.done()
     count.cancel()
     with pytest.raises(asyncio.CancelledError):
         await count
     pid = data.pid
-    assert (await data.view(bars, Question("shape")))["num_rows"] == 3
+    assert (await data.view(bars, ViewRequest("shape")))["num_rows"] == 3
     assert data.pid == pid
 
 

@@ -12,10 +12,10 @@ import pytest
 from tests.data.text.slow_reader import records_of
 
 from analystd.data.formats import Formats
-from analystd.data.positioned_file import Caller, RandomFile
+from analystd.data.positioned_file import PositionedFile, ProgressListener
 from analystd.data.text import csv_table, record_index, text_cache
 from analystd.data.text import records as text_records
-from analystd.data.view_request import Question
+from analystd.data.view_request import ViewRequest
 from analystd.data.views import view
 from analystd.wire.results import ViewResult
 
@@ -28,11 +28,11 @@ class Viewer:
     def __init__(self) -> None:
         self._formats = Formats()
 
-    def view(self, path: Path, operation: str, caller: Caller | None = None, **options: Any) -> ViewResult:
+    def view(self, path: Path, operation: str, caller: ProgressListener | None = None, **options: Any) -> ViewResult:
         descriptor = os.open(path, os.O_RDONLY)
         try:
-            file = RandomFile.of_descriptor(path.name, descriptor, caller)
-            question = Question(operation, **options)
+            file = PositionedFile.of_descriptor(path.name, descriptor, caller)
+            question = ViewRequest(operation, **options)
             return view(self._formats.open_table(file, question.delimiter), question)
         finally:
             os.close(descriptor)

@@ -10,22 +10,22 @@ from pathlib import Path
 from typing import Any
 
 from analystd.config.settings import Settings
-from analystd.data.base import Source, WrittenFile
-from analystd.data.view_request import Question
+from analystd.data.base import Source, WriteReport
+from analystd.data.view_request import ViewRequest
 from analystd.desk.desk import Desk, Equipment
-from analystd.desk.desk_lock import DeskState
+from analystd.desk.desk_lock import DeskLock
 from analystd.desk.journal import Journal
-from analystd.desk.requester import Asker
+from analystd.desk.requester import Requester
 from analystd.engine.base import Completion, GenerateRequest
 from analystd.engine.scripted import ScriptedEngine
 from analystd.jail.workspace import Workspace
-from analystd.kernel.base import Completions, Execution, Output, Session, SessionInfo, Trouble, Variable
+from analystd.kernel.base import Completions, Execution, Output, Session, SessionInfo, SessionVariable, Trouble
 from analystd.wire.results import FileEntry, FileListing, FileText, ViewResult
 
 
-def by(name: str) -> Asker:
+def by(name: str) -> Requester:
     """A client whose name is its id."""
-    return Asker(name, name)
+    return Requester(name, name)
 
 
 async def all_events(journal: Journal, after: int = 0) -> list[dict[str, Any]]:
@@ -45,7 +45,7 @@ class Listing:
         self.names = list(names)
 
     async def view(
-        self, source: Source, question: Question, on_progress: Callable[[float], None] | None = None
+        self, source: Source, question: ViewRequest, on_progress: Callable[[float], None] | None = None
     ) -> ViewResult:
         raise NotImplementedError
 
@@ -64,7 +64,7 @@ class Listing:
     ) -> FileText:
         raise NotImplementedError
 
-    async def write_file(self, path: str, content: str) -> WrittenFile:
+    async def write_file(self, path: str, content: str) -> WriteReport:
         self.names.append(path)
         return {"text": f"Wrote {path}", "path": path, "size": len(content), "created": True}
 
@@ -106,7 +106,7 @@ class Echo(Session):
     async def reset(self) -> None:
         pass
 
-    async def variables(self) -> tuple[Variable, ...]:
+    async def variables(self) -> tuple[SessionVariable, ...]:
         return ()
 
     async def variable_count(self) -> int | None:
@@ -170,7 +170,7 @@ class Office:
         script.write_text("".join(json.dumps(line) + "\n" for line in (*head, *lines)))
         engine = Attentive(script)
         root = self._folder / "workspace"
-        state = DeskState.claim(self._folder / "desks", root)
+        state = DeskLock.claim(self._folder / "desks", root)
         settings = settings or Settings()
         equipment = Equipment(engine, self.data, Echoes(), "none")
         return Desk(Workspace.of_settings(root, settings), settings, state, equipment), engine

@@ -10,10 +10,10 @@ import pytest
 from tests.desk.desks import Office, all_events, by
 from tests.desk.test_journal import full_disk, needs_full
 
-from analystd.desk.event_log import Chronicle
+from analystd.desk.event_log import EventLog
 from analystd.desk.journal import Journal
 from analystd.desk.runs import AnyRun
-from analystd.desk.segments import Entry
+from analystd.desk.segments import JournalEntry
 from analystd.wire.arguments import ExecPython, RunAgent, WriteFile
 from analystd.wire.errors import ResourceLimitError
 from analystd.wire.names import EventKind
@@ -22,24 +22,24 @@ pytestmark = needs_full
 
 
 @pytest.fixture
-async def chronicle(tmp_path: Path) -> AsyncIterator[Chronicle]:
-    chronicle = Chronicle(Journal(tmp_path))
+async def chronicle(tmp_path: Path) -> AsyncIterator[EventLog]:
+    chronicle = EventLog(Journal(tmp_path))
     yield chronicle
     chronicle.close()
 
 
-def say(chronicle: Chronicle, text: str) -> None:
+def say(chronicle: EventLog, text: str) -> None:
     chronicle.record(EventKind.TEXT, "run_1", by("window"), "main", text=text)
 
 
-def lines_on_disk(chronicle: Chronicle) -> bytes:
+def lines_on_disk(chronicle: EventLog) -> bytes:
     return b"".join(path.read_bytes() for path in sorted(chronicle.journal.folder.glob("*.jsonl")))
 
 
-async def test_an_event_is_told_when_its_line_is_on_disk_and_not_before(chronicle: Chronicle) -> None:
+async def test_an_event_is_told_when_its_line_is_on_disk_and_not_before(chronicle: EventLog) -> None:
     told: list[str] = []
 
-    def hear(entry: Entry) -> None:
+    def hear(entry: JournalEntry) -> None:
         assert entry.line in lines_on_disk(chronicle)
         told.append(entry.event["text"])
 
@@ -53,7 +53,7 @@ async def test_an_event_is_told_when_its_line_is_on_disk_and_not_before(chronicl
     assert told == ["one", "two", "three", "four"]
 
 
-async def test_what_waits_is_written_and_told_as_soon_as_the_disk_takes_it(chronicle: Chronicle) -> None:
+async def test_what_waits_is_written_and_told_as_soon_as_the_disk_takes_it(chronicle: EventLog) -> None:
     told = asyncio.Event()
     chronicle.listen(lambda _entry: told.set())
     with full_disk(chronicle.journal):
@@ -63,8 +63,8 @@ async def test_what_waits_is_written_and_told_as_soon_as_the_disk_takes_it(chron
     assert [event["text"] for event in await all_events(chronicle.journal)] == ["while full"]
 
 
-async def test_a_listener_that_stopped_hears_nothing(chronicle: Chronicle) -> None:
-    told: list[Entry] = []
+async def test_a_listener_that_stopped_hears_nothing(chronicle: EventLog) -> None:
+    told: list[JournalEntry] = []
     stop = chronicle.listen(told.append)
     say(chronicle, "one")
     stop()
@@ -108,7 +108,7 @@ async def test_a_run_under_way_ends_on_a_full_disk_and_is_answered(tmp_path: Pat
     real = desk.journal._descriptor
     started = asyncio.Event()
 
-    def fill(entry: Entry) -> None:
+    def fill(entry: JournalEntry) -> None:
         if entry.event["kind"] == "run_started":
             desk.journal._descriptor = os.open("/dev/full", os.O_WRONLY)
             started.set()

@@ -7,20 +7,20 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from analystd.desk.fair_queue import Ticket, Turnstile
+from analystd.desk.fair_queue import FairQueue, QueueRequest
 from analystd.wire.errors import OverloadedError
 
 
-async def take_turn(turnstile: Turnstile, order: list[str], name: str, ticket: Ticket | None = None) -> None:
+async def take_turn(turnstile: FairQueue, order: list[str], name: str, ticket: QueueRequest | None = None) -> None:
     async with turnstile.turn(ticket):
         order.append(name)
         await asyncio.sleep(0)
 
 
-async def order_of(turnstile: Turnstile, asked: Sequence[tuple[str, Ticket]]) -> list[str]:
+async def order_of(turnstile: FairQueue, asked: Sequence[tuple[str, QueueRequest]]) -> list[str]:
     """Who had turns in which order, when all asked while the turnstile was taken."""
     order: list[str] = []
-    async with turnstile.turn(Ticket("who came first")):
+    async with turnstile.turn(QueueRequest("who came first")):
         tasks = []
         for name, ticket in asked:
             tasks.append(asyncio.create_task(take_turn(turnstile, order, name, ticket)))
@@ -30,13 +30,13 @@ async def order_of(turnstile: Turnstile, asked: Sequence[tuple[str, Ticket]]) ->
 
 
 async def test_turns_come_in_the_order_of_asking() -> None:
-    turnstile, order = Turnstile("it"), list[str]()
+    turnstile, order = FairQueue("it"), list[str]()
     await asyncio.gather(*(take_turn(turnstile, order, name) for name in "abcde"))
     assert order == ["a", "b", "c", "d", "e"]
 
 
 async def test_a_turn_that_comes_to_one_who_is_just_cancelled_goes_on_to_the_next() -> None:
-    turnstile, order = Turnstile("it"), list[str]()
+    turnstile, order = FairQueue("it"), list[str]()
     first = turnstile.turn()
     await first.__aenter__()
     cancelled, last = (asyncio.create_task(take_turn(turnstile, order, name)) for name in ("cancelled", "last"))
@@ -50,21 +50,21 @@ async def test_a_turn_that_comes_to_one_who_is_just_cancelled_goes_on_to_the_nex
 
 
 async def test_clients_take_turns_whoever_asked_for_more() -> None:
-    asked = [(name, Ticket(name[0])) for name in ["a1", "a2", "a3", "b1", "b2", "c1"]]
-    assert await order_of(Turnstile("it"), asked) == ["a1", "b1", "c1", "a2", "b2", "a3"]
+    asked = [(name, QueueRequest(name[0])) for name in ["a1", "a2", "a3", "b1", "b2", "c1"]]
+    assert await order_of(FairQueue("it"), asked) == ["a1", "b1", "c1", "a2", "b2", "a3"]
 
 
 async def test_interactive_requests_go_first_and_batches_do_not_starve() -> None:
-    asked = [("batch", Ticket("script", batch=True))]
-    asked += [(f"window{number}", Ticket("window")) for number in range(5)]
-    assert await order_of(Turnstile("it"), asked) == ["window0", "window1", "window2", "batch", "window3", "window4"]
+    asked = [("batch", QueueRequest("script", batch=True))]
+    asked += [(f"window{number}", QueueRequest("window")) for number in range(5)]
+    assert await order_of(FairQueue("it"), asked) == ["window0", "window1", "window2", "batch", "window3", "window4"]
 
 
 async def test_batches_leave_one_of_several_places_free() -> None:
-    turnstile = Turnstile("it", places=3)
-    batches = [turnstile.turn(Ticket("script", batch=True)) for _ in range(4)]
+    turnstile = FairQueue("it", places=3)
+    batches = [turnstile.turn(QueueRequest("script", batch=True)) for _ in range(4)]
     assert [place.position for place in batches] == [0, 0, 1, 2]
-    window = turnstile.turn(Ticket("window"))
+    window = turnstile.turn(QueueRequest("window"))
     assert window.position == 0
     window.leave()
     assert not batches[2].turn.done()
@@ -73,12 +73,12 @@ async def test_batches_leave_one_of_several_places_free() -> None:
 
 
 async def test_each_new_position_is_told_once() -> None:
-    turnstile, told = Turnstile("it"), list[int]()
-    holder = turnstile.turn(Ticket("a"))
-    others = [turnstile.turn(Ticket("a")) for _ in range(2)]
-    last = turnstile.turn(Ticket("a", on_move=told.append))
+    turnstile, told = FairQueue("it"), list[int]()
+    holder = turnstile.turn(QueueRequest("a"))
+    others = [turnstile.turn(QueueRequest("a")) for _ in range(2)]
+    last = turnstile.turn(QueueRequest("a", on_move=told.append))
     assert (last.position, told) == (3, [])
-    turnstile.turn(Ticket("b"))
+    turnstile.turn(QueueRequest("b"))
     assert (last.position, told) == (4, [4])
     others[0].leave()
     assert told == [4, 3]
@@ -89,7 +89,7 @@ async def test_each_new_position_is_told_once() -> None:
 
 
 async def test_who_gives_up_waiting_blocks_nobody() -> None:
-    turnstile, order = Turnstile("it"), list[str]()
+    turnstile, order = FairQueue("it"), list[str]()
     async with turnstile.turn():
         first = asyncio.create_task(take_turn(turnstile, order, "first"))
         second = asyncio.create_task(take_turn(turnstile, order, "second"))
@@ -103,7 +103,7 @@ async def test_who_gives_up_waiting_blocks_nobody() -> None:
 
 
 async def test_a_turn_that_comes_in_the_moment_of_giving_up_is_passed_on() -> None:
-    turnstile, order = Turnstile("it"), list[str]()
+    turnstile, order = FairQueue("it"), list[str]()
     async with turnstile.turn():
         first = asyncio.create_task(take_turn(turnstile, order, "first"))
         second = asyncio.create_task(take_turn(turnstile, order, "second"))
@@ -114,24 +114,24 @@ async def test_a_turn_that_comes_in_the_moment_of_giving_up_is_passed_on() -> No
 
 
 async def test_too_many_of_one_client_are_refused_at_once() -> None:
-    turnstile = Turnstile("The session 'main'", max_waiting=1)
-    async with turnstile.turn(Ticket("a")):
-        waiting = asyncio.create_task(take_turn(turnstile, [], "a", Ticket("a")))
+    turnstile = FairQueue("The session 'main'", max_waiting=1)
+    async with turnstile.turn(QueueRequest("a")):
+        waiting = asyncio.create_task(take_turn(turnstile, [], "a", QueueRequest("a")))
         await asyncio.sleep(0)
         with pytest.raises(OverloadedError, match="The session 'main' has 1 requests waiting from one client"):
-            turnstile.turn(Ticket("a"))
-        turnstile.turn(Ticket("b")).leave()
+            turnstile.turn(QueueRequest("a"))
+        turnstile.turn(QueueRequest("b")).leave()
     await waiting
 
 
-TICKETS = st.lists(st.builds(Ticket, st.sampled_from(["a", "b", "c", "d"]), st.booleans()), max_size=30)
+TICKETS = st.lists(st.builds(QueueRequest, st.sampled_from(["a", "b", "c", "d"]), st.booleans()), max_size=30)
 
 
 @settings(max_examples=200, deadline=None)
 @given(TICKETS, st.integers(1, 4))
-def test_everyone_has_one_turn_and_positions_foretell_the_order(tickets: list[Ticket], places: int) -> None:
+def test_everyone_has_one_turn_and_positions_foretell_the_order(tickets: list[QueueRequest], places: int) -> None:
     async def go() -> None:
-        turnstile = Turnstile("it", places=places)
+        turnstile = FairQueue("it", places=places)
         asked = [turnstile.turn(ticket) for ticket in tickets]
         waiting = [place for place in asked if not place.turn.done()]
         assert sorted(place.position for place in waiting) == list(range(1, len(waiting) + 1))
@@ -148,9 +148,9 @@ def test_everyone_has_one_turn_and_positions_foretell_the_order(tickets: list[Ti
 
 
 async def test_a_client_that_asks_for_much_delays_another_by_one_turn() -> None:
-    turnstile = Turnstile("it")
-    flood = [turnstile.turn(Ticket("flood")) for _ in range(20)]
-    window = turnstile.turn(Ticket("window"))
+    turnstile = FairQueue("it")
+    flood = [turnstile.turn(QueueRequest("flood")) for _ in range(20)]
+    window = turnstile.turn(QueueRequest("window"))
     assert window.position == 1
     flood[0].leave()
     assert window.turn.done()

@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 
 from analystd.data.base import DataService, FileInJail, Source
-from analystd.data.view_request import Question
+from analystd.data.view_request import ViewRequest
 from analystd.data.worker_client import DataWorker
 from analystd.desk import schema_hints
-from analystd.desk.schema_hints import KnownNames
+from analystd.desk.schema_hints import SchemaHints
 from analystd.engine.base import ToolSpec
 from analystd.jail.sandbox import measure_sandbox
 from analystd.jail.workspace import Workspace
@@ -35,16 +35,16 @@ class Folder:
         entries = [{"name": name, "type": "file", "size": 1, "modified": self.version} for name in self.columns]
         return {"entries": [*entries, {"name": "sub", "type": "folder"}], "truncated": self.truncated}
 
-    async def view(self, source: Source, question: Question, on_progress: object = None) -> dict[str, Any]:
+    async def view(self, source: Source, question: ViewRequest, on_progress: object = None) -> dict[str, Any]:
         self.looks += 1
         columns = self.columns[source.path]  # type: ignore[union-attr]
         if columns is None:
             raise WorkspaceError("That is no table")
         return {"columns": [{"name": name, "type": "text"} for name in columns]}
 
-    def names_for(self, question: str) -> KnownNames:
+    def names_for(self, question: str) -> SchemaHints:
         service: DataService = self  # type: ignore[assignment]
-        return KnownNames(service, question)
+        return SchemaHints(service, question)
 
 
 def path(tools: tuple[ToolSpec, ...]) -> Any:
@@ -125,11 +125,11 @@ async def test_a_real_listing_has_paths_that_the_tools_take(tmp_path: Path) -> N
     data = DataWorker(Workspace(folder, max_gb=0.01, min_free_ram_percent=0), await measure_sandbox("auto"), runtime)
     try:
         await data.list_files(".")
-        tools = await KnownNames(data, 'What is in "say "hi" Zürich.csv"?')((DATA_VIEW,))
+        tools = await SchemaHints(data, 'What is in "say "hi" Zürich.csv"?')((DATA_VIEW,))
         assert path(tools) == ['deep/er/say "hi" Zürich.csv', "notes.txt"]
         assert columns(tools) == ['the "one"', "b"]
         for name in path(tools)[:1]:
-            view = await data.view(FileInJail(name), Question("head", columns=tuple(columns(tools))))
+            view = await data.view(FileInJail(name), ViewRequest("head", columns=tuple(columns(tools))))
             assert view["num_columns"] == 2
     finally:
         await data.aclose()

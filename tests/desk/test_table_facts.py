@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from analystd.data.base import Source
-from analystd.data.view_request import Question
+from analystd.data.view_request import ViewRequest
 from analystd.data.worker_client import DataWorker
 from analystd.desk.table_facts import LOOK_SECONDS, Looked, TableFacts, most_characters
 from analystd.jail.sandbox import measure_sandbox
@@ -30,10 +30,10 @@ SALES = [("north", 10.5, 3), ("south", 12.0, None), ("north", 9.25, 1)]
 class Counting(DataWorker):
     """A data worker that keeps what it was asked for."""
 
-    asked: list[Question]
+    asked: list[ViewRequest]
 
     async def view(
-        self, source: Source, question: Question, on_progress: Callable[[float], None] | None = None
+        self, source: Source, question: ViewRequest, on_progress: Callable[[float], None] | None = None
     ) -> ViewResult:
         self.asked.append(question)
         return await super().view(source, question, on_progress)

@@ -3,7 +3,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 
-from analystd.desk.text_batcher import BATCH_SECONDS, Batcher
+from analystd.desk.text_batcher import BATCH_SECONDS, TextBatcher
 
 WAIT = 5.0
 
@@ -27,7 +27,7 @@ class Heard:
 
 async def test_pieces_that_come_at_once_are_handed_on_as_one() -> None:
     heard = Heard()
-    batcher = Batcher(heard)
+    batcher = TextBatcher(heard)
     for piece in "abc":
         batcher.add("model", piece)
     assert heard.pieces == []
@@ -37,7 +37,7 @@ async def test_pieces_that_come_at_once_are_handed_on_as_one() -> None:
 
 async def test_pieces_of_another_key_hand_on_what_is_there() -> None:
     heard = Heard()
-    batcher = Batcher(heard)
+    batcher = TextBatcher(heard)
     batcher.add("stdout", "a")
     batcher.add("stderr", "b")
     assert heard.pieces == [("stdout", "a")]
@@ -47,7 +47,7 @@ async def test_pieces_of_another_key_hand_on_what_is_there() -> None:
 
 async def test_a_steady_flow_is_handed_on_as_it_comes() -> None:
     heard = Heard()
-    batcher = Batcher(heard)
+    batcher = TextBatcher(heard)
     batcher.add("model", "a")
     await heard.until(1)
     await asyncio.sleep(2 * BATCH_SECONDS)
@@ -57,7 +57,7 @@ async def test_a_steady_flow_is_handed_on_as_it_comes() -> None:
 
 async def test_nothing_is_handed_on_sooner_than_the_time_after_the_last() -> None:
     heard = Heard()
-    batcher = Batcher(heard)
+    batcher = TextBatcher(heard)
     for number in range(60):
         batcher.add("model", str(number))
         await asyncio.sleep(0.005)

@@ -10,7 +10,7 @@ import pytest
 
 from analystd.config.folders import state_folder
 from analystd.discovery.dial import Introduction, connect
-from analystd.discovery.registry import Card, daemon_address, live_cards, private_folder, version_order
+from analystd.discovery.registry import DaemonInfo, daemon_address, live_cards, private_folder, version_order
 from analystd.util.locks import take_lock
 from analystd.wire.errors import DaemonLostError
 
@@ -65,7 +65,7 @@ def test_a_card_that_others_can_write_is_not_believed(mode: int) -> None:
     address = daemon_address()
     private_folder(address.folder)
     with take_lock(address.lock, 0) or pytest.fail():
-        Card(address, os.getpid(), "1.0", 1, "token", address.socket, hands_over=False).write()
+        DaemonInfo(address, os.getpid(), "1.0", 1, "token", address.socket, hands_over=False).write()
         assert [card.token for card in live_cards()] == ["token"]
         address.card.chmod(mode)
         assert live_cards() == []
@@ -82,7 +82,7 @@ def test_a_socket_that_another_process_listens_on_is_never_told_the_token() -> N
     stranger = subprocess.Popen([sys.executable, "-c", code, str(address.socket)], stdout=subprocess.PIPE)
     assert stranger.stdout is not None
     stranger.stdout.readline()
-    card = Card(address, os.getpid(), "1.0", 1, "token", address.socket, hands_over=False)
+    card = DaemonInfo(address, os.getpid(), "1.0", 1, "token", address.socket, hands_over=False)
     with pytest.raises(DaemonLostError, match=rf"Another process \(pid {stranger.pid}\) listens"):
         connect(card, Introduction())
     assert stranger.communicate(timeout=60)[0] == b"b''\n"
@@ -96,6 +96,6 @@ def test_what_is_no_socket_is_not_connected_to(tmp_path: Path, kind: str) -> Non
         elsewhere.bind(str(tmp_path / "elsewhere"))
         elsewhere.listen()
         address.socket.touch() if kind == "file" else address.socket.symlink_to(tmp_path / "elsewhere")
-        card = Card(address, os.getpid(), "1.0", 1, "token", address.socket, hands_over=False)
+        card = DaemonInfo(address, os.getpid(), "1.0", 1, "token", address.socket, hands_over=False)
         with pytest.raises(DaemonLostError, match="is no socket"):
             connect(card, Introduction())

@@ -121,6 +121,17 @@ def test_after_four_failures_in_a_row_the_run_ends_and_says_so(fresh_station: St
     assert "ValueError: 3" in result["answer"]
 
 
+def test_what_the_data_lacks_is_said_when_programs_keep_looking_for_it(fresh_station: Station) -> None:
+    failing = [
+        fenced(f"import pandas as pd\nx{n} = pd.read_csv('bars.csv')\nprint(x{n}['fare'].mean())") for n in range(3)
+    ]
+    result = asked(fresh_station, *failing, question="What is the mean fare?", check=4)
+    assert result["status"] == "limit"
+    assert result["answer"].startswith(
+        "There is no result, since the data does not have what the programs looked for. There is no column 'fare'. The columns of bars.csv are "
+    )
+
+
 @pytest.mark.parametrize("name", ["it's.csv", "two words.csv", 'quo"te.csv'])
 def test_odd_names_of_files_and_columns_are_told_as_they_are(fresh_station: Station, name: str) -> None:
     station = fresh_station

@@ -5,7 +5,7 @@ import pytest
 import pytest_asyncio
 
 from analystd.engine.llama.engine import LlamaEngine
-from analystd.engine.llama.llama_model import Model
+from analystd.engine.llama.llama_model import LlamaModel
 from analystd.models.embedded import pull_embedded
 
 
@@ -34,8 +34,8 @@ async def small_engine(gguf: Path) -> AsyncIterator[LlamaEngine]:
 
 
 @pytest.fixture(scope="module")
-def model(gguf: Path) -> Iterator[Model]:
+def model(gguf: Path) -> Iterator[LlamaModel]:
     """The real model in this process, for what needs its vocabulary."""
-    model = Model(gguf, context_tokens=512)
+    model = LlamaModel(gguf, context_tokens=512)
     yield model
     model.close()

@@ -12,7 +12,7 @@ import pytest
 
 from analystd.jail import aside, limits
 from analystd.jail.aside import Aside
-from analystd.jail.limits import Limits, Watched
+from analystd.jail.limits import SessionLimits, Watched
 from analystd.jail.resource_usage import memory
 from analystd.jail.workspace import Workspace
 
@@ -94,7 +94,7 @@ def test_a_look_sees_too_many_processes_while_their_memory_is_kept_back(
     monkeypatch.setattr(limits, "proportional_bytes", held)
     monkeypatch.setattr(limits, "held_files", lambda pids, _device: held(pids))
     workspace = Workspace(tmp_path, min_free_ram_percent=0.0)
-    some = Limits(min_free_disk_gb=0.0, memory_percent=100 * 60e6 / memory().total, processes=5)
+    some = SessionLimits(min_free_disk_gb=0.0, memory_percent=100 * 60e6 / memory().total, processes=5)
     code = (
         "import os, sys\nx = bytearray(50_000_000)\n"
         "for _ in range({}):\n    if os.fork() == 0: sys.stdin.read(); os._exit(0)\n"

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from analystd.jail.cgroups import Group, Usage, groups_of, memory_usage, task_usage
+from analystd.jail.cgroups import ControlGroup, GroupUsage, groups_of, memory_usage, task_usage
 
 MACHINE = 64 << 30
 
@@ -54,13 +54,13 @@ def test_version_2_is_found_with_all_that_it_lies_in(proc: Path, tmp_path: Path)
     put(inner, memory__max="max", memory__current=5)
     put(inner.parent, memory__max=1000, memory__current=700, memory__stat="anon 3\ninactive_file 200")
     used = [memory_usage(each, MACHINE) for each in group.outwards()]
-    assert used == [None, Usage(1000, 500), None, None]
+    assert used == [None, GroupUsage(1000, 500), None, None]
 
 
 def test_version_1_is_found_by_its_controller(proc: Path, tmp_path: Path) -> None:
     memory, pids = tmp_path / "memory", tmp_path / "with\\040blank"
     tell(proc, ONE, ("/", str(memory), "cgroup", "rw,memory"), ("/", str(pids), "cgroup", "rw,pids"))
-    assert groups_of("memory", proc) == [Group(1, memory / "user.slice/a b", memory)]
+    assert groups_of("memory", proc) == [ControlGroup(1, memory / "user.slice/a b", memory)]
     (group,) = groups_of("pids", proc)
     assert group.folder == tmp_path / "with blank/user.slice/a b"
     put(
@@ -69,9 +69,9 @@ def test_version_1_is_found_by_its_controller(proc: Path, tmp_path: Path) -> Non
         memory__usage_in_bytes=900,
         memory__stat="total_inactive_file 400",
     )
-    assert memory_usage(groups_of("memory", proc)[0], MACHINE) == Usage(2000, 500)
+    assert memory_usage(groups_of("memory", proc)[0], MACHINE) == GroupUsage(2000, 500)
     put(group.folder, pids__max=64, pids__current=60)
-    assert task_usage(group) == Usage(64, 60)
+    assert task_usage(group) == GroupUsage(64, 60)
 
 
 def test_without_a_limit_there_is_none(proc: Path, tmp_path: Path) -> None:
@@ -97,14 +97,14 @@ def test_of_a_machine_that_has_both_versions_both_are_found(proc: Path, tmp_path
 def test_in_a_container_the_path_begins_at_what_is_mounted(proc: Path, tmp_path: Path) -> None:
     top = tmp_path / "memory"
     tell(proc, OUTSIDE, ("/docker/0123", str(top), "cgroup", "rw,memory"))
-    assert groups_of("memory", proc) == [Group(1, top, top)]
+    assert groups_of("memory", proc) == [ControlGroup(1, top, top)]
     tell(proc, OUTSIDE.replace("0123", "0123/inner"), ("/docker/0123", str(top), "cgroup", "rw,memory"))
-    assert groups_of("memory", proc) == [Group(1, top / "inner", top)]
+    assert groups_of("memory", proc) == [ControlGroup(1, top / "inner", top)]
 
 
 def test_a_path_that_leads_out_of_the_mount_is_the_mount_itself(proc: Path, tmp_path: Path) -> None:
     tell(proc, ELSEWHERE, ("/", str(tmp_path / "cgroup"), "cgroup2", "rw"))
-    assert groups_of("pids", proc) == [Group(2, tmp_path / "cgroup", tmp_path / "cgroup")]
+    assert groups_of("pids", proc) == [ControlGroup(2, tmp_path / "cgroup", tmp_path / "cgroup")]
 
 
 def test_a_machine_without_groups_has_none(tmp_path: Path) -> None:

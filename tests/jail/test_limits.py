@@ -13,13 +13,13 @@ import pytest
 from tests.jail.conftest import Jail
 
 from analystd.jail.held import held_files
-from analystd.jail.limits import Breach, Limits, Watched, find_breach
+from analystd.jail.limits import Breach, SessionLimits, Watched, find_breach
 from analystd.jail.process_tree import is_dead, memory_bytes, process_tree
 from analystd.jail.resource_usage import memory
 from analystd.jail.watchdog import Watchdog
 from analystd.jail.workspace import Workspace
 
-QUICK = Limits(interval_seconds=0.02, min_free_disk_gb=0.0)
+QUICK = SessionLimits(interval_seconds=0.02, min_free_disk_gb=0.0)
 
 
 @pytest.fixture
@@ -41,7 +41,7 @@ def program(code: str, cwd: Path) -> Iterator[int]:
         process.communicate()
 
 
-async def first_breach(pid: int, ws: Workspace, limits: Limits, runtime: Path | None = None) -> Breach:
+async def first_breach(pid: int, ws: Workspace, limits: SessionLimits, runtime: Path | None = None) -> Breach:
     breaches: asyncio.Queue[Breach] = asyncio.Queue()
     watchdog = Watchdog(pid, ws, breaches.put, limits=limits, runtime=runtime)
     watchdog.begin()
@@ -53,7 +53,7 @@ async def first_breach(pid: int, ws: Workspace, limits: Limits, runtime: Path | 
 
 def test_an_idle_program_oversteps_nothing(ws: Workspace) -> None:
     with program("pass", ws.root) as pid:
-        assert find_breach(pid, ws, Limits(min_free_disk_gb=0.0)) is None
+        assert find_breach(pid, ws, SessionLimits(min_free_disk_gb=0.0)) is None
 
 
 async def test_memory_of_children_counts(ws: Workspace) -> None:
@@ -64,7 +64,7 @@ async def test_memory_of_children_counts(ws: Workspace) -> None:
     code += "stdin=subprocess.PIPE, stdout=subprocess.PIPE)\nchild.stdout.readline()"
     total_percent = 100 * 50_000_000 / memory().total
     with program(code, ws.root) as pid:
-        breach = await first_breach(pid, ws, Limits(memory_percent=total_percent, interval_seconds=0.02))
+        breach = await first_breach(pid, ws, SessionLimits(memory_percent=total_percent, interval_seconds=0.02))
     assert breach.limit == "memory"
     assert breach.measured == pytest.approx(0.08, abs=0.03)
     assert breach.message.startswith("The session uses 0.1 GB of memory; its limit is 0.0 GB")
@@ -73,7 +73,7 @@ async def test_memory_of_children_counts(ws: Workspace) -> None:
 def test_memory_that_forked_processes_share_counts_once(ws: Workspace) -> None:
     code = "import os, time\nx = bytearray(os.urandom(1 << 20) * 100)\n"
     code += "for _ in range(4):\n    if os.fork() == 0:\n        os.read(0, 1); os._exit(0)\n"
-    twice = Limits(min_free_disk_gb=0.0, memory_percent=100 * 250_000_000 / memory().total)
+    twice = SessionLimits(min_free_disk_gb=0.0, memory_percent=100 * 250_000_000 / memory().total)
     with program(code, ws.root) as pid:
         assert memory_bytes(process_tree(pid)) > 400_000_000
         assert find_breach(pid, ws, twice) is None
@@ -82,7 +82,7 @@ def test_memory_that_forked_processes_share_counts_once(ws: Workspace) -> None:
 async def test_too_many_processes_are_counted(ws: Workspace) -> None:
     code = "import subprocess\nfor _ in range(6): subprocess.Popen(['sleep', '3'])"
     with program(code, ws.root) as pid:
-        breach = await first_breach(pid, ws, Limits(processes=5, interval_seconds=0.02))
+        breach = await first_breach(pid, ws, SessionLimits(processes=5, interval_seconds=0.02))
     assert breach == Breach("processes", 7, "The session has 7 processes; its limit is 5. Start fewer at a time")
 
 
@@ -96,7 +96,7 @@ async def test_the_machines_free_memory_is_watched(tmp_path: Path) -> None:
 
 async def test_a_full_disk_is_watched(ws: Workspace) -> None:
     with program("pass", ws.root) as pid:
-        breach = await first_breach(pid, ws, Limits(min_free_disk_gb=1e9))
+        breach = await first_breach(pid, ws, SessionLimits(min_free_disk_gb=1e9))
     assert breach.limit == "free_disk"
 
 
@@ -233,7 +233,7 @@ def test_files_that_are_kept_in_a_socket_are_seen_by_the_growth_of_the_disk(tmp_
 
 def test_memory_files_count_as_memory(ws: Workspace) -> None:
     code = "import os\nos.write(os.memfd_create('x'), bytes(60_000_000))"
-    little = Limits(min_free_disk_gb=0.0, memory_percent=100 * 50_000_000 / memory().total)
+    little = SessionLimits(min_free_disk_gb=0.0, memory_percent=100 * 50_000_000 / memory().total)
     with program(code, ws.root) as pid:
         breach = find_breach(pid, ws, little)
     assert breach is not None
@@ -244,7 +244,7 @@ def test_memory_files_count_as_memory(ws: Workspace) -> None:
 async def test_too_many_threads_are_counted_as_such(ws: Workspace) -> None:
     code = "import threading\nfor _ in range(80): threading.Thread(target=threading.Event().wait, daemon=True).start()"
     with program(code, ws.root) as pid:
-        breach = await first_breach(pid, ws, Limits(threads=70, interval_seconds=0.02, min_free_disk_gb=0.0))
+        breach = await first_breach(pid, ws, SessionLimits(threads=70, interval_seconds=0.02, min_free_disk_gb=0.0))
     assert breach.message == "The session has 81 threads in 1 processes; its limit is 70. Start fewer at a time"
 
 

@@ -14,7 +14,7 @@ from analystd.jail.sandbox import Policy, Sandbox
 from analystd.kernel.base import Execution, Output
 from analystd.kernel.launch import Launch
 from analystd.kernel.session import KernelSession
-from analystd.kernel.warm_kernel import SpareKernels
+from analystd.kernel.warm_kernel import WarmKernels
 
 
 class OpenSandbox(Sandbox):
@@ -80,7 +80,7 @@ async def run(launch: Launch) -> AsyncIterator[Runner]:
         launch.workspace,
         launch.runtime,
         launch.sandbox,
-        spares=SpareKernels(launch, refill_delay_seconds=3600),
+        spares=WarmKernels(launch, refill_delay_seconds=3600),
         grace_seconds=1.5,
         on_background_output=background.append,
     )

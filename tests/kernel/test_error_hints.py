@@ -14,7 +14,7 @@ from analystd.jail.sandbox import LEVELS, Level, measure_level
 from analystd.kernel.base import Execution, RaisedError
 from analystd.kernel.launch import Launch
 from analystd.kernel.session import KernelSession
-from analystd.kernel.warm_kernel import SpareKernels
+from analystd.kernel.warm_kernel import WarmKernels
 
 from .conftest import Runner
 
@@ -61,7 +61,7 @@ async def jailed(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPa
         launch.runtime,
         sandbox,
         read_only_paths=launch.read_only_paths,
-        spares=SpareKernels(launch, refill_delay_seconds=3600),
+        spares=WarmKernels(launch, refill_delay_seconds=3600),
     )
     yield Jailed(session, [], [], level, base / "lake", base / "outside")
     await session.aclose()

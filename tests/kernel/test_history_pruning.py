@@ -45,9 +45,13 @@ async def test_the_syntax_of_cells_with_errors_is_not_kept(run: Runner) -> None:
 
 
 async def test_of_cells_long_ago_the_code_is_not_kept(run: Runner) -> None:
-    await run("from analystd_inside import forgetting\nkept, forgetting.KEPT_CELLS = forgetting.KEPT_CELLS, 5")
+    await run(
+        "from analystd_inside import history_pruning\nkept, history_pruning.KEPT_CELLS = history_pruning.KEPT_CELLS, 5"
+    )
     first = int((await run("len(In) - 1")).result or "")
     for _ in range(5):
         await run("pass")
-    shown = await run(f"print(repr(In[{first}]), '_i{first}' in globals(), repr(In[-2]))\nforgetting.KEPT_CELLS = kept")
+    shown = await run(
+        f"print(repr(In[{first}]), '_i{first}' in globals(), repr(In[-2]))\nhistory_pruning.KEPT_CELLS = kept"
+    )
     assert shown.stdout == "'' False 'pass'\n"

@@ -11,7 +11,7 @@ import pytest
 import pytest_asyncio
 from tests.kernel.conftest import Runner
 
-from analystd.jail.limits import Limits
+from analystd.jail.limits import SessionLimits
 from analystd.jail.process_tree import is_dead, process_tree
 from analystd.jail.resource_usage import memory
 from analystd.jail.sandbox import measure_sandbox
@@ -21,7 +21,7 @@ from analystd.kernel.kernel_client import ignore_output
 from analystd.kernel.launch import Launch
 from analystd.kernel.resource_guard import watchdog
 from analystd.kernel.session import KernelSession
-from analystd.kernel.warm_kernel import SpareKernels
+from analystd.kernel.warm_kernel import WarmKernels
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -66,7 +66,7 @@ async def watched(tmp_path: Path) -> AsyncIterator[Watched]:
         (tmp_path / name).mkdir()
     sandbox = await measure_sandbox("auto")
     workspace = Workspace(tmp_path / "workspace", max_gb=DISK_BYTES / GIGABYTE, min_free_ram_percent=0.0)
-    limits = Limits(
+    limits = SessionLimits(
         memory_percent=100 * MEMORY_BYTES / memory().total,
         processes=PROCESSES,
         threads=200,
@@ -82,7 +82,7 @@ async def watched(tmp_path: Path) -> AsyncIterator[Watched]:
         launch.workspace,
         launch.runtime,
         sandbox,
-        spares=SpareKernels(launch, guard=guard, refill_delay_seconds=3600),
+        spares=WarmKernels(launch, guard=guard, refill_delay_seconds=3600),
         grace_seconds=1.0,
         on_trouble=troubles.append,
     )
@@ -178,8 +178,8 @@ async def test_after_a_limit_of_memory_variables_can_be_deleted(watched: Watched
 
 async def test_a_spare_that_takes_too_much_is_ended_and_another_one_taken(watched: Watched) -> None:
     launch = Launch(watched.workspace.root, watched.workspace.root.parent / "runtime", await measure_sandbox("auto"))
-    little = Limits(memory_percent=100 * 1_000_000 / memory().total, min_free_disk_gb=0.0, interval_seconds=0.05)
-    spares = SpareKernels(launch, guard=watchdog(watched.workspace, limits=little), refill_delay_seconds=0)
+    little = SessionLimits(memory_percent=100 * 1_000_000 / memory().total, min_free_disk_gb=0.0, interval_seconds=0.05)
+    spares = WarmKernels(launch, guard=watchdog(watched.workspace, limits=little), refill_delay_seconds=0)
     spares.refill()
     async with asyncio.timeout(60):
         while await spares.ready():

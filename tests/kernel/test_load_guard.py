@@ -15,7 +15,7 @@ from analystd.jail.sandbox import LEVELS, Level, measure_level
 from analystd.kernel.inside.load_guard import LoadGuard, most_memory
 from analystd.kernel.launch import Launch
 from analystd.kernel.session import KernelSession
-from analystd.kernel.warm_kernel import PRELOADED, SpareKernels
+from analystd.kernel.warm_kernel import PRELOADED, WarmKernels
 
 from .conftest import Runner
 
@@ -111,7 +111,7 @@ async def test_a_session_that_does_not_use_pandas_does_not_load_it(launch: Launc
         launch.workspace,
         launch.runtime,
         launch.sandbox,
-        spares=SpareKernels(launch, refill_delay_seconds=3600),
+        spares=WarmKernels(launch, refill_delay_seconds=3600),
     )
     try:
         execution = await Runner(session, [], [])("import sys\n'pandas' in sys.modules")
@@ -130,7 +130,7 @@ async def test_behind_walls_the_lack_of_memory_is_told_once(tmp_path: Path, leve
     (tmp_path / "workspace/huge.csv").touch()
     os.truncate(tmp_path / "workspace/huge.csv", MORE_THAN_FITS)
     launch = Launch(tmp_path / "workspace", tmp_path / "runtime", sandbox)
-    spares = SpareKernels(launch, refill_delay_seconds=0)
+    spares = WarmKernels(launch, refill_delay_seconds=0)
     session = KernelSession("main", launch.workspace, launch.runtime, sandbox, spares=spares)
     try:
         spares.refill()

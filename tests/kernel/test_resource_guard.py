@@ -13,10 +13,10 @@ import pytest_asyncio
 from analystd.jail.limits import Breach, LimitName
 from analystd.jail.watchdog import OnBreach
 from analystd.kernel.base import Execution, Trouble
-from analystd.kernel.kernel_client import Kernel, ignore_output
+from analystd.kernel.kernel_client import KernelClient, ignore_output
 from analystd.kernel.launch import Launch
 from analystd.kernel.session import KernelSession
-from analystd.kernel.warm_kernel import SpareKernels
+from analystd.kernel.warm_kernel import WarmKernels
 
 from .conftest import Runner
 
@@ -76,7 +76,7 @@ async def guarded(launch: Launch, watcher: Watcher, troubles: list[Trouble]) -> 
         launch.workspace,
         launch.runtime,
         launch.sandbox,
-        spares=SpareKernels(launch, guard=watcher, refill_delay_seconds=3600),
+        spares=WarmKernels(launch, guard=watcher, refill_delay_seconds=3600),
         on_trouble=troubles.append,
     )
     yield Runner(session, [], [])
@@ -261,7 +261,7 @@ async def test_code_that_may_help_with_a_limit_is_told_so_and_the_guard_too(guar
 
 async def test_a_kernel_that_nobody_has_yet_is_ended_for_a_limit(launch: Launch) -> None:
     watcher = Watcher()
-    kernel = await Kernel.start(launch, guard=watcher)
+    kernel = await KernelClient.start(launch, guard=watcher)
     await watcher.overstep("memory")
     await asyncio.wait_for(asyncio.shield(kernel.process.ended), 20)
     assert kernel.process.how_it_ended() == "was ended because of a limit (The jar is full; its limit is 3 biscuits)"

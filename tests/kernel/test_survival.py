@@ -16,7 +16,7 @@ import psutil
 import pytest
 import pytest_asyncio
 
-from analystd.jail.limits import Limits
+from analystd.jail.limits import SessionLimits
 from analystd.jail.process_tree import process_tree
 from analystd.jail.resource_usage import memory
 from analystd.jail.sandbox import LEVELS, Level, Sandbox, measure_level
@@ -25,7 +25,7 @@ from analystd.kernel.base import Execution, RaisedError
 from analystd.kernel.launch import Launch
 from analystd.kernel.resource_guard import watchdog
 from analystd.kernel.session import KernelSession
-from analystd.kernel.warm_kernel import SpareKernels
+from analystd.kernel.warm_kernel import WarmKernels
 
 from .conftest import Runner
 
@@ -74,7 +74,7 @@ async def jailed(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPa
     (base / "outside/folder/program").write_text("#!/bin/sh\n")
     (base / "outside/folder/program").chmod(0o755)
     workspace = Workspace(base / "workspace", max_gb=DISK_GB, min_free_ram_percent=0.0)
-    limits = Limits(
+    limits = SessionLimits(
         memory_percent=100 * MEMORY_BYTES / memory().total,
         processes=PROCESSES,
         min_free_disk_gb=0.0,
@@ -86,7 +86,7 @@ async def jailed(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPa
         launch.workspace,
         launch.runtime,
         sandbox,
-        spares=SpareKernels(
+        spares=WarmKernels(
             launch, guard=watchdog(workspace, limits=limits, runtime=launch.runtime), refill_delay_seconds=3600
         ),
         grace_seconds=1.0,

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from analystd.kernel.base import Variable
+from analystd.kernel.base import SessionVariable
 
 from .conftest import Runner
 
@@ -39,7 +39,7 @@ _private = 1
     assert variables["prices"].shape == "2 × 2"
     assert variables["prices"].preview == "columns: close, volume"
     assert variables["closes"].preview == "float64: 1.5, 2.5"
-    assert variables["matrix"] == Variable(
+    assert variables["matrix"] == SessionVariable(
         "matrix", "numpy.ndarray", "3 × 4", 96, "float64: " + ", ".join(["0.0"] * 10)
     )
     assert variables["names"].preview == "['a', 'b']"

@@ -13,10 +13,10 @@ import pytest
 import pytest_asyncio
 
 from analystd.kernel.base import Execution
-from analystd.kernel.kernel_client import Kernel, ignore_output
+from analystd.kernel.kernel_client import KernelClient, ignore_output
 from analystd.kernel.launch import Launch
 from analystd.kernel.session import KernelSession
-from analystd.kernel.warm_kernel import SpareKernels
+from analystd.kernel.warm_kernel import WarmKernels
 from analystd.wire.errors import SessionUnavailableError
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -27,26 +27,26 @@ async def execute(session: KernelSession, code: str) -> Execution:
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def spares(launch: Launch) -> AsyncIterator[SpareKernels]:
-    spares = SpareKernels(launch, refill_delay_seconds=0)
+async def spares(launch: Launch) -> AsyncIterator[WarmKernels]:
+    spares = WarmKernels(launch, refill_delay_seconds=0)
     yield spares
     await spares.aclose()
 
 
 @pytest_asyncio.fixture(loop_scope="module")
-async def session(launch: Launch, spares: SpareKernels) -> AsyncIterator[KernelSession]:
+async def session(launch: Launch, spares: WarmKernels) -> AsyncIterator[KernelSession]:
     session = KernelSession("main", launch.workspace, launch.runtime, launch.sandbox, spares=spares)
     yield session
     await session.aclose()
 
 
-async def test_there_is_no_spare_before_python_is_used(spares: SpareKernels, launch: Launch) -> None:
+async def test_there_is_no_spare_before_python_is_used(spares: WarmKernels, launch: Launch) -> None:
     assert not await spares.ready()
     assert list(launch.runtime.iterdir()) == []
 
 
 async def test_a_reset_session_answers_at_once_and_from_a_fresh_kernel(
-    session: KernelSession, spares: SpareKernels
+    session: KernelSession, spares: WarmKernels
 ) -> None:
     await execute(session, "x = 1")
     assert await spares.ready()
@@ -70,7 +70,7 @@ async def test_a_session_that_was_never_used_is_reset_for_nothing(session: Kerne
 
 
 async def test_sessions_side_by_side_share_the_spare_and_nothing_else(
-    session: KernelSession, launch: Launch, spares: SpareKernels
+    session: KernelSession, launch: Launch, spares: WarmKernels
 ) -> None:
     other = KernelSession("other", launch.workspace, launch.runtime, launch.sandbox, spares=spares)
     try:
@@ -85,7 +85,7 @@ async def test_sessions_side_by_side_share_the_spare_and_nothing_else(
         await other.aclose()
 
 
-async def test_a_spare_that_died_is_replaced(session: KernelSession, spares: SpareKernels) -> None:
+async def test_a_spare_that_died_is_replaced(session: KernelSession, spares: WarmKernels) -> None:
     await execute(session, "x = 1")
     assert await spares.ready()
     kernel = await spares.take()
@@ -135,7 +135,7 @@ async def test_a_runtime_folder_with_a_long_name_is_no_obstacle(launch: Launch, 
 
 
 async def test_a_kernel_says_nothing_before_it_is_asked(launch: Launch) -> None:
-    kernel = await Kernel.start(launch)
+    kernel = await KernelClient.start(launch)
     assert kernel.process.last_words() == []
     assert (kernel.execution_count, kernel.cell) == (0, None)
     await kernel.aclose()
@@ -168,5 +168,5 @@ asyncio.run(main())
             await asyncio.sleep(0.01)
 
 
-async def _itself(kernel: Kernel) -> Kernel:
+async def _itself(kernel: KernelClient) -> KernelClient:
     return kernel

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from tests.models.hub_servers import Hub, serving
 
-from analystd.jail.resource_usage import Memory
+from analystd.jail.resource_usage import MemoryUsage
 from analystd.models import embedded
 from analystd.models.embedded import EmbeddedModel, Piece, choose_model, embedded_model, embedded_models, pull_embedded
 from analystd.models.wheel import Artefact
@@ -231,7 +231,7 @@ def test_the_models_are_described_in_full() -> None:
     ("free", "name"), [(8e9, "qwen2.5-coder-1.5b"), (2e9, "qwen2.5-coder-0.5b"), (1e8, "qwen2.5-coder-0.5b")]
 )
 def test_the_model_that_fits_is_chosen(index: Path, free: float, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(embedded, "memory", lambda: Memory(int(16e9), int(free), 50.0))
+    monkeypatch.setattr(embedded, "memory", lambda: MemoryUsage(int(16e9), int(free), 50.0))
     choice = choose_model()
     assert choice.model.name == name
     assert choice.reason == f"qwen2.5-coder-1.5b wants 3.0 GB of free memory, and {free / 1e9:.1f} GB are free"
@@ -240,7 +240,7 @@ def test_the_model_that_fits_is_chosen(index: Path, free: float, name: str, monk
 def test_an_able_model_that_is_there_stays_the_choice_and_the_model_of_the_tests_is_none(
     index: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(embedded, "memory", lambda: Memory(int(16e9), int(1e9), 50.0))
+    monkeypatch.setattr(embedded, "memory", lambda: MemoryUsage(int(16e9), int(1e9), 50.0))
     most, smaller, least = embedded_models()
     most.path.parent.mkdir(parents=True)
     least.path.touch()

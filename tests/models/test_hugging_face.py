@@ -15,7 +15,7 @@ from tests.models.flooding_servers import MOST_SENT, flooding
 from tests.models.hub_servers import Hub, serving
 
 from analystd.models.bounded_http import _redirected
-from analystd.models.download import Source, part_of
+from analystd.models.download import DownloadSource, part_of
 from analystd.models.hugging_face import HubFile, Reference, _authorization, choose_files, parse_reference, pull
 from analystd.models.known_files import sha256_of
 from analystd.wire.errors import EngineUnavailableError, InvalidArgumentsError
@@ -96,7 +96,7 @@ async def test_a_file_with_another_hash_is_neither_installed_nor_kept(hub: Hub, 
 
 
 async def test_a_part_that_is_damaged_is_found_out_and_dropped(hub: Hub, tmp_path: Path) -> None:
-    source = Source("", len(CONTENT), hashlib.sha256(CONTENT).hexdigest())
+    source = DownloadSource("", len(CONTENT), hashlib.sha256(CONTENT).hexdigest())
     part = part_of(tmp_path / "owner" / "model" / "m-Q4_K_M.gguf", source)
     part.parent.mkdir(parents=True)
     part.write_bytes(b"something else")

@@ -6,7 +6,7 @@ import pytest
 from tests.engine.openai.chat_servers import free_port
 from tests.models.hub_servers import Hub, serving
 
-from analystd.models.local_servers import Offer, find_offers, models_at
+from analystd.models.local_servers import LocalServer, find_offers, models_at
 
 pytestmark = pytest.mark.slow
 
@@ -15,7 +15,7 @@ async def test_a_server_that_runs_is_told_with_its_models_and_one_that_does_not_
     with serving(Hub(answers=b'{"data": [{"id": "llama3.2:3b"}, {"id": "qwen3"}]}')) as server:
         nobody = f"http://127.0.0.1:{free_port()}/v1"
         offers = await find_offers([("Ollama", server.url + "/v1"), ("llama-server", nobody)])
-    assert offers == [Offer("Ollama", server.url + "/v1", ("llama3.2:3b", "qwen3"))]
+    assert offers == [LocalServer("Ollama", server.url + "/v1", ("llama3.2:3b", "qwen3"))]
     assert [path for path, _, _ in server.asked] == ["/v1/models"]
 
 

@@ -6,7 +6,7 @@ import pytest
 from tests.models.ggufs import LLAMA, Tensor, write_gguf, write_huge_gguf
 
 from analystd.models.gguf import BadGgufError, read_header
-from analystd.models.memory_estimate import Needs, is_later_part, needs_of, refusal, window_of
+from analystd.models.memory_estimate import MemoryEstimate, is_later_part, needs_of, refusal, window_of
 
 GIB = 1024**3
 
@@ -47,7 +47,7 @@ def test_the_context_is_the_models_own_up_to_a_default() -> None:
 
 
 def test_what_fits_is_not_refused_and_what_does_not_is_told_in_numbers() -> None:
-    needs = Needs(weights=4 * GIB, window=8192, token_bytes=128 * 1024)
+    needs = MemoryEstimate(weights=4 * GIB, window=8192, token_bytes=128 * 1024)
     assert refusal(Path("m.gguf"), needs, needs.total) is None
     problem = refusal(Path("m.gguf"), needs, needs.total - 1)
     assert problem is not None
@@ -58,14 +58,14 @@ def test_what_fits_is_not_refused_and_what_does_not_is_told_in_numbers() -> None
 
 
 def test_more_conversations_take_a_quarter_of_what_is_left() -> None:
-    needs = Needs(weights=4 * GIB, window=8192, token_bytes=128 * 1024)
+    needs = MemoryEstimate(weights=4 * GIB, window=8192, token_bytes=128 * 1024)
     kept = [needs.conversations_within(needs.total + left * GIB, 4) for left in (0, 3, 4, 8, 100)]
     assert kept == [1, 1, 2, 3, 4]
     assert needs.conversations_within(0, 4) == 1
 
 
 def test_where_no_context_helps_a_smaller_model_is_advised() -> None:
-    problem = refusal(Path("m.gguf"), Needs(4 * GIB, 8192, 128 * 1024), 3 * GIB)
+    problem = refusal(Path("m.gguf"), MemoryEstimate(4 * GIB, 8192, 128 * 1024), 3 * GIB)
     assert problem is not None
     assert "smaller model" in str(problem.hint)
 

@@ -9,7 +9,7 @@ import os
 from typing import Any, Self
 
 from analystd import __version__
-from analystd.discovery.registry import Card, daemon_address, private_folder
+from analystd.discovery.registry import DaemonInfo, daemon_address, private_folder
 from analystd.util.locks import HeldLock, take_lock
 from analystd.wire import framing
 from analystd.wire.names import PROTOCOL_VERSION
@@ -65,7 +65,9 @@ class StandIn:
         self._lock = take_lock(address.lock, 0)
         assert self._lock is not None
         self._server = await asyncio.start_unix_server(self._accept, address.socket)
-        self._card = Card(address, os.getpid(), __version__, PROTOCOL_VERSION, "t", address.socket, hands_over=False)
+        self._card = DaemonInfo(
+            address, os.getpid(), __version__, PROTOCOL_VERSION, "t", address.socket, hands_over=False
+        )
         self._card.write()
         return self
 

@@ -2,15 +2,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from analystd.relay.replay import REPLAY_ID, Window
+from analystd.relay.replay import REPLAY_ID, WindowReplay
 from analystd.wire.jsonrpc import Message
 
 ABOUT = {"capabilities": {"experimental": {"analystd": {"seq": 3}}}}
 
 
-def opened(options: Any = None) -> Window:
+def opened(options: Any = None) -> WindowReplay:
     """A window whose `initialize` was answered."""
-    window = Window()
+    window = WindowReplay()
     window.note_sent(request("initialize", 1, rootUri="file:///p", initializationOptions=options))
     window.note_received({"jsonrpc": "2.0", "id": 1, "result": ABOUT})
     window.note_sent(notification("initialized"))
@@ -29,11 +29,11 @@ def document(method: str, uri: str, **params: Any) -> Message:
     return notification(f"textDocument/{method}", textDocument={"uri": uri}, **params)
 
 
-def rest(window: Window) -> list[Message]:
+def rest(window: WindowReplay) -> list[Message]:
     return window.replayed_rest()[1:]
 
 
-def options_of(window: Window) -> Any:
+def options_of(window: WindowReplay) -> Any:
     replayed = window.replayed_initialize()
     assert replayed is not None
     assert replayed["id"] == REPLAY_ID
@@ -41,7 +41,7 @@ def options_of(window: Window) -> Any:
 
 
 def test_nothing_is_replayed_before_initialize_or_after_it_failed() -> None:
-    window = Window()
+    window = WindowReplay()
     assert window.replayed_initialize() is None
     window.note_sent(request("initialize", 1))
     window.note_received({"jsonrpc": "2.0", "id": 1, "error": {"code": 4001, "message": "no"}})
@@ -115,7 +115,7 @@ def test_a_request_is_lost_as_often_as_it_was_asked() -> None:
 
 
 def test_initialize_under_way_can_be_kept_from_being_lost() -> None:
-    window = Window()
+    window = WindowReplay()
     window.note_sent(request("initialize", 1))
     window.note_sent(request("x", 2))
     assert window.is_opening

@@ -12,8 +12,8 @@ from tests.desk.desks import Office, by
 
 from analystd.desk.desk import Desk
 from analystd.server import event_feed as feed_module
-from analystd.server.event_feed import Feed, wishes
-from analystd.server.send_queue import Outbox
+from analystd.server.event_feed import EventFeed, wishes
+from analystd.server.send_queue import SendQueue
 from analystd.wire import framing
 from analystd.wire.arguments import ExecPython
 from analystd.wire.names import Subscription
@@ -22,7 +22,7 @@ from analystd.wire.names import Subscription
 class Listener:
     """A client of a desk over a real socket."""
 
-    def __init__(self, reader: asyncio.StreamReader, outbox: Outbox, feed: Feed) -> None:
+    def __init__(self, reader: asyncio.StreamReader, outbox: SendQueue, feed: EventFeed) -> None:
         self.feed = feed
         self.outbox = outbox
         self._reader = reader
@@ -45,14 +45,14 @@ class Listeners:
 
     def __init__(self, desk: Desk) -> None:
         self.desk = desk
-        self._open: list[tuple[Feed, Outbox, asyncio.StreamWriter]] = []
+        self._open: list[tuple[EventFeed, SendQueue, asyncio.StreamWriter]] = []
 
     async def come(self, client: str = "a", wish: Subscription = "all", after: int | None = None) -> Listener:
         ours, theirs = socket.socketpair()
         _, writer = await asyncio.open_unix_connection(sock=ours)
         reader, other = await asyncio.open_unix_connection(sock=theirs, limit=1 << 22)
-        outbox = Outbox(writer, client, 1 << 26)
-        feed = Feed(self.desk, outbox, client, wish, self.desk.journal.seq if after is None else after)
+        outbox = SendQueue(writer, client, 1 << 26)
+        feed = EventFeed(self.desk, outbox, client, wish, self.desk.journal.seq if after is None else after)
         self._open.append((feed, outbox, other))
         return Listener(reader, outbox, feed)
 

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from analystd.server import send_queue as outbox_module
-from analystd.server.send_queue import Outbox
+from analystd.server.send_queue import SendQueue
 
 MANY = 1 << 26
 
@@ -25,7 +25,7 @@ async def ends() -> AsyncIterator[tuple[asyncio.StreamWriter, socket.socket]]:
 
 async def test_messages_arrive_in_order_and_before_the_end(ends: tuple[asyncio.StreamWriter, socket.socket]) -> None:
     writer, reader = ends
-    outbox = Outbox(writer, "window", MANY)
+    outbox = SendQueue(writer, "window", MANY)
     for number in range(100):
         outbox.write(b"%03d" % number)
     await outbox.aclose()
@@ -40,7 +40,7 @@ async def test_a_client_that_does_not_read_is_dropped_and_the_log_says_why(
 ) -> None:
     monkeypatch.setattr(outbox_module, "PATIENCE_SECONDS", 0.1)
     writer, reader = ends
-    outbox = Outbox(writer, "window-3 (pid 7)", max_bytes=10_000_000)
+    outbox = SendQueue(writer, "window-3 (pid 7)", max_bytes=10_000_000)
     for _ in range(13):
         outbox.write(b"x" * 1_000_000)
         await asyncio.sleep(0)
@@ -62,7 +62,7 @@ async def test_a_burst_is_no_reason_to_drop_a_client_unless_it_is_twice_the_limi
 ) -> None:
     monkeypatch.setattr(outbox_module, "PATIENCE_SECONDS", 0.1)
     writer, reader = ends
-    outbox = Outbox(writer, "window", max_bytes=10_000_000)
+    outbox = SendQueue(writer, "window", max_bytes=10_000_000)
     for _ in range(20):
         outbox.write(b"x" * 1_000_000)
     received = 0
@@ -79,7 +79,7 @@ async def test_one_message_over_the_limit_is_sent_to_who_reads(
     ends: tuple[asyncio.StreamWriter, socket.socket],
 ) -> None:
     writer, reader = ends
-    outbox = Outbox(writer, "window", max_bytes=1000)
+    outbox = SendQueue(writer, "window", max_bytes=1000)
     outbox.write(b"x" * 5_000_000)
     received = 0
     while received < 5_000_000:
@@ -91,7 +91,7 @@ async def test_one_message_over_the_limit_is_sent_to_who_reads(
 
 async def test_clients_share_the_bytes_of_a_message(ends: tuple[asyncio.StreamWriter, socket.socket]) -> None:
     writer, _ = ends
-    outbox = Outbox(writer, "window", MANY)
+    outbox = SendQueue(writer, "window", MANY)
     message = b"x" * 20_000_000
     before = sys.getrefcount(message)
     tracemalloc.start()
@@ -109,7 +109,7 @@ async def test_clients_share_the_bytes_of_a_message(ends: tuple[asyncio.StreamWr
 
 async def test_room_is_waited_for_until_little_waits(ends: tuple[asyncio.StreamWriter, socket.socket]) -> None:
     writer, reader = ends
-    outbox = Outbox(writer, "window", MANY)
+    outbox = SendQueue(writer, "window", MANY)
     await asyncio.wait_for(outbox.room(), 10)
     outbox.write(b"x" * 8_000_000)
     waiting = asyncio.create_task(outbox.room())
@@ -125,7 +125,7 @@ async def test_room_is_waited_for_until_little_waits(ends: tuple[asyncio.StreamW
 async def test_a_client_that_left_is_no_error(ends: tuple[asyncio.StreamWriter, socket.socket]) -> None:
     writer, reader = ends
     reader.close()
-    outbox = Outbox(writer, "window", MANY)
+    outbox = SendQueue(writer, "window", MANY)
     outbox.write(b"x" * 1_000_000)
     await asyncio.sleep(0.05)
     outbox.write(b"more")

@@ -7,8 +7,8 @@ from typing import Any, cast
 
 import pytest
 
-from analystd.data.view_request import Question
-from analystd.server.connection import Connection
+from analystd.data.view_request import ViewRequest
+from analystd.server.connection import ClientConnection
 from analystd.server.handlers.registry import typed_arguments
 from analystd.server.handlers.views import reading, require_answerable
 from analystd.wire.arguments import Condition, SortKey
@@ -18,10 +18,10 @@ from analystd.wire.errors import InvalidArgumentsError
 ASKED = {"path": "bars.csv", "operation": "rows"}
 
 
-def checked_question(arguments: dict[str, Any]) -> Question:
+def checked_question(arguments: dict[str, Any]) -> ViewRequest:
     asked = typed_arguments(VIEW_DATA, arguments)
     require_answerable(asked)
-    return Question.of(asked)
+    return ViewRequest.of(asked)
 
 
 def test_a_question_carries_filter_sort_and_delimiter() -> None:
@@ -39,7 +39,7 @@ def test_a_question_carries_filter_sort_and_delimiter() -> None:
             "delimiter": "\t",
         }
     )
-    assert question == Question(
+    assert question == ViewRequest(
         "rows",
         columns=("close",),
         filter=(
@@ -112,8 +112,8 @@ class Window:
         self.sent.append((token, dict(value)))
 
     @property
-    def connection(self) -> Connection:
-        return cast(Connection, self)
+    def connection(self) -> ClientConnection:
+        return cast(ClientConnection, self)
 
 
 def test_progress_begins_with_the_first_report_rises_and_ends_once() -> None:

@@ -7,10 +7,10 @@ import sys
 from typing import Any
 
 from analystd.wire.errors import AnalystdError, WorkspaceError
-from analystd.workers.child import Channel, Request
+from analystd.workers.child import Channel, WorkerRequest
 
 
-def handle(request: Request) -> dict[str, Any]:
+def handle(request: WorkerRequest) -> dict[str, Any]:
     if request.method == "echo":
         request.emit({"half": request.params["text"][:2]})
         return {"text": request.params["text"]}

@@ -7,6 +7,8 @@ import difflib
 import re
 from collections.abc import Iterable, Mapping, Sequence
 
+from analystd.agent.merging import letters, merges
+
 Columns = Mapping[str, Sequence[str]]
 """The columns of each known table, by its path."""
 
@@ -37,8 +39,8 @@ def unknown_columns(code: str, columns: Columns) -> list[str]:
             made.update(name for part in (*node.keys, *node.values) if part is not None for name in _strings(part))
         elif isinstance(node, ast.keyword) and node.arg is not None:
             made.add(node.arg)
-    spelt = {_letters(name) for name in known} - {""}
-    return [name for name in sorted(read - made - known) if _letters(name) in spelt]
+    spelt = {letters(name) for name in known} - {""}
+    return [name for name in sorted(read - made - known) if letters(name) in spelt]
 
 
 def nearest(name: str, known: Iterable[str]) -> list[str]:
@@ -76,7 +78,16 @@ def _in_some_tables(name: str, columns: Columns) -> str | None:
         return None
     others = {path: names for path, names in columns.items() if path not in having}
     sentences = [f"Only {' and '.join(having)} has the column {name!r}. {all_columns(others)}"]
-    if not set.intersection(*(set(names) for names in columns.values())):
+    alike = [
+        f"{path} calls it {other!r}."
+        for path, names in others.items()
+        for other in names
+        if letters(other) == letters(name)
+    ]
+    ways = [way for pair, way in merges(columns).items() if set(pair) & set(having) and set(pair) & set(others)]
+    if ways:
+        sentences += [*alike, f"Merge the tables first and use what comes of it: merged = {ways[0]}."]
+    elif not set.intersection(*(set(names) for names in columns.values())):
         sentences.append(
             "The tables have no column in common: name a key in each (left_on, right_on), "
             "or, if their rows belong together in order, put them side by side with pd.concat([first, second], axis=1)."
@@ -98,10 +109,6 @@ def all_columns(columns: Columns) -> str:
         f"The columns of {path} are {', '.join(map(repr, names[:_MOST_NAMES]))}{' …' if len(names) > _MOST_NAMES else ''}."
         for path, names in columns.items()
     )
-
-
-def _letters(name: str) -> str:
-    return "".join(character for character in name.casefold() if character.isalnum())
 
 
 def _strings(node: ast.expr) -> list[str]:

@@ -11,7 +11,7 @@ from typing import Any, Literal, Protocol
 
 from analystd.agent.context import TokenCosts, fit
 from analystd.agent.outcome import Outcome, end_with, end_without_result, found_by, has_failed_for_good
-from analystd.agent.programs import failures_text, is_failed_program
+from analystd.agent.programs import failed_programs, fails_as_before, failures_text, is_failed_program
 from analystd.agent.progress import is_repeated, is_stuck
 from analystd.agent.replies import Reply, ReplyReader
 from analystd.agent.review import MAX_FAILURES, failed_in_a_row
@@ -40,6 +40,8 @@ MAX_BAD_CALLS = 3
 REPLY_TOKENS = 1024
 
 _TEMPERATURE_AFTER_REPETITION = 1.0
+_MOST_LACKING = 3
+"""So many programs in a row may look for what the data does not have."""
 
 _BAD_CALL_TURN = Message("assistant", "(a call that was not valid)")
 _BAD_CALL_CHARACTERS = 300
@@ -197,7 +199,7 @@ class Agent:
             step["displays"] = displays
         if not result.valid:
             step["valid"] = False
-        elif programs and not (result.ok or refused) and (hint := programs.hint(step)):
+        elif programs and not refused and (hint := programs.hint(step)):
             step["hint"] = hint
         self._observer.called(step)
         return step
@@ -220,22 +222,28 @@ def _objection(task: Task, offer: _Offer, reply: Reply, outcome: Outcome) -> str
 
 
 def _failure_notes(task: Task, steps: Sequence[Step]) -> tuple[Message, ...]:
-    """What the next reply is told of programs that failed since the last one that ran."""
-    failures = failed_in_a_row(steps) if task.programs else 0
-    failed = [step for step in steps[len(steps) - failures :] if is_failed_program(step)]
+    """What the next reply is told of programs that failed since the last one with a result."""
+    failed = failed_programs(steps) if task.programs else []
     return (Message("user", failures_text(failed)),) if failed else ()
 
 
 def _leads_nowhere(task: Task, steps: Sequence[Step]) -> bool:
-    """Whether the model is to answer with what there is. A program that fails as before may be mended yet, once: the model is told so."""
+    """Whether the model is to answer with what there is.
+
+    A program that fails as before may be mended yet, once: the model is told so; and so may one that looks for what the data does not have.
+    """
     if task.programs and (failures := failed_in_a_row(steps)):
-        return failures >= MAX_FAILURES or (is_repeated(steps) and is_repeated(steps[:-1]))
+        return (
+            failures >= MAX_FAILURES
+            or (is_repeated(steps) and is_repeated(steps[:-1]))
+            or (failures >= _MOST_LACKING and all(task.programs.lacking(step) for step in steps[-_MOST_LACKING:]))
+        )
     return is_stuck(steps)
 
 
 def _sampling(task: Task, steps: Sequence[Step], usual: Sampling) -> Sampling:
-    """Return how the next reply is drawn: the likeliest one after a program that was repeated would be that program again."""
-    if task.programs and failed_in_a_row(steps) and is_repeated(steps):
+    """Return how the next reply is drawn: the likeliest one after a failure that was repeated would be that failure again."""
+    if task.programs and fails_as_before(steps):
         return Sampling(max(usual.temperature, _TEMPERATURE_AFTER_REPETITION), usual.seed + len(steps))
     return usual
 

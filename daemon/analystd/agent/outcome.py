@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from analystd.agent.call_syntaxes import PROGRAM_TOOL
-from analystd.agent.column_hints import missing_columns
 from analystd.agent.facts import without_deprecations
 from analystd.agent.number_check import Unsupported
 from analystd.agent.printed import with_printed
@@ -67,14 +66,17 @@ def end_without_result(outcome: Outcome, task: Task) -> None:
         outcome.unsupported = task.programs.reviewer.unsupported(held_back, outcome.steps)
         return
     count = failed_in_a_row(outcome.steps)
-    failed = "the last program failed" if count == 1 else f"the last {count} programs failed"
-    outcome.answer = f"There is no result: {failed}, {found_by(outcome)}"
+    if task.programs and count and (lacking := task.programs.lacking(outcome.steps[-1])):
+        outcome.answer = f"There is no result, since the data does not have what the programs looked for. {lacking}"
+    else:
+        failed = "the last program failed" if count == 1 else f"the last {count} programs failed"
+        outcome.answer = f"There is no result: {failed}, {found_by(outcome)}"
     outcome.status = "limit"
 
 
 def has_failed_for_good(steps: Sequence[Step]) -> bool:
-    """Return whether nothing that the model could say now would be an answer: not even that there is no such column."""
-    return failed_in_a_row(steps) > 0 and not missing_columns(steps[-1]["output"])
+    """Return whether nothing that the model could say now would be an answer; what the data lacks is said without it."""
+    return failed_in_a_row(steps) > 0
 
 
 def found_by(outcome: Outcome) -> str:

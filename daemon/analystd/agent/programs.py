@@ -103,8 +103,30 @@ def _name(node: ast.expr) -> str:
 
 
 def is_failed_program(step: Step) -> bool:
-    """Return whether a step is a program that failed."""
-    return step["tool"] == PROGRAM_TOOL and not step["ok"]
+    """Return whether a step is a program that failed, or ran to no result and is to be written anew."""
+    return step["tool"] == PROGRAM_TOOL and (not step["ok"] or "hint" in step)
+
+
+def failed_programs(steps: Sequence[Step]) -> list[Step]:
+    """Return the programs that are to be written anew: all since the last step that gave a result."""
+    failed: list[Step] = []
+    for step in reversed(steps):
+        if step["tool"] == LOOK or (step["ok"] and not is_failed_program(step)):
+            break
+        failed[:0] = [step] if is_failed_program(step) else []
+    return failed
+
+
+def fails_as_before(steps: Sequence[Step]) -> bool:
+    """Return whether the last two programs failed in the same line with the same error, whatever else differs between them."""
+    failed = failed_programs(steps)[-2:]
+    return len(failed) == 2 and _failure(failed[0]) == _failure(failed[1])
+
+
+def _failure(step: Step) -> tuple[str, str]:
+    number = _failed_line(step)
+    line = _code(step).splitlines()[number - 1].strip() if number is not None else ""
+    return _ERROR_LINE.sub("", traceback_tail(step["output"])).strip(), line
 
 
 def failures_text(failed: Sequence[Step]) -> str:

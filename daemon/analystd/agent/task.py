@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass, field, replace
 
+from analystd.agent import missing_results
 from analystd.agent.column_hints import Columns, hint_for_failure, hint_for_unknown, missing_columns, unknown_columns
 from analystd.agent.error_hints import hint_for_error
 from analystd.agent.facts import traceback_tail
 from analystd.agent.function_hints import hint_for_failure as hint_for_functions
+from analystd.agent.missing_results import has_only_missing_values
 from analystd.agent.programs import is_said_of_files, says_only_itself
 from analystd.agent.review import Reviewer
 from analystd.agent.rewriting import put_right
@@ -71,6 +73,7 @@ class Programs:
     odd_files: Collection[str] = ()
     """The files that are to be read by the toolbox."""
     _told: list[str] = field(default_factory=list)
+    _found_nothing: list[str] = field(default_factory=list)
 
     def objection(self, call: ToolCall) -> str | None:
         """Return why a program is not run; None when it is.
@@ -99,26 +102,33 @@ class Programs:
     def completed(self, call: ToolCall) -> ToolCall:
         """Return the call with its program put right as far as that needs no decision."""
         code = call.arguments.get("code")
-        if not isinstance(code, str) or (whole := put_right(code, self.odd_files, self._numbers)) == code:
+        if not isinstance(code, str) or (whole := self._put_right(code)) == code:
             return call
         return replace(call, arguments={**call.arguments, "code": whole})
 
-    @property
-    def _numbers(self) -> set[str]:
-        """The columns that hold numbers in each table that has them."""
-        tables = self.contents.columns
-        return {
-            name
-            for path, names in self.contents.numbers.items()
-            for name in names
-            if all(name in self.contents.numbers[other] for other in tables if name in tables[other] and other != path)
-        }
+    def _put_right(self, code: str) -> str:
+        known = self.contents
+        return put_right(code, self.odd_files, known.in_all(known.numbers), known.in_all(known.dates))
+
+    def lacking(self, step: Step) -> str | None:
+        """Return what the data lacks of what a program looked for, as a sentence for a person; None where that is not why it failed."""
+        tables = [name for names in self.columns.values() for name in names]
+        if names := [name for name in missing_columns(step["output"]) if name not in tables] if tables else []:
+            return hint_for_unknown(names[-1:], self.columns)
+        if filters := impossible_filters(str(step["arguments"].get("code", "")), self.contents):
+            return hint_for_filters(filters, self.contents)
+        return None
 
     def hint(self, step: Step) -> str | None:
-        """Return what helps with a program that failed."""
+        """Return what helps with a program that failed, or, once in a run, with one that found nothing."""
+        if step["ok"]:
+            if self._found_nothing or not has_only_missing_values(step["output"]):
+                return None
+            self._found_nothing.append(step["output"])
+            return missing_results.HINT
         taken = values_as_columns(missing_columns(step["output"]), self.contents)
         return (
-            (hint_for_values_as_columns(taken) if taken else None)
+            (hint_for_values_as_columns(taken, self.contents) if taken else None)
             or hint_for_failure(step["output"], self.columns)
             or hint_for_functions(str(step["arguments"].get("code", "")), step["output"])
             or hint_for_error(traceback_tail(step["output"]))

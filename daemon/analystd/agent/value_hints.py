@@ -8,6 +8,8 @@ import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from analystd.agent.merging import merges
+
 _MOST_VALUES = 12
 _SHORT = 3
 """Values of so few letters have to stand in a question in the same case."""
@@ -25,6 +27,17 @@ class Contents:
     """The columns that hold numbers."""
     columns: Mapping[str, Collection[str]] = field(default_factory=dict)
     """All columns."""
+    dates: Mapping[str, Collection[str]] = field(default_factory=dict)
+    """The columns that hold dates as text."""
+
+    def in_all(self, kind: Mapping[str, Collection[str]]) -> set[str]:
+        """Return the names that are columns of a kind (`numbers`, `dates`) in each table that has them."""
+        return {
+            name
+            for names in kind.values()
+            for name in names
+            if all(name in kind.get(path, ()) for path, columns in self.columns.items() if name in columns)
+        }
 
 
 def impossible_filters(code: str, contents: Contents) -> list[tuple[str, str]]:
@@ -58,14 +71,22 @@ def values_as_columns(names: Collection[str], contents: Contents) -> list[tuple[
     ]
 
 
-def hint_for_values_as_columns(found: Sequence[tuple[str, str]]) -> str:
+def hint_for_values_as_columns(found: Sequence[tuple[str, str]], contents: Contents) -> str:
     """Return what is said of values that a program takes for columns."""
     name, column = found[0]
     names = " and ".join(_shown(name) for name, _ in found)
     return (
         f"There is no column {names}: that is a value of {column!r}. Filter for it, df[df[{column!r}] == {_shown(name)}], or make columns "
-        f"of the values first, df.pivot(index=…, columns={column!r}, values=…)."
+        f"of the values first, {_pivot(column, contents)}."
     )
+
+
+def _pivot(column: str, contents: Contents) -> str:
+    """How columns are made of the values of one, by the table's first dates and its first numbers where it has them."""
+    path = next(path for path, columns in contents.values.items() if column in columns)
+    rows, cells = (next(iter(kind.get(path, ())), None) for kind in (contents.dates, contents.numbers))
+    index, values = (repr(name) if name is not None else "…" for name in (rows, cells))
+    return f"wide = df.pivot(index={index}, columns={column!r}, values={values})"
 
 
 def unused_values(question: str, code: str, contents: Contents) -> list[tuple[str, str]]:
@@ -140,12 +161,18 @@ def _hint(column: str, text: str, contents: Contents) -> str:
     guess = f" (did you mean {_shown(near[guesses[0]])}?)" if guesses else ""
     more = " …" if len(known) > _MOST_VALUES else ""
     sentence = f"No row has {_shown(text)}{guess} in {column!r}, whose values are {', '.join(map(_shown, known[:_MOST_VALUES]))}{more}."
-    elsewhere = [
-        f"{other!r} of {path}" for path, columns in values.items() for other, each in columns.items() if text in each
-    ]
+    elsewhere = [(path, other) for path, columns in values.items() for other, each in columns.items() if text in each]
     if not elsewhere:
         return sentence
-    return f"{sentence} It is a value of {' and of '.join(elsewhere)}: if the tables belong together, merge them first."
+    named = " and of ".join(f"{other!r} of {path}" for path, other in elsewhere)
+    path, other = elsewhere[0]
+    ways = [
+        way
+        for pair, way in merges({path: list(names) for path, names in contents.columns.items()}).items()
+        if path in pair
+    ]
+    how = f": merged = {ways[0]}, then merged[merged[{other!r}] == {_shown(text)}]" if ways else ""
+    return f"{sentence} It is a value of {named}: if the tables belong together, merge them first{how}."
 
 
 def _comparisons(node: ast.AST) -> Iterator[tuple[str, str]]:

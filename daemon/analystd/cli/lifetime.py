@@ -16,7 +16,7 @@ from analystd.cli.parser import Options
 from analystd.cli.render import engine_lines, gigabytes, print_json
 from analystd.client import connect_to_daemon
 from analystd.discovery.dial import HELLO_SECONDS, ask_daemon
-from analystd.discovery.registry import Card, known_cards, live_cards, remove_traces
+from analystd.discovery.registry import DaemonInfo, known_cards, live_cards, remove_traces
 from analystd.discovery.sessions_with_variables import kept_in
 from analystd.util.inert_text import one_line
 from analystd.wire.errors import DaemonLostError
@@ -70,7 +70,7 @@ async def stop(options: Options) -> int:
     return EXIT_DONE
 
 
-def end_daemon(card: Card, *, now: bool, say: Callable[[str], None]) -> None:
+def end_daemon(card: DaemonInfo, *, now: bool, say: Callable[[str], None]) -> None:
     """Stop a daemon after its runs, or at once, and return when it is gone; `say` is told what it waits for and what is lost.
 
     Raises:
@@ -98,7 +98,7 @@ def end_daemon(card: Card, *, now: bool, say: Callable[[str], None]) -> None:
         _kill(card, say)
 
 
-def _ask_to_end(card: Card, *, now: bool, say: Callable[[str], None]) -> None:
+def _ask_to_end(card: DaemonInfo, *, now: bool, say: Callable[[str], None]) -> None:
     """Have a daemon end. One whose socket was removed puts it back within seconds, and is asked then."""
     deadline = time.monotonic() + _SOCKET_SECONDS
     while True:
@@ -115,7 +115,7 @@ def _ask_to_end(card: Card, *, now: bool, say: Callable[[str], None]) -> None:
             return
 
 
-def _desks(card: Card) -> list[dict[str, Any]]:
+def _desks(card: DaemonInfo) -> list[dict[str, Any]]:
     """Return the desks as `status` reports them; none where that is refused, and that is no reason not to stop."""
     with contextlib.suppress(DaemonLostError):
         desks: list[dict[str, Any]] = ask_daemon(card, Command.STATUS)["desks"]
@@ -133,7 +133,7 @@ def _tell_end(desks: list[dict[str, Any]], report: dict[str, Any], *, now: bool,
         say(f"Variables end with it: {kept_in(kept)}.")
 
 
-def _kill(card: Card, say: Callable[[str], None]) -> None:
+def _kill(card: DaemonInfo, say: Callable[[str], None]) -> None:
     """End a process that does not do so by itself, and remove what it leaves."""
     for number, seconds in ((signal.SIGTERM, _TERMINATE_SECONDS), (signal.SIGKILL, _STOP_SECONDS)):
         with contextlib.suppress(ProcessLookupError):
@@ -149,7 +149,7 @@ def _kill(card: Card, say: Callable[[str], None]) -> None:
     say(f"The daemon (pid {card.pid}) did not answer and was killed.")
 
 
-def _is_gone(card: Card, seconds: float) -> bool:
+def _is_gone(card: DaemonInfo, seconds: float) -> bool:
     deadline = time.monotonic() + seconds
     while (is_live := card.is_live) and time.monotonic() < deadline:
         time.sleep(_LOOK_AGAIN_SECONDS)

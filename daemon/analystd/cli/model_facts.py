@@ -9,7 +9,7 @@ from typing import Any
 from analystd.cli.render import engine_lines, table
 from analystd.engine.base import EngineInfo
 from analystd.models.catalog import ModelEntry
-from analystd.models.local_servers import Offer
+from analystd.models.local_servers import LocalServer
 from analystd.models.memory_estimate import gib
 from analystd.util.inert_text import one_line
 
@@ -55,7 +55,7 @@ def in_force_line(info: EngineInfo) -> str:
     return one_line(f"In force (*): {info.model or 'no model'} ({info.kind})" + (f"; {more}" if more else ""))
 
 
-def offer_lines(offer: Offer) -> Iterator[str]:
+def offer_lines(offer: LocalServer) -> Iterator[str]:
     """A server's models, and the settings that they take."""
     shown = ", ".join(offer.models[:_MODELS_SHOWN]) + (", …" if len(offer.models) > _MODELS_SHOWN else "")
     yield f"{offer.server} at {offer.url} has: {shown or 'no model'}"

@@ -27,7 +27,7 @@ from analystd.jail.workspace_place import workspace_place
 from analystd.models.catalog import ModelEntry, choose, find_models, look_at, model_folders
 from analystd.models.embedded import choose_model, embedded_model, fetch_embedded, models_folder
 from analystd.models.hugging_face import parse_reference, pull
-from analystd.models.local_servers import Offer, find_offers, listed_name, models_at
+from analystd.models.local_servers import LocalServer, find_offers, listed_name, models_at
 from analystd.models.resolve import resolve_model
 from analystd.wire.errors import AnalystdError, DaemonLostError, EngineUnavailableError, InvalidArgumentsError
 
@@ -228,7 +228,7 @@ def _info_data(info: EngineInfo) -> dict[str, Any]:
     return {"model": info.model, "kind": info.kind, "note": info.note, "goes": info.goes}
 
 
-def _offer_data(offer: Offer) -> dict[str, Any]:
+def _offer_data(offer: LocalServer) -> dict[str, Any]:
     return {"server": offer.server, "url": offer.url, "models": list(offer.models)}
 
 

@@ -20,7 +20,7 @@ from analystd.config.folders import cache_folder, state_folder, user_settings_fi
 from analystd.config.settings import load_settings, log_folder
 from analystd.config.trust import STORE_NAME
 from analystd.desk.desk_lock import noted_workspaces
-from analystd.discovery.registry import Card, kept_cards, known_cards, start_lock, temporary_place
+from analystd.discovery.registry import DaemonInfo, kept_cards, known_cards, start_lock, temporary_place
 from analystd.util.locks import take_lock
 from analystd.util.logging_setup import LOG_NAME
 from analystd.util.remove import Unremoved, remove
@@ -45,7 +45,7 @@ _OF_CACHE = ("models", "prefixes")
 
 
 @dataclass(frozen=True)
-class Item:
+class KeptItem:
     """Something that is kept, and what it is."""
 
     path: Path
@@ -82,31 +82,31 @@ async def uninstall(options: Options) -> int:
     return EXIT_FAILED if failed else EXIT_DONE
 
 
-def _items(*, purge: bool) -> Iterator[Item]:
+def _items(*, purge: bool) -> Iterator[KeptItem]:
     """What is there to be removed."""
     state, logs = state_folder(), log_folder(load_settings(os.environ).settings)
     candidates = _traces_of_daemons(state)
     if purge:
         candidates = [
-            Item(
+            KeptItem(
                 state, "state: logs, journals, questions and plots of chats, which project files you trust", _OF_STATE
             ),
-            Item(cache_folder(), "cache: models that were fetched, what models made of prompts", _OF_CACHE),
-            Item(user_settings_file().parent, "your settings", (f"{user_settings_file().name}*",)),
-            *(Item(path, "log") for path in sorted(logs.glob(f"{LOG_NAME}*")) if not logs.is_relative_to(state)),
+            KeptItem(cache_folder(), "cache: models that were fetched, what models made of prompts", _OF_CACHE),
+            KeptItem(user_settings_file().parent, "your settings", (f"{user_settings_file().name}*",)),
+            *(KeptItem(path, "log") for path in sorted(logs.glob(f"{LOG_NAME}*")) if not logs.is_relative_to(state)),
         ]
-    places = [*candidates, Item(temporary_place(state), "sockets")]
+    places = [*candidates, KeptItem(temporary_place(state), "sockets")]
     yield from (item for item in places if os.path.lexists(item.path))
 
 
-def _traces_of_daemons(state: Path) -> list[Item]:
+def _traces_of_daemons(state: Path) -> list[KeptItem]:
     kinds = {"*.sock": "socket", "*.lock": "lock", "*.new": "draft of a card", "start.log": "log of the last start"}
-    found = [Item(path, what) for pattern, what in kinds.items() for path in sorted(state.glob(pattern))]
-    cards = [Item(path, "card") for path in sorted(state.glob("*.json")) if path.name != STORE_NAME]
-    return [*found, *cards, Item(state / "run", "runtime folders")]
+    found = [KeptItem(path, what) for pattern, what in kinds.items() for path in sorted(state.glob(pattern))]
+    cards = [KeptItem(path, "card") for path in sorted(state.glob("*.json")) if path.name != STORE_NAME]
+    return [*found, *cards, KeptItem(state / "run", "runtime folders")]
 
 
-def _carry_out(items: list[Item], say: Callable[[str], None]) -> tuple[list[Path], list[Unremoved]]:
+def _carry_out(items: list[KeptItem], say: Callable[[str], None]) -> tuple[list[Path], list[Unremoved]]:
     """Stop the daemons and remove the items.
 
     Returns:
@@ -141,7 +141,7 @@ def _wait_for_lost_daemons() -> None:
                 process.wait(max(0.0, deadline - time.monotonic()))
 
 
-def _writer(card: Card) -> psutil.Process | None:
+def _writer(card: DaemonInfo) -> psutil.Process | None:
     """The process that wrote a card; None where its number belongs to another one by now, which is younger than the card."""
     with contextlib.suppress(psutil.Error, OSError):
         process = psutil.Process(card.pid)
@@ -158,7 +158,7 @@ def _nobody_starts() -> contextlib.AbstractContextManager[object]:
     return contextlib.nullcontext()
 
 
-def _remove(item: Item) -> tuple[list[Path], list[Unremoved]]:
+def _remove(item: KeptItem) -> tuple[list[Path], list[Unremoved]]:
     """Remove something.
 
     Returns:
@@ -184,7 +184,7 @@ def _content(folder: Path) -> list[Path]:
         return []
 
 
-def _require_no_workspace_in(items: list[Item]) -> None:
+def _require_no_workspace_in(items: list[KeptItem]) -> None:
     """Refuse to remove a folder in which someone has put a workspace."""
     for workspace in noted_workspaces(state_folder() / "desks"):
         for item in items:
@@ -198,7 +198,7 @@ def _agrees() -> bool:
     return input("Go on? [y/N] ").strip().lower() in ("y", "yes")
 
 
-def _where_it_leads(item: Item) -> str:
+def _where_it_leads(item: KeptItem) -> str:
     return f" and what is analystd's in {os.path.realpath(item.path)}" if item.names and item.path.is_symlink() else ""
 
 

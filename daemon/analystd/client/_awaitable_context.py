@@ -22,7 +22,7 @@ class Ending(Protocol):
 E = TypeVar("E", bound=Ending)
 
 
-class Opening(Coroutine[Any, Any, E], Generic[E]):
+class AwaitableContext(Coroutine[Any, Any, E], Generic[E]):
     """`thing = await opening`, or `async with opening as thing:`."""
 
     def __init__(self, work: Coroutine[Any, Any, E]) -> None:

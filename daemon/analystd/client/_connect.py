@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from analystd.client._awaitable_context import Opening
-from analystd.client._reconnecting import Visit
+from analystd.client._awaitable_context import AwaitableContext
+from analystd.client._reconnecting import ConnectOptions
 from analystd.client.client import Client
 from analystd.client.sync_client import SyncClient
 from analystd.wire.names import Subscription
@@ -20,7 +20,7 @@ def connect(
     events: Subscription = "all",
     name: str = "client",
     timeout: float | None = None,
-) -> Opening[Client]:
+) -> AwaitableContext[Client]:
     """An async client of the desk of a workspace folder.
 
         async with analystd.connect() as desk:
@@ -34,17 +34,17 @@ def connect(
         WorkspaceError: when the folder cannot be used.
         RequestTimeoutError: when it took longer than `timeout` seconds.
     """
-    return Opening(_connected(workspace, start, reconnect, events, name, timeout))
+    return AwaitableContext(_connected(workspace, start, reconnect, events, name, timeout))
 
 
-def connect_to_daemon(*, timeout: float | None = None) -> Opening[Client]:
+def connect_to_daemon(*, timeout: float | None = None) -> AwaitableContext[Client]:
     """A client of the running daemon and of no desk, which can ask for `status` and `shutdown`; never starts a daemon.
 
     Raises:
         DaemonLostError: when there is none.
     """
-    visit = Visit({"desk": False}, start=False, reconnect=False)
-    return Opening(Client.connected(visit, "none", timeout))
+    visit = ConnectOptions({"desk": False}, start=False, reconnect=False)
+    return AwaitableContext(Client.connected(visit, "none", timeout))
 
 
 def connect_sync(
@@ -107,5 +107,5 @@ async def _connected(
     from analystd.jail.workspace_place import find_workspace
 
     folder = find_workspace(Path.cwd(), os.fspath(workspace) if workspace is not None else None)
-    visit = Visit({"workspace": str(folder)}, name=name, start=start, reconnect=reconnect)
+    visit = ConnectOptions({"workspace": str(folder)}, name=name, start=start, reconnect=reconnect)
     return await Client.connected(visit, events, timeout)

@@ -27,7 +27,7 @@ LossListener = Callable[[], None]
 
 
 @dataclass(frozen=True)
-class Visit:
+class ConnectOptions:
     """Who connects, to what, and whether a daemon may be started for it; `id` stays the same over all connections."""
 
     options: Mapping[str, Any]
@@ -37,11 +37,15 @@ class Visit:
     id: str = field(default_factory=lambda: str(uuid.uuid4()))
 
 
-class Link:
+class ReconnectingLink:
     """Gives a connection to whoever needs one. `subscription` tells which events are wanted; `hear` and `lose` as for `Connection`."""
 
     def __init__(
-        self, visit: Visit, hear: Callable[[str, Any], None], lose: Callable[[], None], subscription: Callable[[], str]
+        self,
+        visit: ConnectOptions,
+        hear: Callable[[str, Any], None],
+        lose: Callable[[], None],
+        subscription: Callable[[], str],
     ) -> None:
         self.visit = visit
         self.about: About | None = None

@@ -8,12 +8,12 @@ import warnings
 from collections.abc import Awaitable, Callable
 from typing import Any, Self, Unpack
 
-from analystd.client._awaitable_context import Opening
+from analystd.client._awaitable_context import AwaitableContext
 from analystd.client._connection import ProgressListener
-from analystd.client._reconnecting import Link, LossListener, Visit
+from analystd.client._reconnecting import ConnectOptions, LossListener, ReconnectingLink
 from analystd.client._timeouts import within
 from analystd.client.events import Event, EventPage, RunList, RunRecord, RunSummary
-from analystd.client.feed import EventListener, EventStream, Feed, Missed, Theme
+from analystd.client.feed import EventListener, EventStream, Feed, ReplayPage, StreamFilter
 from analystd.client.options import AgentOptions, PythonOptions, ViewOptions, given
 from analystd.client.results import (
     AgentResult,
@@ -47,12 +47,12 @@ class Client:
     next request connects anew (unless `reconnect=False`).
     """
 
-    def __init__(self, visit: Visit, subscription: Subscription) -> None:
+    def __init__(self, visit: ConnectOptions, subscription: Subscription) -> None:
         self._feed = Feed(subscription)
-        self._link = Link(visit, self._feed.hear, self._feed.lose, self._feed.wanted)
+        self._link = ReconnectingLink(visit, self._feed.hear, self._feed.lose, self._feed.wanted)
 
     @classmethod
-    async def connected(cls, visit: Visit, subscription: Subscription, timeout: float | None) -> Self:
+    async def connected(cls, visit: ConnectOptions, subscription: Subscription, timeout: float | None) -> Self:
         """A client whose connection is made."""
         client = cls(visit, subscription)
         try:
@@ -72,7 +72,7 @@ class Client:
         await self.aclose()
 
     def __del__(self) -> None:
-        link: Link | None = getattr(self, "_link", None)
+        link: ReconnectingLink | None = getattr(self, "_link", None)
         if link is not None and not link.is_closed and link.is_up:
             warnings.warn(f"{self!r} was never closed", ResourceWarning, source=self, stacklevel=2)
             link.abort()
@@ -114,12 +114,12 @@ class Client:
 
     def start_agent(
         self, prompt: str, *, timeout: float | None = None, **options: Unpack[AgentOptions]
-    ) -> Opening[Run[AgentResult]]:
+    ) -> AwaitableContext[Run[AgentResult]]:
         """Have the model asked; `await` gives a `Run` as soon as the question is accepted, and `async with` cancels it at the block's end.
 
         Options as for `run_agent`.
         """
-        return Opening(self._start(Command.START_AGENT, AgentResult.of, timeout, prompt=prompt, **options))
+        return AwaitableContext(self._start(Command.START_AGENT, AgentResult.of, timeout, prompt=prompt, **options))
 
     async def exec_python(
         self, code: str, *, timeout: float | None = None, **options: Unpack[PythonOptions]
@@ -137,12 +137,12 @@ class Client:
 
     def start_python(
         self, code: str, *, timeout: float | None = None, **options: Unpack[PythonOptions]
-    ) -> Opening[Run[PythonResult]]:
+    ) -> AwaitableContext[Run[PythonResult]]:
         """Have Python run; `await` gives a `Run` as soon as the code is accepted, and `async with` cancels it at the block's end.
 
         Options as for `exec_python`.
         """
-        return Opening(self._start(Command.START_PYTHON, PythonResult.of, timeout, code=code, **options))
+        return AwaitableContext(self._start(Command.START_PYTHON, PythonResult.of, timeout, code=code, **options))
 
     def run(self, run_id: str) -> Run[AnyResult]:
         """A handle of any run of this desk: another window's, or one that ended days ago. Asks the daemon nothing yet."""
@@ -282,11 +282,11 @@ class Client:
         def wants(event: Event) -> bool:
             return not mine or event.run_id is None or event.client_id == self.id
 
-        async def missed(after: int) -> Missed:
+        async def missed(after: int) -> ReplayPage:
             page = await self.events(after)
-            return Missed(page.events, page.more, page.snapshot)
+            return ReplayPage(page.events, page.more, page.snapshot)
 
-        theme = Theme(wants, lambda _event: False, "mine" if mine else "all", starts_daemon=False)
+        theme = StreamFilter(wants, lambda _event: False, "mine" if mine else "all", starts_daemon=False)
         return self.stream(theme, missed, after=after, timeout=timeout)
 
     def on_event(self, listener: EventListener) -> Callable[[], None]:
@@ -326,8 +326,8 @@ class Client:
 
     def stream(
         self,
-        theme: Theme,
-        missed: Callable[[int], Awaitable[Missed]],
+        theme: StreamFilter,
+        missed: Callable[[int], Awaitable[ReplayPage]],
         *,
         after: int | None,
         timeout: float | None,

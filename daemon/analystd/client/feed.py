@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 from analystd.client._connection import tell
-from analystd.client._reconnecting import Link
+from analystd.client._reconnecting import ReconnectingLink
 from analystd.client._timeouts import within
 from analystd.client.errors import EventsGoneError
 from analystd.client.events import Event, Snapshot, SubscribeResult
@@ -34,7 +34,7 @@ EventListener = Callable[[Event], None]
 
 
 @dataclass(frozen=True)
-class Theme:
+class StreamFilter:
     """What a stream is about: which events it gives, which of them is the last, and what has to be asked for to hear them."""
 
     wants: Callable[[Event], bool]
@@ -45,7 +45,7 @@ class Theme:
 
 
 @dataclass(frozen=True)
-class Missed:
+class ReplayPage:
     """A page of what a stream has missed: events, whether there are more, and what is told in place of events that are not kept."""
 
     events: tuple[Event, ...]
@@ -104,7 +104,7 @@ class Feed:
         self._in_force = needed = self._needed()
         return needed
 
-    async def settle(self, link: Link) -> int:
+    async def settle(self, link: ReconnectingLink) -> int:
         """Have the subscription be what is needed, and give the number after which that is so; raises as a request does."""
         connection = await link.connection()
         needed = self._needed()
@@ -130,10 +130,10 @@ class EventStream:
 
     def __init__(
         self,
-        link: Link,
+        link: ReconnectingLink,
         feed: Feed,
-        theme: Theme,
-        missed: Callable[[int], Awaitable[Missed]],
+        theme: StreamFilter,
+        missed: Callable[[int], Awaitable[ReplayPage]],
         *,
         after: int | None,
         timeout: float | None = None,
@@ -249,11 +249,11 @@ class EventStream:
         self._is_complete = page.is_all
         self._found.extend(page.events)
 
-    async def _next_page(self) -> Missed:
+    async def _next_page(self) -> ReplayPage:
         seq = await self._feed.settle(self._link)
         if self._begins_now:
             # Nothing before the subscription was asked for.
             self._begins_now = False
             self.seq = max(self.seq, seq)
-            return Missed((), more=False)
+            return ReplayPage((), more=False)
         return await self._missed(self.seq)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 from analystd.client._records import Record
 from analystd.client._timeouts import within
 from analystd.client.events import Event, RunRecord, RunSummary
-from analystd.client.feed import EventStream, Missed, Theme
+from analystd.client.feed import EventStream, ReplayPage, StreamFilter
 from analystd.client.results import AgentResult, PythonResult, WrittenFile
 from analystd.wire.errors import DaemonLostError, error_of_kind
 from analystd.wire.names import Command
@@ -112,13 +112,13 @@ class Run(Generic[R]):
         return self._end
 
     def _stream(self, wants: Callable[[Event], bool], after: int, timeout: float | None) -> EventStream:
-        theme = Theme(wants, self._notes_end, "mine" if self.is_own else "all", starts_daemon=True)
+        theme = StreamFilter(wants, self._notes_end, "mine" if self.is_own else "all", starts_daemon=True)
         return self._client.stream(theme, self._events_after, after=after, timeout=timeout)
 
-    async def _events_after(self, after: int) -> Missed:
+    async def _events_after(self, after: int) -> ReplayPage:
         answer = RunRecord.of(await self._client.command(Command.GET_RUN, run_id=self.id, after=after))
         # How it stood was asked before its events were: if it was over, they are all.
-        return Missed(answer.events, answer.more, is_all=answer.run.is_over and not answer.more)
+        return ReplayPage(answer.events, answer.more, is_all=answer.run.is_over and not answer.more)
 
     def _is_of_run(self, event: Event) -> bool:
         return event.run_id == self.id

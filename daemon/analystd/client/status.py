@@ -12,7 +12,7 @@ from analystd.client.results import SessionState
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class Sandbox(Record):
+class SandboxSummary(Record):
     """How strong the walls are, and why so."""
 
     level: Literal["full", "partial", "none"]
@@ -34,7 +34,7 @@ class About(Record):
     protocol: int
     client: str
     client_id: str
-    sandbox: Sandbox
+    sandbox: SandboxSummary
     notices: Sequence[str]
     desk: str = ""
     workspace: str = ""

@@ -34,7 +34,7 @@ def documented_as(model: type) -> Callable[[C], C]:
     return document
 
 
-class Owner(Protocol):
+class StreamOwner(Protocol):
     """The plain client: it is held by what it gave, and so lives as long."""
 
     @property
@@ -46,7 +46,7 @@ class Owner(Protocol):
 class SyncStream(Iterator[Event]):
     """An iterator that blocks until the next event; `seq` is the number of the last one."""
 
-    def __init__(self, owner: Owner, stream: EventStream, interrupted: Callable[[], None] = lambda: None) -> None:
+    def __init__(self, owner: StreamOwner, stream: EventStream, interrupted: Callable[[], None] = lambda: None) -> None:
         self._owner = owner
         self._stream = stream
         self._interrupted = interrupted
@@ -82,7 +82,7 @@ class SyncStream(Iterator[Event]):
 class SyncRun(Generic[R]):
     """One run of the desk, as `Run`, for plain code. Ctrl-C while it is waited for cancels it, if it was started by this handle."""
 
-    def __init__(self, owner: Owner, run: Run[R]) -> None:
+    def __init__(self, owner: StreamOwner, run: Run[R]) -> None:
         self._owner = owner
         self._run = run
 
@@ -141,7 +141,7 @@ class SyncRun(Generic[R]):
                 warnings.warn(f"{self.id} could not be cancelled: {exc}", RuntimeWarning, stacklevel=3)
 
 
-def started(owner: Owner, work: Coroutine[Any, Any, Run[R]]) -> SyncRun[R]:
+def started(owner: StreamOwner, work: Coroutine[Any, Any, Run[R]]) -> SyncRun[R]:
     """The handle of a run that `work` starts; Ctrl-C before anybody has it cancels the run."""
     runs: list[SyncRun[R]] = []
     begun = threading.Event()

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol, TypedDict
 
-from analystd.data.view_request import Question
+from analystd.data.view_request import ViewRequest
 from analystd.wire.results import FileListing, FileText, ViewResult
 
 
@@ -25,7 +25,7 @@ class OpenFile:
     descriptor: int
 
 
-class WrittenFile(TypedDict):
+class WriteReport(TypedDict):
     """A file that was written, `text` for people."""
 
     text: str
@@ -41,7 +41,7 @@ class DataService(Protocol):
     """Views of data files and the file tools. Cancelling a call's task stops its work."""
 
     async def view(
-        self, source: Source, question: Question, on_progress: Callable[[float], None] | None = None
+        self, source: Source, question: ViewRequest, on_progress: Callable[[float], None] | None = None
     ) -> ViewResult:
         """A view of a table, its `text` as a person reads it; `on_progress` hears what part of long work is done.
 
@@ -81,7 +81,7 @@ class DataService(Protocol):
         """
         ...
 
-    async def write_file(self, path: str, content: str) -> WrittenFile:
+    async def write_file(self, path: str, content: str) -> WriteReport:
         """Write a text file; whole or not at all, folders on the way are made.
 
         Raises:

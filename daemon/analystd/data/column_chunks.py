@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class ColumnPart:
+class ColumnChunk:
     """Some consecutive rows of a table. As long as the file does not change, part `number` holds the same rows."""
 
     number: int
@@ -27,10 +27,10 @@ class ColumnPart:
     """For each column, how many values do not fit its type; they are null in the array."""
 
 
-class HasColumnParts(Protocol):
+class HasColumnChunks(Protocol):
     """A table that can be computed with."""
 
-    def column_parts(self, columns: Sequence[int], start: int = 0) -> Iterator[ColumnPart]:
+    def column_parts(self, columns: Sequence[int], start: int = 0) -> Iterator[ColumnChunk]:
         """The parts from number `start` on, with the columns at these positions.
 
         A part holds about 8 MiB of the file, or 64 Ki rows, so that memory is bounded. Parts are prepared ahead by

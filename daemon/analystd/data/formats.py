@@ -5,13 +5,13 @@ from __future__ import annotations
 from pathlib import PurePath
 from typing import TYPE_CHECKING
 
-from analystd.data.positioned_file import Caller, RandomFile
+from analystd.data.positioned_file import PositionedFile, ProgressListener
 from analystd.data.table import Table
 from analystd.data.text.csv_table import CsvTable, learn_csv
 from analystd.data.text.decoders import GZIP_MAGIC, is_utf32
 from analystd.data.text.json_table import JsonTable, learn_json
-from analystd.data.text.text_cache import KnownTexts
-from analystd.data.typed.lru import Remembered
+from analystd.data.text.text_cache import TextCache
+from analystd.data.typed.lru import LruCache
 from analystd.jail.workspace import Workspace
 from analystd.wire.errors import WorkspaceError
 
@@ -51,11 +51,11 @@ class Formats:
     """Opens tables, and remembers what was learnt of the files that were opened last."""
 
     def __init__(self) -> None:
-        self._texts = KnownTexts()
-        self._typed = Remembered(_TYPED_REMEMBERED)
-        self._sheets = Remembered(_SHEETS_REMEMBERED)
+        self._texts = TextCache()
+        self._typed = LruCache(_TYPED_REMEMBERED)
+        self._sheets = LruCache(_SHEETS_REMEMBERED)
 
-    def open_table(self, file: RandomFile, delimiter: str | None = None) -> Table:
+    def open_table(self, file: PositionedFile, delimiter: str | None = None) -> Table:
         """The table in a file; it lives as long as the file is open. A `delimiter` makes it delimited text.
 
         Raises:
@@ -80,13 +80,13 @@ class Formats:
         _refuse_other_formats(file.name, suffix, magic, told=delimiter is not None)
         return self._open_csv(file, delimiter.encode() if delimiter else _DELIMITERS.get(suffix))
 
-    def open_folder(self, workspace: Workspace, folder: str, caller: Caller) -> ParquetFolder:
+    def open_folder(self, workspace: Workspace, folder: str, caller: ProgressListener) -> ParquetFolder:
         """The Parquet files in a folder as one table. Raises as `open_parquet_folder`."""
         from analystd.data.typed.parquet_folder import open_parquet_folder
 
         return open_parquet_folder(workspace, folder, caller, self._typed)
 
-    def rewritten_meanwhile(self, file: RandomFile) -> bool:
+    def rewritten_meanwhile(self, file: PositionedFile) -> bool:
         """Whether an open file holds another content now, more than something appended; what was learnt of it is dropped then."""
         now = file.reopened()
         if now.key == file.key or self._texts.only_grew(file, now):
@@ -94,11 +94,11 @@ class Formats:
         self._texts.forget(file)
         return True
 
-    def _open_json(self, file: RandomFile) -> JsonTable:
+    def _open_json(self, file: PositionedFile) -> JsonTable:
         content = self._texts.open(file)
         return JsonTable(content, self._texts.learn(file, content, "json", learn_json))
 
-    def _open_csv(self, file: RandomFile, delimiter: bytes | None) -> CsvTable:
+    def _open_csv(self, file: PositionedFile, delimiter: bytes | None) -> CsvTable:
         content = self._texts.open(file)
         facts = self._texts.learn(file, content, ("csv", delimiter), lambda text: learn_csv(text, delimiter))
         return CsvTable(content, facts)

@@ -26,7 +26,7 @@ def _nothing(_fraction: float) -> None:
 
 
 @dataclass(frozen=True)
-class Caller:
+class ProgressListener:
     """Who asked: may lose interest, and likes to hear how far the work is."""
 
     cancelled: threading.Event = field(default_factory=threading.Event)
@@ -36,17 +36,17 @@ class Caller:
 
 
 @dataclass(frozen=True)
-class RandomFile:
+class PositionedFile:
     """An open regular file, as long as it was when it was opened. Reading never moves the descriptor's own position."""
 
     name: str
     """What the caller calls it; messages say it."""
     descriptor: int
     key: FileKey
-    caller: Caller = field(default_factory=Caller)
+    caller: ProgressListener = field(default_factory=ProgressListener)
 
     @classmethod
-    def of_descriptor(cls, name: str, descriptor: int, caller: Caller | None = None) -> RandomFile:
+    def of_descriptor(cls, name: str, descriptor: int, caller: ProgressListener | None = None) -> PositionedFile:
         """The file behind a descriptor, which the caller keeps and closes.
 
         Raises:
@@ -56,7 +56,7 @@ class RandomFile:
         if not stat.S_ISREG(status.st_mode):
             raise WorkspaceError(f"Not a regular file: {name}")
         key = (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
-        return cls(name, descriptor, key, caller or Caller())
+        return cls(name, descriptor, key, caller or ProgressListener())
 
     @property
     def size(self) -> int:
@@ -90,9 +90,9 @@ class RandomFile:
         """Which part of the file lies before `offset`, from 0 to 1."""
         return min(1.0, offset / self.size) if self.size else 1.0
 
-    def reopened(self) -> RandomFile:
+    def reopened(self) -> PositionedFile:
         """The same open file as it is now."""
-        return RandomFile.of_descriptor(self.name, self.descriptor, self.caller)
+        return PositionedFile.of_descriptor(self.name, self.descriptor, self.caller)
 
     def raise_if_cancelled(self) -> None:
         """Raise `ViewCancelledError` if the caller has lost interest."""
@@ -101,9 +101,9 @@ class RandomFile:
 
 
 class PositionedStream(io.RawIOBase):
-    """A readable, seekable stream over a `RandomFile`; it closes nothing."""
+    """A readable, seekable stream over a `PositionedFile`; it closes nothing."""
 
-    def __init__(self, file: RandomFile) -> None:
+    def __init__(self, file: PositionedFile) -> None:
         super().__init__()
         self._file = file
         self._position = 0

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from analystd.data.column_chunks import HasColumnParts
+from analystd.data.column_chunks import HasColumnChunks
 from analystd.wire.results import ColumnInfo
 
 MAX_REPLY_CHARACTERS = 16 * 1024 * 1024
@@ -21,7 +21,7 @@ class Rows:
     warnings: tuple[str, ...] = ()
 
 
-class Table(HasColumnParts, Protocol):
+class Table(HasColumnChunks, Protocol):
     """An open table. Rows are counted from 0 and do not count a header."""
 
     @property

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from analystd.data.compute.selections import Selection
 from analystd.data.table import Rows, Table
-from analystd.data.view_request import Question
+from analystd.data.view_request import ViewRequest
 from analystd.wire.column_names import address_of, addressed
 from analystd.wire.results import ColumnInfo, ViewResult
 
@@ -18,11 +18,11 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Asked:
+class ViewContext:
     """One question about a table, checked."""
 
     table: Table
-    question: Question
+    question: ViewRequest
     positions: list[int]
     known: Selection
 

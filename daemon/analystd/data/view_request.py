@@ -9,7 +9,7 @@ from analystd.wire.arguments import DEFAULT_ROWS, Condition, SortKey, ViewData
 
 
 @dataclass(frozen=True)
-class Question:
+class ViewRequest:
     """One question about a table. Rows are counted from 0, among those that meet the filter, in the order of the sort."""
 
     operation: str
@@ -25,7 +25,7 @@ class Question:
     """What separates the cells of a text file; None to find out."""
 
     @classmethod
-    def of(cls, asked: ViewData) -> Question:
+    def of(cls, asked: ViewData) -> ViewRequest:
         """Return the question in the arguments of `viewData`, without the file that it is about."""
         return cls(
             asked.operation,

@@ -8,19 +8,19 @@ from typing import TYPE_CHECKING
 from analystd.data.compute.selections import Selection
 from analystd.data.table import Table
 from analystd.data.table_text import column_list, grid, printable
-from analystd.data.view_context import Asked
-from analystd.data.view_request import Question
+from analystd.data.view_context import ViewContext
+from analystd.data.view_request import ViewRequest
 from analystd.wire.column_names import address_of, positions_of
 from analystd.wire.errors import InvalidArgumentsError
 from analystd.wire.results import ColumnInfo, ViewResult
 
 if TYPE_CHECKING:
-    from analystd.data.compute.query import Page, Query
+    from analystd.data.compute.query import Query, RowPage
 
 MAX_ROWS = 10_000
 
 
-def view(table: Table, question: Question, known: Selection | None = None) -> ViewResult:
+def view(table: Table, question: ViewRequest, known: Selection | None = None) -> ViewResult:
     """The view that the question's operation names.
 
     `rows`, `head`, `tail` and `shape` are of the rows that meet the filter, in the order of the sort; `describe` and
@@ -40,21 +40,21 @@ def view(table: Table, question: Question, known: Selection | None = None) -> Vi
         raise InvalidArgumentsError(f"n_rows is {question.n_rows}; it can be from 1 to {MAX_ROWS}")
     if question.offset < 0:
         raise InvalidArgumentsError(f"offset is {question.offset}; rows are counted from 0")
-    return make(Asked(table, question, _positions(table, question.columns), known or Selection()))
+    return make(ViewContext(table, question, _positions(table, question.columns), known or Selection()))
 
 
-def _view_columns(asked: Asked) -> ViewResult:
+def _view_columns(asked: ViewContext) -> ViewResult:
     lines = [f"  {number}. {name}" for number, name in enumerate(_shown_names(asked.columns), 1)]
     return asked.answer("\n".join([f"Columns ({len(lines)}):", *lines]))
 
 
-def _view_schema(asked: Asked) -> ViewResult:
+def _view_schema(asked: ViewContext) -> ViewResult:
     types = [column["type"] for column in asked.columns]
     lines = [f"  {number}. {line}" for number, line in enumerate(column_list(_shown_names(asked.columns), types), 1)]
     return asked.answer("\n".join([f"Schema ({len(lines)} columns):", *lines]))
 
 
-def _view_shape(asked: Asked) -> ViewResult:
+def _view_shape(asked: ViewContext) -> ViewResult:
     columns = len(asked.table.columns)
     names = f"\nColumns: {', '.join(_shown_names(asked.columns))}".rstrip()
     if not asked.question.filter:
@@ -68,7 +68,7 @@ def _view_shape(asked: Asked) -> ViewResult:
     return asked.answer(text, num_rows=count, more_warnings=query.warnings)
 
 
-def _view_head(asked: Asked) -> ViewResult:
+def _view_head(asked: ViewContext) -> ViewResult:
     if asked.is_chosen:
         query = asked.query()
         return _view_chosen(asked, query, query.page(0, asked.n_rows))
@@ -76,7 +76,7 @@ def _view_head(asked: Asked) -> ViewResult:
     return asked.answer(grid(asked.columns, rows.cells), rows, offset=0)
 
 
-def _view_tail(asked: Asked) -> ViewResult:
+def _view_tail(asked: ViewContext) -> ViewResult:
     if asked.is_chosen:
         query = asked.query()
         return _view_chosen(asked, query, query.tail(asked.n_rows))
@@ -86,7 +86,7 @@ def _view_tail(asked: Asked) -> ViewResult:
     return asked.answer(grid(asked.columns, rows.cells), rows, offset=offset)
 
 
-def _view_rows(asked: Asked) -> ViewResult:
+def _view_rows(asked: ViewContext) -> ViewResult:
     if asked.is_chosen:
         query = asked.query()
         return _view_chosen(asked, query, query.page(asked.offset, asked.n_rows))
@@ -95,7 +95,7 @@ def _view_rows(asked: Asked) -> ViewResult:
     return asked.answer(f"{title}\n{grid(asked.columns, rows.cells)}", rows, offset=asked.offset)
 
 
-def _view_chosen(asked: Asked, query: Query, page: Page) -> ViewResult:
+def _view_chosen(asked: ViewContext, query: Query, page: RowPage) -> ViewResult:
     from analystd.data.compute.scattered_rows import rows_at
 
     rows = rows_at(asked.table, page.numbers, asked.positions)
@@ -104,19 +104,19 @@ def _view_chosen(asked: Asked, query: Query, page: Page) -> ViewResult:
     return asked.answer(text, rows, offset=page.offset, num_rows=query.total, more_warnings=query.warnings)
 
 
-def _view_described(asked: Asked) -> ViewResult:
+def _view_described(asked: ViewContext) -> ViewResult:
     from analystd.data.compute.column_views import view_describe
 
     return view_describe(asked)
 
 
-def _view_profiled(asked: Asked) -> ViewResult:
+def _view_profiled(asked: ViewContext) -> ViewResult:
     from analystd.data.compute.column_views import view_profile
 
     return view_profile(asked)
 
 
-_VIEWS: dict[str, Callable[[Asked], ViewResult]] = {
+_VIEWS: dict[str, Callable[[ViewContext], ViewResult]] = {
     "columns": _view_columns,
     "head": _view_head,
     "tail": _view_tail,
@@ -135,7 +135,7 @@ def _positions(table: Table, asked: Sequence[str] | None) -> list[int]:
     return positions_of(table.columns, asked)
 
 
-def _title(asked: Asked, offset: int, count: int, total: int | None) -> str:
+def _title(asked: ViewContext, offset: int, count: int, total: int | None) -> str:
     """`Rows 0 to 9 of 1234 that meet the filter, by price descending, counted from 0:`"""
     of = f" of {total}" if total is not None else ""
     if asked.question.filter:

@@ -21,14 +21,14 @@ from analystd.data.files import reading as files
 from analystd.data.files.writing import Room, write_file
 from analystd.data.formats import Formats
 from analystd.data.memory_cap import cap_memory, give_back_memory, out_of_memory
-from analystd.data.positioned_file import Caller, RandomFile
-from analystd.data.view_request import Question
+from analystd.data.positioned_file import PositionedFile, ProgressListener
+from analystd.data.view_request import ViewRequest
 from analystd.data.views import view
 from analystd.jail.workspace import Workspace
 from analystd.wire.errors import AnalystdError, WorkspaceError
 from analystd.wire.results import ViewResult
 from analystd.wire.structured import structured
-from analystd.workers.child import Channel, Request
+from analystd.workers.child import Channel, WorkerRequest
 
 logger = logging.getLogger(__name__)
 
@@ -44,14 +44,14 @@ class DataDesk:
         self._room = Room(workspace)
         self._formats = Formats()
         self._selections = Selections()
-        self._methods: dict[str, Callable[[Request], Any]] = {
+        self._methods: dict[str, Callable[[WorkerRequest], Any]] = {
             "view": self._view,
             "list_files": self._list_files,
             "read_file": self._read_file,
             "write_file": self._write_file,
         }
 
-    def answer(self, request: Request) -> None:
+    def answer(self, request: WorkerRequest) -> None:
         """Answer a request, whatever happens."""
         failure = self._attempt(request)
         # Out here, nothing holds what filled the memory any more.
@@ -59,7 +59,7 @@ class DataDesk:
             request.fail(failure)
         give_back_memory()
 
-    def _attempt(self, request: Request) -> AnalystdError | None:
+    def _attempt(self, request: WorkerRequest) -> AnalystdError | None:
         """Reply to the request, or tell why there is no reply."""
         try:
             request.reply(self._methods[request.method](request))
@@ -72,8 +72,8 @@ class DataDesk:
             return AnalystdError(f"{request.method} failed: {type(exc).__name__}: {exc}")
         return None
 
-    def _view(self, request: Request) -> Any:
-        question, source = structured(Question, request.params["question"]), request.params["source"]
+    def _view(self, request: WorkerRequest) -> Any:
+        question, source = structured(ViewRequest, request.params["question"]), request.params["source"]
         if not request.descriptors and (self._workspace.root / source).is_dir():
             folder = self._formats.open_folder(self._workspace, source, _caller(request))
             return view(folder, question, self._selections.of(folder.content_key, question))
@@ -81,7 +81,9 @@ class DataDesk:
         assert result is not None
         return result
 
-    def _view_of_one_state(self, request: Request, question: Question, *, last: bool = False) -> ViewResult | None:
+    def _view_of_one_state(
+        self, request: WorkerRequest, question: ViewRequest, *, last: bool = False
+    ) -> ViewResult | None:
         """A view, or None if the file was rewritten meanwhile; in the `last` attempt a view then tells of it."""
         with self._opened(request, request.params["source"]) as file:
             try:
@@ -97,36 +99,36 @@ class DataDesk:
                 result["warnings"].append(f"{file.name} is being written: what is shown may mix its states")
             return result
 
-    def _list_files(self, request: Request) -> Any:
+    def _list_files(self, request: WorkerRequest) -> Any:
         return files.list_files(self._workspace, **request.params, cancelled=request.cancelled)
 
-    def _read_file(self, request: Request) -> Any:
+    def _read_file(self, request: WorkerRequest) -> Any:
         params = dict(request.params)
         with self._opened(request, params.pop("path")) as file:
             return files.read_file(file, **params)
 
-    def _write_file(self, request: Request) -> Any:
+    def _write_file(self, request: WorkerRequest) -> Any:
         return write_file(self._room, **request.params)
 
     @contextmanager
-    def _opened(self, request: Request, name: str) -> Iterator[RandomFile]:
+    def _opened(self, request: WorkerRequest, name: str) -> Iterator[PositionedFile]:
         """The file that came with the request as a descriptor, or else the one called `name` in the workspace."""
         caller = _caller(request)
         if request.descriptors:
-            yield RandomFile.of_descriptor(name, request.descriptors[0], caller)
+            yield PositionedFile.of_descriptor(name, request.descriptors[0], caller)
             return
         descriptor = self._workspace.open_read(name)
         try:
-            yield RandomFile.of_descriptor(name, descriptor, caller)
+            yield PositionedFile.of_descriptor(name, descriptor, caller)
         finally:
             os.close(descriptor)
 
 
-def _caller(request: Request) -> Caller:
-    return Caller(request.cancelled, _reporter(request))
+def _caller(request: WorkerRequest) -> ProgressListener:
+    return ProgressListener(request.cancelled, _reporter(request))
 
 
-def _reporter(request: Request) -> Callable[[float], None]:
+def _reporter(request: WorkerRequest) -> Callable[[float], None]:
     """Tells the daemon how far a request is, a few times a second."""
     told = time.monotonic()
 

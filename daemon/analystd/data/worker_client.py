@@ -9,8 +9,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
-from analystd.data.base import OpenFile, Source, WrittenFile
-from analystd.data.view_request import Question
+from analystd.data.base import OpenFile, Source, WriteReport
+from analystd.data.view_request import ViewRequest
 from analystd.jail.sandbox import Policy, Sandbox
 from analystd.jail.trusted_paths import TrustedPaths
 from analystd.jail.workspace import Workspace
@@ -65,7 +65,7 @@ class DataWorker:
         """What the worker was told of the workspace when it was started."""
 
     async def view(
-        self, source: Source, question: Question, on_progress: Callable[[float], None] | None = None
+        self, source: Source, question: ViewRequest, on_progress: Callable[[float], None] | None = None
     ) -> ViewResult:
         """A view of a table; see `DataService.view`."""
         name, descriptors = (source.name, [source.descriptor]) if isinstance(source, OpenFile) else (source.path, [])
@@ -97,9 +97,9 @@ class DataWorker:
         params = {"path": path, **lines, "byte_offset": byte_offset, "byte_limit": byte_limit}
         return cast(FileText, await self._request("read_file", params))
 
-    async def write_file(self, path: str, content: str) -> WrittenFile:
+    async def write_file(self, path: str, content: str) -> WriteReport:
         """Write a text file; see `DataService.write_file`."""
-        return cast(WrittenFile, await self._request("write_file", {"path": path, "content": content}))
+        return cast(WriteReport, await self._request("write_file", {"path": path, "content": content}))
 
     async def aclose(self) -> None:
         """End the worker. Harmless when repeated."""

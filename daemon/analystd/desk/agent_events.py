@@ -13,7 +13,7 @@ from analystd.wire.results import Step
 logger = logging.getLogger(__name__)
 
 
-class RunObserver:
+class AgentEvents:
     """The `Observer` of an agent that works for a run."""
 
     def __init__(self, run: AnyRun) -> None:

@@ -6,11 +6,11 @@ import asyncio
 import logging
 from functools import partial
 
-from analystd.desk.event_log import Chronicle
-from analystd.desk.fair_queue import Ticket
-from analystd.desk.requester import Asker
+from analystd.desk.event_log import EventLog
+from analystd.desk.fair_queue import QueueRequest
+from analystd.desk.requester import Requester
 from analystd.desk.runs import AnyRun
-from analystd.desk.sessions import Seat, Sessions
+from analystd.desk.sessions import Sessions, SessionSlot
 from analystd.jail.workspace import Workspace
 from analystd.kernel.base import Execution, Output, SessionSupply, Trouble
 from analystd.wire.errors import ResourceLimitError
@@ -24,13 +24,13 @@ _WORKER = "kernel"
 class CodeRuns:
     """Runs code for runs, in `sessions`, and records what nobody's run tells."""
 
-    def __init__(self, chronicle: Chronicle, workspace: Workspace, supply: SessionSupply) -> None:
+    def __init__(self, chronicle: EventLog, workspace: Workspace, supply: SessionSupply) -> None:
         self.sessions = Sessions(supply, partial(self._tell_output, None, None), self._tell_trouble)
         self._chronicle = chronicle
         self._workspace = workspace
 
     async def execute(
-        self, run: AnyRun, seat: Seat, code: str, *, reset: bool, timeout: float, file: str | None
+        self, run: AnyRun, seat: SessionSlot, code: str, *, reset: bool, timeout: float, file: str | None
     ) -> Execution:
         """Run the code of a run that has its turn; `file` is what it is of. Cancelling the run interrupts it.
 
@@ -47,7 +47,7 @@ class CodeRuns:
             run.interrupt = None
 
     async def execute_step(
-        self, run: AnyRun, seat: Seat, code: str, *, reset: bool, timeout: float, ticket: Ticket
+        self, run: AnyRun, seat: SessionSlot, code: str, *, reset: bool, timeout: float, ticket: QueueRequest
     ) -> Execution:
         """Run the code of a step of an agent's run, when its turn in the session comes.
 
@@ -60,7 +60,7 @@ class CodeRuns:
                 await self.reset(seat, run.request.asker)
             return await self._execute(run, seat, code, timeout, overstepped)
 
-    async def reset(self, seat: Seat, asker: Asker | None) -> None:
+    async def reset(self, seat: SessionSlot, asker: Requester | None) -> None:
         """Forget the variables of a session that is not in use, and tell of it.
 
         Raises:
@@ -70,7 +70,13 @@ class CodeRuns:
         self._chronicle.record(EventKind.SESSION_RESET, None, asker, seat.session.info().name)
 
     async def _execute(
-        self, run: AnyRun, seat: Seat, code: str, timeout: float, overstepped: str | None, file: str | None = None
+        self,
+        run: AnyRun,
+        seat: SessionSlot,
+        code: str,
+        timeout: float,
+        overstepped: str | None,
+        file: str | None = None,
     ) -> Execution:
         name = seat.session.info().name
         execution = await seat.session.execute(
@@ -84,7 +90,7 @@ class CodeRuns:
         self._tell_bad_end(run, seat, execution)
         return execution
 
-    async def _overstepped(self, seat: Seat, reset: bool) -> str | None:
+    async def _overstepped(self, seat: SessionSlot, reset: bool) -> str | None:
         """Return the limit that is overstepped before the code begins, and that it may help with, by deleting files or variables.
 
         Raises:
@@ -98,7 +104,7 @@ class CodeRuns:
             return f"{exc.message}. {exc.hint}" if exc.hint else exc.message
         return None
 
-    def _tell_bad_end(self, run: AnyRun, seat: Seat, execution: Execution) -> None:
+    def _tell_bad_end(self, run: AnyRun, seat: SessionSlot, execution: Execution) -> None:
         """Tell everyone that a limit ended the code, or that the session's Python died, and what was lost."""
         if execution.error is None:
             return
@@ -115,7 +121,7 @@ class CodeRuns:
         kind = EventKind.LIMIT if trouble.kind == "limit" else EventKind.WORKER_DIED
         self._chronicle.record(kind, None, None, session, worker=_WORKER, text=trouble.text)
 
-    def _tell_output(self, run_id: str | None, asker: Asker | None, session: str, output: Output) -> None:
+    def _tell_output(self, run_id: str | None, asker: Requester | None, session: str, output: Output) -> None:
         """Tell what threads and children put out whose code is over: of its run, as far as it is known."""
         if output.kind == "display":
             self._chronicle.record(EventKind.DISPLAY, run_id, asker, session, data=output.data)

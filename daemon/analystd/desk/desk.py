@@ -16,19 +16,19 @@ from analystd.agent.programs import can_program
 from analystd.agent.task import Limits
 from analystd.config.settings import Settings
 from analystd.data.base import DataService, FileInJail, Source
-from analystd.data.view_request import Question
+from analystd.data.view_request import ViewRequest
 from analystd.desk import conversations
-from analystd.desk.admission import Wait
-from analystd.desk.agent_events import RunObserver
+from analystd.desk.admission import Admission
+from analystd.desk.agent_events import AgentEvents
 from analystd.desk.code_runs import CodeRuns
-from analystd.desk.desk_lock import DeskState
-from analystd.desk.event_log import Chronicle, Listener
-from analystd.desk.fair_queue import Ticket, Turnstile
+from analystd.desk.desk_lock import DeskLock
+from analystd.desk.event_log import EventLog, Listener
+from analystd.desk.fair_queue import FairQueue, QueueRequest
 from analystd.desk.journal import Journal
 from analystd.desk.presence import Presence
 from analystd.desk.project_toolbox import ProjectToolbox
 from analystd.desk.quarantined import Quarantined
-from analystd.desk.requester import Asker
+from analystd.desk.requester import Requester
 from analystd.desk.run_results import (
     agent_result,
     python_result,
@@ -37,8 +37,8 @@ from analystd.desk.run_results import (
     with_context,
     with_encoded_displays,
 )
-from analystd.desk.runs import AnyRun, Request, Run, RunBook
-from analystd.desk.schema_hints import KnownNames
+from analystd.desk.runs import AnyRun, DeskRun, RunBook, RunRequest
+from analystd.desk.schema_hints import SchemaHints
 from analystd.desk.table_facts import TableFacts
 from analystd.desk.tasks import Briefing, task_for_programs, task_with_examples
 from analystd.engine.base import Engine, Sampling
@@ -70,9 +70,9 @@ AGENTS_AT_ONCE = 4
 """So many agents share the model. More would take each other's conversations out of its memory, and all would be slower."""
 
 
-def model_turns() -> Turnstile:
+def model_turns() -> FairQueue:
     """The queue before the model."""
-    return Turnstile("The model", places=AGENTS_AT_ONCE)
+    return FairQueue("The model", places=AGENTS_AT_ONCE)
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,7 @@ class Equipment:
     data: DataService
     supply: SessionSupply
     sandbox_level: Level
-    model_turns: Turnstile = field(default_factory=model_turns)
+    model_turns: FairQueue = field(default_factory=model_turns)
     """Shared by all desks, as the engine is."""
 
 
@@ -94,7 +94,7 @@ class Desk:
         self,
         workspace: Workspace,
         settings: Settings,
-        state: DeskState,
+        state: DeskLock,
         equipment: Equipment,
         journal: Journal | None = None,
     ) -> None:
@@ -102,7 +102,7 @@ class Desk:
         self.settings = settings
         self.data = equipment.data
         self.journal = journal or Journal(state.journal)
-        self._chronicle = Chronicle(self.journal)
+        self._chronicle = EventLog(self.journal)
         self.runs = RunBook(self._chronicle)
         self._code = CodeRuns(self._chronicle, workspace, equipment.supply)
         self.sessions = self._code.sessions
@@ -111,7 +111,7 @@ class Desk:
         self._engine = equipment.engine
         self._model_turns = equipment.model_turns
         self._sandbox_level = equipment.sandbox_level
-        self._conversations: WeakValueDictionary[str, Turnstile] = WeakValueDictionary()
+        self._conversations: WeakValueDictionary[str, FairQueue] = WeakValueDictionary()
         """Where runs of a conversation wait for each other; each is there for as long as one has a place in it."""
         self.quarantined = Quarantined(workspace.trusted_paths, self._chronicle, self.runs)
         self._toolbox = Toolbox(self._tools(), workspace.check_resources)
@@ -147,7 +147,7 @@ class Desk:
         """Whether its state folder or journal was removed or replaced, so that nothing is kept and another daemon may take the desk."""
         return not (self._state.is_own and self.journal.is_in_place)
 
-    def start_agent(self, question: RunAgent, asker: Asker) -> Run[AgentResult]:
+    def start_agent(self, question: RunAgent, asker: Requester) -> DeskRun[AgentResult]:
         """Accept a question.
 
         Raises:
@@ -164,8 +164,8 @@ class Desk:
         forget = list(question.forget_runs)
         conversations.require_runs(self.journal, conversation, forget)
         conversation = conversation or conversations.new_conversation()
-        turnstile = self._conversations.setdefault(conversation, Turnstile(f"The conversation '{conversation}'"))
-        request = Request(
+        turnstile = self._conversations.setdefault(conversation, FairQueue(f"The conversation '{conversation}'"))
+        request = RunRequest(
             "agent",
             title_of(question.prompt),
             asker,
@@ -178,7 +178,7 @@ class Desk:
             _at_most(self.settings.max_steps, question.max_steps),
             _at_most(self.settings.max_seconds, question.max_seconds),
         )
-        wait = Wait(request, turnstile, "conversation")
+        wait = Admission(request, turnstile, "conversation")
         if wait.first.position == 0:
             try:
                 wait.go_on(self._model_turns, "model")
@@ -186,7 +186,7 @@ class Desk:
                 wait.first.leave()
                 raise
 
-        async def work(run: Run[AgentResult]) -> AgentResult:
+        async def work(run: DeskRun[AgentResult]) -> AgentResult:
             async with wait.first:
                 if wait.place is wait.first:
                     wait.go_on(self._model_turns, "model")
@@ -195,7 +195,7 @@ class Desk:
 
         return wait.begin(self.runs, work, lambda run: agent_result(run, conversation, Outcome("cancelled")))
 
-    def start_python(self, asked: ExecPython, asker: Asker, file: str | None = None) -> Run[PythonResult]:
+    def start_python(self, asked: ExecPython, asker: Requester, file: str | None = None) -> DeskRun[PythonResult]:
         """Accept code to run; `file` is the path that it is of, if it has one.
 
         Raises:
@@ -207,12 +207,12 @@ class Desk:
         name, code = asked.session, asked.code
         seat = self.sessions.seat(name)
         content = {"code": code, "uri": asked.uri, "line": asked.line}
-        request = Request("python", title_of(code), asker, name, content, batch=asked.priority == "batch")
+        request = RunRequest("python", title_of(code), asker, name, content, batch=asked.priority == "batch")
         timeout = _at_most(self.settings.exec_timeout_seconds, asked.timeout_seconds)
-        wait = Wait(request, seat.turnstile, "session")
+        wait = Admission(request, seat.turnstile, "session")
         cut = NEVER_RAN
 
-        async def work(run: Run[PythonResult]) -> PythonResult:
+        async def work(run: DeskRun[PythonResult]) -> PythonResult:
             nonlocal cut
             try:
                 async with asyncio.timeout(timeout) as waiting, wait.place:
@@ -229,7 +229,7 @@ class Desk:
 
         return wait.begin(self.runs, work, lambda run: python_result(run, cut))
 
-    def start_write(self, asked: WriteFile, asker: Asker) -> Run[WriteResult]:
+    def start_write(self, asked: WriteFile, asker: Requester) -> DeskRun[WriteResult]:
         """Accept a file to write.
 
         Raises:
@@ -238,9 +238,9 @@ class Desk:
         self._chronicle.require_writable()
         self.runs.require_open()
         self.presence.require()
-        request = Request("write", title_of(asked.path), asker, None, {"path": asked.path})
+        request = RunRequest("write", title_of(asked.path), asker, None, {"path": asked.path})
 
-        async def work(run: Run[WriteResult]) -> WriteResult:
+        async def work(run: DeskRun[WriteResult]) -> WriteResult:
             self._require_going_on()
             await asyncio.to_thread(self.workspace.check_resources)
             run.emit(EventKind.RUN_STARTED, sandbox=self._sandbox_level)
@@ -249,14 +249,14 @@ class Desk:
         return self.runs.begin(request, work, lambda run: {"run_id": run.id, "status": "cancelled", "text": ""})
 
     async def view(
-        self, source: Source, question: Question, on_progress: Callable[[float], None] | None = None
+        self, source: Source, question: ViewRequest, on_progress: Callable[[float], None] | None = None
     ) -> ViewResult:
         """A view of a table; see `DataService.view`."""
         if isinstance(source, FileInJail):
             self.presence.require()
         return await self.data.view(source, question, on_progress)
 
-    async def interrupt_session(self, name: str, asker: Asker) -> str | None:
+    async def interrupt_session(self, name: str, asker: Requester) -> str | None:
         """Stop what runs in a session; gives the sentence on what was lost by that, if anything was."""
         session = self.sessions.seat(name).session
         for run in self.runs.active:
@@ -264,7 +264,7 @@ class Desk:
                 run.cancelled_by = run.cancelled_by or asker
         return await session.interrupt()
 
-    async def reset_session(self, name: str, asker: Asker) -> None:
+    async def reset_session(self, name: str, asker: Requester) -> None:
         """Forget a session's variables, after what runs in it now.
 
         Raises:
@@ -275,7 +275,7 @@ class Desk:
         async with seat.turnstile.turn():
             await self._code.reset(seat, asker)
 
-    def cancel(self, run_id: str, asker: Asker) -> str:
+    def cancel(self, run_id: str, asker: Requester) -> str:
         """Have a run end soon, whoever asked for it; gives `cancelling`, or the status of a run that has ended.
 
         Raises:
@@ -341,7 +341,7 @@ class Desk:
         earlier = await conversations.earlier(
             self.journal, conversation, programs=programs, forget=run.request.content.get("forget_runs", ())
         )
-        observer = RunObserver(run)
+        observer = AgentEvents(run)
         instructions = None if self.settings.prompt_file is None else self.settings.prompt_file.text
         agent = Agent(
             self._engine,
@@ -366,9 +366,9 @@ class Desk:
             task = task_with_examples(conversation, prompt, limits, earlier, listing, specs, names, instructions)
         return await agent.run(task)
 
-    def _known_names(self, prompt: str) -> KnownNames | None:
+    def _known_names(self, prompt: str) -> SchemaHints | None:
         """What holds replies to the names in the workspace; none where files outside of it may be read too."""
-        return None if self.workspace.read_only_paths else KnownNames(self.data, prompt)
+        return None if self.workspace.read_only_paths else SchemaHints(self.data, prompt)
 
     async def _file_names(self) -> list[str]:
         """The names in the workspace, for the system prompt; none where files cannot be listed."""
@@ -381,7 +381,7 @@ class Desk:
 
     async def _execute_for_tool(self, code: str, reset: bool, context: ToolContext) -> Execution:
         run = self.runs.under_way(current_run_id.get())
-        ticket = Ticket(context.client, context.batch)
+        ticket = QueueRequest(context.client, context.batch)
         timeout = self.settings.exec_timeout_seconds
         seat = self.sessions.seat(context.session)
         return await self._code.execute_step(run, seat, code, reset=reset, timeout=timeout, ticket=ticket)

@@ -21,7 +21,7 @@ _LOOK_AGAIN_SECONDS = 0.05
 _NOTE = "workspace"
 
 
-class DeskState:
+class DeskLock:
     """The state folder of one workspace, claimed until `release`."""
 
     def __init__(self, folder: Path, lock: int) -> None:

@@ -7,18 +7,18 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from analystd.desk.journal import Journal
-from analystd.desk.requester import Asker, attribution
-from analystd.desk.segments import Entry
+from analystd.desk.requester import Requester, attribution
+from analystd.desk.segments import JournalEntry
 from analystd.wire.errors import ResourceLimitError
 from analystd.wire.names import EventKind
 
-Listener = Callable[[Entry], None]
+Listener = Callable[[JournalEntry], None]
 
 AGAIN_SECONDS = 1.0
 """How long after a write failed it is tried again, when nothing happens in between."""
 
 
-class Chronicle:
+class EventLog:
     """The journal's only writer."""
 
     def __init__(self, journal: Journal) -> None:
@@ -27,7 +27,7 @@ class Chronicle:
         self._again: asyncio.TimerHandle | None = None
 
     def record(
-        self, kind: EventKind, run_id: str | None, asker: Asker | None, session: str | None, **content: Any
+        self, kind: EventKind, run_id: str | None, asker: Requester | None, session: str | None, **content: Any
     ) -> None:
         """Write an event and tell it; while the disk takes nothing, it is kept and told once it is written."""
         self._tell(self.journal.append(kind, run_id, **attribution(asker), session=session, **content))
@@ -59,7 +59,7 @@ class Chronicle:
             self._again.cancel()
         self.journal.close()
 
-    def _tell(self, entries: Iterable[Entry]) -> None:
+    def _tell(self, entries: Iterable[JournalEntry]) -> None:
         for entry in entries:
             for listener in list(self._listeners.values()):
                 listener(entry)

@@ -34,7 +34,7 @@ _TIME_TYPES = frozenset({"date", "timestamp"})
 
 
 @dataclass(frozen=True)
-class Column:
+class ColumnFacts:
     """A column: `name` is what a program calls it, `address` what the data worker is asked for."""
 
     name: str
@@ -46,7 +46,7 @@ class Column:
 class Known:
     """What was found out about one version of a file; it grows with the questions. Columns are kept by address."""
 
-    columns: list[Column] = field(default_factory=list)
+    columns: list[ColumnFacts] = field(default_factory=list)
     rows: int | None = None
     notes: list[str] = field(default_factory=list)
     """What is to be said about the file as a whole."""
@@ -56,6 +56,8 @@ class Known:
     """All values of the columns of text that have few."""
     facts: dict[str, str] = field(default_factory=dict)
     """What the whole file says about a column."""
+    keys: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    """The keys of the objects in a column."""
     beginnings: dict[str, str] = field(default_factory=dict)
     """What its first rows say, where the whole is too long to be read."""
     typed: bool = False
@@ -64,9 +66,9 @@ class Known:
     """Why the file is not to be read as plain CSV; empty where it can be, None where that was not looked up."""
 
 
-def named_columns(columns: Sequence[ColumnInfo], *, delimited: bool) -> list[Column]:
+def named_columns(columns: Sequence[ColumnInfo], *, delimited: bool) -> list[ColumnFacts]:
     """The columns, named as a program that reads the file with pandas sees them: of delimited text, each has a name of its own."""
-    named, taken = list[Column](), {column["name"] for column in columns}
+    named, taken = list[ColumnFacts](), {column["name"] for column in columns}
     seen: Counter[str] = Counter()
     for position, column in enumerate(columns):
         name = column["name"] or (f"Unnamed: {position}" if delimited else "")
@@ -77,7 +79,7 @@ def named_columns(columns: Sequence[ColumnInfo], *, delimited: bool) -> list[Col
                 number += 1
             name = f"{name}.{number}"
             taken.add(name)
-        named.append(Column(name, column["type"], address_of(column)))
+        named.append(ColumnFacts(name, column["type"], address_of(column)))
     return named
 
 
@@ -87,7 +89,7 @@ def words(text: str) -> set[str]:
     return {word.casefold() for word in _WORD.findall(parts)}
 
 
-def chosen_columns(columns: Sequence[Column], question: str) -> list[Column]:
+def chosen_columns(columns: Sequence[ColumnFacts], question: str) -> list[ColumnFacts]:
     """All columns of a narrow table; of a wide one those that the question's words touch, then the first; these come first."""
     asked = words(question)
     touched = [column for column in columns if asked & words(column.name)] if len(columns) > MOST_COLUMNS else []
@@ -96,7 +98,7 @@ def chosen_columns(columns: Sequence[Column], question: str) -> list[Column]:
 
 
 def table_text(
-    path: str, size: int | None, known: Known, chosen: Sequence[Column], most: int, *, can_read: bool
+    path: str, size: int | None, known: Known, chosen: Sequence[ColumnFacts], most: int, *, can_read: bool
 ) -> str:
     """The facts of a table in about `most` characters: its first line, the chosen columns in the file's order, some rows."""
     rows = f"{known.rows} rows" if known.rows is not None else f"rows not counted ({(size or 0) / 1e6:.0f} MB)"
@@ -119,7 +121,7 @@ def table_text(
     return "\n".join([*lines, *_first_rows(shown)])
 
 
-def profile_fact(column: Column, profile: ColumnProfile) -> str:
+def profile_fact(column: ColumnFacts, profile: ColumnProfile) -> str:
     """What is known of all cells of a column: range or values, and how many are missing."""
     facts: list[str] = []
     top = profile["top"] or []
@@ -136,14 +138,27 @@ def profile_fact(column: Column, profile: ColumnProfile) -> str:
     return ", ".join(facts)
 
 
-def holds_numbers(column: Column, known: Known, *, by_toolbox: bool) -> bool:
+def holds_numbers(column: ColumnFacts, known: Known, *, by_toolbox: bool) -> bool:
     """Return whether a program finds numbers in a column once it has read the file, which the toolbox makes of text too."""
     if column.type in _TEXT_TYPES and known.reading and by_toolbox:
         return written_as_text(known.cells.get(column.address, ())) == "numbers"
     return bool(_NUMBER_TYPE.fullmatch(column.type))
 
 
-def all_values(column: Column, profile: ColumnProfile) -> tuple[str, ...] | None:
+def is_date_as_text(column: ColumnFacts, known: Known, *, by_toolbox: bool) -> bool:
+    """Return whether a program finds dates in a column that pandas reads as text; the toolbox makes dates of them."""
+    if column.type in _TIME_TYPES:
+        return not (known.typed or by_toolbox)
+    cells = [cell.strip() for cell in known.cells.get(column.address, ()) if cell.strip()]
+    return column.type in _TEXT_TYPES and bool(cells) and all(map(_YEAR_FIRST.fullmatch, cells))
+
+
+def keys_of(cells: Sequence[Any]) -> tuple[str, ...]:
+    """Return the keys of the objects among cells, in the order in which they come."""
+    return tuple(dict.fromkeys(str(key) for cell in cells if isinstance(cell, dict) for key in cell))[:_FEW_VALUES]
+
+
+def all_values(column: ColumnFacts, profile: ColumnProfile) -> tuple[str, ...] | None:
     """All values of a column of text that has few; None of other columns, or where not all are known."""
     top = profile["top"] or []
     complete = profile["top_exact"] and profile["distinct_exact"] and profile["distinct"] == len(top)
@@ -152,7 +167,7 @@ def all_values(column: Column, profile: ColumnProfile) -> tuple[str, ...] | None
     return tuple(str(each["value"]) for each in top)
 
 
-def sample_fact(column: Column, cells: Sequence[Any]) -> str:
+def sample_fact(column: ColumnFacts, cells: Sequence[Any]) -> str:
     """What the first cells of a column say, where the whole is too long to be read."""
     values = [text for text in map(cell_text, cells) if text]
     if column.type not in _TEXT_TYPES or not values:
@@ -188,19 +203,21 @@ def _has_marks(values: Sequence[str]) -> bool:
     return any(not value.isdigit() for value in values)
 
 
-def _column_line(column: Column, known: Known, *, by_toolbox: bool) -> str:
+def _column_line(column: ColumnFacts, known: Known, *, by_toolbox: bool) -> str:
     facts: list[str] = []
     kind = "text" if column.type in _TEXT_TYPES else column.type
     cells = known.cells.get(column.address, ())
-    if kind in _TIME_TYPES and not (known.typed or by_toolbox):
-        kind = f"{kind}s as text: pd.to_datetime"
+    if is_date_as_text(column, known, by_toolbox=by_toolbox):
+        kind = f"{kind if kind in _TIME_TYPES else 'date'}s as text: pd.to_datetime"
     elif kind == "text" and (written := written_as_text(cells)):
         if by_toolbox:
             # As it is once it was read; what the cells look like would have it cleaned again.
             return f"- {_name(column.name)} ({written.removesuffix('s')})"
         facts.append(f"{written} written as text")
-    elif kind == "text" and cells and all(_YEAR_FIRST.fullmatch(cell.strip()) for cell in cells if cell.strip()):
-        kind = "dates as text: pd.to_datetime"
+    if keys := known.keys.get(column.address):
+        facts.append(
+            f"objects with {', '.join(map(_quoted, keys))}, taken by df[{_name_in_code(column.name)}].str[{_quoted(keys[0])}]"
+        )
     if fact := known.facts.get(column.address, known.beginnings.get(column.address)):
         facts.append(fact)
     return f"- {_name(column.name)} ({kind}){': ' if facts else ''}{', '.join(facts)}"
@@ -227,6 +244,10 @@ def _name(name: str) -> str:
     """A column's name as it is, or as Python writes it where it would not be seen as it is."""
     short = name if len(name) <= _NAME_CHARACTERS else f"{name[: _NAME_CHARACTERS - 1]}…"
     return short if _PLAIN_COLUMN.fullmatch(name) and short == name else repr(short)
+
+
+def _name_in_code(name: str) -> str:
+    return repr(name if len(name) <= _NAME_CHARACTERS else f"{name[: _NAME_CHARACTERS - 1]}…")
 
 
 def _quoted(value: Any) -> str:

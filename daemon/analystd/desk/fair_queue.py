@@ -21,7 +21,7 @@ _BATCH_EVERY = 4
 
 
 @dataclass(frozen=True)
-class Ticket:
+class QueueRequest:
     """Who asks for a turn: a client, for work that someone waits for or for a batch. `on_move` hears each new position in the queue."""
 
     client: str | None = None
@@ -29,10 +29,10 @@ class Ticket:
     on_move: Callable[[int], None] = lambda position: None
 
 
-class Place:
+class Reservation:
     """A place in a queue, given up by leaving the context: entering it waits for the turn."""
 
-    def __init__(self, turnstile: Turnstile, ticket: Ticket, number: int) -> None:
+    def __init__(self, turnstile: FairQueue, ticket: QueueRequest, number: int) -> None:
         self.ticket = ticket
         self.number = number
         self.position = 0
@@ -56,15 +56,15 @@ class Place:
         self._turnstile.leave(self)
 
 
-class Turnstile:
+class FairQueue:
     """Lets `places` holders through at a time. Batches get all of several places but one, which is kept for those who wait."""
 
     def __init__(self, name: str, *, places: int = 1, max_waiting: int = MAX_WAITING) -> None:
         self._name = name
         self._places = places
         self._max_waiting = max_waiting
-        self._waiting: list[Place] = []
-        self._holding: set[Place] = set()
+        self._waiting: list[Reservation] = []
+        self._holding: set[Reservation] = set()
         self._numbers = itertools.count(1)
         self._served: dict[str | None, int] = {}
         self._since_batch = 0
@@ -74,27 +74,27 @@ class Turnstile:
         """How many wait."""
         return len(self._waiting)
 
-    def turn(self, ticket: Ticket | None = None) -> Place:
+    def turn(self, ticket: QueueRequest | None = None) -> Reservation:
         """A place in the queue, taken now; it has to be entered, or the queue stands still.
 
         Raises:
             OverloadedError: when too many of the client's requests wait already.
         """
-        ticket = ticket or Ticket()
+        ticket = ticket or QueueRequest()
         own = sum(place.ticket.client == ticket.client for place in self._waiting)
         if own >= self._max_waiting:
             raise OverloadedError(
                 f"{self._name} has {own} requests waiting from one client, the most that are accepted",
                 "Wait for some to finish, or cancel them with `analystd.cancelRun`.",
             )
-        place = Place(self, ticket, next(self._numbers))
+        place = Reservation(self, ticket, next(self._numbers))
         self._waiting.append(place)
         self._let_through()
         self._tell_positions(newcomer=place)
         return place
 
-    def leave(self, place: Place) -> None:
-        """As `Place.leave`."""
+    def leave(self, place: Reservation) -> None:
+        """As `Reservation.leave`."""
         if place in self._holding:
             self._holding.remove(place)
         elif place in self._waiting:
@@ -123,7 +123,7 @@ class Turnstile:
             if not chosen.turn.done():
                 chosen.turn.set_result(None)
 
-    def _tell_positions(self, newcomer: Place | None = None) -> None:
+    def _tell_positions(self, newcomer: Reservation | None = None) -> None:
         for position, place in enumerate(self._in_order(self._waiting), 1):
             if place.position != position:
                 place.position = position
@@ -131,7 +131,7 @@ class Turnstile:
                 if place is not newcomer:
                     place.ticket.on_move(position)
 
-    def _in_order(self, places: Iterable[Place]) -> Iterator[Place]:
+    def _in_order(self, places: Iterable[Reservation]) -> Iterator[Reservation]:
         """The places as their turns would come if nobody else came."""
         rest, served, since_batch = list(places), dict(self._served), self._since_batch
         numbers = itertools.count(max(served.values(), default=0) + 1)
@@ -151,7 +151,7 @@ class Turnstile:
             yield chosen
 
 
-def _after(since_batch: int, chosen: Place, rest: Iterable[Place]) -> int:
+def _after(since_batch: int, chosen: Reservation, rest: Iterable[Reservation]) -> int:
     """How many interactive turns the batches have waited for."""
     if chosen.ticket.batch:
         return 0

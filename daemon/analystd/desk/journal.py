@@ -20,7 +20,15 @@ from io import BufferedReader
 from pathlib import Path
 
 from analystd.desk.run_index import RunIndex
-from analystd.desk.segments import MILESTONES, Entry, Event, Segment, bounded_entry, entries_between, load_segments
+from analystd.desk.segments import (
+    MILESTONES,
+    Event,
+    JournalEntry,
+    Segment,
+    bounded_entry,
+    entries_between,
+    load_segments,
+)
 from analystd.util.locks import is_at
 from analystd.wire.arguments import PAGE_EVENTS
 from analystd.wire.names import EventKind
@@ -42,10 +50,10 @@ _OUTPUT = (EventKind.TEXT, EventKind.OUTPUT, EventKind.DISPLAY)
 
 
 @dataclass(frozen=True)
-class Page:
+class JournalPage:
     """Some events of the journal in a row; nothing up to the number `last` is missing."""
 
-    entries: tuple[Entry, ...]
+    entries: tuple[JournalEntry, ...]
     last: int
 
 
@@ -53,7 +61,7 @@ class Page:
 class RunPage:
     """Some events of a run in a row, and whether there are more."""
 
-    entries: tuple[Entry, ...]
+    entries: tuple[JournalEntry, ...]
     more: bool
 
     @property
@@ -79,7 +87,7 @@ class Journal:
         self._keep_bytes = keep_bytes
         self._keep_days = keep_days
         self._max_unwritten_bytes = max_unwritten_bytes
-        self._unwritten: deque[Entry] = deque()
+        self._unwritten: deque[JournalEntry] = deque()
         self._unwritten_bytes = 0
         self._left_out = 0
         self._problem: str | None = None
@@ -124,7 +132,7 @@ class Journal:
         """Why the disk does not take events now, or None."""
         return self._problem
 
-    def append(self, kind: EventKind, run_id: str | None, **content: object) -> list[Entry]:
+    def append(self, kind: EventKind, run_id: str | None, **content: object) -> list[JournalEntry]:
         """Number an event, stamp it (`at`, Unix seconds) and write it; gives what came to disk by that, oldest first.
 
         That is the event, unless the disk takes nothing: then it is kept for the next time, as are those after it.
@@ -138,9 +146,9 @@ class Journal:
         self._keep(kind, run_id, content)
         return written + self.flush()
 
-    def flush(self) -> list[Entry]:
+    def flush(self) -> list[JournalEntry]:
         """Write what could not be written before; gives what is on disk now and was not, oldest first."""
-        written: list[Entry] = []
+        written: list[JournalEntry] = []
         while self._unwritten and self._write(self._unwritten[0].line):
             entry = self._unwritten.popleft()
             self._unwritten_bytes -= len(entry.line)
@@ -152,14 +160,14 @@ class Journal:
             self.runs.save(self.seq)
         return written
 
-    async def page(self, after: int, *, limit: int = PAGE_EVENTS, max_bytes: int = PAGE_BYTES) -> Page:
+    async def page(self, after: int, *, limit: int = PAGE_EVENTS, max_bytes: int = PAGE_BYTES) -> JournalPage:
         """What follows a number, in pages of at most `limit` events and of `max_bytes` or one event; read in a thread.
 
         A page may be short, even empty, where a file ends; all was told when its `last` is the journal's `seq`.
         """
         segment = next((segment for segment in self._segments if segment.last > after), None)
         if segment is None:
-            return Page((), max(after, self.seq))
+            return JournalPage((), max(after, self.seq))
         last = segment.last
         try:
             # Opened at once: a segment that is too old may be deleted meanwhile.
@@ -167,7 +175,7 @@ class Journal:
                 return await asyncio.to_thread(_read_page, file, after, last, limit, max_bytes)
         except OSError as exc:
             logger.error("A part of the journal is lost: %s", exc)
-            return Page((), last)
+            return JournalPage((), last)
 
     async def of_run(self, run_id: str, after: int = 0, *, max_bytes: int = RUN_PAGE_BYTES) -> RunPage:
         """The events of one run with numbers above `after`, oldest first, up to `max_bytes` or one event; read in a thread."""
@@ -293,19 +301,19 @@ def _size_and_time(path: Path) -> tuple[int, float]:
     return about.st_size, about.st_mtime
 
 
-def _read_page(file: BufferedReader, after: int, last: int, limit: int, max_bytes: int) -> Page:
-    entries: list[Entry] = []
+def _read_page(file: BufferedReader, after: int, last: int, limit: int, max_bytes: int) -> JournalPage:
+    entries: list[JournalEntry] = []
     size = 0
     for entry in entries_between(file, after, last):
         entries.append(entry)
         size += len(entry.line)
         if len(entries) == limit or size >= max_bytes:
-            return Page(tuple(entries), entry.seq)
-    return Page(tuple(entries), last)
+            return JournalPage(tuple(entries), entry.seq)
+    return JournalPage(tuple(entries), last)
 
 
 def _read_run(segments: Sequence[Segment], run_id: str, after: int, max_bytes: int) -> RunPage:
-    entries: list[Entry] = []
+    entries: list[JournalEntry] = []
     size = 0
     for entry in _entries_of(segments, {run_id}, None, after):
         if entries and size + len(entry.line) > max_bytes:
@@ -324,7 +332,7 @@ def _read_runs(segments: Sequence[Segment], run_ids: Sequence[str], kinds: Conta
 
 def _entries_of(
     segments: Sequence[Segment], run_ids: Container[str], kinds: Container[str] | None, after: int
-) -> Iterator[Entry]:
+) -> Iterator[JournalEntry]:
     for segment in segments:
         # A segment that is too old may be deleted meanwhile, and another may be lost.
         with contextlib.suppress(OSError):

@@ -7,11 +7,11 @@ import contextlib
 from collections.abc import Callable
 from typing import Any, Literal
 
-from analystd.desk.event_log import Chronicle
-from analystd.desk.requester import Asker
+from analystd.desk.event_log import EventLog
+from analystd.desk.requester import Requester
 from analystd.desk.runs import RunBook
 from analystd.jail import restoring
-from analystd.jail.quarantine import Entry, Item, shown_path
+from analystd.jail.quarantine import MovedAside, MovedItem, shown_path
 from analystd.jail.restoring import Preview
 from analystd.jail.trusted_paths import TrustedPaths
 from analystd.wire.errors import InvalidArgumentsError
@@ -26,7 +26,7 @@ _TOLD_FILES = 200
 class Quarantined:
     """The quarantine of a workspace as clients know it; without walls nothing is ever in it."""
 
-    def __init__(self, trusted: TrustedPaths | None, chronicle: Chronicle, runs: RunBook) -> None:
+    def __init__(self, trusted: TrustedPaths | None, chronicle: EventLog, runs: RunBook) -> None:
         self._trusted = trusted
         self._chronicle = chronicle
         self._runs = runs
@@ -85,16 +85,16 @@ class Quarantined:
         await asyncio.to_thread(trusted.quarantine.discard, entry.id)
         return _done("discarded", entry)
 
-    async def _find(self, entry_id: str) -> tuple[TrustedPaths, Entry]:
+    async def _find(self, entry_id: str) -> tuple[TrustedPaths, MovedAside]:
         if self._trusted is None:
             raise InvalidArgumentsError("There is no quarantine without walls", "`analystd doctor` shows the level.")
         return self._trusted, await asyncio.to_thread(self._trusted.quarantine.entry, entry_id)
 
-    def _tell(self, entry: Entry) -> None:
+    def _tell(self, entry: MovedAside) -> None:
         """Tell everyone; where one run alone was under way, as an event of that run."""
         active = [run for run in self._runs.active if run.id in entry.runs]
         run = active[0] if len(entry.runs) == 1 and active else None
-        asker: Asker | None = run.request.asker if run is not None else None
+        asker: Requester | None = run.request.asker if run is not None else None
         session = run.request.session if run is not None else None
         self._chronicle.record(
             EventKind.QUARANTINED,
@@ -106,7 +106,7 @@ class Quarantined:
         )
 
 
-def entry_info(entry: Entry) -> QuarantineEntry:
+def entry_info(entry: MovedAside) -> QuarantineEntry:
     """An entry as it goes over the wire."""
     return {
         "id": entry.id,
@@ -117,7 +117,7 @@ def entry_info(entry: Entry) -> QuarantineEntry:
     }
 
 
-def _item_info(item: Item) -> QuarantinedItem:
+def _item_info(item: MovedItem) -> QuarantinedItem:
     return {
         "path": shown_path(item.path),
         "kind": item.kind,
@@ -137,7 +137,7 @@ def _files(preview: Preview) -> list[RestoredFile]:
     ]
 
 
-def _done(status: Literal["restored", "discarded"], entry: Entry) -> RestoreResult:
+def _done(status: Literal["restored", "discarded"], entry: MovedAside) -> RestoreResult:
     return {"status": status, "entry": entry_info(entry), "files": [], "digest": None, "problems": []}
 
 

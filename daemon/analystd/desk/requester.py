@@ -8,7 +8,7 @@ from analystd.wire.events import Attribution
 
 
 @dataclass(frozen=True)
-class Asker:
+class Requester:
     """A client as its runs, their events and the queues know it."""
 
     id: str
@@ -17,7 +17,7 @@ class Asker:
     """What people are shown."""
 
 
-def attribution(asker: Asker | None) -> Attribution:
+def attribution(asker: Requester | None) -> Attribution:
     """How an event or a summary says who asked; nobody did of what a desk does by itself."""
     if asker is None:
         return {"client": None, "client_id": None}

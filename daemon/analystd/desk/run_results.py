@@ -8,7 +8,7 @@ from typing import Any, cast
 
 from analystd.agent.outcome import Outcome
 from analystd.desk.runs import AnyRun
-from analystd.kernel.base import Execution, RaisedError, SessionInfo, Variable
+from analystd.kernel.base import Execution, RaisedError, SessionInfo, SessionVariable
 from analystd.util.strict_json import EncodedJson, encoded
 from analystd.wire.arguments import Context
 from analystd.wire.results import AgentResult, PythonError, PythonResult, SessionState, VariableInfo
@@ -90,7 +90,7 @@ def session_state(info: SessionInfo) -> SessionState:
     }
 
 
-def variable_info(variable: Variable) -> VariableInfo:
+def variable_info(variable: SessionVariable) -> VariableInfo:
     """Return a variable as clients are shown it."""
     return {
         "name": variable.name,

@@ -9,9 +9,9 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
-from analystd.desk.event_log import Chronicle
-from analystd.desk.requester import Asker, attribution
-from analystd.desk.text_batcher import Batcher
+from analystd.desk.event_log import EventLog
+from analystd.desk.requester import Requester, attribution
+from analystd.desk.text_batcher import TextBatcher
 from analystd.kernel.base import Output
 from analystd.util.run_id import current_run_id, generate_run_id
 from analystd.wire.errors import AnalystdError, InvalidArgumentsError, StoppingError
@@ -29,12 +29,12 @@ R = TypeVar("R", bound=Result)
 
 
 @dataclass(frozen=True)
-class Request:
+class RunRequest:
     """What was asked: `kind` is `agent`, `python` or `write`; `title` is one line for lists; `content` goes into the first event."""
 
     kind: str
     title: str
-    asker: Asker
+    asker: Requester
     session: str | None
     content: dict[str, Any]
     conversation: str | None = None
@@ -54,20 +54,20 @@ class Request:
             )
 
 
-class Run(Generic[R]):
+class DeskRun(Generic[R]):
     """One run under way. Its task belongs to the desk: the window that asked may leave."""
 
-    def __init__(self, request: Request, chronicle: Chronicle) -> None:
+    def __init__(self, request: RunRequest, chronicle: EventLog) -> None:
         self.id = generate_run_id()
         self.request = request
         self.interrupt: Callable[[], Awaitable[object]] | None = None
         """While set, cancelling calls this instead of cancelling the task, and the work ends by itself with what it has."""
         self.step: int | None = None
         """The tool call under way, counted from 1; what is put out meanwhile carries it."""
-        self.cancelled_by: Asker | None = None
+        self.cancelled_by: Requester | None = None
         """Who had it end, if someone did."""
         self._chronicle = chronicle
-        self._batch = Batcher(self._emit_text)
+        self._batch = TextBatcher(self._emit_text)
         self._cancelling: asyncio.Future[object] | None = None
         self._is_cancelled = False
         """Whether the task was: a second time would end it while it waits for what it must stop."""
@@ -95,7 +95,7 @@ class Run(Generic[R]):
         else:
             self._batch.add(output.kind, output.text)
 
-    def cancel(self, asker: Asker | None = None) -> None:
+    def cancel(self, asker: Requester | None = None) -> None:
         """Have the run end soon, as `asker` wants. Harmless when repeated or too late."""
         if self.task is None or self.task.done():
             return
@@ -136,13 +136,13 @@ class Run(Generic[R]):
         self._chronicle.record(kind, self.id, self.request.asker, self.request.session, **content)
 
 
-AnyRun = Run[Any]
+AnyRun = DeskRun[Any]
 
 
 class RunBook:
     """All runs of a desk: those under way, and the summaries of those in the journal."""
 
-    def __init__(self, chronicle: Chronicle) -> None:
+    def __init__(self, chronicle: EventLog) -> None:
         self._chronicle = chronicle
         self._active: dict[str, AnyRun] = {}
         self._closed_because: str | None = None
@@ -174,18 +174,18 @@ class RunBook:
 
     def begin(
         self,
-        request: Request,
-        work: Callable[[Run[R]], Awaitable[R]],
-        cancelled: Callable[[Run[R]], R],
+        request: RunRequest,
+        work: Callable[[DeskRun[R]], Awaitable[R]],
+        cancelled: Callable[[DeskRun[R]], R],
         *,
         position: int = 0,
         reason: str | None = None,
-    ) -> Run[R]:
+    ) -> DeskRun[R]:
         """Accept a request: `work` runs in a task of its own; `cancelled` gives the result if it was cancelled before it had one.
 
         `position` and `reason` tell how many are before it and for what it waits.
         """
-        run: Run[R] = Run(request, self._chronicle)
+        run: DeskRun[R] = DeskRun(request, self._chronicle)
         token = current_run_id.set(run.id)
         try:
             run.emit(
@@ -248,7 +248,7 @@ class RunBook:
         await asyncio.gather(*(run.task for run in self.active if run.task), return_exceptions=True)
 
     async def _carry_out(
-        self, run: Run[R], work: Callable[[Run[R]], Awaitable[R]], cancelled: Callable[[Run[R]], R]
+        self, run: DeskRun[R], work: Callable[[DeskRun[R]], Awaitable[R]], cancelled: Callable[[DeskRun[R]], R]
     ) -> R:
         current_run_id.set(run.id)
         run.has_begun = True
@@ -282,7 +282,7 @@ class RunBook:
     def _close_lost_runs(self) -> None:
         """End the runs that an earlier daemon left open when it died."""
         for run in self._chronicle.journal.runs.under_way():
-            asker = Asker(run["client_id"] or "", run["client"] or "")
+            asker = Requester(run["client_id"] or "", run["client"] or "")
             error = {"kind": "daemon_lost", "message": "The daemon ended while this run was under way", "hint": None}
             self._chronicle.record(
                 EventKind.RUN_FINISHED, run["run_id"], asker, run["session"], status="failed", error=error

@@ -11,7 +11,7 @@ from typing import Any
 
 from analystd.agent.prompt import is_named
 from analystd.data.base import DataService, FileInJail
-from analystd.data.view_request import Question
+from analystd.data.view_request import ViewRequest
 from analystd.engine.base import ToolSpec
 from analystd.tools.narrowing import Names, narrowed
 from analystd.wire.errors import AnalystdError
@@ -35,7 +35,7 @@ def files_named_in(question: str) -> list[str]:
     return list(dict.fromkeys(_FILE_WORD.findall(question)))
 
 
-class KnownNames:
+class SchemaHints:
     """The names for the replies to one question."""
 
     def __init__(self, data: DataService, question: str) -> None:
@@ -99,6 +99,6 @@ class KnownNames:
     async def _columns_of_one(self, table: Mapping[str, Any]) -> tuple[str, ...]:
         key = (table["name"], table["size"], table["modified"])
         if key not in self._columns:
-            view = await self._data.view(FileInJail(table["name"]), Question("columns"))
+            view = await self._data.view(FileInJail(table["name"]), ViewRequest("columns"))
             self._columns[key] = tuple(column.get("address", column["name"]) for column in view["columns"] or ())
         return self._columns[key]

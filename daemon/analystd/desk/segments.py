@@ -50,7 +50,7 @@ _NEAR_BYTES = 64 * 1024
 """So little is read through rather than halved again."""
 
 
-class Entry:
+class JournalEntry:
     """An event and the line that it is in the journal. One that was read is decoded when its content is asked for."""
 
     def __init__(self, line: bytes, event: Event | None = None) -> None:
@@ -88,7 +88,7 @@ class Entry:
         return EncodedJson(self.line.rstrip(b"\n"))
 
 
-def bounded_entry(event: Event) -> Entry:
+def bounded_entry(event: Event) -> JournalEntry:
     """Return the entry of an event; of one whose line would exceed `MAX_EVENT_BYTES`, or cannot be encoded, whatever is large is cut.
 
     Such an event says so: `truncated` is true, and `original_bytes` the size of its line before (null where it could not be encoded).
@@ -98,11 +98,11 @@ def bounded_entry(event: Event) -> Entry:
         line = encoded(event) + b"\n"
         size = len(line)
         if size <= MAX_EVENT_BYTES and not _is_too_deep(event, line):
-            return Entry(line, event)
+            return JournalEntry(line, event)
     except NotEncodableError as exc:
         logger.warning("an event of the kind %s cannot be encoded and is cut: %s", event["kind"], exc)
     event = {**cut(event, MAX_EVENT_BYTES // 2), "truncated": True, "original_bytes": size}
-    return Entry(encoded(event) + b"\n", event)
+    return JournalEntry(encoded(event) + b"\n", event)
 
 
 def _is_too_deep(event: Event, line: bytes) -> bool:
@@ -120,7 +120,7 @@ class Segment:
 
     def events(
         self, *, of: Container[str] | None = None, kinds: Container[str] | None = None, after: int = 0
-    ) -> Iterator[Entry]:
+    ) -> Iterator[JournalEntry]:
         """The events of runs with numbers above `after`: of some runs or (None) of all, of some kinds or of all. Only their lines are parsed."""
         with self.path.open("rb") as file:
             file.seek(_offset_before(file, after + 1))
@@ -144,7 +144,7 @@ def load_segments(folder: Path) -> list[Segment]:
     return segments
 
 
-def entries_between(file: BufferedReader, after: int, last: int) -> Iterator[Entry]:
+def entries_between(file: BufferedReader, after: int, last: int) -> Iterator[JournalEntry]:
     """The events with numbers above `after` and up to `last`; what comes before is sought past, not read."""
     file.seek(_offset_before(file, after + 1))
     for line in _lines(file):
@@ -166,7 +166,7 @@ def _lines(file: BufferedReader) -> Iterator[bytes]:
         yield line
 
 
-def _entry(line: bytes) -> Entry:
+def _entry(line: bytes) -> JournalEntry:
     """The entry of a line; earlier versions wrote lines of any length, which are cut.
 
     Raises:
@@ -175,11 +175,11 @@ def _entry(line: bytes) -> Entry:
     if len(line) > MAX_EVENT_BYTES:
         return bounded_entry(json.loads(line))
     if len(line) <= _CHECKED_BYTES:
-        return Entry(line, json.loads(line))
+        return JournalEntry(line, json.loads(line))
     # It was written in one piece and is there to its end: decoding it all would keep everybody waiting.
     if not line.endswith(b"}\n"):
         raise ValueError("half a line")
-    return Entry(line)
+    return JournalEntry(line)
 
 
 def _offset_before(file: BufferedReader, number: int) -> int:

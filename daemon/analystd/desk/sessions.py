@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 
-from analystd.desk.fair_queue import Turnstile
+from analystd.desk.fair_queue import FairQueue
 from analystd.kernel.base import Output, Session, SessionInfo, SessionSupply, Trouble
 from analystd.wire.errors import InvalidArgumentsError, OverloadedError
 
@@ -16,14 +16,14 @@ _MAX_NAME = 64
 
 
 @dataclass
-class Seat:
+class SessionSlot:
     """A session and the turn to use it."""
 
     session: Session
-    turnstile: Turnstile = field(init=False)
+    turnstile: FairQueue = field(init=False)
 
     def __post_init__(self) -> None:
-        self.turnstile = Turnstile(f"The session '{self.session.info().name}'")
+        self.turnstile = FairQueue(f"The session '{self.session.info().name}'")
 
 
 class Sessions:
@@ -38,9 +38,9 @@ class Sessions:
         self._supply = supply
         self._on_background_output = on_background_output
         self._on_trouble = on_trouble
-        self._seats: dict[str, Seat] = {}
+        self._seats: dict[str, SessionSlot] = {}
 
-    def seat(self, name: str) -> Seat:
+    def seat(self, name: str) -> SessionSlot:
         """The session of that name, made now if there is none yet.
 
         Raises:
@@ -57,7 +57,7 @@ class Sessions:
             session = self._supply.session(
                 name, partial(self._on_background_output, name), partial(self._on_trouble, name)
             )
-            self._seats[name] = Seat(session)
+            self._seats[name] = SessionSlot(session)
         return self._seats[name]
 
     def infos(self) -> list[SessionInfo]:

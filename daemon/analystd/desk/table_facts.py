@@ -12,19 +12,22 @@ from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import Any
 
+from analystd.agent.merging import merges
 from analystd.agent.prompt import is_named, is_table, without_compression
 from analystd.agent.value_hints import Contents
 from analystd.data.base import DataService, FileInJail
-from analystd.data.view_request import Question
+from analystd.data.view_request import ViewRequest
 from analystd.desk.facts_text import (
     SAMPLE_ROWS,
-    Column,
+    ColumnFacts,
     Known,
     all_values,
     cell_text,
     chosen_columns,
     file_name,
     holds_numbers,
+    is_date_as_text,
+    keys_of,
     named_columns,
     profile_fact,
     sample_fact,
@@ -123,6 +126,7 @@ class TableFacts:
         columns: dict[str, Sequence[str]] = {}
         values: dict[str, Mapping[str, Sequence[str]]] = {}
         numbers: dict[str, Sequence[str]] = {}
+        dates: dict[str, Sequence[str]] = {}
         odd: list[str] = []
         for entry in chosen:
             text, known = await self._facts(entry, question, most // len(chosen), can_read=can_read)
@@ -140,11 +144,16 @@ class TableFacts:
                 numbers[entry["name"]] = [
                     column.name for column in known.columns if holds_numbers(column, known, by_toolbox=can_read)
                 ]
+                by_toolbox = bool(known.reading) and can_read
+                dates[entry["name"]] = [
+                    column.name for column in known.columns if is_date_as_text(column, known, by_toolbox=by_toolbox)
+                ]
+        texts += [text for text in _merging(columns) if not any(text in before for before in told)]
         paths = tuple(entry["name"] for entry in chosen)
         others = [entry["name"] for entry in entries if entry["name"] not in paths]
         texts += _listed("New files", [name for name in others if name in fresh])
         texts += _listed("Other files", [name for name in others if name not in fresh])
-        return Looked(paths, "\n\n".join(texts), columns, Contents(values, numbers, columns), tuple(odd))
+        return Looked(paths, "\n\n".join(texts), columns, Contents(values, numbers, columns, dates), tuple(odd))
 
     async def _facts(self, entry: Mapping[str, Any], question: str, most: int, *, can_read: bool) -> tuple[str, Known]:
         path, size = str(entry["name"]), entry["size"]
@@ -170,7 +179,7 @@ class TableFacts:
         """Fill in what is not known yet, what takes longest last."""
         source = FileInJail(path)
         if not known.columns:
-            schema = await self._data.view(source, Question("schema"))
+            schema = await self._data.view(source, ViewRequest("schema"))
             known.columns = named_columns(schema["columns"] or [], delimited=_suffix(path) not in _TYPED)
             known.typed = _suffix(path) in _TYPED | _EXCEL
             # How columns of the same name are asked for in views is of no use in a program.
@@ -180,27 +189,28 @@ class TableFacts:
         if known.reading is None:
             known.reading = await self._reading(known, path)
         if known.rows is None and size <= PROFILED_BYTES:
-            known.rows = (await self._data.view(source, Question("shape")))["num_rows"]
+            known.rows = (await self._data.view(source, ViewRequest("shape")))["num_rows"]
         unknown = [column for column in chosen if column.address not in known.facts]
         if size <= PROFILED_BYTES and unknown:
             addresses = tuple(column.address for column in unknown)
-            profile = await self._data.view(source, Question("profile", n_rows=len(addresses), columns=addresses))
+            profile = await self._data.view(source, ViewRequest("profile", n_rows=len(addresses), columns=addresses))
             for column, each in zip(unknown, profile.get("profiles") or (), strict=False):
                 known.facts[column.address] = profile_fact(column, each)
                 if (values := all_values(column, each)) is not None:
                     known.values[column.address] = values
         if known.rows is None:
-            known.rows = (await self._data.view(source, Question("shape")))["num_rows"]
+            known.rows = (await self._data.view(source, ViewRequest("shape")))["num_rows"]
 
-    async def _sample(self, known: Known, source: FileInJail, columns: Sequence[Column]) -> None:
+    async def _sample(self, known: Known, source: FileInJail, columns: Sequence[ColumnFacts]) -> None:
         """The first rows of columns."""
         if not columns:
             return
         addresses = tuple(column.address for column in columns)
-        head = await self._data.view(source, Question("head", n_rows=SAMPLE_ROWS, columns=addresses))
+        head = await self._data.view(source, ViewRequest("head", n_rows=SAMPLE_ROWS, columns=addresses))
         for at, column in enumerate(columns):
             cells = [row[at] for row in head["rows"] or ()]
             known.cells[column.address] = [cell_text(cell) for cell in cells]
+            known.keys[column.address] = keys_of(cells)
             known.beginnings[column.address] = sample_fact(column, cells)
 
     async def _reading(self, known: Known, path: str) -> str:
@@ -221,6 +231,12 @@ class TableFacts:
             if first.get("encoding", "utf-8").lower() not in ("utf-8", "ascii", "us-ascii"):
                 reasons.append(f"it is {first['encoding']}")
         return " and ".join(reasons)
+
+
+def _merging(columns: Mapping[str, Sequence[str]]) -> list[str]:
+    """What is said of columns that tables have in common."""
+    ways = list(merges(columns).values())
+    return [f"What stands in both tables is put together by {' and '.join(ways)}"] if ways else []
 
 
 def _chosen_tables(

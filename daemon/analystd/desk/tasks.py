@@ -20,10 +20,10 @@ from analystd.agent.turns import Turn
 from analystd.data.base import DataService
 from analystd.desk.conversations import Earlier
 from analystd.desk.project_toolbox import OwnFunctions
-from analystd.desk.schema_hints import KnownNames
+from analystd.desk.schema_hints import SchemaHints
 from analystd.desk.table_facts import TableFacts, most_characters
 from analystd.engine.base import Message, ToolSpec
-from analystd.kernel.base import Session, Variable
+from analystd.kernel.base import Session, SessionVariable
 from analystd.wire.errors import AnalystdError
 from analystd.wire.results import FileEntry, Step
 
@@ -51,7 +51,7 @@ def task_with_examples(
     earlier: Earlier,
     listing: Sequence[str],
     specs: tuple[ToolSpec, ...],
-    names: KnownNames | None,
+    names: SchemaHints | None,
     instructions: str | None = None,
 ) -> Task:
     """Return the task of a small model: examples of calls come before the question."""
@@ -135,7 +135,7 @@ async def _entries(data: DataService) -> Sequence[FileEntry]:
     return [entry for entry in files if "__pycache__" not in PurePosixPath(entry["name"]).parts]
 
 
-def _variables_text(variables: Sequence[Variable]) -> str:
+def _variables_text(variables: Sequence[SessionVariable]) -> str:
     told = [each for each in variables if each.type.rpartition(".")[2] in _TOLD_VARIABLES][:_MOST_VARIABLES]
     if not told:
         return ""

@@ -10,7 +10,7 @@ _FLOWING_SECONDS = 0.5
 """What comes so soon after the last time goes on flowing, and need not be collected first."""
 
 
-class Batcher:
+class TextBatcher:
     """Collects pieces for `BATCH_SECONDS`, then hands them on as one; pieces of another key hand on what is there first.
 
     A piece of a steady flow that comes when the time is over is handed on at once, without another turn of the loop.

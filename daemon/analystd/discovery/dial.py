@@ -23,7 +23,7 @@ from analystd.config.environment import agent_variables
 from analystd.discovery.peers import require_daemon, require_own_socket
 from analystd.discovery.registry import (
     Address,
-    Card,
+    DaemonInfo,
     activation_socket,
     cannot_be_kept,
     daemon_address,
@@ -61,11 +61,11 @@ class Introduction:
 
 
 @dataclass(frozen=True)
-class Link:
+class DaemonLink:
     """A way to a daemon, past the hello."""
 
     connection: socket.socket
-    card: Card
+    card: DaemonInfo
     note: str | None = None
     """What the user should know of this daemon."""
 
@@ -79,7 +79,7 @@ def dial(*, start: bool = True, client: str = "client", client_id: str | None = 
     return find_daemon(Introduction(client, client_id), start=start, any_version=not start).connection
 
 
-def find_daemon(caller: Introduction, *, start: bool = True, any_version: bool = False) -> Link:
+def find_daemon(caller: Introduction, *, start: bool = True, any_version: bool = False) -> DaemonLink:
     """The daemon for this client, of its version or a later one, started if need be; with `any_version` one that speaks its protocol.
 
     Raises:
@@ -98,7 +98,7 @@ def find_daemon(caller: Introduction, *, start: bool = True, any_version: bool =
         return _running(caller, deadline, _is_for_us) or _older(caller) or _start(caller, deadline)
 
 
-def connect(card: Card, caller: Introduction) -> socket.socket:
+def connect(card: DaemonInfo, caller: Introduction) -> socket.socket:
     """A socket to this very daemon, past the hello.
 
     Raises:
@@ -119,7 +119,7 @@ def connect(card: Card, caller: Introduction) -> socket.socket:
     return connection
 
 
-def ask_daemon(card: Card, command: Command, **arguments: Any) -> dict[str, Any]:
+def ask_daemon(card: DaemonInfo, command: Command, **arguments: Any) -> dict[str, Any]:
     """Have this very daemon carry out a command that needs no workspace; gives its result.
 
     Raises:
@@ -134,7 +134,7 @@ def ask_daemon(card: Card, command: Command, **arguments: Any) -> dict[str, Any]
         return _request(connection, 2, "workspace/executeCommand", params)
 
 
-def make_way(cards: list[Card]) -> tuple[Card, str] | None:
+def make_way(cards: list[DaemonInfo]) -> tuple[DaemonInfo, str] | None:
     """Ask daemons of older versions to make way; gives one that has something in its memory and so serves on, and what that is."""
     for card in cards:
         if not _speaks_our_protocol(card) or version_order(card.version) >= version_order(__version__):
@@ -146,20 +146,20 @@ def make_way(cards: list[Card]) -> tuple[Card, str] | None:
     return None
 
 
-def _is_for_us(card: Card) -> bool:
+def _is_for_us(card: DaemonInfo) -> bool:
     is_current = version_order(card.version) >= version_order(__version__)
     return is_current and _speaks_our_protocol(card)
 
 
-def _speaks_our_protocol(card: Card) -> bool:
+def _speaks_our_protocol(card: DaemonInfo) -> bool:
     return card.protocol == PROTOCOL_VERSION and not card.hands_over
 
 
-def _running(caller: Introduction, deadline: float, suits: Callable[[Card], bool]) -> Link | None:
+def _running(caller: Introduction, deadline: float, suits: Callable[[DaemonInfo], bool]) -> DaemonLink | None:
     """A way to a daemon that lives; None when there is none, or when the last one has come to its end meanwhile."""
     while card := next(filter(suits, live_cards()), None):
         try:
-            return Link(connect(card, caller), card)
+            return DaemonLink(connect(card, caller), card)
         except TimeoutError as exc:
             raise DaemonLostError(
                 f"The daemon (pid {card.pid}, version {card.version}) has not answered for {HELLO_SECONDS:g} s",
@@ -176,7 +176,7 @@ def _running(caller: Introduction, deadline: float, suits: Callable[[Card], bool
     return None
 
 
-def _older(caller: Introduction) -> Link | None:
+def _older(caller: Introduction) -> DaemonLink | None:
     """A way to a daemon of an older version that cannot make way without losing something."""
     kept = make_way(live_cards())
     if kept is None:
@@ -187,11 +187,11 @@ def _older(caller: Introduction) -> Link | None:
         f"{__version__} takes over once they are reset; `analystd stop` ends the older one at once, with its variables."
     )
     with contextlib.suppress(OSError, DaemonLostError):
-        return Link(connect(card, caller), card, note)
+        return DaemonLink(connect(card, caller), card, note)
     return None
 
 
-def _start(caller: Introduction, deadline: float) -> Link:
+def _start(caller: Introduction, deadline: float) -> DaemonLink:
     """Start a daemon, and again where one was ended before it could be talked to."""
     address = daemon_address()
     said: list[str] = []

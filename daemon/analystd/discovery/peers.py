@@ -8,7 +8,7 @@ import stat
 import struct
 from pathlib import Path
 
-from analystd.discovery.registry import Card, activation_socket
+from analystd.discovery.registry import DaemonInfo, activation_socket
 from analystd.wire.errors import DaemonLostError
 
 _CREDENTIALS = struct.Struct("3i")
@@ -45,7 +45,7 @@ def require_own_socket(path: Path) -> None:
         raise DaemonLostError(f"{path} belongs to another user")
 
 
-def require_daemon(connection: socket.socket, card: Card) -> None:
+def require_daemon(connection: socket.socket, card: DaemonInfo) -> None:
     """Refuse to tell the token to a process that is not the daemon of the card. On a socket of systemd's, systemd itself listens.
 
     Raises:

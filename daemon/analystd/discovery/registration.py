@@ -7,7 +7,7 @@ import logging
 from dataclasses import replace
 from pathlib import Path
 
-from analystd.discovery.registry import Card
+from analystd.discovery.registry import DaemonInfo
 from analystd.util.locks import HeldLock
 
 logger = logging.getLogger(__name__)
@@ -18,7 +18,7 @@ _Identity = tuple[int, int, int]
 class Registration:
     """The daemon's entry in the state folder. Without its lock there may be another daemon; the rest can be put back."""
 
-    def __init__(self, card: Card, lock: HeldLock, *, has_own_socket: bool) -> None:
+    def __init__(self, card: DaemonInfo, lock: HeldLock, *, has_own_socket: bool) -> None:
         self.card = card
         self._lock = lock
         self._has_own_socket = has_own_socket

@@ -72,7 +72,7 @@ class Address:
 
 
 @dataclass(frozen=True)
-class Card:
+class DaemonInfo:
     """What a daemon wrote of itself."""
 
     address: Address
@@ -161,18 +161,18 @@ def activation_socket() -> Path:
     return state_folder() / "activation.sock"
 
 
-def kept_cards() -> list[Card]:
+def kept_cards() -> list[DaemonInfo]:
     """The cards that lie in the state folder, whether their daemons live or not."""
     return [card for path in sorted(state_folder().glob("*.json")) if (card := _read_card(path))]
 
 
-def live_cards() -> list[Card]:
+def live_cards() -> list[DaemonInfo]:
     """The cards of this user's daemons that live, the newest version first."""
     cards = [card for card in kept_cards() if card.is_live]
     return sorted(cards, key=lambda card: version_order(card.version), reverse=True)
 
 
-def known_cards(seconds: float = _CARD_SECONDS) -> list[Card]:
+def known_cards(seconds: float = _CARD_SECONDS) -> list[DaemonInfo]:
     """Return the cards of this user's daemons that live, as `live_cards`, after waiting for those of daemons that have none.
 
     A daemon writes its card at its start, and anew where it was removed or damaged.
@@ -235,7 +235,7 @@ def open_start_log(address: Address, *, anew: bool = False) -> int:
     return os.open(start_log(address), flags | (os.O_TRUNC if anew else 0), 0o600)
 
 
-def _read_card(path: Path) -> Card | None:
+def _read_card(path: Path) -> DaemonInfo | None:
     """The card, or None for another file: what the user trusts lies in the same folder. A card that others could write is none."""
     address = Address(path.parent, path.stem)
     try:
@@ -247,7 +247,7 @@ def _read_card(path: Path) -> Card | None:
         return None
 
 
-def _card(address: Address, content: Mapping[str, Any]) -> Card:
+def _card(address: Address, content: Mapping[str, Any]) -> DaemonInfo:
     pid, version, socket = content["pid"], content["version"], content.get("socket") or str(address.socket)
     is_sound = (
         isinstance(pid, int)
@@ -258,4 +258,4 @@ def _card(address: Address, content: Mapping[str, Any]) -> Card:
     if not is_sound:
         raise ValueError("no card")
     hands_over = bool(content.get("hands_over"))
-    return Card(address, pid, version, int(content["protocol"]), str(content["token"]), Path(socket), hands_over)
+    return DaemonInfo(address, pid, version, int(content["protocol"]), str(content["token"]), Path(socket), hands_over)

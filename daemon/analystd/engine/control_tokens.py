@@ -53,7 +53,7 @@ _THOUGHT = re.compile(
 _HARMONY = re.compile(r"(?:<\|start\|>assistant)?(?:<\|channel\|>(?:final|commentary)\s*<\|message\|>)|<\|end\|>")
 
 
-class Tokens(Protocol):
+class ControlVocabulary(Protocol):
     """What is needed of a vocabulary."""
 
     reserved: frozenset[int]
@@ -63,7 +63,7 @@ class Tokens(Protocol):
         ...
 
 
-def shown_tokens(vocabulary: Tokens) -> dict[int, bytes]:
+def shown_tokens(vocabulary: ControlVocabulary) -> dict[int, bytes]:
     """The reserved tokens whose text belongs to a reply, with it: without it a call in the model's own syntax could not be read."""
     texts = {token: vocabulary.piece(token, special=True) for token in vocabulary.reserved}
     shown = SHOWN | HARMONY_TURNS if HARMONY_SIGN.encode() in texts.values() else SHOWN

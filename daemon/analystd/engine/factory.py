@@ -8,12 +8,12 @@ from analystd.config.folders import cache_folder
 from analystd.config.settings import Settings
 from analystd.engine.base import Engine
 from analystd.engine.llama.engine import LlamaEngine
-from analystd.engine.llama.worker_sandbox import Walls
+from analystd.engine.llama.worker_sandbox import WorkerSandbox
 from analystd.engine.scripted import ScriptedEngine
 from analystd.models.resolve import resolve_model
 
 
-def make_engine(settings: Settings, walls: Walls | None = None) -> Engine:
+def make_engine(settings: Settings, walls: WorkerSandbox | None = None) -> Engine:
     """An engine for these settings, its worker behind `walls`.
 
     Never raises and starts nothing: what is missing is told by `info()` and by the first call.

@@ -24,7 +24,7 @@ _ESCAPES = {r"\040": " ", r"\011": "\t", r"\012": "\n", r"\134": "\\"}
 
 
 @dataclass(frozen=True)
-class Group:
+class ControlGroup:
     """A folder of a mounted hierarchy."""
 
     version: Literal[1, 2]
@@ -32,50 +32,50 @@ class Group:
     top: Path
     """Where its hierarchy is mounted: groups above cannot be seen."""
 
-    def outwards(self) -> Iterator[Group]:
+    def outwards(self) -> Iterator[ControlGroup]:
         """Yield the group and those that it lies in, the innermost first: the limits of all hold."""
         for folder in (self.folder, *self.folder.parents):
             if folder.is_relative_to(self.top):
-                yield Group(self.version, folder, self.top)
+                yield ControlGroup(self.version, folder, self.top)
 
 
 @dataclass(frozen=True)
-class Usage:
+class GroupUsage:
     """What a group may have and has: bytes of memory, or a number of processes and threads."""
 
     limit: int
     used: int
 
 
-def own_groups(controller: Controller) -> list[Group]:
+def own_groups(controller: Controller) -> list[ControlGroup]:
     """Return `groups_of` this process, which is not looked up anew each time: hardly anybody moves it."""
     return _remembered_groups(controller, int(time.monotonic()) // _BELIEVED_SECONDS)
 
 
-def groups_of(controller: Controller, proc: Path) -> list[Group]:
+def groups_of(controller: Controller, proc: Path) -> list[ControlGroup]:
     """Return the groups that hold a process, by its folder in `/proc`, to limits of a kind: one of each version that has it."""
     paths = _paths(proc)
     groups = []
     for version, root, top, controllers in _hierarchies(proc):
         path = paths.get("" if version == 2 else controller)
         if path is not None and (version == 2 or controller in controllers):
-            groups.append(Group(version, top / _below(path, root), top))
+            groups.append(ControlGroup(version, top / _below(path, root), top))
     return groups
 
 
-def memory_usage(group: Group, machine_bytes: int) -> Usage | None:
+def memory_usage(group: ControlGroup, machine_bytes: int) -> GroupUsage | None:
     """Return what the group may have, and has beyond caches that come free by themselves; None where the machine has no more."""
     limit_file, used_file, cache = _MEMORY_FILES[group.version]
     limit = _number(group.folder / limit_file)
     if limit is None or not 0 < limit < machine_bytes or (used := _number(group.folder / used_file)) is None:
         return None
-    return Usage(limit, max(0, used - _statistics(group.folder / "memory.stat").get(cache, 0)))
+    return GroupUsage(limit, max(0, used - _statistics(group.folder / "memory.stat").get(cache, 0)))
 
 
-def task_usage(group: Group) -> Usage | None:
+def task_usage(group: ControlGroup) -> GroupUsage | None:
     """Return how many processes and threads the group may have, and has; None where it has no limit."""
     limit, used = _number(group.folder / "pids.max"), _number(group.folder / "pids.current")
-    return None if limit is None or used is None else Usage(limit, used)
+    return None if limit is None or used is None else GroupUsage(limit, used)
 
 
 def smallest_task_limit() -> int | None:
@@ -84,7 +84,7 @@ def smallest_task_limit() -> int | None:
 
 
 @functools.lru_cache(maxsize=4)
-def _remembered_groups(controller: Controller, _period: int) -> list[Group]:
+def _remembered_groups(controller: Controller, _period: int) -> list[ControlGroup]:
     return groups_of(controller, Path("/proc/self"))
 
 

@@ -119,11 +119,11 @@ class Broker:
                 os.close(listener)
                 return
             number, thread, *_, descriptor, address, length, _, _, _ = _NOTIFICATION.unpack(notification)
-            call = _Call(listener, number, thread, descriptor & 0xFFFFFFFF, address, length & 0xFFFFFFFF)
+            call = _ConnectCall(listener, number, thread, descriptor & 0xFFFFFFFF, address, length & 0xFFFFFFFF)
             if not self._begin(call):
                 call.answer(errno.EAGAIN)
 
-    def _begin(self, call: _Call) -> bool:
+    def _begin(self, call: _ConnectCall) -> bool:
         with self._lock:
             if self._under_way >= _MOST_AT_ONCE:
                 return False
@@ -140,7 +140,7 @@ class Broker:
         with self._lock:
             self._under_way -= 1
 
-    def _serve(self, call: _Call) -> None:
+    def _serve(self, call: _ConnectCall) -> None:
         try:
             self._answer(call)
         except OSError as exc:
@@ -150,7 +150,7 @@ class Broker:
         finally:
             self._end()
 
-    def _answer(self, call: _Call) -> None:
+    def _answer(self, call: _ConnectCall) -> None:
         """Connect, and tell the caller what came of it."""
         socket = call.socket()
         try:
@@ -178,7 +178,7 @@ class Broker:
             for each in idle[: max(0, len(self._turns) - _MOST_AT_ONCE)]:
                 del self._turns[each]
 
-    def _connect(self, call: _Call, socket: int, address: bytes) -> int:
+    def _connect(self, call: _ConnectCall, socket: int, address: bytes) -> int:
         if _domain(socket) != _AF_UNIX or address[:_FAMILY_BYTES] != struct.pack("=H", _AF_UNIX):
             call.check()
             return _connect(socket, address)
@@ -225,7 +225,7 @@ class _Turn:
         return self._last
 
 
-class _Call:
+class _ConnectCall:
     """One connect(2) that waits for its answer: who made it, and its arguments."""
 
     def __init__(self, listener: int, number: int, thread: int, descriptor: int, address: int, length: int) -> None:

@@ -24,7 +24,7 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 
 @dataclass(frozen=True)
-class Held:
+class NamelessFiles:
     """What some processes keep alive that no name leads to any more."""
 
     disk_bytes: int = 0
@@ -35,7 +35,7 @@ class Held:
     """Whether there is more whose size nobody tells: on its way through a socket, or mapped where only root may look."""
 
 
-def held_files(pids: Sequence[int], device: int) -> Held:
+def held_files(pids: Sequence[int], device: int) -> NamelessFiles:
     """Find what those processes hold, on the file system of that number, beside what lies there under a name."""
     disk: dict[int, int] = {}
     in_memory: dict[tuple[int, int], int] = {}
@@ -53,7 +53,7 @@ def held_files(pids: Sequence[int], device: int) -> Held:
         for inode, size in _mapped_files(pid, device):
             unmeasured |= size is None and inode not in disk
             disk.setdefault(inode, size or 0)
-    return Held(sum(disk.values()), sum(in_memory.values()), unmeasured)
+    return NamelessFiles(sum(disk.values()), sum(in_memory.values()), unmeasured)
 
 
 def _open_files(pid: int) -> Iterator[tuple[str, os.stat_result]]:

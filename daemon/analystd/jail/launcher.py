@@ -38,7 +38,7 @@ _OWN_WORLD = ("/tmp", "/dev/pts", "/dev/tty")
 """What is private in a mount namespace, and everybody's elsewhere."""
 
 
-class Walls:
+class LaunchOptions:
     """What the launcher was told: the level and the paths that stay in reach."""
 
     def __init__(self, words: Sequence[str]) -> None:
@@ -69,7 +69,7 @@ class Walls:
 def main() -> NoReturn:
     """Put up the walls that are told before `--`, and run what stands after it."""
     end = sys.argv.index("--")
-    walls, argv = Walls(sys.argv[1:end]), sys.argv[end + 1 :]
+    walls, argv = LaunchOptions(sys.argv[1:end]), sys.argv[end + 1 :]
     try:
         if walls.keeper:
             supervisor.close_descriptors(_channel() | set(walls.keeper))
@@ -85,7 +85,7 @@ def main() -> NoReturn:
         _give_up(WALL_ERROR, f"the walls could not be put up: {exc}")
 
 
-def _launch(walls: Walls, argv: list[str]) -> NoReturn:
+def _launch(walls: LaunchOptions, argv: list[str]) -> NoReturn:
     _die_with_daemon()
     supervisor.close_descriptors(_channel())
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
@@ -104,7 +104,7 @@ def _launch(walls: Walls, argv: list[str]) -> NoReturn:
     )
 
 
-def _become_bwrap(walls: Walls, argv: list[str], *descriptors: int) -> NoReturn:
+def _become_bwrap(walls: LaunchOptions, argv: list[str], *descriptors: int) -> NoReturn:
     """Have this launcher started a second time, inside; it and what it imports are shown for that."""
     assert walls.bwrap is not None
     ours = os.path.dirname(os.path.abspath(__file__))  # noqa: PTH100, PTH120
@@ -118,7 +118,7 @@ def _become_bwrap(walls: Walls, argv: list[str], *descriptors: int) -> NoReturn:
         _give_up(WALL_ERROR, f"the walls could not be put up: {walls.bwrap}: {exc.strerror}")
 
 
-def _seal_inside(process: int, walls: Walls) -> None:
+def _seal_inside(process: int, walls: LaunchOptions) -> None:
     """Put on the seals of a world that bwrap built: it would follow a link that was swapped in meanwhile.
 
     Raises:
@@ -140,13 +140,13 @@ def _seal_inside(process: int, walls: Walls) -> None:
         os._exit(WALL_ERROR)
 
 
-def _plan(walls: Walls, *also_read: str) -> list[namespaces.Step]:
+def _plan(walls: LaunchOptions, *also_read: str) -> list[namespaces.Step]:
     read = [*walls.read, *(path for _, _, path in walls.files), *also_read]
     write, seal, pin = [walls.workspace, walls.runtime], walls.sealed, walls.pinned
     return namespaces.plan(read=read, write=write, devices=walls.devices, hide=walls.hide, seal=seal, pin=pin)
 
 
-def _build_world(walls: Walls) -> None:
+def _build_world(walls: LaunchOptions) -> None:
     """What the keeper does before it starts the program."""
     if walls.isolated:
         root = walls.runtime + "/.root"
@@ -155,20 +155,20 @@ def _build_world(walls: Walls) -> None:
     _settle(walls)
 
 
-def _settle(walls: Walls) -> None:
+def _settle(walls: LaunchOptions) -> None:
     """The rest of it, where the world is built."""
     if walls.isolated:
         capabilities.drop_all(keep=_needed_capabilities(walls))
     os.chdir(walls.workspace)
 
 
-def _attend(program: int, walls: Walls, meeting: connections.Meeting) -> set[int]:
+def _attend(program: int, walls: LaunchOptions, meeting: connections.Meeting) -> set[int]:
     """What the keeper does once the program's process is there."""
     folders = [walls.workspace, walls.runtime, *([_SHARED_MEMORY, *_OWN_WORLD] if walls.isolated else [])]
     return meeting.host(program, connections.Broker(folders, abstract=walls.isolated))
 
 
-def _run(walls: Walls, argv: list[str], meeting: connections.Meeting) -> NoReturn:
+def _run(walls: LaunchOptions, argv: list[str], meeting: connections.Meeting) -> NoReturn:
     # A process of this number means something else in a process namespace, and a kernel that misses its parent ends.
     if walls.isolated:
         os.environ.pop("JPY_PARENT_PID", None)
@@ -182,7 +182,7 @@ def _run(walls: Walls, argv: list[str], meeting: connections.Meeting) -> NoRetur
         _give_up(NOT_STARTED, f"{argv[0]} could not be started: {exc.strerror}")
 
 
-def lock_in(walls: Walls, meeting: connections.Meeting) -> None:
+def lock_in(walls: LaunchOptions, meeting: connections.Meeting) -> None:
     """Confine this process: no privileges, files by Landlock, system calls by seccomp.
 
     Raises:
@@ -200,13 +200,13 @@ def lock_in(walls: Walls, meeting: connections.Meeting) -> None:
     meeting.attend(install)
 
 
-def _needed_capabilities(walls: Walls) -> int:
+def _needed_capabilities(walls: LaunchOptions) -> int:
     """Root in a container often works in a folder of the host's user; the walls then still say which files it may open."""
     foreign = any(os.stat(folder).st_uid != os.geteuid() for folder in (walls.workspace, walls.runtime))  # noqa: PTH116
     return 1 << capabilities.DAC_OVERRIDE if foreign else 0
 
 
-def _rules(walls: Walls) -> list[tuple[str, int]]:
+def _rules(walls: LaunchOptions) -> list[tuple[str, int]]:
     return [
         *((path, landlock.WRITE) for path in (walls.workspace, walls.runtime, _SHARED_MEMORY)),
         *((path, landlock.DEVICE) for path in walls.devices),

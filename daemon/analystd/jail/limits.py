@@ -12,7 +12,7 @@ from typing import Literal
 
 from analystd.jail.aside import Aside
 from analystd.jail.cgroups import smallest_task_limit
-from analystd.jail.held import Held, held_files
+from analystd.jail.held import NamelessFiles, held_files
 from analystd.jail.process_tree import Census, census, process_tree, proportional_bytes, written_bytes
 from analystd.jail.resource_usage import folder_bytes, memory
 from analystd.jail.workspace import GIGABYTE, Workspace
@@ -37,7 +37,7 @@ SHARED: frozenset[LimitName] = frozenset({"free_ram", "workspace", "free_disk"})
 
 
 @dataclass(frozen=True)
-class Limits:
+class SessionLimits:
     """What a session may use, beside the workspace's own limits (its size, the machine's free memory)."""
 
     memory_percent: float = 75.0
@@ -90,7 +90,7 @@ class Watched:
     `runtime` is the worker's private folder, whose content counts like the workspace's.
     """
 
-    def __init__(self, pid: int, workspace: Workspace, limits: Limits, runtime: Path | None = None) -> None:
+    def __init__(self, pid: int, workspace: Workspace, limits: SessionLimits, runtime: Path | None = None) -> None:
         self.pid = pid
         self._workspace = workspace
         self._limits = limits
@@ -98,7 +98,7 @@ class Watched:
         self._device = workspace.root.stat().st_dev
         self._taken: tuple[int, int] | None = None
         """What it had written to disks, and taken of memory, when a limit was overstepped that others share."""
-        self._held = Held()
+        self._held = NamelessFiles()
         self._held_aside = Aside(lambda pids: held_files(pids, self._device))
         self._exact_aside = Aside(proportional_bytes)
         self._memory_gb = memory().total / GIGABYTE
@@ -195,7 +195,7 @@ class Watched:
                 total += measure()
         return total
 
-    def _measure(self, held: Held, disk_used: int) -> int:
+    def _measure(self, held: NamelessFiles, disk_used: int) -> int:
         """Measure what lies in the folders, under a name or without one."""
         size = self._named_bytes() + held.disk_bytes
         self._looks_unexplained = self._looks_unexplained + 1 if held.unmeasured else 0
@@ -208,7 +208,7 @@ class Watched:
         return size + max(0, hidden)
 
 
-def find_breach(pid: int, workspace: Workspace, limits: Limits, runtime: Path | None = None) -> Breach | None:
+def find_breach(pid: int, workspace: Workspace, limits: SessionLimits, runtime: Path | None = None) -> Breach | None:
     """Return the first limit that `pid` with its descendants oversteps now, the most urgent ones being looked at first."""
     return next(iter(Watched(pid, workspace, limits, runtime).look().breaches), None)
 
@@ -236,7 +236,7 @@ def _too_little_memory(found: Census, workspace: Workspace) -> Breach | None:
     )
 
 
-def _too_many_processes(count: int, limits: Limits, *, is_all: bool) -> Breach | None:
+def _too_many_processes(count: int, limits: SessionLimits, *, is_all: bool) -> Breach | None:
     if count <= limits.processes:
         return None
     told = f"{count}" if is_all else f"{count} or more"
@@ -248,7 +248,7 @@ def _too_many_processes(count: int, limits: Limits, *, is_all: bool) -> Breach |
     )
 
 
-def _too_many_threads(found: Census, limits: Limits) -> Breach | None:
+def _too_many_threads(found: Census, limits: SessionLimits) -> Breach | None:
     allowed = smallest_task_limit()
     limit = limits.threads if allowed is None else min(limits.threads, max(allowed // 2, _FEW_THREADS))
     if found.threads <= limit:
@@ -263,7 +263,7 @@ def _too_many_threads(found: Census, limits: Limits) -> Breach | None:
     )
 
 
-def _too_little_disk(free_bytes: int, used_bytes: int, limits: Limits) -> Breach | None:
+def _too_little_disk(free_bytes: int, used_bytes: int, limits: SessionLimits) -> Breach | None:
     free = free_bytes / GIGABYTE
     if free >= limits.min_free_disk_gb:
         return None

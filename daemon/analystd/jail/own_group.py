@@ -14,7 +14,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from analystd.jail.cgroups import Controller, Group, own_groups
+from analystd.jail.cgroups import ControlGroup, Controller, own_groups
 
 logger = logging.getLogger(__name__)
 
@@ -63,7 +63,7 @@ class OwnGroup:
                 break
 
 
-def _made(group: Group, controller: Controller, name: str, limit: int, pid: int) -> Path | None:
+def _made(group: ControlGroup, controller: Controller, name: str, limit: int, pid: int) -> Path | None:
     """A new group with a limit and a process in it; None where that is refused."""
     for parent in _parents(group, controller):
         folder = parent / name
@@ -81,7 +81,7 @@ def _made(group: Group, controller: Controller, name: str, limit: int, pid: int)
     return None
 
 
-def _parents(group: Group, controller: Controller) -> Iterator[Path]:
+def _parents(group: ControlGroup, controller: Controller) -> Iterator[Path]:
     """Where a group may be made whose processes the controller limits."""
     if group.version == 1:
         yield group.folder

@@ -39,7 +39,7 @@ _HEAD, _INERT_HEAD = "HEAD", "HEAD.quarantined"
 
 
 @dataclass(frozen=True)
-class Item:
+class MovedItem:
     """Something that was moved aside."""
 
     path: str
@@ -60,7 +60,7 @@ class Item:
 
 
 @dataclass(frozen=True)
-class Entry:
+class MovedAside:
     """What was moved aside at one time."""
 
     id: str
@@ -68,7 +68,7 @@ class Entry:
     """Unix time."""
     runs: tuple[str, ...]
     """The runs that were under way."""
-    items: tuple[Item, ...] = field(default=())
+    items: tuple[MovedItem, ...] = field(default=())
 
     def sentence(self) -> str:
         """What is told of it."""
@@ -95,7 +95,7 @@ class Quarantine:
         self.folder = folder
         self._size: int | None = None
 
-    def take(self, found: Sequence[Found], runs: Sequence[str]) -> tuple[Entry | None, list[Found]]:
+    def take(self, found: Sequence[Found], runs: Sequence[str]) -> tuple[MovedAside | None, list[Found]]:
         """Move things out of the workspace.
 
         Returns:
@@ -105,7 +105,7 @@ class Quarantine:
         entry_id = f"q_{int(time.time())}_{secrets.token_hex(4)}"
         place = self.folder / entry_id
         place.mkdir(mode=0o700, parents=True)
-        items: list[Item] = []
+        items: list[MovedItem] = []
         stuck: list[Found] = []
         with _opened(self.root) as root, _opened(place) as target:
             for each in found:
@@ -120,16 +120,16 @@ class Quarantine:
         if not items:
             remove(place)
             return None, stuck
-        entry = Entry(entry_id, time.time(), tuple(runs), tuple(items))
+        entry = MovedAside(entry_id, time.time(), tuple(runs), tuple(items))
         (place / _ENTRY_FILE).write_text(json.dumps(asdict(entry)))
         return entry, stuck
 
-    def entries(self) -> list[Entry]:
+    def entries(self) -> list[MovedAside]:
         """All entries, the latest first."""
         ids = [path.name for path in self.folder.iterdir()] if self.folder.is_dir() else []
         return sorted((entry for each in ids if (entry := self._read(each))), key=lambda entry: -entry.at)
 
-    def entry(self, entry_id: str) -> Entry:
+    def entry(self, entry_id: str) -> MovedAside:
         """One entry.
 
         Raises:
@@ -142,7 +142,7 @@ class Quarantine:
             )
         return entry
 
-    def discard(self, entry_id: str) -> Entry:
+    def discard(self, entry_id: str) -> MovedAside:
         """Remove an entry for good.
 
         Raises:
@@ -157,7 +157,7 @@ class Quarantine:
         return entry
 
     @contextmanager
-    def opened(self, entry: Entry, item: Item) -> Iterator[tuple[int, str]]:
+    def opened(self, entry: MovedAside, item: MovedItem) -> Iterator[tuple[int, str]]:
         """The folder that an item is in now, by descriptor, and its name there.
 
         Raises:
@@ -182,15 +182,15 @@ class Quarantine:
             self._size = folder_bytes(self.folder) if self.folder.is_dir() else 0
         return self._size
 
-    def _read(self, entry_id: str) -> Entry | None:
+    def _read(self, entry_id: str) -> MovedAside | None:
         try:
             told: dict[str, Any] = json.loads((self.folder / entry_id / _ENTRY_FILE).read_bytes())
-            items = tuple(Item(**item) for item in told.pop("items"))
-            return Entry(told["id"], told["at"], tuple(told["runs"]), items)
+            items = tuple(MovedItem(**item) for item in told.pop("items"))
+            return MovedAside(told["id"], told["at"], tuple(told["runs"]), items)
         except (OSError, ValueError, TypeError, KeyError):
             return None
 
-    def _take(self, root: int, target: int, found: Found, kept: str, *, measure: bool) -> Item:
+    def _take(self, root: int, target: int, found: Found, kept: str, *, measure: bool) -> MovedItem:
         around, _, name = found.path.rpartition("/")
         folder = open_deep(root, around)
         try:
@@ -211,7 +211,7 @@ class Quarantine:
         kind, size = _kind_and_size(target, kept, measure=measure and renamed is None)
         trusted_by, reason = found.group.title, found.group.reason
         place = None if renamed else kept
-        return Item(found.path, kind, size, trusted_by, reason, place, found.is_shape, renamed)
+        return MovedItem(found.path, kind, size, trusted_by, reason, place, found.is_shape, renamed)
 
     def _take_from_another_disk(self, folder: int, around: str, name: str, target: int, kept: str) -> str | None:
         """Rename it, so that nothing finds it, then move it over; gives where it is if there was too much of it for that."""

@@ -10,14 +10,14 @@ from pathlib import Path
 import psutil
 
 from analystd.jail.cgroups import memory_usage, own_groups
-from analystd.jail.tree_walk import Folder, Visitor, walk
+from analystd.jail.tree_walk import Folder, TreeVisitor, walk
 
 BLOCK_BYTES = 512
 """The unit of `st_blocks`, whatever the file system's own is (stat(2))."""
 
 
 @dataclass(frozen=True)
-class Memory:
+class MemoryUsage:
     """Memory of the machine, or of the control group that this process may use."""
 
     total: int
@@ -34,7 +34,7 @@ def folder_bytes(folder: Path) -> int:
     return counter.total
 
 
-class ByteCounter(Visitor):
+class ByteCounter(TreeVisitor):
     """Adds up what a walk finds, as `folder_bytes` does."""
 
     def __init__(self) -> None:
@@ -56,7 +56,7 @@ class ByteCounter(Visitor):
         return True
 
 
-def memory() -> Memory:
+def memory() -> MemoryUsage:
     """Return what is free now; in a container with a limit of its own, what is left of that."""
     machine = psutil.virtual_memory()
     total, available = [machine.total], [machine.available]
@@ -66,4 +66,4 @@ def memory() -> Memory:
                 total.append(usage.limit)
                 available.append(max(0, usage.limit - usage.used))
     shares = [100.0 * free / whole for free, whole in zip(available, total, strict=True)]
-    return Memory(min(total), min(available), min(shares))
+    return MemoryUsage(min(total), min(available), min(shares))

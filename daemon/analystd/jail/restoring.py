@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from analystd.jail.identity import identity
-from analystd.jail.quarantine import Entry, Item, make_empty, make_whole, open_deep, shown_path
+from analystd.jail.quarantine import MovedAside, MovedItem, make_empty, make_whole, open_deep, shown_path
 from analystd.jail.tree_copy import Budget, Description, describe, fill
 from analystd.jail.trusted_names import QUARANTINE_PREFIX
 from analystd.jail.trusted_paths import TrustedPaths
@@ -33,14 +33,14 @@ _libc = ctypes.CDLL(None, use_errno=True)
 class Preview:
     """What would be put back."""
 
-    item: Item
+    item: MovedItem
     description: Description | None
     """None for what cannot be read or is too large."""
     problem: str | None
     """Why it cannot be put back as things are."""
 
 
-def preview(trusted: TrustedPaths, entry: Entry) -> list[Preview]:
+def preview(trusted: TrustedPaths, entry: MovedAside) -> list[Preview]:
     """What `restore` would put back, item by item."""
     return [_preview(trusted, entry, item) for item in entry.items]
 
@@ -50,7 +50,7 @@ def digest(previews: list[Preview]) -> str:
     return "-".join(each.description.digest[:16] if each.description else "none" for each in previews)
 
 
-def restore(trusted: TrustedPaths, entry: Entry, expected: str | None = None) -> list[Item]:
+def restore(trusted: TrustedPaths, entry: MovedAside, expected: str | None = None) -> list[MovedItem]:
     """Put all items of an entry back and drop the entry. What is put back is the user's from then on, and sealed in all jails.
 
     Args:
@@ -82,7 +82,7 @@ def restore(trusted: TrustedPaths, entry: Entry, expected: str | None = None) ->
     return list(entry.items)
 
 
-def _seal_around(trusted: TrustedPaths, entry: Entry) -> None:
+def _seal_around(trusted: TrustedPaths, entry: MovedAside) -> None:
     """Seal the folders that will be repositories or environments again, with all that is in them by now."""
     for item in entry.items:
         if not item.is_shape:
@@ -98,11 +98,11 @@ def _seal_around(trusted: TrustedPaths, entry: Entry) -> None:
             raise _refusal(item, _reason(exc)) from exc
 
 
-def _refusal(item: Item, reason: str) -> WorkspaceError:
+def _refusal(item: MovedItem, reason: str) -> WorkspaceError:
     return WorkspaceError(f"{shown_path(item.path)} cannot be put back: {reason}")
 
 
-def _preview(trusted: TrustedPaths, entry: Entry, item: Item) -> Preview:
+def _preview(trusted: TrustedPaths, entry: MovedAside, item: MovedItem) -> Preview:
     try:
         with trusted.quarantine.opened(entry, item) as (folder, name):
             description = describe(folder, name, Budget(), MAX_FILES)
@@ -121,7 +121,7 @@ def _preview(trusted: TrustedPaths, entry: Entry, item: Item) -> Preview:
     return Preview(item, description, "something is there by now")
 
 
-def _restore(trusted: TrustedPaths, entry: Entry, shown: Preview) -> None:
+def _restore(trusted: TrustedPaths, entry: MovedAside, shown: Preview) -> None:
     """Make a copy beside its place, sealed before anything is in it, then move it there."""
     item = shown.item
     root = trusted.quarantine.root

@@ -9,8 +9,8 @@ from pathlib import Path
 from analystd.jail.folder_watch import FolderWatch
 from analystd.jail.identity import Identity, identity
 from analystd.jail.resource_usage import ByteCounter
-from analystd.jail.tree_walk import Folder, Visitor, walk
-from analystd.jail.trusted_names import FolderShape, Group, TrustedNames
+from analystd.jail.tree_walk import Folder, TreeVisitor, walk
+from analystd.jail.trusted_names import FolderShape, NameGroup, TrustedNames
 
 MAX_FOUND = 20_000
 """More than so many names are left for the next look: each costs memory here."""
@@ -22,7 +22,7 @@ class Found:
 
     path: str
     """Relative to the workspace."""
-    group: Group
+    group: NameGroup
     identity: Identity
     sealed_paths: tuple[str, ...]
     """What is to be read-only so that it stays as it is: itself, or the folder that it makes a repository or an environment."""
@@ -53,7 +53,7 @@ def survey(root: Path, names: TrustedNames, *, measure: bool = False, folders: F
     return Survey(surveyor.found, size, len(surveyor.found) < MAX_FOUND)
 
 
-class _Surveyor(Visitor):
+class _Surveyor(TreeVisitor):
     def __init__(self, names: TrustedNames, counter: ByteCounter | None, folders: FolderWatch | None) -> None:
         self.found: list[Found] = []
         self.counter = counter

@@ -36,7 +36,7 @@ class Folder:
         return "/".join(reversed(parts)).removeprefix("/")
 
 
-class Visitor:
+class TreeVisitor:
     """What is done on a walk; the base does nothing."""
 
     def enters(self, folder: Folder) -> bool:
@@ -51,7 +51,7 @@ class Visitor:
         """See the end of a folder's entries, before any of its folders is entered."""
 
 
-def walk(root: Path, visitor: Visitor, *, goes_on: Callable[[], bool] = lambda: True) -> None:
+def walk(root: Path, visitor: TreeVisitor, *, goes_on: Callable[[], bool] = lambda: True) -> None:
     """Take a visitor through `root` and all folders below it; links are not followed. Ends early once `goes_on` says no.
 
     What cannot be read, or goes away meanwhile, is left out.
@@ -83,7 +83,9 @@ class _Anchor:
             os.close(self.descriptor)
 
 
-def _visit(anchor: _Anchor, relative: str, folder: Folder, device: int, visitor: Visitor) -> tuple[Folder, list[str]]:
+def _visit(
+    anchor: _Anchor, relative: str, folder: Folder, device: int, visitor: TreeVisitor
+) -> tuple[Folder, list[str]]:
     """Visit one folder; gives the names of the folders in it to walk too."""
     flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
     folder.descriptor = os.open(relative, flags, dir_fd=anchor.descriptor)

@@ -20,7 +20,7 @@ def _words(text: str) -> tuple[str, ...]:
 
 
 @dataclass(frozen=True)
-class Group:
+class NameGroup:
     """Names with one reason. A pattern may hold `*`, `?` and `[…]`, and is matched whatever the case."""
 
     title: str
@@ -30,14 +30,14 @@ class Group:
 
 
 GROUPS = (
-    Group(
+    NameGroup(
         "git and other version control",
         "its configuration and hooks name programs, which git runs whenever an editor or a prompt asks for the state of a folder",
         _words("""
         .git .gitmodules .gitattributes .gitconfig .hg .hgrc .svn .jj .bzr _darcs .sl .pijul
         """),
     ),
-    Group(
+    NameGroup(
         "editors",
         "they read settings, tasks and interpreters from it when the folder is opened",
         _words("""
@@ -46,7 +46,7 @@ GROUPS = (
         .dir-locals.el .dir-locals-2.el .editorconfig .luarc.json .luarc.jsonc
         """),
     ),
-    Group(
+    NameGroup(
         "shells and environment managers",
         "it is read or run when a shell enters the folder, or starts with the workspace as home",
         _words("""
@@ -56,7 +56,7 @@ GROUPS = (
         .cshrc .tcshrc .login .xonshrc .ssh .gnupg .netrc .curlrc .wgetrc .screenrc .tmux.conf .xprofile .xinitrc
         """),
     ),
-    Group(
+    NameGroup(
         "Python and its tools",
         "interpreters that an editor looks for and runs, and files that an interpreter or a tool runs when it starts",
         _words("""
@@ -66,7 +66,7 @@ GROUPS = (
         jupyter_*config.json
         """),
     ),
-    Group(
+    NameGroup(
         "hooks and continuous integration",
         "it names programs that run at the next commit, or on a server after the next push",
         _words("""
@@ -75,14 +75,14 @@ GROUPS = (
         .gitea .woodpecker*
         """),
     ),
-    Group(
+    NameGroup(
         "container and cloud workbenches",
         "they run the commands in it when the folder is opened",
         _words("""
         .devcontainer .devcontainer.json .gitpod.yml .gitpod.dockerfile .replit devfile.yaml .devfile.yaml
         """),
     ),
-    Group(
+    NameGroup(
         "JavaScript tools",
         "linters, formatters and package managers run it as code when a file beside or below it is opened",
         _words("""
@@ -91,7 +91,7 @@ GROUPS = (
         bunfig.toml node_modules .markdownlint*
         """),
     ),
-    Group(
+    NameGroup(
         "language servers and build tools",
         "they run what it says when a file beside or below it is opened",
         _words("""
@@ -100,14 +100,14 @@ GROUPS = (
         .bazelproject hie.yaml mix.exs .rubocop.yml .solargraph.yml gemfile .bundle .irbrc .pryrc .ghci .perltidyrc .ocamlinit
         """),
     ),
-    Group(
+    NameGroup(
         "R, Julia and debuggers",
         "it runs when one of them starts in the folder",
         _words("""
         .rprofile .renviron .rdata *.rproj .rproj.user .julia .gdbinit .lldbinit .gdbearlyinit
         """),
     ),
-    Group(
+    NameGroup(
         "coding agents",
         "it names programs that an agent outside starts, or instructions that it follows",
         _words("""
@@ -117,12 +117,12 @@ GROUPS = (
     ),
 )
 
-OWN_GROUP = Group("the names that AGENT_SEALED_NAMES adds", "the settings say that tools outside trust it", ())
+OWN_GROUP = NameGroup("the names that AGENT_SEALED_NAMES adds", "the settings say that tools outside trust it", ())
 
 QUARANTINE_PREFIX = ".analystd-quarantine-"
 """How the names begin of what was moved aside but cannot leave the workspace's disk."""
 
-_QUARANTINE = Group("analystd", "it keeps there what it moved aside", (QUARANTINE_PREFIX + "*",))
+_QUARANTINE = NameGroup("analystd", "it keeps there what it moved aside", (QUARANTINE_PREFIX + "*",))
 
 _VERSION_CONTROL, _PYTHON = GROUPS[0], GROUPS[3]
 
@@ -145,7 +145,7 @@ class TrustedNames:
 
     def __init__(self, added: Iterable[str] = ()) -> None:
         self.added = tuple(added)
-        groups = [*GROUPS, _QUARANTINE, Group(OWN_GROUP.title, OWN_GROUP.reason, self.added)]
+        groups = [*GROUPS, _QUARANTINE, NameGroup(OWN_GROUP.title, OWN_GROUP.reason, self.added)]
         patterns = {pattern.casefold(): group for group in groups for pattern in group.patterns}
         self._exact = {pattern: group for pattern, group in patterns.items() if not _WILD.search(pattern)}
         self._wild = [
@@ -159,7 +159,7 @@ class TrustedNames:
         self._tails = {tail for head, tail in ends if tail and not head}
         self._always = any(not head and not tail for head, tail in ends)
 
-    def group(self, name: str, folder: str = "") -> Group | None:
+    def group(self, name: str, folder: str = "") -> NameGroup | None:
         """The group of a name in a folder (its last name), or None for a name that nothing trusts."""
         folded = name.casefold()
         if (group := self._exact.get(folded)) is not None:
@@ -171,7 +171,7 @@ class TrustedNames:
             return _PYTHON if _INTERPRETER.fullmatch(folded) else None
         return None
 
-    def first_in(self, path: str) -> tuple[str, Group] | None:
+    def first_in(self, path: str) -> tuple[str, NameGroup] | None:
         """The first name of a relative path that is trusted, with its group."""
         folder = ""
         for name in path.split("/"):
@@ -201,7 +201,7 @@ class FolderShape:
         if self.is_part(name):
             self._names[name.casefold()] = name
 
-    def mark(self) -> tuple[str, Group] | None:
+    def mark(self) -> tuple[str, NameGroup] | None:
         """The name without which the folder would be neither, if it is one."""
         if "head" in self._names and ("commondir" in self._names or {"objects", "refs"} <= self._names.keys()):
             return self._names["head"], _VERSION_CONTROL

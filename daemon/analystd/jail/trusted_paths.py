@@ -22,7 +22,7 @@ from analystd.jail.activity import Activity, activity
 from analystd.jail.folder_watch import FolderWatch
 from analystd.jail.identity import Identity, identity
 from analystd.jail.live_seals import keeper_of, missing_seals, seal_in
-from analystd.jail.quarantine import Entry, Quarantine
+from analystd.jail.quarantine import MovedAside, Quarantine
 from analystd.jail.survey import Found, survey
 from analystd.jail.trusted_names import QUARANTINE_PREFIX, FolderShape, TrustedNames
 
@@ -55,7 +55,7 @@ class TrustedPaths:
         self, root: Path, names: TrustedNames, quarantine: Quarantine, record: Path, *, can_seal: bool = True
     ) -> None:
         self.quarantine = quarantine
-        self.on_quarantined: Callable[[Entry], None] = lambda entry: None
+        self.on_quarantined: Callable[[MovedAside], None] = lambda entry: None
         """Called in some thread with each new entry."""
         self.runs_under_way: Callable[[], Sequence[str]] = lambda: ()
         """Called in some thread; the ids of the runs that a new entry may be due to."""
@@ -78,7 +78,7 @@ class TrustedPaths:
         """The jails that may have run code of others: the launcher of each, and the first process inside."""
         self._calm_since: Activity | None = frozenset()
         """What ran before the last look; None if that was not noted."""
-        self._latest: deque[Entry] = deque(maxlen=100)
+        self._latest: deque[MovedAside] = deque(maxlen=100)
         self._storm: deque[float] = deque(maxlen=_STORM_LOOKS)
         self._lock = threading.RLock()
         self._watcher: threading.Thread | None = None
@@ -147,7 +147,7 @@ class TrustedPaths:
             self._waits_long = False
             folders.wake()
 
-    def look(self, *, measure: bool = False, note: bool = False) -> list[Entry]:
+    def look(self, *, measure: bool = False, note: bool = False) -> list[MovedAside]:
         """Look through the workspace, seal what the user made, and move aside what a jail may have made.
 
         Args:
@@ -157,7 +157,7 @@ class TrustedPaths:
         Returns:
             What was moved aside.
         """
-        entries: list[Entry] = []
+        entries: list[MovedAside] = []
         with self._lock:
             for _ in range(_TRIES):
                 begun = time.monotonic()
@@ -205,7 +205,7 @@ class TrustedPaths:
             raise OSError(f"{self._root} cannot be measured")
         return size + self.quarantine.size_bytes()
 
-    def entries_since(self, count: int) -> list[Entry]:
+    def entries_since(self, count: int) -> list[MovedAside]:
         """The entries after the first `count`, as far as they are remembered; does not block."""
         return list(self._latest)[-(self.count - count) :] if self.count > count else []
 
@@ -291,7 +291,7 @@ class TrustedPaths:
             self._write_record()
         return True
 
-    def _move_aside(self, unknown: Sequence[Found]) -> Entry | None:
+    def _move_aside(self, unknown: Sequence[Found]) -> MovedAside | None:
         try:
             entry, stuck = self.quarantine.take(unknown, self.runs_under_way())
         except OSError:

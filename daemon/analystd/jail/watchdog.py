@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 from pathlib import Path
 
-from analystd.jail.limits import SHARED, Breach, LimitName, Limits, Look, Watched
+from analystd.jail.limits import SHARED, Breach, LimitName, Look, SessionLimits, Watched
 from analystd.jail.own_group import OwnGroup
 from analystd.jail.resource_usage import memory
 from analystd.jail.workspace import Workspace
@@ -47,10 +47,10 @@ class Watchdog:
         workspace: Workspace,
         on_breach: OnBreach,
         *,
-        limits: Limits | None = None,
+        limits: SessionLimits | None = None,
         runtime: Path | None = None,
     ) -> None:
-        self._limits = limits or Limits()
+        self._limits = limits or SessionLimits()
         self._watched = Watched(pid, workspace, self._limits, runtime)
         self._group = OwnGroup.around(
             pid,

@@ -64,7 +64,7 @@ class Workspace:
         """What tools outside trust, and what may not be written here."""
         self.trusted_paths: TrustedPaths | None = None
         """Which of them are the user's; known to the daemon alone, and only where there are walls."""
-        self._size = _Remembered(self._measure)
+        self._size = _CachedValue(self._measure)
         self._disk_used = 0
         """What the disk held when the size was measured."""
 
@@ -280,7 +280,7 @@ def _protected_names(names: Sequence[str]) -> dict[str, str]:
     return {name.strip("/").casefold(): name.strip("/") for name in names}
 
 
-class _Remembered:
+class _CachedValue:
     """A number that is dear to measure: remembered for a second, or for ten times what the measurement took."""
 
     def __init__(self, measure: Callable[[], int]) -> None:

@@ -84,7 +84,7 @@ class SessionInfo:
 
 
 @dataclass(frozen=True)
-class Variable:
+class SessionVariable:
     """A name in the session that the user made."""
 
     name: str
@@ -143,7 +143,7 @@ class Session(Protocol):
         """
         ...
 
-    async def variables(self) -> tuple[Variable, ...]:
+    async def variables(self) -> tuple[SessionVariable, ...]:
         """The user's variables, sorted by name; empty when there is no kernel."""
         ...
 

@@ -6,9 +6,9 @@ import logging
 import re
 from collections.abc import Sequence
 
-from analystd.kernel.base import Execution, RaisedError, Variable
+from analystd.kernel.base import Execution, RaisedError, SessionVariable
 from analystd.kernel.execution import Cell
-from analystd.kernel.kernel_client import Kernel
+from analystd.kernel.kernel_client import KernelClient
 
 logger = logging.getLogger(__name__)
 
@@ -18,7 +18,7 @@ LOST_BY_EXIT = "The code ended the session's process by exit(); all variables ar
 _WORTH_TELLING_BYTES = 1_000_000
 
 
-def outcome(kernel: Kernel, cell: Cell) -> Execution:
+def outcome(kernel: KernelClient, cell: Cell) -> Execution:
     """Of code that came to its own end, or took the kernel with it."""
     if cell.answered:
         return cell.execution()
@@ -42,7 +42,7 @@ def _line_of_crash(words: list[str]) -> int | None:
     return next((int(line[1]) for line in lines if line), None)
 
 
-def timed_out(kernel: Kernel, cell: Cell, seconds: float, grace_seconds: float) -> Execution:
+def timed_out(kernel: KernelClient, cell: Cell, seconds: float, grace_seconds: float) -> Execution:
     """Of code that was stopped after its time."""
     error = cell.execution().error
     if kernel.alive:
@@ -57,7 +57,7 @@ def timed_out(kernel: Kernel, cell: Cell, seconds: float, grace_seconds: float) 
     return cell.execution("limit", RaisedError("TimeoutError", message, traceback, line))
 
 
-def overstepped(kernel: Kernel, cell: Cell, message: str, variables: Sequence[Variable]) -> Execution:
+def overstepped(kernel: KernelClient, cell: Cell, message: str, variables: Sequence[SessionVariable]) -> Execution:
     """Of code that was stopped because of a limit, which `message` names; of `variables` the large ones are named too."""
     error = cell.execution().error
     told = [message.rstrip(". ")]
@@ -73,6 +73,6 @@ def overstepped(kernel: Kernel, cell: Cell, message: str, variables: Sequence[Va
     return cell.execution("limit", RaisedError("ResourceLimitError", ". ".join(told) + ".", traceback, line))
 
 
-def _with_size(variable: Variable) -> str:
+def _with_size(variable: SessionVariable) -> str:
     size = (variable.memory_bytes or 0) / 1e6
     return f"{variable.name} ({variable.type}, {f'{size / 1e3:.1f} GB' if size >= 1e3 else f'{size:.0f} MB'})"

@@ -5,14 +5,14 @@ from __future__ import annotations
 import asyncio
 
 from analystd.jail.limits import Breach
-from analystd.kernel.kernel_client import Kernel
+from analystd.kernel.kernel_client import KernelClient
 
 _CHILDREN_SECONDS = 2.0
 _AGAIN_SECONDS = 30.0
 """Who oversteps the same limit again so soon does it by itself, or starts anew what was ended."""
 
 
-async def relieve(kernel: Kernel, breach: Breach) -> str | None:
+async def relieve(kernel: KernelClient, breach: Breach) -> str | None:
     """End what the kernel has started; the kernel itself where there is nothing, or where that has not helped for long.
 
     Returns:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Self, cast
 
 from analystd.jail.limits import LimitName
-from analystd.kernel.base import Completions, Output, Variable
+from analystd.kernel.base import Completions, Output, SessionVariable
 from analystd.kernel.execution import Cell, OutputHandler, is_count, output_of
 from analystd.kernel.kernel_process import START_SECONDS, KernelProcess
 from analystd.kernel.launch import Launch
@@ -35,7 +35,7 @@ _MAX_VARIABLES = 10_000
 _MAX_CELL_CHARACTERS = 1_000
 
 
-class Kernel:
+class KernelClient:
     """Runs one cell at a time. When the process ends, the cell under way is finished and `alive` is false."""
 
     def __init__(self, process: KernelProcess, client: AsyncKernelClient) -> None:
@@ -109,7 +109,7 @@ class Kernel:
         if self._cell is not None and self.process.heard == self._heard_before:
             self.process.signal_interrupt()
 
-    async def variables(self) -> tuple[Variable, ...]:
+    async def variables(self) -> tuple[SessionVariable, ...]:
         """The user's variables; for a kernel that is idle.
 
         Raises:
@@ -118,7 +118,7 @@ class Kernel:
         content = await self._request(self._message("analystd_variables_request"))
         return _variables_in(content)
 
-    async def largest_variables(self, limit: int) -> tuple[Variable, ...]:
+    async def largest_variables(self, limit: int) -> tuple[SessionVariable, ...]:
         """The variables that take most memory, the largest first; also while code runs.
 
         Raises:
@@ -292,18 +292,18 @@ class Kernel:
                 reply.set_exception(ConnectionError("the kernel has ended"))
 
 
-def _variables_in(content: dict[str, Any]) -> tuple[Variable, ...]:
+def _variables_in(content: dict[str, Any]) -> tuple[SessionVariable, ...]:
     """The variables that a kernel tells of; of what it should not have told, what cannot be one is left out and what is long is cut."""
     rows = content["variables"][:_MAX_VARIABLES]
     return tuple(_variable(row) for row in rows if isinstance(row, dict))
 
 
-def _variable(row: dict[str, Any]) -> Variable:
+def _variable(row: dict[str, Any]) -> SessionVariable:
     def text(name: str) -> str:
         return value[:_MAX_CELL_CHARACTERS] if isinstance(value := row[name], str) else ""
 
     shape, memory = row["shape"], row["memory_bytes"]
-    return Variable(
+    return SessionVariable(
         name=text("name"),
         type=text("type"),
         shape=shape[:_MAX_CELL_CHARACTERS] if isinstance(shape, str) else None,

@@ -23,7 +23,7 @@ from analystd.jail.limits import Breach
 from analystd.jail.process_tree import children, is_dead, process_tree
 from analystd.jail.watchdog import OnBreach
 from analystd.kernel.launch import INSIDE, TOOLBOX, Launch
-from analystd.kernel.resource_guard import Guard, Watch
+from analystd.kernel.resource_guard import Guard, ResourceGuard
 from analystd.util.remove import remove
 from analystd.wire.errors import SessionUnavailableError
 
@@ -67,7 +67,7 @@ class KernelProcess:
         self.on_breach: OnBreach = self._end_for
         """What is done about a limit that is overstepped: as long as nobody's variables are in it, the process is ended."""
         self._overstepped: Breach | None = None
-        self._watch: Watch | None = None
+        self._watch: ResourceGuard | None = None
         self._process: subprocess.Popen[bytes] | None = None
         self._pidfd = -1
 
@@ -106,7 +106,7 @@ class KernelProcess:
         return self._process is not None and not self.ended.done()
 
     @property
-    def watch(self) -> Watch | None:
+    def watch(self) -> ResourceGuard | None:
         """Who looks after it."""
         return self._watch
 

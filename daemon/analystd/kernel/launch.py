@@ -13,7 +13,7 @@ from analystd.jail.allowed_paths import KERNEL, SYSTEM
 from analystd.jail.resource_usage import memory
 from analystd.jail.sandbox import Policy, Sandbox
 from analystd.jail.trusted_paths import TrustedPaths
-from analystd.kernel.inside.error_hints import Walls
+from analystd.kernel.inside.error_hints import SessionAccess
 
 INSIDE = Path(__file__).parent / "inside"
 """The kernel's own code."""
@@ -48,12 +48,12 @@ class Launch:
         read = (*self.read_only_paths, INSIDE, TOOLBOX)
         return Policy(self.workspace, runtime, read, self.python, sealed=self.sealed, pinned=self.pinned)
 
-    def walls(self, policy: Policy) -> Walls | None:
+    def walls(self, policy: Policy) -> SessionAccess | None:
         """What the kernel is told of its walls, so that it can explain what they refuse; None where there are none."""
         if self.sandbox.level == "none":
             return None
         imports = (*self.sandbox.interpreter(self.python).paths, *self.sandbox.interpreter(None).paths)
-        return Walls(
+        return SessionAccess(
             workspace=os.path.realpath(self.workspace),
             read_only=tuple(
                 os.path.realpath(path) for path in (*policy.read_only, *imports, *map(Path, (*SYSTEM, *KERNEL)))

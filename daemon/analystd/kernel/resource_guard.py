@@ -6,12 +6,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
 
-from analystd.jail.limits import Limits
+from analystd.jail.limits import SessionLimits
 from analystd.jail.watchdog import OnBreach, Watchdog
 from analystd.jail.workspace import Workspace
 
 
-class Watch(Protocol):
+class ResourceGuard(Protocol):
     """Somebody who looks after the processes of one kernel; `jail.watchdog.Watchdog` is one."""
 
     def begin(self) -> None:
@@ -31,14 +31,14 @@ class Watch(Protocol):
         ...
 
 
-Guard = Callable[[int, OnBreach], Watch]
+Guard = Callable[[int, OnBreach], ResourceGuard]
 """Begins to look after the process tree of a kernel, by its root (behind walls: the launcher), and says what is overstepped."""
 
 
-def watchdog(workspace: Workspace, *, limits: Limits | None = None, runtime: Path | None = None) -> Guard:
+def watchdog(workspace: Workspace, *, limits: SessionLimits | None = None, runtime: Path | None = None) -> Guard:
     """Return the guard that keeps to the limits of the jail: memory, processes and threads, the room on disk."""
 
-    def guard(pid: int, on_breach: OnBreach) -> Watch:
+    def guard(pid: int, on_breach: OnBreach) -> ResourceGuard:
         return Watchdog(pid, workspace, on_breach, limits=limits, runtime=runtime)
 
     return guard

@@ -19,18 +19,18 @@ from analystd.kernel.base import (
     Session,
     SessionInfo,
     SessionState,
+    SessionVariable,
     Trouble,
-    Variable,
 )
 from analystd.kernel.execution import Cell, OutputHandler
 from analystd.kernel.execution_results import LOST_BY_EXIT, LOST_BY_INTERRUPT, outcome, overstepped, timed_out
 from analystd.kernel.idle import relieve
-from analystd.kernel.kernel_client import Kernel
+from analystd.kernel.kernel_client import KernelClient
 from analystd.kernel.launch import Launch
 from analystd.kernel.resource_guard import Guard
 from analystd.kernel.stopping import StopReason, stop_all, stop_cell
 from analystd.kernel.waits import first, free_to_help, in_time, marked, no_variables
-from analystd.kernel.warm_kernel import SpareKernels
+from analystd.kernel.warm_kernel import WarmKernels
 
 logger = logging.getLogger(__name__)
 
@@ -66,7 +66,7 @@ class KernelSession(Session):
         *,
         read_only_paths: Sequence[Path] = (),
         python: Path | None = None,
-        spares: SpareKernels | None = None,
+        spares: WarmKernels | None = None,
         grace_seconds: float = GRACE_SECONDS,
         guard: Guard | None = None,
         on_background_output: OutputHandler | None = None,
@@ -75,18 +75,18 @@ class KernelSession(Session):
         self.name = name
         self._own_spares = spares is None
         launch = Launch(workspace, runtime, sandbox, tuple(read_only_paths), python)
-        self._spares = spares or SpareKernels(launch, guard=guard)
+        self._spares = spares or WarmKernels(launch, guard=guard)
         self._grace_seconds = grace_seconds
         self._on_background_output = on_background_output
         self._on_trouble = on_trouble
-        self._kernel: Kernel | None = None
+        self._kernel: KernelClient | None = None
         self._starting = False
         self._preparing = False
         """Whether there is code to run, and its kernel is not ready for it yet."""
         self._unwanted = False
         """Whether that code was interrupted."""
         self._turn = asyncio.Lock()
-        self._variables: tuple[Variable, ...] = ()
+        self._variables: tuple[SessionVariable, ...] = ()
         self._breach: asyncio.Future[StopReason] | None = None
         self._over = asyncio.Event()
         """Whether no code is under way, nor being stopped."""
@@ -167,7 +167,7 @@ class KernelSession(Session):
         await self._live_kernel()
         self._spares.refill()
 
-    async def variables(self) -> tuple[Variable, ...]:
+    async def variables(self) -> tuple[SessionVariable, ...]:
         """The user's variables, sorted by name; while code runs, as they were before. Empty when there is no kernel."""
         if (asked := await self._ask_variables()) is not None:
             self._variables = asked
@@ -178,7 +178,7 @@ class KernelSession(Session):
         asked = await self._ask_variables()
         return None if asked is None else len(asked)
 
-    async def largest_variables(self, limit: int = _TOLD_VARIABLES) -> tuple[Variable, ...]:
+    async def largest_variables(self, limit: int = _TOLD_VARIABLES) -> tuple[SessionVariable, ...]:
         """The variables that take most memory, the largest first; also while code runs, when those of its functions are among them.
 
         Without an answer within a second, as they were when `variables` was asked for. Containers are judged by a few of their elements.
@@ -215,7 +215,7 @@ class KernelSession(Session):
     def __repr__(self) -> str:
         return f"<KernelSession {self.name} {self._state()}>"
 
-    async def _ask_variables(self) -> tuple[Variable, ...] | None:
+    async def _ask_variables(self) -> tuple[SessionVariable, ...] | None:
         kernel = self._kernel
         if kernel is None or not kernel.alive:
             return ()
@@ -231,7 +231,7 @@ class KernelSession(Session):
             logger.warning("Session %s gave an answer that is none", self.name)
         return None
 
-    async def _ask_aside(self, ask: Callable[[Kernel], Awaitable[_Answer]]) -> _Answer | None:
+    async def _ask_aside(self, ask: Callable[[KernelClient], Awaitable[_Answer]]) -> _Answer | None:
         """The answer of a kernel that is there and idle, if it comes soon."""
         kernel = self._kernel
         if kernel is None or not kernel.alive or kernel.cell is not None:
@@ -244,7 +244,7 @@ class KernelSession(Session):
             logger.warning("Session %s gave an answer that is none", self.name)
             return None
 
-    async def _prepared(self, overstepped: str | None) -> tuple[Kernel | None, list[str]]:
+    async def _prepared(self, overstepped: str | None) -> tuple[KernelClient | None, list[str]]:
         """A kernel that is ready for code, and what its run has to tell first; no kernel if the code was interrupted meanwhile."""
         notes, self._untold = [*filter(None, [self._lost()]), *self._untold], []
         self._preparing, self._unwanted = True, False
@@ -265,7 +265,9 @@ class KernelSession(Session):
             self._preparing = False
         return (None if self._unwanted else kernel), [marked(note) for note in notes]
 
-    async def _carried_out(self, kernel: Kernel, cell: Cell, timeout_seconds: float, moved_before: int) -> Execution:
+    async def _carried_out(
+        self, kernel: KernelClient, cell: Cell, timeout_seconds: float, moved_before: int
+    ) -> Execution:
         """What came of a cell: when it is over, its time is, or a limit is overstepped."""
         loop = asyncio.get_running_loop()
         breach = self._breach = loop.create_future()
@@ -307,7 +309,7 @@ class KernelSession(Session):
             await asyncio.sleep(0)
             cell.published("stream", {"name": "stderr", "text": marked(entry.sentence() + ".")})
 
-    async def _finished(self, kernel: Kernel, cell: Cell) -> Execution:
+    async def _finished(self, kernel: KernelClient, cell: Cell) -> Execution:
         """What came of a cell that is over; with `exit()` it has ended its kernel."""
         if cell.asked_exit:
             kernel.death_told = True
@@ -315,7 +317,7 @@ class KernelSession(Session):
             await kernel.process.aclose()
         return outcome(kernel, cell)
 
-    async def _overstepped(self, kernel: Kernel, breach: Breach) -> None:
+    async def _overstepped(self, kernel: KernelClient, breach: Breach) -> None:
         """Do something about a limit: stop the code under way, or end what earlier code has left running."""
         if kernel is not self._kernel:
             kernel.process.end_for(breach)
@@ -326,7 +328,7 @@ class KernelSession(Session):
             self._untold.append(f"Since the last run: {told}")
             self._tell(Trouble("limit", told))
 
-    def _on_end(self, kernel: Kernel) -> None:
+    def _on_end(self, kernel: KernelClient) -> None:
         """Tell of the end of a kernel that no code was running in."""
         if kernel is self._kernel and self._over.is_set() and not kernel.death_told:
             text = f"The session's process {kernel.process.how_it_ended()}; all variables are lost."
@@ -337,7 +339,7 @@ class KernelSession(Session):
         if self._on_trouble is not None:
             self._on_trouble(trouble)
 
-    async def _limited(self, kernel: Kernel, cell: Cell, breach: StopReason, moved_before: int) -> Execution:
+    async def _limited(self, kernel: KernelClient, cell: Cell, breach: StopReason, moved_before: int) -> Execution:
         """Stop a cell because of a limit, with all that it started, and say so."""
         asked = asyncio.create_task(self.largest_variables() if breach.tell_variables else no_variables())
         # With the interrupt the functions end, and their variables.
@@ -361,7 +363,7 @@ class KernelSession(Session):
             return None
         return f"Since the last run the session's process {kernel.process.how_it_ended()}; all variables are lost."
 
-    async def _live_kernel(self) -> Kernel:
+    async def _live_kernel(self) -> KernelClient:
         if self._stopping is not None:
             await asyncio.wait([self._stopping])
             self._stopping = None
@@ -385,12 +387,12 @@ class KernelSession(Session):
                 raise
         return self._kernel
 
-    def _adopt(self, kernel: Kernel) -> None:
+    def _adopt(self, kernel: KernelClient) -> None:
         kernel.on_background_output = self._on_background_output
         kernel.process.on_breach = partial(self._overstepped, kernel)
         kernel.process.ended.add_done_callback(lambda _: self._on_end(kernel))
 
-    def _retire(self, kernel: Kernel) -> None:
+    def _retire(self, kernel: KernelClient) -> None:
         task = asyncio.create_task(kernel.aclose(), name=f"retire-{self.name}")
         self._retired.add(task)
         task.add_done_callback(self._retired.discard)

@@ -7,15 +7,15 @@ from analystd.kernel.execution import OutputHandler
 from analystd.kernel.launch import Launch
 from analystd.kernel.resource_guard import Guard
 from analystd.kernel.session import KernelSession, TroubleHandler
-from analystd.kernel.warm_kernel import SpareKernels
+from analystd.kernel.warm_kernel import WarmKernels
 
 
-class KernelSupply(SessionSupply):
+class SessionFactory(SessionSupply):
     """Sessions on kernels that are all started in the same way, and guarded by `guard` from start to end."""
 
     def __init__(self, launch: Launch, guard: Guard | None = None) -> None:
         self._launch = launch
-        self._spares = SpareKernels(launch, guard=guard)
+        self._spares = WarmKernels(launch, guard=guard)
 
     def session(self, name: str, on_background_output: OutputHandler, on_trouble: TroubleHandler) -> Session:
         """A new session, whose kernel starts with its first code."""

@@ -6,7 +6,7 @@ import asyncio
 from dataclasses import dataclass
 
 from analystd.kernel.execution import Cell
-from analystd.kernel.kernel_client import Kernel
+from analystd.kernel.kernel_client import KernelClient
 from analystd.kernel.waits import is_over
 
 _HEARD_SECONDS = 0.3
@@ -25,7 +25,7 @@ class StopReason:
     """Whether the largest variables belong to the reason."""
 
 
-async def stop_cell(kernel: Kernel, cell: Cell, grace_seconds: float) -> bool:
+async def stop_cell(kernel: KernelClient, cell: Cell, grace_seconds: float) -> bool:
     """Interrupt the cell, and end the kernel if it runs on; whether the kernel was spared."""
     kernel.interrupt()
     heard_by = min(_HEARD_SECONDS, grace_seconds)
@@ -38,7 +38,7 @@ async def stop_cell(kernel: Kernel, cell: Cell, grace_seconds: float) -> bool:
     return spared
 
 
-async def stop_all(kernel: Kernel, cell: Cell) -> None:
+async def stop_all(kernel: KernelClient, cell: Cell) -> None:
     """Stop a cell that oversteps a limit, with all that it started; the kernel too if they do not end."""
     # Of a thousand forked processes the code's own may hardly get its turn to end.
     sweeping = asyncio.create_task(kernel.process.end_children(_BREACH_GRACE_SECONDS))

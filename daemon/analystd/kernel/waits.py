@@ -7,7 +7,7 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-from analystd.kernel.base import Variable
+from analystd.kernel.base import SessionVariable
 from analystd.kernel.execution import Cell
 
 LOOK_SECONDS = 1.0
@@ -19,7 +19,7 @@ async def in_time(work: Callable[[], object]) -> None:
     await asyncio.wait([asyncio.ensure_future(asyncio.to_thread(work))], timeout=LOOK_SECONDS)
 
 
-async def no_variables() -> tuple[Variable, ...]:
+async def no_variables() -> tuple[SessionVariable, ...]:
     """Return nothing, as who is not asked."""
     return ()
 

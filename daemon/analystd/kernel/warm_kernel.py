@@ -8,7 +8,7 @@ import logging
 
 import psutil
 
-from analystd.kernel.kernel_client import Kernel
+from analystd.kernel.kernel_client import KernelClient
 from analystd.kernel.launch import Launch
 from analystd.kernel.resource_guard import Guard
 from analystd.wire.errors import SessionUnavailableError
@@ -23,7 +23,7 @@ MIN_FREE_BYTES = 1 << 30
 """With less free memory there is no spare."""
 
 
-class SpareKernels:
+class WarmKernels:
     """Hands out kernels of one launch, and keeps at most one ready once `refill` has been called. A desk's sessions can share it.
 
     `guard` looks after each of them, from its start on.
@@ -36,10 +36,10 @@ class SpareKernels:
         self._guard = guard
         self._delay = refill_delay_seconds
         self._refilling: asyncio.Task[None] | None = None
-        self._preparing: asyncio.Task[Kernel] | None = None
+        self._preparing: asyncio.Task[KernelClient] | None = None
         self._closed = False
 
-    async def take(self) -> Kernel:
+    async def take(self) -> KernelClient:
         """A kernel without variables: the spare, the one being prepared, or else a new one.
 
         Raises:
@@ -54,7 +54,7 @@ class SpareKernels:
                 if kernel.alive:
                     return kernel
                 await kernel.aclose()
-        return await Kernel.start(self.launch, guard=self._guard)
+        return await KernelClient.start(self.launch, guard=self._guard)
 
     def refill(self) -> None:
         """See to it that there will be a spare."""
@@ -87,11 +87,11 @@ class SpareKernels:
             self._refilling = None
         if self._preparing is None and psutil.virtual_memory().available > MIN_FREE_BYTES:
             self._preparing = asyncio.create_task(
-                Kernel.start(self.launch, PRELOADED, self._guard), name="spare-kernel-start"
+                KernelClient.start(self.launch, PRELOADED, self._guard), name="spare-kernel-start"
             )
             self._preparing.add_done_callback(_log_failure)
 
-    async def _prepared(self, preparing: asyncio.Task[Kernel]) -> Kernel:
+    async def _prepared(self, preparing: asyncio.Task[KernelClient]) -> KernelClient:
         try:
             return await asyncio.shield(preparing)
         except asyncio.CancelledError:
@@ -101,6 +101,6 @@ class SpareKernels:
             raise
 
 
-def _log_failure(preparing: asyncio.Task[Kernel]) -> None:
+def _log_failure(preparing: asyncio.Task[KernelClient]) -> None:
     if not preparing.cancelled() and (error := preparing.exception()) is not None:
         logger.warning("There is no spare Python session: %s", error)

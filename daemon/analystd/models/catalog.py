@@ -11,7 +11,7 @@ from pathlib import Path
 from analystd.config.settings import Settings
 from analystd.models.embedded import models_folder
 from analystd.models.gguf import GgufHeader, read_header
-from analystd.models.memory_estimate import Needs, is_later_part, needs_of
+from analystd.models.memory_estimate import MemoryEstimate, is_later_part, needs_of
 from analystd.wire.errors import EngineUnavailableError, InvalidArgumentsError
 
 USUAL_FOLDERS = ("~/.cache/huggingface/hub", "~/.lmstudio/models", "~/models")
@@ -29,7 +29,7 @@ class ModelEntry:
     file_bytes: int
     """Of all its parts."""
     header: GgufHeader | None = None
-    needs: Needs | None = None
+    needs: MemoryEstimate | None = None
     problem: str | None = None
 
     @property

@@ -32,7 +32,7 @@ _ONE_CHUNK = 1 << 20
 
 
 @dataclass(frozen=True)
-class Source:
+class DownloadSource:
     """Where a file is, and what it has to be."""
 
     url: str
@@ -41,13 +41,13 @@ class Source:
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
-def part_of(target: Path, source: Source) -> Path:
+def part_of(target: Path, source: DownloadSource) -> Path:
     """Return where the bytes are until all of them are there."""
     content = source.sha256 or hashlib.sha256(f"{source.url} {source.size}".encode()).hexdigest()
     return target.with_name(f"{target.name}.{content[:16]}.part")
 
 
-def missing_bytes(source: Source, target: Path) -> int:
+def missing_bytes(source: DownloadSource, target: Path) -> int:
     """Return how many bytes are still to be fetched; a file that is there is held against its hash."""
     if _is_right(source, target):
         return 0
@@ -55,7 +55,9 @@ def missing_bytes(source: Source, target: Path) -> int:
     return max(0, source.size - (part.stat().st_size if part.exists() else 0))
 
 
-async def fetch(client: httpx.AsyncClient, source: Source, target: Path, on_bytes: Callable[[int], None]) -> None:
+async def fetch(
+    client: httpx.AsyncClient, source: DownloadSource, target: Path, on_bytes: Callable[[int], None]
+) -> None:
     """Put the file at `target`; `on_bytes` is told how many bytes there are. A file that is there and right stays.
 
     Raises:
@@ -78,14 +80,14 @@ async def fetch(client: httpx.AsyncClient, source: Source, target: Path, on_byte
 
 
 @dataclass(frozen=True)
-class Stretch:
+class DownloadPart:
     """A part of a file that comes by itself: its size, and how its content is opened for reading."""
 
     size: int
     open: Callable[[], AbstractContextManager[IO[bytes]]]
 
 
-def assemble(source: Source, target: Path, stretches: Sequence[Stretch]) -> None:
+def assemble(source: DownloadSource, target: Path, stretches: Sequence[DownloadPart]) -> None:
     """Put the file at `target`, made of stretches in their order; those whose bytes are there already are not opened.
 
     Raises:
@@ -114,7 +116,9 @@ def _append(part: FileIO, content: IO[bytes], skipped: int, size: int) -> None:
         at += len(piece)
 
 
-async def _fill(client: httpx.AsyncClient, source: Source, part: FileIO, on_bytes: Callable[[int], None]) -> None:
+async def _fill(
+    client: httpx.AsyncClient, source: DownloadSource, part: FileIO, on_bytes: Callable[[int], None]
+) -> None:
     attempt = 0
     while (there := part.seek(0, os.SEEK_END)) < source.size:
         attempt += 1
@@ -130,7 +134,7 @@ async def _fill(client: httpx.AsyncClient, source: Source, part: FileIO, on_byte
 
 
 async def _continue(
-    client: httpx.AsyncClient, source: Source, part: FileIO, there: int, on_bytes: Callable[[int], None]
+    client: httpx.AsyncClient, source: DownloadSource, part: FileIO, there: int, on_bytes: Callable[[int], None]
 ) -> None:
     headers = {**source.headers, **UNCOMPRESSED}
     if there:
@@ -170,7 +174,7 @@ def _write(part: FileIO, content: bytes) -> None:
         view = view[written:]
 
 
-def _check(source: Source, part: FileIO, target: Path) -> None:
+def _check(source: DownloadSource, part: FileIO, target: Path) -> None:
     """What is wrong is removed: going on from it would never end well."""
     right = part.seek(0, os.SEEK_END) == source.size
     part.seek(0)
@@ -183,7 +187,7 @@ def _check(source: Source, part: FileIO, target: Path) -> None:
     )
 
 
-def _is_right(source: Source, target: Path) -> bool:
+def _is_right(source: DownloadSource, target: Path) -> bool:
     """Whether the file is there; one whose hash the server does not tell is believed for its size."""
     try:
         return (

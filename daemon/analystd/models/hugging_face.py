@@ -20,7 +20,7 @@ from urllib.parse import quote
 import httpx
 
 from analystd.models.bounded_http import UNCOMPRESSED, Bounds, answer_head, content, parsed
-from analystd.models.download import HEAD_SECONDS, Source, fetch, missing_bytes
+from analystd.models.download import HEAD_SECONDS, DownloadSource, fetch, missing_bytes
 from analystd.models.memory_estimate import gib
 from analystd.models.wheel import OnProgress
 from analystd.wire.errors import EngineUnavailableError, InvalidArgumentsError
@@ -152,7 +152,7 @@ async def fetch_file(
 
 
 async def _fetch_all(
-    client: httpx.AsyncClient, downloads: Sequence[tuple[Source, Path]], on_progress: OnProgress
+    client: httpx.AsyncClient, downloads: Sequence[tuple[DownloadSource, Path]], on_progress: OnProgress
 ) -> None:
     total, before = sum(source.size for source, _ in downloads), 0
 
@@ -186,8 +186,8 @@ def _file(about: dict[str, Any]) -> HubFile:
     return HubFile(str(about["path"]), size, checksum)
 
 
-def _source(endpoint: str, repository: str, file: HubFile, headers: Mapping[str, str]) -> Source:
-    return Source(f"{endpoint}/{repository}/resolve/main/{quote(file.path)}", file.size, file.sha256, headers)
+def _source(endpoint: str, repository: str, file: HubFile, headers: Mapping[str, str]) -> DownloadSource:
+    return DownloadSource(f"{endpoint}/{repository}/resolve/main/{quote(file.path)}", file.size, file.sha256, headers)
 
 
 def _authorization(endpoint: str, token: str | None) -> dict[str, str]:
@@ -198,7 +198,7 @@ def _authorization(endpoint: str, token: str | None) -> dict[str, str]:
     return {"Authorization": f"Bearer {token}"}
 
 
-def _check_room(downloads: Sequence[tuple[Source, Path]], folder: Path) -> None:
+def _check_room(downloads: Sequence[tuple[DownloadSource, Path]], folder: Path) -> None:
     needed = sum(missing_bytes(source, path) for source, path in downloads)
     free = shutil.disk_usage(folder).free
     if needed and needed + _SPARE_BYTES > free:

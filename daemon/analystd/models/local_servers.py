@@ -18,7 +18,7 @@ _MOST_NAME_CHARACTERS = 200
 
 
 @dataclass(frozen=True)
-class Offer:
+class LocalServer:
     """A server that answers, and its models' names."""
 
     server: str
@@ -26,7 +26,7 @@ class Offer:
     models: tuple[str, ...]
 
 
-async def find_offers(servers: Sequence[tuple[str, str]] = USUAL_SERVERS) -> list[Offer]:
+async def find_offers(servers: Sequence[tuple[str, str]] = USUAL_SERVERS) -> list[LocalServer]:
     """What those of the servers offer that answer soon; nothing is told of the others."""
     offers = await asyncio.gather(*(_ask(name, url) for name, url in servers))
     return [offer for offer in offers if offer is not None]
@@ -54,9 +54,9 @@ async def models_at(url: str) -> tuple[str, ...] | None:
         return None
 
 
-async def _ask(name: str, url: str) -> Offer | None:
+async def _ask(name: str, url: str) -> LocalServer | None:
     models = await models_at(url)
-    return None if models is None else Offer(name, url, models)
+    return None if models is None else LocalServer(name, url, models)
 
 
 def _name(told: object) -> str:

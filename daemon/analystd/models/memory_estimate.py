@@ -31,7 +31,7 @@ _PART = re.compile(r"-(\d{5})-of-(\d{5})\.gguf\Z")
 
 
 @dataclass(frozen=True)
-class Needs:
+class MemoryEstimate:
     """An estimate on the safe side, in bytes."""
 
     weights: int
@@ -79,7 +79,7 @@ def window_of(context_tokens: int, trained: int) -> int:
     return min(wanted, trained or DEFAULT_WINDOW)
 
 
-def needs_of(header: GgufHeader, context_tokens: int = 0, adapters_bytes: int = 0) -> Needs:
+def needs_of(header: GgufHeader, context_tokens: int = 0, adapters_bytes: int = 0) -> MemoryEstimate:
     """What a model needs in the machine's own memory, with no layer on a GPU.
 
     Where the header does not tell the size of a head, it is the width of the model divided among the heads
@@ -95,10 +95,10 @@ def needs_of(header: GgufHeader, context_tokens: int = 0, adapters_bytes: int = 
     value = header.number("attention.value_length") or head
     kv_heads = header.sum_over("attention.head_count_kv", layers) or header.sum_over("attention.head_count", layers)
     window = window_of(context_tokens, header.context_tokens)
-    return Needs(weights + adapters_bytes, window, kv_heads * (key + value) * _CELL_BYTES)
+    return MemoryEstimate(weights + adapters_bytes, window, kv_heads * (key + value) * _CELL_BYTES)
 
 
-def refusal(path: Path, needs: Needs, available: int) -> EngineUnavailableError | None:
+def refusal(path: Path, needs: MemoryEstimate, available: int) -> EngineUnavailableError | None:
     """Why a model is not loaded into so many available bytes, and what to do; None when it fits."""
     if needs.total <= available:
         return None

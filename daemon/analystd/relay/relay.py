@@ -14,10 +14,10 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from analystd.discovery.dial import Introduction, Link, find_daemon
+from analystd.discovery.dial import DaemonLink, Introduction, find_daemon
 from analystd.discovery.dial_async import in_own_thread
 from analystd.relay.process_exit import ended
-from analystd.relay.replay import REPLAY_ID, Window
+from analystd.relay.replay import REPLAY_ID, WindowReplay
 from analystd.util.inert_text import message_text
 from analystd.util.strict_json import encoded
 from analystd.wire import framing
@@ -57,7 +57,7 @@ class Relay:
         self._editor_out = editor_out
         self._patience = patience or Patience()
         self._caller = Introduction("window", os.urandom(16).hex())
-        self._window = Window()
+        self._window = WindowReplay()
         self._queue: asyncio.Queue[tuple[bytes, Message]] = asyncio.Queue(_QUEUE_LENGTH)
         self._daemon: asyncio.StreamWriter | None = None
         """Where the editor's messages go; None while there is no daemon that knows all that it should."""
@@ -184,7 +184,7 @@ class Relay:
                 await asyncio.sleep(_RETRY_SECONDS[min(failures, len(_RETRY_SECONDS) - 1)])
                 failures += 1
 
-    async def _find(self) -> Link:
+    async def _find(self) -> DaemonLink:
         """Dial; a daemon is started only when the editor wants something, so that one which was stopped stays so."""
         while True:
             is_wanted = self._wanted.is_set()
@@ -198,7 +198,7 @@ class Relay:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._wanted.wait(), _LOOK_AGAIN_SECONDS)
 
-    async def _serve(self, link: Link) -> None:
+    async def _serve(self, link: DaemonLink) -> None:
         """Bring a daemon to where the last one was, and pass what it says until it is gone.
 
         Raises:

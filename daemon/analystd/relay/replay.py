@@ -19,7 +19,7 @@ _LATEST = ("workspace/didChangeConfiguration", "$/setTrace")
 """Notifications of which the last one says all."""
 
 
-class Window:
+class WindowReplay:
     """The memory of one editor window; it is told of every message that passes."""
 
     def __init__(self) -> None:

@@ -13,12 +13,12 @@ from lsprotocol import types
 
 from analystd.desk.desk import Desk
 from analystd.jail.workspace import MISSING_HINT
-from analystd.server.event_feed import Feed, wishes
-from analystd.server.handshake import Caller, label_of
+from analystd.server.event_feed import EventFeed, wishes
+from analystd.server.handshake import ClientIdentity, label_of
 from analystd.server.hub import Hub
-from analystd.server.inbound import Intake
+from analystd.server.inbound import InboundMessages
 from analystd.server.pygls_adapter import ConnectionServer
-from analystd.server.send_queue import Outbox
+from analystd.server.send_queue import SendQueue
 from analystd.server.trace import NoteMessage, no_trace
 from analystd.server.uris import Wish, file_named, options_of, path_of_uri, wish_of
 from analystd.util.inert_text import message_text
@@ -38,18 +38,18 @@ _NO_FOLDER = (
 _PROGRESS_WORDS = ("title", "message")
 """What of a progress value an editor shows."""
 
-Handler = Callable[["Connection", dict[str, Any], "types.ProgressToken | None"], Awaitable[Any]]
+Handler = Callable[["ClientConnection", dict[str, Any], "types.ProgressToken | None"], Awaitable[Any]]
 
 
-class Connection:
+class ClientConnection:
     """One client: its desk, its open folders, and what it was sent."""
 
     def __init__(
         self,
         hub: Hub,
-        caller: Caller,
+        caller: ClientIdentity,
         environment: Mapping[str, str],
-        outbox: Outbox,
+        outbox: SendQueue,
         commands: Mapping[str, Handler],
         trace: NoteMessage = no_trace,
     ) -> None:
@@ -72,7 +72,7 @@ class Connection:
         """In a window without folders: the file whose folder told where to work."""
         self._opening = asyncio.Lock()
         self._seq = 0
-        self._feed: Feed | None = None
+        self._feed: EventFeed | None = None
         self._notices: list[str] = []
         self._server = ConnectionServer(self)
         self._protocol = self._server.protocol
@@ -89,7 +89,7 @@ class Connection:
         return self._caller.version
 
     @property
-    def feed(self) -> Feed:
+    def feed(self) -> EventFeed:
         """What this client hears of the desk.
 
         Raises:
@@ -125,7 +125,7 @@ class Connection:
 
     async def serve(self, reader: asyncio.StreamReader) -> None:
         """Read and handle messages until the client leaves; nothing that it sends ends more than this connection."""
-        intake = Intake(self._protocol, self._outbox, self.hub.touch, self._trace)
+        intake = InboundMessages(self._protocol, self._outbox, self.hub.touch, self._trace)
         reading = asyncio.create_task(intake.read(reader))
         leaving = asyncio.create_task(self._exited.wait())
         try:
@@ -265,7 +265,7 @@ class Connection:
         self._seq = desk.journal.seq
         if self._feed is None and not self.leaving:
             after = self._seq if after is None else after
-            self._feed = Feed(desk, self._outbox, self.asker.id, subscription, after)
+            self._feed = EventFeed(desk, self._outbox, self.asker.id, subscription, after)
 
     def _begin_feed(self) -> None:
         """A client that asks for something has the answer to `initialize` too, even if it never says so."""

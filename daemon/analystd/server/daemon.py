@@ -20,12 +20,12 @@ from typing import Any
 from analystd import __version__
 from analystd.discovery.peers import is_own_user
 from analystd.discovery.registration import Registration
-from analystd.discovery.registry import Address, Card, private_folder
-from analystd.server.connection import Connection
+from analystd.discovery.registry import Address, DaemonInfo, private_folder
+from analystd.server.connection import ClientConnection
 from analystd.server.handlers import all_commands
 from analystd.server.handshake import caller_of, greet, hear_hello
 from analystd.server.hub import Hub
-from analystd.server.send_queue import Outbox
+from analystd.server.send_queue import SendQueue
 from analystd.server.trace import no_trace, open_trace
 from analystd.util.locks import HeldLock
 from analystd.util.logging_setup import Log
@@ -53,12 +53,12 @@ class Daemon:
         self._log = log
         place = address.socket if passed is None else Path(passed.getsockname())
         token = secrets.token_hex(32)
-        card = Card(address, os.getpid(), __version__, PROTOCOL_VERSION, token, place, hands_over=False)
+        card = DaemonInfo(address, os.getpid(), __version__, PROTOCOL_VERSION, token, place, hands_over=False)
         self._registration = Registration(card, lock, has_own_socket=passed is None)
         self._numbers = itertools.count(1)
         self._connections: set[asyncio.Task[None]] = set()
 
-    async def run(self, ready: Callable[[Card], None]) -> None:
+    async def run(self, ready: Callable[[DaemonInfo], None]) -> None:
         """Serve until told to stop, or idle for too long; `ready` is called with the card when connections are welcome.
 
         Raises:
@@ -141,9 +141,9 @@ class Daemon:
         number = next(self._numbers)
         caller = caller_of(hello, number)
         trace = no_trace if self._trace is None else self._trace.of_connection(number)
-        outbox = Outbox(writer, caller.asker.name, int(hub.settings.client_queue_mb * 2**20), trace)
+        outbox = SendQueue(writer, caller.asker.name, int(hub.settings.client_queue_mb * 2**20), trace)
         environment = {str(key): str(value) for key, value in dict(hello.get("environment") or {}).items()}
-        connection = Connection(hub, caller, environment, outbox, all_commands(), trace)
+        connection = ClientConnection(hub, caller, environment, outbox, all_commands(), trace)
         hub.clients.add(connection)
         hub.touch()
         logger.info("%s connected", connection.name)

@@ -14,7 +14,7 @@ from analystd.discovery.activation import passed_socket
 from analystd.discovery.dial import ANOTHER_STARTS, START_SECONDS, make_way
 from analystd.discovery.registry import (
     Address,
-    Card,
+    DaemonInfo,
     cannot_be_kept,
     daemon_address,
     live_cards,
@@ -48,7 +48,7 @@ def serve(*, detach: bool) -> int:
     return _serve_or_say_why(lambda card: _detach(card, writer), echo=False)
 
 
-def _serve_or_say_why(ready: Callable[[Card], None], *, echo: bool) -> int:
+def _serve_or_say_why(ready: Callable[[DaemonInfo], None], *, echo: bool) -> int:
     try:
         return _serve(ready, echo=echo)
     except OSError as exc:
@@ -56,7 +56,7 @@ def _serve_or_say_why(ready: Callable[[Card], None], *, echo: bool) -> int:
         raise cannot_be_kept(exc) from exc
 
 
-def _serve(ready: Callable[[Card], None], *, echo: bool) -> int:
+def _serve(ready: Callable[[DaemonInfo], None], *, echo: bool) -> int:
     address = daemon_address()
     passed = passed_socket()
     # Whoever woke systemd waits for this very daemon, also while the one before it comes to its end.
@@ -86,11 +86,11 @@ def _claim(address: Address, seconds: float) -> HeldLock:
     raise DaemonLostError(ANOTHER_STARTS, "`analystd status` tells what it does.")
 
 
-def _runs_already(card: Card, hint: str) -> DaemonLostError:
+def _runs_already(card: DaemonInfo, hint: str) -> DaemonLostError:
     return DaemonLostError(f"analystd {card.version} runs already: pid {card.pid}, and listens on {card.socket}", hint)
 
 
-def _say_where(card: Card) -> None:
+def _say_where(card: DaemonInfo) -> None:
     print(  # noqa: T201
         f"analystd {card.version} (pid {card.pid}) listens on {card.socket}; Ctrl-C ends it.",
         file=sys.stderr,
@@ -98,7 +98,7 @@ def _say_where(card: Card) -> None:
     )
 
 
-def _detach(card: Card, writer: int) -> None:
+def _detach(card: DaemonInfo, writer: int) -> None:
     """Tell the starter that connections are welcome, and let go of its streams: whoever reads them waits for their end."""
     nothing = os.open(os.devnull, os.O_RDWR)
     try:

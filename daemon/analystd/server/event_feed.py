@@ -11,8 +11,8 @@ from functools import lru_cache
 from typing import Any, get_args
 
 from analystd.desk.desk import Desk
-from analystd.desk.segments import Entry
-from analystd.server.send_queue import Outbox
+from analystd.desk.segments import JournalEntry
+from analystd.server.send_queue import SendQueue
 from analystd.wire import framing
 from analystd.wire.jsonrpc import message_frame
 from analystd.wire.names import EVENT_METHOD, SNAPSHOT_METHOD, Subscription
@@ -39,10 +39,10 @@ def wishes(options: Any) -> tuple[Subscription, int | None, list[str]]:
     return subscription, after, problems
 
 
-class Feed:
+class EventFeed:
     """One client's place in the events of a desk."""
 
-    def __init__(self, desk: Desk, outbox: Outbox, client_id: str, subscription: Subscription, after: int) -> None:
+    def __init__(self, desk: Desk, outbox: SendQueue, client_id: str, subscription: Subscription, after: int) -> None:
         self.subscription = subscription
         self._desk = desk
         self._outbox = outbox
@@ -76,13 +76,13 @@ class Feed:
         if self._catching_up is not None:
             self._catching_up.cancel()
 
-    def _hear(self, entry: Entry) -> None:
+    def _hear(self, entry: JournalEntry) -> None:
         if self._is_live:
             self._seq = entry.seq
             if self._wants(entry):
                 self._outbox.write(_shared_notification(entry.line))
 
-    def _wants(self, entry: Entry) -> bool:
+    def _wants(self, entry: JournalEntry) -> bool:
         """Events without a run are about sessions, which all share."""
         if self.subscription == "mine":
             return entry.run_id is None or entry.client_id == self._client_id

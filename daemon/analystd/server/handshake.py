@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from analystd.desk.requester import Asker
+from analystd.desk.requester import Requester
 from analystd.jail.trusted_places import TrustedPlace, client_places
 from analystd.tools.base import validate
 from analystd.wire import framing
@@ -28,7 +28,7 @@ _MAX_NUMBER = 20
 
 
 @dataclass(frozen=True)
-class Caller:
+class ClientIdentity:
     """A client as it introduced itself; `number` is the daemon's own, so that no two have one name."""
 
     id: str
@@ -40,16 +40,16 @@ class Caller:
     """What it runs."""
 
     @property
-    def asker(self) -> Asker:
+    def asker(self) -> Requester:
         """How its desk knows it."""
-        return Asker(self.id, f"{self.label}-{self.number} (pid {self.pid})")
+        return Requester(self.id, f"{self.label}-{self.number} (pid {self.pid})")
 
 
-def caller_of(hello: Mapping[str, Any], number: int) -> Caller:
+def caller_of(hello: Mapping[str, Any], number: int) -> ClientIdentity:
     """Who sent a hello: the id that it keeps when it connects again, or one for this connection alone."""
     given = hello.get("id")
     kept = given if isinstance(given, str) and given.isprintable() and 0 < len(given) <= _MAX_ID else None
-    return Caller(
+    return ClientIdentity(
         kept or str(uuid.uuid4()),
         label_of(hello.get("client")) or "client",
         number,

@@ -19,11 +19,11 @@ from analystd.config.folders import make_private, state_folder, user_settings_fi
 from analystd.config.settings import Loaded, Settings, load_settings
 from analystd.data.worker_client import DataWorker
 from analystd.desk.desk import Desk, Equipment, model_turns
-from analystd.desk.desk_lock import DeskState, wait_until_free
+from analystd.desk.desk_lock import DeskLock, wait_until_free
 from analystd.desk.journal import Journal
 from analystd.engine.base import Engine
 from analystd.engine.factory import make_engine
-from analystd.engine.llama.worker_sandbox import Walls
+from analystd.engine.llama.worker_sandbox import WorkerSandbox
 from analystd.jail.quarantine import Quarantine
 from analystd.jail.sandbox import Sandbox, measure_sandbox
 from analystd.jail.trusted_paths import TrustedPaths
@@ -32,7 +32,7 @@ from analystd.jail.workspace import Workspace
 from analystd.jail.workspace_place import made_workspace
 from analystd.kernel.launch import Launch
 from analystd.kernel.resource_guard import watchdog
-from analystd.kernel.session_factory import KernelSupply
+from analystd.kernel.session_factory import SessionFactory
 from analystd.server.desk_status import DeskReports
 from analystd.server.drain import Drain, kept_by
 from analystd.server.ground import Ground, exposed_notices, python_of, unsealed_reading
@@ -63,7 +63,7 @@ _TELL_SECONDS = 2.0
 """How long sessions have to tell what they hold."""
 
 
-class Visitor(Protocol):
+class HubConnection(Protocol):
     """A connection, as far as the hub knows it."""
 
     def info(self) -> ClientInfo:
@@ -85,7 +85,7 @@ class Hub:
         self.started_at = time.time()
         self.last_activity = time.monotonic()
         self.stopping = asyncio.Event()
-        self.clients: set[Visitor] = set()
+        self.clients: set[HubConnection] = set()
         self.desks: dict[Path, Desk] = {}
         self._seals: dict[Path, Seals] = {}
         """Of each open desk: what is read-only in its workspace."""
@@ -194,7 +194,7 @@ class Hub:
         self._seals[root] = self._ground.seals(root, settings, self._model_settings or settings, others, of_client)
         if self._model_settings is None:
             self._model_settings = settings
-            self._engine = make_engine(settings, Walls(self.sandbox, self._runtime / "model"))
+            self._engine = make_engine(settings, WorkerSandbox(self.sandbox, self._runtime / "model"))
         self.desks[root] = await self._open(root, settings)
         logger.info("desk opened: %s", root)
 
@@ -305,7 +305,7 @@ class Hub:
 
     async def _open(self, root: Path, settings: Settings) -> Desk:
         try:
-            state = DeskState.claim(state_folder() / "desks", root)
+            state = DeskLock.claim(state_folder() / "desks", root)
             try:
                 # Where the index of runs has to be made anew, that takes seconds.
                 journal = await asyncio.to_thread(Journal, state.journal)
@@ -319,7 +319,7 @@ class Hub:
                 "Make room there, or set XDG_STATE_HOME to a folder that can be written.",
             ) from exc
 
-    def _desk_with(self, state: DeskState, journal: Journal, root: Path, settings: Settings) -> Desk:
+    def _desk_with(self, state: DeskLock, journal: Journal, root: Path, settings: Settings) -> Desk:
         workspace = Workspace.of_settings(root, settings)
         runtime = self._runtime / state.folder.name[:8]
         # Something that cleans up may have removed the one of the daemon.
@@ -329,7 +329,7 @@ class Hub:
         workspace.trusted_paths = trusted = self._trusted_paths(state, workspace)
         read, sealed, pinned = workspace.read_only_paths, seals.sealed, seals.pinned
         launch = Launch(root, runtime, self.sandbox, read, python, trusted, sealed=sealed, pinned=pinned)
-        supply = KernelSupply(launch, watchdog(workspace, runtime=runtime))
+        supply = SessionFactory(launch, watchdog(workspace, runtime=runtime))
         data = DataWorker(workspace, self.sandbox, runtime, sealed=seals.sealed, pinned=seals.pinned)
         equipment = Equipment(self.engine, data, supply, self.sandbox.level, self._model_turns)
         desk = Desk(workspace, settings, state, equipment, journal)
@@ -337,7 +337,7 @@ class Hub:
         desk.presence.on_replaced = lambda: self.spawn(self._replace(desk, _replaced(root)))
         return desk
 
-    def _trusted_paths(self, state: DeskState, workspace: Workspace) -> TrustedPaths | None:
+    def _trusted_paths(self, state: DeskLock, workspace: Workspace) -> TrustedPaths | None:
         """What guards a workspace's names that tools outside trust; nothing does where there are no walls."""
         if self.sandbox.level == "none":
             return None

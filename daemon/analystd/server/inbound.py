@@ -16,7 +16,7 @@ from lsprotocol import types
 
 from analystd.server.lsp_params import structured_params
 from analystd.server.pygls_adapter import ConnectionProtocol
-from analystd.server.send_queue import Outbox
+from analystd.server.send_queue import SendQueue
 from analystd.server.trace import NoteMessage, no_trace
 from analystd.wire import framing
 from analystd.wire.errors import AnalystdError, InvalidArgumentsError
@@ -42,13 +42,13 @@ _QUICK_BYTES = 256 * 1024
 """Larger messages are decoded in a thread."""
 
 
-class Intake:
+class InboundMessages:
     """The reading half of a connection."""
 
     def __init__(
         self,
         protocol: ConnectionProtocol,
-        outbox: Outbox,
+        outbox: SendQueue,
         touch: Callable[[], None],
         trace: NoteMessage = no_trace,
     ) -> None:

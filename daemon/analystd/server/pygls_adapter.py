@@ -32,7 +32,7 @@ CANCELLED = -32800
 Phase = Literal["new", "opening", "open", "shut down"]
 
 
-class Owner(Protocol):
+class ProtocolOwner(Protocol):
     """The connection that a protocol object belongs to."""
 
     leaving: bool
@@ -246,7 +246,7 @@ class ConnectionServer(LanguageServer):
 
     protocol: ConnectionProtocol
 
-    def __init__(self, connection: Owner) -> None:
+    def __init__(self, connection: ProtocolOwner) -> None:
         self.connection = connection
         super().__init__(
             "analystd",

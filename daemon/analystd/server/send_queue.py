@@ -27,7 +27,7 @@ _MOST_TIMES = 2
 _PIECE_BYTES = 256 * 1024
 
 
-class Outbox:
+class SendQueue:
     """A queue in front of a stream writer. Has the `write` and `close` that pygls wants of a writer."""
 
     def __init__(self, writer: asyncio.StreamWriter, name: str, max_bytes: int, trace: NoteMessage = no_trace) -> None:

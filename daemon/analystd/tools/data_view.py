@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from analystd.data.base import DataService, FileInJail
-from analystd.data.view_request import Question
+from analystd.data.view_request import ViewRequest
 from analystd.engine.base import ToolSpec
 from analystd.tools.base import Tool, ToolContext, ToolResult
 from analystd.wire.arguments import ViewData
@@ -37,7 +37,7 @@ def data_view_tool(data: DataService) -> Tool:
     """The tool over a data service."""
 
     async def run(arguments: dict[str, Any], _context: ToolContext) -> ToolResult:
-        view = await data.view(FileInJail(arguments["path"]), Question.of(structured(ViewData, arguments)))
+        view = await data.view(FileInJail(arguments["path"]), ViewRequest.of(structured(ViewData, arguments)))
         return ToolResult(True, view["text"], dict(view))
 
     return Tool(DATA_VIEW, run)

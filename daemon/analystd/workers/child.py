@@ -17,7 +17,7 @@ from analystd.workers.frames import CHANNEL_FD_VARIABLE, DESCRIPTORS_FD_VARIABLE
 
 
 @dataclass
-class Request:
+class WorkerRequest:
     """One request as the child sees it: reply or fail exactly once, emit as often as needed before that."""
 
     number: int
@@ -57,12 +57,12 @@ class Channel:
         self._descriptors = socket.socket(fileno=int(os.environ.pop(DESCRIPTORS_FD_VARIABLE)))
         for end in (self._socket, self._descriptors):
             os.set_inheritable(end.fileno(), False)
-        self._queue: queue.SimpleQueue[Request | None] = queue.SimpleQueue()
-        self._take: Callable[[Request], object] = self._queue.put
-        self._open: dict[int, Request] = {}
+        self._queue: queue.SimpleQueue[WorkerRequest | None] = queue.SimpleQueue()
+        self._take: Callable[[WorkerRequest], object] = self._queue.put
+        self._open: dict[int, WorkerRequest] = {}
         self._lock = threading.Lock()
 
-    def ready(self, about: dict[str, Any], take: Callable[[Request], object] | None = None) -> None:
+    def ready(self, about: dict[str, Any], take: Callable[[WorkerRequest], object] | None = None) -> None:
         """Tell the parent that requests are welcome, and start to read them.
 
         `take` gets each request as it comes, from the thread that reads; without it they wait for `next_request`.
@@ -75,7 +75,7 @@ class Channel:
         """Tell the parent why there will be no READY."""
         self.send({"error": error_data(error)})
 
-    def next_request(self, timeout: float | None = None) -> Request | None:
+    def next_request(self, timeout: float | None = None) -> WorkerRequest | None:
         """The next request; None when `timeout` seconds passed without one.
 
         Raises:
@@ -95,7 +95,7 @@ class Channel:
         for _ in self:
             pass
 
-    def __iter__(self) -> Iterator[Request]:
+    def __iter__(self) -> Iterator[WorkerRequest]:
         while True:
             try:
                 request = self.next_request()
@@ -109,7 +109,7 @@ class Channel:
         with self._lock, contextlib.suppress(BrokenPipeError, ConnectionResetError):
             self._socket.sendall(frame(message))
 
-    def forget(self, request: Request) -> None:
+    def forget(self, request: WorkerRequest) -> None:
         """Drop an answered request."""
         self._open.pop(request.number, None)
 
@@ -130,6 +130,6 @@ class Channel:
         descriptors: tuple[int, ...] = ()
         if count := message["descriptors"]:
             descriptors = tuple(socket.recv_fds(self._descriptors, 1, count)[1])
-        request = Request(message["id"], message["method"], message["params"], descriptors, self)
+        request = WorkerRequest(message["id"], message["method"], message["params"], descriptors, self)
         self._open[request.number] = request
         self._take(request)

@@ -7,17 +7,17 @@ import pytest
 from tests.data.query_tables import MemoryTable
 
 from analystd.data.formats import Formats
-from analystd.data.positioned_file import RandomFile
+from analystd.data.positioned_file import PositionedFile
 from analystd.data.table import Table
-from analystd.data.view_request import Question
+from analystd.data.view_request import ViewRequest
 from analystd.data.views import view
 from analystd.wire.arguments import Condition
 
-OpenFile = Callable[..., RandomFile]
+OpenFile = Callable[..., PositionedFile]
 
 
 def summary(table: Table, column: str = "x") -> list[object]:
-    described = view(table, Question("describe", columns=(column,)))
+    described = view(table, ViewRequest("describe", columns=(column,)))
     assert described["rows"] is not None
     return described["rows"][0][2:]
 
@@ -63,14 +63,14 @@ def test_nothing_has_no_extremes_and_infinities_no_mean() -> None:
 
 def test_values_that_are_no_numbers_are_left_out_and_told(open_bytes: OpenFile) -> None:
     table = Formats().open_table(open_bytes(b"x,y\n" + b"1,\n" * 300 + b"n.n.,\n3,\n"))
-    described = view(table, Question("describe", columns=("x",)))
+    described = view(table, ViewRequest("describe", columns=("x",)))
     assert described["rows"] == [["x", "integer", 302, 0, "1", "3", pytest.approx(303 / 301)]]
     assert described["warnings"] == ["1 values of 'x' are no numbers; minimum, maximum and mean leave them out"]
 
 
 def test_a_description_is_a_table_of_the_columns(open_bytes: OpenFile) -> None:
     table = Formats().open_table(open_bytes(b"day,price,note\n2024-01-01,1.5,x\n2024-01-02,2.5,\n"))
-    described = view(table, Question("describe", columns=("price", "day")))
+    described = view(table, ViewRequest("describe", columns=("price", "day")))
     assert described["rows"] == [
         ["price", "number", 2, 0, "1.5", "2.5", 2.0],
         ["day", "date", 2, 0, "2024-01-01", "2024-01-02", None],
@@ -85,5 +85,5 @@ def test_a_description_is_a_table_of_the_columns(open_bytes: OpenFile) -> None:
 
 def test_a_description_can_be_of_the_rows_that_meet_a_filter() -> None:
     table = MemoryTable({"x": pa.array([5, 1, 9, 3]), "y": pa.array(["a", "b", "b", "b"])})
-    described = view(table, Question("describe", columns=("x",), filter=(Condition("y", "=", "b"),)))
+    described = view(table, ViewRequest("describe", columns=("x",), filter=(Condition("y", "=", "b"),)))
     assert described["rows"] == [["x", "int64", 3, 0, 1, 9, pytest.approx(13 / 3)]]

@@ -18,23 +18,23 @@ from analystd.data.compute import column_views as query_views
 from analystd.data.compute import frequent_values as profile_top
 from analystd.data.compute.distinct import DistinctCounter, hashes_of
 from analystd.data.compute.frequent_values import TopValues
-from analystd.data.compute.histogram import MOST_BINS, Histogram
+from analystd.data.compute.histogram import MOST_BINS, HistogramCounter
 from analystd.data.compute.moments import Moments
 from analystd.data.formats import Formats
-from analystd.data.positioned_file import RandomFile
+from analystd.data.positioned_file import PositionedFile
 from analystd.data.table import Table
-from analystd.data.view_request import Question
+from analystd.data.view_request import ViewRequest
 from analystd.data.views import view
 from analystd.wire.arguments import Condition
 from analystd.wire.results import ColumnProfile
 
 pytestmark = pytest.mark.slow
 
-OpenFile = Callable[..., RandomFile]
+OpenFile = Callable[..., PositionedFile]
 
 
 def profile(table: Table, column: str = "x", **asked: Any) -> ColumnProfile:
-    profiles = view(table, Question("profile", columns=(column,), **asked)).get("profiles")
+    profiles = view(table, ViewRequest("profile", columns=(column,), **asked)).get("profiles")
     assert profiles is not None
     return profiles[0]
 
@@ -104,16 +104,16 @@ def test_a_profile_can_be_of_the_rows_that_meet_a_filter() -> None:
 def test_profiles_are_paged_by_columns(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(query_views, "MOST_COLUMNS", 3)
     table = MemoryTable({f"c{at}": pa.array([at]) for at in range(8)})
-    found = view(table, Question("profile", offset=2, n_rows=100))
+    found = view(table, ViewRequest("profile", offset=2, n_rows=100))
     assert [each["column"] for each in found["profiles"] or []] == ["c2", "c3", "c4"]
     assert (found["offset"], found["columns"]) == (2, table.columns[2:5])
     assert found["text"].startswith("Columns 2 to 4 of 8, counted from 0, over 1 rows:")
-    assert view(table, Question("profile", offset=8)).get("profiles") == []
+    assert view(table, ViewRequest("profile", offset=8)).get("profiles") == []
 
 
 def test_the_text_is_for_people() -> None:
     table = MemoryTable({"x": pa.array([1, 2, 2, 3, 3, 3]), "y": pa.array(["a\n", "b", "b", None, "b", "b"])})
-    assert view(table, Question("profile"))["text"].split("\n\n") == [
+    assert view(table, ViewRequest("profile"))["text"].split("\n\n") == [
         "Columns 0 to 1 of 2, counted from 0, over 6 rows:",
         "x (int64)\n  values 6  missing 0  distinct 3\n  min 1  max 3  mean 2.33333  std 0.816497\n  1 ▕▃▅█▏ 4",
         "y (string)\n  values 5  missing 1  distinct 2\n  top b (4), a\\n (1)",
@@ -121,7 +121,7 @@ def test_the_text_is_for_people() -> None:
 
 
 def counted(batches: list[list[float]], *, whole_numbers: bool = False) -> tuple[list[float], list[int]]:
-    histogram = Histogram(whole_numbers=whole_numbers)
+    histogram = HistogramCounter(whole_numbers=whole_numbers)
     for batch in batches:
         histogram.add(np.array(batch, np.float64))
     return histogram.bins()

@@ -24,16 +24,16 @@ from analystd.data.compute.order import Candidates, Direction
 from analystd.data.compute.query import Query
 from analystd.data.compute.selections import Selection, Selections
 from analystd.data.formats import Formats
-from analystd.data.positioned_file import Caller, RandomFile, ViewCancelledError
+from analystd.data.positioned_file import PositionedFile, ProgressListener, ViewCancelledError
 from analystd.data.text.csv_table import CsvTable
-from analystd.data.view_request import Question
+from analystd.data.view_request import ViewRequest
 from analystd.data.views import view
 from analystd.wire.arguments import OPERATORS, Condition, SortKey
 from analystd.wire.errors import InvalidArgumentsError, ResourceLimitError
 
 pytestmark = pytest.mark.slow
 
-OpenFile = Callable[..., RandomFile]
+OpenFile = Callable[..., PositionedFile]
 
 
 def chosen(array: pa.Array, op: Any, value: Any = None) -> list[int]:
@@ -47,7 +47,7 @@ def ordered(array: pa.Array, *, descending: bool = False) -> list[int]:
 
 
 def numbers(table: MemoryTable, **asked: Any) -> list[int]:
-    return Query(table, Question("rows", **asked), Selection()).page(0, 10_000).numbers
+    return Query(table, ViewRequest("rows", **asked), Selection()).page(0, 10_000).numbers
 
 
 def csv_table(open_bytes: OpenFile, content: bytes) -> CsvTable:
@@ -171,7 +171,7 @@ def test_all_conditions_must_hold() -> None:
 def test_the_first_page_reads_no_further_than_it_needs_and_the_next_goes_on() -> None:
     table = MemoryTable({"x": pa.array(range(30))})
     known = Selection()
-    asked = Query(table, Question("rows", filter=(Condition("x", ">=", 4),)), known)
+    asked = Query(table, ViewRequest("rows", filter=(Condition("x", ">=", 4),)), known)
     assert asked.page(0, 4).numbers == [4, 5, 6, 7]
     assert (table.taken, table.closed, asked.total) == ([0, 1, 2], 1, None)
     table.taken.clear()
@@ -200,10 +200,10 @@ def test_several_keys_order_what_the_ones_before_leave_equal() -> None:
 def test_an_order_is_looked_through_once() -> None:
     table = MemoryTable({"x": pa.array([3, 1, 2])})
     known = Selections()
-    question = Question("rows", sort=(SortKey("x"),), n_rows=2)
+    question = ViewRequest("rows", sort=(SortKey("x"),), n_rows=2)
     first = view(table, question, known.of("file", question))
     table.taken.clear()
-    again = Question("rows", sort=(SortKey("x"),), offset=2)
+    again = ViewRequest("rows", sort=(SortKey("x"),), offset=2)
     assert [first["rows"], view(table, again, known.of("file", again))["rows"]] == [[[1], [2]], [[3]]]
     assert table.taken == []
     view(table, again, known.of("changed file", again))
@@ -213,13 +213,13 @@ def test_an_order_is_looked_through_once() -> None:
 def test_a_page_further_on_has_more_candidates_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(query, "_FEWEST_CANDIDATES", 4)
     table = MemoryTable({"x": pa.array([(7 * at) % 50 for at in range(50)])})
-    asked = Query(table, Question("rows", sort=(SortKey("x"),)), Selection())
+    asked = Query(table, ViewRequest("rows", sort=(SortKey("x"),)), Selection())
     pages = [asked.page(offset, 3).numbers for offset in range(0, 50, 3)]
     assert [number for page in pages for number in page] == sorted(range(50), key=lambda at: (7 * at) % 50)
 
 
 def test_too_far_into_an_order_is_refused() -> None:
-    asked = Query(MemoryTable({"x": pa.array([1])}), Question("rows", sort=(SortKey("x"),)), Selection())
+    asked = Query(MemoryTable({"x": pa.array([1])}), ViewRequest("rows", sort=(SortKey("x"),)), Selection())
     with pytest.raises(InvalidArgumentsError, match="only the first 2000000 rows"):
         asked.page(2_000_000, 1)
 
@@ -246,10 +246,10 @@ def test_numbers_of_different_types_are_ordered_together() -> None:
 
 def test_cells_are_shown_as_the_file_has_them(open_bytes: OpenFile) -> None:
     table = csv_table(open_bytes, b"id,price\n007,1.50\n008,10\n009,NA\n010,2.0\n")
-    rows = view(table, Question("rows", sort=(SortKey("price", True),)))
+    rows = view(table, ViewRequest("rows", sort=(SortKey("price", True),)))
     assert rows["rows"] == [["008", "10"], ["010", "2.0"], ["007", "1.50"], ["009", "NA"]]
     assert rows["text"].splitlines()[0] == "Rows 0 to 3 of 4, by price descending, counted from 0:"
-    found = view(table, Question("rows", filter=(Condition("price", "<", "9"),), n_rows=1, offset=1))
+    found = view(table, ViewRequest("rows", filter=(Condition("price", "<", "9"),), n_rows=1, offset=1))
     assert (found["rows"], found["num_rows"], found["offset"]) == ([["010", "2.0"]], None, 1)
     assert found["text"].splitlines()[0] == "Rows 1 to 1 that meet the filter, counted from 0:"
 
@@ -257,19 +257,21 @@ def test_cells_are_shown_as_the_file_has_them(open_bytes: OpenFile) -> None:
 def test_shape_and_tail_are_of_what_meets_the_filter(open_bytes: OpenFile) -> None:
     table = csv_table(open_bytes, b"x\n" + b"".join(b"%d\n" % at for at in range(20)))
     even = (Condition("x", "in", list(range(0, 20, 2))),)
-    shape = view(table, Question("shape", filter=even))
+    shape = view(table, ViewRequest("shape", filter=even))
     assert (shape["num_rows"], shape["text"].splitlines()[0]) == (10, "Shape: 10 of 20 rows × 1 columns")
-    tail = view(table, Question("tail", filter=even, n_rows=2))
+    tail = view(table, ViewRequest("tail", filter=even, n_rows=2))
     assert (tail["rows"], tail["offset"], tail["num_rows"]) == ([["16"], ["18"]], 8, 10)
-    last = view(table, Question("tail", filter=even, sort=(SortKey("x", True),), n_rows=2))
+    last = view(table, ViewRequest("tail", filter=even, sort=(SortKey("x", True),), n_rows=2))
     assert (last["rows"], last["offset"]) == ([["2"], ["0"]], 8)
-    assert view(table, Question("head", filter=even, n_rows=2))["rows"] == [["0"], ["2"]]
-    assert view(table, Question("rows", filter=even, offset=10))["text"].startswith("No rows from 10 of 10 that meet")
+    assert view(table, ViewRequest("head", filter=even, n_rows=2))["rows"] == [["0"], ["2"]]
+    assert view(table, ViewRequest("rows", filter=even, offset=10))["text"].startswith(
+        "No rows from 10 of 10 that meet"
+    )
 
 
 def test_what_does_not_fit_its_type_is_told(open_bytes: OpenFile) -> None:
     content = b"x,y\n" + b"1,a\n" * 300 + b"n.n.,a\n2,a\n"
-    shown = view(csv_table(open_bytes, content), Question("tail", sort=(SortKey("x"),), n_rows=2))
+    shown = view(csv_table(open_bytes, content), ViewRequest("tail", sort=(SortKey("x"),), n_rows=2))
     assert (shown["rows"], shown["warnings"][-1:]) == (
         [["2", "a"], ["n.n.", "a"]],
         ["1 value does not fit the type of 'x', which is guessed from the first rows; taken as missing"],
@@ -277,7 +279,7 @@ def test_what_does_not_fit_its_type_is_told(open_bytes: OpenFile) -> None:
 
 
 def test_a_view_is_cancelled_between_parts() -> None:
-    caller = Caller(threading.Event())
+    caller = ProgressListener(threading.Event())
 
     class Cancelled(MemoryTable):
         def column_parts(self, columns: Any, start: int = 0) -> Any:
@@ -291,10 +293,10 @@ def test_a_view_is_cancelled_between_parts() -> None:
     table = Cancelled({"x": pa.array(range(30))})
     known = Selection()
     with pytest.raises(ViewCancelledError):
-        view(table, Question("shape", filter=(Condition("x", ">", 5),)), known)
+        view(table, ViewRequest("shape", filter=(Condition("x", ">", 5),)), known)
     assert (known.matches.complete, table.closed) == (False, 1)
     with pytest.raises(ViewCancelledError):
-        view(table, Question("rows", sort=(SortKey("x"),)), known)
+        view(table, ViewRequest("rows", sort=(SortKey("x"),)), known)
     assert known.first is None
 
 
@@ -360,7 +362,7 @@ def test_filters_and_orders_are_what_python_finds(typed: Any, op: Any, data: st.
     in_order = _sorted(values, expected, descending=descending)
     asked: dict[str, Any] = {"filter": condition, "sort": (SortKey("x", descending),)}
     assert numbers(table, **asked) == in_order
-    for question in (Question("rows", **asked), Question("rows", filter=condition)):
+    for question in (ViewRequest("rows", **asked), ViewRequest("rows", filter=condition)):
         wanted = in_order if question.sort else expected
         paged = Query(table, question, Selection())
         pages = [paged.page(offset, 2) for offset in range(0, len(wanted) + 1, 2)]
@@ -419,13 +421,13 @@ def test_files_of_text_are_filtered_and_sorted_as_python_does(
     keys = [float(cell) if cell not in ("", "NA", "x") else None for cell, _ in every]
     expected = _sorted(keys, list(range(len(every))), descending=descending)
     sort = (SortKey("x", descending),)
-    found = view(table, Question("rows", sort=sort, n_rows=1000))["rows"]
+    found = view(table, ViewRequest("rows", sort=sort, n_rows=1000))["rows"]
     assert found == [list(every[row]) for row in expected]
     above = (Condition("x", ">=", 1), Condition("t", "contains", "A"))
     expected = [row for row, key in enumerate(keys) if key is not None and key >= 1 and "a" in every[row][1]]
     known = Selection()
     pages = [
-        view(table, Question("rows", filter=above, offset=offset, n_rows=page), known)["rows"] or []
+        view(table, ViewRequest("rows", filter=above, offset=offset, n_rows=page), known)["rows"] or []
         for offset in range(0, len(expected) + page, page)
     ]
     assert [row for each in pages for row in each] == [list(every[row]) for row in expected]
@@ -437,7 +439,7 @@ def test_a_plain_look_at_text_does_not_load_what_computing_takes(tmp_path: Path)
     code = (
         "import os, sys; from analystd.data import worker; from analystd.data.formats import Formats; "
         "from analystd.data.view_request import Question; from analystd.data.positioned_file import RandomFile; "
-        "from analystd.data.table import view; "
+        "from analystd.data.views import view; "
         "file = RandomFile.of_descriptor('x.csv', os.open(sys.argv[1], os.O_RDONLY)); "
         "[view(Formats().open_table(file), Question(each)) for each in ('head', 'tail', 'rows', 'shape', 'schema')]; "
         "print('pyarrow' in sys.modules)"

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from analystd.data.files import reading as files
-from analystd.data.positioned_file import RandomFile, ViewCancelledError
+from analystd.data.positioned_file import PositionedFile, ViewCancelledError
 from analystd.data.worker_client import DataWorker
 from analystd.jail.workspace import Workspace
 from analystd.tools.base import ToolContext
@@ -19,7 +19,7 @@ from analystd.tools.files import file_tools
 from analystd.wire.errors import InvalidArgumentsError, WorkspaceError
 from analystd.wire.results import FileListing, FileText
 
-OpenFile = Callable[..., RandomFile]
+OpenFile = Callable[..., PositionedFile]
 
 
 @pytest.fixture
@@ -324,7 +324,7 @@ async def test_the_model_is_told_that_a_file_goes_on(folder: Path) -> None:
         async def read_file(self, path: str, **asked: int | None) -> FileText:
             descriptor = os.open(folder / path, os.O_RDONLY)
             try:
-                return files.read_file(RandomFile.of_descriptor(path, descriptor), **asked)
+                return files.read_file(PositionedFile.of_descriptor(path, descriptor), **asked)
             finally:
                 os.close(descriptor)
 

@@ -10,13 +10,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from analystd.data.column_chunks import ColumnPart
-from analystd.data.positioned_file import Caller, ViewCancelledError
+from analystd.data.column_chunks import ColumnChunk
+from analystd.data.positioned_file import ProgressListener, ViewCancelledError
 from analystd.data.text import _records
 from analystd.data.text.cell_types import MISSING
 from analystd.data.text.csv_columns import column_parts
 from analystd.data.text.dialect import NO_QUOTE, Dialect, strip_newlines
-from analystd.data.text.record_chunks import Stretch
+from analystd.data.text.record_chunks import RecordChunk
 from analystd.wire.results import ColumnInfo
 
 pytestmark = pytest.mark.slow
@@ -24,15 +24,15 @@ pytestmark = pytest.mark.slow
 COMMAS = Dialect()
 
 
-def stretch(data: bytes, number: int = 0, first_row: int = 0, dialect: Dialect = COMMAS) -> Stretch:
+def stretch(data: bytes, number: int = 0, first_row: int = 0, dialect: Dialect = COMMAS) -> RecordChunk:
     records, consumed = dialect.split(data, 1_000_000)
-    return Stretch(number, first_row, len(records) + bool(strip_newlines(data[consumed:])), data, 1.0)
+    return RecordChunk(number, first_row, len(records) + bool(strip_newlines(data[consumed:])), data, 1.0)
 
 
-def part(data: bytes, *types: str, positions: Sequence[int] | None = None, dialect: Dialect = COMMAS) -> ColumnPart:
+def part(data: bytes, *types: str, positions: Sequence[int] | None = None, dialect: Dialect = COMMAS) -> ColumnChunk:
     columns = [ColumnInfo(name=str(at), type=kind) for at, kind in enumerate(types)]
     wanted = range(len(types)) if positions is None else positions
-    (only,) = column_parts([stretch(data, dialect=dialect)], wanted, columns, dialect, Caller())
+    (only,) = column_parts([stretch(data, dialect=dialect)], wanted, columns, dialect, ProgressListener())
     return only
 
 
@@ -122,7 +122,7 @@ def test_no_columns_still_have_rows() -> None:
 def test_parts_come_in_the_order_of_the_stretches() -> None:
     columns = [ColumnInfo(name="n", type="integer")]
     stretches = [stretch(f"{number}\n{number}\n".encode(), number, 2 * number) for number in range(20)]
-    parts = list(column_parts(stretches, [0], columns, COMMAS, Caller()))
+    parts = list(column_parts(stretches, [0], columns, COMMAS, ProgressListener()))
     assert [(each.number, each.first_row, each.num_rows) for each in parts] == [(at, 2 * at, 2) for at in range(20)]
     assert [each.arrays[0].to_pylist() for each in parts] == [[at, at] for at in range(20)]
 
@@ -130,12 +130,12 @@ def test_parts_come_in_the_order_of_the_stretches() -> None:
 def test_few_stretches_are_read_ahead_and_none_once_it_is_closed() -> None:
     read = []
 
-    def stretches() -> Iterator[Stretch]:
+    def stretches() -> Iterator[RecordChunk]:
         for number in range(100):
             read.append(number)
             yield stretch(b"1\n", number, number)
 
-    parts = column_parts(stretches(), [0], [ColumnInfo(name="n", type="integer")], COMMAS, Caller())
+    parts = column_parts(stretches(), [0], [ColumnInfo(name="n", type="integer")], COMMAS, ProgressListener())
     next(parts)
     assert len(read) < 10
     taken = len(read)
@@ -144,18 +144,20 @@ def test_few_stretches_are_read_ahead_and_none_once_it_is_closed() -> None:
 
 
 def test_cancelling_comes_through_from_the_stretches() -> None:
-    def stretches() -> Iterator[Stretch]:
+    def stretches() -> Iterator[RecordChunk]:
         yield stretch(b"1\n")
         raise ViewCancelledError("cancelled")
 
     with pytest.raises(ViewCancelledError):
-        list(column_parts(stretches(), [0], [ColumnInfo(name="n", type="integer")], COMMAS, Caller()))
+        list(column_parts(stretches(), [0], [ColumnInfo(name="n", type="integer")], COMMAS, ProgressListener()))
 
 
 def test_it_is_told_how_far_the_work_is() -> None:
     told: list[float] = []
     list(
-        column_parts([stretch(b"1\n")], [0], [ColumnInfo(name="n", type="integer")], COMMAS, Caller(report=told.append))
+        column_parts(
+            [stretch(b"1\n")], [0], [ColumnInfo(name="n", type="integer")], COMMAS, ProgressListener(report=told.append)
+        )
     )
     assert told == [1.0]
 

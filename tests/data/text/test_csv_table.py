@@ -9,20 +9,20 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from analystd.data.positioned_file import RandomFile
+from analystd.data.positioned_file import PositionedFile
 from analystd.data.table import Rows
 from analystd.data.text import records as text_records
 from analystd.data.text.csv_table import CsvTable, learn_csv
-from analystd.data.view_request import Question
+from analystd.data.view_request import ViewRequest
 from analystd.data.views import view
 from analystd.wire.arguments import Condition, SortKey
 from analystd.wire.errors import InvalidArgumentsError, WorkspaceError
 from analystd.wire.results import ViewResult
 
-OpenFile = Callable[[bytes], RandomFile]
+OpenFile = Callable[[bytes], PositionedFile]
 
 
-def table_of(file: RandomFile) -> CsvTable:
+def table_of(file: PositionedFile) -> CsvTable:
     return CsvTable(file, learn_csv(file))
 
 
@@ -44,9 +44,9 @@ def test_types_are_guessed_beside_the_cells(open_bytes: OpenFile) -> None:
 def test_an_empty_file_is_a_table_without_columns(open_bytes: OpenFile) -> None:
     table = table_of(open_bytes(b""))
     assert (table.columns, table.warnings, table.count_rows()) == ([], ["The file is empty"], 0)
-    assert view(table, Question("shape"))["text"] == "Shape: 0 rows × 0 columns\nColumns:"
-    assert view(table, Question("head"))["rows"] == []
-    assert view(table, Question("tail"))["rows"] == []
+    assert view(table, ViewRequest("shape"))["text"] == "Shape: 0 rows × 0 columns\nColumns:"
+    assert view(table, ViewRequest("head"))["rows"] == []
+    assert view(table, ViewRequest("tail"))["rows"] == []
 
 
 @pytest.mark.parametrize("content", [b"a,b", b"a,b\n", b"a,b\r\n\r\n"])
@@ -63,7 +63,7 @@ def test_rows_of_another_length_are_kept_and_told(open_bytes: OpenFile) -> None:
 
 
 def test_names_that_are_not_unique_are_told(open_bytes: OpenFile) -> None:
-    head = view(table_of(open_bytes(b"a,b,a\n1,2,3\n")), Question("head", columns=("a_2", "a")))
+    head = view(table_of(open_bytes(b"a,b,a\n1,2,3\n")), ViewRequest("head", columns=("a_2", "a")))
     assert head["columns"] == [
         {"name": "a", "type": "integer", "address": "a_2"},
         {"name": "a", "type": "integer"},
@@ -76,7 +76,7 @@ def test_each_of_several_columns_of_one_name_can_be_asked_for_everywhere(open_by
     table = table_of(open_bytes(b"a,b,a,,\n1,x,30,p,s\n2,y,20,q,r\n3,z,10,,q\n"))
 
     def asked(operation: str = "head", **more: Any) -> ViewResult:
-        return view(table, Question(operation, **more))
+        return view(table, ViewRequest(operation, **more))
 
     assert asked()["text"].splitlines()[0].split() == ["a", "b", "a_2", "column_4", "column_5"]
     assert asked("columns")["text"].splitlines()[3:] == ["  3. a_2", "  4. column_4", "  5. column_5"]
@@ -111,14 +111,15 @@ def test_what_is_not_utf_8_is_shown_with_a_mark_and_told(open_bytes: OpenFile) -
 
 def test_a_window_counts_rows_from_0_and_ends_with_the_file(open_bytes: OpenFile) -> None:
     table = table_of(open_bytes(b"n\n" + b"".join(b"%d\n" % number for number in range(1000))))
-    assert view(table, Question("columns"))["num_rows"] is None
+    assert view(table, ViewRequest("columns"))["num_rows"] is None
     assert table.rows(998, 5, [0]).cells == [["998"], ["999"]]
     assert table.rows(1000, 5, [0]).cells == []
     assert table.known_rows == 1000
     assert (
-        view(table, Question("rows", offset=998))["text"] == "Rows 998 to 999 of 1000, counted from 0:\n  n\n998\n999"
+        view(table, ViewRequest("rows", offset=998))["text"]
+        == "Rows 998 to 999 of 1000, counted from 0:\n  n\n998\n999"
     )
-    assert view(table, Question("rows", offset=5000))["text"].startswith("No rows from 5000 of 1000, counted from 0")
+    assert view(table, ViewRequest("rows", offset=5000))["text"].startswith("No rows from 5000 of 1000, counted from 0")
 
 
 def test_a_tail_without_quotes_is_read_from_the_back_and_counts_nothing(open_bytes: OpenFile) -> None:
@@ -161,18 +162,18 @@ def test_a_reply_is_bounded_and_says_so(open_bytes: OpenFile) -> None:
 def test_arguments_out_of_their_range_are_refused(open_bytes: OpenFile) -> None:
     table = table_of(open_bytes(b"a,b\n1,2\n"))
     with pytest.raises(InvalidArgumentsError, match="n_rows is 10001; it can be from 1 to 10000"):
-        view(table, Question("head", n_rows=10_001))
+        view(table, ViewRequest("head", n_rows=10_001))
     with pytest.raises(InvalidArgumentsError, match="Unknown operation 'sum'"):
-        view(table, Question("sum"))
+        view(table, ViewRequest("sum"))
     with pytest.raises(InvalidArgumentsError, match="There is no column 'c'") as caught:
-        view(table, Question("head", columns=("a", "c")))
+        view(table, ViewRequest("head", columns=("a", "c")))
     assert caught.value.hint == "The columns are: a, b"
 
 
 def test_a_file_that_becomes_shorter_is_told_and_not_guessed(open_bytes: OpenFile, tmp_path: object) -> None:
     file = open_bytes(b"a\n" + b"1\n" * 1000)
     table = table_of(file)
-    longer = RandomFile("x.csv", file.descriptor, (*file.key[:2], file.size + 10, *file.key[3:]))
+    longer = PositionedFile("x.csv", file.descriptor, (*file.key[:2], file.size + 10, *file.key[3:]))
     with pytest.raises(WorkspaceError, match=r"x\.csv became shorter while it was read"):
         CsvTable(longer, learn_csv(longer)).count_rows()
     assert table.count_rows() == 1000
@@ -197,7 +198,7 @@ def test_tables_written_by_pythons_csv_are_read_back_by_every_view(
     table = table_of(open_bytes(("\ufeff" * mark + stream.getvalue()).encode()))
     expected = [list(row) for row in rows]
     assert [column["name"] for column in table.columns] == ["first", "second", "third"]
-    assert view(table, Question("head", n_rows=100))["rows"] == expected
-    assert view(table, Question("tail", n_rows=3))["rows"] == expected[-3:]
-    assert view(table, Question("rows", offset=2, n_rows=2))["rows"] == expected[2:4]
-    assert view(table, Question("shape"))["num_rows"] == len(expected)
+    assert view(table, ViewRequest("head", n_rows=100))["rows"] == expected
+    assert view(table, ViewRequest("tail", n_rows=3))["rows"] == expected[-3:]
+    assert view(table, ViewRequest("rows", offset=2, n_rows=2))["rows"] == expected[2:4]
+    assert view(table, ViewRequest("shape"))["num_rows"] == len(expected)

@@ -8,20 +8,20 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from analystd.data.positioned_file import RandomFile
+from analystd.data.positioned_file import PositionedFile
 from analystd.data.text import decoded_content
 from analystd.data.text.decoded_content import DecodedContent, Decoding
 from analystd.data.text.decoders import GzipDecoder, Utf16Decoder, is_utf32, text_decoder
 from analystd.wire.errors import WorkspaceError
 
-OpenFile = Callable[..., RandomFile]
+OpenFile = Callable[..., PositionedFile]
 
 
 def noise(length: int) -> bytes:
     return random.Random(5).randbytes(length)
 
 
-def unzipped(file: RandomFile, decoding: Decoding | None = None) -> DecodedContent:
+def unzipped(file: PositionedFile, decoding: Decoding | None = None) -> DecodedContent:
     return DecodedContent(file, decoding or Decoding(GzipDecoder()))
 
 

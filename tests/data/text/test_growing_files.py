@@ -15,12 +15,12 @@ from hypothesis import strategies as st
 from tests.data.viewer import Viewer, small_borders, table_in
 
 from analystd.data import worker
-from analystd.data.view_request import Question
+from analystd.data.view_request import ViewRequest
 from analystd.data.worker import DataDesk
 from analystd.jail.workspace import Workspace
 from analystd.wire.errors import AnalystdError
 from analystd.wire.results import ViewResult
-from analystd.workers.child import Request
+from analystd.workers.child import WorkerRequest
 
 pytestmark = pytest.mark.slow
 
@@ -210,7 +210,7 @@ def test_a_file_that_was_replaced_is_read_anew(path: Path, tmp_path: Path) -> No
 class Asked:
     """Stands for a request to the data worker: keeps the answer, and does something once, in the middle of the work."""
 
-    def __init__(self, path: Path, question: Question, meanwhile: Callable[[], None]) -> None:
+    def __init__(self, path: Path, question: ViewRequest, meanwhile: Callable[[], None]) -> None:
         self.method = "view"
         self.params = {"source": path.name, "question": question.to_json()}
         self.descriptors = ()
@@ -247,8 +247,8 @@ def test_a_file_that_is_rewritten_while_it_is_read_is_told_or_right(
     new = b"name,n\n" + b'"%s",y\n' % (b"q\n" * 8) * length
 
     def ask(desk: DataDesk, meanwhile: Callable[[], None] = lambda: None) -> Asked:
-        asked = Asked(path, Question(operation, n_rows=1, offset=20_000_000 // 11 - 1), meanwhile)
-        desk.answer(cast(Request, asked))
+        asked = Asked(path, ViewRequest(operation, n_rows=1, offset=20_000_000 // 11 - 1), meanwhile)
+        desk.answer(cast(WorkerRequest, asked))
         return asked
 
     def rewrite() -> None:

@@ -12,7 +12,7 @@ import pytest
 from tests.data.viewer import Viewer
 
 from analystd.data.base import FileInJail
-from analystd.data.view_request import Question
+from analystd.data.view_request import ViewRequest
 from analystd.data.worker_client import DataWorker
 from analystd.jail.sandbox import Sandbox, measure_sandbox
 from analystd.jail.workspace import Workspace
@@ -191,11 +191,11 @@ async def test_a_bomb_shows_its_head_and_its_count_can_be_ended(filling: bytes, 
             file.write(piece)
     assert path.stat().st_size < 60 * MIB
     bomb = FileInJail("x.csv.gz")
-    assert (await data.view(bomb, Question("head")))["rows"] == [["first", "1"]] * 10
+    assert (await data.view(bomb, ViewRequest("head")))["rows"] == [["first", "1"]] * 10
     idle = family_memory(data)
     pid = data.pid
     heard = asyncio.Event()
-    count = asyncio.create_task(data.view(bomb, Question("shape"), lambda part: heard.set()))
+    count = asyncio.create_task(data.view(bomb, ViewRequest("shape"), lambda part: heard.set()))
     await asyncio.wait([count, asyncio.ensure_future(heard.wait())], return_when=asyncio.FIRST_COMPLETED)
     assert not count.done()
     most = 0
@@ -207,7 +207,7 @@ async def test_a_bomb_shows_its_head_and_its_count_can_be_ended(filling: bytes, 
     count.cancel()
     with pytest.raises(asyncio.CancelledError):
         await count
-    assert (await data.view(bomb, Question("rows", n_rows=1)))["rows"] == [["first", "1"]]
+    assert (await data.view(bomb, ViewRequest("rows", n_rows=1)))["rows"] == [["first", "1"]]
     assert data.pid == pid
 
 
@@ -215,6 +215,6 @@ async def test_a_bomb_of_one_row_is_a_clear_error(path: Path, data: DataWorker) 
     piece = gzip.compress(b"x" * (64 * MIB), 1)
     path.write_bytes(gzip.compress(b"name,n\n") + piece * 4)
     with pytest.raises(WorkspaceError, match="longer than 64 MiB"):
-        await data.view(FileInJail("x.csv.gz"), Question("head"))
+        await data.view(FileInJail("x.csv.gz"), ViewRequest("head"))
     assert family_memory(data) < 1500 * MIB
     os.truncate(path, 0)

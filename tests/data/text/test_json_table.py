@@ -10,17 +10,17 @@ import pyarrow as pa
 import pytest
 
 from analystd.data.formats import Formats
-from analystd.data.positioned_file import RandomFile
+from analystd.data.positioned_file import PositionedFile
 from analystd.data.text import json_columns
 from analystd.data.text.json_records import MAX_DEPTH, parse_records
 from analystd.data.text.json_table import JsonTable
-from analystd.data.view_request import Question
+from analystd.data.view_request import ViewRequest
 from analystd.data.views import view
 from analystd.wire.errors import WorkspaceError
 
 pytestmark = pytest.mark.slow
 
-OpenFile = Callable[..., RandomFile]
+OpenFile = Callable[..., PositionedFile]
 
 
 @pytest.fixture
@@ -48,7 +48,7 @@ def test_columns_are_the_keys_in_the_order_of_their_appearance(opened: Opened) -
         {"i": 1, "n": 1, "b": True, "t": "x", "o": {"a": 1}, "l": [1], "e": None, "m": 1},
         {"n": 1.5, "m": "x", "late": 2, "i": None},
     ]
-    result = view(opened(lines(*records)), Question("schema"))
+    result = view(opened(lines(*records)), ViewRequest("schema"))
     assert {column["name"]: column["type"] for column in result["columns"] or []} == {
         "i": "integer",
         "n": "number",
@@ -172,7 +172,7 @@ def test_other_json_is_refused_with_what_it_is(opened: Opened, text: str, messag
 
 def test_json_that_is_one_object_a_line_is_a_table(opened: Opened) -> None:
     assert opened(lines({"a": 1}, {"a": 2}), "x.json").count_rows() == 2
-    empty = view(opened("", "x.ndjson"), Question("shape"))
+    empty = view(opened("", "x.ndjson"), ViewRequest("shape"))
     assert (empty["num_rows"], empty["warnings"]) == (0, ["The file is empty"])
 
 

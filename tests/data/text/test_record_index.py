@@ -13,7 +13,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from analystd.data.positioned_file import RandomFile
+from analystd.data.positioned_file import PositionedFile
 from analystd.data.text import _records, record_index
 from analystd.data.text import records as text_records
 from analystd.data.text.dialect import Dialect
@@ -21,7 +21,7 @@ from analystd.data.text.record_index import ARMED, INSIDE, PLAIN, RecordIndex
 from analystd.data.text.records import TextRecords
 from analystd.wire.errors import WorkspaceError
 
-OpenFile = Callable[[bytes], RandomFile]
+OpenFile = Callable[[bytes], PositionedFile]
 
 BARE = Dialect(header=False)
 PIECES = ["a", '"', ",", "\n", "\r\n", "\r", "5", "é", "x" * 30, "y" * 64]
@@ -80,7 +80,7 @@ def test_a_text_that_is_read_in_one_way_only_has_the_same_index(text: str, size:
         class OneWay:
             """Content that hides the file from the parallel way."""
 
-            def __init__(self, file: RandomFile) -> None:
+            def __init__(self, file: PositionedFile) -> None:
                 self._file = file
 
             def __getattr__(self, name: str) -> object:

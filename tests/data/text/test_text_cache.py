@@ -9,21 +9,21 @@ from pathlib import Path
 import pytest
 
 from analystd.data.formats import Formats
-from analystd.data.positioned_file import RandomFile
+from analystd.data.positioned_file import PositionedFile
 from analystd.data.text import text_cache
 from analystd.data.text.content import Content
 from analystd.data.text.csv_table import CsvFacts, CsvTable, learn_csv
-from analystd.data.text.text_cache import KnownTexts
+from analystd.data.text.text_cache import TextCache
 from analystd.wire.errors import WorkspaceError
 
 BEGINNING = b"a,b\n" + b"1,2\n" * 50_000
 
 
 @contextmanager
-def opened(path: Path) -> Iterator[RandomFile]:
+def opened(path: Path) -> Iterator[PositionedFile]:
     descriptor = os.open(path, os.O_RDONLY)
     try:
-        yield RandomFile.of_descriptor(path.name, descriptor)
+        yield PositionedFile.of_descriptor(path.name, descriptor)
     finally:
         os.close(descriptor)
 
@@ -35,7 +35,7 @@ def path(tmp_path: Path) -> Path:
     return path
 
 
-def facts_of(texts: KnownTexts, path: Path) -> CsvFacts:
+def facts_of(texts: TextCache, path: Path) -> CsvFacts:
     with opened(path) as file:
         content = texts.open(file)
         facts = texts.learn(file, content, "csv", learn_csv)
@@ -44,12 +44,12 @@ def facts_of(texts: KnownTexts, path: Path) -> CsvFacts:
 
 
 def test_what_was_learnt_is_kept_while_the_file_stays(path: Path) -> None:
-    texts = KnownTexts()
+    texts = TextCache()
     assert facts_of(texts, path) is facts_of(texts, path)
 
 
 def test_an_index_goes_on_where_a_file_grew(path: Path) -> None:
-    texts = KnownTexts()
+    texts = TextCache()
     first = facts_of(texts, path)
     with path.open("ab") as file:
         file.write(b'3,"4\n' * 4)
@@ -74,7 +74,7 @@ def test_an_index_goes_on_where_a_file_grew(path: Path) -> None:
     ],
 )
 def test_another_content_is_not_taken_for_growth(path: Path, change: Callable[[bytes], bytes]) -> None:
-    texts = KnownTexts()
+    texts = TextCache()
     facts_of(texts, path)
     changed = change(BEGINNING)
     path.write_bytes(changed)
@@ -82,7 +82,7 @@ def test_another_content_is_not_taken_for_growth(path: Path, change: Callable[[b
 
 
 def test_a_change_within_one_tick_of_the_clock_is_noticed(path: Path) -> None:
-    texts = KnownTexts()
+    texts = TextCache()
     before = facts_of(texts, path)
     with opened(path) as file:
         known = texts._files[file.key[:2]]
@@ -96,7 +96,7 @@ def test_a_change_within_one_tick_of_the_clock_is_noticed(path: Path) -> None:
 
 
 def test_compressed_files_are_learnt_anew_when_they_change(tmp_path: Path) -> None:
-    texts = KnownTexts()
+    texts = TextCache()
     path = tmp_path / "x.csv.gz"
     path.write_bytes(gzip.compress(BEGINNING))
     assert facts_of(texts, path) is facts_of(texts, path)
@@ -106,7 +106,7 @@ def test_compressed_files_are_learnt_anew_when_they_change(tmp_path: Path) -> No
 
 
 def test_what_is_forgotten_is_learnt_anew(path: Path) -> None:
-    texts = KnownTexts()
+    texts = TextCache()
     facts = facts_of(texts, path)
     with opened(path) as file:
         texts.forget(file)
@@ -115,7 +115,7 @@ def test_what_is_forgotten_is_learnt_anew(path: Path) -> None:
 
 def test_only_the_last_files_are_remembered(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(text_cache, "_FILES_REMEMBERED", 2)
-    texts = KnownTexts()
+    texts = TextCache()
     first = facts_of(texts, path)
     for number in range(2):
         other = tmp_path / f"{number}.csv"
@@ -125,7 +125,7 @@ def test_only_the_last_files_are_remembered(path: Path, tmp_path: Path, monkeypa
 
 
 def test_an_error_while_learning_leaves_nothing_behind(path: Path) -> None:
-    texts = KnownTexts()
+    texts = TextCache()
 
     def fail(content: Content) -> CsvFacts:
         raise WorkspaceError("unreadable")

@@ -11,18 +11,18 @@ import pyarrow.compute as pc
 import pytest
 
 from analystd.data.formats import Formats
-from analystd.data.positioned_file import RandomFile, ViewCancelledError
+from analystd.data.positioned_file import PositionedFile, ViewCancelledError
 from analystd.data.typed.arrow_rows import GroupedTable
 from analystd.data.typed.arrow_table import open_arrow
 from analystd.data.typed.arrow_values import json_values
-from analystd.data.typed.lru import Remembered
-from analystd.data.view_request import Question
+from analystd.data.typed.lru import LruCache
+from analystd.data.view_request import ViewRequest
 from analystd.data.views import view
 from analystd.wire.errors import WorkspaceError
 
 pytestmark = pytest.mark.slow
 
-OpenFile = Callable[..., RandomFile]
+OpenFile = Callable[..., PositionedFile]
 
 ROWS = [[number, f"r{number}", ["a", "b", None][number % 3]] for number in range(100)]
 
@@ -44,8 +44,8 @@ def ipc_bytes(table: pa.Table, new: Any, rows: int = 7, **options: Any) -> bytes
     return stream.getvalue()
 
 
-def opened(file: RandomFile) -> GroupedTable:
-    table = open_arrow(file, Remembered(1))
+def opened(file: PositionedFile) -> GroupedTable:
+    table = open_arrow(file, LruCache(1))
     assert isinstance(table, GroupedTable)
     return table
 
@@ -72,13 +72,13 @@ def test_only_the_asked_columns_of_the_asked_batches_are_read(open_bytes: OpenFi
     assert file.read_bytes[0] < 100_000 < len(content) // 30
 
 
-class CountingFile(RandomFile):
+class CountingFile(PositionedFile):
     """Counts what is read."""
 
     read_bytes: list[int]
 
     @classmethod
-    def over(cls, file: RandomFile) -> CountingFile:
+    def over(cls, file: PositionedFile) -> CountingFile:
         counting = cls(file.name, file.descriptor, file.key, file.caller)
         object.__setattr__(counting, "read_bytes", [0])
         return counting
@@ -105,7 +105,7 @@ def test_feather_of_pandas_is_read_as_pandas_reads_it(open_bytes: OpenFile, tmp_
     path = tmp_path_factory.mktemp("feather") / "x.feather"
     frame = pd.DataFrame({"a": [1.5, None], "t": pd.to_datetime(["2024-01-01", "2024-01-02"]), "s": ["x", "y"]})
     frame.to_feather(path)
-    result = view(Formats().open_table(open_bytes(path.read_bytes(), "x.feather")), Question("head"))
+    result = view(Formats().open_table(open_bytes(path.read_bytes(), "x.feather")), ViewRequest("head"))
     assert [row[::2] for row in result["rows"] or []] == [[1.5, "x"], [None, "y"]]
     assert [row[1][:19] for row in result["rows"] or []] == ["2024-01-01T00:00:00", "2024-01-02T00:00:00"]
 

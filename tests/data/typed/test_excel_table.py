@@ -9,16 +9,16 @@ from typing import Any
 import pytest
 
 from analystd.data.formats import Formats
-from analystd.data.positioned_file import RandomFile
+from analystd.data.positioned_file import PositionedFile
 from analystd.data.table import Table
 from analystd.data.typed import excel_sheet
-from analystd.data.view_request import Question
+from analystd.data.view_request import ViewRequest
 from analystd.data.views import view
 from analystd.wire.errors import AnalystdError, ResourceLimitError, WorkspaceError
 
 openpyxl = pytest.importorskip("openpyxl")
 
-OpenFile = Callable[..., RandomFile]
+OpenFile = Callable[..., PositionedFile]
 DAY = datetime.datetime(2024, 2, 29)
 
 
@@ -112,10 +112,10 @@ def test_cells_have_the_types_that_a_person_gave_them(open_bytes: OpenFile) -> N
 
 def test_every_view_works_on_a_sheet(open_bytes: OpenFile) -> None:
     table = opened(open_bytes, workbook(("k", "v"), *((f"k{n % 3}", n) for n in range(1000))))
-    shape = view(table, Question("shape"))
+    shape = view(table, ViewRequest("shape"))
     assert (shape["num_rows"], shape["num_columns"]) == (1000, 2)
     assert table.tail(2, [1]).cells == [[998], [999]]
-    profiles = view(table, Question("profile", columns=("v",)))["profiles"]
+    profiles = view(table, ViewRequest("profile", columns=("v",)))["profiles"]
     assert profiles is not None
     profile = profiles[0]
     assert (profile["min"], profile["max"], profile["missing"]) == (0, 999, 0)

@@ -18,9 +18,9 @@ import pyarrow.parquet.encryption as encryption
 import pytest
 
 from analystd.data.base import FileInJail
-from analystd.data.positioned_file import RandomFile, ViewCancelledError
+from analystd.data.positioned_file import PositionedFile, ViewCancelledError
 from analystd.data.typed.parquet_table import ParquetTable
-from analystd.data.view_request import Question
+from analystd.data.view_request import ViewRequest
 from analystd.data.worker_client import DataWorker
 from analystd.jail.sandbox import measure_sandbox
 from analystd.jail.workspace import Workspace
@@ -28,7 +28,7 @@ from analystd.wire.errors import ResourceLimitError, WorkspaceError
 
 pytestmark = pytest.mark.slow
 
-OpenFile = Callable[..., RandomFile]
+OpenFile = Callable[..., PositionedFile]
 
 
 @pytest.fixture
@@ -73,18 +73,18 @@ async def test_damage_anywhere_is_one_error_and_the_worker_lives_on(data: DataWo
     chance = random.Random(11)
     whole = parquet_bytes(sample(), row_group_size=100)
     (folder / "whole.parquet").write_bytes(whole)
-    expected = (await data.view(FileInJail("whole.parquet"), Question("head")))["rows"]
+    expected = (await data.view(FileInJail("whole.parquet"), ViewRequest("head")))["rows"]
     pid, refused = data.pid, 0
     for number in range(60):
         (folder / "x.parquet").write_bytes(damaged(whole, chance))
         for operation in ("head", "tail", "describe", "shape"):
             try:
-                await data.view(FileInJail("x.parquet"), Question(operation))
+                await data.view(FileInJail("x.parquet"), ViewRequest(operation))
             except (WorkspaceError, ResourceLimitError) as exc:
                 assert exc.message.startswith("x.parquet ")
                 refused += 1
         if number % 10 == 0:
-            assert (await data.view(FileInJail("whole.parquet"), Question("head")))["rows"] == expected
+            assert (await data.view(FileInJail("whole.parquet"), ViewRequest("head")))["rows"] == expected
     assert data.pid == pid
     assert refused > 60
 
@@ -101,19 +101,19 @@ def test_a_footer_that_contradicts_itself_is_named(open_bytes: OpenFile) -> None
 async def test_a_cell_of_fifty_megabytes_is_shown_whole(data: DataWorker, folder: Path) -> None:
     cell = "x" * 50_000_000
     pq.write_table(pa.table({"s": [cell, "short", cell]}), folder / "huge.parquet")
-    result = await data.view(FileInJail("huge.parquet"), Question("head"))
+    result = await data.view(FileInJail("huge.parquet"), ViewRequest("head"))
     assert result["rows"] == [[cell]]
     assert result["warnings"] == ["Only 1 of 3 rows are given: more than 16 MiB do not fit into one reply"]
     assert len(result["text"]) < 200
-    assert (await data.view(FileInJail("huge.parquet"), Question("rows", offset=1, n_rows=1)))["rows"] == [["short"]]
+    assert (await data.view(FileInJail("huge.parquet"), ViewRequest("rows", offset=1, n_rows=1)))["rows"] == [["short"]]
 
 
 async def test_a_row_that_no_reply_could_hold_is_refused(data: DataWorker, folder: Path) -> None:
     # Each NUL is written as six characters.
     pq.write_table(pa.table({"s": ["\0" * 30_000_000]}), folder / "huge.parquet")
     with pytest.raises(ResourceLimitError, match=r"Row 0 of huge\.parquet holds 171 MiB; a reply holds at most 128"):
-        await data.view(FileInJail("huge.parquet"), Question("head"))
-    assert (await data.view(FileInJail("huge.parquet"), Question("shape")))["num_rows"] == 1
+        await data.view(FileInJail("huge.parquet"), ViewRequest("head"))
+    assert (await data.view(FileInJail("huge.parquet"), ViewRequest("shape")))["num_rows"] == 1
 
 
 async def test_page_bombs_are_read_as_far_as_they_are_asked_for(data: DataWorker, folder: Path) -> None:
@@ -123,8 +123,8 @@ async def test_page_bombs_are_read_as_far_as_they_are_asked_for(data: DataWorker
     pq.write_table(pa.table({"s": repeated}), folder / "texts.parquet")
     for name in ("pages.parquet", "texts.parquet"):
         assert (folder / name).stat().st_size < 1_000_000
-    assert (await data.view(FileInJail("pages.parquet"), Question("tail", n_rows=1)))["rows"] == [[0.0]]
-    result = await data.view(FileInJail("texts.parquet"), Question("head"))
+    assert (await data.view(FileInJail("pages.parquet"), ViewRequest("tail", n_rows=1)))["rows"] == [[0.0]]
+    result = await data.view(FileInJail("texts.parquet"), ViewRequest("head"))
     assert [len(row[0]) for row in result["rows"] or []] == [10_000_000]
 
 
@@ -136,15 +136,15 @@ async def test_an_arrow_batch_that_inflates_beyond_the_limit_is_refused(data: Da
     assert (folder / "x.arrow").stat().st_size < 1_000_000
     arrow = FileInJail("x.arrow")
     with pytest.raises(ResourceLimitError, match=r"x\.arrow needs more memory than the limit of \d+ MiB"):
-        await data.view(arrow, Question("head"))
-    assert (await data.view(arrow, Question("tail", n_rows=1, columns=("y",))))["rows"] == [[0]]
+        await data.view(arrow, ViewRequest("head"))
+    assert (await data.view(arrow, ViewRequest("tail", n_rows=1, columns=("y",))))["rows"] == [[0]]
 
 
 async def test_a_file_replaced_between_two_views_is_read_anew(data: DataWorker, folder: Path) -> None:
     path = folder / "x.parquet"
     for values in ([1, 2, 3], [4]):
         pq.write_table(pa.table({"n": values}), path)
-        result = await data.view(FileInJail("x.parquet"), Question("head"))
+        result = await data.view(FileInJail("x.parquet"), ViewRequest("head"))
         assert result["rows"] == [[value] for value in values]
 
 
@@ -225,9 +225,9 @@ async def test_five_thousand_columns_in_many_groups_are_seen_from_both_ends(data
     wide = pa.table({f"c{number}": np.arange(2_000) + number for number in range(5_000)})
     pq.write_table(wide, folder / "wide.parquet", row_group_size=1_000)
     source = FileInJail("wide.parquet")
-    assert (await data.view(source, Question("head", n_rows=1)))["rows"] == [list(range(5_000))]
-    assert (await data.view(source, Question("tail", n_rows=1)))["rows"] == [list(range(1_999, 6_999))]
-    assert (await data.view(source, Question("rows", offset=999, n_rows=2, columns=("c4999",))))["rows"] == [
+    assert (await data.view(source, ViewRequest("head", n_rows=1)))["rows"] == [list(range(5_000))]
+    assert (await data.view(source, ViewRequest("tail", n_rows=1)))["rows"] == [list(range(1_999, 6_999))]
+    assert (await data.view(source, ViewRequest("rows", offset=999, n_rows=2, columns=("c4999",))))["rows"] == [
         [5_998],
         [5_999],
     ]

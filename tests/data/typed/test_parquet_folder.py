@@ -14,13 +14,13 @@ import pyarrow.parquet as pq
 import pytest
 
 from analystd.data.base import FileInJail
-from analystd.data.positioned_file import Caller, RandomFile, ViewCancelledError
+from analystd.data.positioned_file import PositionedFile, ProgressListener, ViewCancelledError
 from analystd.data.typed import parquet_folder, partition_discovery
-from analystd.data.typed.lru import Remembered
+from analystd.data.typed.lru import LruCache
 from analystd.data.typed.parquet_folder import ParquetFolder, open_parquet_folder
 from analystd.data.typed.parquet_schemas import common_type
 from analystd.data.typed.parquet_table import ParquetTable
-from analystd.data.view_request import Question
+from analystd.data.view_request import ViewRequest
 from analystd.data.views import view
 from analystd.data.worker_client import DataWorker
 from analystd.jail.sandbox import measure_sandbox
@@ -44,10 +44,10 @@ def sales(folder: Path) -> Path:
 @pytest.fixture
 def opened(folder: Path) -> Open:
     """Opens a folder of the workspace, `sales` unless another is given."""
-    workspace, known = Workspace(folder), Remembered(4)
+    workspace, known = Workspace(folder), LruCache(4)
 
-    def open_folder(name: str = "sales", caller: Caller | None = None) -> ParquetFolder:
-        return open_parquet_folder(workspace, name, caller or Caller(), known)
+    def open_folder(name: str = "sales", caller: ProgressListener | None = None) -> ParquetFolder:
+        return open_parquet_folder(workspace, name, caller or ProgressListener(), known)
 
     return open_folder
 
@@ -66,16 +66,16 @@ def test_rows_come_in_the_order_of_paths_with_what_the_folders_say(sales: Path, 
     (sales / ".hidden.parquet").write_text("no Parquet")
     (sales / "notes.txt").write_text("no table")
     table = opened()
-    assert view(table, Question("schema"))["columns"] == [
+    assert view(table, ViewRequest("schema"))["columns"] == [
         {"name": "n", "type": "int64"},
         {"name": "year", "type": "int64"},
         {"name": "kind", "type": "string"},
     ]
     every = [[1, 2023, "a"], [2, 2023, "a"], [3, 2023, "a"], [4, 2024, "b/c"], [5, None, "d"]]
-    assert view(table, Question("head"))["rows"] == every
-    assert view(table, Question("tail", n_rows=2))["rows"] == every[-2:]
-    assert view(table, Question("rows", offset=2, n_rows=2, columns=("kind", "n")))["rows"] == [["a", 3], ["b/c", 4]]
-    assert view(table, Question("shape"))["num_rows"] == 5
+    assert view(table, ViewRequest("head"))["rows"] == every
+    assert view(table, ViewRequest("tail", n_rows=2))["rows"] == every[-2:]
+    assert view(table, ViewRequest("rows", offset=2, n_rows=2, columns=("kind", "n")))["rows"] == [["a", 3], ["b/c", 4]]
+    assert view(table, ViewRequest("shape"))["num_rows"] == 5
     parts = list(table.column_parts([1, 0]))
     assert [(part.number, part.first_row, [each.to_pylist() for each in part.arrays]) for part in parts] == [
         (0, 0, [[2023], [1]]),
@@ -176,7 +176,7 @@ def test_footers_are_read_again_only_when_a_file_changed(
     read: list[str] = []
 
     class CountedTable(ParquetTable):
-        def __init__(self, file: RandomFile) -> None:
+        def __init__(self, file: PositionedFile) -> None:
             read.append(file.name)
             super().__init__(file)
 
@@ -265,7 +265,7 @@ def test_two_thousand_files_are_one_table(sales: Path, opened: Open) -> None:
 
 def test_cancelling_stops_the_walk(sales: Path, opened: Open) -> None:
     put(sales / "1.parquet", {"n": [1]})
-    caller = Caller()
+    caller = ProgressListener()
     caller.cancelled.set()
     with pytest.raises(ViewCancelledError):
         opened(caller=caller)
@@ -283,13 +283,13 @@ async def test_the_worker_views_folders_and_refuses_hostile_ones(folder: Path, t
     data = DataWorker(Workspace(folder, min_free_ram_percent=0), await measure_sandbox("auto"), runtime)
     try:
         many = FileInJail("many")
-        assert (await data.view(many, Question("shape")))["num_rows"] == 300
-        assert (await data.view(many, Question("tail", n_rows=1)))["rows"] == [[299, "299x"]]
-        filtered = await data.view(many, Question("head", filter=(Condition("day", "=", "007x"),)))
+        assert (await data.view(many, ViewRequest("shape")))["num_rows"] == 300
+        assert (await data.view(many, ViewRequest("tail", n_rows=1)))["rows"] == [[299, "299x"]]
+        filtered = await data.view(many, ViewRequest("head", filter=(Condition("day", "=", "007x"),)))
         assert filtered["rows"] == [[7, "007x"]]
         for path in ("hostile", "link", "..", "/"):
             with pytest.raises(WorkspaceError, match="Path is outside workspace"):
-                await data.view(FileInJail(path), Question("head"))
-        assert (await data.view(many, Question("head", n_rows=1)))["rows"] == [[0, "000x"]]
+                await data.view(FileInJail(path), ViewRequest("head"))
+        assert (await data.view(many, ViewRequest("head", n_rows=1)))["rows"] == [[0, "000x"]]
     finally:
         await data.aclose()

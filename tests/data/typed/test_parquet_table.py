@@ -15,15 +15,15 @@ import pyarrow.parquet.encryption as pe
 import pytest
 
 from analystd.data.formats import Formats
-from analystd.data.positioned_file import RandomFile, ViewCancelledError
+from analystd.data.positioned_file import PositionedFile, ViewCancelledError
 from analystd.data.typed.arrow_values import clock_text, date_text, json_values, timestamp_text
 from analystd.data.typed.parquet_table import ParquetTable
-from analystd.data.view_request import Question
+from analystd.data.view_request import ViewRequest
 from analystd.data.views import view
 from analystd.wire.arguments import Condition, SortKey
 from analystd.wire.errors import WorkspaceError
 
-OpenFile = Callable[[bytes], RandomFile]
+OpenFile = Callable[[bytes], PositionedFile]
 
 
 def parquet_bytes(table: pa.Table, **options: Any) -> bytes:
@@ -99,7 +99,7 @@ def test_columns_are_found_though_names_repeat_or_hold_dots(open_bytes: OpenFile
     arrays = [pa.array([1]), pa.array([{"b": 2}]), pa.array([3]), pa.array([4])]
     table = ParquetTable(open_bytes(parquet_bytes(pa.Table.from_arrays(arrays, ["x", "a", "a.b", "x"]))))
     assert table.rows(0, 1, [3, 1, 2, 0]).cells == [[4, {"b": 2}, 3, 1]]
-    assert view(table, Question("head", columns=("x_2", "a.b", "x")))["rows"] == [[4, 3, 1]]
+    assert view(table, ViewRequest("head", columns=("x_2", "a.b", "x")))["rows"] == [[4, 3, 1]]
 
 
 def test_a_table_without_columns_has_rows_all_the_same(open_bytes: OpenFile) -> None:
@@ -146,10 +146,10 @@ def test_an_encrypted_file_says_so_and_shows_what_is_not_encrypted(open_bytes: O
     for name in ("x.parquet", "x.bin"):
         file = replace(open_bytes(content), name=name)
         with pytest.raises(WorkspaceError, match="is encrypted, at least in part: keys are not supported") as caught:
-            view(Formats().open_table(file), Question("head"))
+            view(Formats().open_table(file), ViewRequest("head"))
         assert "decryption_properties" in (caught.value.hint or "")
     if not whole:
-        assert view(ParquetTable(open_bytes(content)), Question("head", columns=("open",)))["rows"] == [[3], [4]]
+        assert view(ParquetTable(open_bytes(content)), ViewRequest("head", columns=("open",)))["rows"] == [[3], [4]]
 
 
 def test_columns_of_one_name_are_told_apart(open_bytes: OpenFile) -> None:
@@ -159,7 +159,7 @@ def test_columns_of_one_name_are_told_apart(open_bytes: OpenFile) -> None:
     found = ParquetTable(open_bytes(parquet_bytes(table)))
 
     def rows(**more: Any) -> Any:
-        return view(found, Question("head", **more))["rows"]
+        return view(found, ViewRequest("head", **more))["rows"]
 
     assert rows(filter=(Condition("a_2", "<", 25),), sort=(SortKey("a_2"),)) == [[3, 10, "z"], [2, 20, "y"]]
     assert rows(columns=("a_2", "column_3"), filter=(Condition("a", "=", 1),)) == [[30, "x"]]

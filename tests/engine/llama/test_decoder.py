@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 
 from analystd.engine.llama.decoder import Decoder, Job, Result
-from analystd.engine.llama.generation import Reply, Rules
-from analystd.engine.llama.llama_model import Entry, Logits, Outcome
+from analystd.engine.llama.generation import Generation, Rules
+from analystd.engine.llama.llama_model import BatchEntry, BatchOutcome, Logits
 from analystd.engine.llama.sampling import make_sampler
 from analystd.wire.errors import EngineUnavailableError
 
@@ -32,11 +32,11 @@ class CountingModel:
     def __init__(self) -> None:
         self.vocabulary: Any = Digits()
         self.stored: dict[int, list[int]] = {}
-        self.batches: list[list[Entry]] = []
-        self.outcomes: list[Outcome] = []
+        self.batches: list[list[BatchEntry]] = []
+        self.outcomes: list[BatchOutcome] = []
         self.while_decoding: Callable[[], None] = lambda: None
 
-    def decode(self, entries: Sequence[Entry], should_abort: Callable[[], bool] | None = None) -> Outcome:
+    def decode(self, entries: Sequence[BatchEntry], should_abort: Callable[[], bool] | None = None) -> BatchOutcome:
         assert len(entries) <= self.batch_size
         self.batches.append(list(entries))
         for entry in entries:
@@ -45,8 +45,8 @@ class CountingModel:
             held.append(entry.token)
         self.while_decoding()
         if should_abort is not None and should_abort():
-            return Outcome.ABORTED
-        return self.outcomes.pop(0) if self.outcomes else Outcome.DONE
+            return BatchOutcome.ABORTED
+        return self.outcomes.pop(0) if self.outcomes else BatchOutcome.DONE
 
     def logits(self, index: int) -> Logits:
         entry = self.batches[-1][index]
@@ -97,7 +97,7 @@ def add(
     decoder: Decoder, model: CountingModel, prompt: Sequence[int], sequence: str = "a", max_tokens: int = 10
 ) -> Ear:
     ear = Ear()
-    reply = Reply(model.vocabulary, Rules(make_sampler(0, 0), max_tokens=max_tokens))
+    reply = Generation(model.vocabulary, Rules(make_sampler(0, 0), max_tokens=max_tokens))
     decoder.add(Job(ear, sequence, tuple(prompt), reply))
     return ear
 
@@ -216,7 +216,7 @@ def test_a_conversations_next_request_waits_for_its_first(model: CountingModel) 
 
 def test_a_batch_that_fails_fails_its_replies_only(model: CountingModel) -> None:
     decoder = decoder_of(model)
-    model.outcomes = [Outcome.FAILED]
+    model.outcomes = [BatchOutcome.FAILED]
     ear = add(decoder, model, [4])
     decoder.step()
     later = add(decoder, model, [3], "b")

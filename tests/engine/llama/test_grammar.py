@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from analystd.engine.base import ToolSpec
 from analystd.engine.llama.constrained_sampling import Grammar
 from analystd.engine.llama.grammar import grammar_with_root, tool_call_grammar
-from analystd.engine.llama.llama_model import Model
+from analystd.engine.llama.llama_model import LlamaModel
 from analystd.wire.errors import EngineUnavailableError
 
 VIEW = {
@@ -24,7 +24,7 @@ VIEW = {
 }
 
 
-def accepts(model: Model, grammar: str, text: str) -> bool:
+def accepts(model: LlamaModel, grammar: str, text: str) -> bool:
     """Whether the whole text is in the grammar."""
     state = Grammar(model.vocabulary, grammar)
     try:
@@ -37,7 +37,7 @@ def accepts(model: Model, grammar: str, text: str) -> bool:
         state.close()
 
 
-def accepts_arguments(model: Model, schema: dict[str, Any], arguments: str) -> bool:
+def accepts_arguments(model: LlamaModel, schema: dict[str, Any], arguments: str) -> bool:
     grammar = grammar_with_root(tool_call_grammar([ToolSpec("t", "", schema)]))
     return accepts(model, grammar, f'<tool name="t">\n{arguments}\n</tool>')
 
@@ -50,7 +50,7 @@ def accepts_arguments(model: Model, schema: dict[str, Any], arguments: str) -> b
         '{\n  "path": "a b\\n\\"c\\" \\u00e9 é 🦔",\n  "operation": "head"\n}',
     ],
 )
-def test_arguments_that_fit_are_accepted(model: Model, arguments: str) -> None:
+def test_arguments_that_fit_are_accepted(model: LlamaModel, arguments: str) -> None:
     assert accepts_arguments(model, VIEW, arguments)
 
 
@@ -68,12 +68,12 @@ def test_arguments_that_fit_are_accepted(model: Model, arguments: str) -> None:
         "[]",
     ],
 )
-def test_arguments_that_do_not_fit_are_refused(model: Model, arguments: str) -> None:
+def test_arguments_that_do_not_fit_are_refused(model: LlamaModel, arguments: str) -> None:
     assert not accepts_arguments(model, VIEW, arguments)
 
 
 @pytest.mark.parametrize("arguments", ["{}", '{"a": 1}', '{"b": 2}', '{"a": 1, "c": 3}', '{"a": 1, "b": 2, "c": 3}'])
-def test_any_choice_of_optional_properties_is_accepted(model: Model, arguments: str) -> None:
+def test_any_choice_of_optional_properties_is_accepted(model: LlamaModel, arguments: str) -> None:
     schema = {"properties": {name: {"type": "integer"} for name in "abc"}}
     assert accepts_arguments(model, schema, arguments)
 
@@ -97,13 +97,13 @@ def test_any_choice_of_optional_properties_is_accepted(model: Model, arguments: 
         ({"enum": ['a"b', "c\\d", "é", None, 5]}, ['"a\\"b"', '"c\\\\d"', '"é"', "null", "5"], ["6"]),
     ],
 )
-def test_each_kind_of_schema_has_its_form(model: Model, schema: Any, fits: list[str], does_not: list[str]) -> None:
+def test_each_kind_of_schema_has_its_form(model: LlamaModel, schema: Any, fits: list[str], does_not: list[str]) -> None:
     tool = {"properties": {"x": schema}, "required": ["x"]}
     assert [value for value in fits if not accepts_arguments(model, tool, f'{{"x": {value}}}')] == []
     assert [value for value in does_not if accepts_arguments(model, tool, f'{{"x": {value}}}')] == []
 
 
-def test_each_tool_has_its_own_arguments(model: Model) -> None:
+def test_each_tool_has_its_own_arguments(model: LlamaModel) -> None:
     tools = [ToolSpec("a", "", {"properties": {"x": {"type": "integer"}}}), ToolSpec("b", "", {"properties": {}})]
     grammar = grammar_with_root(tool_call_grammar(tools))
     assert accepts(model, grammar, '<tool name="a">\n{"x": 1}\n</tool>')
@@ -112,22 +112,22 @@ def test_each_tool_has_its_own_arguments(model: Model) -> None:
     assert not accepts(model, grammar, '<tool name="c">\n{}\n</tool>')
 
 
-def test_nothing_may_follow_a_call(model: Model) -> None:
+def test_nothing_may_follow_a_call(model: LlamaModel) -> None:
     assert not accepts_arguments(model, VIEW, '{"path": "a.csv", "operation": "head"}\n</tool>\nDone')
 
 
-def test_a_call_may_begin_within_a_token(model: Model) -> None:
+def test_a_call_may_begin_within_a_token(model: LlamaModel) -> None:
     grammar = grammar_with_root(tool_call_grammar([ToolSpec("t", "", {"properties": {}})]), 'so "\n')
     assert accepts(model, grammar, 'so "\n<tool name="t">\n{}\n</tool>')
 
 
-def test_a_grammar_that_cannot_be_read_is_an_error_and_no_crash(model: Model) -> None:
+def test_a_grammar_that_cannot_be_read_is_an_error_and_no_crash(model: LlamaModel) -> None:
     with pytest.raises(EngineUnavailableError, match="could not be made into a grammar"):
         Grammar(model.vocabulary, 'root ::= "unfinished')
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_the_best_allowed_token_is_found_however_unlikely_it_is(model: Model, seed: int) -> None:
+def test_the_best_allowed_token_is_found_however_unlikely_it_is(model: LlamaModel, seed: int) -> None:
     grammar = Grammar(model.vocabulary, grammar_with_root(tool_call_grammar([ToolSpec("t", "", VIEW)])))
     logits = np.random.default_rng(seed).normal(size=model.vocabulary.size).astype(np.float32)
     best = max(
@@ -151,13 +151,13 @@ values = st.recursive(
 
 
 @pytest.fixture(scope="module")
-def any_value(model: Model) -> Iterator[tuple[Model, str]]:
+def any_value(model: LlamaModel) -> Iterator[tuple[LlamaModel, str]]:
     yield model, grammar_with_root(tool_call_grammar([ToolSpec("t", "", {"properties": {"x": {}}, "required": ["x"]})]))
 
 
 @settings(max_examples=40, deadline=None)
 @given(value=values)
-def test_whatever_json_writes_is_accepted(any_value: tuple[Model, str], value: Any) -> None:
+def test_whatever_json_writes_is_accepted(any_value: tuple[LlamaModel, str], value: Any) -> None:
     model, grammar = any_value
     assert accepts(model, grammar, f'<tool name="t">\n{json.dumps({"x": value})}\n</tool>')
     assert accepts(model, grammar, f'<tool name="t">\n{json.dumps({"x": value}, ensure_ascii=False)}\n</tool>')
@@ -179,7 +179,7 @@ NASTY = [
 
 
 @pytest.mark.parametrize("name", NASTY)
-def test_a_name_is_in_the_grammar_as_json_has_it_and_cannot_break_out(model: Model, name: str) -> None:
+def test_a_name_is_in_the_grammar_as_json_has_it_and_cannot_break_out(model: LlamaModel, name: str) -> None:
     schema = {"properties": {"path": {"type": "string", "enum": [name, "plain.csv"]}}, "required": ["path"]}
     assert accepts_arguments(model, schema, json.dumps({"path": name}, ensure_ascii=False))
     assert accepts_arguments(model, schema, '{"path": "plain.csv"}')
@@ -195,7 +195,7 @@ def test_a_name_is_in_the_grammar_as_json_has_it_and_cannot_break_out(model: Mod
         max_size=4,
     )
 )
-def test_of_known_names_each_is_accepted_and_no_misspelt_one(model: Model, names: list[str]) -> None:
+def test_of_known_names_each_is_accepted_and_no_misspelt_one(model: LlamaModel, names: list[str]) -> None:
     schema = {"properties": {"path": {"enum": names}}, "required": ["path"]}
     for name in names:
         assert accepts_arguments(model, schema, json.dumps({"path": name}, ensure_ascii=False))

@@ -11,7 +11,7 @@ from analystd.agent.toolcalls import ToolCall, ToolCallParser, tool_call_text
 from analystd.engine.base import GenerateRequest, Message
 from analystd.engine.llama.chat_template import Renderer
 from analystd.engine.llama.engine import LlamaEngine
-from analystd.engine.llama.llama_model import Model
+from analystd.engine.llama.llama_model import LlamaModel
 from analystd.tools.data_view import DATA_VIEW
 from analystd.tools.narrowing import Names, narrowed
 from analystd.tools.pyexe import PYEXE
@@ -48,7 +48,7 @@ def conversation(text: str) -> list[Message]:
 
 
 @pytest.mark.parametrize("text", FORGED.values(), ids=FORGED)
-def test_no_file_column_cell_or_traceback_becomes_a_control_token(model: Model, text: str) -> None:
+def test_no_file_column_cell_or_traceback_becomes_a_control_token(model: LlamaModel, text: str) -> None:
     renderer = Renderer(model.vocabulary, model.chat_template)
 
     def control_tokens(of: str) -> list[int]:

@@ -22,7 +22,7 @@ MODULES: dict[Package, str] = {NATIVE: "llama_cpp", PREBUILT: "xllamacpp"}
 GREEDY = """
 import json, sys
 from pathlib import Path
-from analystd.engine import libllama
+from analystd.engine.llama import libllama
 build = libllama.installed(sys.argv[1])
 libllama.find_build = lambda: build
 from analystd.engine.llama.llama_model import Entry, Model
@@ -80,7 +80,10 @@ def test_a_structure_of_another_layout_is_refused_before_a_model_is_loaded(monke
 
 
 def test_no_package_is_imported_to_find_the_library() -> None:
-    code = "import sys; from analystd.engine import libllama; libllama.load_library(); print(sorted({'llama_cpp', 'xllamacpp'} & set(sys.modules)))"
+    code = (
+        "import sys; from analystd.engine.llama import libllama; libllama.load_library(); "
+        "print(sorted({'llama_cpp', 'xllamacpp'} & set(sys.modules)))"
+    )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
     assert done.stdout.strip() == "[]"
     assert importlib.util.find_spec("xllamacpp") or importlib.util.find_spec("llama_cpp")

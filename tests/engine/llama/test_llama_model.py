@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from analystd.engine.llama.llama_model import Entry, Logits, Model, Outcome
+from analystd.engine.llama.llama_model import BatchEntry, BatchOutcome, LlamaModel, Logits
 
 pytestmark = pytest.mark.slow
 
@@ -16,9 +16,9 @@ LENGTHS = (30, 70, 520)
 
 
 @pytest.fixture(scope="module")
-def model(gguf: Path) -> Iterator[Model]:
+def model(gguf: Path) -> Iterator[LlamaModel]:
     """With room for conversations that are longer than the 512 tokens from which llama.cpp may attend otherwise."""
-    model = Model(gguf, context_tokens=1024)
+    model = LlamaModel(gguf, context_tokens=1024)
     yield model
     model.close()
 
@@ -27,11 +27,11 @@ def prompt(length: int) -> list[int]:
     return random.Random(length).choices(range(1000, 40000), k=length)
 
 
-def decode(model: Model, entries: Sequence[Entry]) -> None:
-    assert model.decode(entries) is Outcome.DONE
+def decode(model: LlamaModel, entries: Sequence[BatchEntry]) -> None:
+    assert model.decode(entries) is BatchOutcome.DONE
 
 
-def continued(model: Model, prompts: dict[int, list[int]], portion: int) -> dict[int, list[Logits]]:
+def continued(model: LlamaModel, prompts: dict[int, list[int]], portion: int) -> dict[int, list[Logits]]:
     """The scores after each prompt, and after each of the likeliest tokens that follow, all sequences in the same batches."""
     scores: dict[int, list[Logits]] = {sequence: [] for sequence in prompts}
     texts = {sequence: list(tokens) for sequence, tokens in prompts.items()}
@@ -40,7 +40,7 @@ def continued(model: Model, prompts: dict[int, list[int]], portion: int) -> dict
         model.keep(sequence, 0)
     while any(len(each) < STEPS for each in scores.values()):
         entries = [
-            Entry(token, stored[sequence] + place, sequence, stored[sequence] + place == len(tokens) - 1)
+            BatchEntry(token, stored[sequence] + place, sequence, stored[sequence] + place == len(tokens) - 1)
             for sequence, tokens in texts.items()
             for place, token in enumerate(tokens[stored[sequence] :][:portion])
         ]
@@ -53,7 +53,7 @@ def continued(model: Model, prompts: dict[int, list[int]], portion: int) -> dict
     return {sequence: each[:STEPS] for sequence, each in scores.items()}
 
 
-def test_scores_are_the_same_to_the_bit_in_any_company_and_in_any_portions(model: Model) -> None:
+def test_scores_are_the_same_to_the_bit_in_any_company_and_in_any_portions(model: LlamaModel) -> None:
     prompts = {sequence: prompt(length) for sequence, length in enumerate(LENGTHS)}
     together = continued(model, prompts, portion=model.batch_size // len(prompts))
     for sequence, tokens in prompts.items():
@@ -62,17 +62,17 @@ def test_scores_are_the_same_to_the_bit_in_any_company_and_in_any_portions(model
             assert np.array_equal(one, other)
 
 
-def test_a_copied_beginning_is_as_good_as_one_that_was_processed(model: Model) -> None:
+def test_a_copied_beginning_is_as_good_as_one_that_was_processed(model: LlamaModel) -> None:
     tokens = prompt(200)
     whole = continued(model, {0: tokens}, portion=64)[0]
     model.keep(1, 0)
     assert model.copy(0, 1, 150)
     assert (model.stored(0), model.stored(1)) == (200 + STEPS - 1, 150)
-    decode(model, [Entry(token, 150 + place, 1, place == 49) for place, token in enumerate(tokens[150:])])
+    decode(model, [BatchEntry(token, 150 + place, 1, place == 49) for place, token in enumerate(tokens[150:])])
     assert np.array_equal(model.logits(49), whole[0])
 
 
-def test_a_state_of_a_beginning_leaves_the_sequence_as_it_was(model: Model) -> None:
+def test_a_state_of_a_beginning_leaves_the_sequence_as_it_was(model: LlamaModel) -> None:
     tokens = prompt(200)
     whole = continued(model, {0: tokens}, portion=64)[0]
     model.keep(0, 200)
@@ -80,11 +80,11 @@ def test_a_state_of_a_beginning_leaves_the_sequence_as_it_was(model: Model) -> N
     assert model.stored(0) == 200
     model.keep(2, 0)
     assert model.restore(2, state, 150)
-    decode(model, [Entry(token, 150 + place, 2, place == 49) for place, token in enumerate(tokens[150:])])
+    decode(model, [BatchEntry(token, 150 + place, 2, place == 49) for place, token in enumerate(tokens[150:])])
     assert np.array_equal(model.logits(49), whole[0])
 
 
-def test_a_state_that_is_none_leaves_the_sequence_empty(model: Model) -> None:
+def test_a_state_that_is_none_leaves_the_sequence_empty(model: LlamaModel) -> None:
     model.keep(3, 0)
     assert not model.restore(3, b"nonsense", 10)
     assert not model.restore(3, b"", 10)

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from analystd.engine.llama.prefix_cache import MOST_MODELS, Prefixes, prefix_folder, sampled
+from analystd.engine.llama.prefix_cache import MOST_MODELS, PrefixCache, prefix_folder, sampled
 
 pytestmark = pytest.mark.slow
 
@@ -17,24 +17,24 @@ def only_file(folder: Path) -> Path:
 
 
 def test_a_state_is_found_by_another_process(tmp_path: Path) -> None:
-    Prefixes(tmp_path, "model").save(TOKENS, STATE)
-    assert Prefixes(tmp_path, "model").load(TOKENS) == STATE
+    PrefixCache(tmp_path, "model").save(TOKENS, STATE)
+    assert PrefixCache(tmp_path, "model").load(TOKENS) == STATE
 
 
 def test_another_model_or_other_tokens_have_nothing(tmp_path: Path) -> None:
-    Prefixes(tmp_path, "model").save(TOKENS, STATE)
-    assert Prefixes(tmp_path, "other").load(TOKENS) is None
-    assert Prefixes(tmp_path, "model").load((1, 2)) is None
+    PrefixCache(tmp_path, "model").save(TOKENS, STATE)
+    assert PrefixCache(tmp_path, "other").load(TOKENS) is None
+    assert PrefixCache(tmp_path, "model").load((1, 2)) is None
 
 
 def test_only_the_user_may_read_it(tmp_path: Path) -> None:
-    Prefixes(tmp_path, "model").save(TOKENS, STATE)
+    PrefixCache(tmp_path, "model").save(TOKENS, STATE)
     assert only_file(tmp_path).stat().st_mode & 0o777 == 0o600
 
 
 @pytest.mark.parametrize("damage", [b"", b"short", "half", "flipped", "longer"])
 def test_a_damaged_file_is_as_good_as_none_and_goes(tmp_path: Path, damage: bytes | str) -> None:
-    prefixes = Prefixes(tmp_path, "model")
+    prefixes = PrefixCache(tmp_path, "model")
     prefixes.save(TOKENS, STATE)
     file = only_file(tmp_path)
     whole = file.read_bytes()
@@ -49,7 +49,7 @@ def test_a_damaged_file_is_as_good_as_none_and_goes(tmp_path: Path, damage: byte
 
 
 def test_a_file_under_another_ones_name_is_not_believed(tmp_path: Path) -> None:
-    prefixes = Prefixes(tmp_path, "model")
+    prefixes = PrefixCache(tmp_path, "model")
     prefixes.save(TOKENS, STATE)
     first = only_file(tmp_path)
     content = first.read_bytes()
@@ -60,7 +60,7 @@ def test_a_file_under_another_ones_name_is_not_believed(tmp_path: Path) -> None:
 
 
 def test_the_files_are_bounded_and_those_used_last_stay(tmp_path: Path) -> None:
-    prefixes = Prefixes(tmp_path, "model", most_files=2)
+    prefixes = PrefixCache(tmp_path, "model", most_files=2)
     for number in range(2):
         prefixes.save((number,), STATE)
     for age, file in enumerate(tmp_path.iterdir()):
@@ -71,7 +71,7 @@ def test_the_files_are_bounded_and_those_used_last_stay(tmp_path: Path) -> None:
 
 
 def test_their_bytes_are_bounded(tmp_path: Path) -> None:
-    prefixes = Prefixes(tmp_path, "model", most_bytes=2 * len(STATE))
+    prefixes = PrefixCache(tmp_path, "model", most_bytes=2 * len(STATE))
     for number in range(3):
         prefixes.save((number,), STATE)
     assert sum(file.stat().st_size for file in tmp_path.iterdir()) <= 2 * len(STATE)
@@ -80,13 +80,13 @@ def test_their_bytes_are_bounded(tmp_path: Path) -> None:
 
 
 def test_a_folder_that_is_gone_is_no_error(tmp_path: Path) -> None:
-    prefixes = Prefixes(tmp_path / "gone", "model")
+    prefixes = PrefixCache(tmp_path / "gone", "model")
     prefixes.save(TOKENS, STATE)
     assert prefixes.load(TOKENS) is None
 
 
 def test_what_was_stored_is_known_until_it_is_discarded(tmp_path: Path) -> None:
-    prefixes = Prefixes(tmp_path, "model")
+    prefixes = PrefixCache(tmp_path, "model")
     assert not prefixes.knows(TOKENS)
     prefixes.save(TOKENS, STATE)
     assert prefixes.knows(TOKENS)

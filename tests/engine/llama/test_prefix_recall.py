@@ -4,7 +4,7 @@ import pytest
 
 from analystd.engine.base import Completion, GenerateRequest, Message
 from analystd.engine.llama.engine import LlamaEngine
-from analystd.engine.llama.prefix_cache import Beginnings, Prefixes
+from analystd.engine.llama.prefix_cache import PrefixCache, SharedPrefix
 from analystd.engine.llama.slots import Slot, Slots
 
 pytestmark = pytest.mark.slow
@@ -51,11 +51,11 @@ def test_a_beginning_that_was_processed_is_there_after_a_new_start(tmp_path: Pat
     tape = Tape()
     slots, slot = slot_of(tape, [1, 2, 3])
     tape.held[slot.number] = slot.tokens = [1, 2, 3]
-    Beginnings(tape, slots, Prefixes(tmp_path, "m")).remember(slot, [1, 2])
+    SharedPrefix(tape, slots, PrefixCache(tmp_path, "m")).remember(slot, [1, 2])
 
     anew = Tape()
     slots, slot = slot_of(anew, [1, 2, 9])
-    Beginnings(anew, slots, Prefixes(tmp_path, "m")).recall(slot, [1, 2, 9], 2)
+    SharedPrefix(anew, slots, PrefixCache(tmp_path, "m")).recall(slot, [1, 2, 9], 2)
     assert (slot.tokens, anew.held[slot.number]) == ([1, 2], [1, 2])
 
 
@@ -63,28 +63,28 @@ def test_a_beginning_that_was_not_reached_is_not_stored(tmp_path: Path) -> None:
     tape = Tape()
     slots, slot = slot_of(tape, [1, 2, 3])
     tape.held[slot.number] = slot.tokens = [1]
-    Beginnings(tape, slots, Prefixes(tmp_path, "m")).remember(slot, [1, 2])
+    SharedPrefix(tape, slots, PrefixCache(tmp_path, "m")).remember(slot, [1, 2])
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_state_that_the_model_refuses_goes_and_the_slot_is_empty(tmp_path: Path) -> None:
-    prefixes = Prefixes(tmp_path, "m")
+    prefixes = PrefixCache(tmp_path, "m")
     prefixes.save([1, 2], b"1 2")
     tape = Tape(refuses=True)
     slots, slot = slot_of(tape, [1, 2, 3])
-    Beginnings(tape, slots, prefixes).recall(slot, [1, 2, 3], 2)
+    SharedPrefix(tape, slots, prefixes).recall(slot, [1, 2, 3], 2)
     assert (slot.tokens, prefixes.load([1, 2])) == ([], None)
 
 
 def test_a_beginning_that_a_conversation_holds_is_not_read_from_disk(tmp_path: Path) -> None:
-    prefixes = Prefixes(tmp_path, "m")
+    prefixes = PrefixCache(tmp_path, "m")
     prefixes.save([1, 2], b"1 2")
     tape = Tape()
     slots, slot = slot_of(tape, [1, 2, 3])
     tape.held[slot.number] = slot.tokens = [1, 2, 3]
     other = slots.take("b", [1, 2, 9])
     assert other is not None
-    Beginnings(tape, slots, prefixes).recall(other, [1, 2, 9], 2)
+    SharedPrefix(tape, slots, prefixes).recall(other, [1, 2, 9], 2)
     assert other.tokens == []
 
 
@@ -98,7 +98,7 @@ def test_a_conversation_that_storing_lost_is_processed_again(tmp_path: Path) -> 
     tape = Forgetful()
     slots, slot = slot_of(tape, [1, 2, 3])
     tape.held[slot.number] = slot.tokens = [1, 2, 3]
-    Beginnings(tape, slots, Prefixes(tmp_path, "m")).remember(slot, [1, 2])
+    SharedPrefix(tape, slots, PrefixCache(tmp_path, "m")).remember(slot, [1, 2])
     assert slot.tokens == []
 
 

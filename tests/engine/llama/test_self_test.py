@@ -13,7 +13,7 @@ import pytest
 from tests.engine.llama.wrong_libraries import Wrong, installed_python
 
 from analystd.engine.llama.libllama import REQUIREMENTS, find_build
-from analystd.engine.llama.llama_model import Model
+from analystd.engine.llama.llama_model import LlamaModel
 from analystd.engine.llama.self_test import decode_greedily
 
 pytestmark = pytest.mark.slow
@@ -62,7 +62,7 @@ def test_the_versions_that_are_known_are_those_that_are_installed() -> None:
     assert set(REQUIREMENTS.values()) == {extras["llama"][0], extras["llama-native"][0]}
 
 
-def test_a_model_goes_on_as_it_should_and_its_sequence_is_empty_afterwards(model: Model) -> None:
+def test_a_model_goes_on_as_it_should_and_its_sequence_is_empty_afterwards(model: LlamaModel) -> None:
     assert decode_greedily(model, 4) == " four, five,"
     assert model.stored(0) == 0
 

@@ -13,7 +13,7 @@ from tests.jail.conftest import VARIANTS, offered_or_skip
 
 from analystd.engine.base import GenerateRequest, Message
 from analystd.engine.llama.engine import LlamaEngine
-from analystd.engine.llama.worker_sandbox import Walls, worker_environment
+from analystd.engine.llama.worker_sandbox import WorkerSandbox, worker_environment
 from analystd.jail.bound_file import BoundFile
 from analystd.jail.sandbox import Sandbox
 from analystd.models.memory_estimate import files_of
@@ -38,14 +38,14 @@ def sandbox(request: pytest.FixtureRequest) -> Sandbox:
     return offered_or_skip(request.param)
 
 
-def command(walls: Walls, files: list[Path], *looked_at: Path) -> tuple[list[str], dict[str, str]]:
+def command(walls: WorkerSandbox, files: list[Path], *looked_at: Path) -> tuple[list[str], dict[str, str]]:
     """The command line of a program behind the worker's walls that tells what it can read of these paths."""
     return walls.around(
         [sys.executable, "-P", "-c", LOOK, *map(str, looked_at)], worker_environment({"PATH": "/usr/bin:/bin"}), files
     )
 
 
-def seen(walls: Walls, files: list[Path], *looked_at: Path) -> list[object]:
+def seen(walls: WorkerSandbox, files: list[Path], *looked_at: Path) -> list[object]:
     argv, environment = command(walls, files, *looked_at)
     done = subprocess.run(argv, env=environment, capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
@@ -72,7 +72,7 @@ def test_the_worker_reads_its_model_and_nothing_that_lies_beside_it(sandbox: San
     (adapter.parent / "b.gguf").write_text("another one")
     blobs = tmp_path / "hub" / "blobs"
     can, *others = seen(
-        Walls(sandbox, tmp_path / "runtime"),
+        WorkerSandbox(sandbox, tmp_path / "runtime"),
         [model, adapter],
         model,
         model.with_name("notes.txt"),
@@ -85,7 +85,7 @@ def test_the_worker_reads_its_model_and_nothing_that_lies_beside_it(sandbox: San
     assert can == "the model"
     # Where the world is made for the worker, the folders in it hold what was let in and no more.
     assert all(answer in (*REFUSED, ["m.gguf"], ["model"], ["a.gguf"]) for answer in others), others
-    assert seen(Walls(sandbox, tmp_path / "runtime"), [model, adapter], adapter) == ["the adapter"]
+    assert seen(WorkerSandbox(sandbox, tmp_path / "runtime"), [model, adapter], adapter) == ["the adapter"]
 
 
 def test_of_a_model_in_parts_the_parts_are_read_and_no_other_file(sandbox: Sandbox, tmp_path: Path) -> None:
@@ -98,7 +98,7 @@ def test_of_a_model_in_parts_the_parts_are_read_and_no_other_file(sandbox: Sandb
         tmp_path / "m-00001-of-00002.gguf",
         tmp_path / "m-00004-of-00003.gguf",
     ]
-    *parts, other, stray = seen(Walls(sandbox, tmp_path / "runtime"), [first], *paths)
+    *parts, other, stray = seen(WorkerSandbox(sandbox, tmp_path / "runtime"), [first], *paths)
     assert parts == names
     assert {str(other), str(stray)} <= set(REFUSED)
 
@@ -109,7 +109,7 @@ def test_a_file_that_is_put_in_the_models_place_before_the_worker_starts_is_refu
     model, secret = tmp_path / "m.gguf", tmp_path / "secret"
     model.write_text("the model")
     secret.write_text("private")
-    argv, environment = command(Walls(sandbox, tmp_path / "runtime"), [model], model)
+    argv, environment = command(WorkerSandbox(sandbox, tmp_path / "runtime"), [model], model)
     model.unlink()
     model.symlink_to(secret)
     done = subprocess.run(argv, env=environment, capture_output=True, text=True, timeout=60)
@@ -140,7 +140,7 @@ async def test_a_real_model_in_a_crowded_folder_is_loaded_behind_the_walls_and_a
     model = hub(tmp_path / "hub")
     (tmp_path / "hub" / "blobs" / "model").unlink()
     shutil.copyfile(gguf, tmp_path / "hub" / "blobs" / "model")
-    engine = LlamaEngine(lambda: model, context_tokens=256, walls=Walls(sandbox, tmp_path / "runtime"))
+    engine = LlamaEngine(lambda: model, context_tokens=256, walls=WorkerSandbox(sandbox, tmp_path / "runtime"))
     try:
         request = GenerateRequest("c", (Message("user", "Hello"),), max_tokens=4)
         assert (await engine.generate(request, lambda _: False)).completion_tokens > 0

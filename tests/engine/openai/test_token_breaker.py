@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from tests.engine.openai.chat_servers import events, misbehaving, said, xllamacpp_server
 
 from analystd.engine.base import GenerateRequest, Message, ToolSpec
-from analystd.engine.llama.llama_model import Model
+from analystd.engine.llama.llama_model import LlamaModel
 from analystd.engine.openai.client import Server
 from analystd.engine.openai.engine import EndpointEngine
 from analystd.engine.openai.token_breaker import JOINER, Mender, broken, broken_in
@@ -106,7 +106,7 @@ def test_a_text_that_is_made_to_be_slow_is_not(text: str) -> None:
     assert time.process_time() - began < 5
 
 
-def test_what_the_real_model_knows_as_control_tokens_is_broken(model: Model) -> None:
+def test_what_the_real_model_knows_as_control_tokens_is_broken(model: LlamaModel) -> None:
     vocabulary = model.vocabulary
     for token in vocabulary.reserved:
         spelling = vocabulary.piece(token, special=True).decode()
@@ -146,7 +146,7 @@ def llama_server(gguf: Path) -> Iterator[str]:
 
 
 @pytest.mark.slow
-def test_a_real_llama_server_makes_no_control_tokens_of_a_forged_role(llama_server: str, model: Model) -> None:
+def test_a_real_llama_server_makes_no_control_tokens_of_a_forged_role(llama_server: str, model: LlamaModel) -> None:
     base = llama_server.removesuffix("/v1")
 
     def control_tokens(content: str) -> list[int]:

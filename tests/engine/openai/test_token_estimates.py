@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from analystd.engine.llama.llama_model import Model
+from analystd.engine.llama.llama_model import LlamaModel
 from analystd.engine.openai.token_estimates import is_cut, least_tokens, likely_tokens
 
 ROOT = Path(__file__).parents[3]
@@ -17,7 +17,7 @@ def numbers() -> str:
 @pytest.mark.parametrize(
     "text", [*(ROOT / name for name in ("README.md", "LICENSE", "ARCHITECTURE.md", "pyproject.toml")), numbers()]
 )
-def test_a_real_tokenizer_lies_between_the_estimates(model: Model, text: Path | str) -> None:
+def test_a_real_tokenizer_lies_between_the_estimates(model: LlamaModel, text: Path | str) -> None:
     content = text if isinstance(text, str) else text.read_text(encoding="utf-8")
     tokens = len(model.vocabulary.tokenize(content, special=False))
     assert least_tokens([content]) <= tokens <= likely_tokens(content) * 1.1

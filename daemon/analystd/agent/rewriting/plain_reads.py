@@ -1,4 +1,4 @@
-"""`pd.read_csv('ledger.csv')` of a file that is no plain CSV, put as `toolbox.read('ledger.csv')`."""
+"""`pd.read_csv('ledger.csv')` of a file that is no plain CSV, by its content or its name, put as `toolbox.read('ledger.csv')`."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import ast
 from collections.abc import Collection, Iterator
 
 from analystd.agent.rewriting.edits import Edit, Rewriting, Source, constant
+
+_NO_TEXT = (".parquet", ".pq", ".feather", ".arrow", ".xlsx", ".xlsm", ".jsonl", ".ndjson")
 
 
 def plain_reads_of(paths: Collection[str]) -> Rewriting:
@@ -19,8 +21,12 @@ def plain_reads_of(paths: Collection[str]) -> Rewriting:
                 and node.func.attr == "read_csv"
                 and len(node.args) == 1
                 and not node.keywords
-                and constant(node.args[0]) in paths
+                and _is_odd(constant(node.args[0]), paths)
             ):
                 yield Edit(node.func, "toolbox.read")
 
     return find
+
+
+def _is_odd(path: object, paths: Collection[str]) -> bool:
+    return isinstance(path, str) and (path in paths or path.lower().endswith(_NO_TEXT))

@@ -38,7 +38,7 @@ class LineInput:
             PROMPT,
             multiline=True,
             prompt_continuation=_CONTINUATION,
-            history=_Remembered(history),
+            history=_StoredHistory(history),
             enable_history_search=True,
             enable_suspend=True,
             completer=_Completer(file_names),
@@ -73,7 +73,7 @@ class LineInput:
             tell()
 
 
-class _Remembered(History):
+class _StoredHistory(History):
     def __init__(self, file: HistoryFile) -> None:
         super().__init__()
         self._file = file

@@ -8,7 +8,7 @@ from analystd.data.compute.profile import described, extreme_cells, profiled
 from analystd.data.compute.profile_text import profile_text
 from analystd.data.table import Rows
 from analystd.data.table_text import grid
-from analystd.data.view_context import Asked
+from analystd.data.view_context import ViewContext
 from analystd.wire.column_names import address_of
 from analystd.wire.results import ColumnInfo, ViewResult
 
@@ -25,7 +25,7 @@ MOST_COLUMNS = 50
 """As many columns one profile tells of; each takes about 2 MiB while it is made."""
 
 
-def view_describe(asked: Asked) -> ViewResult:
+def view_describe(asked: ViewContext) -> ViewResult:
     """A table of the columns, a row for each."""
     query = asked.query()
     summaries = described(asked.table, asked.positions, query)
@@ -42,7 +42,7 @@ def view_describe(asked: Asked) -> ViewResult:
     return result
 
 
-def view_profile(asked: Asked) -> ViewResult:
+def view_profile(asked: ViewContext) -> ViewResult:
     """A profile of each of `n_rows` columns, at most 50, from number `offset` of those asked for."""
     positions = asked.positions[asked.offset : asked.offset + min(asked.n_rows, MOST_COLUMNS)]
     profiles = profiled(asked.table, positions, asked.query())
@@ -56,7 +56,7 @@ def view_profile(asked: Asked) -> ViewResult:
     return result
 
 
-def _title(asked: Asked, count: int, rows: int | None) -> str:
+def _title(asked: ViewContext, count: int, rows: int | None) -> str:
     """`Columns 0 to 9 of 12, counted from 0, over 1234 rows that meet the filter:`"""
     over = "" if rows is None else f", over {rows} rows{' that meet the filter' if asked.question.filter else ''}"
     every = len(asked.positions)

@@ -19,7 +19,7 @@ _WIDEST_FACTOR = 2**60
 Doubles = NDArray[np.float64]
 
 
-class Histogram:
+class HistogramCounter:
     """Counts finite numbers in bins [k, k + 1) · 10ᵉ, where e grows as need be."""
 
     def __init__(self, *, whole_numbers: bool) -> None:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from analystd.data.compute.distinct import DistinctCounter, hashes_of, unique_hashes
 from analystd.data.compute.frequent_values import TopValues
-from analystd.data.compute.histogram import Histogram
+from analystd.data.compute.histogram import HistogramCounter
 from analystd.data.compute.moments import Extremes, Moments
 from analystd.data.compute.query import Query
 from analystd.data.compute.type_classes import Kind, is_bytes, kind_of
@@ -60,7 +60,7 @@ class ColumnProfiler(ColumnSummary):
 
     def __init__(self, column: ColumnInfo) -> None:
         super().__init__(column)
-        self.histogram = Histogram(whole_numbers=column["type"].startswith(_WHOLE_NUMBERS))
+        self.histogram = HistogramCounter(whole_numbers=column["type"].startswith(_WHOLE_NUMBERS))
         self.distinct = DistinctCounter()
         self.top = TopValues()
         self.is_text = False

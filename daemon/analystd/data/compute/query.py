@@ -11,12 +11,12 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from analystd.data.column_chunks import ColumnPart, HasColumnParts
+from analystd.data.column_chunks import ColumnChunk, HasColumnChunks
 from analystd.data.compute.conditions import checks_of, rows_meeting
 from analystd.data.compute.order import Candidates, Direction
 from analystd.data.compute.selections import Ordered, SeenPart, Selection
 from analystd.data.compute.type_classes import Kind, kind_of
-from analystd.data.view_request import Question
+from analystd.data.view_request import ViewRequest
 from analystd.wire.arguments import SortKey
 from analystd.wire.column_names import addresses, position_of
 from analystd.wire.errors import InvalidArgumentsError
@@ -30,7 +30,7 @@ _FEWEST_CANDIDATES = 10_000
 _T = TypeVar("_T")
 
 
-class Queried(HasColumnParts, Protocol):
+class Queried(HasColumnChunks, Protocol):
     """A table that can be filtered and sorted."""
 
     @property
@@ -40,7 +40,7 @@ class Queried(HasColumnParts, Protocol):
 
 
 @dataclass(frozen=True)
-class Page:
+class RowPage:
     """Some of the chosen rows."""
 
     numbers: list[int]
@@ -53,7 +53,7 @@ class Page:
 class Filtered:
     """A part of the table, and what of it meets the filter."""
 
-    part: ColumnPart
+    part: ColumnChunk
     rows: NDArray[np.int64]
     """The rows that meet the filter, counted from the part's first."""
     strange: int
@@ -63,7 +63,7 @@ class Filtered:
 class Query:
     """The filter and order of one question about one table; what is found out is left in `known`."""
 
-    def __init__(self, table: Queried, question: Question, known: Selection) -> None:
+    def __init__(self, table: Queried, question: ViewRequest, known: Selection) -> None:
         """Raises `InvalidArgumentsError` for a column, operator or value that there cannot be."""
         self._table = table
         self._known = known
@@ -90,7 +90,7 @@ class Query:
         values = "1 value does" if strange == 1 else f"{strange} values do"
         return (f"{values} not fit the type of {of}, which is guessed from the first rows; taken as missing",)
 
-    def page(self, offset: int, count: int) -> Page:
+    def page(self, offset: int, count: int) -> RowPage:
         """At most `count` of the rows from number `offset` of those that are chosen.
 
         Raises:
@@ -99,18 +99,18 @@ class Query:
             ViewCancelledError: when the request was cancelled.
         """
         if not self._keys:
-            return Page(self._matches_from(offset, count), offset)
+            return RowPage(self._matches_from(offset, count), offset)
         ordered = self._ordered(offset + count, last=False)
-        return Page(ordered.numbers[offset : offset + count].tolist(), offset)
+        return RowPage(ordered.numbers[offset : offset + count].tolist(), offset)
 
-    def tail(self, count: int) -> Page:
+    def tail(self, count: int) -> RowPage:
         """The last `count` rows of those that are chosen. Raises as `page`."""
         if not self._keys:
             offset = max(0, self.count() - count)
             return self.page(offset, count)
         ordered = self._ordered(count, last=True)
         numbers = ordered.numbers[:count][::-1].tolist()
-        return Page(numbers, ordered.total - len(numbers))
+        return RowPage(numbers, ordered.total - len(numbers))
 
     def count(self) -> int:
         """How many rows meet the filter; reads the whole table once. Raises as `page`."""
@@ -137,7 +137,7 @@ class Query:
             for part in parts:
                 arrays = [part.arrays[places[check.position]] for check in self._checks]
                 yield Filtered(
-                    ColumnPart(
+                    ColumnChunk(
                         part.number,
                         part.first_row,
                         part.num_rows,

@@ -9,7 +9,7 @@ from collections.abc import Hashable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from analystd.data.view_request import Question
+from analystd.data.view_request import ViewRequest
 
 if TYPE_CHECKING:
     import numpy as np
@@ -107,7 +107,7 @@ class Selections:
         self._known: OrderedDict[Hashable, Selection] = OrderedDict()
         self._lock = threading.Lock()
 
-    def of(self, file: Hashable, question: Question) -> Selection:
+    def of(self, file: Hashable, question: ViewRequest) -> Selection:
         """What is known of the question's filter and order; `file` changes with the file's content."""
         key = (file, question.delimiter, repr(question.filter), question.sort)
         with self._lock:

@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from pathlib import PurePosixPath
 
 from analystd.data.files.text_encoding import LONGEST_CHARACTER, TextCoding, binary_kind, coding_of
-from analystd.data.positioned_file import RandomFile, ViewCancelledError
+from analystd.data.positioned_file import PositionedFile, ViewCancelledError
 from analystd.data.table_text import printable, width
 from analystd.jail.workspace import Workspace
 from analystd.wire.errors import InvalidArgumentsError, WorkspaceError
@@ -65,7 +65,7 @@ def list_files(
 
 
 def read_file(
-    file: RandomFile,
+    file: PositionedFile,
     *,
     offset: int | None = None,
     limit: int | None = None,
@@ -116,7 +116,7 @@ def _require_range(offset: int | None, limit: int | None, byte_offset: int | Non
         raise InvalidArgumentsError(f"byte_limit is {byte_limit}; a character may take {LONGEST_CHARACTER} bytes")
 
 
-def _coding(file: RandomFile) -> TextCoding:
+def _coding(file: PositionedFile) -> TextCoding:
     head = file.read(0, _SNIFFED_BYTES)
     coding = coding_of(head)
     if coding is None:
@@ -229,7 +229,7 @@ def _listed(name: str, entry: FileEntry, widest: int) -> str:
     return f"{name}{' ' * (widest - width(name))}  {about}".rstrip()
 
 
-def _line_begin(file: RandomFile, line: int, coding: TextCoding) -> int:
+def _line_begin(file: PositionedFile, line: int, coding: TextCoding) -> int:
     """Where the 1-based line begins, or the file's end."""
     offset, missing = coding.mark, line - 1
     chunk_bytes = -(-_CHUNK_BYTES // coding.unit) * coding.unit
@@ -241,7 +241,7 @@ def _line_begin(file: RandomFile, line: int, coding: TextCoding) -> int:
     return offset
 
 
-def _lines_from(file: RandomFile, begin: int, lines: int, coding: TextCoding) -> bytes:
+def _lines_from(file: PositionedFile, begin: int, lines: int, coding: TextCoding) -> bytes:
     """At most so many lines from `begin`; a long line is cut between two characters."""
     data = file.read(begin, MAX_TEXT_BYTES)
     found, end = coding.count_lines(data, lines)
@@ -252,7 +252,7 @@ def _lines_from(file: RandomFile, begin: int, lines: int, coding: TextCoding) ->
     return data[: coding.last_line_end(data) or len(data) - coding.cut_end(data)]
 
 
-def _bytes_from(file: RandomFile, begin: int, length: int, coding: TextCoding) -> tuple[int, bytes]:
+def _bytes_from(file: PositionedFile, begin: int, length: int, coding: TextCoding) -> tuple[int, bytes]:
     """Where the first whole character from `begin` begins, and the whole characters of at most `length` bytes from there."""
     begin = min(max(begin, coding.mark), file.size)
     begin = min(begin + -begin % coding.unit, file.size)
@@ -263,7 +263,7 @@ def _bytes_from(file: RandomFile, begin: int, length: int, coding: TextCoding) -
     return begin, data
 
 
-def _cut_bytes(file: RandomFile, begin: int, coding: TextCoding) -> int:
+def _cut_bytes(file: PositionedFile, begin: int, coding: TextCoding) -> int:
     """How many bytes from `begin` belong to a character that begins before."""
     for back in range(coding.unit, LONGEST_CHARACTER, coding.unit):
         if begin - back < coding.mark:

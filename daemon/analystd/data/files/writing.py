@@ -8,7 +8,7 @@ import secrets
 import stat
 import threading
 
-from analystd.data.base import WrittenFile
+from analystd.data.base import WriteReport
 from analystd.jail.resource_usage import folder_bytes
 from analystd.jail.workspace import GIGABYTE, Workspace
 from analystd.wire.errors import InvalidArgumentsError, ResourceLimitError, WorkspaceError
@@ -52,7 +52,7 @@ class Room:
             self._taken_since += size
 
 
-def write_file(room: Room, path: str, content: str) -> WrittenFile:
+def write_file(room: Room, path: str, content: str) -> WriteReport:
     """Write `content` as UTF-8 in place of the file `path`: readers see the old file or the new one, never a part.
 
     Raises:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from analystd.data.positioned_file import Caller
+from analystd.data.positioned_file import ProgressListener
 
 
 class Content(Protocol):
@@ -16,7 +16,7 @@ class Content(Protocol):
         ...
 
     @property
-    def caller(self) -> Caller:
+    def caller(self) -> ProgressListener:
         """Who asked."""
         ...
 

@@ -12,12 +12,12 @@ from dataclasses import dataclass
 import pyarrow as pa
 import pyarrow.csv as pa_csv
 
-from analystd.data.column_chunks import ColumnPart
-from analystd.data.positioned_file import Caller
+from analystd.data.column_chunks import ColumnChunk
+from analystd.data.positioned_file import ProgressListener
 from analystd.data.text.cell_types import MISSING
 from analystd.data.text.column_numbers import numbers_of, without_nan
 from analystd.data.text.dialect import NO_QUOTE, Dialect, strip_newlines
-from analystd.data.text.record_chunks import Stretch
+from analystd.data.text.record_chunks import RecordChunk
 from analystd.wire.results import ColumnInfo
 
 _MOST_THREADS = 4
@@ -53,12 +53,12 @@ class Wanted:
 
 
 def column_parts(
-    stretches: Iterable[Stretch],
+    stretches: Iterable[RecordChunk],
     positions: Sequence[int],
     columns: Sequence[ColumnInfo],
     dialect: Dialect,
-    caller: Caller,
-) -> Iterator[ColumnPart]:
+    caller: ProgressListener,
+) -> Iterator[ColumnChunk]:
     """The wanted columns of each stretch, in order; the next stretches are parsed meanwhile, until the iterator is closed.
 
     Whole numbers are `int64`, or `decimal128(38, 0)` in a part that has larger ones; other numbers are doubles, and so
@@ -70,9 +70,9 @@ def column_parts(
     wanted = Wanted(positions, columns, dialect)
     threads = max(2, min(_MOST_THREADS, os.cpu_count() or 1))
     pool = ThreadPoolExecutor(threads, thread_name_prefix="columns")
-    pending: deque[tuple[Future[ColumnPart], float]] = deque()
+    pending: deque[tuple[Future[ColumnChunk], float]] = deque()
 
-    def taken() -> ColumnPart:
+    def taken() -> ColumnChunk:
         future, done = pending.popleft()
         part = future.result()
         caller.report(done)
@@ -89,12 +89,12 @@ def column_parts(
         pool.shutdown(cancel_futures=True)
 
 
-def part_of(stretch: Stretch, wanted: Wanted) -> ColumnPart:
+def part_of(stretch: RecordChunk, wanted: Wanted) -> ColumnChunk:
     """The wanted columns of one stretch."""
     kinds = wanted.kinds()
     columns = _columns(stretch, wanted, kinds) if kinds and stretch.num_rows else {}
     found = [columns.get(at, (pa.array([], kinds[at]), 0)) for at in wanted.positions]
-    return ColumnPart(
+    return ColumnChunk(
         stretch.number,
         stretch.first_row,
         stretch.num_rows,
@@ -103,7 +103,7 @@ def part_of(stretch: Stretch, wanted: Wanted) -> ColumnPart:
     )
 
 
-def _columns(stretch: Stretch, wanted: Wanted, kinds: dict[int, pa.DataType]) -> dict[int, tuple[pa.Array, int]]:
+def _columns(stretch: RecordChunk, wanted: Wanted, kinds: dict[int, pa.DataType]) -> dict[int, tuple[pa.Array, int]]:
     """The columns by position, and how many values of each do not fit its type."""
     as_text = dict.fromkeys(kinds, pa.binary())
     for data in _readable(stretch, wanted):
@@ -115,7 +115,7 @@ def _columns(stretch: Stretch, wanted: Wanted, kinds: dict[int, pa.DataType]) ->
     raise AssertionError(f"stretch {stretch.number} is not read as {stretch.num_rows} records")
 
 
-def _readable(stretch: Stretch, wanted: Wanted) -> Iterator[bytes]:
+def _readable(stretch: RecordChunk, wanted: Wanted) -> Iterator[bytes]:
     """The stretch as it is, and, if that will not do, with its records all as long as the header."""
     yield stretch.data
     yield _evened(stretch, wanted)
@@ -153,7 +153,7 @@ def _parsed(data: bytes, wanted: Wanted, kinds: dict[int, pa.DataType], rows: in
     return {at: table.column(number).combine_chunks() for number, at in enumerate(kinds)}
 
 
-def _evened(stretch: Stretch, wanted: Wanted) -> bytes:
+def _evened(stretch: RecordChunk, wanted: Wanted) -> bytes:
     """The stretch with as many cells in each record as the header has: what lacks is missing, what is too much left out."""
     records, consumed = wanted.dialect.split(stretch.data, stretch.num_rows)
     # A last record may lack its line end.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
-from analystd.data.column_chunks import ColumnPart
+from analystd.data.column_chunks import ColumnChunk
 from analystd.data.table import Rows, bounded
 from analystd.data.text.cell_types import guessed_type
 from analystd.data.text.content import Content
@@ -106,7 +106,7 @@ class CsvTable:
         known = self.known_rows
         return self._rows_of(records, columns, None if known is None else known - len(records))
 
-    def column_parts(self, columns: Sequence[int], start: int = 0) -> Iterator[ColumnPart]:
+    def column_parts(self, columns: Sequence[int], start: int = 0) -> Iterator[ColumnChunk]:
         """See `HasColumnParts`."""
         from analystd.data.text.csv_columns import column_parts
 

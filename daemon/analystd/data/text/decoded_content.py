@@ -11,7 +11,7 @@ from bisect import bisect_right
 from dataclasses import dataclass, field
 from typing import Protocol, Self
 
-from analystd.data.positioned_file import Caller
+from analystd.data.positioned_file import ProgressListener
 from analystd.data.text.content import Content
 from analystd.wire.errors import WorkspaceError
 
@@ -21,7 +21,7 @@ _FIRST_SPACING = 4 * 1024 * 1024
 _MOST_CHECKPOINTS = 64
 
 
-class Decoder(Protocol):
+class ByteDecoder(Protocol):
     """Turns some bytes into others, one piece after the other."""
 
     def decode(self, data: bytes, *, last: bool) -> tuple[bytes, int]:
@@ -47,7 +47,7 @@ class DecodeError(Exception):
 class _Cursor:
     """A decoder, what it reads next, and what it wrote last."""
 
-    decoder: Decoder
+    decoder: ByteDecoder
     source: int
     """Where in the source its next byte is."""
     offset: int
@@ -61,7 +61,7 @@ class _Cursor:
 class Decoding:
     """What is known of a decoded file, whoever opens it."""
 
-    first: Decoder
+    first: ByteDecoder
     size: int | None = None
     checkpoints: list[_Cursor] = field(default_factory=list)
     spacing: int = _FIRST_SPACING
@@ -104,7 +104,7 @@ class DecodedContent:
         return self._source.name
 
     @property
-    def caller(self) -> Caller:
+    def caller(self) -> ProgressListener:
         """Who asked."""
         return self._source.caller
 

@@ -6,7 +6,7 @@ import codecs
 import zlib
 from collections.abc import Callable
 
-from analystd.data.text.decoded_content import DecodeError, Decoder
+from analystd.data.text.decoded_content import ByteDecoder, DecodeError
 
 GZIP_MAGIC = b"\x1f\x8b"
 
@@ -26,7 +26,7 @@ class GzipDecoder:
         self._began = False
 
     def decode(self, data: bytes, *, last: bool) -> tuple[bytes, int]:
-        """See `Decoder.decode`."""
+        """See `ByteDecoder.decode`."""
         if not self._began:
             if not data.startswith(GZIP_MAGIC):
                 return self._no_member(data)
@@ -70,7 +70,7 @@ class Utf16Decoder:
         self._begun = False
 
     def decode(self, data: bytes, *, last: bool) -> tuple[bytes, int]:
-        """See `Decoder.decode`."""
+        """See `ByteDecoder.decode`."""
         used = len(data)
         if not self._begun:
             self._begun = True
@@ -89,7 +89,7 @@ class Utf16Decoder:
         return other
 
 
-def text_decoder(begin: bytes) -> Callable[[], Decoder] | None:
+def text_decoder(begin: bytes) -> Callable[[], ByteDecoder] | None:
     """What makes a decoder for data that begins with these bytes; None for what is read as it is."""
     if begin.startswith(GZIP_MAGIC):
         return GzipDecoder

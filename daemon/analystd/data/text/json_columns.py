@@ -11,11 +11,11 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.json as pa_json
 
-from analystd.data.column_chunks import ColumnPart
-from analystd.data.positioned_file import Caller
+from analystd.data.column_chunks import ColumnChunk
+from analystd.data.positioned_file import ProgressListener
 from analystd.data.text.dialect import Dialect, strip_newlines
 from analystd.data.text.json_records import ExactInteger, ExactNumber, parse_records
-from analystd.data.text.record_chunks import Stretch
+from analystd.data.text.record_chunks import RecordChunk
 from analystd.data.typed.prefetch import ahead
 from analystd.wire.results import ColumnInfo
 
@@ -26,8 +26,8 @@ _encode = json.JSONEncoder(ensure_ascii=False).encode
 
 
 def column_parts(
-    stretches: Iterator[Stretch], columns: Sequence[ColumnInfo], dialect: Dialect, caller: Caller
-) -> Iterator[ColumnPart]:
+    stretches: Iterator[RecordChunk], columns: Sequence[ColumnInfo], dialect: Dialect, caller: ProgressListener
+) -> Iterator[ColumnChunk]:
     """The columns of each stretch, in order, two stretches ahead.
 
     Integers are `int64`, or `decimal128(38, 0)` in a part that has larger ones, or doubles in one that has fractions; other
@@ -43,7 +43,7 @@ def column_parts(
             caller.report(done)
 
 
-def _part(stretch: Stretch, columns: Sequence[ColumnInfo], dialect: Dialect) -> ColumnPart:
+def _part(stretch: RecordChunk, columns: Sequence[ColumnInfo], dialect: Dialect) -> ColumnChunk:
     found = {name: (array, 0) for name, array in _quick(stretch, columns).items()}
     rest = {each["name"]: each["type"] for each in columns if each["name"] not in found}
     if rest:
@@ -53,7 +53,7 @@ def _part(stretch: Stretch, columns: Sequence[ColumnInfo], dialect: Dialect) -> 
                 column.append(record.values.get(name))
         found |= {name: _array(values[name], kind) for name, kind in rest.items()}
     arrays = [found[each["name"]] for each in columns]
-    return ColumnPart(
+    return ColumnChunk(
         stretch.number,
         stretch.first_row,
         stretch.num_rows,
@@ -62,13 +62,13 @@ def _part(stretch: Stretch, columns: Sequence[ColumnInfo], dialect: Dialect) -> 
     )
 
 
-def _lines(stretch: Stretch, dialect: Dialect) -> list[bytes]:
+def _lines(stretch: RecordChunk, dialect: Dialect) -> list[bytes]:
     """The lines of a stretch, `num_rows` of them."""
     lines, consumed = dialect.split(stretch.data, stretch.num_rows)
     return [*lines, *filter(None, [strip_newlines(stretch.data[consumed:])])]
 
 
-def _quick(stretch: Stretch, columns: Sequence[ColumnInfo]) -> dict[str, pa.Array]:
+def _quick(stretch: RecordChunk, columns: Sequence[ColumnInfo]) -> dict[str, pa.Array]:
     """The columns that pyarrow can parse; none where it finds something else than so many objects with such values."""
     # A name with a mark in it stands for bytes that were no UTF-8, which pyarrow would not find under that name.
     plain = [each for each in columns if each["type"] in _QUICK and "\ufffd" not in each["name"]]

@@ -32,7 +32,7 @@ class ExactNumber(str):
 
 
 @dataclass(frozen=True)
-class Record:
+class JsonRecord:
     """What a line holds."""
 
     values: dict[str, Any] = field(default_factory=dict)
@@ -43,7 +43,7 @@ class Record:
     """What was changed to make it fit, as it goes on after `Row 3 `."""
 
 
-def parse_records(lines: Iterable[bytes]) -> Iterator[Record]:
+def parse_records(lines: Iterable[bytes]) -> Iterator[JsonRecord]:
     """The objects in some lines. Numbers are JSON's where a double holds exactly what is written, else exact text."""
     doubled: list[str] = []
     decoder = _decoder(doubled)
@@ -81,7 +81,7 @@ def common_kind(kinds: Iterable[str]) -> str:
     return found.pop() if len(found) == 1 else "mixed"
 
 
-def _parsed(line: bytes, decoder: json.JSONDecoder, doubled: list[str]) -> Record:
+def _parsed(line: bytes, decoder: json.JSONDecoder, doubled: list[str]) -> JsonRecord:
     remarks: list[str] = []
     try:
         text = line.decode()
@@ -91,13 +91,13 @@ def _parsed(line: bytes, decoder: json.JSONDecoder, doubled: list[str]) -> Recor
     try:
         value = decoder.decode(text.strip())
     except RecursionError:
-        return Record(trouble=f"values are nested more than {MAX_DEPTH} deep")
+        return JsonRecord(trouble=f"values are nested more than {MAX_DEPTH} deep")
     except ValueError:
-        return Record(trouble=_excerpt(text))
+        return JsonRecord(trouble=_excerpt(text))
     if not isinstance(value, dict):
-        return Record(trouble=_excerpt(text))
+        return JsonRecord(trouble=_excerpt(text))
     if text.count("[") + text.count("{") > MAX_DEPTH and _is_deeper(value, MAX_DEPTH):
-        return Record(trouble=f"values are nested more than {MAX_DEPTH} deep")
+        return JsonRecord(trouble=f"values are nested more than {MAX_DEPTH} deep")
     if _SURROGATE_ESCAPE.search(line):
         whole = _without_surrogates(value)
         if whole != value:
@@ -105,7 +105,7 @@ def _parsed(line: bytes, decoder: json.JSONDecoder, doubled: list[str]) -> Recor
             value = whole
     if doubled:
         remarks.append(f"has the key {doubled[0][:_EXCERPT]!r} twice; the last value is shown")
-    return Record(value, None, tuple(remarks))
+    return JsonRecord(value, None, tuple(remarks))
 
 
 def _decoder(doubled: list[str]) -> json.JSONDecoder:

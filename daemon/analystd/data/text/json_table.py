@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from analystd.data.column_chunks import ColumnPart
+from analystd.data.column_chunks import ColumnChunk
 from analystd.data.table import Rows, bounded
 from analystd.data.text.content import Content
 from analystd.data.text.dialect import NO_QUOTE, Dialect, first_records
-from analystd.data.text.json_records import Record, common_kind, kind_of, parse_records
+from analystd.data.text.json_records import JsonRecord, common_kind, kind_of, parse_records
 from analystd.data.text.record_index import RecordIndex
 from analystd.data.text.records import TextRecords
 from analystd.data.typed.cell_sizes import json_bytes
@@ -95,7 +95,7 @@ class JsonTable:
         known = self.known_rows
         return self._rows_of(lines, columns, None if known is None else known - len(lines))
 
-    def column_parts(self, columns: Sequence[int], start: int = 0) -> Iterator[ColumnPart]:
+    def column_parts(self, columns: Sequence[int], start: int = 0) -> Iterator[ColumnChunk]:
         """See `HasColumnParts`; nested and mixed values are their JSON text."""
         from analystd.data.text.json_columns import column_parts
 
@@ -112,7 +112,7 @@ class JsonTable:
     def _names(self, columns: Sequence[int]) -> list[str]:
         return [self.columns[at]["name"] for at in columns]
 
-    def _remarks(self, records: Sequence[Record], first: int | None) -> Iterator[str]:
+    def _remarks(self, records: Sequence[JsonRecord], first: int | None) -> Iterator[str]:
         """What is to be said about some rows: the first of each kind are named."""
         known = {column["name"] for column in self.columns}
         told: dict[str, list[str]] = {}
@@ -126,7 +126,7 @@ class JsonTable:
                 yield f"… and so have {more} more rows of those shown"
 
 
-def _remarks_of(record: Record, known: set[str]) -> Iterator[tuple[str, str]]:
+def _remarks_of(record: JsonRecord, known: set[str]) -> Iterator[tuple[str, str]]:
     if record.trouble is not None:
         yield "trouble", f"is not a JSON object: {record.trouble}"
     for remark in record.remarks:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
-class Stretch:
+class RecordChunk:
     """Some whole records, the first of the file's header not among them."""
 
     number: int

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 
-from analystd.data.positioned_file import RandomFile
+from analystd.data.positioned_file import PositionedFile
 from analystd.data.text import scanner
 from analystd.data.text.content import Content
 from analystd.data.text.dialect import Dialect
@@ -148,11 +148,11 @@ class RecordIndex:
 
     def _counted(self, content: Content, first: int, blocks: int) -> Iterator[Counted]:
         """Counts and states of at most so many blocks from number `first`."""
-        if isinstance(content, RandomFile):
+        if isinstance(content, PositionedFile):
             return self._counted_in_parallel(content, first, blocks)
         return self._counted_one_by_one(content, first, blocks)
 
-    def _counted_in_parallel(self, file: RandomFile, first: int, blocks: int) -> Iterator[Counted]:
+    def _counted_in_parallel(self, file: PositionedFile, first: int, blocks: int) -> Iterator[Counted]:
         end = min(file.size, self._block_begin(first + blocks))
         stripe = _STRIPE_BLOCKS * BLOCK_BYTES
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from analystd.data.text.content import Content
 from analystd.data.text.dialect import NO_QUOTE, Dialect, strip_newlines
-from analystd.data.text.record_chunks import Stretch
+from analystd.data.text.record_chunks import RecordChunk
 from analystd.data.text.record_index import RecordIndex, too_long
 
 MAX_RECORD_BYTES = 64 * 1024 * 1024
@@ -65,7 +65,7 @@ class TextRecords:
             return found
         return self.records(max(0, self.count() - count), count)
 
-    def stretches(self, start: int = 0) -> Iterator[Stretch]:
+    def stretches(self, start: int = 0) -> Iterator[RecordChunk]:
         """All records from stretch number `start` on, about 8 MiB at a time; cancelling is noticed in between. Raises as `records`."""
         here = self._stretch_begin(start)
         while here is not None:
@@ -77,7 +77,7 @@ class TextRecords:
             if next_record > record:
                 data = self._content.read(begin, end - begin)
                 done = self._content.done(end)
-                yield Stretch(start, self._behind_header(record), next_record - record, data, done)
+                yield RecordChunk(start, self._behind_header(record), next_record - record, data, done)
             start, here = start + 1, after
 
     def _stretch_begin(self, number: int) -> tuple[int, int] | None:

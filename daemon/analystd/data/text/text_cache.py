@@ -10,7 +10,7 @@ from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol, TypeVar, cast
 
-from analystd.data.positioned_file import FileKey, RandomFile
+from analystd.data.positioned_file import FileKey, PositionedFile
 from analystd.data.text.content import Content
 from analystd.data.text.decoded_content import DecodedContent, Decoding
 from analystd.data.text.decoders import text_decoder
@@ -52,18 +52,18 @@ class _Known:
     """Whether the evidence was taken when the file's times could no longer hide a change."""
 
 
-class KnownTexts:
+class TextCache:
     """Opens the texts in files, and remembers what was learnt of those that were opened last."""
 
     def __init__(self) -> None:
         self._files: OrderedDict[tuple[int, int], _Known] = OrderedDict()
         self._lock = threading.Lock()
 
-    def open(self, file: RandomFile) -> Content:
+    def open(self, file: PositionedFile) -> Content:
         """What a file holds, decompressed and in UTF-8 (or whatever else has ASCII in it)."""
         return _content(file, self._known(file).decodings)
 
-    def learn(self, file: RandomFile, content: Content, how: Hashable, learn: Callable[[Content], Facts]) -> Facts:
+    def learn(self, file: PositionedFile, content: Content, how: Hashable, learn: Callable[[Content], Facts]) -> Facts:
         """What `learn` finds out of an opened text, or found out when it was asked in the same way (`how`) before.
 
         Raises:
@@ -76,18 +76,18 @@ class KnownTexts:
                 facts = known.facts.setdefault(how, facts)
         return cast(Facts, facts)
 
-    def only_grew(self, before: RandomFile, now: RandomFile) -> bool:
+    def only_grew(self, before: PositionedFile, now: PositionedFile) -> bool:
         """Whether what an open text held before is still its beginning, as far as the evidence tells."""
         with self._lock:
             known = self._files.get(before.key[:2])
         return known is not None and known.key == before.key and _only_grew(now, known)
 
-    def forget(self, file: RandomFile) -> None:
+    def forget(self, file: PositionedFile) -> None:
         """Drop what is known of a file."""
         with self._lock:
             self._files.pop(file.key[:2], None)
 
-    def _known(self, file: RandomFile) -> _Known:
+    def _known(self, file: PositionedFile) -> _Known:
         with self._lock:
             known = self._files.get(file.key[:2])
         if known is None or not _still_holds(known, file):
@@ -102,7 +102,7 @@ class KnownTexts:
         return known
 
 
-def evidence(file: RandomFile, size: int) -> bytes:
+def evidence(file: PositionedFile, size: int) -> bytes:
     """A digest of the first `size` bytes of a file: of all of them in a small file, else of the ends and some places between."""
     digest = hashlib.blake2b(digest_size=16)
     if size <= _WHOLE_BYTES:
@@ -114,12 +114,12 @@ def evidence(file: RandomFile, size: int) -> bytes:
     return digest.digest()
 
 
-def _only_grew(file: RandomFile, known: _Known) -> bool:
+def _only_grew(file: PositionedFile, known: _Known) -> bool:
     size = known.key[2]
     return file.key[:2] == known.key[:2] and file.size > size and evidence(file, size) == known.evidence
 
 
-def _still_holds(known: _Known, file: RandomFile) -> bool:
+def _still_holds(known: _Known, file: PositionedFile) -> bool:
     if known.key != file.key:
         return False
     if not known.settled:
@@ -129,11 +129,11 @@ def _still_holds(known: _Known, file: RandomFile) -> bool:
     return True
 
 
-def _settled(file: RandomFile) -> bool:
+def _settled(file: PositionedFile) -> bool:
     return time.time_ns() - max(file.key[3:]) > _TICK_NS
 
 
-def _grown(known: _Known | None, file: RandomFile) -> _Known | None:
+def _grown(known: _Known | None, file: PositionedFile) -> _Known | None:
     """What holds on of a file to which something was appended; None if it is another content."""
     if known is None or known.decodings or known.key[2] <= _BEGINNING_BYTES:
         return None
@@ -147,7 +147,7 @@ def _with_index(facts: Any, index: RecordIndex) -> TextFacts:
     return cast(TextFacts, replace(facts, index=index))
 
 
-def _decodings(file: RandomFile) -> list[Decoding]:
+def _decodings(file: PositionedFile) -> list[Decoding]:
     """How the file's bytes become text, the outermost encoding first."""
     decodings: list[Decoding] = []
     while len(decodings) < _MOST_LAYERS:
@@ -158,7 +158,7 @@ def _decodings(file: RandomFile) -> list[Decoding]:
     return decodings
 
 
-def _content(file: RandomFile, decodings: list[Decoding]) -> Content:
+def _content(file: PositionedFile, decodings: list[Decoding]) -> Content:
     content: Content = file
     for decoding in decodings:
         content = DecodedContent(content, decoding)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
-from analystd.data.positioned_file import Caller, ViewCancelledError
+from analystd.data.positioned_file import ProgressListener, ViewCancelledError
 from analystd.wire.errors import WorkspaceError
 
 _PLACE_BYTES = 8
@@ -30,7 +30,7 @@ pa.set_cpu_count(2)
 
 
 @dataclass(frozen=True)
-class Group:
+class RowGroup:
     """Some consecutive rows that the file keeps together."""
 
     rows: int
@@ -38,13 +38,13 @@ class Group:
     """About how many bytes they take in memory, as far as the file tells."""
 
 
-class Groups(ABC):
+class RowGroups(ABC):
     """All groups of a table. A format says how the arrays of one are read, always from its first row on."""
 
     kind: str
     """The format's name, for messages."""
 
-    def __init__(self, name: str, caller: Caller) -> None:
+    def __init__(self, name: str, caller: ProgressListener) -> None:
         self.name = name
         """What the caller calls the file; messages say it."""
         self.caller = caller
@@ -60,7 +60,7 @@ class Groups(ABC):
         return self._schema
 
     @property
-    def groups(self) -> Sequence[Group]:
+    def groups(self) -> Sequence[RowGroup]:
         """The groups in the file's order."""
         return self._groups
 
@@ -123,7 +123,7 @@ class Groups(ABC):
         if self.caller.cancelled.is_set():
             raise ViewCancelledError(f"Reading {self.name} was cancelled")
 
-    def _set(self, schema: pa.Schema, groups: Sequence[Group]) -> None:
+    def _set(self, schema: pa.Schema, groups: Sequence[RowGroup]) -> None:
         """Say what the table is made of, before anything else is asked of it."""
         if any(group.rows < 0 for group in groups):
             raise WorkspaceError(f"{self.name} cannot be read as {self.kind}: it tells of a negative number of rows")

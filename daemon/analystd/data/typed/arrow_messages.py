@@ -10,7 +10,7 @@ import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from analystd.data.positioned_file import RandomFile
+from analystd.data.positioned_file import PositionedFile
 
 FILE_MAGIC = b"ARROW1"
 CONTINUATION = b"\xff\xff\xff\xff"
@@ -25,7 +25,7 @@ _FOOTER_BATCHES = 3
 
 
 @dataclass(frozen=True)
-class Batch:
+class RecordBatchInfo:
     """A record batch, as its message tells of it."""
 
     rows: int
@@ -43,12 +43,12 @@ class StreamLayout:
 
     schema: tuple[int, int]
     dictionaries: tuple[tuple[int, int], ...]
-    batches: tuple[Batch, ...]
+    batches: tuple[RecordBatchInfo, ...]
     cut: bool
     """Whether the stream ends in the middle of a message."""
 
 
-def file_batches(file: RandomFile) -> tuple[Batch, ...]:
+def file_batches(file: PositionedFile) -> tuple[RecordBatchInfo, ...]:
     """The batches of an Arrow IPC file, from its footer and the messages that it points to.
 
     Raises:
@@ -66,7 +66,7 @@ def file_batches(file: RandomFile) -> tuple[Batch, ...]:
     return tuple(_batch_at(file, offset) for offset, _metadata, _body in blocks)
 
 
-def stream_layout(file: RandomFile) -> StreamLayout:
+def stream_layout(file: PositionedFile) -> StreamLayout:
     """The messages of an Arrow IPC stream, which are walked from one to the next.
 
     Raises:
@@ -74,7 +74,7 @@ def stream_layout(file: RandomFile) -> StreamLayout:
     """
     schema: tuple[int, int] | None = None
     dictionaries: list[tuple[int, int]] = []
-    batches: list[Batch] = []
+    batches: list[RecordBatchInfo] = []
     cut = False
     for message in _messages(file):
         if message.end > file.size:
@@ -85,7 +85,7 @@ def stream_layout(file: RandomFile) -> StreamLayout:
         elif message.kind == _DICTIONARY:
             dictionaries.append((message.offset, message.end))
         elif message.kind == _BATCH:
-            batches.append(Batch(message.rows, message.offset, message.end, len(dictionaries)))
+            batches.append(RecordBatchInfo(message.rows, message.offset, message.end, len(dictionaries)))
         else:
             raise ValueError(f"a message of kind {message.kind} does not belong into a table")
     if schema is None:
@@ -101,7 +101,7 @@ class _Message:
     end: int
 
 
-def _messages(file: RandomFile) -> Iterator[_Message]:
+def _messages(file: PositionedFile) -> Iterator[_Message]:
     offset = 0
     while offset < file.size:
         message = _message_at(file, offset)
@@ -111,14 +111,14 @@ def _messages(file: RandomFile) -> Iterator[_Message]:
         offset = message.end
 
 
-def _batch_at(file: RandomFile, offset: int) -> Batch:
+def _batch_at(file: PositionedFile, offset: int) -> RecordBatchInfo:
     message = _message_at(file, offset) if 0 < offset < file.size else None
     if message is None or message.kind != _BATCH or message.end > file.size:
         raise ValueError(f"there is no record batch at byte {offset}")
-    return Batch(message.rows, offset, message.end)
+    return RecordBatchInfo(message.rows, offset, message.end)
 
 
-def _message_at(file: RandomFile, offset: int) -> _Message | None:
+def _message_at(file: PositionedFile, offset: int) -> _Message | None:
     """The message that begins at a place, its end beyond the file's where it is cut; None for the mark at a stream's end."""
     prefix = file.read(offset, 2 * _INT.size)
     # Before Arrow 0.15 there was no continuation mark.

@@ -7,8 +7,8 @@ from contextlib import closing
 
 import pyarrow as pa
 
-from analystd.data.column_chunks import ColumnPart
-from analystd.data.typed.arrow_groups import Groups, joined
+from analystd.data.column_chunks import ColumnChunk
+from analystd.data.typed.arrow_groups import RowGroups, joined
 from analystd.data.typed.arrow_values import plain_array
 from analystd.data.typed.prefetch import ahead
 
@@ -17,10 +17,10 @@ PART_ROWS = 64 * 1024
 _PART_BYTES = 64 * 1024 * 1024
 
 
-def column_parts(groups: Groups, columns: Sequence[int], start: int) -> Iterator[ColumnPart]:
+def column_parts(groups: RowGroups, columns: Sequence[int], start: int) -> Iterator[ColumnChunk]:
     """Parts of at most 64 Ki rows and about 64 MiB, none across groups, two prepared ahead; groups before `start` are not read.
 
-    The arrays have the file's own types, except that dictionaries and run-ends are decoded to plain values. Raises as `Groups.arrays`.
+    The arrays have the file's own types, except that dictionaries and run-ends are decoded to plain values. Raises as `RowGroups.arrays`.
     """
     with closing(ahead(_parts(groups, columns, start))) as parts:
         for part in parts:
@@ -28,7 +28,7 @@ def column_parts(groups: Groups, columns: Sequence[int], start: int) -> Iterator
             groups.caller.report((part.first_row + part.num_rows) / groups.total)
 
 
-def _parts(groups: Groups, columns: Sequence[int], start: int) -> Iterator[ColumnPart]:
+def _parts(groups: RowGroups, columns: Sequence[int], start: int) -> Iterator[ColumnChunk]:
     every = range(len(groups.schema))
     number = 0
     for at, group in enumerate(groups.groups):
@@ -38,12 +38,12 @@ def _parts(groups: Groups, columns: Sequence[int], start: int) -> Iterator[Colum
             first = max(0, start - number)
             for piece, (rows, arrays) in enumerate(_pieces(groups, at, first * size, columns, size), first):
                 first_row = groups.begin(at) + piece * size
-                yield ColumnPart(number + piece, first_row, rows, arrays, [0] * len(columns))
+                yield ColumnChunk(number + piece, first_row, rows, arrays, [0] * len(columns))
         number = after
 
 
 def _pieces(
-    groups: Groups, number: int, skip: int, columns: Sequence[int], size: int
+    groups: RowGroups, number: int, skip: int, columns: Sequence[int], size: int
 ) -> Iterator[tuple[int, list[pa.Array]]]:
     """What is left of a group after `skip` rows, in pieces of exactly `size` rows but for the last."""
     rest = groups.groups[number].rows - skip

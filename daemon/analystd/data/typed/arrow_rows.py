@@ -8,10 +8,10 @@ from typing import Any
 
 import pyarrow as pa
 
-from analystd.data.column_chunks import ColumnPart
-from analystd.data.positioned_file import Caller
+from analystd.data.column_chunks import ColumnChunk
+from analystd.data.positioned_file import ProgressListener
 from analystd.data.table import MAX_REPLY_CHARACTERS, Rows
-from analystd.data.typed.arrow_groups import Group, Groups, slabs
+from analystd.data.typed.arrow_groups import RowGroup, RowGroups, slabs
 from analystd.data.typed.arrow_parts import column_parts
 from analystd.data.typed.arrow_values import json_values
 from analystd.data.typed.cell_sizes import json_bytes
@@ -25,10 +25,10 @@ _SEARCHED_ROWS = 16 * 1024
 _SEARCHED_BYTES = 8 * 1024 * 1024
 
 
-class GroupedTable(Groups):
+class GroupedTable(RowGroups):
     """A table over groups of arrays."""
 
-    def __init__(self, name: str, caller: Caller) -> None:
+    def __init__(self, name: str, caller: ProgressListener) -> None:
         self._columns: list[ColumnInfo] = []
         super().__init__(name, caller)
 
@@ -79,11 +79,11 @@ class GroupedTable(Groups):
                     found[number] += cells
         return _fitting_rows(self.name, there, (found[number] for number in there))
 
-    def column_parts(self, columns: Sequence[int], start: int = 0) -> Iterator[ColumnPart]:
+    def column_parts(self, columns: Sequence[int], start: int = 0) -> Iterator[ColumnChunk]:
         """See `HasColumnParts` and `arrow_parts`."""
         return column_parts(self, columns, start)
 
-    def _set(self, schema: pa.Schema, groups: Sequence[Group]) -> None:
+    def _set(self, schema: pa.Schema, groups: Sequence[RowGroup]) -> None:
         super()._set(schema, groups)
         self._columns = [ColumnInfo(name=each.name, type=str(each.type)) for each in schema]
 

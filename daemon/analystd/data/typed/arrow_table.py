@@ -10,18 +10,18 @@ from io import RawIOBase
 import pyarrow as pa
 import pyarrow.ipc as ipc
 
-from analystd.data.positioned_file import PositionedStream, RandomFile
+from analystd.data.positioned_file import PositionedFile, PositionedStream
 from analystd.data.table import Table
-from analystd.data.typed.arrow_groups import Group
-from analystd.data.typed.arrow_messages import FILE_MAGIC, Batch, StreamLayout, file_batches, stream_layout
+from analystd.data.typed.arrow_groups import RowGroup
+from analystd.data.typed.arrow_messages import FILE_MAGIC, RecordBatchInfo, StreamLayout, file_batches, stream_layout
 from analystd.data.typed.arrow_rows import GroupedTable
-from analystd.data.typed.lru import Remembered
+from analystd.data.typed.lru import LruCache
 from analystd.wire.errors import WorkspaceError
 
 _FEATHER_1_MAGIC = b"FEA1"
 
 
-def open_arrow(file: RandomFile, known: Remembered) -> Table:
+def open_arrow(file: PositionedFile, known: LruCache) -> Table:
     """The table in an Arrow IPC file or stream; where its batches are is remembered in `known`.
 
     Raises:
@@ -41,7 +41,7 @@ class _ArrowTable(GroupedTable):
 
     kind = "Arrow"
 
-    def __init__(self, file: RandomFile) -> None:
+    def __init__(self, file: PositionedFile) -> None:
         super().__init__(file.name, file.caller)
         self._file = file
 
@@ -62,10 +62,10 @@ class _ArrowTable(GroupedTable):
 class ArrowFile(_ArrowTable):
     """An open Arrow IPC file. Only the asked columns of the batches that hold the asked rows are read."""
 
-    def __init__(self, file: RandomFile, known: Remembered) -> None:
+    def __init__(self, file: PositionedFile, known: LruCache) -> None:
         super().__init__(file)
         with self.translated():
-            batches: tuple[Batch, ...] = known.learn(("arrow file", file.key), lambda: file_batches(file))
+            batches: tuple[RecordBatchInfo, ...] = known.learn(("arrow file", file.key), lambda: file_batches(file))
             reader = self._opened(ipc.IpcReadOptions(use_threads=False))
             if reader.num_record_batches != len(batches):
                 raise ValueError("its metadata are damaged")
@@ -82,7 +82,7 @@ class ArrowFile(_ArrowTable):
 class ArrowStream(_ArrowTable):
     """An Arrow IPC stream in a file. A batch is read by itself, behind the schema and the dictionaries before it."""
 
-    def __init__(self, file: RandomFile, known: Remembered) -> None:
+    def __init__(self, file: PositionedFile, known: LruCache) -> None:
         super().__init__(file)
         with self.translated():
             self._layout: StreamLayout = known.learn(("arrow stream", file.key), lambda: stream_layout(file))
@@ -115,7 +115,7 @@ class _Span:
 class _Spliced(RawIOBase):
     """Some ranges of a file as one stream."""
 
-    def __init__(self, file: RandomFile, spans: Sequence[_Span]) -> None:
+    def __init__(self, file: PositionedFile, spans: Sequence[_Span]) -> None:
         super().__init__()
         self._file = file
         self._spans = list(spans)
@@ -138,8 +138,8 @@ class _Spliced(RawIOBase):
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
 
-def _groups(batches: Sequence[Batch]) -> list[Group]:
-    return [Group(batch.rows, batch.end - batch.offset) for batch in batches]
+def _groups(batches: Sequence[RecordBatchInfo]) -> list[RowGroup]:
+    return [RowGroup(batch.rows, batch.end - batch.offset) for batch in batches]
 
 
 def _validated(array: pa.Array) -> pa.Array:

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from xml.parsers import expat
 
-from analystd.data.positioned_file import PositionedStream, RandomFile
+from analystd.data.positioned_file import PositionedFile, PositionedStream
 from analystd.wire.errors import ResourceLimitError, WorkspaceError
 
 MOST_CELLS = 4_000_000
@@ -51,7 +51,7 @@ class Sheet:
     """Of all sheets, this one first."""
 
 
-def read_sheet(file: RandomFile) -> Sheet:
+def read_sheet(file: PositionedFile) -> Sheet:
     """Return the first sheet, without empty rows before and after the others.
 
     Raises:
@@ -67,7 +67,7 @@ def read_sheet(file: RandomFile) -> Sheet:
 
 
 class _Workbook:
-    def __init__(self, archive: zipfile.ZipFile, file: RandomFile) -> None:
+    def __init__(self, archive: zipfile.ZipFile, file: PositionedFile) -> None:
         self._archive = archive
         self._file = file
         self._left = MOST_BYTES

@@ -9,11 +9,11 @@ from typing import Any
 
 import pyarrow as pa
 
-from analystd.data.positioned_file import RandomFile
-from analystd.data.typed.arrow_groups import Group
+from analystd.data.positioned_file import PositionedFile
+from analystd.data.typed.arrow_groups import RowGroup
 from analystd.data.typed.arrow_rows import GroupedTable
 from analystd.data.typed.excel_sheet import Cell, Sheet, read_sheet
-from analystd.data.typed.lru import Remembered
+from analystd.data.typed.lru import LruCache
 
 _MOST_NAMED = 10
 
@@ -29,11 +29,11 @@ class ExcelTable(GroupedTable):
 
     kind = "an Excel workbook"
 
-    def __init__(self, file: RandomFile, known: Remembered) -> None:
+    def __init__(self, file: PositionedFile, known: LruCache) -> None:
         super().__init__(file.name, file.caller)
         self._learnt: _Learnt = known.learn(("excel", file.key), lambda: _learn(read_sheet(file)))
         table = self._learnt.table
-        self._set(table.schema, [Group(table.num_rows, table.nbytes)] if table.num_rows else [])
+        self._set(table.schema, [RowGroup(table.num_rows, table.nbytes)] if table.num_rows else [])
 
     @property
     def warnings(self) -> list[str]:

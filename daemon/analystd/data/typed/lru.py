@@ -10,7 +10,7 @@ from typing import Any, TypeVar, cast
 _T = TypeVar("_T")
 
 
-class Remembered:
+class LruCache:
     """At most `most` things that were learnt; the one that was not asked for the longest is forgotten first."""
 
     def __init__(self, most: int) -> None:

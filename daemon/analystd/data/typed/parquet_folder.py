@@ -11,10 +11,10 @@ from itertools import accumulate
 
 import pyarrow as pa
 
-from analystd.data.positioned_file import Caller
-from analystd.data.typed.arrow_groups import Group
+from analystd.data.positioned_file import ProgressListener
+from analystd.data.typed.arrow_groups import RowGroup
 from analystd.data.typed.arrow_rows import GroupedTable
-from analystd.data.typed.lru import Remembered
+from analystd.data.typed.lru import LruCache
 from analystd.data.typed.parquet_schemas import UnifiedSchema
 from analystd.data.typed.parquet_table import ParquetTable
 from analystd.data.typed.partition_discovery import (
@@ -35,7 +35,7 @@ class _Footer:
 
     member: Member
     schema: pa.Schema
-    groups: tuple[Group, ...]
+    groups: tuple[RowGroup, ...]
     folder_values: dict[str, str | None]
 
 
@@ -54,7 +54,7 @@ class ParquetFolder(GroupedTable):
 
     kind = "Parquet"
 
-    def __init__(self, workspace: Workspace, folder: str, facts: FolderFacts, caller: Caller) -> None:
+    def __init__(self, workspace: Workspace, folder: str, facts: FolderFacts, caller: ProgressListener) -> None:
         super().__init__(folder, caller)
         self._workspace = workspace
         self._facts = facts
@@ -92,7 +92,7 @@ class ParquetFolder(GroupedTable):
         return pa.repeat(pa.scalar(value).cast(field.type), rows)
 
 
-def open_parquet_folder(workspace: Workspace, folder: str, caller: Caller, known: Remembered) -> ParquetFolder:
+def open_parquet_folder(workspace: Workspace, folder: str, caller: ProgressListener, known: LruCache) -> ParquetFolder:
     """The table in a folder; the footers are read again only if one of its files is another than in `known`.
 
     Raises:
@@ -106,7 +106,7 @@ def open_parquet_folder(workspace: Workspace, folder: str, caller: Caller, known
     )
 
 
-def _learn(workspace: Workspace, folder: str, members: Members, caller: Caller) -> FolderFacts:
+def _learn(workspace: Workspace, folder: str, members: Members, caller: ProgressListener) -> FolderFacts:
     unified = UnifiedSchema()
     footers: list[_Footer] = []
     for count, member in enumerate(members.files, 1):
@@ -153,7 +153,7 @@ def _whole_group(
 
 
 @contextmanager
-def _opened(workspace: Workspace, folder: str, member: Member, caller: Caller) -> Iterator[ParquetTable]:
+def _opened(workspace: Workspace, folder: str, member: Member, caller: ProgressListener) -> Iterator[ParquetTable]:
     file = open_member(workspace, folder, member.path, caller)
     try:
         if file.key != member.key:

@@ -8,8 +8,8 @@ from collections.abc import Iterator, Sequence
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from analystd.data.positioned_file import PositionedStream, RandomFile
-from analystd.data.typed.arrow_groups import Group
+from analystd.data.positioned_file import PositionedFile, PositionedStream
+from analystd.data.typed.arrow_groups import RowGroup
 from analystd.data.typed.arrow_rows import GroupedTable
 from analystd.wire.errors import WorkspaceError
 
@@ -23,7 +23,7 @@ class ParquetTable(GroupedTable):
 
     kind = "Parquet"
 
-    def __init__(self, file: RandomFile) -> None:
+    def __init__(self, file: PositionedFile) -> None:
         super().__init__(file.name, file.caller)
         with self.translated():
             metadata = pq.read_metadata(pa.PythonFile(PositionedStream(file), mode="r"))
@@ -55,8 +55,8 @@ class ParquetTable(GroupedTable):
             yield [batch.column(in_batch[in_file[at]]) for at in columns]
 
 
-def _group(row_group: pq.RowGroupMetaData) -> Group:
-    return Group(row_group.num_rows, max(0, row_group.total_byte_size))
+def _group(row_group: pq.RowGroupMetaData) -> RowGroup:
+    return RowGroup(row_group.num_rows, max(0, row_group.total_byte_size))
 
 
 def _by_occurrence(names: Sequence[str]) -> dict[tuple[str, int], int]:

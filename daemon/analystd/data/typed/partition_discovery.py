@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from urllib.parse import unquote
 
-from analystd.data.positioned_file import Caller, FileKey, RandomFile, ViewCancelledError
+from analystd.data.positioned_file import FileKey, PositionedFile, ProgressListener, ViewCancelledError
 from analystd.jail.openat2 import open_beneath
 from analystd.jail.workspace import MISSING_HINT, Workspace
 from analystd.wire.errors import ResourceLimitError, WorkspaceError
@@ -43,7 +43,7 @@ class Members:
     """Links to folders, whose files are left out: they may lead in a circle."""
 
 
-def find_members(workspace: Workspace, folder: str, caller: Caller) -> Members:
+def find_members(workspace: Workspace, folder: str, caller: ProgressListener) -> Members:
     """The files below `folder` that end in `.parquet` or `.pq`; names that begin with `_` or `.` are passed over.
 
     Raises:
@@ -70,11 +70,11 @@ def find_members(workspace: Workspace, folder: str, caller: Caller) -> Members:
     return Members(tuple(sorted(found, key=lambda each: each.path.split("/"))), tuple(sorted(links)))
 
 
-def open_member(workspace: Workspace, folder: str, path: str, caller: Caller) -> RandomFile:
+def open_member(workspace: Workspace, folder: str, path: str, caller: ProgressListener) -> PositionedFile:
     """An open file of the folder; the caller closes its descriptor. Raises WorkspaceError as `Workspace.open_read`."""
     name = f"{folder.rstrip('/')}/{path}"
     descriptor = workspace.open_read(name)
-    return RandomFile.of_descriptor(name, descriptor, caller)
+    return PositionedFile.of_descriptor(name, descriptor, caller)
 
 
 def folder_values(path: str) -> dict[str, str | None]:
@@ -119,10 +119,10 @@ def _walk(folder: int, above: str, depth: int) -> Iterator[tuple[str, os.DirEntr
 def _key(workspace: Workspace, folder: str, path: str, entry: os.DirEntry[str]) -> FileKey:
     if entry.is_file(follow_symlinks=False):
         status = entry.stat(follow_symlinks=False)
-        # As `RandomFile` has it, without opening thousands of files only to learn that nothing changed.
+        # As `PositionedFile` has it, without opening thousands of files only to learn that nothing changed.
         return (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
     # A link may lead to a file inside; all else is refused here, in the jail's words.
-    file = open_member(workspace, folder, path, Caller())
+    file = open_member(workspace, folder, path, ProgressListener())
     os.close(file.descriptor)
     return file.key
 

@@ -41,7 +41,7 @@ _MARK = re.compile(f"({_MARK_BEGIN}[0-9a-f]+\\.[0-9]+\ue001)")
 _SIGN = re.compile(r"[<\[|#]\S*?[>\]#:]|[A-Z]\w*:")
 
 
-class Tokens(Protocol):
+class TemplateVocabulary(Protocol):
     """What is needed of a vocabulary."""
 
     bos: int
@@ -74,7 +74,7 @@ class Prompt:
 class Renderer:
     """Renders for one model: by its own template, else with the system turn moved into the first question, else as ChatML."""
 
-    def __init__(self, vocabulary: Tokens, template: str | None) -> None:
+    def __init__(self, vocabulary: TemplateVocabulary, template: str | None) -> None:
         self._vocabulary = vocabulary
         self.shown = shown_tokens(vocabulary)
         """The control tokens whose text belongs to a reply; they begin no turn, though a template may write them."""

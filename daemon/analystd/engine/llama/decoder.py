@@ -8,9 +8,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from analystd.engine.llama.generation import Reply
-from analystd.engine.llama.llama_model import Entry, Model, Outcome
-from analystd.engine.llama.prefix_cache import Beginnings, Prefixes
+from analystd.engine.llama.generation import Generation
+from analystd.engine.llama.llama_model import BatchEntry, BatchOutcome, LlamaModel
+from analystd.engine.llama.prefix_cache import PrefixCache, SharedPrefix
 from analystd.engine.llama.slots import Slot, Slots
 from analystd.wire.errors import EngineUnavailableError
 
@@ -21,7 +21,7 @@ _SHARE_IN_COMPANY = 4
 """Prompts get this fraction of a batch while replies are being written."""
 
 
-class Client(Protocol):
+class ReplyListener(Protocol):
     """Who waits for a reply."""
 
     def cancelled(self) -> bool:
@@ -62,10 +62,10 @@ class Result:
 class Job:
     """A reply to generate: for whom, for which conversation, after which prompt."""
 
-    client: Client
+    client: ReplyListener
     sequence: str
     prompt: tuple[int, ...]
-    reply: Reply
+    reply: Generation
     common: int = 0
     """How many tokens the prompt has in common with those of all conversations."""
     started: float = field(default_factory=time.monotonic)
@@ -101,14 +101,14 @@ class Decoder:
     Common beginnings are found in `prefixes`, and stored there, where the model's state can be cut.
     """
 
-    def __init__(self, model: Model, prefixes: Prefixes | None = None) -> None:
+    def __init__(self, model: LlamaModel, prefixes: PrefixCache | None = None) -> None:
         self._model = model
         self._slots = Slots(model, sequences=model.conversations, can_share=model.can_share)
         self._waiting: deque[Job] = deque()
         self._active: list[Job] = []
-        self._beginnings: Beginnings | None = None
+        self._beginnings: SharedPrefix | None = None
         if prefixes is not None and model.can_share:
-            self._beginnings = Beginnings(model, self._slots, prefixes)
+            self._beginnings = SharedPrefix(model, self._slots, prefixes)
 
     @property
     def idle(self) -> bool:
@@ -133,7 +133,7 @@ class Decoder:
         entries = [entry for job, count in portions for entry in _entries(job, count)]
         jobs = [job for job, _ in portions]
         outcome = self._model.decode(entries, _abort_for(jobs) if len(entries) > len(jobs) else None)
-        if outcome is Outcome.DONE:
+        if outcome is BatchOutcome.DONE:
             self._advance(portions)
         else:
             self._recover(outcome, jobs)
@@ -194,12 +194,12 @@ class Decoder:
         elif job.reply.reason:
             self._finish(job, job.reply.reason)
 
-    def _recover(self, outcome: Outcome, jobs: Sequence[Job]) -> None:
+    def _recover(self, outcome: BatchOutcome, jobs: Sequence[Job]) -> None:
         """After a batch that was not done: all but the cancelled try again if that was why it ended."""
         for job in jobs:
             assert job.slot is not None
             self._slots.rewind(job.slot)
-        if outcome is Outcome.ABORTED:
+        if outcome is BatchOutcome.ABORTED:
             return
         for job in jobs:
             self._fail(job, EngineUnavailableError("The model could not process the conversation; the log says more"))
@@ -241,13 +241,13 @@ def _missing(job: Job) -> int:
     return job.length - len(job.slot.tokens)
 
 
-def _entries(job: Job, count: int) -> list[Entry]:
+def _entries(job: Job, count: int) -> list[BatchEntry]:
     assert job.slot is not None
     stored = len(job.slot.tokens)
     tokens = job.waiting_tokens(stored, count)
     last = stored + len(tokens) == job.length
     return [
-        Entry(token, stored + index, job.slot.number, last and index == len(tokens) - 1)
+        BatchEntry(token, stored + index, job.slot.number, last and index == len(tokens) - 1)
         for index, token in enumerate(tokens)
     ]
 

@@ -19,7 +19,7 @@ from analystd.engine.base import Completion, EngineInfo, GenerateRequest, Messag
 from analystd.engine.llama.libllama import INSTALL_HINT, find_build
 from analystd.engine.llama.memory_guard import MemoryGuard
 from analystd.engine.llama.prefix_cache import prefix_folder
-from analystd.engine.llama.worker_sandbox import Walls, worker_environment
+from analystd.engine.llama.worker_sandbox import WorkerSandbox, worker_environment
 from analystd.jail.resource_usage import memory
 from analystd.models.memory_estimate import files_of
 from analystd.models.resolve import check_content
@@ -49,7 +49,7 @@ class LlamaEngine:
         threads: int = 0,
         adapters: Sequence[Adapter] = (),
         idle_seconds: float = 0.0,
-        walls: Walls | None = None,
+        walls: WorkerSandbox | None = None,
         prefixes: Path | None = None,
         min_free_ram_percent: float = 0.0,
     ) -> None:

@@ -39,7 +39,7 @@ class Rules:
     """The control tokens that are text of the reply, see `shown_tokens`; others are not seen."""
 
 
-class Reply:
+class Generation:
     """A reply under way. `advance` adds a token; `reason` says why it ended, once it has."""
 
     def __init__(self, vocabulary: Vocabulary, rules: Rules, opening: str = "") -> None:

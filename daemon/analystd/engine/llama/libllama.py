@@ -118,7 +118,7 @@ class _Room(ctypes.Structure):
     _fields_ = (("bytes", _c.c_uint8 * ROOM_BYTES),)
 
 
-class Batch(ctypes.Structure):
+class LlamaBatch(ctypes.Structure):
     """`llama_batch`."""
 
     _fields_ = (
@@ -182,9 +182,9 @@ _SIGNATURES: dict[str, tuple[Any, tuple[Any, ...]]] = {
     "n_seq_max": (_c.c_uint32, (_handle,)),
     "set_abort_callback": (None, (_handle, abort_callback, _c.c_void_p)),
     "set_adapters_lora": (_c.c_int32, (_handle, _c.POINTER(_handle), _c.c_size_t, _c.POINTER(_c.c_float))),
-    "batch_init": (Batch, (_c.c_int32, _c.c_int32, _c.c_int32)),
-    "batch_free": (None, (Batch,)),
-    "decode": (_c.c_int32, (_handle, Batch)),
+    "batch_init": (LlamaBatch, (_c.c_int32, _c.c_int32, _c.c_int32)),
+    "batch_free": (None, (LlamaBatch,)),
+    "decode": (_c.c_int32, (_handle, LlamaBatch)),
     "get_logits_ith": (_c.POINTER(_c.c_float), (_handle, _c.c_int32)),
     # What a context holds.
     "get_memory": (_handle, (_handle,)),
@@ -245,7 +245,7 @@ class Library:
         for name in _SIGNATURES:
             self._symbol(name)
         # What this allocates, some bytes, stays: whether it can be freed is not known yet.
-        self._require_size("batch_init", (Batch,), arguments=(1, 0, 1))
+        self._require_size("batch_init", (LlamaBatch,), arguments=(1, 0, 1))
         model = self._layout("model_default_params", (ModelParams,), _EXPECTED_MODEL)
         context = self._layout("context_default_params", _CONTEXT_LAYOUTS, _EXPECTED_CONTEXT)
         if not _is_met(REQUIREMENTS[build.package], build.version):

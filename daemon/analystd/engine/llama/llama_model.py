@@ -55,7 +55,7 @@ Logits = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True)
-class Entry:
+class BatchEntry:
     """One token of a batch: where it stands in which sequence, and whether what follows it is wanted."""
 
     token: int
@@ -64,7 +64,7 @@ class Entry:
     wants_logits: bool
 
 
-class Outcome(enum.Enum):
+class BatchOutcome(enum.Enum):
     """What became of a batch."""
 
     DONE = 0
@@ -109,7 +109,7 @@ class Vocabulary:
             room = -count
 
 
-class Model:
+class LlamaModel:
     """A loaded model. `decode` runs a batch; `logits` of its entries are valid until the next one."""
 
     def __init__(
@@ -165,7 +165,7 @@ class Model:
         system: bytes = lib.print_system_info()
         return f"{lib.build} {system.decode()} {self.window} {self.batch_size} own cells {self.on_gpu}"
 
-    def decode(self, entries: Sequence[Entry], should_abort: Callable[[], bool] | None = None) -> Outcome:
+    def decode(self, entries: Sequence[BatchEntry], should_abort: Callable[[], bool] | None = None) -> BatchOutcome:
         """Process a batch of at most `batch_size` entries.
 
         `should_abort` is asked some hundred times on the way (on a CPU; a GPU finishes its batch). When it says yes, or in case of
@@ -182,7 +182,7 @@ class Model:
         self._should_abort = should_abort or self._should_abort
         lib.set_abort_callback(self._context, self._abort if should_abort else self._never, None)
         code: int = lib.decode(self._context, batch)
-        return Outcome(code) if code in (0, 2) else Outcome.FAILED
+        return BatchOutcome(code) if code in (0, 2) else BatchOutcome.FAILED
 
     def logits(self, index: int) -> Logits:
         """The scores of all tokens after entry `index` of the last batch; a view that the next batch overwrites."""

@@ -32,7 +32,7 @@ _SUFFIX = ".prefix"
 _SAMPLE_BYTES = 1 << 20
 
 
-class Prefixes:
+class PrefixCache:
     """States by their tokens, for one model as it is loaded: `identity` has to tell all that a state depends on.
 
     At most `most_files` with `most_bytes` in all are kept; those that were not used for longest go.
@@ -121,10 +121,10 @@ class States(Protocol):
         ...
 
 
-class Beginnings:
+class SharedPrefix:
     """Puts what is known of a common beginning into a slot, and stores what was not known yet."""
 
-    def __init__(self, model: States, slots: Slots, prefixes: Prefixes) -> None:
+    def __init__(self, model: States, slots: Slots, prefixes: PrefixCache) -> None:
         self._model = model
         self._slots = slots
         self._prefixes = prefixes

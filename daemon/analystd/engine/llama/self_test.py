@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from analystd.engine.llama.libllama import load_library
-from analystd.engine.llama.llama_model import Entry, Model, Outcome, uses_gpu
+from analystd.engine.llama.llama_model import BatchEntry, BatchOutcome, LlamaModel, uses_gpu
 from analystd.jail.resource_usage import memory
 from analystd.models.gguf import read_header
 from analystd.models.memory_estimate import needs_of, refusal
@@ -43,7 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     sys.stdout.write(json.dumps(found))
 
 
-def decode_greedily(model: Model, count: int) -> str:
+def decode_greedily(model: LlamaModel, count: int) -> str:
     """Return what the model says after `BEGINNING`: the likeliest token, `count` times. Its first sequence is empty before and after.
 
     Raises:
@@ -51,8 +51,12 @@ def decode_greedily(model: Model, count: int) -> str:
     """
     waiting, stored, written = model.vocabulary.tokenize(BEGINNING, special=False) or [0], 0, b""
     for _ in range(count):
-        entries = [Entry(token, stored + place, 0, place == len(waiting) - 1) for place, token in enumerate(waiting)]
-        scores = model.logits(len(waiting) - 1) if model.decode(entries) is Outcome.DONE else np.zeros(1, np.float32)
+        entries = [
+            BatchEntry(token, stored + place, 0, place == len(waiting) - 1) for place, token in enumerate(waiting)
+        ]
+        scores = (
+            model.logits(len(waiting) - 1) if model.decode(entries) is BatchOutcome.DONE else np.zeros(1, np.float32)
+        )
         if not np.isfinite(scores).all() or scores.min() == scores.max():
             raise EngineUnavailableError(
                 f"llama.cpp ({load_library().build}) computes no scores with {model.description}",
@@ -73,7 +77,7 @@ def _tried(options: argparse.Namespace) -> dict[str, Any]:
     if not uses_gpu(options.gpu_layers) and (problem := refusal(options.model, needs, memory().available)) is not None:
         return {"build": build, "untried": problem.message}
     started = time.monotonic()
-    model = Model(
+    model = LlamaModel(
         options.model,
         gpu_layers=options.gpu_layers,
         context_tokens=_CONTEXT_TOKENS,

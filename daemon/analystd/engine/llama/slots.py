@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 
-class Memory(Protocol):
+class SequenceMemory(Protocol):
     """What is needed of a model."""
 
     def keep(self, sequence: int, length: int) -> bool:
@@ -37,7 +37,7 @@ class Slot:
 class Slots:
     """The owner of the model's sequences. A conversation keeps its own until another one needs it."""
 
-    def __init__(self, memory: Memory, *, sequences: int, can_share: bool = True) -> None:
+    def __init__(self, memory: SequenceMemory, *, sequences: int, can_share: bool = True) -> None:
         self._memory = memory
         self._can_share = can_share
         self._free = list(reversed(range(sequences)))

@@ -19,16 +19,16 @@ from analystd.engine.base import GenerateRequest, Message, ToolSpec
 from analystd.engine.llama.chat_template import Renderer
 from analystd.engine.llama.constrained_sampling import Grammar
 from analystd.engine.llama.decoder import Decoder, Job, Result
-from analystd.engine.llama.generation import Reply, Rules
+from analystd.engine.llama.generation import Generation, Rules
 from analystd.engine.llama.grammar import grammar_with_root, tool_call_grammar
-from analystd.engine.llama.llama_model import MOST_CONVERSATIONS, Model, uses_gpu
-from analystd.engine.llama.prefix_cache import Prefixes, sampled
+from analystd.engine.llama.llama_model import MOST_CONVERSATIONS, LlamaModel, uses_gpu
+from analystd.engine.llama.prefix_cache import PrefixCache, sampled
 from analystd.engine.llama.sampling import make_sampler
 from analystd.engine.llama.self_test import decode_greedily
 from analystd.models.gguf import read_header
-from analystd.models.memory_estimate import Needs, needs_of, refusal
+from analystd.models.memory_estimate import MemoryEstimate, needs_of, refusal
 from analystd.wire.errors import AnalystdError, EngineUnavailableError
-from analystd.workers.child import Channel, Request
+from analystd.workers.child import Channel, WorkerRequest
 
 logger = logging.getLogger(__name__)
 
@@ -42,7 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     try:
         available = None if uses_gpu(options.gpu_layers) else options.memory
         needs = check(options.model, adapters, options.context_tokens, available)
-        model = Model(
+        model = LlamaModel(
             options.model,
             gpu_layers=options.gpu_layers,
             context_tokens=options.context_tokens,
@@ -68,7 +68,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     Service(model, _prefixes(options, model)).serve(channel)
 
 
-def check(model: Path, adapters: Sequence[Adapter], context_tokens: int, available: int | None) -> Needs:
+def check(model: Path, adapters: Sequence[Adapter], context_tokens: int, available: int | None) -> MemoryEstimate:
     """Look at the files before llama.cpp does: it ends the process over some that are damaged, and loads what does not fit.
 
     Gives what the model needs. `available` are the bytes of memory that there are; None: not to be asked, since layers go to a GPU's own.
@@ -99,7 +99,7 @@ def check(model: Path, adapters: Sequence[Adapter], context_tokens: int, availab
 class Service:
     """Takes requests between the steps of the decode loop."""
 
-    def __init__(self, model: Model, prefixes: Prefixes | None = None) -> None:
+    def __init__(self, model: LlamaModel, prefixes: PrefixCache | None = None) -> None:
         self._model = model
         self._renderer = Renderer(model.vocabulary, model.chat_template)
         self._decoder = Decoder(model, prefixes)
@@ -116,7 +116,7 @@ class Service:
             else:
                 self._decoder.step()
 
-    def _take(self, request: Request) -> None:
+    def _take(self, request: WorkerRequest) -> None:
         try:
             result = self._handle(request)
         except AnalystdError as exc:
@@ -128,7 +128,7 @@ class Service:
             if result is not None:
                 request.reply(result)
 
-    def _handle(self, request: Request) -> dict[str, Any] | None:
+    def _handle(self, request: WorkerRequest) -> dict[str, Any] | None:
         """The answer; None when it comes later."""
         match request.method:
             case "generate":
@@ -143,7 +143,7 @@ class Service:
                 return {}
         raise EngineUnavailableError(f"The model worker knows no method {request.method}")
 
-    def _job(self, request: Request, wanted: GenerateRequest) -> Job:
+    def _job(self, request: WorkerRequest, wanted: GenerateRequest) -> Job:
         prompt = self._renderer.prompt(wanted.messages, wanted.common_messages)
         room = self._model.window - len(prompt.tokens)
         if room < 1:
@@ -160,7 +160,7 @@ class Service:
             max_tokens,
             self._renderer.shown,
         )
-        reply = Reply(self._model.vocabulary, rules, prompt.opening)
+        reply = Generation(self._model.vocabulary, rules, prompt.opening)
         return Job(
             _Waiting(request),
             wanted.sequence,
@@ -182,7 +182,7 @@ class Service:
 class _Waiting:
     """The far end of a channel as the decoder's client."""
 
-    def __init__(self, request: Request) -> None:
+    def __init__(self, request: WorkerRequest) -> None:
         self._request = request
 
     def cancelled(self) -> bool:
@@ -198,7 +198,7 @@ class _Waiting:
         self._request.fail(error)
 
 
-def _prefixes(options: argparse.Namespace, model: Model) -> Prefixes | None:
+def _prefixes(options: argparse.Namespace, model: LlamaModel) -> PrefixCache | None:
     """The states on disk that were made by this very model, as it is loaded here."""
     if options.prefixes is None:
         return None
@@ -209,7 +209,7 @@ def _prefixes(options: argparse.Namespace, model: Model) -> Prefixes | None:
     except OSError as exc:
         logger.warning("what the model makes of the system prompt is not kept: %s", exc)
         return None
-    return Prefixes(options.prefixes, "\n".join(identity))
+    return PrefixCache(options.prefixes, "\n".join(identity))
 
 
 def request_from_data(data: dict[str, Any]) -> GenerateRequest:

@@ -16,7 +16,7 @@ _ENVIRONMENT_PREFIXES = ("CUDA", "NVIDIA_", "HIP_", "ROCR_", "HSA_", "VK_", "GGM
 
 
 @dataclass(frozen=True)
-class Walls:
+class WorkerSandbox:
     """Where the worker is locked in: it reads the model's files and the GPU's devices, writes in `runtime`, and has no network.
 
     So a hostile model file that takes over the worker has gained nothing.

@@ -32,14 +32,14 @@ _MOST_TOKENS = 1 << 30
 
 
 @dataclass(frozen=True)
-class Window:
+class ContextWindow:
     """A context window in tokens; `is_certain` is False for what a server will probably load the model with."""
 
     tokens: int
     is_certain: bool = True
 
 
-async def ask_window(api: ChatApi, model: str) -> Window | None:
+async def ask_window(api: ChatApi, model: str) -> ContextWindow | None:
     """Ask what may be llama-server, Ollama or LM Studio for the window of a model; None where the server is none of them.
 
     Raises:
@@ -55,43 +55,43 @@ async def ask_window(api: ChatApi, model: str) -> Window | None:
     return next((window for window in found if window is not None), None)
 
 
-def window_in(about: dict[str, Any]) -> Window | None:
+def window_in(about: dict[str, Any]) -> ContextWindow | None:
     """Return the window that a list of models tells of one of them."""
     for source in (about, _object(about.get("meta"))):
         for key in _LISTED_KEYS:
             if (tokens := _count(source.get(key))) is not None:
-                return Window(tokens)
+                return ContextWindow(tokens)
     return None
 
 
-def _of_slot(props: Any) -> Window | None:
+def _of_slot(props: Any) -> ContextWindow | None:
     tokens = _count(_object(_object(props).get("default_generation_settings")).get("n_ctx"))
-    return None if tokens is None else Window(tokens)
+    return None if tokens is None else ContextWindow(tokens)
 
 
-def _of_loaded(processes: Any, model: str) -> Window | None:
+def _of_loaded(processes: Any, model: str) -> ContextWindow | None:
     about = _named(model, "name", _objects(_object(processes).get("models")))
     tokens = _count(about.get("context_length"))
-    return None if tokens is None else Window(tokens)
+    return None if tokens is None else ContextWindow(tokens)
 
 
-def _of_shown(shown: Any) -> Window | None:
+def _of_shown(shown: Any) -> ContextWindow | None:
     about = _object(shown)
     parameters = about.get("parameters")
     trained = _first(
         value for name, value in _object(about.get("model_info")).items() if name.endswith(".context_length")
     )
     if isinstance(parameters, str) and (found := _NUM_CTX.search(parameters)) and (chosen := _count(int(found[1]))):
-        return Window(chosen if trained is None else min(chosen, trained))
-    return None if trained is None else Window(min(trained, _USUAL_DEFAULT), is_certain=False)
+        return ContextWindow(chosen if trained is None else min(chosen, trained))
+    return None if trained is None else ContextWindow(min(trained, _USUAL_DEFAULT), is_certain=False)
 
 
-def _of_lm_studio(listing: Any, model: str) -> Window | None:
+def _of_lm_studio(listing: Any, model: str) -> ContextWindow | None:
     about = _named(model, "id", _objects(_object(listing).get("data")))
     if (loaded := _count(about.get("loaded_context_length"))) is not None:
-        return Window(loaded)
+        return ContextWindow(loaded)
     most = _count(about.get("max_context_length"))
-    return None if most is None else Window(min(most, _USUAL_DEFAULT), is_certain=False)
+    return None if most is None else ContextWindow(min(most, _USUAL_DEFAULT), is_certain=False)
 
 
 def _named(model: str, key: str, listed: Sequence[dict[str, Any]]) -> dict[str, Any]:

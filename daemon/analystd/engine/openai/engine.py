@@ -19,7 +19,7 @@ from typing import Any
 
 from analystd.engine.base import Completion, EngineInfo, GenerateRequest, Message, PromptTooLongError, ToolSpec
 from analystd.engine.openai.client import BadRequestError, ChatApi, NotFoundError, Server
-from analystd.engine.openai.context_window import Window, ask_window, window_in
+from analystd.engine.openai.context_window import ContextWindow, ask_window, window_in
 from analystd.engine.openai.refused_parameters import Parameters, Refusal
 from analystd.engine.openai.streamed_reply import OnText, ReplyWriter
 from analystd.engine.openai.token_breaker import broken, broken_in
@@ -45,7 +45,7 @@ class EndpointEngine:
         self._context_tokens = context_tokens
         self._api: ChatApi | None = None
         self._model = model or ""
-        self._window = Window(context_tokens) if context_tokens else None
+        self._window = ContextWindow(context_tokens) if context_tokens else None
         self._native = True
         self._parameters = Parameters()
         self._tokens_per_guess = 1.0
@@ -186,7 +186,7 @@ class EndpointEngine:
     def _too_long(self, exc: BadRequestError, refusal: Refusal, request: GenerateRequest) -> PromptTooLongError:
         """Learn of a refusal how large the window is, and how many tokens a prompt has."""
         if refusal.window is not None:
-            self._window = Window(refusal.window)
+            self._window = ContextWindow(refusal.window)
         guess = self._guess(request.messages) + self._tools_tokens
         if refusal.prompt_tokens is not None and guess >= _LEAST_LEARNT_FROM:
             learnt = min(_MOST_LEARNT, refusal.prompt_tokens / guess)
@@ -204,7 +204,7 @@ class EndpointEngine:
         except EngineUnavailableError:
             return
         # Where it is not told even now, it is not asked for a third time.
-        self._window = Window((found or self._window).tokens)
+        self._window = ContextWindow((found or self._window).tokens)
 
     def _guess(self, messages: Sequence[Message]) -> int:
         return sum(likely_tokens(broken(each.content)) + _TOKENS_PER_MESSAGE for each in messages)

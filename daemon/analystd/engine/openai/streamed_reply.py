@@ -50,7 +50,7 @@ class _Object:
 
 
 @dataclass
-class _Call:
+class _StreamedCall:
     """A call as it comes in: by which index and id the server knows it, and what of it is held back."""
 
     index: int | None
@@ -83,7 +83,7 @@ class ReplyWriter:
     stopped: bool = False
     _pieces: list[str] = field(default_factory=list)
     _characters: int = 0
-    _calls: list[_Call] = field(default_factory=list)
+    _calls: list[_StreamedCall] = field(default_factory=list)
     """The calls that have begun and are not written whole; the first one is being written."""
     _after: list[str] = field(default_factory=list)
     """Text that came while a call was open."""
@@ -166,10 +166,10 @@ class ReplyWriter:
                 self._bound(len(mended))
                 call.held.append(mended)
 
-    def _begin(self, index: int | None, number: str | None, name: str) -> _Call:
+    def _begin(self, index: int | None, number: str | None, name: str) -> _StreamedCall:
         if len(self._calls) >= MOST_CALLS:
             raise BoundsError(f"The server at {self.where} sent a reply of more than {MOST_CALLS} calls")
-        call = _Call(index, number, name)
+        call = _StreamedCall(index, number, name)
         # What comes between pieces of a reply is written before the first call.
         if not self._calls:
             self._write(self._mender.finish())

@@ -34,7 +34,7 @@ _FEW = 20
 
 
 @dataclass(frozen=True)
-class Walls:
+class SessionAccess:
     """What the session may touch, as far as its errors are explained by it."""
 
     workspace: str
@@ -119,9 +119,9 @@ class Walls:
         )
 
 
-def walls_from(told: dict[str, Any]) -> Walls:
+def walls_from(told: dict[str, Any]) -> SessionAccess:
     """What the launch has told, as it comes out of JSON."""
-    return Walls(**{**told, "read_only": tuple(told["read_only"])})
+    return SessionAccess(**{**told, "read_only": tuple(told["read_only"])})
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:

@@ -25,7 +25,7 @@ class UserCode:
         _open = False
 
 
-class Held:
+class HeldInterrupts:
     """A block of the kernel's own, in the middle of the user's code, which SIGINT does not break: it raises at the end."""
 
     def __enter__(self) -> None:

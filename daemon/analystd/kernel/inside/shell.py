@@ -21,7 +21,7 @@ from IPython.utils.text import LSString, SList
 from . import history_pruning, inspection, interrupts, namespace
 from .cell_compiler import CellCompiler
 from .deadline import TooSlowError, at_most
-from .error_hints import Walls
+from .error_hints import SessionAccess
 from .output_limits import MAX_DISPLAYS, MAX_DISPLAYS_BYTES, bounded_bundle, bounded_text, bundle_size
 from .temporary import TemporaryFiles
 from .tracebacks import forget_locals, line_in_cell, without_frames_of, without_middle
@@ -106,7 +106,7 @@ class SessionShell(_ZMQInteractiveShell):  # type: ignore[misc]
     """What that cell raised, in its code or when its result was shown."""
     shown: tuple[str, ...] = ()
     """Its traceback."""
-    walls: Walls | None = None
+    walls: SessionAccess | None = None
     """What to blame for some errors."""
     temporary_files: TemporaryFiles | None = None
     """Who notices files that go with the session, where there are such places."""
@@ -350,7 +350,7 @@ def _message(error: BaseException) -> str:
         return f"<its message cannot be shown: {type(exc).__name__}>"
 
 
-def _explain(reply: dict[str, Any], error: BaseException, walls: Walls | None) -> None:
+def _explain(reply: dict[str, Any], error: BaseException, walls: SessionAccess | None) -> None:
     """Add what the walls have to do with an error, to its message and below its traceback."""
     try:
         sentence = walls.explain(error) if walls is not None else None

@@ -12,7 +12,7 @@ from typing import Any
 
 import ipykernel.iostream
 
-from .interrupts import Held
+from .interrupts import HeldInterrupts
 from .output_limits import HeadTail
 
 BACKGROUND_CHARACTERS = 64 * 1024
@@ -22,7 +22,7 @@ _LEFT_OUT = "\n… [what more comes in the background is left out until the next
 
 _OutStream: Any = ipykernel.iostream.OutStream
 
-_HELD = Held()
+_HELD = HeldInterrupts()
 _READ_BYTES = 64 * 1024
 _DRAIN_SECONDS = 0.1
 _DRAINED_SECONDS = 0.0005

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from lsprotocol import types
 
-from analystd.server.connection import Connection
+from analystd.server.connection import ClientConnection
 from analystd.server.handlers.base import follow
 from analystd.server.handlers.registry import handles
 from analystd.wire import commands
@@ -14,12 +14,14 @@ from analystd.wire.results import AgentResult
 
 
 @handles(commands.RUN_AGENT)
-async def run_agent(connection: Connection, question: RunAgent, token: types.ProgressToken | None) -> AgentResult:
+async def run_agent(connection: ClientConnection, question: RunAgent, token: types.ProgressToken | None) -> AgentResult:
     """Ask the model, and wait for its answer."""
     return await follow(connection, connection.desk.start_agent(question, connection.asker), token)
 
 
 @handles(commands.START_AGENT)
-async def start_agent(connection: Connection, question: RunAgent, _token: types.ProgressToken | None) -> RunSummary:
+async def start_agent(
+    connection: ClientConnection, question: RunAgent, _token: types.ProgressToken | None
+) -> RunSummary:
     """Have the model asked, and wait for nothing."""
     return connection.desk.runs.summary(connection.desk.start_agent(question, connection.asker).id)

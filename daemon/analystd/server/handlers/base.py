@@ -7,13 +7,13 @@ from collections.abc import Callable
 
 from lsprotocol import types
 
-from analystd.desk.runs import AnyRun, R, Run
+from analystd.desk.runs import AnyRun, DeskRun, R
 from analystd.desk.segments import Event
-from analystd.server.connection import Connection
+from analystd.server.connection import ClientConnection
 from analystd.wire.names import EventKind
 
 
-async def follow(connection: Connection, run: Run[R], token: types.ProgressToken | None) -> R:
+async def follow(connection: ClientConnection, run: DeskRun[R], token: types.ProgressToken | None) -> R:
     """The result of a run, with `$/progress` on the way. A cancelled request cancels the run and is answered at once.
 
     Raises:
@@ -36,7 +36,7 @@ async def follow(connection: Connection, run: Run[R], token: types.ProgressToken
         connection.progress(token, {"kind": "end"})
 
 
-def _report(connection: Connection, run: AnyRun, token: types.ProgressToken | None, event: Event) -> None:
+def _report(connection: ClientConnection, run: AnyRun, token: types.ProgressToken | None, event: Event) -> None:
     if event["run_id"] == run.id and (words := _PROGRESS_WORDS.get(event["kind"])):
         connection.progress(token, {"kind": "report", "message": words(event)})
 

@@ -6,7 +6,7 @@ import os
 
 from lsprotocol import types
 
-from analystd.server.connection import Connection
+from analystd.server.connection import ClientConnection
 from analystd.server.handlers.registry import handles
 from analystd.wire import commands
 from analystd.wire.arguments import NoArguments, Shutdown
@@ -14,13 +14,15 @@ from analystd.wire.status import DaemonStatus, ShutdownResult
 
 
 @handles(commands.STATUS)
-async def status(connection: Connection, _arguments: NoArguments, _token: types.ProgressToken | None) -> DaemonStatus:
+async def status(
+    connection: ClientConnection, _arguments: NoArguments, _token: types.ProgressToken | None
+) -> DaemonStatus:
     """Describe the daemon as a whole."""
     return await connection.hub.status()
 
 
 @handles(commands.SHUTDOWN)
-async def shutdown(connection: Connection, how: Shutdown, _token: types.ProgressToken | None) -> ShutdownResult:
+async def shutdown(connection: ClientConnection, how: Shutdown, _token: types.ProgressToken | None) -> ShutdownResult:
     """Stop the daemon after its runs, or at once (`now`), or for a newer version (`hand_over`) if it holds no variables."""
     hub = connection.hub
     runs = [run.id for desk in hub.desks.values() for run in desk.runs.active]

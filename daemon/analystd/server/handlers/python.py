@@ -6,7 +6,7 @@ from lsprotocol import types
 
 from analystd.desk.desk import Desk
 from analystd.desk.run_results import session_state, variable_info
-from analystd.server.connection import Connection
+from analystd.server.connection import ClientConnection
 from analystd.server.handlers.base import follow
 from analystd.server.handlers.registry import handles
 from analystd.server.uris import path_of_uri
@@ -17,27 +17,35 @@ from analystd.wire.results import PythonResult, SessionState, SessionVariables
 
 
 @handles(commands.EXEC_PYTHON)
-async def exec_python(connection: Connection, asked: ExecPython, token: types.ProgressToken | None) -> PythonResult:
+async def exec_python(
+    connection: ClientConnection, asked: ExecPython, token: types.ProgressToken | None
+) -> PythonResult:
     """Run code, and wait for its end."""
     return await follow(connection, connection.desk.start_python(asked, connection.asker, _file(asked)), token)
 
 
 @handles(commands.START_PYTHON)
-async def start_python(connection: Connection, asked: ExecPython, _token: types.ProgressToken | None) -> RunSummary:
+async def start_python(
+    connection: ClientConnection, asked: ExecPython, _token: types.ProgressToken | None
+) -> RunSummary:
     """Have code run, and wait for nothing."""
     run = connection.desk.start_python(asked, connection.asker, _file(asked))
     return connection.desk.runs.summary(run.id)
 
 
 @handles(commands.RESET_SESSION)
-async def reset_session(connection: Connection, asked: OneSession, _token: types.ProgressToken | None) -> SessionState:
+async def reset_session(
+    connection: ClientConnection, asked: OneSession, _token: types.ProgressToken | None
+) -> SessionState:
     """Forget a session's variables."""
     await connection.desk.reset_session(asked.session, connection.asker)
     return _state(connection.desk, asked.session)
 
 
 @handles(commands.INTERRUPT)
-async def interrupt(connection: Connection, asked: OneSession, _token: types.ProgressToken | None) -> SessionState:
+async def interrupt(
+    connection: ClientConnection, asked: OneSession, _token: types.ProgressToken | None
+) -> SessionState:
     """Stop what runs in a session, and report what was lost by that."""
     lost = await connection.desk.interrupt_session(asked.session, connection.asker)
     state = _state(connection.desk, asked.session)
@@ -47,7 +55,9 @@ async def interrupt(connection: Connection, asked: OneSession, _token: types.Pro
 
 
 @handles(commands.VARIABLES)
-async def variables(connection: Connection, asked: OneSession, _token: types.ProgressToken | None) -> SessionVariables:
+async def variables(
+    connection: ClientConnection, asked: OneSession, _token: types.ProgressToken | None
+) -> SessionVariables:
     """List the variables of a session, with its state."""
     seat = connection.desk.sessions.seat(asked.session)
     async with seat.turnstile.turn():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from lsprotocol import types
 
-from analystd.server.connection import Connection
+from analystd.server.connection import ClientConnection
 from analystd.server.handlers.registry import handles
 from analystd.wire import commands
 from analystd.wire.arguments import DiscardQuarantine, NoArguments, RestoreQuarantine
@@ -13,7 +13,7 @@ from analystd.wire.results import QuarantineList, RestoreResult
 
 @handles(commands.LIST_QUARANTINE)
 async def list_quarantine(
-    connection: Connection, _arguments: NoArguments, _token: types.ProgressToken | None
+    connection: ClientConnection, _arguments: NoArguments, _token: types.ProgressToken | None
 ) -> QuarantineList:
     """List what was moved aside."""
     return await connection.desk.quarantined.entries()
@@ -21,7 +21,7 @@ async def list_quarantine(
 
 @handles(commands.RESTORE_QUARANTINE)
 async def restore_quarantine(
-    connection: Connection, asked: RestoreQuarantine, _token: types.ProgressToken | None
+    connection: ClientConnection, asked: RestoreQuarantine, _token: types.ProgressToken | None
 ) -> RestoreResult:
     """Put an entry back, or show what would be put back."""
     if asked.preview:
@@ -31,7 +31,7 @@ async def restore_quarantine(
 
 @handles(commands.DISCARD_QUARANTINE)
 async def discard_quarantine(
-    connection: Connection, asked: DiscardQuarantine, _token: types.ProgressToken | None
+    connection: ClientConnection, asked: DiscardQuarantine, _token: types.ProgressToken | None
 ) -> RestoreResult:
     """Remove an entry for good."""
     return await connection.desk.quarantined.discard(asked.id)

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 from jsonschema import Draft202012Validator
 from lsprotocol import types
 
-from analystd.server.connection import Connection, Handler
+from analystd.server.connection import ClientConnection, Handler
 from analystd.tools.base import require_fit
 from analystd.wire.commands import CommandType, Switch
 from analystd.wire.errors import InvalidArgumentsError
@@ -19,7 +19,7 @@ from analystd.wire.structured import structured
 A = TypeVar("A")
 R = TypeVar("R")
 
-TypedHandler = Callable[[Connection, A, types.ProgressToken | None], Awaitable[R]]
+TypedHandler = Callable[[ClientConnection, A, types.ProgressToken | None], Awaitable[R]]
 
 _HANDLERS: dict[str, Handler] = {}
 
@@ -28,7 +28,7 @@ def handles(command: CommandType[A, R]) -> Callable[[TypedHandler[A, R]], TypedH
     """Register a function as the handler of a command. It is called with arguments that fit, as their dataclass."""
 
     def register(handler: TypedHandler[A, R]) -> TypedHandler[A, R]:
-        async def handle(connection: Connection, given: dict[str, Any], token: types.ProgressToken | None) -> R:
+        async def handle(connection: ClientConnection, given: dict[str, Any], token: types.ProgressToken | None) -> R:
             if command.needs is not None:
                 _require_enabled(connection, command.name, command.needs)
             return await handler(connection, typed_arguments(command, given), token)
@@ -59,7 +59,7 @@ def _validator(command: CommandType[Any, Any]) -> Draft202012Validator:
     return Draft202012Validator(schema_of(command.arguments))
 
 
-def _require_enabled(connection: Connection, command: str, switch: Switch) -> None:
+def _require_enabled(connection: ClientConnection, command: str, switch: Switch) -> None:
     if not getattr(connection.desk.settings, switch.field):
         raise InvalidArgumentsError(
             f"The command '{command}' is switched off", f"{switch.variable}=false is in force for this workspace."

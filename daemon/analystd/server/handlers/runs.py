@@ -8,9 +8,9 @@ from typing import cast
 from lsprotocol import types
 
 from analystd.desk.desk import Desk
-from analystd.desk.journal import Page
-from analystd.desk.segments import Entry
-from analystd.server.connection import Connection
+from analystd.desk.journal import JournalPage
+from analystd.desk.segments import JournalEntry
+from analystd.server.connection import ClientConnection
 from analystd.server.handlers.registry import handles
 from analystd.wire import commands
 from analystd.wire.arguments import Events, GetRun, ListRuns, OneRun, Subscribe
@@ -19,19 +19,19 @@ from analystd.wire.results import CancelResult
 
 
 @handles(commands.CANCEL_RUN)
-async def cancel_run(connection: Connection, asked: OneRun, _token: types.ProgressToken | None) -> CancelResult:
+async def cancel_run(connection: ClientConnection, asked: OneRun, _token: types.ProgressToken | None) -> CancelResult:
     """Have a run end soon."""
     return {"status": connection.desk.cancel(asked.run_id, connection.asker)}
 
 
 @handles(commands.LIST_RUNS)
-async def list_runs(connection: Connection, asked: ListRuns, _token: types.ProgressToken | None) -> RunList:
+async def list_runs(connection: ClientConnection, asked: ListRuns, _token: types.ProgressToken | None) -> RunList:
     """List the latest runs, newest first."""
     return {"runs": connection.desk.runs.summaries(asked.limit)}
 
 
 @handles(commands.GET_RUN)
-async def get_run(connection: Connection, asked: GetRun, _token: types.ProgressToken | None) -> RunStory:
+async def get_run(connection: ClientConnection, asked: GetRun, _token: types.ProgressToken | None) -> RunStory:
     """Give a run and its events after a sequence number, or as many of them as an answer holds."""
     # In this order: a run that is over here has its end among the events.
     summary = connection.desk.runs.summary(asked.run_id)
@@ -40,7 +40,7 @@ async def get_run(connection: Connection, asked: GetRun, _token: types.ProgressT
 
 
 @handles(commands.EVENTS)
-async def events(connection: Connection, asked: Events, _token: types.ProgressToken | None) -> EventPage:
+async def events(connection: ClientConnection, asked: Events, _token: types.ProgressToken | None) -> EventPage:
     """Give a page of what happened after a sequence number, or a snapshot where that is not known any more."""
     desk = connection.desk
     if not desk.tells_all_after(asked.after):
@@ -51,12 +51,14 @@ async def events(connection: Connection, asked: Events, _token: types.ProgressTo
 
 
 @handles(commands.SUBSCRIBE)
-async def subscribe(connection: Connection, asked: Subscribe, _token: types.ProgressToken | None) -> SubscribeResult:
+async def subscribe(
+    connection: ClientConnection, asked: Subscribe, _token: types.ProgressToken | None
+) -> SubscribeResult:
     """Set which events this client is sent from now on; it holds for numbers greater than `seq`."""
     return {"events": asked.events, "seq": connection.feed.subscribe(asked.events)}
 
 
-async def _next_page(desk: Desk, after: int, limit: int) -> Page:
+async def _next_page(desk: Desk, after: int, limit: int) -> JournalPage:
     """Return the next page that has an event in it, if there is one."""
     page = await desk.journal.page(after, limit=limit)
     while not page.entries and page.last < desk.journal.seq:
@@ -64,6 +66,6 @@ async def _next_page(desk: Desk, after: int, limit: int) -> Page:
     return page
 
 
-def _encoded(entries: Iterable[Entry]) -> list[Event]:
+def _encoded(entries: Iterable[JournalEntry]) -> list[Event]:
     # They go out as the journal has them, and are never decoded here.
     return cast("list[Event]", [entry.to_json() for entry in entries])

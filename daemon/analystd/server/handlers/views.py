@@ -12,8 +12,8 @@ from typing import Any
 from lsprotocol import types
 
 from analystd.data.base import FileInJail, OpenFile, Source
-from analystd.data.view_request import Question
-from analystd.server.connection import Connection
+from analystd.data.view_request import ViewRequest
+from analystd.server.connection import ClientConnection
 from analystd.server.documents import open_document
 from analystd.server.handlers.registry import handles
 from analystd.wire import commands
@@ -25,11 +25,11 @@ _NO_DELIMITERS = frozenset(string.ascii_letters + string.digits + "\"'\r\n\0")
 
 
 @handles(commands.VIEW_DATA)
-async def view_data(connection: Connection, asked: ViewData, token: types.ProgressToken | None) -> ViewResult:
+async def view_data(connection: ClientConnection, asked: ViewData, token: types.ProgressToken | None) -> ViewResult:
     """Look at a table."""
     require_answerable(asked)
     with _source(connection, asked) as source, reading(connection, token, _name(source)) as report:
-        return await connection.desk.view(source, Question.of(asked), report)
+        return await connection.desk.view(source, ViewRequest.of(asked), report)
 
 
 def require_answerable(asked: ViewData) -> None:
@@ -49,7 +49,7 @@ def require_answerable(asked: ViewData) -> None:
 
 @contextmanager
 def reading(
-    connection: Connection, token: types.ProgressToken | None, name: str
+    connection: ClientConnection, token: types.ProgressToken | None, name: str
 ) -> Iterator[Callable[[float], None] | None]:
     """What to tell how far the reading of a file is; None when the client gave no token, and so does not care."""
     if token is None:
@@ -65,7 +65,7 @@ def reading(
 class _Progress:
     """`$/progress` of one request. It begins with the first report, so that nothing is said of what is done at once."""
 
-    def __init__(self, connection: Connection, token: types.ProgressToken, title: str) -> None:
+    def __init__(self, connection: ClientConnection, token: types.ProgressToken, title: str) -> None:
         self._connection = connection
         self._token = token
         self._title = title
@@ -95,7 +95,7 @@ class _Progress:
 
 
 @contextmanager
-def _source(connection: Connection, asked: ViewData) -> Iterator[Source]:
+def _source(connection: ClientConnection, asked: ViewData) -> Iterator[Source]:
     """Yield the file that is asked for. One of the window's folders is opened here, read-only, and handed over as a descriptor."""
     if asked.uri is None:
         assert asked.path is not None

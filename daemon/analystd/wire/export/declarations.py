@@ -10,11 +10,14 @@ from dataclasses import MISSING, dataclass, fields, is_dataclass
 from functools import cache
 from typing import Annotated, Any, NotRequired, get_args, get_origin, get_type_hints, is_typeddict
 
+from analystd.wire.commands import COMMANDS
+from analystd.wire.events import Event, Snapshot
+from analystd.wire.status import About
 from analystd.wire.structured import Absent
 
 
 @dataclass(frozen=True)
-class Member:
+class ShapeMember:
     """A member of a shape. `annotation` is its type without notes on the member; `absent` what it is taken for where it is left out."""
 
     name: str
@@ -30,7 +33,7 @@ class Shape:
 
     name: str
     doc: str
-    members: tuple[Member, ...]
+    members: tuple[ShapeMember, ...]
 
 
 def shape_of(cls: type[Any]) -> Shape:
@@ -55,25 +58,30 @@ def reached_from(*annotations: Any) -> list[type[Any]]:
     return sorted(found, key=lambda cls: (cls.__module__, _sources(cls.__module__)[cls.__name__].lineno))
 
 
+def sent_shapes() -> list[type[Any]]:
+    """Return the shapes of all that the daemon sends to clients."""
+    return reached_from(*(command.result for command in COMMANDS), Event, Snapshot, About)
+
+
 def is_shape(annotation: Any) -> bool:
     """Return whether a type is a declared shape."""
     return isinstance(annotation, type) and (is_typeddict(annotation) or is_dataclass(annotation))
 
 
-def _of_typed_dict(cls: type[Any], hints: dict[str, Any]) -> Iterator[Member]:
+def _of_typed_dict(cls: type[Any], hints: dict[str, Any]) -> Iterator[ShapeMember]:
     docs = _docs_of(cls)
     for name, hint in hints.items():
         is_required = get_origin(hint) is not NotRequired
         inner = hint if is_required else get_args(hint)[0]
         annotation, absent = _without_absent(inner)
-        yield Member(name, annotation, is_required, absent, docs.get(name, ""))
+        yield ShapeMember(name, annotation, is_required, absent, docs.get(name, ""))
 
 
-def _of_dataclass(cls: type[Any], hints: dict[str, Any]) -> Iterator[Member]:
+def _of_dataclass(cls: type[Any], hints: dict[str, Any]) -> Iterator[ShapeMember]:
     docs = _docs_of(cls)
     for field in fields(cls):
         is_required = field.default is MISSING
-        yield Member(field.name, hints[field.name], is_required, field.default, docs.get(field.name, ""))
+        yield ShapeMember(field.name, hints[field.name], is_required, field.default, docs.get(field.name, ""))
 
 
 def _without_absent(annotation: Any) -> tuple[Any, Any]:

@@ -7,10 +7,7 @@ from collections.abc import Iterable
 from dataclasses import MISSING
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, is_typeddict
 
-from analystd.wire.commands import COMMANDS
-from analystd.wire.events import Event, Snapshot
-from analystd.wire.export.declarations import Member, reached_from, shape_of
-from analystd.wire.status import About
+from analystd.wire.export.declarations import ShapeMember, sent_shapes, shape_of
 from analystd.wire.structured import Named
 
 NAMES = {
@@ -23,7 +20,7 @@ NAMES = {
     "RestoreResult": "Restoration",
     "RestoredFile": "QuarantinedFile",
     "RunStory": "RunRecord",
-    "SandboxBrief": "Sandbox",
+    "SandboxBrief": "SandboxSummary",
     "ShutdownResult": "Stopping",
     "VariableInfo": "Variable",
     "WriteResult": "WrittenFile",
@@ -45,7 +42,7 @@ _PLAIN: dict[Any, str] = {str: "str", int: "int", float: "float", bool: "bool", 
 
 def record_files() -> dict[str, str]:
     """Return the generated modules of `client/` by the names of their files: one for each module of `wire/` that declares shapes."""
-    sent = reached_from(*(command.result for command in COMMANDS), Event, Snapshot, About)
+    sent = sent_shapes()
     modules = dict.fromkeys(cls.__module__ for cls in sent)
     return {_file_name(name): _module(name, [cls for cls in sent if cls.__module__ == name], sent) for name in modules}
 
@@ -113,7 +110,7 @@ def _class(cls: type[Any]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _declared(member: Member) -> str:
+def _declared(member: ShapeMember) -> str:
     """Return the type and the default of a field."""
     hint = _python_type(member.annotation)
     if member.is_required:
@@ -127,7 +124,7 @@ def _declared(member: Member) -> str:
     return f"{hint} = None" if hint.endswith("| None") or hint == "Any" else f"{hint} | None = None"
 
 
-def _widened(member: Member, hint: str) -> str:
+def _widened(member: ShapeMember, hint: str) -> str:
     """Return the type of a member with a default: one of some words, or none of them."""
     return "str" if get_origin(member.annotation) is Literal and member.absent == "" else hint
 

@@ -9,10 +9,8 @@ from operator import or_
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from analystd.wire.commands import COMMANDS
-from analystd.wire.events import Event, Snapshot
-from analystd.wire.export.declarations import Member, is_shape, reached_from, shape_of
+from analystd.wire.export.declarations import ShapeMember, is_shape, reached_from, sent_shapes, shape_of
 from analystd.wire.names import EVENT_METHOD
-from analystd.wire.status import About
 from analystd.wire.structured import LuaTable, Named
 
 NAMES = {"Event": "RunEvent"}
@@ -43,7 +41,7 @@ def _parts() -> Iterator[str]:
     yield "} as const;\n"
     yield "export type MimeBundle = Record<string, unknown>;"
     arguments = [command.arguments for command in COMMANDS]
-    for cls in reached_from(*arguments, *(command.result for command in COMMANDS), Event, Snapshot, About):
+    for cls in [*reached_from(*arguments), *sent_shapes()]:
         yield f"\n{_interface(cls)}"
     yield ""
 
@@ -68,7 +66,7 @@ def _is_sent(cls: type[Any]) -> bool:
     return issubclass(cls, dict)
 
 
-def _property(member: Member, *, of_arguments: bool) -> list[str]:
+def _property(member: ShapeMember, *, of_arguments: bool) -> list[str]:
     annotation = member.annotation
     if of_arguments and not member.is_required:
         annotation = _without_null(annotation)

@@ -1,0 +1,51 @@
+"""How tables that belong together are merged: by the columns that two of them have in common, be they spelt otherwise."""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import PurePosixPath
+
+_MOST_KEYS = 2
+"""Tables that share more columns hold the same things, and are put below each other."""
+_MOST_COLUMNS = 200
+_NO_NAME = re.compile(r"\W+")
+
+
+def merges(columns: Mapping[str, Sequence[str]]) -> dict[tuple[str, str], str]:
+    """Return how two tables are merged, in the words of pandas, for each pair of paths that have one or two columns in common."""
+    found: dict[tuple[str, str], str] = {}
+    for left, right in itertools.combinations(columns, 2):
+        keys = _common(columns[left][:_MOST_COLUMNS], columns[right][:_MOST_COLUMNS])
+        if 0 < len(keys) <= _MOST_KEYS:
+            found[left, right] = f"pd.merge({_variable(left)}, {_variable(right)}, {_on(keys)})"
+    return found
+
+
+def letters(name: str) -> str:
+    """Return what is left of a name without case, spaces and signs."""
+    return "".join(character for character in name.casefold() if character.isalnum())
+
+
+def _common(left: Sequence[str], right: Sequence[str]) -> list[tuple[str, str]]:
+    """The columns that both have, each in both spellings; what is spelt the same comes before what is alike."""
+    alike = {letters(name): name for name in right if name not in left}
+    keys = [(name, name if name in right else alike.get(letters(name), "")) for name in left]
+    return [(name, other) for name, other in keys if other and letters(name)]
+
+
+def _on(keys: Sequence[tuple[str, str]]) -> str:
+    if all(name == other for name, other in keys):
+        return f"on={_argument([name for name, _ in keys])}"
+    return f"left_on={_argument([name for name, _ in keys])}, right_on={_argument([name for _, name in keys])}"
+
+
+def _argument(names: Sequence[str]) -> str:
+    return repr(names[0]) if len(names) == 1 else repr(list(names))
+
+
+def _variable(path: str) -> str:
+    """A name for the table of a file, as programs give it."""
+    name = _NO_NAME.sub("_", PurePosixPath(path).name.partition(".")[0]).strip("_").lower()
+    return name if name.isidentifier() else f"table_{name}"
