@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Annotated, Any
 
 from analystd.wire.schemas import schema_of
-from analystd.wire.structured import JsonSchema, LuaTable, structured
+from analystd.wire.structured import JsonSchema, LuaTable, WithWire, structured
 
 
 @dataclass(frozen=True)
@@ -51,6 +51,17 @@ def test_the_empty_table_of_lua_is_an_object() -> None:
 
 def test_members_that_a_class_does_not_have_are_ignored() -> None:
     assert structured(Place, {"name": "A", "of_a_newer_peer": 1}) == Place("A")
+
+
+@dataclass(frozen=True, eq=False)
+class Answer(WithWire):
+    words: tuple[Place, ...]
+
+
+def test_an_object_that_keeps_its_wire_has_members_of_newer_peers_too() -> None:
+    wire = {"words": [{"name": "A"}], "of_a_newer_peer": 1}
+    answer = structured(Answer, wire)
+    assert (answer.words, answer.wire) == ((Place("A"),), wire)
 
 
 def test_a_dataclass_is_an_object_whose_members_with_defaults_may_be_left_out() -> None:

@@ -14,7 +14,7 @@ from analystd.client._reconnecting import ConnectOptions, LossListener, Reconnec
 from analystd.client._timeouts import within
 from analystd.client.events import Event, EventPage, RunList, RunRecord, RunSummary
 from analystd.client.feed import EventListener, EventStream, Feed, ReplayPage, StreamFilter
-from analystd.client.options import AgentOptions, PythonOptions, ViewOptions, given
+from analystd.client.options import AgentOptions, PythonOptions, ViewOptions
 from analystd.client.results import (
     AgentResult,
     CancelResult,
@@ -319,7 +319,8 @@ class Client:
             RequestTimeoutError: when there was no answer in time.
             AnalystdError: as the daemon answered it.
         """
-        work = self._execute(command, given(arguments), on_progress)
+        given = {name: value for name, value in arguments.items() if value is not None}
+        work = self._execute(command, given, on_progress)
         return await within(
             timeout, f"The answer to {command}", work, "The request was cancelled, and with it what it ran."
         )

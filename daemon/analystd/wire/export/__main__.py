@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 from analystd.wire.export.json_schemas import schema_files
+from analystd.wire.export.options import options_file
 from analystd.wire.export.records import record_files
 from analystd.wire.export.typescript import typescript
 
@@ -19,6 +20,7 @@ def generated() -> dict[str, str]:
     return {
         **{f"{SCHEMAS}/{name}": text for name, text in schema_files().items()},
         **{f"{RECORDS}/{name}": text for name, text in record_files().items()},
+        f"{RECORDS}/options.py": options_file(),
         TYPES: typescript(),
     }
 
