@@ -19,7 +19,6 @@ from typing import Any
 
 from analystd.agent.programs import question_with_facts, system_prompt
 from analystd.engine.base import Message
-from analystd.engine.llama import llama_model
 from analystd.engine.llama.chat_template import Renderer
 from analystd.engine.llama.cpu_count import usable_cores
 from analystd.engine.llama.llama_model import CPU_BATCH, BatchEntry, BatchOutcome, LlamaModel, lib
@@ -77,12 +76,29 @@ class Setting:
 
 
 class Tuned(LlamaModel):
-    """A model whose context is made as a setting has it."""
+    """A model whose context is made as a setting has it, and anew for another setting over the same weights."""
 
-    def __init__(self, path: Path, setting: Setting) -> None:
-        self._setting = setting
-        llama_model.CPU_BATCH = setting.batch
-        super().__init__(path, gpu_layers=0, context_tokens=CONTEXT, conversations=1, threads=setting.threads)
+    def __init__(self, path: Path) -> None:
+        self._setting = Setting()
+        super().__init__(path, gpu_layers=0, context_tokens=CONTEXT, conversations=1, threads=self._setting.threads)
+
+    def tune(self, setting: Setting) -> None:
+        """Put a context with another setting in place of the present one.
+
+        Raises:
+            EngineUnavailableError: when there is none with this setting; the present one stands then.
+        """
+        before, size = self._setting, self.batch_size
+        self._setting, self.batch_size = setting, setting.batch
+        try:
+            context = self._open(CONTEXT, 1, setting.threads)
+        except EngineUnavailableError:
+            self._setting, self.batch_size = before, size
+            raise
+        lib.batch_free(self._batch)
+        lib.free(self._context)
+        self._context, self._memory = context, lib.get_memory(context)
+        self._batch = lib.batch_init(setting.batch, 0, 1)
 
     def _open(self, window: int, conversations: int, threads: int) -> object:
         parameters: Any = self._parameters(window, conversations, threads)
@@ -163,9 +179,10 @@ def main() -> None:
         f"{path.name}, {lib.build}; load average {os.getloadavg()[0]:.1f}; medians of {options.rounds} rounds",
         flush=True,
     )
+    model = Tuned(path)
     if "settings" in options.only:
-        settings(path, options.rounds)
-    model = Tuned(path, Setting())
+        settings(model, options.rounds)
+        model.tune(Setting())
     if "steps" in options.only:
         steps(model, options.rounds)
     if "drafts" in options.only:
@@ -173,7 +190,7 @@ def main() -> None:
     model.close()
 
 
-def settings(path: Path, rounds: int) -> None:
+def settings(model: Tuned, rounds: int) -> None:
     """Tokens read and written in a second, with each setting."""
     batches = [Setting(batch=size, ubatch=size) for size in (16, 32, 128, 256, 512)]
     threads = [Setting(threads=count) for count in (1, usable_cores() + 1)]
@@ -183,12 +200,11 @@ def settings(path: Path, rounds: int) -> None:
     for _ in range(rounds):
         for setting in every:
             try:
-                model = Tuned(path, setting)
+                model.tune(setting)
             except EngineUnavailableError as exc:
                 print(exc.message, file=sys.stderr)
                 continue
             speeds[setting].append(speed(model))
-            model.close()
     base = [statistics.median(column) for column in zip(*speeds[Setting()], strict=True)]
     for setting, found in speeds.items():
         if found:

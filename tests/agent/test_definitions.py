@@ -11,8 +11,9 @@ import pandas as pd
 import pytest
 import scipy.stats
 
-from analystd.agent.definitions import MOST_DEFINITIONS, definitions
+from analystd.agent.definitions import MOST_DEFINITIONS, NamedColumns, definitions, named_columns
 from analystd.agent.prompt import packaged_pairs
+from analystd.agent.value_hints import Contents
 
 CODE = re.compile(r"`([^`]+)`")
 
@@ -33,9 +34,12 @@ CODE = re.compile(r"`([^`]+)`")
         ("Revenue by month", "dates.dt.to_period"),
         ("By what percentage did it fall?", "(new - old) / old"),
         ("How many days in a row did it rain?", "condition.shift()"),
+        ("Slope of a line through the origin?", 'df[["x"]], missing'),
         ("In which month were sales lowest in total?", "dates.dt.month"),
+        ("Which region has the lowest total?", '["value"].agg("sum")'),
+        ("Which region has the highest median?", '["value"].agg("median")'),
         ("Rows of orders without a match in customers?", '.isin(other["group"])'),
-        ("Which region has the highest average price?", "totals.idxmax()"),
+        ("Which region has the highest average price?", '["value"].agg("mean")'),
         ("Kruskal-Wallis test by region", "scipy.stats.kruskal"),
         ("How many names begin with A?", "str.startswith"),
     ],
@@ -99,7 +103,6 @@ def test_the_code_of_each_sentence_runs(sentence: str) -> None:
         ("column.kurt()", scipy.stats.kurtosis([2, 4, 4, 5, 7, 9, 30], bias=False)),
         ("column.skew()", scipy.stats.skew([2, 4, 4, 5, 7, 9, 30], bias=False)),
         ("100 * (new - old) / old", -25.0),
-        ("condition.groupby((condition != condition.shift()).cumsum()).sum().max()", 4),
         ("len(df.dropna())", 4),
         ("column.nlargest(2).iloc[-1]", 9.0),
         ("column.value_counts().idxmax()", 4.0),
@@ -136,6 +139,14 @@ def test_what_the_code_gives_are_the_rows(code: str, expected: list[float]) -> N
     assert list(eval(code, names())) == pytest.approx(expected)
 
 
+def test_the_longest_run_is_counted() -> None:
+    sentence = next(each for _, each in packaged_pairs("definitions.txt") if each.startswith("Longest run"))
+    space = {"df": pd.DataFrame({"x": [None, 1, None, None, None, 2, None, None]})}
+    first, second, last = CODE.findall(sentence)
+    exec(f"{first}\n{second}", space)
+    assert eval(last, space) == 3
+
+
 def test_the_gini_coefficient_and_cohens_d_are_as_defined() -> None:
     space = names()
     sentences = {sentence.partition(":")[0]: sentence for _, sentence in packaged_pairs("definitions.txt")}
@@ -143,3 +154,55 @@ def test_the_gini_coefficient_and_cohens_d_are_as_defined() -> None:
         first, last = CODE.findall(sentences[name])
         exec(first, space)
         assert eval(last, space) == pytest.approx(expected), name
+
+
+SALES = Contents(
+    numbers={"sales.csv": ("year", "Sales", "unit price", "n")},
+    columns={"sales.csv": ("day", "Region", "Sales", "unit price", 'a "b"', "n", "year")},
+    dates={"sales.csv": ("day",)},
+)
+
+
+@pytest.mark.parametrize(
+    ("question", "named"),
+    [
+        ("mean sales by region", NamedColumns("Sales", "Region", "day")),
+        ("Do the unit prices of regions differ?", NamedColumns("unit price", "Region", "day")),
+        ("Regress unit price on Sales and year", NamedColumns(None, None, "day", "unit price", ("Sales", "year"))),
+        ('Region or a "b"?', NamedColumns(None, None, "day")),
+        ("Salesmen, regional, N", NamedColumns(None, None, "day")),
+        ("the mean of n", NamedColumns("n", None, "day")),
+    ],
+)
+def test_columns_that_a_question_names_have_a_part(question: str, named: NamedColumns) -> None:
+    assert named_columns(question, SALES) == named
+    two = Contents(numbers=SALES.numbers, columns={**SALES.columns, "b.csv": ("x",)}, dates=SALES.dates)
+    assert named_columns(question, two) == NamedColumns()
+
+
+def test_named_columns_stand_in_the_code() -> None:
+    assert 'part["Sales"].dropna() for _, part in df.groupby("Region")' in definitions(
+        "Kruskal test of sales by region", SALES
+    )
+    assert '`df["Sales"].std(ddof=0)`' in definitions("population standard deviation of Sales", SALES)
+    regression = definitions("OLS of Sales on year and unit price", SALES)
+    assert 'sm.OLS(df["Sales"], sm.add_constant(df[["year", "unit price"]])' in regression
+    assert 'sm.OLS(df["Sales"], sm.add_constant(df[["year"]])' in definitions("OLS of Sales on year", SALES)
+    assert 'pd.to_datetime(df["day"])' in definitions("Sales by month", SALES)
+    quoted = Contents(columns={"a.csv": ('a "b"',)})
+    assert r'groupby("a \"b\"")' in definitions('Kruskal test by a "b"', quoted)
+
+
+@pytest.mark.parametrize(
+    ("question", "told"),
+    [
+        ("Survival in 1st, 2nd and 3rd class?", True),
+        ("Survival of Third and second?", True),
+        ("Survival in the 1st class?", False),
+        ("Survival in the 1ST and 2ND class?", False),
+        ("a and b?", False),
+    ],
+)
+def test_several_values_of_a_column_are_a_figure_for_each(question: str, told: bool) -> None:
+    contents = Contents(values={"a.csv": {"class": ("1st", "2nd", "3rd", "second", "third"), "letter": ("a", "b")}})
+    assert ('df.groupby("class")' in definitions(question, contents)) == told

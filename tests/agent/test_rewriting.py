@@ -224,6 +224,9 @@ def test_what_is_extracted_is_a_column_again() -> None:
         ("df['day'] = f(df['day'])\ndf['day'].dt.year", "df['day'] = f(df['day'])\ndf['day'].dt.year"),
         ("df = read_csv('a', parse_dates=['day'])\ndf['day'].dt.year", "df = read_csv('a', parse_dates=['day'])\ndf['day'].dt.year"),
         ("df['end'].dt.year", "df['end'].dt.year"),
+        ("ax.plot(df['day'], df['x'], label='x')", "import pandas as pd\nax.plot(pd.to_datetime(df['day']), df['x'], label='x')"),
+        ("df['day'].plot()", "df['day'].plot()"),
+        ("plt.plot(df['x'], df['day'])", "import matplotlib.pyplot as plt\nplt.plot(df['x'], df['day'])"),
         ("df['day'].str[:4]", "df['day'].str[:4]"),
     ],
 )  # fmt: skip
@@ -245,3 +248,12 @@ def test_a_file_that_is_no_text_is_not_read_as_csv(name: str) -> None:
         f"df = pd.read_csv('{name}')"
     ) == f"import toolbox\nimport pandas as pd\ndf = toolbox.read('{name}')".replace("import pandas as pd\n", "")
     assert "toolbox" not in put_right("df = pd.read_csv('parquet.csv')")
+
+
+def test_a_filter_in_the_wrong_column_of_merged_tables_is_moved() -> None:
+    moved = {("continent", "South Asia"): "Group"}
+    merged = "both = pd.merge(a, b, on='country')\n"
+    code = f"import pandas as pd\n{merged}both[(both['continent'] == 'South Asia') & (both['year'] == 7)]"
+    assert put_right(code, moved=moved) == code.replace("'continent'", "'Group'")
+    for other in (code.replace("South Asia", "Asia"), code.replace(merged, ""), code.replace("continent", "area")):
+        assert put_right(other, moved=moved) == other

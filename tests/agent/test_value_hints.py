@@ -6,6 +6,7 @@ import pytest
 
 from analystd.agent.value_hints import (
     Contents,
+    columns_for,
     hint_for_filters,
     hint_for_unused_values,
     hint_for_values_as_columns,
@@ -85,6 +86,13 @@ def test_where_tables_have_a_key_in_common_the_merge_is_written_out() -> None:
         "merge them first: merged = pd.merge(people, areas, left_on='country', right_on='Country'), "
         "then merged[merged['Area'] == 'South Asia']."
     )
+
+
+def test_the_only_column_that_has_a_text_is_found() -> None:
+    filters = [("sex", "South Asia"), ("group", "male"), ("sex", "nowhere")]
+    assert columns_for(filters, CONTENTS) == {("sex", "South Asia"): "area", ("group", "male"): "sex"}
+    twice = replace(CONTENTS, values={**CONTENTS.values, "c.csv": {"zone": ("South Asia",)}})
+    assert columns_for(filters[:1], twice) == {}
 
 
 def test_a_name_is_of_a_kind_where_it_is_so_in_each_table_that_has_it() -> None:

@@ -1,24 +1,138 @@
 """How the figures that a question asks for are computed: sentences in `prompts/definitions.txt`, found by the question's words.
 
-They matter where libraries differ (sample or population, corrected or not), and where a small model takes what it knows by half.
+They matter where libraries differ (sample or population, corrected or not), and where a small model takes what it knows by half. Their code
+stands in backticks, with stand-ins for columns; where a question names columns of the one table that it is about, these stand in their place,
+since a small model copies what it sees.
 """
 
 from __future__ import annotations
 
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
 from analystd.agent.function_hints import holds_phrase, words_of
 from analystd.agent.prompt import packaged_pairs
+from analystd.agent.value_hints import Contents
 
 MOST_DEFINITIONS = 3
 
 _HEADING = "How it is computed:"
+_CODE = re.compile(r"`[^`]+`")
+_MOST_NAMES = 500
+_SUM = '.agg("sum")'
+_AGGREGATES = {
+    "median": ("median",),
+    "mean": ("mean", "average", "rate$", "rates$", "durchschnitt", "mittel", "quote"),
+}
+"""The words for figures of a group other than its sum."""
+_WORD = re.compile(r"\w[\w-]*")
+_SHORT = 3
+"""Values of so few letters have to stand in a question in the same case."""
 
 
-def definitions(question: str) -> str:
+@dataclass(frozen=True)
+class NamedColumns:
+    """The columns that a question names, by their part in a computation; None or empty where that is not certain."""
+
+    value: str | None = None
+    """The only column of numbers."""
+    group: str | None = None
+    """The only other column."""
+    day: str | None = None
+    """The table's only column of dates."""
+    explained: str | None = None
+    """Of several columns of numbers, the one that is named first, as `y` in a regression of y on x."""
+    explaining: tuple[str, ...] = ()
+    """The columns of numbers that are named after it."""
+
+
+def definitions(question: str, contents: Contents | None = None) -> str:
     """Return what a question is told of the figures that it asks for; empty where it asks for none of them."""
     asked = words_of(question)
+    columns = named_columns(question, contents) if contents is not None else NamedColumns()
+    how = _aggregate(asked)
     told = [
-        f"- {sentence}"
+        f"- {_CODE.sub(lambda code: _with_columns(code[0].replace(_SUM, how), columns), sentence)}"
         for phrases, sentence in packaged_pairs("definitions.txt")
         if any(holds_phrase(asked, phrase.strip()) for phrase in phrases.split(","))
     ]
-    return "\n".join([_HEADING, *told[:MOST_DEFINITIONS]]) if told else ""
+    told = [*told[:MOST_DEFINITIONS], *(_by_value(question, contents, columns.value) if contents is not None else [])]
+    return "\n".join([_HEADING, *told]) if told else ""
+
+
+def named_columns(question: str, contents: Contents) -> NamedColumns:
+    """Return which columns a question names, if it is about one table."""
+    if len(contents.columns) != 1:
+        return NamedColumns()
+    ((path, columns),) = contents.columns.items()
+    numbers, dates = contents.numbers.get(path, ()), contents.dates.get(path, ())
+    named = _in_order(question, list(columns)[:_MOST_NAMES])
+    of_numbers = [name for name in named if name in numbers]
+    others = [name for name in named if name not in numbers and name not in dates]
+    return NamedColumns(
+        value=of_numbers[0] if len(of_numbers) == 1 else None,
+        group=others[0] if len(others) == 1 else None,
+        day=next(iter(dates)) if len(dates) == 1 else None,
+        explained=of_numbers[0] if len(of_numbers) > 1 else None,
+        explaining=tuple(of_numbers[1:]),
+    )
+
+
+def _by_value(question: str, contents: Contents, value: str | None) -> list[str]:
+    """What is said where a question names several values of one column: a figure of each is mostly what is asked for."""
+    words = set(_WORD.findall(question))
+    folded = {word.casefold() for word in words}
+    for columns in contents.values.values():
+        for name, values in columns.items():
+            named = [each for each in values if (each in words if len(each) <= _SHORT else each.casefold() in folded)]
+            if len([each for each in named if len(each) > 1]) > 1:
+                group, figure = (json.dumps(each, ensure_ascii=False) for each in (name, value or "value"))
+                return [
+                    f"- A figure for each value of a column: `df.groupby({group})[{figure}]{_aggregate(words_of(question))}`."
+                ]
+    return []
+
+
+def _aggregate(asked: Sequence[str]) -> str:
+    """How the rows of a group become one figure, by the words of a question."""
+    for how, phrases in _AGGREGATES.items():
+        if any(holds_phrase(asked, phrase) for phrase in phrases):
+            return f'.agg("{how}")'
+    return _SUM
+
+
+def _in_order(question: str, columns: Sequence[str]) -> list[str]:
+    """The columns that stand in a question as words, in the order of its words; a plural counts."""
+    found: dict[str, int] = {}
+    for name in columns:
+        # A name of one letter is a word only as it is written.
+        flags = re.IGNORECASE if len(name) > 1 else re.NOFLAG
+        if name.strip() and (place := re.search(rf"(?<!\w){re.escape(name)}(?:s|es)?(?!\w)", question, flags)):
+            found[name] = place.start()
+    return sorted(found, key=lambda name: found[name])
+
+
+def _with_columns(code: str, columns: NamedColumns) -> str:
+    """Return code with the names of columns in place of the stand-ins of which they take the part."""
+    names: Mapping[str, str | None] = {
+        "value": columns.value,
+        "group": columns.group,
+        "day": columns.day,
+        "y": columns.explained,
+        "x": columns.explaining[0] if len(columns.explaining) == 1 else columns.value,
+    }
+    if columns.explained is not None:
+        code = code.replace(
+            '[["y", "x"]]', f"[{json.dumps([columns.explained, *columns.explaining], ensure_ascii=False)}]"
+        )
+    if len(columns.explaining) > 1:
+        code = code.replace('[["x"]]', f"[{json.dumps(list(columns.explaining), ensure_ascii=False)}]")
+    for stand_in, name in names.items():
+        if name is not None:
+            code = code.replace(json.dumps(stand_in), json.dumps(name, ensure_ascii=False))
+    if columns.value is not None:
+        value = f"df[{json.dumps(columns.value, ensure_ascii=False)}]"
+        code = re.sub(r"(?<![\w.])column(?!\w)", lambda _: value, code)
+    return code

@@ -18,6 +18,7 @@ from analystd.agent.toolcalls import ToolCall
 from analystd.agent.turns import Turn
 from analystd.agent.value_hints import (
     Contents,
+    columns_for,
     hint_for_filters,
     hint_for_unused_values,
     hint_for_values_as_columns,
@@ -108,7 +109,9 @@ class Programs:
 
     def _put_right(self, code: str) -> str:
         known = self.contents
-        return put_right(code, self.odd_files, known.in_all(known.numbers), known.in_all(known.dates))
+        # Where the value stands was told before; who looks for it in the same place again means that value.
+        moved = columns_for(impossible_filters(code, known), known) if self._told else {}
+        return put_right(code, self.odd_files, known.in_all(known.numbers), known.in_all(known.dates), moved)
 
     def lacking(self, step: Step) -> str | None:
         """Return what the data lacks of what a program looked for, as a sentence for a person; None where that is not why it failed."""

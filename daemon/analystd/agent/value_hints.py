@@ -60,6 +60,16 @@ def impossible_filters(code: str, contents: Contents) -> list[tuple[str, str]]:
     return list(found)
 
 
+def columns_for(filters: Sequence[tuple[str, str]], contents: Contents) -> dict[tuple[str, str], str]:
+    """Return for filters that can find nothing the column that has the text, where it is only one."""
+    found: dict[tuple[str, str], str] = {}
+    for column, text in filters:
+        having = {name for columns in contents.values.values() for name, known in columns.items() if text in known}
+        if len(having) == 1:
+            found[column, text] = having.pop()
+    return found
+
+
 def values_as_columns(names: Collection[str], contents: Contents) -> list[tuple[str, str]]:
     """Return those of the names, which are no columns, that are values of one, each with that column."""
     return [

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 
@@ -30,7 +30,11 @@ from analystd.wire.results import FileEntry, Step
 logger = logging.getLogger(__name__)
 
 _MOST_VARIABLES = 20
-_TOLD_VARIABLES = ("DataFrame", "Series", "ndarray", "dict", "list", "int", "float", "str", "bool")
+_VALUE_CHARACTERS = 60
+_COLUMNS_MARK = "columns: "
+"""With this the preview of a table begins."""
+_COLLECTIONS = frozenset({"DataFrame", "Series", "ndarray", "dict", "list"})
+_SINGLE_VALUES = frozenset({"int", "float", "str", "bool", "Timestamp", "int64", "float64", "bool_", "str_"})
 
 
 @dataclass(frozen=True)
@@ -93,10 +97,10 @@ async def task_for_programs(
         most_characters(briefing.window),
         can_read="read" not in briefing.own.defined,
     )
-    variables = _variables_text(await session.variables())
     columns = {name for names in looked.columns.values() for name in names}
+    variables = _variables_text(await session.variables(), columns)
     functions = hints(prompt, columns, briefing.own.offered, briefing.own.defined)
-    parts = [looked.text, variables, functions, definitions(prompt)]
+    parts = [looked.text, variables, functions, definitions(prompt, looked.contents)]
     text = "\n\n".join(part for part in parts if part)
     steps: tuple[Step, ...] = ()
     if text:
@@ -135,9 +139,24 @@ async def _entries(data: DataService) -> Sequence[FileEntry]:
     return [entry for entry in files if "__pycache__" not in PurePosixPath(entry["name"]).parts]
 
 
-def _variables_text(variables: Sequence[SessionVariable]) -> str:
-    told = [each for each in variables if each.type.rpartition(".")[2] in _TOLD_VARIABLES][:_MOST_VARIABLES]
-    if not told:
-        return ""
-    words = [f"{each.name} ({each.type}{f', {each.shape}' if each.shape else ''})" for each in told]
-    return f"Variables of earlier programs: {', '.join(words)}"
+def _variables_text(variables: Sequence[SessionVariable], known_columns: Collection[str]) -> str:
+    """Return what a question is told of the session's variables: the values of single ones, shape and new columns of others."""
+    kinds = [(each, each.type.rpartition(".")[2]) for each in variables]
+    many = [_collection_text(each, known_columns) for each, kind in kinds if kind in _COLLECTIONS]
+    single = [_value_text(each) for each, kind in kinds if kind in _SINGLE_VALUES]
+    told = [*many, *single][:_MOST_VARIABLES]
+    return f"Variables of earlier programs: {', '.join(told)}" if told else ""
+
+
+def _collection_text(variable: SessionVariable, known_columns: Collection[str]) -> str:
+    facts = [variable.type, *([variable.shape] if variable.shape else [])]
+    mark, columns = variable.preview[: len(_COLUMNS_MARK)], variable.preview[len(_COLUMNS_MARK) :]
+    if mark == _COLUMNS_MARK and not set(columns.split(", ")) <= set(known_columns):
+        facts.append(variable.preview)
+    return f"{variable.name} ({', '.join(facts)})"
+
+
+def _value_text(variable: SessionVariable) -> str:
+    # A number of numpy's is shown after its type.
+    value = variable.preview if "." not in variable.type else variable.preview.rpartition(": ")[2]
+    return f"{variable.name} = {value if len(value) <= _VALUE_CHARACTERS else f'{value[: _VALUE_CHARACTERS - 1]}…'}"

@@ -5,12 +5,13 @@ step shows as it ran. What needs a decision is left to the model, with a hint af
 """
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 
-from analystd.agent.rewriting.dates_as_text import parts_of_dates_in
+from analystd.agent.rewriting.dates_as_text import uses_of_dates_in
 from analystd.agent.rewriting.edits import rewritten
 from analystd.agent.rewriting.imports import with_usual_imports
 from analystd.agent.rewriting.lost_writes import find_lost_writes
+from analystd.agent.rewriting.misplaced_filters import filters_moved
 from analystd.agent.rewriting.numbers_as_text import text_methods_on
 from analystd.agent.rewriting.old_names import find_old_names
 from analystd.agent.rewriting.patterns import find_patterns_without_groups
@@ -21,12 +22,17 @@ _USES_POLARS = re.compile(r"^\s*(?:import|from)\s+polars\b", re.MULTILINE)
 
 
 def put_right(
-    code: str, odd_files: Collection[str] = (), numbers: Collection[str] = (), dates: Collection[str] = ()
+    code: str,
+    odd_files: Collection[str] = (),
+    numbers: Collection[str] = (),
+    dates: Collection[str] = (),
+    moved: Mapping[tuple[str, str], str] | None = None,
 ) -> str:
     """Return a program with its forgotten imports and parentheses, in the names of today, and with writes that take effect.
 
     One that cannot be parsed is returned as it is. `odd_files` are read by the toolbox, since they are no plain CSV; `numbers` are the columns
-    that hold numbers once they are read, `dates` those that hold dates as text. One that uses polars, whose tables have methods of the same
+    that hold numbers once they are read, `dates` those that hold dates as text, `moved` the columns for filters that
+    find nothing in theirs. One that uses polars, whose tables have methods of the same
     names with other arguments, gets its imports only.
     """
     if _USES_POLARS.search(code):
@@ -37,7 +43,8 @@ def put_right(
             (
                 plain_reads_of(odd_files),
                 text_methods_on(numbers),
-                parts_of_dates_in(dates),
+                uses_of_dates_in(dates),
+                filters_moved(moved or {}),
                 find_missing_parentheses,
                 find_patterns_without_groups,
                 find_old_names,
