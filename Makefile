@@ -49,8 +49,8 @@ fix: $(STAMP) $(VSCODE)/node_modules/.installed ## apply the fixes that ruff and
 	$(BIN)/ruff format
 	cd $(VSCODE) && npm run --silent fix
 
-schemas: $(STAMP) ## regenerate docs/schema, after a shape on the wire has changed
-	$(BIN)/python -m analystd.server.schema_export docs/schema
+schemas: $(STAMP) ## regenerate docs/schema, the Python client's records and the extension's types from the wire's declarations
+	$(BIN)/python -m analystd.wire.export
 
 vscode: $(VSCODE)/node_modules/.installed ## build the VS Code extension (.vsix)
 	cd $(VSCODE) && npm run --silent package

@@ -30,7 +30,7 @@ import pyarrow.csv
 
 from analystd.cli.demo import write_bars
 from analystd.client import Client, connect
-from analystd.wire.protocol import ViewOperation
+from analystd.wire.names import ViewOperation
 
 PAGE = 100
 LARGE_BYTES = 6_000_000_000

@@ -35,7 +35,7 @@ from analystd.engine.llama.engine import LlamaEngine
 from analystd.engine.llama.worker_sandbox import WorkerSandbox
 from analystd.jail.sandbox import measure_sandbox
 from analystd.models.embedded import pull_embedded
-from analystd.wire.protocol import EventKind
+from analystd.wire.names import EventKind
 
 CONTEXT = 4096
 TOKENS = 64

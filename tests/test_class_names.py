@@ -7,16 +7,12 @@ from collections import defaultdict
 from pathlib import Path
 
 import analystd
+from analystd.wire.export.declarations import sent_shapes
+from analystd.wire.export.records import NAMES
 
 PACKAGE = Path(analystd.__file__).parent
-RECORDS = frozenset(
-    {
-        "About", "AgentResult", "ColumnProfile", "Event", "EventPage", "Failure", "FileEntry", "FileText", "PythonError", "PythonResult",
-        "QuarantineEntry", "QuarantinedItem", "RunSummary", "SessionState", "Snapshot", "Step", "UnsupportedNumber", "Usage", "ValueCount",
-        "ViewResult",
-    }
-)  # fmt: skip
-"""What the wire carries and the client gives are two records of one thing, under one name."""
+RECORDS = {cls.__name__ for cls in sent_shapes()} - set(NAMES)
+"""The client's records are generated from the shapes of the wire, and have their names."""
 
 
 def test_class_names_are_unique() -> None:

@@ -23,7 +23,7 @@ from lsprotocol import types
 from analystd.server.lsp_params import lsp_schema
 from analystd.util.inert_text import message_text
 from analystd.wire.jsonrpc import NotAMessageError, message_in
-from analystd.wire.protocol import EVENT_METHOD, SNAPSHOT_METHOD, EventKind
+from analystd.wire.names import EVENT_METHOD, SNAPSHOT_METHOD, EventKind
 
 SCHEMAS = Path(__file__).parent.parent / "docs" / "schema"
 

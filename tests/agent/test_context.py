@@ -12,7 +12,7 @@ from analystd.agent.context import TokenCosts, fit
 from analystd.agent.turns import Exchange, Talk, Turn, exchange
 from analystd.engine.base import Message
 from analystd.wire.errors import InvalidArgumentsError
-from analystd.wire.protocol import Step
+from analystd.wire.results import Step
 
 TEXT = st.integers(0, 3000).map(lambda length: "x" * length)
 

@@ -17,7 +17,7 @@ from analystd.engine.base import Completion, EngineInfo, GenerateRequest, Messag
 from analystd.engine.scripted import ScriptedEngine
 from analystd.tools.base import Tool, Toolbox, ToolContext, ToolResult
 from analystd.wire.errors import ResourceLimitError
-from analystd.wire.protocol import Step
+from analystd.wire.results import Step
 
 ADD = ToolSpec(
     "add",

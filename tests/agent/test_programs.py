@@ -18,7 +18,7 @@ from analystd.agent.programs import (
 )
 from analystd.agent.review import Reviewer
 from analystd.agent.task import Programs
-from analystd.wire.protocol import Step
+from analystd.wire.results import Step
 
 
 def failed(code: str, output: str, **more: Any) -> Step:

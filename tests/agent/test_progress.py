@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from analystd.agent.progress import is_stuck
-from analystd.wire.protocol import Step
+from analystd.wire.results import Step
 
 
 def step(call: str, output: str, *, ok: bool = True) -> Step:

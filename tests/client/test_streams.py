@@ -9,10 +9,10 @@ import pytest
 
 from analystd.client._reconnecting import ReconnectingLink
 from analystd.client.errors import EventsGoneError
+from analystd.client.events import Event, Snapshot
 from analystd.client.feed import EventStream, Feed, ReplayPage, StreamFilter
-from analystd.client.history import Event, Snapshot
 from analystd.wire.errors import DaemonLostError
-from analystd.wire.protocol import EVENT_METHOD
+from analystd.wire.names import EVENT_METHOD
 
 
 class StandInLink:
@@ -61,7 +61,7 @@ async def test_what_comes_with_a_snapshot_is_read_again_after_it() -> None:
         asked.append(after)
         if after > 100:
             feed.hear(EVENT_METHOD, event(8))
-            return ReplayPage((), more=False, snapshot=Snapshot(7, 1, (), ()))
+            return ReplayPage((), more=False, snapshot=Snapshot(seq=7, first_seq=1, runs=(), sessions=()))
         return ReplayPage((Event.of(event(8)),), more=False)
 
     events = stream(StandInLink(), feed, missed, 10**9)

@@ -9,7 +9,7 @@ import pyarrow as pa
 from analystd.data.arrow_values import json_values
 from analystd.data.column_chunks import ColumnChunk
 from analystd.data.table import Rows
-from analystd.wire.protocol import ColumnInfo
+from analystd.wire.results import ColumnInfo
 
 
 class MemoryTable:

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from analystd.data.table_text import cell_text, column_list, grid, printable, width
-from analystd.wire.protocol import ColumnInfo
+from analystd.wire.results import ColumnInfo
 
 
 def columns(**types: str) -> list[ColumnInfo]:

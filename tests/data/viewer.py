@@ -17,7 +17,7 @@ from analystd.data.text import csv_table, record_index, text_cache
 from analystd.data.text import records as text_records
 from analystd.data.view_request import ViewRequest
 from analystd.data.views import view
-from analystd.wire.protocol import ViewResult
+from analystd.wire.results import ViewResult
 
 Row = Sequence[str | None]
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from analystd.config.settings import Settings
 from analystd.data.base import Source
+from analystd.data.files.writing import WriteReport
 from analystd.data.view_request import ViewRequest
 from analystd.desk.desk import Desk, Equipment
 from analystd.desk.desk_lock import DeskLock
@@ -20,7 +21,7 @@ from analystd.engine.base import Completion, GenerateRequest
 from analystd.engine.scripted import ScriptedEngine
 from analystd.jail.workspace import Workspace
 from analystd.kernel.base import Completions, Execution, Output, Session, SessionInfo, SessionVariable, Trouble
-from analystd.wire.protocol import ViewResult
+from analystd.wire.results import FileEntry, FileListing, FileText, ViewResult
 
 
 def by(name: str) -> Requester:
@@ -49,8 +50,8 @@ class Listing:
     ) -> ViewResult:
         raise NotImplementedError
 
-    async def list_files(self, path: str, *, pattern: str | None = None, recursive: bool = False) -> dict[str, Any]:
-        entries = [{"name": name, "type": "file", "size": 1, "modified": 0.0} for name in self.names]
+    async def list_files(self, path: str, *, pattern: str | None = None, recursive: bool = False) -> FileListing:
+        entries: list[FileEntry] = [{"name": name, "type": "file", "size": 1, "modified": ""} for name in self.names]
         return {"text": "\n".join(self.names), "path": path, "entries": entries, "truncated": False}
 
     async def read_file(
@@ -61,10 +62,10 @@ class Listing:
         limit: int | None = None,
         byte_offset: int | None = None,
         byte_limit: int | None = None,
-    ) -> dict[str, Any]:
+    ) -> FileText:
         raise NotImplementedError
 
-    async def write_file(self, path: str, content: str) -> dict[str, Any]:
+    async def write_file(self, path: str, content: str) -> WriteReport:
         self.names.append(path)
         return {"text": f"Wrote {path}", "path": path, "size": len(content), "created": True}
 

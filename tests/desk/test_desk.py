@@ -10,7 +10,9 @@ import pytest
 from tests.desk.desks import Attentive, Office, all_events, by
 
 from analystd.desk.desk import AGENTS_AT_ONCE, Desk
+from analystd.wire.arguments import ExecPython, RunAgent
 from analystd.wire.errors import InvalidArgumentsError, StoppingError
+from analystd.wire.results import AgentResult
 
 
 def call(tool: str, arguments: str) -> str:
@@ -21,8 +23,8 @@ PRINT = call("pyexe", '{ "code":  "total = 42" }')
 """Written as no serialiser would."""
 
 
-async def ask(desk: Desk, prompt: str, **options: Any) -> dict[str, Any]:
-    return await desk.start_agent({"prompt": prompt, **options}, by(options.pop("client", "window"))).result()
+async def ask(desk: Desk, prompt: str, client: str = "window", **options: Any) -> AgentResult:
+    return await desk.start_agent(RunAgent(prompt=prompt, **options), by(client)).result()
 
 
 def assert_each_begins_with_the_one_before(engine: Attentive, *more: Attentive) -> None:
@@ -90,7 +92,7 @@ async def test_calls_that_were_not_valid_do_not_come_back(tmp_path: Path) -> Non
 async def test_a_conversation_that_is_not_there_is_refused(tmp_path: Path) -> None:
     desk, _ = Office(tmp_path).open([])
     with pytest.raises(InvalidArgumentsError, match="There is no conversation 'conv_x' here"):
-        desk.start_agent({"prompt": "And?", "conversation": "conv_x"}, by("window"))
+        desk.start_agent(RunAgent(prompt="And?", conversation="conv_x"), by("window"))
     await desk.aclose()
 
 
@@ -115,7 +117,9 @@ async def test_twenty_runs_of_four_clients_share_the_model_fairly_and_end_once(t
     events: list[dict[str, Any]] = []
     desk.listen(lambda entry: events.append(entry.event))
     clients = [client for client in "abcd" for _ in range(5)]
-    runs = [desk.start_agent({"prompt": f"Question {number}?"}, by(client)) for number, client in enumerate(clients)]
+    runs = [
+        desk.start_agent(RunAgent(prompt=f"Question {number}?"), by(client)) for number, client in enumerate(clients)
+    ]
     results = await asyncio.gather(*(run.result() for run in runs))
     await desk.aclose()
     assert {result["status"] for result in results} == {"done"}
@@ -130,10 +134,10 @@ async def test_twenty_runs_of_four_clients_share_the_model_fairly_and_end_once(t
 
 async def test_a_waiting_run_tells_each_new_place_and_what_it_waits_for(tmp_path: Path) -> None:
     desk, _ = Office(tmp_path).open(["One.", "Two.", "Three."])
-    first = desk.start_agent({"prompt": "One?"}, by("a"))
+    first = desk.start_agent(RunAgent(prompt="One?"), by("a"))
     conversation = first.request.conversation
-    second = desk.start_agent({"prompt": "Two?", "conversation": conversation}, by("a"))
-    third = desk.start_agent({"prompt": "Three?", "conversation": conversation}, by("a"))
+    second = desk.start_agent(RunAgent(prompt="Two?", conversation=conversation), by("a"))
+    third = desk.start_agent(RunAgent(prompt="Three?", conversation=conversation), by("a"))
     await asyncio.gather(first.result(), second.result(), third.result())
     told = [
         (event["kind"], event.get("position"), event.get("reason"))
@@ -150,8 +154,8 @@ async def test_a_waiting_run_tells_each_new_place_and_what_it_waits_for(tmp_path
 
 async def test_what_someone_waits_for_goes_before_a_batch(tmp_path: Path) -> None:
     desk, _ = Office(tmp_path).open([PRINT, "Done."])
-    batches = [desk.start_agent({"prompt": "b", "priority": "batch"}, by("script")) for _ in range(8)]
-    window = desk.start_agent({"prompt": "w"}, by("window"))
+    batches = [desk.start_agent(RunAgent(prompt="b", priority="batch"), by("script")) for _ in range(8)]
+    window = desk.start_agent(RunAgent(prompt="w"), by("window"))
     assert (await desk.journal.of_run(window.id)).events[0]["position"] == 0
     await asyncio.gather(*(run.result() for run in (*batches, window)))
     ends = [event["client"] for event in await all_events(desk.journal) if event["kind"] == "run_finished"]
@@ -161,7 +165,7 @@ async def test_what_someone_waits_for_goes_before_a_batch(tmp_path: Path) -> Non
 
 async def test_a_run_that_is_cancelled_before_it_began_ends_all_the_same(tmp_path: Path) -> None:
     desk, _ = Office(tmp_path).open(["Done.", "Again."])
-    run = desk.start_agent({"prompt": "One?"}, by("a"))
+    run = desk.start_agent(RunAgent(prompt="One?"), by("a"))
     run.cancel()
     assert (await run.result())["status"] == "cancelled"
     assert (await ask(desk, "Two?"))["status"] == "done"
@@ -174,5 +178,5 @@ async def test_a_desk_that_is_given_up_takes_no_more_runs(tmp_path: Path) -> Non
     closing = asyncio.create_task(desk.aclose())
     await asyncio.sleep(0)
     with pytest.raises(StoppingError, match="gives up this desk"):
-        desk.start_python({"code": "1"}, by("window"))
+        desk.start_python(ExecPython(code="1"), by("window"))
     await closing

@@ -11,7 +11,7 @@ from tests.desk.desks import all_events
 
 from analystd.desk.journal import Journal
 from analystd.desk.segments import MAX_EVENT_BYTES
-from analystd.wire.protocol import EventKind
+from analystd.wire.names import EventKind
 
 ABOUT = {"client": None, "client_id": None, "session": "main"}
 MUCH = MAX_EVENT_BYTES + 1

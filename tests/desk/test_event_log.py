@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +12,11 @@ from tests.desk.test_journal import full_disk, needs_full
 
 from analystd.desk.event_log import EventLog
 from analystd.desk.journal import Journal
+from analystd.desk.runs import AnyRun
 from analystd.desk.segments import JournalEntry
+from analystd.wire.arguments import ExecPython, RunAgent, WriteFile
 from analystd.wire.errors import ResourceLimitError
-from analystd.wire.protocol import EventKind
+from analystd.wire.names import EventKind
 
 pytestmark = needs_full
 
@@ -76,18 +78,19 @@ async def test_no_run_begins_while_its_events_cannot_be_written(tmp_path: Path) 
     told: list[dict[str, Any]] = []
     desk.listen(lambda entry: told.append(entry.event))
     with full_disk(desk.journal):
-        first = desk.start_agent({"prompt": "One?"}, by("a"))
+        first = desk.start_agent(RunAgent(prompt="One?"), by("a"))
         with pytest.raises(ResourceLimitError, match=r"cannot be written \(No space left on device\)"):
             await first.result()
-        for start, arguments in (
-            (desk.start_agent, {"prompt": "Two?"}),
-            (desk.start_python, {"code": "2"}),
-            (desk.start_write, {"path": "t", "content": ""}),
-        ):
+        starts: list[Callable[[], AnyRun]] = [
+            lambda: desk.start_agent(RunAgent(prompt="Two?"), by("a")),
+            lambda: desk.start_python(ExecPython(code="2"), by("a")),
+            lambda: desk.start_write(WriteFile(path="t", content=""), by("a")),
+        ]
+        for start in starts:
             with pytest.raises(ResourceLimitError, match="2 events wait for it"):
-                start(arguments, by("a"))
+                start()
         assert told == []
-    second = desk.start_agent({"prompt": "Two?"}, by("a"))
+    second = desk.start_agent(RunAgent(prompt="Two?"), by("a"))
     assert (await second.result())["status"] == "done"
     assert [(event["run_id"], event["status"]) for event in told if event["kind"] == "run_finished"] == [
         (first.id, "failed"),
@@ -101,7 +104,7 @@ async def test_a_run_under_way_ends_on_a_full_disk_and_is_answered(tmp_path: Pat
     desk, _ = Office(tmp_path).open(["Fine."])
     told: list[dict[str, Any]] = []
     desk.listen(lambda entry: told.append(entry.event))
-    run = desk.start_python({"code": "'out'"}, by("a"))
+    run = desk.start_python(ExecPython(code="'out'"), by("a"))
     real = desk.journal._descriptor
     started = asyncio.Event()
 

@@ -10,7 +10,7 @@ import pytest
 from tests.desk.desks import all_events
 
 from analystd.desk.journal import Journal
-from analystd.wire.protocol import EventKind
+from analystd.wire.names import EventKind
 
 needs_full = pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full, a device that is always full")
 

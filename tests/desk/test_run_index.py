@@ -11,7 +11,8 @@ import pytest
 from tests.desk.test_journal import full_disk, needs_full, write_run
 
 from analystd.desk.journal import Journal
-from analystd.wire.protocol import EventKind, RunSummary
+from analystd.wire.events import RunSummary
+from analystd.wire.names import EventKind
 
 SEGMENT = 600
 

@@ -20,7 +20,7 @@ from analystd.data.worker_client import DataWorker
 from analystd.desk.table_facts import LOOK_SECONDS, Looked, TableFacts, most_characters
 from analystd.jail.sandbox import measure_sandbox
 from analystd.jail.workspace import Workspace
-from analystd.wire.protocol import ViewResult
+from analystd.wire.results import ViewResult
 
 pytestmark = pytest.mark.slow
 

@@ -7,7 +7,7 @@ import pytest
 from tests.e2e.wires import wires
 from tests.station import Station
 
-from analystd.wire.protocol import EVENT_METHOD
+from analystd.wire.names import EVENT_METHOD
 
 HOSTILE = {
     "a MIME type of 50 MB": "display({'x' * 50_000_000: ''}, raw=True)",

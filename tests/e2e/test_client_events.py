@@ -12,7 +12,7 @@ from tests.station import Station
 import analystd
 from analystd.client import Client, Event, EventsGoneError, EventStream
 from analystd.wire.errors import DaemonLostError
-from analystd.wire.protocol import SNAPSHOT_METHOD
+from analystd.wire.names import SNAPSHOT_METHOD
 
 SECONDS = 60.0
 

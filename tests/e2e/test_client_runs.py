@@ -12,7 +12,7 @@ from tests.station import Station
 import analystd
 from analystd.client import AgentResult, PythonResult, RequestTimeoutError, Run
 from analystd.wire.errors import EngineUnavailableError, InvalidArgumentsError
-from analystd.wire.protocol import Command
+from analystd.wire.names import Command
 
 SECONDS = 60.0
 SHOW_MUCH = "from IPython.display import display\nfor i in range(8): display({'image/png': 'x' * 3_900_000}, raw=True)"

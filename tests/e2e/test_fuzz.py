@@ -14,11 +14,13 @@ from hypothesis import strategies as st
 from tests.e2e.bytewise import SECONDS, Wire, at_socket, opened
 from tests.station import Station
 
-from analystd.server.schema_export import ARGUMENTS
 from analystd.wire import framing
-from analystd.wire.protocol import Command
+from analystd.wire.commands import COMMANDS
+from analystd.wire.names import Command
+from analystd.wire.schemas import schema_of
 
 EXAMPLES = 150
+SCHEMAS = {command.name: schema_of(command.arguments) for command in COMMANDS}
 MAX_GROWTH_BYTES = 64 * 1024 * 1024
 
 METHODS = [
@@ -75,11 +77,9 @@ PLAUSIBLE: dict[str, list[Any]] = {
 
 def arguments_of(command: Command) -> st.SearchStrategy[dict[str, Any]]:
     """Arguments with the names that a command has, often with a value that fits."""
-    names = ARGUMENTS[command]["properties"]
-    members = {name: st.sampled_from(PLAUSIBLE.get(name, [1])) for name in names}
-    required = (
-        {name: members[name] for name in ARGUMENTS[command]["required"]} if "required" in ARGUMENTS[command] else {}
-    )
+    schema = SCHEMAS[command]
+    members = {name: st.sampled_from(PLAUSIBLE.get(name, [1])) for name in schema["properties"]}
+    required = {name: members[name] for name in schema.get("required", [])}
     fitting = st.fixed_dictionaries(
         required, optional={name: each for name, each in members.items() if name not in required}
     )

@@ -11,8 +11,7 @@ from tests.e2e.bytewise import EXECUTE, Wire, opened, status_in
 from tests.station import Station
 from tests.wire_check import SCHEMAS
 
-from analystd.server.schema_export import ARGUMENTS
-from analystd.wire.protocol import Command
+from analystd.wire.names import Command
 
 DOCUMENT = {"uri": "file:///a.txt", "languageId": "text", "version": 1, "text": "before"}
 ODD: list[Any] = [None, True, -1, 0, 1.5, 1e300, "", "x", "x" * 5000, [], [None], {}, {"jsonrpc": "2.0"}]
@@ -91,7 +90,7 @@ async def test_malformed_notifications_are_passed_over(
     assert status_in(await wire.command("status")) == 1
 
 
-@pytest.mark.parametrize("command", sorted(ARGUMENTS))
+@pytest.mark.parametrize("command", sorted(Command))
 async def test_arguments_that_do_not_fit_the_published_schema_are_refused(station: Station, command: Command) -> None:
     schema = json.loads((SCHEMAS / f"{command.removeprefix('analystd.')}.arguments.json").read_text())
     fits = Draft202012Validator(schema).is_valid

@@ -12,7 +12,7 @@ from analystd import __version__
 from analystd.discovery.registry import DaemonInfo, daemon_address, private_folder
 from analystd.util.locks import HeldLock, take_lock
 from analystd.wire import framing
-from analystd.wire.protocol import PROTOCOL_VERSION
+from analystd.wire.names import PROTOCOL_VERSION
 
 SECONDS = 20.0
 

@@ -15,7 +15,8 @@ from analystd.server import event_feed as feed_module
 from analystd.server.event_feed import EventFeed, wishes
 from analystd.server.send_queue import SendQueue
 from analystd.wire import framing
-from analystd.wire.protocol import Subscription
+from analystd.wire.arguments import ExecPython
+from analystd.wire.names import Subscription
 
 
 class Listener:
@@ -74,7 +75,7 @@ async def listeners(tmp_path: Path) -> AsyncIterator[Listeners]:
 
 async def work(desk: Desk, client: str, times: int = 1) -> None:
     for number in range(times):
-        await desk.start_python({"code": f"{number}"}, by(client)).result()
+        await desk.start_python(ExecPython(code=f"{number}"), by(client)).result()
 
 
 async def test_who_comes_back_is_told_all_that_it_missed_and_then_what_happens(listeners: Listeners) -> None:
@@ -173,7 +174,7 @@ async def test_a_number_that_the_desk_never_gave_out_is_answered_by_a_snapshot(l
 async def test_a_replay_goes_at_the_pace_of_its_reader(listeners: Listeners) -> None:
     desk = listeners.desk
     for _ in range(40):
-        await desk.start_python({"code": "x" * 200_000}, by("a")).result()
+        await desk.start_python(ExecPython(code="x" * 200_000), by("a")).result()
     listener = await listeners.come(after=0)
     listener.feed.begin()
     while listener.outbox.waiting_bytes == 0:

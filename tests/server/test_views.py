@@ -7,12 +7,21 @@ from typing import Any, cast
 
 import pytest
 
-from analystd.data.view_request import Condition, SortKey, ViewRequest
+from analystd.data.view_request import ViewRequest
 from analystd.server.connection import ClientConnection
-from analystd.server.handlers.views import checked_question, reading
+from analystd.server.handlers.registry import typed_arguments
+from analystd.server.handlers.views import reading, require_answerable
+from analystd.wire.arguments import Condition, SortKey
+from analystd.wire.commands import VIEW_DATA
 from analystd.wire.errors import InvalidArgumentsError
 
 ASKED = {"path": "bars.csv", "operation": "rows"}
+
+
+def checked_question(arguments: dict[str, Any]) -> ViewRequest:
+    asked = typed_arguments(VIEW_DATA, arguments)
+    require_answerable(asked)
+    return ViewRequest.of(asked)
 
 
 def test_a_question_carries_filter_sort_and_delimiter() -> None:

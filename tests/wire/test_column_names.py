@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from analystd.wire.column_names import addressed, addresses, position_of, positions_of
 from analystd.wire.errors import InvalidArgumentsError
-from analystd.wire.protocol import ColumnInfo
+from analystd.wire.results import ColumnInfo
 
 
 @pytest.mark.parametrize(

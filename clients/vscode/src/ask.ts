@@ -30,7 +30,7 @@ export class Asker {
   }
 
   /** Answer a question in the Answers view, and after the cursor's line of `editor` if it was asked from there. */
-  async ask(prompt: string, context?: Context, editor?: vscode.TextEditor): Promise<void> {
+  async ask(prompt: string, context?: SelectedText, editor?: vscode.TextEditor): Promise<void> {
     const source = new vscode.CancellationTokenSource();
     const entry = this.answers.add("agent", prompt, context ? aboutContext(context) : "", () => source.cancel());
     const line = editor?.selection.end.line ?? 0;
@@ -90,7 +90,7 @@ export class Asker {
     }
   }
 
-  private inputQuestion(context: Context | undefined): Promise<string | undefined> {
+  private inputQuestion(context: SelectedText | undefined): Promise<string | undefined> {
     const { box, title } = inputBox(
       context ? `With the selected text (${aboutContext(context)})` : "",
       "What is the mean daily return in prices.csv?",
@@ -127,7 +127,10 @@ export function activeFileEditor(): vscode.TextEditor | undefined {
   return editor && ["file", "untitled"].includes(editor.document.uri.scheme) ? editor : undefined;
 }
 
-function contextOf({ document, selection }: vscode.TextEditor): Context | undefined {
+/** The text that is selected in an editor, as the context of a question. */
+type SelectedText = Context & { uri: string; range: { start: { line: number } }; text: string };
+
+function contextOf({ document, selection }: vscode.TextEditor): SelectedText | undefined {
   if (selection.isEmpty) return undefined;
   const { start, end } = selection;
   const range = {
@@ -137,10 +140,10 @@ function contextOf({ document, selection }: vscode.TextEditor): Context | undefi
   return { uri: document.uri.toString(), range, text: document.getText(selection) };
 }
 
-function aboutContext({ uri, range, text }: Context): string {
+function aboutContext({ uri, range, text }: SelectedText): string {
   const name = vscode.workspace.asRelativePath(vscode.Uri.parse(uri));
   const lines = text.split("\n").length;
-  return `${name}:${(range?.start.line ?? 0) + 1}, ${lines} line${lines === 1 ? "" : "s"}`;
+  return `${name}:${range.start.line + 1}, ${lines} line${lines === 1 ? "" : "s"}`;
 }
 
 /** What is going on, in one line. */

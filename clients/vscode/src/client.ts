@@ -17,7 +17,7 @@ import {
 } from "vscode-languageclient/node";
 import { explain, NotRunningError } from "./errors";
 import { logger } from "./logger";
-import { EVENT_METHOD, type Handshake, type RunEvent } from "./protocol";
+import { EVENT_METHOD, type About, type RunEvent } from "./protocol";
 import { findProgram } from "./pure/command";
 import { messageText } from "./pure/inert";
 import { foldersUpward, isOfWorkspace } from "./pure/places";
@@ -57,9 +57,8 @@ export class Client implements vscode.Disposable {
   }
 
   /** The server's answer to `initialize`; undefined while there is no server. */
-  get handshake(): Handshake | undefined {
-    const experimental = this.client?.initializeResult?.capabilities.experimental as
-      { analystd?: Handshake } | undefined;
+  get handshake(): About | undefined {
+    const experimental = this.client?.initializeResult?.capabilities.experimental as { analystd?: About } | undefined;
     return this.current === "running" ? experimental?.analystd : undefined;
   }
 

@@ -117,7 +117,7 @@ async function showStatus(client: Client): Promise<void> {
       ? [{ icon: "file", label: "Open Log", description: `of the daemon, ${status.log}`, log: status.log }]
       : []),
   ];
-  const title = `analystd ${status.version}: ${fileName(status.engine.model) || "no model"}, sandbox ${status.sandbox.level}`;
+  const title = `analystd ${status.version}: ${fileName(status.engine?.model ?? "") || "no model"}, sandbox ${status.sandbox.level}`;
   const picked = await pick(items, title, client.handshake?.workspace);
   if (picked?.command) await vscode.commands.executeCommand(picked.command);
   if (picked?.log) await vscode.window.showTextDocument(vscode.Uri.file(picked.log));

@@ -1,6 +1,6 @@
 /** The messages between the extension and its webviews. */
 
-import type { Profile } from "./protocol";
+import type { ColumnProfile } from "./protocol";
 import type { TableQuestion } from "./pure/question";
 import type { Page } from "./pure/table";
 import type { Entry } from "./pure/trail";
@@ -12,7 +12,7 @@ export type ToTable =
   | { type: "about"; isDelimited: boolean }
   | { type: "page"; page: Page; pageSize: number }
   | { type: "count"; numRows: number }
-  | { type: "profile"; profile: Profile }
+  | { type: "profile"; profile: ColumnProfile }
   | { type: "progress"; work: TableWork; percentage: number }
   | { type: "problem"; work: TableWork; message: string };
 

@@ -2,7 +2,7 @@
 
 import * as vscode from "vscode";
 import type { Client, ConnectionState } from "./client";
-import { Command, type DaemonStatus, type RunEvent } from "./protocol";
+import { Command, type DaemonStatus, type RunEvent, type SessionState } from "./protocol";
 import { escapeMarkdown } from "./pure/inert";
 import { fileName, oneLine } from "./pure/text";
 import { markdown } from "./surfaces";
@@ -94,7 +94,7 @@ export class StatusItem implements vscode.Disposable {
   private problem(): string | null {
     const { handshake } = this.client;
     if (handshake?.sandbox.level === "none") return `No sandbox: ${handshake.sandbox.reason}`;
-    return this.status?.engine.note ?? this.status?.engine.warning ?? null;
+    return this.status?.engine?.note ?? this.status?.engine?.warning ?? null;
   }
 
   private tooltip(problem: string | null): vscode.MarkdownString {
@@ -103,7 +103,7 @@ export class StatusItem implements vscode.Disposable {
     const engine = this.status?.engine ?? handshake.engine;
     const own = this.status?.clients.find(({ id }) => id === handshake.client_id);
     const workspace = handshake.workspace ?? own?.workspace ?? "";
-    const session = this.status?.desks.find((desk) => desk.workspace === workspace)?.sessions?.[0];
+    const session = this.status?.desks.find((desk) => desk.workspace === workspace)?.sessions[0];
     const rows: [string, string][] = [
       ["Workspace", workspace],
       ["Model", engine?.model ? `${fileName(engine.model)} (${engine.kind})` : "none"],
@@ -120,7 +120,7 @@ export class StatusItem implements vscode.Disposable {
   }
 }
 
-function sessionWords(session: Record<string, unknown>): string {
-  const memory = typeof session.memory_bytes === "number" ? `, ${Math.round(session.memory_bytes / 1e6)} MB` : "";
-  return `${String(session.name)}, ${String(session.state)}${memory}`;
+function sessionWords(session: SessionState): string {
+  const memory = session.memory_bytes === null ? "" : `, ${Math.round(session.memory_bytes / 1e6)} MB`;
+  return `${session.name}, ${session.state}${memory}`;
 }

@@ -1,12 +1,12 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { Profile } from "../src/protocol";
+import type { ColumnProfile } from "../src/protocol";
 import { factsOf, profileParts } from "../src/pure/profile";
 import { markup } from "./markup";
 
-const profileMarkup = (profile: Profile): string => markup(...profileParts(profile));
+const profileMarkup = (profile: ColumnProfile): string => markup(...profileParts(profile));
 
-const CLOSE: Profile = {
+const CLOSE: ColumnProfile = {
   column: "close",
   type: "number",
   count: 900,
@@ -23,7 +23,7 @@ const CLOSE: Profile = {
   top_exact: true,
 };
 
-const SYMBOL: Profile = {
+const SYMBOL: ColumnProfile = {
   ...CLOSE,
   column: "symbol",
   type: "text",

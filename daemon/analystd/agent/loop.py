@@ -30,7 +30,7 @@ from analystd.engine.base import (
 )
 from analystd.tools.base import Toolbox, ToolContext, ToolResult
 from analystd.wire.errors import AnalystdError
-from analystd.wire.protocol import Step, Usage
+from analystd.wire.results import Step, Usage
 
 logger = logging.getLogger(__name__)
 

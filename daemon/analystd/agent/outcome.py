@@ -17,7 +17,7 @@ from analystd.agent.task import Task, calls_made
 from analystd.agent.toolcalls import without_thoughts
 from analystd.agent.turns import shortened
 from analystd.wire.errors import AnalystdError
-from analystd.wire.protocol import AgentStatus, Step, Usage
+from analystd.wire.results import AgentStatus, Step, Usage
 
 _WITHOUT_CODE = re.compile(r"```.*?(?:```|\Z)", re.DOTALL)
 

@@ -15,7 +15,7 @@ from analystd.agent.facts import traceback_tail, without_deprecations
 from analystd.agent.progress import SILENT
 from analystd.agent.prompt import packaged_prompt
 from analystd.engine.base import EngineInfo
-from analystd.wire.protocol import Step
+from analystd.wire.results import Step
 
 LEAST_PARAMETERS = 400_000_000
 """Models with fewer weights follow examples of calls better than they write programs."""

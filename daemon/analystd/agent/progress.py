@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from analystd.wire.protocol import Step
+from analystd.wire.results import Step
 
 _SAME_OUTPUTS = 3
 SILENT = "(no output)"

@@ -11,7 +11,7 @@ from analystd.agent.name_check import names_from_nowhere
 from analystd.agent.number_check import Sources, Unsupported, unsupported_numbers
 from analystd.agent.programs import LOOK
 from analystd.agent.progress import SILENT
-from analystd.wire.protocol import Step
+from analystd.wire.results import Step
 
 MAX_FAILURES = 4
 """So many programs in a row may fail; then the run ends and says so."""

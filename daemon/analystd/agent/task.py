@@ -29,7 +29,7 @@ from analystd.agent.value_hints import (
     values_as_columns,
 )
 from analystd.engine.base import Message, ToolSpec
-from analystd.wire.protocol import Step
+from analystd.wire.results import Step
 
 _MOST_OBJECTIONS = 2
 _SAYS_ITSELF = "It prints only what is written in it. Compute the values from the data."

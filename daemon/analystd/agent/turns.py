@@ -8,7 +8,7 @@ from analystd.agent.facts import fact_of
 from analystd.agent.programs import result_text
 from analystd.agent.prompt import tool_result_message
 from analystd.engine.base import Message
-from analystd.wire.protocol import Step
+from analystd.wire.results import Step
 
 TOOL_OUTPUT_CHARS = 4000
 """What the model is shown of one tool's output; people and the journal get all of it."""

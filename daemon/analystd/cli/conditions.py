@@ -8,7 +8,7 @@ import re
 from argparse import ArgumentTypeError
 from typing import Any
 
-from analystd.data.view_request import OPERATORS
+from analystd.wire.arguments import OPERATORS
 
 _WITHOUT_VALUE = ("missing", "present")
 # The longer ones first, so that `<=` is not taken for `<`.

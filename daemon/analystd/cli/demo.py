@@ -34,7 +34,7 @@ from analystd.client import AgentResult, Client, connect
 from analystd.jail.workspace_place import find_workspace
 from analystd.models.embedded import choose_model, fetch_embedded
 from analystd.wire.errors import AnalystdError, EngineUnavailableError
-from analystd.wire.protocol import Command
+from analystd.wire.names import Command
 
 BARS_FILE = "btc_1m_bars.csv"
 BARS = 365 * 24 * 60

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from analystd.client import Client
-from analystd.wire.protocol import Command
+from analystd.wire.names import Command
 
 SERIES_FILE = "synthetic_series.csv"
 SERIES_ROWS = 1000

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from analystd.cli.parser import Options
 from analystd.client import Client, connect
-from analystd.wire.protocol import Subscription
+from analystd.wire.names import Subscription
 
 
 @asynccontextmanager

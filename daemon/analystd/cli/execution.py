@@ -10,7 +10,7 @@ from analystd.cli.displays import display_note, display_text
 from analystd.cli.output import InertWriter, inert
 from analystd.cli.render import NOTICE_KINDS
 from analystd.client import Event, PythonResult
-from analystd.wire.protocol import EventKind
+from analystd.wire.names import EventKind
 
 
 class ExecutionPrinter:

@@ -17,7 +17,7 @@ from analystd.client import Event, RunRecord, RunSummary
 from analystd.config.settings import default_log_folder, load_settings, log_folder
 from analystd.util.logging_setup import CONTINUATION, LOG_NAME
 from analystd.wire.errors import WorkspaceError
-from analystd.wire.protocol import EventKind
+from analystd.wire.names import EventKind
 
 
 async def runs(options: Options) -> int:

@@ -20,7 +20,7 @@ from analystd.discovery.registry import DaemonInfo, known_cards, live_cards, rem
 from analystd.discovery.sessions_with_variables import kept_in
 from analystd.util.inert_text import one_line
 from analystd.wire.errors import DaemonLostError
-from analystd.wire.protocol import Command
+from analystd.wire.names import Command
 
 _STOP_SECONDS = 30.0
 _TERMINATE_SECONDS = 5.0

@@ -10,7 +10,7 @@ from typing import Any, Self
 from analystd.cli.displays import display_note, display_text
 from analystd.cli.output import inert
 from analystd.util.inert_text import json_text, one_line, program_text
-from analystd.wire.protocol import EventKind
+from analystd.wire.names import EventKind
 
 NOTICE_KINDS = (EventKind.LIMIT, EventKind.WORKER_DIED, EventKind.QUARANTINED)
 """Events whose `text` is always shown to the user."""

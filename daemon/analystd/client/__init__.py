@@ -10,18 +10,26 @@ with analystd.connect_sync() as desk:
 from __future__ import annotations
 
 from analystd.client._connect import connect, connect_sync, connect_to_daemon
-from analystd.client.about import Status
 from analystd.client.client import Client
 from analystd.client.displays import Display
 from analystd.client.errors import EventsGoneError, RequestCancelledError, RequestTimeoutError
+from analystd.client.events import Event, EventPage, RunRecord, RunSummary, Snapshot
 from analystd.client.feed import EventStream
-from analystd.client.history import Event, EventPage, RunRecord, RunSummary, Snapshot
-from analystd.client.quarantine import QuarantineEntry, Restoration
-from analystd.client.results import AgentResult, AnyResult, PythonResult, SessionState, Step, WrittenFile
-from analystd.client.runs import Run
+from analystd.client.results import (
+    AgentResult,
+    PythonResult,
+    QuarantineEntry,
+    Restoration,
+    SessionState,
+    SessionVariables,
+    Step,
+    ViewResult,
+    WrittenFile,
+)
+from analystd.client.runs import AnyResult, Run
+from analystd.client.status import Status
 from analystd.client.sync_client import SyncClient
 from analystd.client.sync_runs import SyncRun, SyncStream
-from analystd.client.views import ViewResult
 
 __all__ = [
     "AgentResult",
@@ -41,6 +49,7 @@ __all__ = [
     "RunRecord",
     "RunSummary",
     "SessionState",
+    "SessionVariables",
     "Snapshot",
     "Status",
     "Step",

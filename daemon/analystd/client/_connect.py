@@ -9,7 +9,7 @@ from analystd.client._awaitable_context import AwaitableContext
 from analystd.client._reconnecting import ConnectOptions
 from analystd.client.client import Client
 from analystd.client.sync_client import SyncClient
-from analystd.wire.protocol import Subscription
+from analystd.wire.names import Subscription
 
 
 def connect(

@@ -13,7 +13,7 @@ from typing import Any
 from analystd.client.errors import RequestCancelledError
 from analystd.wire import framing
 from analystd.wire.errors import AnalystdError, DaemonLostError, ResourceLimitError, error_of_kind
-from analystd.wire.protocol import Command
+from analystd.wire.names import Command
 
 logger = logging.getLogger(__name__)
 

@@ -14,7 +14,7 @@ from functools import partial
 from typing import Any
 
 from analystd.client._connection import Connection
-from analystd.client.about import About
+from analystd.client.status import About
 from analystd.discovery.dial import dial
 from analystd.discovery.dial_async import in_own_thread
 from analystd.wire.errors import DaemonLostError, DeskInUseError

@@ -12,25 +12,27 @@ from analystd.client._awaitable_context import AwaitableContext
 from analystd.client._connection import ProgressListener
 from analystd.client._reconnecting import ConnectOptions, LossListener, ReconnectingLink
 from analystd.client._timeouts import within
-from analystd.client.about import About, Status, Stopping
+from analystd.client.events import Event, EventPage, RunList, RunRecord, RunSummary
 from analystd.client.feed import EventListener, EventStream, Feed, ReplayPage, StreamFilter
-from analystd.client.history import Event, EventPage, RunRecord, RunSummary
-from analystd.client.options import AgentOptions, PythonOptions, ViewOptions, given
-from analystd.client.quarantine import QuarantineEntry, Restoration
+from analystd.client.options import AgentOptions, PythonOptions, ViewOptions
 from analystd.client.results import (
     AgentResult,
-    AnyResult,
+    CancelResult,
     FileList,
     FileText,
     PythonResult,
+    QuarantineEntry,
+    QuarantineList,
+    Restoration,
     SessionState,
+    SessionVariables,
+    ViewResult,
     WrittenFile,
-    any_result,
 )
-from analystd.client.runs import Run
-from analystd.client.views import ViewResult
+from analystd.client.runs import AnyResult, Run, any_result
+from analystd.client.status import About, Status, Stopping
 from analystd.wire.errors import AnalystdError
-from analystd.wire.protocol import Command, Subscription, ViewOperation
+from analystd.wire.names import Command, Subscription, ViewOperation
 
 _CANCEL_SECONDS = 5.0
 
@@ -207,18 +209,17 @@ class Client:
         """Stop what runs in a session; gives its state."""
         return SessionState.of(await self.command(Command.INTERRUPT, timeout=timeout, session=session))
 
-    async def variables(self, session: str = "main", *, timeout: float | None = None) -> SessionState:
+    async def variables(self, session: str = "main", *, timeout: float | None = None) -> SessionVariables:
         """A session's state with its variables."""
-        return SessionState.of(await self.command(Command.VARIABLES, timeout=timeout, session=session))
+        return SessionVariables.of(await self.command(Command.VARIABLES, timeout=timeout, session=session))
 
     async def cancel_run(self, run_id: str, *, timeout: float | None = None) -> str:
         """Have a run end soon, whoever asked for it; gives `cancelling`, or the status of one that has ended."""
-        return str((await self.command(Command.CANCEL_RUN, timeout=timeout, run_id=run_id))["status"])
+        return CancelResult.of(await self.command(Command.CANCEL_RUN, timeout=timeout, run_id=run_id)).status
 
     async def list_runs(self, limit: int = 50, *, timeout: float | None = None) -> list[RunSummary]:
         """The latest runs of the desk, newest first."""
-        answer = await self.command(Command.LIST_RUNS, timeout=timeout, limit=limit)
-        return [RunSummary.of(run) for run in answer["runs"]]
+        return list(RunList.of(await self.command(Command.LIST_RUNS, timeout=timeout, limit=limit)).runs)
 
     async def get_run(self, run_id: str, *, timeout: float | None = None) -> RunRecord:
         """Everything about one run: its summary, and its events.
@@ -237,8 +238,7 @@ class Client:
 
     async def list_quarantine(self, *, timeout: float | None = None) -> list[QuarantineEntry]:
         """What was moved aside because tools outside would run or believe it, the latest first."""
-        answer = await self.command(Command.LIST_QUARANTINE, timeout=timeout)
-        return [QuarantineEntry.of(entry) for entry in answer["entries"]]
+        return list(QuarantineList.of(await self.command(Command.LIST_QUARANTINE, timeout=timeout)).entries)
 
     async def restore_quarantine(
         self, entry_id: str, *, preview: bool = False, digest: str | None = None, timeout: float | None = None
@@ -319,7 +319,8 @@ class Client:
             RequestTimeoutError: when there was no answer in time.
             AnalystdError: as the daemon answered it.
         """
-        work = self._execute(command, given(arguments), on_progress)
+        given = {name: value for name, value in arguments.items() if value is not None}
+        work = self._execute(command, given, on_progress)
         return await within(
             timeout, f"The answer to {command}", work, "The request was cancelled, and with it what it ran."
         )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from analystd.client.history import Snapshot
+from analystd.client.events import Snapshot
 from analystd.wire.errors import AnalystdError
 
 

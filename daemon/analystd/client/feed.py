@@ -18,9 +18,9 @@ from analystd.client._connection import tell
 from analystd.client._reconnecting import ReconnectingLink
 from analystd.client._timeouts import within
 from analystd.client.errors import EventsGoneError
-from analystd.client.history import Event, Snapshot
+from analystd.client.events import Event, Snapshot, SubscribeResult
 from analystd.wire.errors import AnalystdError, DaemonLostError
-from analystd.wire.protocol import EVENT_METHOD, SNAPSHOT_METHOD, Command, Subscription
+from analystd.wire.names import EVENT_METHOD, SNAPSHOT_METHOD, Command, Subscription
 
 MAX_WAITING = 10_000
 """A stream for which more events wait forgets them, and reads them from the journal when it is read again."""
@@ -111,9 +111,9 @@ class Feed:
         if needed != self._in_force:
             # Until the answer is there, nobody knows what is in force.
             self._in_force = None
-            answer = await connection.execute(Command.SUBSCRIBE, {"events": needed})
-            self._in_force = answer["events"]
-            self.seq = max(self.seq, answer["seq"])
+            answer = SubscribeResult.of(await connection.execute(Command.SUBSCRIBE, {"events": needed}))
+            self._in_force = answer.events
+            self.seq = max(self.seq, answer.seq)
         return self.seq
 
     def hears(self, subscription: Subscription) -> bool:

@@ -8,13 +8,16 @@ from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 
 from analystd.client._records import Record
 from analystd.client._timeouts import within
+from analystd.client.events import Event, RunRecord, RunSummary
 from analystd.client.feed import EventStream, ReplayPage, StreamFilter
-from analystd.client.history import Event, RunSummary
+from analystd.client.results import AgentResult, PythonResult, WrittenFile
 from analystd.wire.errors import DaemonLostError, error_of_kind
-from analystd.wire.protocol import Command
+from analystd.wire.names import Command
 
 if TYPE_CHECKING:
     from analystd.client.client import Client
+
+AnyResult = AgentResult | PythonResult | WrittenFile
 
 R = TypeVar("R", bound=Record, covariant=True)
 
@@ -113,12 +116,9 @@ class Run(Generic[R]):
         return self._client.stream(theme, self._events_after, after=after, timeout=timeout)
 
     async def _events_after(self, after: int) -> ReplayPage:
-        answer = await self._client.command(Command.GET_RUN, run_id=self.id, after=after)
-        more = answer["more"]
+        answer = RunRecord.of(await self._client.command(Command.GET_RUN, run_id=self.id, after=after))
         # How it stood was asked before its events were: if it was over, they are all.
-        return ReplayPage(
-            tuple(map(Event.of, answer["events"])), more, is_all=RunSummary.of(answer["run"]).is_over and not more
-        )
+        return ReplayPage(answer.events, answer.more, is_all=answer.run.is_over and not answer.more)
 
     def _is_of_run(self, event: Event) -> bool:
         return event.run_id == self.id
@@ -130,3 +130,10 @@ class Run(Generic[R]):
         if self._is_end(event):
             self._end = event
         return self._is_end(event)
+
+
+def any_result(wire: Mapping[str, Any]) -> AnyResult:
+    """Return the result of a run of whatever kind."""
+    if "answer" in wire:
+        return AgentResult.of(wire)
+    return PythonResult.of(wire) if "stdout" in wire else WrittenFile.of(wire)

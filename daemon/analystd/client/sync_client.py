@@ -12,17 +12,27 @@ from analystd.client._portal import Portal
 from analystd.client._reconnecting import LossListener
 from analystd.client._records import Record
 from analystd.client._timeouts import within
-from analystd.client.about import About, Status, Stopping
 from analystd.client.client import Client
+from analystd.client.events import EventPage, RunRecord, RunSummary
 from analystd.client.feed import EventListener
-from analystd.client.history import EventPage, RunRecord, RunSummary
 from analystd.client.options import AgentOptions, PythonOptions, ViewOptions
-from analystd.client.quarantine import QuarantineEntry, Restoration
-from analystd.client.results import AgentResult, AnyResult, FileList, FileText, PythonResult, SessionState, WrittenFile
+from analystd.client.results import (
+    AgentResult,
+    FileList,
+    FileText,
+    PythonResult,
+    QuarantineEntry,
+    Restoration,
+    SessionState,
+    SessionVariables,
+    ViewResult,
+    WrittenFile,
+)
+from analystd.client.runs import AnyResult
+from analystd.client.status import About, Status, Stopping
 from analystd.client.sync_runs import SyncRun, SyncStream, documented_as, in_loop, started
-from analystd.client.views import ViewResult
 from analystd.wire.errors import AnalystdError
-from analystd.wire.protocol import Command, ViewOperation
+from analystd.wire.names import Command, ViewOperation
 
 T = TypeVar("T")
 R = TypeVar("R", bound=Record, covariant=True)
@@ -155,7 +165,7 @@ class SyncClient:
         """As `Client.interrupt`."""
         return self.portal.call(self._client.interrupt(session, timeout=timeout))
 
-    def variables(self, session: str = "main", *, timeout: float | None = None) -> SessionState:
+    def variables(self, session: str = "main", *, timeout: float | None = None) -> SessionVariables:
         """As `Client.variables`."""
         return self.portal.call(self._client.variables(session, timeout=timeout))
 

@@ -10,8 +10,8 @@ from typing import Any, Generic, Protocol, Self, TypeVar
 
 from analystd.client._portal import Portal
 from analystd.client._records import Record
+from analystd.client.events import Event, RunSummary
 from analystd.client.feed import EventStream
-from analystd.client.history import Event, RunSummary
 from analystd.client.runs import Run
 from analystd.wire.errors import AnalystdError
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
+from analystd.data.files.writing import WriteReport
 from analystd.data.view_request import ViewRequest
-from analystd.wire.protocol import ViewResult
+from analystd.wire.results import FileListing, FileText, ViewResult
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,7 @@ class DataService(Protocol):
         """
         ...
 
-    async def list_files(self, path: str, *, pattern: str | None = None, recursive: bool = False) -> dict[str, Any]:
+    async def list_files(self, path: str, *, pattern: str | None = None, recursive: bool = False) -> FileListing:
         """Return `{"text", "path", "entries": [{"name", "type", "size", "modified"}], "truncated"}`, sorted by name.
 
         Folders have a trailing `/` in the text. A file is listed like a folder with only that file.
@@ -66,7 +67,7 @@ class DataService(Protocol):
         limit: int | None = None,
         byte_offset: int | None = None,
         byte_limit: int | None = None,
-    ) -> dict[str, Any]:
+    ) -> FileText:
         """Return `{"text", "path", "offset", "lines", "byte_offset", "bytes", "size", "truncated", "encoding"}`.
 
         The text holds the lines from the 1-based `offset`, or the whole characters of the bytes from `byte_offset`; then `offset` and
@@ -78,7 +79,7 @@ class DataService(Protocol):
         """
         ...
 
-    async def write_file(self, path: str, content: str) -> dict[str, Any]:
+    async def write_file(self, path: str, content: str) -> WriteReport:
         """Write a file atomically, with its missing parent folders, and return `{"text", "path", "size", "created"}`.
 
         Raises:

@@ -10,7 +10,7 @@ from analystd.data.table import Rows
 from analystd.data.table_text import grid
 from analystd.data.view_context import ViewContext
 from analystd.wire.column_names import address_of
-from analystd.wire.protocol import ColumnInfo, ViewResult
+from analystd.wire.results import ColumnInfo, ViewResult
 
 STATISTICS = (
     ColumnInfo(name="column", type="text"),

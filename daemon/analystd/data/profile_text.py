@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from analystd.data.table_text import cell_text
-from analystd.wire.protocol import ColumnProfile, HistogramBins
+from analystd.wire.results import ColumnProfile, HistogramBins
 
 _BARS = " ▁▂▃▄▅▆▇█"
 

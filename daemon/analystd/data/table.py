@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from analystd.data.column_chunks import HasColumnChunks
-from analystd.wire.protocol import ColumnInfo
+from analystd.wire.results import ColumnInfo
 
 MAX_REPLY_CHARACTERS = 16 * 1024 * 1024
 """Maximum size of the cells in one reply; a reply ends before the row that would exceed it."""

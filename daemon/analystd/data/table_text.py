@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from analystd.wire.column_names import address_of
-from analystd.wire.protocol import ColumnInfo
+from analystd.wire.results import ColumnInfo
 
 MAX_CELL_WIDTH = 60
 MAX_GRID_COLUMNS = 100

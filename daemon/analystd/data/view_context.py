@@ -11,7 +11,7 @@ from analystd.data.compute.selections import Selection
 from analystd.data.table import Rows, Table
 from analystd.data.view_request import ViewRequest
 from analystd.wire.column_names import address_of, addressed
-from analystd.wire.protocol import ColumnInfo, ViewResult
+from analystd.wire.results import ColumnInfo, ViewResult
 
 if TYPE_CHECKING:
     from analystd.data.compute.query import Query

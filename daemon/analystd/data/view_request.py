@@ -2,33 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-DEFAULT_ROWS = 10
-
-
-@dataclass(frozen=True)
-class Condition:
-    """A condition of a filter: a comparison of a column's cells with a value."""
-
-    column: str
-    op: str
-    """One of `OPERATORS`."""
-    value: Any = None
-    """A number, text or boolean; a list of them for `in`; None for `missing` and `present`."""
-
-
-@dataclass(frozen=True)
-class SortKey:
-    """A column to sort by; missing values come last in both directions."""
-
-    column: str
-    descending: bool = False
-
-
-OPERATORS = ("=", "!=", "<", "<=", ">", ">=", "in", "contains", "starts_with", "missing", "present")
+from analystd.wire.arguments import DEFAULT_ROWS, Condition, SortKey, ViewData
 
 
 @dataclass(frozen=True)
@@ -48,15 +25,18 @@ class ViewRequest:
     """The separator of the cells of a text file; None to detect it."""
 
     @classmethod
-    def of(cls, arguments: Mapping[str, Any]) -> ViewRequest:
-        """Return the request in the arguments of `viewData`, which must be valid; other arguments are ignored."""
-        given = {name: arguments[name] for name in cls.__dataclass_fields__ if arguments.get(name) is not None}
-        if "columns" in given:
-            given["columns"] = tuple(given["columns"])
-        given["filter"] = tuple(Condition(**each) for each in given.get("filter", ()))
-        given["sort"] = tuple(SortKey(**each) for each in given.get("sort", ()))
-        return cls(**given)
+    def of(cls, arguments: ViewData) -> ViewRequest:
+        """Return the request in the arguments of `viewData`, without the file."""
+        return cls(
+            arguments.operation,
+            arguments.n_rows,
+            arguments.offset,
+            arguments.columns,
+            arguments.filter,
+            arguments.sort,
+            arguments.delimiter,
+        )
 
     def to_json(self) -> dict[str, Any]:
-        """Return the request as a mapping that `of` accepts."""
+        """Return the request as a mapping that `structured` accepts."""
         return asdict(self)

@@ -12,7 +12,7 @@ from analystd.data.view_context import ViewContext
 from analystd.data.view_request import ViewRequest
 from analystd.wire.column_names import address_of, positions_of
 from analystd.wire.errors import InvalidArgumentsError
-from analystd.wire.protocol import ColumnInfo, ViewResult
+from analystd.wire.results import ColumnInfo, ViewResult
 
 if TYPE_CHECKING:
     from analystd.data.compute.query import Query, RowPage

@@ -26,7 +26,8 @@ from analystd.data.view_request import ViewRequest
 from analystd.data.views import view
 from analystd.jail.workspace import Workspace
 from analystd.wire.errors import AnalystdError, WorkspaceError
-from analystd.wire.protocol import ViewResult
+from analystd.wire.results import ViewResult
+from analystd.wire.structured import structured
 from analystd.workers.child import Channel, WorkerRequest
 
 logger = logging.getLogger(__name__)
@@ -72,7 +73,8 @@ class DataDesk:
         return None
 
     def _view(self, request: WorkerRequest) -> Any:
-        view_request, source = ViewRequest.of(request.params["question"]), request.params["source"]
+        view_request = structured(ViewRequest, request.params["question"])
+        source = request.params["source"]
         if not request.descriptors and (self._workspace.root / source).is_dir():
             folder = self._formats.open_folder(self._workspace, source, _listener(request))
             return view(folder, view_request, self._selections.of(folder.content_key, view_request))

@@ -10,12 +10,13 @@ from pathlib import Path
 from typing import Any, cast
 
 from analystd.data.base import OpenFile, Source
+from analystd.data.files.writing import WriteReport
 from analystd.data.view_request import ViewRequest
 from analystd.jail.sandbox import Policy, Sandbox
 from analystd.jail.trusted_paths import TrustedPaths
 from analystd.jail.workspace import Workspace
 from analystd.wire.errors import WorkerDiedError
-from analystd.wire.protocol import ViewResult
+from analystd.wire.results import FileListing, FileText, ViewResult
 from analystd.workers.parent import Supervisor, Worker, python_module
 
 _LEAN = {
@@ -78,9 +79,10 @@ class DataWorker:
         )
         return cast(ViewResult, _checked(worker, await call.result(), _VIEW))
 
-    async def list_files(self, path: str, *, pattern: str | None = None, recursive: bool = False) -> dict[str, Any]:
+    async def list_files(self, path: str, *, pattern: str | None = None, recursive: bool = False) -> FileListing:
         """Return a folder's entries; see `DataService.list_files`."""
-        return await self._request("list_files", {"path": path, "pattern": pattern, "recursive": recursive})
+        params = {"path": path, "pattern": pattern, "recursive": recursive}
+        return cast(FileListing, await self._request("list_files", params))
 
     async def read_file(
         self,
@@ -90,16 +92,15 @@ class DataWorker:
         limit: int | None = None,
         byte_offset: int | None = None,
         byte_limit: int | None = None,
-    ) -> dict[str, Any]:
+    ) -> FileText:
         """Return a part of a text file; see `DataService.read_file`."""
         lines = {"offset": offset, "limit": limit}
-        return await self._request(
-            "read_file", {"path": path, **lines, "byte_offset": byte_offset, "byte_limit": byte_limit}
-        )
+        params = {"path": path, **lines, "byte_offset": byte_offset, "byte_limit": byte_limit}
+        return cast(FileText, await self._request("read_file", params))
 
-    async def write_file(self, path: str, content: str) -> dict[str, Any]:
+    async def write_file(self, path: str, content: str) -> WriteReport:
         """Write a text file; see `DataService.write_file`."""
-        return await self._request("write_file", {"path": path, "content": content})
+        return cast(WriteReport, await self._request("write_file", {"path": path, "content": content}))
 
     async def aclose(self) -> None:
         """Stop the worker; a second call does nothing."""
@@ -115,7 +116,7 @@ class DataWorker:
     def __repr__(self) -> str:
         return f"<DataWorker {self._workspace.root} pid={self.pid}>"
 
-    async def _request(self, method: str, params: dict[str, Any]) -> dict[str, Any]:
+    async def _request(self, method: str, params: dict[str, Any]) -> Any:
         worker = await self._informed_worker(params["path"])
         return _checked(worker, await worker.request(method, params), _RESULTS[method])
 

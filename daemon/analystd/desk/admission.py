@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 
 from analystd.desk.fair_queue import FairQueue, QueueRequest, Reservation
-from analystd.desk.runs import DeskRun, Result, RunBook, RunRequest
+from analystd.desk.runs import AnyRun, DeskRun, R, RunBook, RunRequest
 
 
 class Admission:
@@ -13,7 +13,7 @@ class Admission:
 
     def __init__(self, request: RunRequest, turnstile: FairQueue, reason: str) -> None:
         self._request = request
-        self._run: DeskRun | None = None
+        self._run: AnyRun | None = None
         self._reason = reason
         self.first = self.place = self._take(turnstile, reason)
         """`place` is where it waits now."""
@@ -31,11 +31,12 @@ class Admission:
         return self.place
 
     def begin(
-        self, book: RunBook, work: Callable[[DeskRun], Awaitable[Result]], cancelled: Callable[[DeskRun], Result]
-    ) -> DeskRun:
+        self, book: RunBook, work: Callable[[DeskRun[R]], Awaitable[R]], cancelled: Callable[[DeskRun[R]], R]
+    ) -> DeskRun[R]:
         """Accept the request; `work` enters the places."""
-        self._run = book.begin(self._request, work, cancelled, position=self.place.position, reason=self._reason)
-        return self._run
+        run = book.begin(self._request, work, cancelled, position=self.place.position, reason=self._reason)
+        self._run = run
+        return run
 
     def _take(self, turnstile: FairQueue, reason: str) -> Reservation:
         def moved(position: int) -> None:

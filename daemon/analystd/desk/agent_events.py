@@ -6,8 +6,9 @@ import json
 import logging
 from typing import Any
 
-from analystd.desk.runs import DeskRun
-from analystd.wire.protocol import EventKind, Step
+from analystd.desk.runs import AnyRun
+from analystd.wire.names import EventKind
+from analystd.wire.results import Step
 
 logger = logging.getLogger(__name__)
 
@@ -15,7 +16,7 @@ logger = logging.getLogger(__name__)
 class AgentEvents:
     """The `Observer` of an agent that works for a run."""
 
-    def __init__(self, run: DeskRun) -> None:
+    def __init__(self, run: AnyRun) -> None:
         self._run = run
         self._steps = 0
 

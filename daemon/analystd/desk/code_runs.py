@@ -9,12 +9,12 @@ from functools import partial
 from analystd.desk.event_log import EventLog
 from analystd.desk.fair_queue import QueueRequest
 from analystd.desk.requester import Requester
-from analystd.desk.runs import DeskRun
+from analystd.desk.runs import AnyRun
 from analystd.desk.sessions import Sessions, SessionSlot
 from analystd.jail.workspace import Workspace
 from analystd.kernel.base import Execution, Output, SessionSupply, Trouble
 from analystd.wire.errors import ResourceLimitError
-from analystd.wire.protocol import EventKind
+from analystd.wire.names import EventKind
 
 logger = logging.getLogger(__name__)
 
@@ -30,7 +30,7 @@ class CodeRuns:
         self._workspace = workspace
 
     async def execute(
-        self, run: DeskRun, seat: SessionSlot, code: str, *, reset: bool, timeout: float, file: str | None
+        self, run: AnyRun, seat: SessionSlot, code: str, *, reset: bool, timeout: float, file: str | None
     ) -> Execution:
         """Run the code of a run that has its turn; `file` is what it is of. Cancelling the run interrupts it.
 
@@ -47,7 +47,7 @@ class CodeRuns:
             run.interrupt = None
 
     async def execute_step(
-        self, run: DeskRun, seat: SessionSlot, code: str, *, reset: bool, timeout: float, ticket: QueueRequest
+        self, run: AnyRun, seat: SessionSlot, code: str, *, reset: bool, timeout: float, ticket: QueueRequest
     ) -> Execution:
         """Run the code of a step of an agent's run, when its turn in the session comes.
 
@@ -71,7 +71,7 @@ class CodeRuns:
 
     async def _execute(
         self,
-        run: DeskRun,
+        run: AnyRun,
         seat: SessionSlot,
         code: str,
         timeout: float,
@@ -104,7 +104,7 @@ class CodeRuns:
             return f"{exc.message}. {exc.hint}" if exc.hint else exc.message
         return None
 
-    def _tell_bad_end(self, run: DeskRun, seat: SessionSlot, execution: Execution) -> None:
+    def _tell_bad_end(self, run: AnyRun, seat: SessionSlot, execution: Execution) -> None:
         """Tell everyone that a limit ended the code, or that the session's Python died, and what was lost."""
         if execution.error is None:
             return

@@ -19,7 +19,7 @@ from analystd.desk.journal import Journal
 from analystd.desk.segments import Event
 from analystd.engine.base import Message
 from analystd.wire.errors import InvalidArgumentsError
-from analystd.wire.protocol import EventKind
+from analystd.wire.names import EventKind
 
 MAX_FILES_TOLD = 1000
 """So many names of a workspace are remembered as told; where there are more, news of files are not told."""

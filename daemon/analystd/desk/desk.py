@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field
-from typing import Any
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TypeVar
 from weakref import WeakValueDictionary
 
 from analystd.agent.loop import Agent
@@ -31,15 +31,14 @@ from analystd.desk.quarantined import Quarantined
 from analystd.desk.requester import Requester
 from analystd.desk.run_results import (
     agent_result,
-    is_batch,
     python_result,
+    session_state,
     title_of,
     with_context,
     with_encoded_displays,
 )
-from analystd.desk.runs import DeskRun, Result, RunBook, RunRequest
+from analystd.desk.runs import AnyRun, DeskRun, RunBook, RunRequest
 from analystd.desk.schema_hints import SchemaHints
-from analystd.desk.sessions import MAIN
 from analystd.desk.table_facts import TableFacts
 from analystd.desk.tasks import Briefing, task_for_programs, task_with_examples
 from analystd.engine.base import Engine, Sampling
@@ -51,10 +50,15 @@ from analystd.tools.base import Tool, Toolbox, ToolContext
 from analystd.tools.data_view import data_view_tool
 from analystd.tools.pyexe import pyexe_tool
 from analystd.util.run_id import current_run_id
+from analystd.wire.arguments import MAIN, ExecPython, RunAgent, WriteFile
 from analystd.wire.errors import AnalystdError, OverloadedError, StartTimeoutError
-from analystd.wire.protocol import EventKind, Snapshot, ViewResult
+from analystd.wire.events import Snapshot
+from analystd.wire.names import EventKind
+from analystd.wire.results import AgentResult, PythonResult, ViewResult, WriteResult
 
 logger = logging.getLogger(__name__)
+
+N = TypeVar("N", int, float)
 
 SNAPSHOT_RUNS = 100
 
@@ -135,7 +139,7 @@ class Desk:
             "seq": self.journal.seq,
             "first_seq": self.journal.first_seq,
             "runs": self.runs.summaries(SNAPSHOT_RUNS),
-            "sessions": [asdict(info) for info in self.sessions.infos()],
+            "sessions": [session_state(info) for info in self.sessions.infos()],
         }
 
     @property
@@ -143,8 +147,8 @@ class Desk:
         """Whether its state folder or journal was removed or replaced, so that nothing is kept and another daemon may take the desk."""
         return not (self._state.is_own and self.journal.is_in_place)
 
-    def start_agent(self, arguments: Mapping[str, Any], asker: Requester) -> DeskRun:
-        """Accept a question (valid arguments of `runAgent`).
+    def start_agent(self, question: RunAgent, asker: Requester) -> DeskRun[AgentResult]:
+        """Accept a question.
 
         Raises:
             InvalidArgumentsError: when it continues a conversation that is not there.
@@ -153,26 +157,26 @@ class Desk:
         self._chronicle.require_writable()
         self.runs.require_open()
         self.presence.require()
-        prompt = with_context(arguments["prompt"], arguments.get("context"))
-        conversation = arguments.get("conversation")
+        prompt = with_context(question.prompt, question.context)
+        conversation = question.conversation
         if conversation is not None:
             conversations.require(self.journal, conversation)
-        forget = arguments.get("forget_runs", [])
+        forget = list(question.forget_runs)
         conversations.require_runs(self.journal, conversation, forget)
         conversation = conversation or conversations.new_conversation()
         turnstile = self._conversations.setdefault(conversation, FairQueue(f"The conversation '{conversation}'"))
         request = RunRequest(
             "agent",
-            title_of(arguments["prompt"]),
+            title_of(question.prompt),
             asker,
-            arguments.get("session", MAIN),
+            question.session,
             {"prompt": prompt, **({"forget_runs": forget} if forget else {})},
             conversation,
-            batch=is_batch(arguments),
+            batch=question.priority == "batch",
         )
         limits = Limits(
-            min(arguments.get("max_steps", self.settings.max_steps), self.settings.max_steps),
-            min(arguments.get("max_seconds", self.settings.max_seconds), self.settings.max_seconds),
+            _at_most(self.settings.max_steps, question.max_steps),
+            _at_most(self.settings.max_seconds, question.max_seconds),
         )
         wait = Admission(request, turnstile, "conversation")
         if wait.first.position == 0:
@@ -182,17 +186,17 @@ class Desk:
                 wait.first.leave()
                 raise
 
-        async def work(run: DeskRun) -> Result:
+        async def work(run: DeskRun[AgentResult]) -> AgentResult:
             async with wait.first:
                 if wait.place is wait.first:
                     wait.go_on(self._model_turns, "model")
                 async with wait.place:
-                    return agent_result(run, await self._converse(run, prompt, conversation, limits))
+                    return agent_result(run, conversation, await self._converse(run, prompt, conversation, limits))
 
-        return wait.begin(self.runs, work, lambda run: agent_result(run, Outcome("cancelled")))
+        return wait.begin(self.runs, work, lambda run: agent_result(run, conversation, Outcome("cancelled")))
 
-    def start_python(self, arguments: Mapping[str, Any], asker: Requester, file: str | None = None) -> DeskRun:
-        """Accept code to run (valid arguments of `execPython`); `file` is the path that it is of, if it has one.
+    def start_python(self, asked: ExecPython, asker: Requester, file: str | None = None) -> DeskRun[PythonResult]:
+        """Accept code to run; `file` is the path that it is of, if it has one.
 
         Raises:
             ResourceLimitError: when its events could not be written; `StoppingError` when the daemon comes to its end.
@@ -200,20 +204,15 @@ class Desk:
         self._chronicle.require_writable()
         self.runs.require_open()
         self.presence.require()
-        name = arguments.get("session", MAIN)
+        name, code = asked.session, asked.code
         seat = self.sessions.seat(name)
-        code = arguments["code"]
-        content = {"code": code, "uri": arguments.get("uri"), "line": arguments.get("line")}
-        request = RunRequest("python", title_of(code), asker, name, content, batch=is_batch(arguments))
-        timeout = min(
-            arguments.get("timeout_seconds", self.settings.exec_timeout_seconds), self.settings.exec_timeout_seconds
-        )
-
-        reset = arguments.get("reset", False)
+        content = {"code": code, "uri": asked.uri, "line": asked.line}
+        request = RunRequest("python", title_of(code), asker, name, content, batch=asked.priority == "batch")
+        timeout = _at_most(self.settings.exec_timeout_seconds, asked.timeout_seconds)
         wait = Admission(request, seat.turnstile, "session")
         cut = NEVER_RAN
 
-        async def work(run: DeskRun) -> Result:
+        async def work(run: DeskRun[PythonResult]) -> PythonResult:
             nonlocal cut
             try:
                 async with asyncio.timeout(timeout) as waiting, wait.place:
@@ -221,7 +220,7 @@ class Desk:
                     self._require_going_on()
                     run.emit(EventKind.RUN_STARTED, sandbox=self._sandbox_level)
                     cut = _CUT_SHORT
-                    execution = await self._code.execute(run, seat, code, reset=reset, timeout=timeout, file=file)
+                    execution = await self._code.execute(run, seat, code, reset=asked.reset, timeout=timeout, file=file)
             except TimeoutError:
                 raise StartTimeoutError(
                     f"The session '{name}' was busy for {timeout:g} s", "Interrupt it, or name another session."
@@ -230,8 +229,8 @@ class Desk:
 
         return wait.begin(self.runs, work, lambda run: python_result(run, cut))
 
-    def start_write(self, arguments: Mapping[str, Any], asker: Requester) -> DeskRun:
-        """Accept a file to write (valid arguments of `writeFile`).
+    def start_write(self, asked: WriteFile, asker: Requester) -> DeskRun[WriteResult]:
+        """Accept a file to write.
 
         Raises:
             ResourceLimitError: when its events could not be written; `StoppingError` when the daemon comes to its end.
@@ -239,13 +238,13 @@ class Desk:
         self._chronicle.require_writable()
         self.runs.require_open()
         self.presence.require()
-        request = RunRequest("write", title_of(arguments["path"]), asker, None, {"path": arguments["path"]})
+        request = RunRequest("write", title_of(asked.path), asker, None, {"path": asked.path})
 
-        async def work(run: DeskRun) -> Result:
+        async def work(run: DeskRun[WriteResult]) -> WriteResult:
             self._require_going_on()
             await asyncio.to_thread(self.workspace.check_resources)
             run.emit(EventKind.RUN_STARTED, sandbox=self._sandbox_level)
-            return {"run_id": run.id, "status": "done", **await files.write_file(self.data, arguments)}
+            return {"run_id": run.id, "status": "done", **await self.data.write_file(asked.path, asked.content)}
 
         return self.runs.begin(request, work, lambda run: {"run_id": run.id, "status": "cancelled", "text": ""})
 
@@ -335,7 +334,7 @@ class Desk:
         self.runs.require_open()
         self.presence.require()
 
-    async def _converse(self, run: DeskRun, prompt: str, conversation: str, limits: Limits) -> Outcome:
+    async def _converse(self, run: AnyRun, prompt: str, conversation: str, limits: Limits) -> Outcome:
         self._require_going_on()
         await self._engine.load()
         programs = can_program(self._engine.info())
@@ -386,3 +385,7 @@ class Desk:
         timeout = self.settings.exec_timeout_seconds
         seat = self.sessions.seat(context.session)
         return await self._code.execute_step(run, seat, code, reset=reset, timeout=timeout, ticket=ticket)
+
+
+def _at_most(limit: N, asked: N | None) -> N:
+    return limit if asked is None else min(asked, limit)

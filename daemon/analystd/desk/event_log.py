@@ -10,7 +10,7 @@ from analystd.desk.journal import Journal
 from analystd.desk.requester import Requester, attribution
 from analystd.desk.segments import JournalEntry
 from analystd.wire.errors import ResourceLimitError
-from analystd.wire.protocol import EventKind
+from analystd.wire.names import EventKind
 
 Listener = Callable[[JournalEntry], None]
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from analystd.wire.column_names import address_of
-from analystd.wire.protocol import ColumnInfo, ColumnProfile
+from analystd.wire.results import ColumnInfo, ColumnProfile
 
 MOST_COLUMNS = 24
 """So many columns of a table are described; of the others only the names are told."""

@@ -30,7 +30,8 @@ from analystd.desk.segments import (
     load_segments,
 )
 from analystd.util.locks import is_at
-from analystd.wire.protocol import EventKind
+from analystd.wire.arguments import PAGE_EVENTS
+from analystd.wire.names import EventKind
 
 logger = logging.getLogger(__name__)
 
@@ -41,7 +42,6 @@ KEEP_DAYS = 180.0
 MAX_UNWRITTEN_BYTES = 16 * 1024 * 1024
 """While the disk takes nothing, so much is kept in memory; of what runs put out beyond that, only the number of pieces is."""
 
-PAGE_EVENTS = 10_000
 PAGE_BYTES = 1024 * 1024
 RUN_PAGE_BYTES = 16 * 1024 * 1024
 """Few runs have more; with one event beyond it, a page is still below the 64 MiB of a message."""

@@ -15,8 +15,8 @@ from analystd.jail.quarantine import MovedAside, MovedItem, shown_path
 from analystd.jail.restoring import Preview
 from analystd.jail.trusted_paths import TrustedPaths
 from analystd.wire.errors import InvalidArgumentsError
-from analystd.wire.protocol import EventKind, QuarantinedItem, QuarantineEntry
-from analystd.wire.protocol_answers import QuarantineList, RestoredFile, RestoreResult
+from analystd.wire.names import EventKind
+from analystd.wire.results import QuarantinedItem, QuarantineEntry, QuarantineList, RestoredFile, RestoreResult
 
 _TOLD_ENTRIES = 100
 _TOLD_ITEMS = 50

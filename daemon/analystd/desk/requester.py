@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from analystd.wire.protocol import Attribution
+from analystd.wire.events import Attribution
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from analystd.desk.segments import MILESTONES, Event
-from analystd.wire.protocol import EventKind, RunSummary
+from analystd.wire.events import RunSummary
+from analystd.wire.names import EventKind
 
 logger = logging.getLogger(__name__)
 

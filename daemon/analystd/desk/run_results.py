@@ -4,21 +4,18 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
 
 from analystd.agent.outcome import Outcome
-from analystd.desk.runs import DeskRun, Result
-from analystd.kernel.base import Execution
+from analystd.desk.runs import AnyRun
+from analystd.kernel.base import Execution, RaisedError, SessionInfo, SessionVariable
 from analystd.util.strict_json import EncodedJson, encoded
+from analystd.wire.arguments import Context
+from analystd.wire.results import AgentResult, PythonError, PythonResult, SessionState, VariableInfo
 
 _TITLE_CHARACTERS = 100
 _LOOKED_AT_CHARACTERS = 100_000
 _PLAIN_CHARACTERS = 64 * 1024
-
-
-def is_batch(arguments: Mapping[str, Any]) -> bool:
-    """Whether nobody waits for it."""
-    return arguments.get("priority") == "batch"
 
 
 def title_of(text: str) -> str:
@@ -28,18 +25,18 @@ def title_of(text: str) -> str:
     return line if len(line) <= _TITLE_CHARACTERS else line[: _TITLE_CHARACTERS - 1] + "…"
 
 
-def with_context(prompt: str, context: Mapping[str, Any] | None) -> str:
+def with_context(prompt: str, context: Context | None) -> str:
     """A question with the text that the editor sent along."""
-    if not context or not context.get("text"):
+    if context is None or not context.text:
         return prompt
-    return f"{prompt}\n\nFrom {context.get('uri') or 'the editor'}:\n{context['text']}"
+    return f"{prompt}\n\nFrom {context.uri or 'the editor'}:\n{context.text}"
 
 
-def agent_result(run: DeskRun, outcome: Outcome) -> Result:
+def agent_result(run: AnyRun, conversation: str, outcome: Outcome) -> AgentResult:
     """An `AgentResult`; with `error` when the run failed."""
-    result: Result = {
+    result: AgentResult = {
         "run_id": run.id,
-        "conversation": run.request.conversation,
+        "conversation": conversation,
         "status": outcome.status,
         "answer": outcome.answer,
         "steps": outcome.steps,
@@ -56,17 +53,60 @@ def agent_result(run: DeskRun, outcome: Outcome) -> Result:
     return result
 
 
-def python_result(run: DeskRun, execution: Execution) -> Result:
-    """A `PythonResult`."""
-    return {"run_id": run.id, **execution.to_json()}
+def python_result(run: AnyRun, execution: Execution) -> PythonResult:
+    """What a run of code gave, without copying what is large."""
+    error = execution.error
+    return {
+        "run_id": run.id,
+        "status": execution.status,
+        "execution_count": execution.execution_count,
+        "stdout": execution.stdout,
+        "stderr": execution.stderr,
+        "result": execution.result,
+        "displays": list(execution.displays),
+        "error": None if error is None else _python_error(error),
+        "truncated": execution.truncated,
+        "seconds": execution.seconds,
+    }
 
 
-async def with_encoded_displays(result: Result) -> Result:
+def _python_error(error: RaisedError) -> PythonError:
+    return {
+        "name": error.name,
+        "message": error.message,
+        "traceback": list(error.traceback),
+        "line": error.line,
+    }
+
+
+def session_state(info: SessionInfo) -> SessionState:
+    """Return a session as clients are shown it."""
+    return {
+        "name": info.name,
+        "state": info.state,
+        "pid": info.pid,
+        "execution_count": info.execution_count,
+        "memory_bytes": info.memory_bytes,
+    }
+
+
+def variable_info(variable: SessionVariable) -> VariableInfo:
+    """Return a variable as clients are shown it."""
+    return {
+        "name": variable.name,
+        "type": variable.type,
+        "shape": variable.shape,
+        "memory_bytes": variable.memory_bytes,
+        "preview": variable.preview,
+    }
+
+
+async def with_encoded_displays(result: PythonResult) -> PythonResult:
     """Return a `PythonResult` whose large displays are encoded, each in a thread: the event and the answer share their bytes."""
     displays = [
         await asyncio.to_thread(_encoded_display, each) if _is_large(each) else each for each in result["displays"]
     ]
-    return {**result, "displays": displays}
+    return {**result, "displays": cast("list[dict[str, Any]]", displays)}
 
 
 def _is_large(display: Mapping[str, Any]) -> bool:

@@ -7,7 +7,7 @@ import json
 import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from analystd.desk.event_log import EventLog
 from analystd.desk.requester import Requester, attribution
@@ -15,14 +15,17 @@ from analystd.desk.text_batcher import TextBatcher
 from analystd.kernel.base import Output
 from analystd.util.run_id import current_run_id, generate_run_id
 from analystd.wire.errors import AnalystdError, InvalidArgumentsError, StoppingError
-from analystd.wire.protocol import EventKind, RunSummary
+from analystd.wire.events import RunSummary
+from analystd.wire.names import EventKind
+from analystd.wire.results import AgentResult, PythonResult, WriteResult
 
 logger = logging.getLogger(__name__)
 
 MAX_REQUEST_BYTES = 16 * 1024 * 1024
 """Of a prompt or code, in JSON in ASCII: it is told to every client."""
 
-Result = dict[str, Any]
+Result = AgentResult | PythonResult | WriteResult
+R = TypeVar("R", bound=Result)
 
 
 @dataclass(frozen=True)
@@ -51,7 +54,7 @@ class RunRequest:
             )
 
 
-class DeskRun:
+class DeskRun(Generic[R]):
     """One run under way. Its task belongs to the desk: the window that asked may leave."""
 
     def __init__(self, request: RunRequest, chronicle: EventLog) -> None:
@@ -68,7 +71,7 @@ class DeskRun:
         self._cancelling: asyncio.Future[object] | None = None
         self._is_cancelled = False
         """Whether the task was: a second time would end it while it waits for what it must stop."""
-        self.task: asyncio.Task[Result] | None = None
+        self.task: asyncio.Task[R] | None = None
         self.has_begun = False
         """Whether the task has come to its first line: one that is cancelled before never gets there."""
 
@@ -102,7 +105,7 @@ class DeskRun:
         elif self._cancelling is None or self._cancelling.done():
             self._cancelling = asyncio.ensure_future(self.interrupt())
 
-    def _cancel_task(self, task: asyncio.Task[Result]) -> None:
+    def _cancel_task(self, task: asyncio.Task[R]) -> None:
         if self._is_cancelled:
             return
         self._is_cancelled = True
@@ -111,7 +114,7 @@ class DeskRun:
         else:
             asyncio.get_running_loop().call_soon(task.cancel)
 
-    async def result(self) -> Result:
+    async def result(self) -> R:
         """What came of it. The run goes on when the one who waits is cancelled.
 
         Raises:
@@ -133,17 +136,20 @@ class DeskRun:
         self._chronicle.record(kind, self.id, self.request.asker, self.request.session, **content)
 
 
+AnyRun = DeskRun[Any]
+
+
 class RunBook:
     """All runs of a desk: those under way, and the summaries of those in the journal."""
 
     def __init__(self, chronicle: EventLog) -> None:
         self._chronicle = chronicle
-        self._active: dict[str, DeskRun] = {}
+        self._active: dict[str, AnyRun] = {}
         self._closed_because: str | None = None
         self._close_lost_runs()
 
     @property
-    def active(self) -> tuple[DeskRun, ...]:
+    def active(self) -> tuple[AnyRun, ...]:
         """Runs under way, oldest first."""
         return tuple(self._active.values())
 
@@ -169,17 +175,17 @@ class RunBook:
     def begin(
         self,
         request: RunRequest,
-        work: Callable[[DeskRun], Awaitable[Result]],
-        cancelled: Callable[[DeskRun], Result],
+        work: Callable[[DeskRun[R]], Awaitable[R]],
+        cancelled: Callable[[DeskRun[R]], R],
         *,
         position: int = 0,
         reason: str | None = None,
-    ) -> DeskRun:
+    ) -> DeskRun[R]:
         """Accept a request: `work` runs in a task of its own; `cancelled` gives the result if it was cancelled before it had one.
 
         `position` and `reason` tell how many are before it and for what it waits.
         """
-        run = DeskRun(request, self._chronicle)
+        run: DeskRun[R] = DeskRun(request, self._chronicle)
         token = current_run_id.set(run.id)
         try:
             run.emit(
@@ -200,7 +206,7 @@ class RunBook:
             current_run_id.reset(token)
         return run
 
-    def under_way(self, run_id: str | None) -> DeskRun:
+    def under_way(self, run_id: str | None) -> AnyRun:
         """The run of this id, which has not ended.
 
         Raises:
@@ -208,7 +214,7 @@ class RunBook:
         """
         return self._active[run_id or ""]
 
-    def find_active(self, run_id: str) -> DeskRun | None:
+    def find_active(self, run_id: str) -> AnyRun | None:
         """The run if it is under way, None if it has ended.
 
         Raises:
@@ -242,8 +248,8 @@ class RunBook:
         await asyncio.gather(*(run.task for run in self.active if run.task), return_exceptions=True)
 
     async def _carry_out(
-        self, run: DeskRun, work: Callable[[DeskRun], Awaitable[Result]], cancelled: Callable[[DeskRun], Result]
-    ) -> Result:
+        self, run: DeskRun[R], work: Callable[[DeskRun[R]], Awaitable[R]], cancelled: Callable[[DeskRun[R]], R]
+    ) -> R:
         current_run_id.set(run.id)
         run.has_begun = True
         try:
@@ -264,7 +270,7 @@ class RunBook:
         logger.info("finished: %s", result["status"])
         return result
 
-    def _fail(self, run: DeskRun, error: AnalystdError) -> None:
+    def _fail(self, run: AnyRun, error: AnalystdError) -> None:
         run.emit(
             EventKind.RUN_FINISHED,
             status="failed",
@@ -283,7 +289,7 @@ class RunBook:
             )
 
 
-def _ender(run: DeskRun, result: Result) -> dict[str, Any]:
+def _ender(run: AnyRun, result: Result) -> dict[str, Any]:
     """Who had the run end, where someone did before it was done."""
     if run.cancelled_by is None or result["status"] not in ("cancelled", "interrupted"):
         return {}

@@ -15,6 +15,7 @@ from analystd.data.view_request import ViewRequest
 from analystd.engine.base import ToolSpec
 from analystd.tools.narrowing import Names, narrowed
 from analystd.wire.errors import AnalystdError
+from analystd.wire.results import FileEntry
 
 logger = logging.getLogger(__name__)
 
@@ -60,16 +61,16 @@ class SchemaHints:
             return tools
         return tuple(narrowed(tool, names) for tool in tools)
 
-    async def _entries(self) -> Sequence[Mapping[str, Any]]:
+    async def _entries(self) -> Sequence[FileEntry]:
         """All entries of the workspace; none where not all can be told."""
         listing = await self._data.list_files(".", recursive=True)
-        entries: list[Mapping[str, Any]] = listing["entries"]
+        entries = listing["entries"]
         # A listing shows control characters, and bytes that are no text, as escapes: those are not the files' names.
         self._too_many = listing["truncated"]
         exact = not any("\\" in entry["name"] for entry in entries)
         return entries if exact and not self._too_many else []
 
-    async def _names(self, entries: Sequence[Mapping[str, Any]]) -> Names:
+    async def _names(self, entries: Sequence[FileEntry]) -> Names:
         files = [entry for entry in entries if entry["type"] in ("file", "link")]
         paths = [entry["name"] for entry in files]
         if not paths or self._asks_for_another(paths):
@@ -85,7 +86,7 @@ class SchemaHints:
         # A word may be the end of a name with spaces.
         return not all(any(name.endswith(word) for name in there) for word in asked)
 
-    async def _columns_of(self, tables: Sequence[Mapping[str, Any]]) -> tuple[str, ...] | None:
+    async def _columns_of(self, tables: Sequence[FileEntry]) -> tuple[str, ...] | None:
         """The columns of all these tables; None when one of them does not tell its own in time."""
         if not 0 < len(tables) <= MOST_TABLES:
             return None

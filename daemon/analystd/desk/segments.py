@@ -15,7 +15,7 @@ from typing import Any
 
 from analystd.util.strict_json import MAX_NESTING, EncodedJson, NotEncodableError, cut, encoded, is_nested_deeper
 from analystd.wire.framing import MAX_MESSAGE_BYTES
-from analystd.wire.protocol import EventKind
+from analystd.wire.names import EventKind
 
 logger = logging.getLogger(__name__)
 

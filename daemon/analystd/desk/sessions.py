@@ -11,7 +11,6 @@ from analystd.desk.fair_queue import FairQueue
 from analystd.kernel.base import Output, Session, SessionInfo, SessionSupply, Trouble
 from analystd.wire.errors import InvalidArgumentsError, OverloadedError
 
-MAIN = "main"
 MAX_SESSIONS = 16
 _MAX_NAME = 64
 

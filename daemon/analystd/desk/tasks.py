@@ -7,7 +7,6 @@ import time
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
-from typing import Any
 
 from analystd.agent.definitions import definitions
 from analystd.agent.function_hints import hints
@@ -26,7 +25,7 @@ from analystd.desk.table_facts import TableFacts, most_characters
 from analystd.engine.base import Message, ToolSpec
 from analystd.kernel.base import Session, SessionVariable
 from analystd.wire.errors import AnalystdError
-from analystd.wire.protocol import Step
+from analystd.wire.results import FileEntry, Step
 
 logger = logging.getLogger(__name__)
 
@@ -128,15 +127,14 @@ async def task_for_programs(
     )
 
 
-async def _entries(data: DataService) -> Sequence[dict[str, Any]]:
+async def _entries(data: DataService) -> Sequence[FileEntry]:
     """The files of the workspace, folders within included."""
     try:
         listing = await data.list_files(".", recursive=True)
     except AnalystdError as exc:
         logger.warning("the workspace cannot be listed: %s", exc.message)
         return []
-    entries: list[dict[str, Any]] = listing["entries"]
-    files = [entry for entry in entries if entry["type"] in ("file", "link")]
+    files = [entry for entry in listing["entries"] if entry["type"] in ("file", "link")]
     # What Python keeps beside a user's modules is no data.
     return [entry for entry in files if "__pycache__" not in PurePosixPath(entry["name"]).parts]
 

@@ -38,7 +38,7 @@ from analystd.discovery.sessions_with_variables import kept_in
 from analystd.util.locks import is_locked, take_lock
 from analystd.wire import framing
 from analystd.wire.errors import DaemonLostError
-from analystd.wire.protocol import HELLO_METHOD, PROTOCOL_VERSION, Command
+from analystd.wire.names import HELLO_METHOD, PROTOCOL_VERSION, Command
 
 START_SECONDS = 30.0
 HELLO_SECONDS = 15.0

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
+from analystd.wire.status import KeptSession
 
 
-def kept_in(sessions: list[dict[str, Any]]) -> str:
+def kept_in(sessions: list[KeptSession]) -> str:
     """Describe sessions that hold variables: `main in /home/u/p/workspace (12 variables)`."""
     return ", ".join(f"{each['session']} in {each['workspace']} ({_count(each['variables'])})" for each in sessions)
 

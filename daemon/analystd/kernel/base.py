@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
-from analystd.wire.protocol import PythonStatus
+from analystd.wire.results import PythonStatus
 
 SessionState = Literal["absent", "starting", "idle", "busy", "dead"]
 

@@ -20,7 +20,7 @@ from analystd.kernel.inside.output_limits import (
     bounded_text,
 )
 from analystd.kernel.messages import Bundle
-from analystd.wire.protocol import PythonStatus
+from analystd.wire.results import PythonStatus
 
 logger = logging.getLogger(__name__)
 

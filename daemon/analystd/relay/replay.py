@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from typing import Any, TypeGuard
 
 from analystd.wire.jsonrpc import Message
-from analystd.wire.protocol import EVENT_METHOD, SNAPSHOT_METHOD, Command
+from analystd.wire.names import EVENT_METHOD, SNAPSHOT_METHOD, Command
 
 REPLAY_ID = "analystd-relay"
 

@@ -24,7 +24,8 @@ from analystd.server.uris import Wish, file_named, options_of, path_of_uri, wish
 from analystd.util.inert_text import message_text
 from analystd.wire.errors import InvalidArgumentsError, WorkspaceError
 from analystd.wire.jsonrpc import message_frame
-from analystd.wire.protocol import PROTOCOL_VERSION
+from analystd.wire.names import PROTOCOL_VERSION
+from analystd.wire.status import About, ClientInfo
 
 logger = logging.getLogger(__name__)
 
@@ -200,10 +201,10 @@ class ClientConnection:
         documents = self._server.workspace.text_documents
         return next((path for uri in documents if (path := path_of_uri(uri)) is not None), None)
 
-    def about(self) -> dict[str, Any]:
+    def about(self) -> About:
         """What `initialize` tells of the desk, in `capabilities.experimental.analystd`."""
         sandbox = self.hub.sandbox
-        about = {
+        about: About = {
             "protocol": PROTOCOL_VERSION,
             "client": self.name,
             "client_id": self.asker.id,
@@ -222,7 +223,7 @@ class ClientConnection:
             "seq": self._seq,
         }
 
-    def info(self) -> dict[str, Any]:
+    def info(self) -> ClientInfo:
         """What `status` tells of this client."""
         return {
             "name": self.name,

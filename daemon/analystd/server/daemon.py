@@ -31,7 +31,7 @@ from analystd.util.locks import HeldLock
 from analystd.util.logging_setup import Log
 from analystd.util.remove import remove
 from analystd.wire.errors import AnalystdError
-from analystd.wire.protocol import PROTOCOL_VERSION
+from analystd.wire.names import PROTOCOL_VERSION
 
 logger = logging.getLogger(__name__)
 

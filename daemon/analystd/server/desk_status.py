@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import cast
 
 from analystd.desk.desk import Desk
+from analystd.desk.run_results import session_state
 from analystd.wire.errors import AnalystdError, WorkspaceError
+from analystd.wire.status import DeskState, Resources
 
 logger = logging.getLogger(__name__)
 
@@ -20,13 +21,13 @@ class DeskReports:
     """Makes the row of each desk. A workspace is measured by one thread at a time, however slow its disk is."""
 
     def __init__(self) -> None:
-        self._measuring: dict[Path, asyncio.Task[dict[str, Any]]] = {}
+        self._measuring: dict[Path, asyncio.Task[Resources]] = {}
 
-    async def all(self, desks: list[Desk]) -> list[dict[str, Any]]:
+    async def all(self, desks: list[Desk]) -> list[DeskState]:
         """Return the rows in the order of the desks."""
         return list(await asyncio.gather(*map(self._one, desks)))
 
-    async def _one(self, desk: Desk) -> dict[str, Any]:
+    async def _one(self, desk: Desk) -> DeskState:
         problem = desk.presence.problem
         report = _without_resources(desk, problem)
         try:
@@ -35,10 +36,11 @@ class DeskReports:
         except Exception as exc:
             logger.exception("the desk of %s cannot be reported", desk.workspace.root)
             why = f"This desk cannot be reported: {type(exc).__name__}"
-            report |= {"problem": why, "hint": "The log has the details.", "resources": {"error": why}}
+            report["problem"], report["hint"] = why, "The log has the details."
+            report["resources"] = {"error": why}
         return report
 
-    async def _resources(self, desk: Desk) -> dict[str, Any]:
+    async def _resources(self, desk: Desk) -> Resources:
         root = desk.workspace.root
         if root not in self._measuring:
             self._measuring[root] = asyncio.create_task(_measured(desk), name=f"measure-{root}")
@@ -49,7 +51,7 @@ class DeskReports:
         return done.pop().result()
 
 
-def _without_resources(desk: Desk, problem: WorkspaceError | None) -> dict[str, Any]:
+def _without_resources(desk: Desk, problem: WorkspaceError | None) -> DeskState:
     return {
         "workspace": str(desk.workspace.root),
         "problem": None if problem is None else problem.message,
@@ -59,14 +61,14 @@ def _without_resources(desk: Desk, problem: WorkspaceError | None) -> dict[str, 
         "unwritten_events": desk.journal.unwritten,
         "journal_problem": desk.journal.problem,
         "runs": [],
-        "sessions": [asdict(info) for info in desk.sessions.infos()],
+        "sessions": [session_state(info) for info in desk.sessions.infos()],
         "quarantined": desk.quarantined.count,
         "resources": {},
     }
 
 
-async def _measured(desk: Desk) -> dict[str, Any]:
+async def _measured(desk: Desk) -> Resources:
     try:
-        return dict(await asyncio.to_thread(desk.workspace.get_resource_stats))
+        return cast(Resources, await asyncio.to_thread(desk.workspace.get_resource_stats))
     except (AnalystdError, OSError) as exc:
         return {"error": f"The workspace cannot be measured: {exc}"}

@@ -6,10 +6,10 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
-from typing import Any
 
 from analystd.desk.desk import Desk
 from analystd.discovery.sessions_with_variables import kept_in
+from analystd.wire.status import KeptSession
 
 logger = logging.getLogger(__name__)
 
@@ -44,8 +44,8 @@ class Drain:
         """Wait until every desk was released: each is as soon as it has no run, and no session that holds a variable."""
         await asyncio.gather(*(self._let_go(desk) for desk in list(self._desks.values())))
 
-    async def kept(self) -> list[dict[str, Any]]:
-        """The sessions that hold variables, as `{"workspace", "session", "variables"}`."""
+    async def kept(self) -> list[KeptSession]:
+        """Return the sessions that hold variables."""
         kept = await asyncio.gather(*map(kept_by, self._desks.values()))
         return [each for sessions in kept for each in sessions]
 
@@ -60,9 +60,9 @@ class Drain:
         await self._release(desk)
 
 
-async def kept_by(desk: Desk) -> list[dict[str, Any]]:
+async def kept_by(desk: Desk) -> list[KeptSession]:
     """The sessions of a desk that hold variables; how many is None where code runs that is not their first, or they do not tell."""
-    found = []
+    found: list[KeptSession] = []
     for info, count in await desk.sessions.variable_counts():
         if count or (count is None and info.execution_count):
             found.append({"workspace": str(desk.workspace.root), "session": info.name, "variables": count})

@@ -15,7 +15,7 @@ from analystd.desk.segments import JournalEntry
 from analystd.server.send_queue import SendQueue
 from analystd.wire import framing
 from analystd.wire.jsonrpc import message_frame
-from analystd.wire.protocol import EVENT_METHOD, SNAPSHOT_METHOD, Subscription
+from analystd.wire.names import EVENT_METHOD, SNAPSHOT_METHOD, Subscription
 
 logger = logging.getLogger(__name__)
 

@@ -16,8 +16,8 @@ from analystd.tools.base import validate
 from analystd.wire import framing
 from analystd.wire.errors import InvalidArgumentsError
 from analystd.wire.jsonrpc import INVALID_REQUEST, Message, NotAMessageError, error_frame, message_in
-from analystd.wire.protocol_answers import Hello
 from analystd.wire.schemas import schema_of
+from analystd.wire.status import Hello
 
 HELLO = schema_of(Hello, closed=False)
 

@@ -10,7 +10,7 @@ import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 import psutil
 
@@ -47,7 +47,8 @@ from analystd.server.settings_in_force import (
 )
 from analystd.util.logging_setup import Log
 from analystd.wire.errors import StoppingError, WorkspaceError
-from analystd.wire.protocol import PROTOCOL_VERSION
+from analystd.wire.names import PROTOCOL_VERSION
+from analystd.wire.status import ClientInfo, DaemonStatus, EngineState
 
 logger = logging.getLogger(__name__)
 
@@ -65,8 +66,8 @@ _TELL_SECONDS = 2.0
 class HubConnection(Protocol):
     """A connection, as far as the hub knows it."""
 
-    def info(self) -> dict[str, Any]:
-        """What `status` tells of it, `name` and `workspace` among it."""
+    def info(self) -> ClientInfo:
+        """What `status` tells of it."""
         ...
 
     def leave(self) -> None:
@@ -197,7 +198,7 @@ class Hub:
         self.desks[root] = await self._open(root, settings)
         logger.info("desk opened: %s", root)
 
-    async def status(self) -> dict[str, Any]:
+    async def status(self) -> DaemonStatus:
         """The daemon as a whole: versions, clients, engine, sandbox, memory, paths, desks."""
         return {
             "protocol": PROTOCOL_VERSION,
@@ -205,7 +206,7 @@ class Hub:
             "pid": os.getpid(),
             "uptime_seconds": round(time.time() - self.started_at, 1),
             "clients": sorted((client.info() for client in self.clients), key=lambda info: str(info["name"])),
-            "engine": asdict(self._engine.info()) if self._engine is not None else None,
+            "engine": cast(EngineState, asdict(self._engine.info())) if self._engine is not None else None,
             "sandbox": {"level": self.sandbox.level, "reason": self.sandbox.reason, "gaps": list(self.sandbox.gaps)},
             "memory_bytes": psutil.Process().memory_info().rss,
             "settings_file": str(user_settings_file()),

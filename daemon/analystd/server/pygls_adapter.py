@@ -23,6 +23,7 @@ from pygls.protocol.language_server import lsp_method
 from analystd import __version__
 from analystd.wire.errors import AnalystdError, InvalidArgumentsError
 from analystd.wire.jsonrpc import INTERNAL_ERROR, error_message, message_frame
+from analystd.wire.status import About
 
 logger = logging.getLogger(__name__)
 
@@ -50,7 +51,7 @@ class ProtocolOwner(Protocol):
         """Open the desk that `initialize` asks for, if any."""
         ...
 
-    def about(self) -> dict[str, Any]:
+    def about(self) -> About:
         """What `initialize` tells of the desk."""
         ...
 

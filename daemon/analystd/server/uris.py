@@ -15,8 +15,8 @@ from analystd.config.settings import load_settings
 from analystd.jail.workspace_place import workspace_place
 from analystd.tools.base import validate
 from analystd.wire.errors import WorkspaceError
-from analystd.wire.protocol_answers import Options
 from analystd.wire.schemas import schema_of
+from analystd.wire.status import Options
 
 OPTIONS = schema_of(Options, closed=False)
 

@@ -5,9 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 from analystd.data.base import DataService, FileInJail
-from analystd.data.view_request import DEFAULT_ROWS, ViewRequest
+from analystd.data.view_request import ViewRequest
 from analystd.engine.base import ToolSpec
 from analystd.tools.base import Tool, ToolContext, ToolResult
+from analystd.wire.arguments import ViewData
+from analystd.wire.schemas import schema_of
+from analystd.wire.structured import structured
+
+_ASKED = schema_of(ViewData)["properties"]
 
 DATA_VIEW = ToolSpec(
     "data_view",
@@ -15,16 +20,12 @@ DATA_VIEW = ToolSpec(
     {
         "type": "object",
         "properties": {
-            "path": {"type": "string", "description": "A file in the workspace."},
-            "operation": {"enum": ["columns", "head", "tail", "shape", "schema", "rows", "describe"]},
-            "n_rows": {
-                "type": "integer",
-                "minimum": 1,
-                "maximum": 10_000,
-                "description": f"Rows to show; {DEFAULT_ROWS} by default.",
-            },
-            "offset": {"type": "integer", "minimum": 0, "description": "For rows: the first row, counted from 0."},
-            "columns": {"type": "array", "items": {"type": "string"}, "description": "Only these columns."},
+            "path": _ASKED["path"],
+            # A profile is for people: a small model has enough to choose from.
+            "operation": {"enum": [each for each in _ASKED["operation"]["enum"] if each != "profile"]},
+            "n_rows": _ASKED["n_rows"],
+            "offset": _ASKED["offset"],
+            "columns": _ASKED["columns"],
         },
         "required": ["path", "operation"],
         "additionalProperties": False,
@@ -36,7 +37,7 @@ def data_view_tool(data: DataService) -> Tool:
     """Return the tool for a data service."""
 
     async def run(arguments: dict[str, Any], _context: ToolContext) -> ToolResult:
-        view = await data.view(FileInJail(arguments["path"]), ViewRequest.of(arguments))
+        view = await data.view(FileInJail(arguments["path"]), ViewRequest.of(structured(ViewData, arguments)))
         return ToolResult(True, view["text"], dict(view))
 
     return Tool(DATA_VIEW, run)

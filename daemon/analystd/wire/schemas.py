@@ -1,13 +1,29 @@
-"""JSON Schemas (2020-12) of Python types: what `protocol.py` declares once, as others can check it."""
+"""JSON Schemas (2020-12) of Python types: what is declared once for the wire, as others can check it."""
 
 from __future__ import annotations
 
 import enum
 import types
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Literal, NotRequired, Required, Union, get_args, get_origin, get_type_hints, is_typeddict
+from dataclasses import MISSING, Field, fields, is_dataclass
+from typing import (
+    Annotated,
+    Any,
+    Literal,
+    NotRequired,
+    Required,
+    Union,
+    get_args,
+    get_origin,
+    get_type_hints,
+    is_typeddict,
+)
+
+from analystd.wire.structured import JsonSchema, LuaTable
 
 Schema = dict[str, Any]
+_UNIONS = (Union, types.UnionType)
+
 Structures = Callable[[type, "SchemaMaker"], Schema | None]
 
 _PLAIN: dict[Any, Schema] = {
@@ -22,10 +38,11 @@ _PLAIN: dict[Any, Schema] = {
 
 
 class SchemaMaker:
-    """Makes schemas of types; classes with members go into `definitions` once and are referred to by name.
+    """Makes schemas of types; `TypedDict`s go into `definitions` once and are referred to by name.
 
-    `structures` gives the schema of a class of another kind than `TypedDict`, or None. Objects have the members of their `TypedDict` and,
-    if not `closed`, any others.
+    Dataclasses are arguments. A model reads them too, so their schemas stand where they are used. A `JsonSchema` in `Annotated` is added to
+    the schema of its type. `structures` gives the schema of a class of another kind, or None. Objects have the members of their `TypedDict`
+    and, if not `closed`, any others.
     """
 
     def __init__(self, structures: Structures | None = None, *, closed: bool = True) -> None:
@@ -52,9 +69,11 @@ class SchemaMaker:
         arguments = get_args(annotation)
         if origin in (NotRequired, Required):
             return self.of(arguments[0])
+        if origin is Annotated:
+            return self._of_annotated(*arguments)
         if origin is Literal:
             return {"enum": list(arguments)}
-        if origin in (Union, types.UnionType):
+        if origin in _UNIONS:
             return self._of_union(arguments)
         if origin in (list, Sequence):
             return {"type": "array", "items": self.of(arguments[0])}
@@ -63,6 +82,13 @@ class SchemaMaker:
         if origin in (dict, Mapping):
             return _mapping_schema(self.of(arguments[1]))
         raise TypeError(f"{annotation!r} has no JSON Schema")
+
+    def _of_annotated(self, annotation: Any, *notes: Any) -> Schema:
+        schema = self.of(annotation)
+        for note in notes:
+            if isinstance(note, JsonSchema):
+                schema |= note.keywords
+        return schema
 
     def _of_union(self, members: tuple[Any, ...]) -> Schema:
         schemas: list[Schema] = []
@@ -78,12 +104,22 @@ class SchemaMaker:
             raise TypeError(f"{cls!r} has no JSON Schema")
         if issubclass(cls, enum.Enum):
             return {"enum": [member.value for member in cls]}
+        if is_dataclass(cls):
+            return self._of_dataclass(cls)
         name = cls.__name__
         if name not in self.definitions:
             # Reserved first: a class may have members of its own kind.
             self.definitions[name] = {}
             self.definitions[name] = self._of_structure(cls)
         return {"$ref": f"#/$defs/{name}"}
+
+    def _of_dataclass(self, cls: type[Any]) -> Schema:
+        hints = get_type_hints(cls, include_extras=True)
+        members = {field.name: self.of(_on_the_wire(hints[field.name], field)) for field in fields(cls)}
+        if issubclass(cls, LuaTable):
+            return {"type": ["object", "array"], "properties": members, "maxItems": 0}
+        schema = object_schema(members, [field.name for field in fields(cls) if field.default is MISSING])
+        return schema if schema["required"] else {key: value for key, value in schema.items() if key != "required"}
 
     def _of_structure(self, cls: type) -> Schema:
         if is_typeddict(cls):
@@ -106,6 +142,12 @@ def object_schema(members: Mapping[str, Schema], required: Sequence[str], *, clo
     """The schema of an object with these members and, if `closed`, no others."""
     schema: Schema = {"type": "object", "properties": dict(members), "required": list(required)}
     return {**schema, "additionalProperties": False} if closed else schema
+
+
+def _on_the_wire(annotation: Any, field: Field[Any]) -> Any:
+    """Return the type of a member: one whose default is None is left out rather than null."""
+    members = [each for each in get_args(annotation) if each is not type(None)]
+    return members[0] if field.default is None and get_origin(annotation) in _UNIONS else annotation
 
 
 def _any_of(schemas: list[Schema]) -> Schema:

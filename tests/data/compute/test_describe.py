@@ -9,8 +9,9 @@ from tests.data.query_tables import MemoryTable
 from analystd.data.formats import Formats
 from analystd.data.positioned_file import PositionedFile
 from analystd.data.table import Table
-from analystd.data.view_request import Condition, ViewRequest
+from analystd.data.view_request import ViewRequest
 from analystd.data.views import view
+from analystd.wire.arguments import Condition
 
 OpenFile = Callable[..., PositionedFile]
 

@@ -24,9 +24,10 @@ from analystd.data.compute.moments import Moments
 from analystd.data.formats import Formats
 from analystd.data.positioned_file import PositionedFile
 from analystd.data.table import Table
-from analystd.data.view_request import Condition, ViewRequest
+from analystd.data.view_request import ViewRequest
 from analystd.data.views import view
-from analystd.wire.protocol import ColumnProfile
+from analystd.wire.arguments import Condition
+from analystd.wire.results import ColumnProfile
 
 pytestmark = pytest.mark.slow
 

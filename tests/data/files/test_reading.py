@@ -17,6 +17,7 @@ from analystd.jail.workspace import Workspace
 from analystd.tools.base import ToolContext
 from analystd.tools.files import file_tools
 from analystd.wire.errors import InvalidArgumentsError, WorkspaceError
+from analystd.wire.results import FileListing, FileText
 
 OpenFile = Callable[..., PositionedFile]
 
@@ -26,10 +27,8 @@ def workspace(folder: Path) -> Workspace:
     return Workspace(folder, max_gb=0.001, min_free_ram_percent=0)
 
 
-def names(listing: dict[str, object]) -> list[str]:
-    entries = listing["entries"]
-    assert isinstance(entries, list)
-    return [entry["name"] for entry in entries]
+def names(listing: FileListing) -> list[str]:
+    return [entry["name"] for entry in listing["entries"]]
 
 
 def test_a_listing_is_sorted_and_marks_folders(workspace: Workspace, folder: Path) -> None:
@@ -136,6 +135,7 @@ def test_a_long_file_is_read_in_parts_that_fit_together(open_bytes: OpenFile) ->
     file = open_bytes(content.encode())
     parts, offset = "", 1
     while (part := files.read_file(file, offset=offset))["text"]:
+        assert part["lines"] is not None
         assert part["lines"] <= files.MAX_LINES
         parts, offset = parts + part["text"], offset + part["lines"]
     assert parts == content
@@ -323,7 +323,7 @@ async def test_the_model_is_informed_that_a_file_continues(folder: Path) -> None
     class Files(DataWorker):
         def __init__(self) -> None: ...
 
-        async def read_file(self, path: str, **asked: int | None) -> dict[str, Any]:
+        async def read_file(self, path: str, **asked: int | None) -> FileText:
             descriptor = os.open(folder / path, os.O_RDONLY)
             try:
                 return files.read_file(PositionedFile.of_descriptor(path, descriptor), **asked)

@@ -17,7 +17,7 @@ from analystd.data.text.cell_types import MISSING
 from analystd.data.text.csv_columns import column_chunks
 from analystd.data.text.dialect import NO_QUOTE, Dialect, strip_newlines
 from analystd.data.text.record_chunks import RecordChunk
-from analystd.wire.protocol import ColumnInfo
+from analystd.wire.results import ColumnInfo
 
 pytestmark = pytest.mark.slow
 

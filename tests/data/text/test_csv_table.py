@@ -13,10 +13,11 @@ from analystd.data.positioned_file import PositionedFile
 from analystd.data.table import Rows
 from analystd.data.text import records as text_records
 from analystd.data.text.csv_table import CsvTable, learn_csv
-from analystd.data.view_request import Condition, SortKey, ViewRequest
+from analystd.data.view_request import ViewRequest
 from analystd.data.views import view
+from analystd.wire.arguments import Condition, SortKey
 from analystd.wire.errors import InvalidArgumentsError, WorkspaceError
-from analystd.wire.protocol import ViewResult
+from analystd.wire.results import ViewResult
 
 OpenFile = Callable[[bytes], PositionedFile]
 

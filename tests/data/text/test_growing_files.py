@@ -19,7 +19,7 @@ from analystd.data.view_request import ViewRequest
 from analystd.data.worker import DataDesk
 from analystd.jail.workspace import Workspace
 from analystd.wire.errors import AnalystdError
-from analystd.wire.protocol import ViewResult
+from analystd.wire.results import ViewResult
 from analystd.workers.child import WorkerRequest
 
 pytestmark = pytest.mark.slow

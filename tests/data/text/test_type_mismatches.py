@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from analystd.data.text.type_mismatches import NAMED, mismatch_warnings
-from analystd.wire.protocol import ColumnInfo
+from analystd.wire.results import ColumnInfo
 
 COLUMNS = [ColumnInfo(name="n", type="integer"), ColumnInfo(name="t", type="text"), ColumnInfo(name="d", type="date")]
 

@@ -20,11 +20,12 @@ from analystd.data.typed import parquet_folder, partition_discovery
 from analystd.data.typed.parquet_folder import ParquetFolder, open_parquet_folder
 from analystd.data.typed.parquet_schemas import common_type
 from analystd.data.typed.parquet_table import ParquetTable
-from analystd.data.view_request import Condition, ViewRequest
+from analystd.data.view_request import ViewRequest
 from analystd.data.views import view
 from analystd.data.worker_client import DataWorker
 from analystd.jail.sandbox import measure_sandbox
 from analystd.jail.workspace import Workspace
+from analystd.wire.arguments import Condition
 from analystd.wire.errors import ResourceLimitError, WorkspaceError
 
 pytestmark = pytest.mark.slow

@@ -18,8 +18,9 @@ from analystd.data.arrow_values import clock_text, date_text, json_values, times
 from analystd.data.formats import Formats
 from analystd.data.positioned_file import PositionedFile, ViewCancelledError
 from analystd.data.typed.parquet_table import ParquetTable
-from analystd.data.view_request import Condition, SortKey, ViewRequest
+from analystd.data.view_request import ViewRequest
 from analystd.data.views import view
+from analystd.wire.arguments import Condition, SortKey
 from analystd.wire.errors import WorkspaceError
 
 OpenFile = Callable[[bytes], PositionedFile]

@@ -1,6 +1,6 @@
 /** Format a column's profile. */
 
-import type { Profile, Scalar } from "../protocol";
+import type { ColumnProfile } from "../protocol";
 import { type Drawing, draw } from "./drawing";
 import { cellText } from "./table";
 
@@ -9,13 +9,13 @@ const HEIGHT = 100;
 const DIGITS = 6;
 
 /** The profile: facts, a histogram, the most frequent values. */
-export function profileParts(profile: Profile): Drawing[] {
+export function profileParts(profile: ColumnProfile): Drawing[] {
   const facts = factsOf(profile).flatMap(([name, value]) => [draw("dt", {}, name), draw("dd", {}, value)]);
   return [draw("dl", {}, ...facts), ...histogramParts(profile), ...topParts(profile)];
 }
 
 /** Return the names and values of the known facts. */
-export function factsOf(profile: Profile): [string, string][] {
+export function factsOf(profile: ColumnProfile): [string, string][] {
   const { count, missing, strange, distinct, type } = profile;
   const facts: [string, string | null][] = [
     ["values", number(count)],
@@ -30,7 +30,7 @@ export function factsOf(profile: Profile): [string, string][] {
   return facts.filter((fact): fact is [string, string] => fact[1] !== null);
 }
 
-function histogramParts({ histogram, type }: Profile): Drawing[] {
+function histogramParts({ histogram, type }: ColumnProfile): Drawing[] {
   if (histogram === null || histogram.counts.length === 0) return [];
   const { edges, counts } = histogram;
   const edge = (index: number): string => short(edges[index] ?? null) ?? cellText(edges[index], type) ?? "";
@@ -61,7 +61,7 @@ function histogramParts({ histogram, type }: Profile): Drawing[] {
   return [draw("svg", attributes, ...bars), draw("div", { class: "edges" }, ...ends)];
 }
 
-function topParts({ top, top_exact, count, type }: Profile): Drawing[] {
+function topParts({ top, top_exact, count, type }: ColumnProfile): Drawing[] {
   if (top === null || top.length === 0) return [];
   const most = Math.max(1, ...top.map((each) => each.count));
   const rows = top.map(({ value, count: times }) => {
@@ -89,7 +89,7 @@ function rectangle(name: string, x: number, y: number, width: number, height: nu
 }
 
 /** Return a number in a few digits; null when it is not a number. */
-function short(value: Scalar): string | null {
+function short(value: string | number | null): string | null {
   if (typeof value === "string" && value !== "") return value;
   if (typeof value !== "number") return null;
   return Number.isInteger(value) && Math.abs(value) < 1e15

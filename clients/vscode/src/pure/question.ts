@@ -1,7 +1,9 @@
 /** The request of the table view: filters as typed, the sort order, the delimiter. */
 
-import type { Column, Condition, Scalar, SortKey } from "../protocol";
+import type { ColumnInfo, Condition, SortKey } from "../protocol";
 import { addressOf, isNumberType } from "./table";
+
+export type Scalar = string | number | boolean | null;
 
 /** Which rows, in which order; the part of a `viewData` that stays while one pages. */
 export interface TableQuestion {
@@ -43,7 +45,7 @@ const QUOTED = /^"(?:[^"]|"")*"$/s;
  *
  * @throws FilterError when an operator has nothing to compare with.
  */
-export function parseFilter(column: Column, text: string): Condition[] {
+export function parseFilter(column: ColumnInfo, text: string): Condition[] {
   const trimmed = text.trim();
   return trimmed === "" ? [] : trimmed.split(AND).map((part) => parseCondition(column, part.trim()));
 }
@@ -93,14 +95,14 @@ export function restored(kept: unknown): TableState {
   };
 }
 
-function parseCondition(column: Column, text: string): Condition {
+function parseCondition(column: ColumnInfo, text: string): Condition {
   const name = addressOf(column);
   if (text === "missing" || text === "present") return { column: name, op: text };
   const comparison = COMPARISON.exec(text);
   if (comparison !== null) {
     const [, op = "", operand = ""] = comparison;
     if (operand === "") throw new FilterError(`${op} needs a value after it; write "" for the empty text`);
-    return { column: name, op, value: parseValue(column, operand) };
+    return { column: name, op: op as Condition["op"], value: parseValue(column, operand) };
   }
   if (/^in(\s|$)/.test(text)) return { column: name, op: "in", value: parseList(column, text.slice(2)) };
   if (/^[^"].*\*$/s.test(text)) return { column: name, op: "starts_with", value: text.slice(0, -1) };
@@ -110,7 +112,7 @@ function parseCondition(column: Column, text: string): Condition {
   return { column: name, op: "contains", value: unquoted(text) };
 }
 
-function parseList(column: Column, text: string): Scalar[] {
+function parseList(column: ColumnInfo, text: string): Scalar[] {
   const items = [...text.matchAll(/\s*("(?:[^"]|"")*"|[^,]+)\s*(?:,|$)/g)].map(([, item = ""]) => item.trim());
   const filled = items.filter((item) => item !== "");
   if (filled.length === 0) throw new FilterError("in needs values after it: in a, b");
@@ -118,7 +120,7 @@ function parseList(column: Column, text: string): Scalar[] {
 }
 
 /** A number only where the column holds numbers, and only one that stays what it is; as text the daemon reads any exactly. */
-function parseValue(column: Column, text: string): Scalar {
+function parseValue(column: ColumnInfo, text: string): Scalar {
   const number = Number(text);
   const isExact = Number.isFinite(number) && String(number) === text;
   return isNumberType(column.type) && isExact ? number : unquoted(text);

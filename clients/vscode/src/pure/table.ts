@@ -1,12 +1,12 @@
 /** What the table view sends and shows; shared by the extension and the webview's script. */
 
-import type { Column } from "../protocol";
+import type { ColumnInfo } from "../protocol";
 import { type Drawing, draw } from "./drawing";
 
 /** A page of a table, with each cell as text (null stays null). */
 export interface Page {
   offset: number;
-  columns: Column[];
+  columns: ColumnInfo[];
   rows: (string | null)[][];
   warnings: string[];
 }
@@ -29,7 +29,7 @@ export function isNumberType(type: string): boolean {
 }
 
 /** The two rows of a table's head: names, which sort, and boxes for filters. */
-export function headRows(columns: readonly Column[]): Drawing[] {
+export function headRows(columns: readonly ColumnInfo[]): Drawing[] {
   return [
     draw("tr", {}, draw("th"), ...columns.map(nameCell)),
     draw("tr", { class: "filters" }, draw("th"), ...columns.map(filterCell)),
@@ -57,11 +57,11 @@ export function escapeHtml(text: string): string {
 }
 
 /** What a column is asked for by, which no other is. */
-export function addressOf(column: Column): string {
+export function addressOf(column: ColumnInfo): string {
   return column.address ?? column.name;
 }
 
-function nameCell(column: Column, index: number): Drawing {
+function nameCell(column: ColumnInfo, index: number): Drawing {
   const about = `What ${addressOf(column)} holds`;
   const sort = `${addressOf(column)}: ${column.type}\nSort; with Shift, within the order there is`;
   return draw(
@@ -76,7 +76,7 @@ function nameCell(column: Column, index: number): Drawing {
   );
 }
 
-function filterCell(column: Column, index: number): Drawing {
+function filterCell(column: ColumnInfo, index: number): Drawing {
   const attributes = { type: "text", size: "4", spellcheck: "false", placeholder: "filter" };
   const names = { "data-column": String(index), "aria-label": `Filter ${addressOf(column)}` };
   return draw("th", {}, draw("input", { ...attributes, ...names }));

@@ -1,6 +1,6 @@
 /** The head of the table: names that sort, boxes that filter, buttons that tell what a column holds. */
 
-import type { Column, SortKey } from "../protocol";
+import type { ColumnInfo, SortKey } from "../protocol";
 import { type ColumnFilter, FilterError, parseFilter } from "../pure/question";
 import { addressOf, headRows } from "../pure/table";
 import { element } from "./api";
@@ -12,13 +12,13 @@ const TYPING_MS = 500;
 export interface HeadActions {
   sort: (column: string, isFurther: boolean) => void;
   filter: (filter: ColumnFilter) => void;
-  profile: (column: Column, near: HTMLElement) => void;
+  profile: (column: ColumnInfo, near: HTMLElement) => void;
 }
 
 /** Drawn anew only when the columns change, so that a box that is typed into stays. */
 export class Head {
   readonly element = element("thead");
-  private columns: Column[] = [];
+  private columns: ColumnInfo[] = [];
   private readonly timers = new Map<string, number>();
 
   constructor(private readonly actions: HeadActions) {
@@ -28,7 +28,7 @@ export class Head {
     this.element.addEventListener("change", (event) => this.leave(event));
   }
 
-  draw(columns: Column[], filters: readonly ColumnFilter[], sort: readonly SortKey[]): void {
+  draw(columns: ColumnInfo[], filters: readonly ColumnFilter[], sort: readonly SortKey[]): void {
     if (JSON.stringify(columns) !== JSON.stringify(this.columns)) {
       this.columns = columns;
       fill(this.element, headRows(columns));
@@ -109,12 +109,12 @@ export class Head {
     }
   }
 
-  private stopTimer(column: Column): void {
+  private stopTimer(column: ColumnInfo): void {
     window.clearTimeout(this.timers.get(addressOf(column)));
     this.timers.delete(addressOf(column));
   }
 
-  private columnOf(inside: HTMLElement): Column | undefined {
+  private columnOf(inside: HTMLElement): ColumnInfo | undefined {
     const index = inside.closest<HTMLElement>("[data-column]")?.dataset.column;
     return index === undefined ? undefined : this.columns[Number(index)];
   }

@@ -1,6 +1,6 @@
 /** The box beside a column's head that tells what the column holds. */
 
-import type { Column, Profile } from "../protocol";
+import type { ColumnInfo, ColumnProfile } from "../protocol";
 import { profileParts } from "../pure/profile";
 import { addressOf } from "../pure/table";
 import { element } from "./api";
@@ -44,7 +44,7 @@ export class ProfileBox {
   }
 
   /** Open for a column, whose button is `opener`; `note` says of which rows it tells. */
-  open(column: Column, opener: HTMLElement, note: string): void {
+  open(column: ColumnInfo, opener: HTMLElement, note: string): void {
     this.column = addressOf(column);
     this.opener = opener;
     this.title.textContent = addressOf(column);
@@ -60,7 +60,7 @@ export class ProfileBox {
     this.actions.load(addressOf(column));
   }
 
-  show(profile: Profile): void {
+  show(profile: ColumnProfile): void {
     if (profile.column !== this.column) return;
     this.isLoading = false;
     this.type.textContent = profile.type;

@@ -1,7 +1,7 @@
 /** The script of the table view: shows a page, asks for others, in the order and under the conditions that a person sets. */
 
 import type { FromTable, TableWork, ToTable } from "../messages";
-import type { Column } from "../protocol";
+import type { ColumnInfo } from "../protocol";
 import { type ColumnFilter, nextSort, questionOf, restored, type TableState, withFilter } from "../pure/question";
 import { bodyRows, type Page } from "../pure/table";
 import { api, element } from "./api";
@@ -134,7 +134,7 @@ function showAll(): void {
   head.mark([]);
 }
 
-function openProfile(column: Column, near: HTMLElement): void {
+function openProfile(column: ColumnInfo, near: HTMLElement): void {
   box.open(column, near, state.filters.length > 0 ? "Of the rows that meet the filter" : "");
 }
 

@@ -8,7 +8,7 @@ from analystd.cli.asking import ask_model
 from analystd.cli.render import Terminal
 from analystd.client import AgentResult, Client, Event
 from analystd.client.options import AgentOptions
-from analystd.wire.protocol import EventKind
+from analystd.wire.names import EventKind
 
 
 @dataclass

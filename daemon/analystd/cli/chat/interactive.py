@@ -24,7 +24,7 @@ from analystd.client import Client, Event
 from analystd.config.folders import state_folder
 from analystd.desk.desk_lock import desk_folder
 from analystd.wire.errors import AnalystdError
-from analystd.wire.protocol import EventKind
+from analystd.wire.names import EventKind
 
 _TICK_SECONDS = 1.0
 

@@ -20,10 +20,10 @@ from numpy.typing import NDArray
 
 from analystd.data.column_numbers import without_nan
 from analystd.data.compute.type_classes import Kind, as_text, kind_of
-from analystd.data.view_request import OPERATORS, Condition
+from analystd.wire.arguments import OPERATORS, Condition
 from analystd.wire.column_names import position_of
 from analystd.wire.errors import InvalidArgumentsError
-from analystd.wire.protocol import ColumnInfo
+from analystd.wire.results import ColumnInfo
 
 MOST_VALUES = 10_000
 """Maximum number of values in the list of an `in`."""

@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 
 from analystd.data.arrow_values import json_values
 from analystd.data.compute.type_classes import is_bytes
-from analystd.wire.protocol import ValueCount
+from analystd.wire.results import ValueCount
 
 SHOWN = 10
 

@@ -18,7 +18,7 @@ from analystd.data.compute.query import Query
 from analystd.data.compute.type_classes import Kind, is_bytes, kind_of
 from analystd.data.table import Table
 from analystd.wire.column_names import address_of, addressed
-from analystd.wire.protocol import ColumnInfo, ColumnProfile, HistogramBins
+from analystd.wire.results import ColumnInfo, ColumnProfile, HistogramBins
 
 _DATES_AS_TEXT = ("date", "timestamp", "time")
 _WHOLE_NUMBERS = ("int", "uint")

@@ -16,10 +16,11 @@ from analystd.data.compute.conditions import checks_of, rows_meeting
 from analystd.data.compute.order import Candidates, Direction
 from analystd.data.compute.selections import Ordered, SeenChunk, Selection
 from analystd.data.compute.type_classes import Kind, kind_of
-from analystd.data.view_request import SortKey, ViewRequest
+from analystd.data.view_request import ViewRequest
+from analystd.wire.arguments import SortKey
 from analystd.wire.column_names import addresses, position_of
 from analystd.wire.errors import InvalidArgumentsError
-from analystd.wire.protocol import ColumnInfo
+from analystd.wire.results import ColumnInfo
 
 MOST_SORTED_ROWS = 2_000_000
 """Maximum number of rows that a sorted view offers from either end."""

@@ -13,13 +13,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import PurePosixPath
-from typing import Any
 
 from analystd.data.files.text_encoding import LONGEST_CHARACTER, TextCoding, binary_kind, coding_of
 from analystd.data.positioned_file import PositionedFile, ViewCancelledError
 from analystd.data.table_text import printable, width
 from analystd.jail.workspace import Workspace
 from analystd.wire.errors import InvalidArgumentsError, WorkspaceError
+from analystd.wire.results import FileEntry, FileListing, FileText, FileType
 
 MAX_ENTRIES = 1000
 MAX_DEPTH = 64
@@ -37,7 +37,7 @@ def list_files(
     pattern: str | None = None,
     recursive: bool = False,
     cancelled: threading.Event | None = None,
-) -> dict[str, Any]:
+) -> FileListing:
     """Return a folder's entries whose names match `pattern`, sorted by name; if `recursive`, also those of folders in it, 64 levels deep.
 
     A file is listed like a folder with only that file.
@@ -71,7 +71,7 @@ def read_file(
     limit: int | None = None,
     byte_offset: int | None = None,
     byte_limit: int | None = None,
-) -> dict[str, Any]:
+) -> FileText:
     """Return a part of a text file, of at most 200 kB; `truncated` says whether the file continues after it.
 
     The part holds either the lines from the 1-based `offset`, at most `limit` and at most 2000 of them; or the whole characters within
@@ -211,8 +211,8 @@ def _name(entry: os.DirEntry[str]) -> str:
     return entry.name
 
 
-def _entry(name: str, status: os.stat_result) -> dict[str, Any]:
-    kinds = {stat.S_IFREG: "file", stat.S_IFDIR: "folder", stat.S_IFLNK: "link"}
+def _entry(name: str, status: os.stat_result) -> FileEntry:
+    kinds: dict[int, FileType] = {stat.S_IFREG: "file", stat.S_IFDIR: "folder", stat.S_IFLNK: "link"}
     return {
         "name": printable(os.fsencode(name).decode("utf-8", "backslashreplace")),
         "type": kinds.get(stat.S_IFMT(status.st_mode), "special"),
@@ -221,7 +221,7 @@ def _entry(name: str, status: os.stat_result) -> dict[str, Any]:
     }
 
 
-def _listing(path: str, entries: list[dict[str, Any]], *, truncated: bool) -> str:
+def _listing(path: str, entries: list[FileEntry], *, truncated: bool) -> str:
     if not entries:
         return f"{path}: no files"
     names = [entry["name"] + ("/" if entry["type"] == "folder" else "") for entry in entries]
@@ -230,7 +230,7 @@ def _listing(path: str, entries: list[dict[str, Any]], *, truncated: bool) -> st
     return "\n".join([*lines, f"… only the first {MAX_ENTRIES} are listed"] if truncated else lines)
 
 
-def _listed(name: str, entry: dict[str, Any], widest: int) -> str:
+def _listed(name: str, entry: FileEntry, widest: int) -> str:
     about = f"{entry['size']} bytes" if entry["type"] == "file" else "" if entry["type"] == "folder" else entry["type"]
     return f"{name}{' ' * (widest - width(name))}  {about}".rstrip()
 

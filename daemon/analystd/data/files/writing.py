@@ -7,7 +7,7 @@ import os
 import secrets
 import stat
 import threading
-from typing import Any
+from typing import TypedDict
 
 from analystd.jail.resource_usage import folder_bytes
 from analystd.jail.workspace import GIGABYTE, Workspace
@@ -16,6 +16,15 @@ from analystd.wire.errors import InvalidArgumentsError, ResourceLimitError, Work
 _NEAR_THE_LIMIT = 0.8
 _NEW_FILE_MODE = 0o666
 _CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+
+
+class WriteReport(TypedDict):
+    """A file that was written, `text` for people."""
+
+    text: str
+    path: str
+    size: int
+    created: bool
 
 
 class Room:
@@ -52,7 +61,7 @@ class Room:
             self._taken_since += size
 
 
-def write_file(room: Room, path: str, content: str) -> dict[str, Any]:
+def write_file(room: Room, path: str, content: str) -> WriteReport:
     """Write `content` as UTF-8 to the file `path` atomically: readers see either the old file or the new one.
 
     Raises:

@@ -18,7 +18,7 @@ from analystd.data.positioned_file import ProgressListener
 from analystd.data.text.cell_types import MISSING
 from analystd.data.text.dialect import NO_QUOTE, Dialect, strip_newlines
 from analystd.data.text.record_chunks import RecordChunk
-from analystd.wire.protocol import ColumnInfo
+from analystd.wire.results import ColumnInfo
 
 _MOST_THREADS = 4
 _LONGEST_BLANK = 8

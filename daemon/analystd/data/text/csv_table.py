@@ -14,7 +14,7 @@ from analystd.data.text.record_index import RecordIndex
 from analystd.data.text.records import TextRecords
 from analystd.data.text.type_mismatches import mismatch_warnings
 from analystd.wire.errors import WorkspaceError
-from analystd.wire.protocol import ColumnInfo
+from analystd.wire.results import ColumnInfo
 
 SAMPLE_BYTES = 64 * 1024
 

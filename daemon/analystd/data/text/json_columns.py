@@ -17,7 +17,7 @@ from analystd.data.prefetch import ahead
 from analystd.data.text.dialect import Dialect, strip_newlines
 from analystd.data.text.json_records import ExactInteger, ExactNumber, parse_records
 from analystd.data.text.record_chunks import RecordChunk
-from analystd.wire.protocol import ColumnInfo
+from analystd.wire.results import ColumnInfo
 
 _QUICK = {"integer": pa.int64(), "number": pa.float64(), "boolean": pa.bool_(), "text": pa.string()}
 _MOST_DIGITS = 38

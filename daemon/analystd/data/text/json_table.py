@@ -14,7 +14,7 @@ from analystd.data.text.json_records import JsonRecord, common_kind, kind_of, pa
 from analystd.data.text.record_index import RecordIndex
 from analystd.data.text.records import TextRecords
 from analystd.wire.errors import WorkspaceError
-from analystd.wire.protocol import ColumnInfo
+from analystd.wire.results import ColumnInfo
 
 _UTF8_MARK = b"\xef\xbb\xbf"
 _SAMPLE_BYTES = 4 * 1024 * 1024

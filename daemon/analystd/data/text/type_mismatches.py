@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 
 from analystd.data.table_text import cell_text
 from analystd.data.text.cell_types import MISSING, fits
-from analystd.wire.protocol import ColumnInfo
+from analystd.wire.results import ColumnInfo
 
 NAMED = 3
 """Maximum number of warnings."""

@@ -16,7 +16,7 @@ from analystd.data.table import MAX_REPLY_CHARACTERS, Rows
 from analystd.data.typed.arrow_chunks import column_chunks
 from analystd.data.typed.arrow_groups import RowGroup, RowGroups, slabs
 from analystd.wire.errors import ResourceLimitError
-from analystd.wire.protocol import ColumnInfo
+from analystd.wire.results import ColumnInfo
 
 MAX_ROW_BYTES = 128 * 1024 * 1024
 """Maximum size of a single row in a reply."""

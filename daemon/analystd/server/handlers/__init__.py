@@ -1,22 +1,17 @@
-"""What each command does: one module per group. A handler validates, calls the desk, and maps the outcome."""
+"""What each command does: one module per group. A handler calls the desk and maps the outcome."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from analystd.server.connection import Handler
 from analystd.server.handlers import agent, daemon, files, python, quarantine, runs, views
-from analystd.wire.protocol import Command
+from analystd.server.handlers.registry import registered
 
-_ALL: dict[Command, Handler] = {
-    **agent.COMMANDS,
-    **python.COMMANDS,
-    **views.COMMANDS,
-    **files.COMMANDS,
-    **runs.COMMANDS,
-    **quarantine.COMMANDS,
-    **daemon.COMMANDS,
-}
+_GROUPS = (agent, python, views, files, runs, quarantine, daemon)
+"""Importing a group registers its handlers."""
 
 
-def all_commands() -> dict[str, Handler]:
-    """Every command by its wire name."""
-    return {str(command): handler for command, handler in _ALL.items()}
+def all_commands() -> Mapping[str, Handler]:
+    """Return the handler of every command by its name on the wire."""
+    return registered()

@@ -2,47 +2,32 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from lsprotocol import types
 
-from analystd.server.connection import ClientConnection, Handler
-from analystd.server.handlers.base import follow, require_enabled
+from analystd.server.connection import ClientConnection
+from analystd.server.handlers.base import follow
+from analystd.server.handlers.registry import handles
 from analystd.tools import files
-from analystd.tools.base import validate
-from analystd.wire.protocol import Command
+from analystd.wire import commands
+from analystd.wire.arguments import ListFiles, ReadFile, WriteFile
+from analystd.wire.results import FileListing, FileText, WriteResult
 
 
-async def list_files(
-    connection: ClientConnection, arguments: dict[str, Any], _token: types.ProgressToken | None
-) -> Any:
+@handles(commands.LIST_FILES)
+async def list_files(connection: ClientConnection, asked: ListFiles, _token: types.ProgressToken | None) -> FileListing:
     """List a folder of the workspace."""
-    _require_files(connection, Command.LIST_FILES)
-    validate(files.LIST_FILES.parameters, arguments)
-    return await files.list_files(connection.desk.data, arguments)
-
-
-async def read_file(connection: ClientConnection, arguments: dict[str, Any], _token: types.ProgressToken | None) -> Any:
-    """Read lines of a file of the workspace."""
-    _require_files(connection, Command.READ_FILE)
-    validate(files.READ_FILE.parameters, arguments)
-    return await files.read_file(connection.desk.data, arguments)
-
-
-async def write_file(connection: ClientConnection, arguments: dict[str, Any], token: types.ProgressToken | None) -> Any:
-    """Write a file of the workspace; a run, since it changes something."""
-    _require_files(connection, Command.WRITE_FILE)
-    validate(files.WRITE_FILE.parameters, arguments)
-    return await follow(connection, connection.desk.start_write(arguments, connection.asker), token)
-
-
-def _require_files(connection: ClientConnection, command: Command) -> None:
-    require_enabled(connection.desk.settings.enable_files, command, "AGENT_ENABLE_FILES")
     connection.desk.presence.require()
+    return await files.list_files(connection.desk.data, asked)
 
 
-COMMANDS: dict[Command, Handler] = {
-    Command.LIST_FILES: list_files,
-    Command.READ_FILE: read_file,
-    Command.WRITE_FILE: write_file,
-}
+@handles(commands.READ_FILE)
+async def read_file(connection: ClientConnection, asked: ReadFile, _token: types.ProgressToken | None) -> FileText:
+    """Read lines of a file of the workspace."""
+    connection.desk.presence.require()
+    return await files.read_file(connection.desk.data, asked)
+
+
+@handles(commands.WRITE_FILE)
+async def write_file(connection: ClientConnection, asked: WriteFile, token: types.ProgressToken | None) -> WriteResult:
+    """Write a file of the workspace; a run, since it changes something."""
+    return await follow(connection, connection.desk.start_write(asked, connection.asker), token)

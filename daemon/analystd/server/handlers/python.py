@@ -2,107 +2,75 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
-from typing import Any
-
 from lsprotocol import types
 
 from analystd.desk.desk import Desk
-from analystd.desk.sessions import MAIN
-from analystd.server.connection import ClientConnection, Handler
-from analystd.server.handlers.base import POSITIVE, PRIORITY, SESSION, STRING, follow, object_schema, require_enabled
+from analystd.desk.run_results import session_state, variable_info
+from analystd.server.connection import ClientConnection
+from analystd.server.handlers.base import follow
+from analystd.server.handlers.registry import handles
 from analystd.server.uris import path_of_uri
-from analystd.tools.base import validate
-from analystd.wire.protocol import Command
-
-EXEC_PYTHON = object_schema(
-    {"code": STRING},
-    {
-        "reset": {"type": "boolean"},
-        "session": SESSION,
-        "timeout_seconds": POSITIVE,
-        "priority": PRIORITY,
-        "uri": STRING,
-        "line": {"type": "integer", "minimum": 1},
-    },
-)
-
-ONE_SESSION = object_schema({}, {"session": SESSION})
+from analystd.wire import commands
+from analystd.wire.arguments import ExecPython, OneSession
+from analystd.wire.events import RunSummary
+from analystd.wire.results import PythonResult, SessionState, SessionVariables
 
 
+@handles(commands.EXEC_PYTHON)
 async def exec_python(
-    connection: ClientConnection, arguments: dict[str, Any], token: types.ProgressToken | None
-) -> Any:
-    """Run code; the result is a `PythonResult`."""
-    _require_python(connection, Command.EXEC_PYTHON)
-    validate(EXEC_PYTHON, arguments)
-    run = connection.desk.start_python(arguments, connection.asker, _file(arguments))
-    return await follow(connection, run, token)
+    connection: ClientConnection, asked: ExecPython, token: types.ProgressToken | None
+) -> PythonResult:
+    """Run code, and wait for its end."""
+    return await follow(connection, connection.desk.start_python(asked, connection.asker, _file(asked)), token)
 
 
+@handles(commands.START_PYTHON)
 async def start_python(
-    connection: ClientConnection, arguments: dict[str, Any], _token: types.ProgressToken | None
-) -> Any:
-    """Have code run, and wait for nothing; the result is the run's `RunSummary`."""
-    _require_python(connection, Command.START_PYTHON)
-    validate(EXEC_PYTHON, arguments)
-    run = connection.desk.start_python(arguments, connection.asker, _file(arguments))
+    connection: ClientConnection, asked: ExecPython, _token: types.ProgressToken | None
+) -> RunSummary:
+    """Have code run, and wait for nothing."""
+    run = connection.desk.start_python(asked, connection.asker, _file(asked))
     return connection.desk.runs.summary(run.id)
 
 
+@handles(commands.RESET_SESSION)
 async def reset_session(
-    connection: ClientConnection, arguments: dict[str, Any], _token: types.ProgressToken | None
-) -> Any:
-    """Forget a session's variables; gives its state."""
-    _require_python(connection, Command.RESET_SESSION)
-    name = _session(arguments)
-    await connection.desk.reset_session(name, connection.asker)
-    return _state(connection.desk, name)
+    connection: ClientConnection, asked: OneSession, _token: types.ProgressToken | None
+) -> SessionState:
+    """Forget a session's variables."""
+    await connection.desk.reset_session(asked.session, connection.asker)
+    return _state(connection.desk, asked.session)
 
 
-async def interrupt(connection: ClientConnection, arguments: dict[str, Any], _token: types.ProgressToken | None) -> Any:
-    """Stop what runs in a session; gives its state, and what was lost by that."""
-    _require_python(connection, Command.INTERRUPT)
-    name = _session(arguments)
-    lost = await connection.desk.interrupt_session(name, connection.asker)
-    return {**_state(connection.desk, name), **({} if lost is None else {"text": lost})}
+@handles(commands.INTERRUPT)
+async def interrupt(
+    connection: ClientConnection, asked: OneSession, _token: types.ProgressToken | None
+) -> SessionState:
+    """Stop what runs in a session, and report what was lost by that."""
+    lost = await connection.desk.interrupt_session(asked.session, connection.asker)
+    state = _state(connection.desk, asked.session)
+    if lost is not None:
+        state["text"] = lost
+    return state
 
 
-async def variables(connection: ClientConnection, arguments: dict[str, Any], _token: types.ProgressToken | None) -> Any:
-    """The variables of a session, with its state."""
-    _require_python(connection, Command.VARIABLES)
-    name = _session(arguments)
-    seat = connection.desk.sessions.seat(name)
+@handles(commands.VARIABLES)
+async def variables(
+    connection: ClientConnection, asked: OneSession, _token: types.ProgressToken | None
+) -> SessionVariables:
+    """List the variables of a session, with its state."""
+    seat = connection.desk.sessions.seat(asked.session)
     async with seat.turnstile.turn():
         found = await seat.session.variables()
-    return {**_state(connection.desk, name), "variables": [asdict(variable) for variable in found]}
+    return {**_state(connection.desk, asked.session), "variables": [variable_info(variable) for variable in found]}
 
 
-def _file(arguments: dict[str, Any]) -> str | None:
-    """The path of the file that code is of; an editor may name what is none."""
-    path = path_of_uri(arguments["uri"]) if "uri" in arguments else None
+def _file(asked: ExecPython) -> str | None:
+    """Return the path of the file that code is of; the URI may be of another kind."""
+    path = None if asked.uri is None else path_of_uri(asked.uri)
     return None if path is None else str(path)
 
 
-def _require_python(connection: ClientConnection, command: Command) -> None:
-    require_enabled(connection.desk.settings.enable_pyexe, command, "AGENT_ENABLE_PYEXE")
-
-
-def _session(arguments: dict[str, Any]) -> str:
-    validate(ONE_SESSION, arguments)
-    name: str = arguments.get("session", MAIN)
-    return name
-
-
-def _state(desk: Desk, name: str) -> dict[str, Any]:
+def _state(desk: Desk, name: str) -> SessionState:
     seat = desk.sessions.seat(name)
-    return {**asdict(seat.session.info()), "waiting": seat.turnstile.waiting}
-
-
-COMMANDS: dict[Command, Handler] = {
-    Command.EXEC_PYTHON: exec_python,
-    Command.START_PYTHON: start_python,
-    Command.RESET_SESSION: reset_session,
-    Command.INTERRUPT: interrupt,
-    Command.VARIABLES: variables,
-}
+    return {**session_state(seat.session.info()), "waiting": seat.turnstile.waiting}

@@ -2,48 +2,36 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from lsprotocol import types
 
-from analystd.server.connection import ClientConnection, Handler
-from analystd.server.handlers.base import STRING, object_schema
-from analystd.tools.base import validate
-from analystd.wire.protocol import Command
-
-LIST_QUARANTINE = object_schema({})
-RESTORE_QUARANTINE = object_schema({"id": STRING}, {"preview": {"type": "boolean"}, "digest": STRING})
-DISCARD_QUARANTINE = object_schema({"id": STRING})
+from analystd.server.connection import ClientConnection
+from analystd.server.handlers.registry import handles
+from analystd.wire import commands
+from analystd.wire.arguments import DiscardQuarantine, NoArguments, RestoreQuarantine
+from analystd.wire.results import QuarantineList, RestoreResult
 
 
+@handles(commands.LIST_QUARANTINE)
 async def list_quarantine(
-    connection: ClientConnection, arguments: dict[str, Any], _token: types.ProgressToken | None
-) -> Any:
-    """List what was moved aside; a `QuarantineList`."""
-    validate(LIST_QUARANTINE, arguments)
+    connection: ClientConnection, _arguments: NoArguments, _token: types.ProgressToken | None
+) -> QuarantineList:
+    """List what was moved aside."""
     return await connection.desk.quarantined.entries()
 
 
+@handles(commands.RESTORE_QUARANTINE)
 async def restore_quarantine(
-    connection: ClientConnection, arguments: dict[str, Any], _token: types.ProgressToken | None
-) -> Any:
-    """Put an entry back, or show what would be put back; a `RestoreResult`."""
-    validate(RESTORE_QUARANTINE, arguments)
-    if arguments.get("preview", False):
-        return await connection.desk.quarantined.preview(arguments["id"])
-    return await connection.desk.quarantined.restore(arguments["id"], arguments.get("digest"))
+    connection: ClientConnection, asked: RestoreQuarantine, _token: types.ProgressToken | None
+) -> RestoreResult:
+    """Put an entry back, or show what would be put back."""
+    if asked.preview:
+        return await connection.desk.quarantined.preview(asked.id)
+    return await connection.desk.quarantined.restore(asked.id, asked.digest)
 
 
+@handles(commands.DISCARD_QUARANTINE)
 async def discard_quarantine(
-    connection: ClientConnection, arguments: dict[str, Any], _token: types.ProgressToken | None
-) -> Any:
-    """Remove an entry for good; a `RestoreResult`."""
-    validate(DISCARD_QUARANTINE, arguments)
-    return await connection.desk.quarantined.discard(arguments["id"])
-
-
-COMMANDS: dict[Command, Handler] = {
-    Command.LIST_QUARANTINE: list_quarantine,
-    Command.RESTORE_QUARANTINE: restore_quarantine,
-    Command.DISCARD_QUARANTINE: discard_quarantine,
-}
+    connection: ClientConnection, asked: DiscardQuarantine, _token: types.ProgressToken | None
+) -> RestoreResult:
+    """Remove an entry for good."""
+    return await connection.desk.quarantined.discard(asked.id)

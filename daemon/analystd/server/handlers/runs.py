@@ -2,81 +2,70 @@
 
 from __future__ import annotations
 
-from typing import Any, get_args
+from collections.abc import Iterable
+from typing import cast
 
 from lsprotocol import types
 
 from analystd.desk.desk import Desk
-from analystd.desk.journal import PAGE_EVENTS, JournalPage
-from analystd.server.connection import ClientConnection, Handler
-from analystd.server.handlers.base import STRING, object_schema
-from analystd.tools.base import validate
-from analystd.wire.protocol import Command, EventPage, Subscription
-
-ONE_RUN = object_schema({"run_id": STRING})
-GET_RUN = object_schema({"run_id": STRING}, {"after": {"type": "integer", "minimum": 0}})
-LIST_RUNS = object_schema({}, {"limit": {"type": "integer", "minimum": 1, "maximum": 10_000}})
-EVENTS = object_schema(
-    {"after": {"type": "integer", "minimum": 0}}, {"limit": {"type": "integer", "minimum": 1, "maximum": PAGE_EVENTS}}
-)
-SUBSCRIBE = object_schema({"events": {"enum": list(get_args(Subscription))}})
-
-DEFAULT_LIMIT = 50
+from analystd.desk.journal import JournalPage
+from analystd.desk.segments import JournalEntry
+from analystd.server.connection import ClientConnection
+from analystd.server.handlers.registry import handles
+from analystd.wire import commands
+from analystd.wire.arguments import Events, GetRun, ListRuns, OneRun, Subscribe
+from analystd.wire.events import Event, EventPage, RunList, RunStory, SubscribeResult
+from analystd.wire.results import CancelResult
 
 
-async def cancel_run(
-    connection: ClientConnection, arguments: dict[str, Any], _token: types.ProgressToken | None
-) -> Any:
-    """Have a run end soon; gives `{"status"}`."""
-    validate(ONE_RUN, arguments)
-    return {"status": connection.desk.cancel(arguments["run_id"], connection.asker)}
+@handles(commands.CANCEL_RUN)
+async def cancel_run(connection: ClientConnection, asked: OneRun, _token: types.ProgressToken | None) -> CancelResult:
+    """Have a run end soon."""
+    return {"status": connection.desk.cancel(asked.run_id, connection.asker)}
 
 
-async def list_runs(connection: ClientConnection, arguments: dict[str, Any], _token: types.ProgressToken | None) -> Any:
-    """The latest runs, newest first: `{"runs": [RunSummary]}`."""
-    validate(LIST_RUNS, arguments)
-    return {"runs": connection.desk.runs.summaries(int(arguments.get("limit", DEFAULT_LIMIT)))}
+@handles(commands.LIST_RUNS)
+async def list_runs(connection: ClientConnection, asked: ListRuns, _token: types.ProgressToken | None) -> RunList:
+    """List the latest runs, newest first."""
+    return {"runs": connection.desk.runs.summaries(asked.limit)}
 
 
-async def get_run(connection: ClientConnection, arguments: dict[str, Any], _token: types.ProgressToken | None) -> Any:
-    """A run and its events after a sequence number, or as many of them as an answer holds: a `RunStory`."""
-    validate(GET_RUN, arguments)
+@handles(commands.GET_RUN)
+async def get_run(connection: ClientConnection, asked: GetRun, _token: types.ProgressToken | None) -> RunStory:
+    """Give a run and its events after a sequence number, or as many of them as an answer holds."""
     # In this order: a run that is over here has its end among the events.
-    summary = connection.desk.runs.summary(arguments["run_id"])
-    page = await connection.desk.journal.of_run(arguments["run_id"], int(arguments.get("after", 0)))
-    return {"run": summary, "events": [entry.to_json() for entry in page.entries], "more": page.more}
+    summary = connection.desk.runs.summary(asked.run_id)
+    page = await connection.desk.journal.of_run(asked.run_id, asked.after)
+    return {"run": summary, "events": _encoded(page.entries), "more": page.more}
 
 
-async def events(connection: ClientConnection, arguments: dict[str, Any], _token: types.ProgressToken | None) -> Any:
-    """A page of what happened after a sequence number, or a snapshot where that is not known any more: an `EventPage`."""
-    validate(EVENTS, arguments)
-    desk, after = connection.desk, arguments["after"]
-    if not desk.tells_all_after(after):
-        answer: EventPage = {"events": [], "seq": desk.journal.seq, "more": False, "snapshot": desk.snapshot()}
-        return answer
-    page = await _next_page(desk, after, arguments.get("limit", PAGE_EVENTS))
+@handles(commands.EVENTS)
+async def events(connection: ClientConnection, asked: Events, _token: types.ProgressToken | None) -> EventPage:
+    """Give a page of what happened after a sequence number, or a snapshot where that is not known any more."""
+    desk = connection.desk
+    if not desk.tells_all_after(asked.after):
+        return {"events": [], "seq": desk.journal.seq, "more": False, "snapshot": desk.snapshot()}
+    page = await _next_page(desk, asked.after, asked.limit)
     seq = desk.journal.seq
-    return {"events": [entry.to_json() for entry in page.entries], "seq": seq, "more": page.last < seq}
+    return {"events": _encoded(page.entries), "seq": seq, "more": page.last < seq}
 
 
-async def subscribe(connection: ClientConnection, arguments: dict[str, Any], _token: types.ProgressToken | None) -> Any:
-    """Which events this client is told of from now on: `{"events", "seq"}`; it holds for greater numbers."""
-    validate(SUBSCRIBE, arguments)
-    return {"events": arguments["events"], "seq": connection.feed.subscribe(arguments["events"])}
+@handles(commands.SUBSCRIBE)
+async def subscribe(
+    connection: ClientConnection, asked: Subscribe, _token: types.ProgressToken | None
+) -> SubscribeResult:
+    """Set which events this client is sent from now on; it holds for numbers greater than `seq`."""
+    return {"events": asked.events, "seq": connection.feed.subscribe(asked.events)}
 
 
 async def _next_page(desk: Desk, after: int, limit: int) -> JournalPage:
-    """The next page that has an event in it, if there is one."""
+    """Return the next page that has an event in it, if there is one."""
     page = await desk.journal.page(after, limit=limit)
     while not page.entries and page.last < desk.journal.seq:
         page = await desk.journal.page(page.last, limit=limit)
     return page
 
 
-COMMANDS: dict[Command, Handler] = {
-    Command.CANCEL_RUN: cancel_run,
-    Command.LIST_RUNS: list_runs,
-    Command.GET_RUN: get_run,
-    Command.EVENTS: events,
-    Command.SUBSCRIBE: subscribe,
-}
+def _encoded(entries: Iterable[JournalEntry]) -> list[Event]:
+    # They go out as the journal has them, and are never decoded here.
+    return cast("list[Event]", [entry.to_json() for entry in entries])

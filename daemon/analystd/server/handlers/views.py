@@ -12,82 +12,39 @@ from typing import Any
 from lsprotocol import types
 
 from analystd.data.base import FileInJail, OpenFile, Source
-from analystd.data.view_request import OPERATORS, ViewRequest
-from analystd.server.connection import ClientConnection, Handler
+from analystd.data.view_request import ViewRequest
+from analystd.server.connection import ClientConnection
 from analystd.server.documents import open_document
-from analystd.server.handlers.base import STRING, object_schema, require_enabled
-from analystd.tools.base import Schema, validate
-from analystd.tools.data_view import DATA_VIEW
+from analystd.server.handlers.registry import handles
+from analystd.wire import commands
+from analystd.wire.arguments import ViewData
 from analystd.wire.errors import InvalidArgumentsError
-from analystd.wire.protocol import Command
-
-_TOOL = DATA_VIEW.parameters["properties"]
-
-_VALUE = {"type": ["number", "string", "boolean", "null"]}
-_VALUES = {"type": "array", "items": _VALUE, "maxItems": 1000}
-_WITHOUT_VALUE = ("missing", "present")
-_WITH_VALUE = tuple(op for op in OPERATORS if op not in ("in", *_WITHOUT_VALUE))
-
-
-def _if_op(ops: tuple[str, ...], value: Schema, required: tuple[str, ...] = ()) -> Schema:
-    """What a condition's value must be for some of the operators."""
-    return {
-        "if": {"properties": {"op": {"enum": list(ops)}}, "required": ["op"]},
-        "then": {"properties": {"value": value}, "required": list(required)},
-    }
-
-
-_CONDITION: Schema = {
-    **object_schema({"column": STRING, "op": {"enum": list(OPERATORS)}}, {"value": {}}),
-    "allOf": [
-        _if_op(_WITH_VALUE, _VALUE, ("value",)),
-        _if_op(("in",), _VALUES, ("value",)),
-        _if_op(_WITHOUT_VALUE, {"type": "null"}),
-    ],
-}
-_SORT_KEY = object_schema({"column": STRING}, {"descending": {"type": "boolean"}})
-
-VIEW_DATA: Schema = {
-    **DATA_VIEW.parameters,
-    "properties": {
-        **_TOOL,
-        # A profile is for people: a small model has enough to choose from.
-        "operation": {"enum": [*_TOOL["operation"]["enum"], "profile"]},
-        "uri": STRING,
-        "filter": {"type": "array", "items": _CONDITION, "maxItems": 32},
-        "sort": {"type": "array", "items": _SORT_KEY, "maxItems": 8},
-        "delimiter": STRING,
-    },
-    "required": ["operation"],
-}
+from analystd.wire.results import ViewResult
 
 _NO_DELIMITERS = frozenset(string.ascii_letters + string.digits + "\"'\r\n\0")
 
 
-async def view_data(connection: ClientConnection, arguments: dict[str, Any], token: types.ProgressToken | None) -> Any:
-    """Look at a table; the result is a `ViewResult`."""
-    require_enabled(connection.desk.settings.enable_data_view, Command.VIEW_DATA, "AGENT_ENABLE_DATA_VIEW")
-    question = checked_question(arguments)
-    with _source(connection, arguments) as source, reading(connection, token, _name(source)) as report:
-        return await connection.desk.view(source, question, report)
+@handles(commands.VIEW_DATA)
+async def view_data(connection: ClientConnection, asked: ViewData, token: types.ProgressToken | None) -> ViewResult:
+    """Look at a table."""
+    require_answerable(asked)
+    with _source(connection, asked) as source, reading(connection, token, _name(source)) as report:
+        return await connection.desk.view(source, ViewRequest.of(asked), report)
 
 
-def checked_question(arguments: dict[str, Any]) -> ViewRequest:
-    """The question in the arguments of `viewData`.
+def require_answerable(asked: ViewData) -> None:
+    """Refuse what fits the schema and cannot be answered.
 
     Raises:
-        InvalidArgumentsError: when they ask for nothing that can be answered.
+        InvalidArgumentsError: saying why.
     """
-    validate(VIEW_DATA, arguments)
-    if ("path" in arguments) == ("uri" in arguments):
+    if (asked.path is None) == (asked.uri is None):
         raise InvalidArgumentsError("Invalid arguments: give either 'path' or 'uri'")
-    delimiter = arguments.get("delimiter")
-    if delimiter is not None and not _can_delimit(delimiter):
+    if asked.delimiter is not None and not _can_delimit(asked.delimiter):
         raise InvalidArgumentsError(
-            f"Invalid arguments: the delimiter is {delimiter!r}",
+            f"Invalid arguments: the delimiter is {asked.delimiter!r}",
             "It can be one ASCII character that is no letter, digit, quote or line end.",
         )
-    return ViewRequest.of(arguments)
 
 
 @contextmanager
@@ -138,12 +95,13 @@ class _Progress:
 
 
 @contextmanager
-def _source(connection: ClientConnection, arguments: dict[str, Any]) -> Iterator[Source]:
-    """The file that is asked for. One of the window's folders is opened here, read-only, and handed over as a descriptor."""
-    if "path" in arguments:
-        yield FileInJail(arguments["path"])
+def _source(connection: ClientConnection, asked: ViewData) -> Iterator[Source]:
+    """Yield the file that is asked for. One of the window's folders is opened here, read-only, and handed over as a descriptor."""
+    if asked.uri is None:
+        assert asked.path is not None
+        yield FileInJail(asked.path)
         return
-    path, descriptor = open_document(arguments["uri"], connection.folders, connection.desk.workspace)
+    path, descriptor = open_document(asked.uri, connection.folders, connection.desk.workspace)
     try:
         yield OpenFile(path.name, descriptor)
     finally:
@@ -156,6 +114,3 @@ def _name(source: Source) -> str:
 
 def _can_delimit(text: str) -> bool:
     return len(text) == 1 and text.isascii() and text not in _NO_DELIMITERS
-
-
-COMMANDS: dict[Command, Handler] = {Command.VIEW_DATA: view_data}

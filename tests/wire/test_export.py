@@ -1,9 +1,10 @@
-"""The schemas in `docs/schema/` are those that the daemon holds arguments to, and those of what it sends."""
+"""What is generated from the declarations of the wire is in the tree as it is generated, and the schemas say what they should."""
 
 from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +12,11 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from analystd.server.handlers import all_commands
-from analystd.server.schema_export import ARGUMENTS, RESULTS, published, write
-from analystd.wire.protocol import CUT_KEYS, EVENT_KEYS, Command, Event, EventKind
+from analystd.wire.commands import COMMANDS
+from analystd.wire.events import CUT_KEYS, EVENT_KEYS, Event
+from analystd.wire.export.__main__ import generated, write
+from analystd.wire.export.json_schemas import published
+from analystd.wire.names import Command, EventKind
 
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "docs" / "schema"
@@ -20,13 +24,18 @@ FOLDER = ROOT / "docs" / "schema"
 
 def test_the_files_are_what_is_generated(tmp_path: Path) -> None:
     write(tmp_path)
-    generated = {path.name: path.read_text() for path in tmp_path.iterdir()}
-    kept = {path.name: path.read_text() for path in FOLDER.iterdir()}
-    assert kept == generated, "`make schemas` writes them anew"
+    written = {str(path.relative_to(tmp_path)): path.read_text() for path in tmp_path.rglob("*") if path.is_file()}
+    assert written == generated()
+    assert {path: (ROOT / path).read_text() for path in written} == written, "`make schemas` writes them anew"
 
 
-def test_every_command_has_arguments_and_a_result() -> None:
-    assert set(ARGUMENTS) == set(RESULTS) == set(Command) == set(all_commands())
+def test_there_is_no_schema_of_what_is_not_declared() -> None:
+    assert {path.stem for path in FOLDER.iterdir()} == set(published())
+
+
+def test_every_command_is_declared_once_and_has_a_handler() -> None:
+    assert Counter(command.name for command in COMMANDS) == Counter(Command)
+    assert set(all_commands()) == set(Command)
 
 
 def test_every_kind_of_event_has_its_keys_and_every_key_a_kind() -> None:

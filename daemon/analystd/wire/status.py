@@ -1,10 +1,13 @@
-"""More shapes that go over the wire, beside `protocol.py`: the handshake, errors, sessions, files, and what `status` tells."""
+"""The handshake, errors, and what the daemon reports of itself, each shape declared once."""
 
 from __future__ import annotations
 
-from typing import Any, Literal, NotRequired, TypedDict
+from typing import Annotated, Any, Literal, NotRequired, TypedDict
 
-from analystd.wire.protocol import Event, QuarantineEntry, RunSummary, Subscription
+from analystd.wire.events import RunSummary
+from analystd.wire.names import Subscription
+from analystd.wire.results import SessionState
+from analystd.wire.structured import Absent
 
 SandboxLevel = Literal["full", "partial", "none"]
 
@@ -65,11 +68,11 @@ class About(TypedDict):
     client_id: str
     sandbox: SandboxBrief
     notices: list[str]
-    desk: NotRequired[str]
-    workspace: NotRequired[str]
+    desk: NotRequired[Annotated[str, Absent("")]]
+    workspace: NotRequired[Annotated[str, Absent("")]]
     engine: NotRequired[EngineBrief]
     events: NotRequired[Subscription | None]
-    seq: NotRequired[int]
+    seq: NotRequired[Annotated[int, Absent(0)]]
 
 
 class ErrorData(TypedDict):
@@ -79,120 +82,6 @@ class ErrorData(TypedDict):
     run_id: str | None
     hint: str | None
     retry: NotRequired[bool]
-
-
-class SessionState(TypedDict):
-    """A Python session, and how many requests wait for it; `text` says what was lost by an interrupt, where something was."""
-
-    name: str
-    state: Literal["absent", "starting", "idle", "busy", "dead"]
-    pid: int | None
-    execution_count: int
-    memory_bytes: int | None
-    waiting: NotRequired[int]
-    text: NotRequired[str]
-
-
-class VariableInfo(TypedDict):
-    """A variable of a session."""
-
-    name: str
-    type: str
-    shape: str | None
-    memory_bytes: int | None
-    preview: str
-
-
-class SessionVariables(SessionState):
-    """The result of `analystd.variables`."""
-
-    variables: list[VariableInfo]
-
-
-class FileEntry(TypedDict):
-    """A file or folder in a listing: its bytes (null of what is no file), and when it was changed, in UTC as ISO 8601."""
-
-    name: str
-    type: Literal["file", "folder", "link", "special"]
-    size: int | None
-    modified: str
-
-
-class FileListing(TypedDict):
-    """The result of `analystd.listFiles`."""
-
-    text: str
-    path: str
-    entries: list[FileEntry]
-    truncated: bool
-
-
-class FileText(TypedDict):
-    """The result of `analystd.readFile`: lines, or bytes, for which `offset` and `lines` are null."""
-
-    text: str
-    path: str
-    offset: int | None
-    lines: int | None
-    byte_offset: int
-    bytes: int
-    size: int
-    truncated: bool
-    encoding: str
-
-
-class QuarantineList(TypedDict):
-    """The result of `analystd.listQuarantine`: the latest entries first, and how many there are in all."""
-
-    entries: list[QuarantineEntry]
-    count: int
-
-
-class RestoredFile(TypedDict):
-    """A file that would be put back."""
-
-    path: str
-    size: int
-
-
-class RestoreResult(TypedDict):
-    """The result of `analystd.restoreQuarantine` and `analystd.discardQuarantine`.
-
-    A preview has the files (at most 200), why it could not be put back, and the digest of all of it.
-    """
-
-    status: Literal["preview", "restored", "discarded"]
-    entry: QuarantineEntry
-    files: list[RestoredFile]
-    digest: str | None
-    problems: list[str]
-
-
-class CancelResult(TypedDict):
-    """The result of `analystd.cancelRun`: `cancelling`, or the status of a run that has ended."""
-
-    status: str
-
-
-class RunList(TypedDict):
-    """The result of `analystd.listRuns`, newest first."""
-
-    runs: list[RunSummary]
-
-
-class RunStory(TypedDict):
-    """The result of `analystd.getRun`: the events in a row, and whether there are more after the last of them."""
-
-    run: RunSummary
-    events: list[Event]
-    more: bool
-
-
-class SubscribeResult(TypedDict):
-    """The result of `analystd.subscribe`: what is told of the events with numbers above `seq`."""
-
-    events: Subscription
-    seq: int
 
 
 class KeptSession(TypedDict):
@@ -268,7 +157,7 @@ class DeskState(TypedDict):
     runs: list[RunSummary]
     sessions: list[SessionState]
     resources: Resources
-    quarantined: NotRequired[int]
+    quarantined: NotRequired[Annotated[int, Absent(0)]]
 
 
 class DaemonStatus(TypedDict):
