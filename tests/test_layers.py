@@ -71,14 +71,17 @@ HEAVY = {
     "xllamacpp": [],
     "prompt_toolkit": ["cli/chat/line_input.py", "cli/chat/markdown.py"],
     "pyarrow": [
+        "data/arrow_values.py",
         "data/column_chunks.py",
+        "data/column_numbers.py",
         "data/compute/*.py",
         "data/text/csv_columns.py",
-        "data/text/column_numbers.py",
         "data/text/json_columns.py",
         "data/typed/*.py",
     ],
 }
+
+DATA_PARTS = ["compute", "files", "text", "typed"]
 
 LOADED = "import sys, {}; print([name for name in {} if name in sys.modules])"
 
@@ -152,6 +155,15 @@ def test_a_part_imports_only_what_lies_below_it(part: str) -> None:
             match = re.match(r"analystd\.(\w+)", name)
             if match and match[1] in parts:
                 assert match[1] in MAY_IMPORT[part] | {part}, f"{path.relative_to(PACKAGE)} imports {name}"
+
+
+@pytest.mark.parametrize("part", DATA_PARTS)
+def test_the_parts_of_data_import_neither_each_other_nor_the_views(part: str) -> None:
+    above = [*DATA_PARTS, "base", "column_views", "formats", "view_context", "views", "worker", "worker_client"]
+    barred = {f"analystd.data.{name}" for name in above if name != part}
+    for path in sorted((PACKAGE / "data" / part).glob("*.py")):
+        for name in imports_of(path):
+            assert ".".join(name.split(".")[:3]) not in barred, f"{path.relative_to(PACKAGE)} imports {name}"
 
 
 def test_no_modules_import_each_other() -> None:

@@ -49,7 +49,10 @@ INGREDIENTS: dict[str, tuple[Replacement, ...]] = {
         ("analystd.agent.task", "hint_for_failure", _none),
     ),
     "error-hints": (("analystd.agent.task", "hint_for_error", _none),),
-    "missing-results": (("analystd.agent.task", "has_only_missing_values", _no),),
+    "doubts": (
+        ("analystd.agent.task", "has_only_missing_values", _no),
+        ("analystd.agent.task", "is_share_for_percent", _no),
+    ),
     "rewriting": (("analystd.agent.task", "put_right", _same),),
     "toolbox-hints": (("analystd.desk.tasks", "hints", _empty),),
     "definitions": (("analystd.desk.tasks", "definitions", _empty),),

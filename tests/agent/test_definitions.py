@@ -35,6 +35,8 @@ CODE = re.compile(r"`([^`]+)`")
         ("By what percentage did it fall?", "(new - old) / old"),
         ("How many days in a row did it rain?", "condition.shift()"),
         ("Slope of a line through the origin?", 'df[["x"]], missing'),
+        ("At which hour of the day is it warmest?", "dates.dt.hour"),
+        ("Resample to weeks ending on Friday", 'resample("W")'),
         ("In which month were sales lowest in total?", "dates.dt.month"),
         ("Which region has the lowest total?", '["value"].agg("sum")'),
         ("Which region has the highest median?", '["value"].agg("median")'),

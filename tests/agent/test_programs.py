@@ -16,6 +16,8 @@ from analystd.agent.programs import (
     says_only_itself,
     without_echo,
 )
+from analystd.agent.review import Reviewer
+from analystd.agent.task import Programs
 from analystd.wire.results import Step
 
 
@@ -120,3 +122,12 @@ def test_failures_are_the_same_whatever_else_differs_between_their_programs() ->
     ):
         assert not fails_as_before([first, other])
         assert not fails_as_before([again, first, other])
+
+
+def test_only_columns_and_values_are_lacking_in_the_data() -> None:
+    programs = Programs(Reviewer(()), columns={"a.csv": ("x", "y")})
+    said = programs.lacking(failed("df['fare']", "KeyError: 'fare' (line 1)"))
+    assert said == "There is no column 'fare'. The columns of a.csv are 'x', 'y'."
+    for output in ("KeyError: 0 (line 1)", "KeyError: -1 (line 1)", "KeyError: 'x' (line 1)", "ValueError: 7 (line 1)"):
+        assert programs.lacking(failed("df[0]", output)) is None
+    assert Programs(Reviewer(())).lacking(failed("df['fare']", "KeyError: 'fare' (line 1)")) is None

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analystd.agent.rewriting import old_names, put_right
+from analystd.agent.rewriting import KnownTables, old_names, put_right
 from analystd.agent.rewriting.edits import Edit, Source
 
 
@@ -137,17 +137,19 @@ def test_programs_in_old_names_do_what_they_did(code: str, expected: object) -> 
 
 def test_a_file_that_is_no_plain_csv_is_read_by_the_toolbox_unless_options_say_how() -> None:
     files = ("ledger.csv",)
-    whole = put_right("df = pd.read_csv('ledger.csv')\nother = pd.read_csv('plain.csv')", files)
+    whole = put_right("df = pd.read_csv('ledger.csv')\nother = pd.read_csv('plain.csv')", KnownTables(files))
     assert (
         whole
         == "import pandas as pd\nimport toolbox\ndf = toolbox.read('ledger.csv')\nother = pd.read_csv('plain.csv')"
     )
     said_how = "import pandas as pd\ndf = pd.read_csv('ledger.csv', sep=';', decimal=',')"
-    assert put_right(said_how, files) == said_how
+    assert put_right(said_how, KnownTables(files)) == said_how
 
 
 def test_a_column_of_numbers_is_made_text_before_it_is_cleaned_as_text() -> None:
-    whole = put_right("out = df['n'].str.replace('.', ',').tolist(), df['s'].str.upper().tolist()[:1]", (), ("n",))
+    whole = put_right(
+        "out = df['n'].str.replace('.', ',').tolist(), df['s'].str.upper().tolist()[:1]", KnownTables(numbers=("n",))
+    )
     assert whole == "out = df['n'].astype(str).str.replace('.', ',').tolist(), df['s'].str.upper().tolist()[:1]"
     names: dict[str, Any] = {"df": pd.DataFrame(FRAME), "pd": pd}
     exec(whole, names)
@@ -226,19 +228,28 @@ def test_what_is_extracted_is_a_column_again() -> None:
         ("df['end'].dt.year", "df['end'].dt.year"),
         ("ax.plot(df['day'], df['x'], label='x')", "import pandas as pd\nax.plot(pd.to_datetime(df['day']), df['x'], label='x')"),
         ("df['day'].plot()", "df['day'].plot()"),
+        ("df[df['day'] == '2010']", "import pandas as pd\ndf[(pd.to_datetime(df['day']).dt.year == 2010)]"),
+        ("df[(df['day'] == 2010) & a]", "import pandas as pd\ndf[((pd.to_datetime(df['day']).dt.year == 2010)) & a]"),
+        (
+            "df[df['day'] == '2010-03']",
+            "import pandas as pd\ndf[((pd.to_datetime(df['day']).dt.year == 2010) & (pd.to_datetime(df['day']).dt.month == 3))]",
+        ),
+        ("df[df['day'] == '2010-03-01']", "df[df['day'] == '2010-03-01']"),
+        ("df[df['day'] >= '2010']", "df[df['day'] >= '2010']"),
+        ("df[df['x'] == '2010']", "df[df['x'] == '2010']"),
         ("plt.plot(df['x'], df['day'])", "import matplotlib.pyplot as plt\nplt.plot(df['x'], df['day'])"),
         ("df['day'].str[:4]", "df['day'].str[:4]"),
     ],
 )  # fmt: skip
 def test_parts_of_dates_are_taken_of_dates(code: str, today: str) -> None:
-    assert put_right(code, dates={"day"}) == today
+    assert put_right(code, KnownTables(dates={"day"})) == today
 
 
 def test_parts_of_dates_as_text_are_had() -> None:
     df = pd.DataFrame({"day": ["2024-03-01", "2025-04-02"]})
     with pytest.raises(AttributeError):
         df["day"].dt.year  # noqa: B018
-    code = put_right("df.groupby(df['day'].dt.year).size()", dates={"day"}).rpartition("\n")[2]
+    code = put_right("df.groupby(df['day'].dt.year).size()", KnownTables(dates={"day"})).rpartition("\n")[2]
     assert eval(code, {"df": df, "pd": pd}).index.tolist() == [2024, 2025]
 
 
@@ -254,6 +265,13 @@ def test_a_filter_in_the_wrong_column_of_merged_tables_is_moved() -> None:
     moved = {("continent", "South Asia"): "Group"}
     merged = "both = pd.merge(a, b, on='country')\n"
     code = f"import pandas as pd\n{merged}both[(both['continent'] == 'South Asia') & (both['year'] == 7)]"
-    assert put_right(code, moved=moved) == code.replace("'continent'", "'Group'")
+    assert put_right(code, KnownTables(moved=moved)) == code.replace("'continent'", "'Group'")
     for other in (code.replace("South Asia", "Asia"), code.replace(merged, ""), code.replace("continent", "area")):
-        assert put_right(other, moved=moved) == other
+        assert put_right(other, KnownTables(moved=moved)) == other
+
+
+def test_words_for_missing_values_are_put_as_what_finds_them() -> None:
+    code = "import pandas as pd\ndf[(df['sex'] != 'missing') & (df['mass'] == 'NaN') & (df['x'] != 'missing')]"
+    assert put_right(code, KnownTables(without_words={"sex", "mass"})) == (
+        "import pandas as pd\ndf[(df['sex'].notna()) & (df['mass'].isna()) & (df['x'] != 'missing')]"
+    )

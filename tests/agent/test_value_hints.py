@@ -98,6 +98,8 @@ def test_the_only_column_that_has_a_text_is_found() -> None:
 def test_a_name_is_of_a_kind_where_it_is_so_in_each_table_that_has_it() -> None:
     assert CONTENTS.in_all(CONTENTS.numbers) == {"year"}
     assert CONTENTS.in_all(CONTENTS.dates) == set()
+    assert CONTENTS.without({"male"}) == {"year", "group", "area"}
+    assert CONTENTS.without({"c", "?"}) == {"year", "sex", "area"}
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ TOUCHED = {
     "mending": ("mending", "refused"),
     "column-hints": ("column-hint", "refused"),
     "error-hints": ("error-hint", "refused"),
-    "missing-results": ("missing-result", "refused"),
+    "doubts": ("missing-result", "refused"),
     "rewriting": ("old-pandas", "refused"),
     "toolbox-hints": ("toolbox-hint", "refused"),
     "definitions": ("definition", "refused"),

@@ -125,7 +125,7 @@ def test_what_the_environment_has_otherwise_is_told(station: Station) -> None:
 @pytest.mark.parametrize(
     ("name", "said", "status"),
     [
-        ("q4_k_m", "'q4_k_m' means 2 models", 2),
+        ("q4_k_m", "'q4_k_m' matches 2 models", 2),
         ("gemma", "No model here is named 'gemma'", 2),
         ("broken", "broken.gguf is not a GGUF file", 1),
     ],
@@ -180,7 +180,7 @@ def test_a_pull_without_a_name_says_which_model_it_chooses_and_why(station: Stat
     station.environment["PIP_CONFIG_FILE"] = os.devnull
     said = in_two_gigabytes(station, "model", "pull").stderr.splitlines()
     assert re.fullmatch(
-        r"qwen2\.5-coder-0\.5b: qwen2\.5-coder-1\.5b wants 3\.0 GB of free memory, and [12]\.\d GB are free", said[0]
+        r"qwen2\.5-coder-0\.5b: qwen2\.5-coder-1\.5b needs 3\.0 GB of free memory, and [12]\.\d GB are free", said[0]
     )
     assert "a connection to a package index failed" in said[1]
 

@@ -74,13 +74,15 @@ def test_a_projects_file_cannot_switch_on_what_the_user_switched_off(project: Pa
     [
         ("AGENT_ENABLE_FILES", "perhaps", "neither true nor false"),
         ("AGENT_GPU_LAYERS", "many", "not a whole number"),
-        ("AGENT_WORKSPACE_MAX_GB", "nan", "not a number from 0 up"),
-        ("AGENT_WORKSPACE_MAX_GB", "-1", "not a number from 0 up"),
+        ("AGENT_WORKSPACE_MAX_GB", "nan", "not a number of 0 or more"),
+        ("AGENT_WORKSPACE_MAX_GB", "-1", "not a number of 0 or more"),
         ("AGENT_SANDBOX", "maybe", "neither auto nor off"),
         ("AGENT_NO_SUCH_THING", "1", "not a setting"),
     ],
 )
-def test_a_bad_value_is_told_once_and_the_default_is_used(project: Path, name: str, value: str, words: str) -> None:
+def test_an_invalid_value_is_reported_once_and_the_default_is_used(
+    project: Path, name: str, value: str, words: str
+) -> None:
     loaded = load_settings({name: value}, project, project / "none")
     assert loaded.settings == Settings()
     assert len(loaded.problems) == 1
@@ -97,7 +99,7 @@ def test_lists_are_separated_by_commas_or_as_the_path_variable_is() -> None:
 
 
 @pytest.mark.parametrize("line", ["AGENT_SEED=-1", "AGENT_SEED=x", "AGENT_TEMPERATURE=-0.5", "AGENT_TEMPERATURE=warm"])
-def test_a_number_that_makes_no_sense_is_told_and_the_default_used(project: Path, line: str) -> None:
+def test_an_invalid_number_is_reported_and_the_default_is_used(project: Path, line: str) -> None:
     name, _, value = line.partition("=")
     loaded = load_settings({name: value}, project, project / "none")
     assert loaded.settings == Settings()
@@ -111,7 +113,7 @@ def test_adapters_are_paths_with_scales_that_may_be_left_out() -> None:
     assert loaded.settings.lora_path == (Adapter("/m/a.gguf", 0.5), Adapter("/m/b.gguf"), Adapter("/m/c:d.gguf"))
 
 
-def test_a_file_that_is_too_large_is_told_and_not_read(project: Path) -> None:
+def test_a_file_that_is_too_large_is_reported_and_not_read(project: Path) -> None:
     (project / ".env").write_text("AGENT_ENABLE_PYEXE=false\n")
     os.truncate(project / ".env", 1_500_000_000)
     tracemalloc.start()
@@ -120,24 +122,24 @@ def test_a_file_that_is_too_large_is_told_and_not_read(project: Path) -> None:
     tracemalloc.stop()
     assert (loaded.settings, loaded.problems) == (
         Settings(),
-        (f"{project / '.env'} is not read: it holds more than 64 KiB",),
+        (f"{project / '.env'} cannot be read: it holds more than 64 KiB",),
     )
     assert peak < 8 << 20
 
 
-def test_what_is_no_file_is_told_and_not_waited_for(project: Path) -> None:
+def test_a_pipe_is_reported_and_not_waited_for(project: Path) -> None:
     os.mkfifo(project / ".env")
     assert load_settings({}, project, project / "none").problems == (
-        f"{project / '.env'} is not read: it is not a regular file",
+        f"{project / '.env'} cannot be read: it is not a regular file",
     )
 
 
-def test_a_virtual_environment_in_the_place_of_a_projects_file_is_no_problem(project: Path) -> None:
+def test_a_virtual_environment_named_like_the_projects_file_is_ignored(project: Path) -> None:
     (project / ".env/bin").mkdir(parents=True)
     assert load_settings({}, project, project / "none").problems == ()
 
 
-def test_the_worst_that_a_small_file_can_be_takes_no_time(project: Path) -> None:
+def test_a_hostile_small_file_is_parsed_quickly(project: Path) -> None:
     for line in ("'" * 60_000, "A='" + "\\'" * 30_000, "A=\n" * 15_000, "AGENT_\x1b[31m=1\n" * 3, " " * 60_000):
         (project / ".env").write_text(line)
         begun = time.monotonic()
@@ -145,7 +147,7 @@ def test_the_worst_that_a_small_file_can_be_takes_no_time(project: Path) -> None
         assert time.monotonic() - begun < 5
 
 
-def test_problems_are_inert_and_not_without_end(project: Path) -> None:
+def test_problems_are_inert_and_limited_in_number(project: Path) -> None:
     (project / ".env").write_text("".join(f"AGENT_{number}\x1b[31m=1\n" for number in range(2000)))
     problems = load_settings({}, project, project / "none").problems
     assert len(problems) == 21
@@ -190,14 +192,14 @@ def test_a_prompt_is_read_from_its_file(project: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        (None, "is not read: No such file"),
-        (b"x" * (32 * 1024 + 1), "is not read: it holds more than 32 KiB"),
-        (b"\xff\xfe", "is not read: it is no UTF-8 text"),
-        (b"a\0b", "is not read: it is no text"),
+        (None, "cannot be read: No such file"),
+        (b"x" * (32 * 1024 + 1), "cannot be read: it holds more than 32 KiB"),
+        (b"\xff\xfe", "cannot be read: it is not UTF-8 text"),
+        (b"a\0b", "cannot be read: it is not text"),
         (b" \n", "is empty"),
     ],
 )
-def test_a_prompt_that_cannot_be_read_is_told(project: Path, content: bytes | None, words: str) -> None:
+def test_a_prompt_that_cannot_be_read_is_reported(project: Path, content: bytes | None, words: str) -> None:
     if content is not None:
         (project / "prompt.txt").write_bytes(content)
     prompt, said = prompt_in_force(project / "prompt.txt")
@@ -205,8 +207,8 @@ def test_a_prompt_that_cannot_be_read_is_told(project: Path, content: bytes | No
     assert words in said
 
 
-def test_a_prompt_is_no_pipe_no_device_and_no_relative_path(project: Path) -> None:
+def test_a_prompt_cannot_be_a_pipe_a_device_or_a_relative_path(project: Path) -> None:
     os.mkfifo(project / "pipe")
     assert "not a regular file" in prompt_in_force(project / "pipe")[1]
     assert "not a regular file" in prompt_in_force("/dev/zero")[1]
-    assert "is no absolute path" in prompt_in_force("prompt.txt")[1]
+    assert "is not an absolute path" in prompt_in_force("prompt.txt")[1]

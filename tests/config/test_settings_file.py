@@ -20,14 +20,14 @@ not a setting
 AGENT_SEED = 4"""
 
 
-def test_all_that_is_not_changed_stays_as_it_stands() -> None:
+def test_everything_else_in_the_file_stays_unchanged() -> None:
     assert changed(TEXT, {}) == TEXT
     assert changed(TEXT, {"AGENT_MODEL_PATH": "/m/new.gguf"}) == TEXT.replace(
         'export AGENT_MODEL_PATH="/m/old one.gguf"', "AGENT_MODEL_PATH=/m/new.gguf"
     )
 
 
-def test_what_is_no_longer_set_becomes_a_comment() -> None:
+def test_a_removed_variable_becomes_a_comment() -> None:
     assert changed("A=1\nB='x\ny'\nC=3\n", {"B": None, "D": None}) == "A=1\n# B='x\n# y'\nC=3\n"
 
 
@@ -59,14 +59,14 @@ def test_the_file_is_its_owners_and_nothing_is_left_beside_it(tmp_path: Path) ->
     assert list(file.parent.iterdir()) == [file]
 
 
-def test_bytes_that_are_no_text_stay_as_they_are_and_so_do_line_ends(tmp_path: Path) -> None:
+def test_invalid_bytes_and_line_ends_stay_unchanged(tmp_path: Path) -> None:
     file = tmp_path / "settings.env"
     file.write_bytes(b"# caf\xe9\r\nA=1\r\nB=2\r\n")
     change_file(file, {"B": "3"})
     assert file.read_bytes() == b"# caf\xe9\r\nA=1\r\nB=3\n"
 
 
-def test_where_the_file_is_a_link_it_stays_one(tmp_path: Path) -> None:
+def test_a_link_stays_a_link(tmp_path: Path) -> None:
     (tmp_path / "dotfiles").mkdir()
     file = tmp_path / "settings.env"
     file.symlink_to("dotfiles/settings.env")

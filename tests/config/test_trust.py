@@ -21,7 +21,7 @@ def project(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_a_trusted_file_is_in_force_whole(project: Path) -> None:
+def test_a_trusted_file_applies_completely(project: Path) -> None:
     trust(project / ".env")
     loaded = load_settings({}, project)
     assert (loaded.settings.model_path, loaded.settings.workspace_max_gb) == ("/m/own.gguf", 50.0)
@@ -29,7 +29,7 @@ def test_a_trusted_file_is_in_force_whole(project: Path) -> None:
     assert loaded.sources["AGENT_MODEL_PATH"] == str(project / ".env")
 
 
-def test_a_file_that_changed_has_to_be_trusted_anew(project: Path) -> None:
+def test_a_changed_file_must_be_trusted_again(project: Path) -> None:
     trust(project / ".env")
     (project / ".env").write_text("AGENT_MODEL_PATH=/m/other.gguf\n")
     loaded = load_settings({}, project)
@@ -51,9 +51,7 @@ def test_trust_can_be_taken_back(project: Path) -> None:
     assert load_settings({}, project).settings == Settings()
 
 
-def test_a_link_to_a_file_that_is_trusted_elsewhere_is_not(
-    project: Path, tmp_path_factory: pytest.TempPathFactory
-) -> None:
+def test_a_link_to_a_trusted_file_is_not_trusted(project: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
     trust(project / ".env")
     other = tmp_path_factory.mktemp("other")
     (other / ".env").symlink_to(project / ".env")
@@ -61,7 +59,9 @@ def test_a_link_to_a_file_that_is_trusted_elsewhere_is_not(
     assert load_settings({}, project).settings.workspace_max_gb == 50.0
 
 
-def test_a_link_is_trusted_for_what_it_leads_to(project: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+def test_a_link_is_trusted_with_the_content_of_its_target(
+    project: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
     kept, other = tmp_path_factory.mktemp("kept"), tmp_path_factory.mktemp("other")
     (kept / "one").write_text("AGENT_SEED=5\n")
     (kept / "two").write_text("AGENT_SEED=6\n")
@@ -80,7 +80,7 @@ def test_a_damaged_store_trusts_nothing(project: Path, content: str) -> None:
     assert load_settings({}, project).settings == Settings()
 
 
-def test_a_projects_prompt_is_in_force_only_as_it_was_trusted(project: Path) -> None:
+def test_a_projects_prompt_applies_only_with_its_trusted_content(project: Path) -> None:
     (project / ".env").write_text("AGENT_PROMPT_FILE=prompts/mine.txt\n")
     (project / "prompts").mkdir()
     prompt = project / "prompts" / "mine.txt"
@@ -89,7 +89,7 @@ def test_a_projects_prompt_is_in_force_only_as_it_was_trusted(project: Path) -> 
     trust(project / ".env")
     loaded = load_settings({}, project)
     assert loaded.settings.prompt_file is None, "the file that it names is not trusted yet"
-    assert "is not trusted as it is now; `analystd trust" in loaded.problems[0]
+    assert "is not trusted as it is now; run `analystd trust" in loaded.problems[0]
     shown = load_settings({}, project, believed=(project / ".env").read_bytes()).settings.prompt_file
     assert shown is not None
     store.trust(Path(shown.path), shown.text.encode())

@@ -6,14 +6,14 @@ from collections.abc import Iterator, Sequence
 
 import pyarrow as pa
 
+from analystd.data.arrow_values import json_values
 from analystd.data.column_chunks import ColumnChunk
 from analystd.data.table import Rows
-from analystd.data.typed.arrow_values import json_values
 from analystd.wire.results import ColumnInfo
 
 
 class MemoryTable:
-    """A `Table` of arrays, in parts of so many rows; tells which parts were taken, and whether it was told to stop."""
+    """A `Table` of arrays in chunks of a given number of rows; it records which chunks were read, and whether it was closed."""
 
     def __init__(self, columns: dict[str, pa.Array], part_rows: int = 3) -> None:
         self._arrays = list(columns.values())
@@ -34,7 +34,7 @@ class MemoryTable:
     def tail(self, count: int, columns: Sequence[int]) -> Rows:
         return self.rows(max(0, self.known_rows - count), count, columns)
 
-    def column_parts(self, columns: Sequence[int], start: int = 0) -> Iterator[ColumnChunk]:
+    def column_chunks(self, columns: Sequence[int], start: int = 0) -> Iterator[ColumnChunk]:
         size = self._part_rows
         try:
             for number in range(start, -(-self.known_rows // size)):

@@ -51,7 +51,7 @@ def endless(folder: Path) -> Path:
     return path
 
 
-async def test_what_is_no_regular_file_is_refused_at_once_by_every_view(data: DataWorker, folder: Path) -> None:
+async def test_every_view_refuses_irregular_files_at_once(data: DataWorker, folder: Path) -> None:
     os.mkfifo(folder / "pipe.csv")
     (folder / "folder.csv").mkdir()
     (folder / "zero.csv").symlink_to("/dev/zero")
@@ -99,7 +99,9 @@ async def test_a_file_that_may_not_be_read_is_refused_in_a_sentence(data: DataWo
     assert (await data.view(FileInJail("secret.csv"), ViewRequest("head")))["rows"] == [["1"]]
 
 
-async def test_a_file_that_shrinks_while_it_is_counted_is_told_or_read_again(data: DataWorker, endless: Path) -> None:
+async def test_a_file_that_shrinks_while_it_is_counted_is_reported_or_read_again(
+    data: DataWorker, endless: Path
+) -> None:
     heard = asyncio.Event()
     count = asyncio.create_task(data.view(FileInJail("endless.csv"), ViewRequest("shape"), lambda part: heard.set()))
     await heard.wait()
@@ -127,7 +129,7 @@ async def test_a_file_that_is_replaced_while_it_is_counted_harms_nobody(data: Da
         await count
 
 
-async def test_a_worker_killed_in_the_middle_fails_what_was_asked_and_serves_what_comes_next(
+async def test_a_killed_worker_fails_the_pending_call_and_serves_the_next_one(
     data: DataWorker, endless: Path, folder: Path
 ) -> None:
     (folder / "x.csv").write_text("a,b\n1,2\n")
@@ -163,7 +165,7 @@ async def test_many_views_at_once_are_each_right(data: DataWorker, folder: Path)
     await asyncio.gather(*(look(name, at) for at in places for name in ("one", "two")))
 
 
-async def test_one_who_cancels_while_the_worker_starts_harms_nobody(data: DataWorker, folder: Path) -> None:
+async def test_cancelling_while_the_worker_starts_affects_no_other_call(data: DataWorker, folder: Path) -> None:
     (folder / "x.csv").write_text("a,b\n1,2\n")
     for turns in range(4):
         gone = asyncio.create_task(data.view(FileInJail("x.csv"), ViewRequest("shape")))
@@ -175,7 +177,7 @@ async def test_one_who_cancels_while_the_worker_starts_harms_nobody(data: DataWo
     assert (await data.view(FileInJail("x.csv"), ViewRequest("shape")))["num_rows"] == 1
 
 
-async def test_one_who_cancels_does_not_spoil_the_count_of_another(data: DataWorker, folder: Path) -> None:
+async def test_cancelling_does_not_affect_the_count_of_another_request(data: DataWorker, folder: Path) -> None:
     path = folder / "x.csv"
     path.write_bytes(b"a\n" * (32 * 1024 * 1024 + 1))
     source = FileInJail("x.csv")
@@ -200,7 +202,7 @@ async def test_a_long_reply_reaches_its_caller_whole(data: DataWorker, folder: P
     path.unlink()
 
 
-async def test_two_clients_at_once_do_not_notice_each_other(
+async def test_two_concurrent_clients_do_not_affect_each_other(
     endless: Path, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "script.jsonl").touch()

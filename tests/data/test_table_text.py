@@ -34,7 +34,7 @@ def test_cells_cannot_break_the_grid_or_command_the_terminal() -> None:
     assert printable("1\u202f000\u00a0€") == "1\u202f000\u00a0€"
 
 
-def test_values_that_are_no_text_are_shown_as_json() -> None:
+def test_values_that_are_not_text_are_shown_as_json() -> None:
     assert [cell_text(value) for value in (None, True, 1.5, [1, "é"], {"a": None})] == [
         "null",
         "true",

@@ -133,11 +133,13 @@ async def test_an_open_file_travels_as_a_descriptor(data: DataWorker, tmp_path: 
         ("missing.csv", "No such file: missing.csv"),
         ("sub", "sub is a folder without Parquet files"),
         ("pipe.csv", "Not a regular file: pipe.csv is a named pipe"),
-        ("notes.md", "notes.md is no table that can be viewed"),
+        ("notes.md", "notes.md cannot be viewed as a table"),
         ("bad.parquet", "bad.parquet cannot be read as Parquet"),
     ],
 )
-async def test_what_is_no_table_in_the_jail_is_refused(data: DataWorker, folder: Path, path: str, message: str) -> None:
+async def test_files_that_are_not_tables_in_the_jail_are_refused(
+    data: DataWorker, folder: Path, path: str, message: str
+) -> None:
     (folder / "sub").mkdir()
     (folder / "link.csv").symlink_to("/etc/passwd")
     (folder / "notes.md").write_text("# Notes")
@@ -154,7 +156,7 @@ async def test_arguments_out_of_range_are_invalid(data: DataWorker, bars: FileIn
         await data.view(bars, ViewRequest("rows", **asked))  # type: ignore[arg-type]
 
 
-async def test_a_worker_that_dies_in_the_middle_costs_one_call(data: DataWorker, endless: FileInJail) -> None:
+async def test_a_worker_that_dies_during_a_call_fails_only_that_call(data: DataWorker, endless: FileInJail) -> None:
     await data.list_files(".")
     count = asyncio.create_task(data.view(endless, ViewRequest("shape")))
     assert data.pid is not None
@@ -165,7 +167,7 @@ async def test_a_worker_that_dies_in_the_middle_costs_one_call(data: DataWorker,
     assert (await data.list_files("."))["entries"][0]["name"] == "endless.csv"
 
 
-async def test_a_long_count_holds_up_no_other_request_and_ends_when_cancelled(
+async def test_a_long_count_delays_no_other_request_and_ends_when_cancelled(
     data: DataWorker, endless: FileInJail, bars: FileInJail
 ) -> None:
     count = asyncio.create_task(data.view(endless, ViewRequest("shape")))

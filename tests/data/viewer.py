@@ -1,4 +1,4 @@
-"""Files on the disk seen as the data worker sees them, in this process; and what a view must say of a file whose rows are known."""
+"""Views of files in this process, as the data worker makes them, and checks of all views against known rows."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ Row = Sequence[str | None]
 
 
 class Viewer:
-    """It remembers what was learnt of the files that it saw, as a worker does."""
+    """Makes views with the same caches as a worker."""
 
     def __init__(self) -> None:
         self._formats = Formats()
 
-    def view(self, path: Path, operation: str, caller: ProgressListener | None = None, **options: Any) -> ViewResult:
+    def view(self, path: Path, operation: str, listener: ProgressListener | None = None, **options: Any) -> ViewResult:
         descriptor = os.open(path, os.O_RDONLY)
         try:
-            file = PositionedFile.of_descriptor(path.name, descriptor, caller)
+            file = PositionedFile.of_descriptor(path.name, descriptor, listener)
             question = ViewRequest(operation, **options)
             return view(self._formats.open_table(file, question.delimiter), question)
         finally:
@@ -44,7 +44,7 @@ class Viewer:
         return [column["name"] for column in self.view(path, "columns", **options)["columns"] or []]
 
     def check(self, path: Path, header: Sequence[str], rows: Sequence[Row], **options: Any) -> None:
-        """Have every view say the same of the file: each before the rows were counted, and each after."""
+        """Check every view of the file, before and after its rows were counted."""
         expected = [list(row) for row in rows]
         many = max(1, len(expected))
         for _ in range(2):
@@ -62,7 +62,7 @@ class Viewer:
 def small_borders() -> Iterator[None]:
     """Have blocks, chunks and samples of a few bytes, so that a short text has many borders.
 
-    Not so the stretch in which a tail looks for quotes: a quote that is open before it goes unnoticed by design.
+    Not so the part in which a tail looks for quotes: a quote that is open before it goes unnoticed by design.
     """
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(csv_table, "SAMPLE_BYTES", 16)
@@ -70,14 +70,14 @@ def small_borders() -> Iterator[None]:
         patch.setattr(record_index, "_STRIPE_BLOCKS", 2)
         patch.setattr(record_index, "_MOST_BLOCKS_AT_ONCE", 5)
         patch.setattr(record_index, "_SEARCHED_BYTES", 7)
-        patch.setattr(text_records, "_FIRST_CHUNK_BYTES", 5)
-        patch.setattr(text_records, "_CHUNK_BYTES", 11)
+        patch.setattr(text_records, "_FIRST_READ_BYTES", 5)
+        patch.setattr(text_records, "_READ_BYTES", 11)
         patch.setattr(text_cache, "_BEGINNING_BYTES", 1)
         yield
 
 
 def table_in(text: bytes, delimiter: bytes = b",") -> tuple[list[str], list[list[str | None]]]:
-    """The header and rows of a text by the slow reader, rows that are too short made up with None."""
+    """Return the header and rows of a text by the slow reader, with short rows padded with None."""
     records = [[cell.decode("utf-8", "replace") for cell in record] for record in records_of(text, delimiter)]
     if not records:
         return [], []

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from analystd.config.settings import Settings
-from analystd.data.base import Source, WriteReport
+from analystd.data.base import Source
 from analystd.data.view_request import ViewRequest
 from analystd.desk.desk import Desk, Equipment
 from analystd.desk.desk_lock import DeskLock
@@ -20,7 +20,7 @@ from analystd.engine.base import Completion, GenerateRequest
 from analystd.engine.scripted import ScriptedEngine
 from analystd.jail.workspace import Workspace
 from analystd.kernel.base import Completions, Execution, Output, Session, SessionInfo, SessionVariable, Trouble
-from analystd.wire.results import FileEntry, FileListing, FileText, ViewResult
+from analystd.wire.results import FileEntry, FileListing, FileText, ViewResult, WriteReport
 
 
 def by(name: str) -> Requester:
@@ -45,7 +45,7 @@ class Listing:
         self.names = list(names)
 
     async def view(
-        self, source: Source, question: ViewRequest, on_progress: Callable[[float], None] | None = None
+        self, source: Source, request: ViewRequest, on_progress: Callable[[float], None] | None = None
     ) -> ViewResult:
         raise NotImplementedError
 

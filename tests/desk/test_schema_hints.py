@@ -35,7 +35,7 @@ class Folder:
         entries = [{"name": name, "type": "file", "size": 1, "modified": self.version} for name in self.columns]
         return {"entries": [*entries, {"name": "sub", "type": "folder"}], "truncated": self.truncated}
 
-    async def view(self, source: Source, question: ViewRequest, on_progress: object = None) -> dict[str, Any]:
+    async def view(self, source: Source, request: ViewRequest, on_progress: object = None) -> dict[str, Any]:
         self.looks += 1
         columns = self.columns[source.path]  # type: ignore[union-attr]
         if columns is None:

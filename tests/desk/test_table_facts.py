@@ -33,10 +33,10 @@ class Counting(DataWorker):
     asked: list[ViewRequest]
 
     async def view(
-        self, source: Source, question: ViewRequest, on_progress: Callable[[float], None] | None = None
+        self, source: Source, request: ViewRequest, on_progress: Callable[[float], None] | None = None
     ) -> ViewResult:
-        self.asked.append(question)
-        return await super().view(source, question, on_progress)
+        self.asked.append(request)
+        return await super().view(source, request, on_progress)
 
 
 class Room:

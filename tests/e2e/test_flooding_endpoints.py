@@ -45,9 +45,9 @@ SAID = {
     "text": "sent a reply of more than 1048576 characters",
     "a gzip bomb": "sent a compressed answer (gzip)",
     "a gzip bomb of lines": "sent a compressed answer (gzip)",
-    "a refusal": "does not take the request (400): no no no",
-    "a refusal that unpacks": "does not take the request (400)",
-    "a nested event": "sent what is no chunk of a reply",
+    "a refusal": "rejects the request (400): no no no",
+    "a refusal that unpacks": "rejects the request (400)",
+    "a nested event": "sent an invalid chunk of a reply",
 }
 
 

@@ -31,7 +31,7 @@ def test_in_a_workspace_that_is_too_full_code_may_only_make_room_and_is_told_so(
     assert (station.workspace / "more.bin").stat().st_size < 60_000_000
     (station.workspace / "more.bin").unlink()
     done = station.run("exec", "import os, time; time.sleep(0.5); os.remove('big.bin')")
-    assert "This code may run, to free what is too much" in done.stderr
+    assert "This code may run to free resources" in done.stderr
     done = station.run("exec", "'room again'")
     assert (done.stdout, done.stderr) == ("'room again'\n", "")
 
@@ -66,7 +66,7 @@ def test_what_is_left_running_fills_no_disk_and_the_next_run_tells(fresh_station
     ):
         time.sleep(0.1)
     assert [(event["run_id"], event["session"]) for event in told] == [(None, "main")]
-    assert told[0]["text"].endswith("what earlier code had left running was ended; the variables are kept.")
+    assert told[0]["text"].endswith("processes left by earlier code were killed; the variables are kept.")
     size = (station.workspace / "fill").stat().st_size
     done = station.run("exec", "import os; os.remove('fill'); print(kept)")
     assert (done.stdout, f"[Since the last run: {told[0]['text']}]" in done.stderr) == ("1\n", True)

@@ -128,7 +128,8 @@ def test_a_huge_file_in_a_project_is_told_and_costs_nothing(station: Station) ->
     (station.project / ".env").touch()
     os.truncate(station.project / ".env", 1_500_000_000)
     assert (
-        station.run("exec", "1").stderr == f"note: {station.project / '.env'} is not read: it holds more than 64 KiB\n"
+        station.run("exec", "1").stderr
+        == f"note: {station.project / '.env'} cannot be read: it holds more than 64 KiB\n"
     )
     assert station.result("status")["memory_bytes"] < 200 << 20
     assert "holds more than 1024 KiB" in station.run("trust", ".", check=4).stderr

@@ -11,7 +11,7 @@ from analystd.models.embedded import pull_embedded
 
 @pytest.fixture(scope="session")
 def gguf() -> Path:
-    """The embedded default, fetched if this machine has not got it yet."""
+    """The smallest embedded model, fetched if this machine does not have it yet."""
     return pull_embedded()
 
 
@@ -26,7 +26,7 @@ async def engine(gguf: Path) -> AsyncIterator[LlamaEngine]:
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def small_engine(gguf: Path) -> AsyncIterator[LlamaEngine]:
-    """The same with a context of 256 tokens, which is soon full."""
+    """A worker with a context of 256 tokens, which is soon full."""
     engine = LlamaEngine(lambda: gguf, context_tokens=256)
     await engine.load()
     yield engine
@@ -35,7 +35,7 @@ async def small_engine(gguf: Path) -> AsyncIterator[LlamaEngine]:
 
 @pytest.fixture(scope="module")
 def model(gguf: Path) -> Iterator[LlamaModel]:
-    """The real model in this process, for what needs its vocabulary."""
+    """The real model in this process, for tests of its vocabulary."""
     model = LlamaModel(gguf, context_tokens=512)
     yield model
     model.close()

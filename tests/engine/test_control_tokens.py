@@ -29,7 +29,7 @@ def test_tokens_of_calls_and_thoughts_are_shown_and_those_of_turns_are_not() -> 
     }
 
 
-def test_what_ends_a_turn_elsewhere_parts_messages_in_gpt_oss() -> None:
+def test_the_end_of_a_turn_elsewhere_separates_messages_in_gpt_oss() -> None:
     assert shown("<|end|>", "<|user|>") == set()
     assert shown("<|end|>", "<|start|>", "<|channel|>") == {"<|end|>", "<|start|>", "<|channel|>"}
 
@@ -43,5 +43,5 @@ def test_what_ends_a_turn_elsewhere_parts_messages_in_gpt_oss() -> None:
         ("Phi ends with <|end|>, I think.", "Phi ends with <|end|>, I think."),
     ],
 )
-def test_a_reply_is_told_without_its_thoughts(reply: str, spoken: str) -> None:
+def test_thoughts_are_removed_from_a_reply(reply: str, spoken: str) -> None:
     assert without_thoughts(reply) == spoken

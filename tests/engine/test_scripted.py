@@ -33,14 +33,6 @@ async def test_each_conversation_plays_the_script_from_the_beginning(script: Pat
     assert await say(engine, asking("?", "two")) == first
 
 
-async def test_a_forgotten_conversation_begins_again(script: Path) -> None:
-    engine = ScriptedEngine(script)
-    first = await say(engine, asking("?"))
-    engine.forget("one")
-    engine.forget("never heard of")
-    assert await say(engine, asking("?")) == first
-
-
 async def test_pieces_make_up_the_text_and_part_tags(script: Path) -> None:
     said: list[str] = []
 
@@ -59,15 +51,15 @@ async def test_on_text_ends_a_reply(script: Path) -> None:
     assert (completion.text, completion.reason) == ("<", "stopped")
 
 
-async def test_a_script_that_is_over_says_so(script: Path) -> None:
+async def test_a_script_that_has_ended_raises_an_error(script: Path) -> None:
     engine = ScriptedEngine(script)
     await say(engine, asking("?"))
     await say(engine, asking("a.csv"))
-    with pytest.raises(EngineUnavailableError, match="is over: it has 2 replies"):
+    with pytest.raises(EngineUnavailableError, match="has ended: it has 2 replies"):
         await say(engine, asking("more"))
 
 
-async def test_a_message_that_was_not_expected_is_told(script: Path) -> None:
+async def test_an_unexpected_message_is_reported(script: Path) -> None:
     engine = ScriptedEngine(script)
     await say(engine, asking("?"))
     with pytest.raises(
@@ -79,14 +71,14 @@ async def test_a_message_that_was_not_expected_is_told(script: Path) -> None:
 @pytest.mark.parametrize(
     "line", ["nonsense", "[]", '{"say": 5}', '{"says": "x"}', '{"expect": "x"}', '{"say": "x", "delay": "long"}']
 )
-async def test_a_line_that_is_no_reply_is_named(tmp_path: Path, line: str) -> None:
+async def test_an_invalid_line_is_reported_with_its_number(tmp_path: Path, line: str) -> None:
     script = tmp_path / "bad.jsonl"
     script.write_text(CALL + line, encoding="utf-8")
     with pytest.raises(EngineUnavailableError, match=r"Line 2 of the script .*bad\.jsonl is not a reply"):
         await ScriptedEngine(script).load()
 
 
-async def test_a_script_that_is_missing_is_told(tmp_path: Path) -> None:
+async def test_a_missing_script_is_reported(tmp_path: Path) -> None:
     engine = ScriptedEngine(tmp_path / "none.jsonl")
     assert not engine.info().loaded
     with pytest.raises(EngineUnavailableError, match="cannot be read"):

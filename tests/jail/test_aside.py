@@ -41,7 +41,7 @@ def test_a_result_in_time_is_returned() -> None:
     assert one.late_seconds == 0
 
 
-def test_a_late_result_is_found_by_a_later_call_and_nothing_is_begun_beside() -> None:
+def test_a_later_call_collects_a_late_result_without_a_second_measurement() -> None:
     held = Held()
     one = Aside(held)
     assert one.ask([1], 0.01) is None
@@ -87,7 +87,7 @@ def test_an_error_reaches_who_asks_and_the_next_call_begins_anew() -> None:
     assert one.ask([1], 10) == 1
 
 
-def test_a_look_sees_too_many_processes_while_their_memory_is_kept_back(
+def test_a_check_finds_too_many_processes_while_their_memory_is_unavailable(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     held = Held()

@@ -1,4 +1,4 @@
-"""Where the system refuses namespaces to the launcher, `bwrap` is asked, and it is told the same plan."""
+"""Where the system refuses namespaces to the launcher, `bwrap` makes them from the same plan."""
 
 from __future__ import annotations
 
@@ -42,12 +42,12 @@ def test_bwrap_is_asked_where_the_launcher_itself_is_refused() -> None:
     assert answer.splitlines() == [
         "full",
         "bwrap",
-        "no full sandbox: analystd: the walls could not be put up: [Errno 13] no user namespaces: Permission denied; "
+        "no full sandbox: analystd: the sandbox could not be set up: [Errno 13] no user namespaces: Permission denied; "
         "every wall of level full held in the self-test, in namespaces that bwrap made",
     ]
 
 
-def test_where_both_are_refused_the_level_is_partial_and_both_reasons_are_told() -> None:
+def test_level_is_partial_and_names_both_reasons_when_both_are_refused() -> None:
     for variant in ("bwrap", "partial"):
         offered_or_skip(variant)
     script = 'echo 0 > /proc/sys/user/max_user_namespaces && exec "$@"'
@@ -60,7 +60,7 @@ def test_where_both_are_refused_the_level_is_partial_and_both_reasons_are_told()
         pytest.skip(f"namespaces cannot be forbidden here: {done.stderr}")
     level, maker, reason = done.stdout.splitlines()
     assert (level, maker) == ("partial", "own")
-    assert "no full sandbox: analystd: the walls could not be put up" in reason
+    assert "no full sandbox: analystd: the sandbox could not be set up" in reason
     assert "no full sandbox through bwrap: bwrap: " in reason
 
 

@@ -1,4 +1,4 @@
-"""Ways out that need more than one attempt: races, things inherited, other programs' powers. Each level holds, or the gap is told."""
+"""Escapes that need more than one attempt: races, inherited resources, other programs' powers. Each level holds, or reports the gap."""
 
 from __future__ import annotations
 
@@ -138,7 +138,7 @@ print(outcomes, libc.process_vm_readv(pid, buffer, 1, buffer, 1, 0))
 
 @contextmanager
 def listening(address: str) -> Iterator[list[bytes]]:
-    """A socket at which a program outside writes down what it is told."""
+    """A socket on which a program outside records what it receives."""
     told: list[bytes] = []
     with socket.socket(socket.AF_UNIX) as server:
         server.bind(address)
@@ -295,7 +295,7 @@ for folder in (".", os.environ["JUPYTER_RUNTIME_DIR"], "/dev/shm", "/tmp", "/dev
 
 
 def test_what_another_program_shares_is_untouched(jail: Jail) -> None:
-    """At full the machine's /dev/shm is not there; below, the gap is told."""
+    """At level full the machine's /dev/shm does not exist; below, the gap is reported."""
     with tempfile.NamedTemporaryFile(dir="/dev/shm", prefix="analystd-test-") as shared:
         shared.write(b"theirs")
         shared.flush()

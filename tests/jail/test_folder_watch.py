@@ -40,7 +40,7 @@ def folders(tmp_path: Path) -> Iterator[FolderWatch]:
     watch.close()
 
 
-def test_names_that_tools_trust_and_new_folders_are_told_and_data_is_not(folders: FolderWatch, tmp_path: Path) -> None:
+def test_trusted_names_and_new_folders_are_reported_but_data_is_not(folders: FolderWatch, tmp_path: Path) -> None:
     assert not folders.has_events()
     (tmp_path / "prices.csv").touch()
     assert folders.has_events()
@@ -53,7 +53,7 @@ def test_names_that_tools_trust_and_new_folders_are_told_and_data_is_not(folders
     assert not folders.has_events()
 
 
-def test_more_folders_than_may_be_watched_are_known_to_be_too_many(tmp_path: Path) -> None:
+def test_a_watch_of_too_many_folders_is_incomplete(tmp_path: Path) -> None:
     for number in range(3):
         (tmp_path / str(number)).mkdir()
     watch = FolderWatch(lambda _name: True, most=3)

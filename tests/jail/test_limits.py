@@ -13,7 +13,7 @@ import pytest
 from tests.jail.conftest import Jail
 
 from analystd.jail.held import held_files
-from analystd.jail.limits import Breach, SessionLimits, Watched, find_breach
+from analystd.jail.limits import Breach, SessionLimits, Watched
 from analystd.jail.process_tree import is_dead, memory_bytes, process_tree
 from analystd.jail.resource_usage import memory
 from analystd.jail.watchdog import Watchdog
@@ -41,6 +41,11 @@ def program(code: str, cwd: Path) -> Iterator[int]:
         process.communicate()
 
 
+def find_breach(pid: int, ws: Workspace, limits: SessionLimits) -> Breach | None:
+    """The most urgent limit that a program exceeds now."""
+    return next(iter(Watched(pid, ws, limits).look().breaches), None)
+
+
 async def first_breach(pid: int, ws: Workspace, limits: SessionLimits, runtime: Path | None = None) -> Breach:
     breaches: asyncio.Queue[Breach] = asyncio.Queue()
     watchdog = Watchdog(pid, ws, breaches.put, limits=limits, runtime=runtime)
@@ -51,7 +56,7 @@ async def first_breach(pid: int, ws: Workspace, limits: SessionLimits, runtime: 
         await watchdog.aclose()
 
 
-def test_an_idle_program_oversteps_nothing(ws: Workspace) -> None:
+def test_an_idle_program_exceeds_no_limit(ws: Workspace) -> None:
     with program("pass", ws.root) as pid:
         assert find_breach(pid, ws, SessionLimits(min_free_disk_gb=0.0)) is None
 
@@ -200,7 +205,7 @@ async def test_a_deleted_file_on_its_way_through_a_socket_counts(tmp_path: Path)
     assert breach.limit == "workspace"
 
 
-def test_files_that_are_kept_in_a_socket_are_seen_by_the_growth_of_the_disk(tmp_path: Path) -> None:
+def test_files_kept_in_a_socket_are_detected_by_the_growth_of_the_disk(tmp_path: Path) -> None:
     small = Workspace(tmp_path, max_gb=0.05, min_free_ram_percent=0.0)
     code = (
         "import os, socket\nnear, far = socket.socketpair()\nfile = open('big', 'wb', buffering=0)\n"

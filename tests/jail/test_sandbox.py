@@ -379,7 +379,7 @@ def test_without_walls_nothing_is_started(tmp_path: Path) -> None:
     assert "AGENT_SANDBOX=off" in (caught.value.hint or "")
 
 
-def test_gaps_are_told_in_words(walls: Sandbox) -> None:
+def test_gaps_are_described_in_words(walls: Sandbox) -> None:
     assert all(isinstance(gap, str) and gap for gap in walls.gaps)
     assert not any("path sockets" in gap for gap in walls.gaps)
 

@@ -291,7 +291,7 @@ for path in sys.argv[1:]:
             os.close(descriptor)
 
 
-def test_our_settings_and_state_stay_closed_in_a_home_that_may_be_read(
+def test_our_settings_and_state_stay_hidden_in_a_readable_home(
     jail: Jail, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     home = tmp_path / "home"
@@ -322,7 +322,7 @@ for path in sys.argv[1:]:
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs to run as root")
-def test_a_folder_that_can_be_entered_but_not_listed_is_let_in_as_far_as_it_is_known(tmp_path: Path) -> None:
+def test_of_an_unlistable_folder_only_the_known_paths_are_readable(tmp_path: Path) -> None:
     """As `/home` often is, with `AGENT_READ_ONLY_PATHS=/`."""
     python = shutil.which("python3", path="/usr/bin")
     if python is None:
@@ -422,7 +422,7 @@ print("done")
     assert jail.python(code) == "done\n"
 
 
-def test_more_waiting_connections_than_are_served_at_once_are_told_to_try_again(jail: Jail) -> None:
+def test_connections_over_the_limit_fail_with_try_again(jail: Jail) -> None:
     if landlock.abi() >= landlock.RESOLVE_UNIX_ABI:
         pytest.skip("Landlock itself looks at connections here")
     code = """
@@ -442,7 +442,7 @@ os._exit(0)
     assert jail.python(code) == "True\n"
 
 
-def test_the_search_for_fifos_follows_no_links_and_leaves_out_what_it_is_told_to(tmp_path: Path) -> None:
+def test_the_search_for_fifos_follows_no_links_and_skips_excluded_folders(tmp_path: Path) -> None:
     for name in ("a", "b/c", "left/out"):
         (tmp_path / name).mkdir(parents=True)
         os.mkfifo(tmp_path / name / "fifo")
@@ -471,7 +471,7 @@ print(measured.level, measured.walls["readable_socket"], *measured.gaps, sep="\\
 
 
 @pytest.mark.parametrize("level", ["full", "partial"])
-def test_where_the_keeper_may_not_look_into_its_child_the_gap_is_told(level: str) -> None:
+def test_the_gap_is_reported_if_the_keeper_may_not_inspect_its_child(level: str) -> None:
     offered_or_skip(level)
     if landlock.abi() >= landlock.RESOLVE_UNIX_ABI:
         pytest.skip("Landlock itself looks at connections here")

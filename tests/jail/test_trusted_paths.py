@@ -78,7 +78,7 @@ def test_the_watch_moves_aside_what_a_process_left_behind_makes(jail: LiveJail) 
     assert not (jail.workspace / ".git").exists()
 
 
-def test_what_the_user_makes_while_nothing_runs_is_kept_and_sealed(jail: LiveJail) -> None:
+def test_files_that_the_user_makes_while_nothing_runs_are_kept_and_sealed(jail: LiveJail) -> None:
     jail.run("pass")
     jail.wait_until_calm()
     git_init(jail.workspace)
@@ -90,7 +90,7 @@ def test_what_the_user_makes_while_nothing_runs_is_kept_and_sealed(jail: LiveJai
         assert jail.run("open('sub/.envrc', 'a')") == "Read-only file system"
 
 
-def test_what_appears_while_code_runs_is_moved_aside_whoever_made_it(jail: LiveJail) -> None:
+def test_trusted_names_that_appear_while_code_runs_are_moved_aside(jail: LiveJail) -> None:
     jail.run("pass")
     jail.wait_until_calm()
     jail.run("import time; time.sleep(0.01)")
@@ -112,7 +112,7 @@ def test_a_user_who_replaces_a_file_has_the_new_one_sealed(sealed_jail: LiveJail
     assert jail.run("open('.envrc', 'a')") == "Read-only file system"
 
 
-def test_what_is_the_users_stays_so_when_its_folder_is_renamed_and_what_takes_its_place_does_not(
+def test_the_users_files_stay_trusted_after_a_rename_but_their_replacements_do_not(
     sealed_jail: LiveJail,
 ) -> None:
     jail = sealed_jail
@@ -152,7 +152,7 @@ def test_a_link_of_the_users_has_what_it_leads_to_sealed(sealed_jail: LiveJail) 
     assert jail.moved() == [".vscode"]
 
 
-def test_at_a_level_without_seals_another_in_its_place_is_moved_aside(tmp_path: Path) -> None:
+def test_a_replaced_trusted_file_is_moved_aside_at_a_level_without_seals(tmp_path: Path) -> None:
     (tmp_path / "workspace/.vscode").mkdir(parents=True)
     with LiveJail(offered_or_skip("partial"), tmp_path) as jail:
         jail.run("import os; os.rename('.vscode', 'x'); os.mkdir('.vscode')")
@@ -224,7 +224,7 @@ def test_code_that_races_with_the_guard_is_a_storm(jail: LiveJail) -> None:
     assert jail.trusted.is_stormed()
 
 
-def test_a_folder_that_is_renamed_all_the_time_hides_nothing_for_good(jail: LiveJail) -> None:
+def test_a_folder_that_is_constantly_renamed_hides_nothing_for_long(jail: LiveJail) -> None:
     jail.run(
         "import os\nos.makedirs('a/x/.git')\nos.makedirs('b')\n"
         "if os.fork() == 0:\n"
@@ -258,7 +258,7 @@ class TestOnAnotherDisk:
         (config,) = jail.quarantine.rglob("config")
         assert config.read_text() == "[core]"
 
-    def test_what_cannot_be_copied_stays_under_a_name_that_means_nothing(self, jail: LiveJail) -> None:
+    def test_an_item_that_cannot_be_copied_stays_under_a_meaningless_name(self, jail: LiveJail) -> None:
         deep = "/".join(["d"] * 100)
         jail.run(f"import os; os.makedirs('x/{deep}'); os.rename('x', '.git')")
         assert jail.moved() == [".git"]
@@ -313,16 +313,16 @@ class TestRestoring:
         jail.wait_until_calm()
         (jail.workspace / ".vscode").mkdir()
         (jail.workspace / ".vscode/mine").touch()
-        with pytest.raises(WorkspaceError, match="something is there by now"):
+        with pytest.raises(WorkspaceError, match="something else is there now"):
             self.restore(jail, entry_id)
         assert (jail.workspace / ".vscode/mine").exists()
 
     @pytest.mark.parametrize(
         ("change", "reason"),
         [
-            ("os.rmdir('a')", "is gone"),
-            ("os.rename('a', 'b'); os.symlink('b', 'a')", "something else is in the place"),
-            ("os.rename('a', 'b'); os.symlink('/tmp', 'a')", "something else is in the place"),
+            ("os.rmdir('a')", "its folder no longer exists"),
+            ("os.rename('a', 'b'); os.symlink('b', 'a')", "has been replaced by something else"),
+            ("os.rename('a', 'b'); os.symlink('/tmp', 'a')", "has been replaced by something else"),
         ],
     )
     def test_nothing_is_put_back_where_its_folder_is_another(self, jail: LiveJail, change: str, reason: str) -> None:

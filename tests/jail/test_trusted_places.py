@@ -62,7 +62,7 @@ def test_what_lies_outside_needs_nothing(root: Path, tmp_path: Path) -> None:
     assert seals_in(root, [place(tmp_path / "other")], can_seal=False) == Seals()
 
 
-def test_what_lies_inside_is_sealed_and_the_folders_on_the_way_are_pinned(root: Path) -> None:
+def test_trusted_places_inside_are_sealed_and_their_parents_pinned(root: Path) -> None:
     (root / "a/b/env").mkdir(parents=True)
     assert seals_in(root, [place(root / "a/b/env")], can_seal=True) == Seals(
         (root / "a/b/env",), (root / "a", root / "a/b")
@@ -71,12 +71,12 @@ def test_what_lies_inside_is_sealed_and_the_folders_on_the_way_are_pinned(root: 
 
 def test_without_seals_it_is_refused(root: Path) -> None:
     (root / "env").mkdir()
-    why = "without namespaces nothing there can be made read-only"
+    why = "it cannot be made read-only there without namespaces"
     assert refusal(root, place(root / "env"), can_seal=False) == f"the thing ({root / 'env'}) would be in it, and {why}"
 
 
 def test_what_is_not_there_could_be_made_and_is_refused(root: Path) -> None:
-    assert "is not there, and code could make it" in refusal(root, place(root / "later"))
+    assert "does not exist, and code could create it" in refusal(root, place(root / "later"))
 
 
 def test_what_is_not_there_cannot_be_made_in_what_is_sealed(root: Path) -> None:
@@ -91,15 +91,15 @@ def test_what_is_kept_secret_is_refused_and_not_sealed(root: Path) -> None:
 
 def test_the_workspace_may_not_be_or_lie_in_a_trusted_folder(root: Path) -> None:
     assert refusal(root, place(root)) == f"it is the thing ({root})"
-    assert refusal(root, place(root.parent)) == f"it lies in the thing ({root.parent})"
+    assert refusal(root, place(root.parent)) == f"it is inside the thing ({root.parent})"
     assert sealed(root, place(root.parent, may_surround=True)) == []
     assert refusal(root, place(root, may_surround=True)) == f"it is the thing ({root})"
 
 
-def test_a_link_in_the_workspace_on_the_way_counts_as_much_as_the_end(root: Path, tmp_path: Path) -> None:
+def test_a_link_in_the_workspace_on_the_way_matters_as_much_as_the_end(root: Path, tmp_path: Path) -> None:
     (tmp_path / "env").mkdir()
     (root / "current").symlink_to(tmp_path / "env")
-    assert "leads over the link" in refusal(root, place(root / "current"))
+    assert "goes through the link" in refusal(root, place(root / "current"))
     (root / "links").mkdir()
     (root / "links/current").symlink_to(tmp_path / "env")
     (tmp_path / "way").symlink_to(root / "links/current")
@@ -144,11 +144,11 @@ def test_our_own_environment_in_the_workspace_is_sealed_whole(root: Path, tmp_pa
     assert seals_in(root, places, can_seal=True).sealed == (root / ".venv",)
 
 
-def test_folders_that_path_files_name_are_sealed_also_before_they_are_there(root: Path, tmp_path: Path) -> None:
+def test_folders_in_path_files_are_sealed_even_before_they_exist(root: Path, tmp_path: Path) -> None:
     own = interpreter(tmp_path / "env")
     (own.sites[0] / "mine.pth").write_text(f"{root / 'src'}\n")
     places = daemon_places(Settings(), own, Path("/run/analystd"))
-    with pytest.raises(WorkspaceError, match="is not there, and code could make it"):
+    with pytest.raises(WorkspaceError, match="does not exist, and code could create it"):
         seals_in(root, places, can_seal=True)
     (root / "src").mkdir()
     assert seals_in(root, places, can_seal=True).sealed == (root / "src",)

@@ -109,7 +109,7 @@ def test_a_refusal_names_the_setting_that_allows_more_reading(ws: Workspace) -> 
         ("", "The path is empty"),
         ("a\0b", "The path contains a NUL character"),
         ("\ud800", "The path is not valid UTF-8 text"),
-        ("x" * 256, "The path is too long: 256 bytes, its longest name 256; at most 4095 and 255 are possible"),
+        ("x" * 256, "The path is too long: 256 bytes, its longest name 256; the maximum is 4095 and 255"),
     ],
 )
 def test_a_path_that_no_file_can_have_is_refused_clearly(ws: Workspace, path: str, message: str) -> None:
@@ -194,7 +194,7 @@ def test_a_device_is_not_a_file(ws: Workspace) -> None:
 def test_links_in_a_circle_are_refused(ws: Workspace) -> None:
     (ws.root / "a").symlink_to("b")
     (ws.root / "b").symlink_to("a")
-    assert failure(ws, "a") == "Links lead in a circle or change all the time: a"
+    assert failure(ws, "a") == "Links form a loop or keep changing: a"
 
 
 def test_a_file_without_permission_is_named(project: Path) -> None:
@@ -318,7 +318,7 @@ def test_the_walk_by_hand_reads_and_refuses_alike(ws: Workspace, monkeypatch: py
     monkeypatch.setattr("analystd.jail.openat2._has_openat2", lambda: False)
     (ws.root / "a").symlink_to("a")
     assert read(ws, "data/prices.csv") == b"a,b\n1,2\n"
-    assert failure(ws, "a") == "Links lead in a circle or change all the time: a"
+    assert failure(ws, "a") == "Links form a loop or keep changing: a"
     assert failure(ws, "data") == "Is a folder, not a file: data"
 
 

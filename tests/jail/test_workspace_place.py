@@ -40,13 +40,13 @@ def test_an_explicit_workspace_is_relative_to_the_start_and_made(elsewhere: Path
 
 @pytest.mark.parametrize("path", ["/", "~"])
 def test_a_workspace_around_the_home_is_refused(elsewhere: Path, path: str) -> None:
-    with pytest.raises(WorkspaceError, match="your home would be in it"):
+    with pytest.raises(WorkspaceError, match="it contains your home folder"):
         find_workspace(elsewhere, path)
 
 
 def test_a_workspace_that_cannot_be_made_is_told(elsewhere: Path) -> None:
     (elsewhere / "file").touch()
-    with pytest.raises(WorkspaceError, match="cannot be made"):
+    with pytest.raises(WorkspaceError, match="cannot be created"):
         find_workspace(elsewhere, "file/workspace")
 
 
@@ -68,7 +68,7 @@ def test_a_workspace_in_the_workspace_is_not_meant(project: Path) -> None:
         assert workspace_place(project / start) == project / "workspace"
 
 
-def test_a_folder_that_is_reached_by_a_link_means_what_it_means_itself(project: Path, elsewhere: Path) -> None:
+def test_a_folder_reached_by_a_link_gives_the_same_workspace(project: Path, elsewhere: Path) -> None:
     (elsewhere / "link").symlink_to(project / "notebooks")
     assert workspace_place(elsewhere / "link") == project / "workspace"
 

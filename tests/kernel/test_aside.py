@@ -1,4 +1,4 @@
-"""What an editor asks beside the runs: how a word goes on, and what a name stands for."""
+"""Requests of editors outside of runs: completions, and descriptions of names."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 NO_NETWORK = "This session has no network: "
 OUTSIDE = "is outside of the workspace"
-READ_ONLY = "can only be read: "
+READ_ONLY = "is read-only: "
 
 
 @dataclass
@@ -81,10 +81,10 @@ async def jailed(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPa
         "raise ExceptionGroup('both', [ValueError(1), OSError(101, 'Network is unreachable')])",
     ],
 )
-async def test_a_missing_network_is_explained_with_what_to_do_instead(jailed: Jailed, code: str) -> None:
+async def test_a_missing_network_is_explained_with_a_remedy(jailed: Jailed, code: str) -> None:
     error = await jailed.error(code)
     assert error.message.count(NO_NETWORK) == 1
-    assert error.message.endswith("or name another interpreter in AGENT_PYTHON.")
+    assert error.message.endswith("or set AGENT_PYTHON to another interpreter.")
     assert error.traceback[-1].startswith(NO_NETWORK)
 
 
@@ -117,16 +117,16 @@ except PoolError:
         "import pandas as pd; pd.DataFrame().to_csv('.git/a.csv')",
     ],
 )
-async def test_what_is_sealed_in_the_workspace_says_so(jailed: Jailed, code: str) -> None:
+async def test_errors_for_sealed_files_are_explained(jailed: Jailed, code: str) -> None:
     if jailed.level != "full":
         pytest.skip("only level full has seals")
     message = (await jailed.error(code)).message
-    assert message.count("tools outside of the session's walls run or believe what is in '.git'") == 1
+    assert message.count("tools outside of the session's sandbox execute or trust files in '.git'") == 1
 
 
-async def test_a_missing_folder_beside_what_is_sealed_has_nothing_to_do_with_it(jailed: Jailed) -> None:
-    assert "walls" not in (await jailed.error("open('none/here', 'w')")).message
-    assert "walls" not in (await jailed.error("open('.git/none')")).message
+async def test_a_missing_folder_beside_a_seal_is_not_blamed_on_the_seal(jailed: Jailed) -> None:
+    assert "sandbox" not in (await jailed.error("open('none/here', 'w')")).message
+    assert "sandbox" not in (await jailed.error("open('.git/none')")).message
 
 
 @pytest.mark.parametrize("code", ["%pip install no-such-thing", "!pip install -q no-such-thing"])
@@ -154,8 +154,8 @@ async def test_a_path_outside_is_explained_and_the_setting_named(jailed: Jailed,
     if jailed.level == "partial" and error.name == "FileNotFoundError" and OUTSIDE not in error.message:
         pytest.skip("here it can be seen that there is no such file")
     assert error.message.count(OUTSIDE) == 1
-    assert error.message.endswith("what the setting AGENT_READ_ONLY_PATHS names.")
-    assert error.traceback[-1].endswith("what the setting AGENT_READ_ONLY_PATHS names.")
+    assert error.message.endswith("read only the folders in the setting AGENT_READ_ONLY_PATHS.")
+    assert error.traceback[-1].endswith("read only the folders in the setting AGENT_READ_ONLY_PATHS.")
 
 
 @pytest.mark.parametrize("code", ["open('{lake}/new.csv', 'w')", "open('{lake}/bars.csv', 'a')", "open('/usr/x', 'w')"])
@@ -166,7 +166,7 @@ async def test_a_write_to_what_may_be_read_is_explained(jailed: Jailed, code: st
 async def test_a_lack_of_memory_is_explained(jailed: Jailed) -> None:
     error = await jailed.error("bytearray(1 << 62)")
     assert (error.name, error.message[:16]) == ("MemoryError", "The machine has ")
-    assert "GB of memory for everything" in (await jailed.error("import numpy; numpy.zeros(1 << 59)")).message
+    assert "GB of memory in total" in (await jailed.error("import numpy; numpy.zeros(1 << 59)")).message
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""A kernel that was taken over may send anything: the cell ends, the daemon stays small and awake, and the session goes on."""
+"""A kernel that was taken over may send anything: the cell ends, the daemon stays small and responsive, and the session continues."""
 
 from __future__ import annotations
 

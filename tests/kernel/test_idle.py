@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
-from tests.kernel.conftest import Runner
+from tests.kernel.conftest import Runner, ignore_output
 
 from analystd.jail.limits import SessionLimits
 from analystd.jail.process_tree import is_dead, process_tree
@@ -17,7 +17,6 @@ from analystd.jail.resource_usage import memory
 from analystd.jail.sandbox import measure_sandbox
 from analystd.jail.workspace import GIGABYTE, Workspace
 from analystd.kernel.base import Execution, Trouble
-from analystd.kernel.kernel_client import ignore_output
 from analystd.kernel.launch import Launch
 from analystd.kernel.resource_guard import watchdog
 from analystd.kernel.session import KernelSession
@@ -111,14 +110,14 @@ def in_thread(code: str) -> str:
         (THREADS, " threads in 4 processes; its limit is 200"),
     ],
 )
-async def test_what_a_child_does_too_much_of_ends_it_and_keeps_the_variables(
+async def test_a_child_that_exceeds_a_limit_is_killed_and_the_variables_are_kept(
     watched: Watched, code: str, words: str
 ) -> None:
     assert (await watched(in_child(code))).status == "ok"
     trouble = await watched.trouble()
     assert trouble.kind == "limit"
     assert words in trouble.text
-    assert trouble.text.endswith("what earlier code had left running was ended; the variables are kept.")
+    assert trouble.text.endswith("processes left by earlier code were killed; the variables are kept.")
     await watched.quiet()
     execution = await watched("kept")
     assert (execution.result, execution.stderr.splitlines()[0]) == ("1", f"[Since the last run: {trouble.text}]")
@@ -133,7 +132,7 @@ async def test_what_a_child_does_too_much_of_ends_it_and_keeps_the_variables(
         (THREADS, " threads in 3 processes; its limit is 200"),
     ],
 )
-async def test_what_a_thread_does_too_much_of_ends_the_session_which_is_told(
+async def test_a_thread_that_exceeds_a_limit_ends_the_session_with_a_report(
     watched: Watched, code: str, words: str
 ) -> None:
     assert (await watched(in_thread(code))).status == "ok"
@@ -176,7 +175,7 @@ async def test_after_a_limit_of_memory_variables_can_be_deleted(watched: Watched
     await watched.quiet()
 
 
-async def test_a_spare_that_takes_too_much_is_ended_and_another_one_taken(watched: Watched) -> None:
+async def test_a_spare_that_exceeds_a_limit_is_killed_and_replaced(watched: Watched) -> None:
     launch = Launch(watched.workspace.root, watched.workspace.root.parent / "runtime", await measure_sandbox("auto"))
     little = SessionLimits(memory_percent=100 * 1_000_000 / memory().total, min_free_disk_gb=0.0, interval_seconds=0.05)
     spares = WarmKernels(launch, guard=watchdog(watched.workspace, limits=little), refill_delay_seconds=0)

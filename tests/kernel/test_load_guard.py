@@ -146,7 +146,7 @@ async def test_behind_walls_the_lack_of_memory_is_told_once(tmp_path: Path, leve
     assert "The machine has" not in execution.error.message
 
 
-def test_the_size_of_parquet_is_that_of_its_row_groups_and_chosen_columns(tmp_path: Path) -> None:
+def test_the_size_of_parquet_is_that_of_its_row_groups_and_selected_columns(tmp_path: Path) -> None:
     path = tmp_path / "flat.parquet"
     table = pd.DataFrame({"a": [0] * 200_000, "b": [0] * 200_000})
     table.to_parquet(path, compression="zstd", row_group_size=50_000, use_dictionary=False, column_encoding="PLAIN")

@@ -55,7 +55,7 @@ async def test_an_interrupt_of_a_file_interrupts_the_cell(run: Runner, workspace
     assert (await run("1 + 1")).result == "2"
 
 
-async def test_a_function_of_captured_code_is_not_taken_for_the_next_cells(run: Runner) -> None:
+async def test_a_function_of_captured_code_is_not_attributed_to_the_next_cell(run: Runner) -> None:
     await run(CAPTURED)
     execution = await run("ratio()")
     assert execution.error is not None

@@ -104,7 +104,7 @@ async def test_a_flood_of_small_messages_loses_none_that_matters(run: Runner) ->
     assert (execution.displays, execution.result) == (({"text/plain": "1999"},), "'end'")
 
 
-async def test_a_kernel_that_takes_the_tail_along_leaves_a_truncated_text(run: Runner) -> None:
+async def test_the_text_is_truncated_if_the_kernel_dies_with_its_tail(run: Runner) -> None:
     execution = await run("import os\nprint('x' * 2_000_000)\nimport time; time.sleep(0.3)\nos._exit(1)")
     assert (execution.status, execution.truncated) == ("died", True)
     assert execution.stdout == "x" * HEAD_CHARACTERS
@@ -166,7 +166,7 @@ async def test_the_pipes_of_children_that_have_ended_are_closed(run: Runner) -> 
     assert int((await run(count)).result or 0) <= before + 2
 
 
-async def test_so_many_children_that_stay_do_not_use_up_the_descriptors(run: Runner) -> None:
+async def test_many_children_that_keep_running_do_not_use_up_the_descriptors(run: Runner) -> None:
     await run("import os, subprocess\nthere = []")
     for _ in range(40):
         await run("there.append(subprocess.Popen(['sleep', '60']))")

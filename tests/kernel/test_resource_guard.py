@@ -1,4 +1,4 @@
-"""Code that oversteps a limit is stopped with the guard's words, and the session goes on."""
+"""Code that exceeds a limit is stopped with the guard's message, and the session continues."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ import pytest_asyncio
 from analystd.jail.limits import Breach, LimitName
 from analystd.jail.watchdog import OnBreach
 from analystd.kernel.base import Execution, Trouble
-from analystd.kernel.kernel_client import KernelClient, ignore_output
+from analystd.kernel.kernel_client import KernelClient
 from analystd.kernel.launch import Launch
 from analystd.kernel.session import KernelSession
 from analystd.kernel.warm_kernel import WarmKernels
 
-from .conftest import Runner
+from .conftest import Runner, ignore_output
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -28,7 +28,7 @@ DEAF = "print('started', flush=True)\nwhile True:\n    try:\n        time.sleep(
 
 
 class Watcher:
-    """A guard that says that a limit is overstepped when a test says so, and remembers what it was told."""
+    """A guard that reports an exceeded limit when a test says so, and records the calls that it receives."""
 
     def __init__(self) -> None:
         self.pids: list[int] = []
@@ -65,7 +65,7 @@ async def watcher() -> Watcher:
 
 @pytest.fixture(scope="module")
 def troubles() -> list[Trouble]:
-    """What the session has told that happened while no code ran."""
+    """The events that the session reported while no code ran."""
     return []
 
 
@@ -97,7 +97,7 @@ async def stopped(guarded: Runner, watcher: Watcher, code: str, limit: LimitName
     return await asyncio.wait_for(task, 20)
 
 
-async def test_the_guard_is_told_when_code_begins_and_ends_and_keeps_the_kernel_for_its_life(
+async def test_the_guard_watches_a_kernel_to_its_end_and_learns_when_code_runs(
     guarded: Runner, watcher: Watcher
 ) -> None:
     await guarded("1")
@@ -116,7 +116,7 @@ async def test_a_breach_is_a_limit_that_keeps_the_variables(guarded: Runner, wat
     assert (execution.error.name, execution.error.line) == ("ResourceLimitError", 3)
     assert execution.error.message == (
         "The jar is full; its limit is 3 biscuits. "
-        "The code was interrupted, and what it had started was ended; the variables are kept."
+        "The code and the processes that it had started were stopped; the variables are kept."
     )
     assert (await guarded("kept")).result == "7"
     assert watcher.told[-1] == "end"
@@ -126,7 +126,7 @@ async def test_code_that_goes_on_is_ended_with_its_kernel(guarded: Runner, watch
     execution = await stopped(guarded, watcher, DEAF)
     assert execution.error is not None
     assert execution.status == "limit"
-    assert execution.error.message.endswith("3 biscuits. The session's process was ended; all variables are lost.")
+    assert execution.error.message.endswith("3 biscuits. The session's process was killed; all variables are lost.")
     execution = await guarded("import time\n'kept' in dir()")
     assert (execution.result, execution.stderr) == ("False", "")
 
@@ -203,7 +203,7 @@ async def test_cancelling_tells_the_guard(guarded: Runner, watcher: Watcher) -> 
     assert watcher.told == ["begin", "end"]
 
 
-async def test_what_earlier_code_left_running_is_ended_for_a_limit_and_the_next_run_tells(
+async def test_processes_left_by_earlier_code_are_killed_for_a_limit_and_reported(
     guarded: Runner, watcher: Watcher, troubles: list[Trouble]
 ) -> None:
     troubles.clear()
@@ -213,7 +213,7 @@ async def test_what_earlier_code_left_running_is_ended_for_a_limit_and_the_next_
     assert not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
     told = (
         "The jar is full; its limit is 3 biscuits. "
-        "No code ran: what earlier code had left running was ended; the variables are kept."
+        "No code was running: processes left by earlier code were killed; the variables are kept."
     )
     assert troubles == [Trouble("limit", told)]
     execution = await guarded("kept")
@@ -221,7 +221,7 @@ async def test_what_earlier_code_left_running_is_ended_for_a_limit_and_the_next_
     assert (await guarded("kept")).stderr == ""
 
 
-async def test_a_session_that_oversteps_a_limit_by_itself_ends_and_the_next_run_tells(
+async def test_a_session_that_exceeds_a_limit_by_itself_is_killed_and_reported(
     guarded: Runner, watcher: Watcher, troubles: list[Trouble]
 ) -> None:
     troubles.clear()
@@ -247,7 +247,9 @@ async def test_ending_what_was_started_is_not_tried_again_and_again(guarded: Run
     await ended(guarded)
 
 
-async def test_code_that_may_help_with_a_limit_is_told_so_and_the_guard_too(guarded: Runner, watcher: Watcher) -> None:
+async def test_code_that_may_free_resources_gets_a_note_and_the_guard_excuses_it(
+    guarded: Runner, watcher: Watcher
+) -> None:
     await guarded("1")
     watcher.told.clear()
     execution = await guarded.session.execute(
@@ -255,7 +257,7 @@ async def test_code_that_may_help_with_a_limit_is_told_so_and_the_guard_too(guar
     )
     assert (execution.status, watcher.told) == ("ok", ["excuse", "begin", "end"])
     assert execution.stderr == (
-        "[The jar is full. Eat biscuits. This code may run, to free what is too much, and is stopped as soon as it takes more.]\n"
+        "[The jar is full. Eat biscuits. This code may run to free resources, and is stopped as soon as it uses more.]\n"
     )
 
 

@@ -164,10 +164,10 @@ async def test_asking_for_input_fails_at_once_and_says_what_to_do(run: Runner) -
 
 
 @pytest.mark.parametrize("code", ["breakpoint()", "import pdb; pdb.set_trace()"])
-async def test_a_debugger_does_not_hang_and_says_that_it_has_nobody_to_ask(run: Runner, code: str) -> None:
+async def test_a_debugger_does_not_hang_and_reports_that_it_is_not_available(run: Runner, code: str) -> None:
     error = (await run(code, timeout_seconds=10)).error
     assert error is not None
-    assert error.message.startswith("The debugger has nobody to ask")
+    assert error.message.startswith("The debugger is not available")
 
 
 async def test_help_is_printed(run: Runner) -> None:

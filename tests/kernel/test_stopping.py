@@ -170,7 +170,7 @@ async def test_a_segmentation_fault_says_where_it_happened(run: Runner) -> None:
     assert (await run("1 + 1")).result == "2"
 
 
-async def test_a_kernel_that_died_while_idle_is_told_of_with_the_next_run(run: Runner) -> None:
+async def test_the_next_run_reports_a_kernel_that_died_while_idle(run: Runner) -> None:
     await run("import os, threading\nthreading.Timer(0.05, os._exit, [5]).start()")
     async with asyncio.timeout(10):
         while run.session.info().state != "dead":
@@ -223,7 +223,7 @@ print(plain.pid, detached.pid)
 
 
 def runs(pid: int) -> bool:
-    """Whether a process is there and not only waiting to be buried by whoever is in charge of orphans."""
+    """Whether a process exists and is not a zombie."""
     try:
         return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:

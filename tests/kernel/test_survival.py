@@ -321,7 +321,7 @@ async def test_mischief_is_survived(jailed: Jailed, mischief: str) -> None:
     await jailed("import os; os.chdir(os.environ['HOME'])")
 
 
-async def test_code_that_locks_itself_out_of_its_folders_is_let_in_again(jailed: Jailed) -> None:
+async def test_permissions_are_restored_on_folders_that_code_has_closed(jailed: Jailed) -> None:
     code = "import os\nfor name in ('HOME', 'JUPYTER_RUNTIME_DIR'): os.chmod(os.environ[name], 0)\nos._exit(0)"
     assert (await survived(jailed, code)).status == "died"
     assert (await jailed("open('mine', 'w').close(); 'mine' in os.listdir()")).result == "True"

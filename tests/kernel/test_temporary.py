@@ -1,4 +1,4 @@
-"""Files in places that go with the session are told of, once each, whether the workspace lies beside such a place or in it."""
+"""Files in folders that are deleted with the session are reported once each, whether the workspace is outside of such a folder or in it."""
 
 from __future__ import annotations
 
@@ -12,8 +12,9 @@ import pytest_asyncio
 from analystd.jail.sandbox import measure_level
 from analystd.kernel.base import Execution
 from analystd.kernel.inside.temporary import TemporaryFiles
-from analystd.kernel.kernel_client import ignore_output
 from analystd.kernel.session import KernelSession
+
+from .conftest import ignore_output
 
 
 @pytest.fixture
@@ -31,7 +32,7 @@ def test_a_file_is_told_once_with_its_size(private: Path, tmp_path: Path) -> Non
     files = files_of(private, tmp_path / "workspace")
     assert files.news() is None
     (private / "out.csv").write_text("a,b\n")
-    told = f"[{private} is private to the session and goes with it: {private}/out.csv (4 bytes). Write into the workspace to keep it.]"
+    told = f"[{private} is private to the session and is deleted with it: {private}/out.csv (4 bytes). Write into the workspace to keep it.]"
     assert files.news() == told
     (private / "out.csv").write_text("a,b\n1,2\n")
     assert files.news() is None
@@ -58,7 +59,7 @@ def test_many_files_are_told_in_one_sentence(private: Path, tmp_path: Path) -> N
     assert "and 7 more. Write into the workspace to keep them.]" in told
 
 
-def test_what_lies_on_the_way_to_the_workspace_is_watched_too_but_not_the_workspace(private: Path) -> None:
+def test_folders_on_the_way_to_the_workspace_are_watched_but_not_the_workspace(private: Path) -> None:
     workspace = private / "project/deep/workspace"
     workspace.mkdir(parents=True)
     files = files_of(private, workspace)
@@ -100,7 +101,7 @@ async def test_code_in_the_jail_is_told_of_what_it_leaves_in_tmp(jailed: KernelS
         await run(jailed, "import numpy, pandas, tempfile, multiprocessing as mp\nmp.Pool(1).map(abs, [1])")
     ).stderr == ""
     execution = await run(jailed, "open('/tmp/hb_result.csv', 'w').write('a\\n1\\n'); print('written')")
-    told = "[/tmp is private to the session and goes with it: /tmp/hb_result.csv (4 bytes). Write into the workspace to keep it.]\n"
+    told = "[/tmp is private to the session and is deleted with it: /tmp/hb_result.csv (4 bytes). Write into the workspace to keep it.]\n"
     assert (execution.stdout, execution.stderr) == ("written\n", told)
     execution = await run(jailed, "open('../up.csv', 'w').write('x'); 1 / 0")
     assert execution.status == "error"

@@ -1,4 +1,4 @@
-"""What is told of the user's variables, and what is not done to learn it."""
+"""The description of the user's variables, and what is not called to make it."""
 
 from __future__ import annotations
 

@@ -11,11 +11,10 @@ import pytest
 import pytest_asyncio
 
 from analystd.jail.sandbox import LEVELS, Level, Sandbox, measure_level
-from analystd.kernel.kernel_client import ignore_output
 from analystd.kernel.session import KernelSession
 from analystd.wire.errors import SessionUnavailableError
 
-from .conftest import Runner
+from .conftest import Runner, ignore_output
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

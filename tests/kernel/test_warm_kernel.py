@@ -13,11 +13,13 @@ import pytest
 import pytest_asyncio
 
 from analystd.kernel.base import Execution
-from analystd.kernel.kernel_client import KernelClient, ignore_output
+from analystd.kernel.kernel_client import KernelClient
 from analystd.kernel.launch import Launch
 from analystd.kernel.session import KernelSession
 from analystd.kernel.warm_kernel import WarmKernels
 from analystd.wire.errors import SessionUnavailableError
+
+from .conftest import ignore_output
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -116,7 +118,7 @@ async def test_closing_leaves_no_sockets_and_can_be_repeated(launch: Launch, tmp
         await execute(session, "1")
 
 
-async def test_an_interpreter_without_ipykernel_is_named_with_what_to_do(launch: Launch, tmp_path: Path) -> None:
+async def test_an_interpreter_without_ipykernel_is_reported_with_a_remedy(launch: Launch, tmp_path: Path) -> None:
     python = tmp_path / "python"
     python.write_text("#!/bin/sh\necho \"ModuleNotFoundError: No module named 'ipykernel'\" >&2\nexit 1\n")
     python.chmod(0o755)
@@ -148,6 +150,8 @@ from pathlib import Path
 sys.path.insert(0, {str(Path(__file__).parents[2])!r})
 from analystd.kernel.kernel_client import Kernel
 from analystd.kernel.launch import Launch
+
+from .conftest import ignore_output
 from tests.kernel.conftest import OpenSandbox
 
 async def main():

@@ -1,4 +1,4 @@
-"""A server on a port of this machine that sends without end, in the way that is asked for; what it sends costs it no memory."""
+"""A server on a local port that sends without end in the requested way, without using memory for what it sends."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Small GGUF files for tests: written as the format has it, whole or with any fault that is wanted."""
+"""Write small GGUF files for tests, valid or with any requested fault."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Hugging Face in small, on a port of this machine, with the faults that are wanted; and a model server that only names its models."""
+"""A small Hugging Face on a local port, with the requested faults; and a model server that only lists its models."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A package index on a port of this machine, as pages (PEP 503) or as JSON (PEP 691), with the faults that are wanted."""
+"""A package index on a local port, as pages (PEP 503) or as JSON (PEP 691), with the requested faults."""
 
 from __future__ import annotations
 

@@ -66,7 +66,7 @@ def test_a_broken_file_is_listed_with_what_is_wrong(home: Path) -> None:
     assert huge.needs.total > 1 << 40
 
 
-def test_needs_are_reckoned_for_the_context_that_is_set(home: Path) -> None:
+def test_needs_are_estimated_for_the_context_in_the_settings(home: Path) -> None:
     path = write_huge_gguf(home / "m.gguf", 1 << 30)
     short, long = look_at(path, 1024).needs, look_at(path, 65536).needs
     assert short is not None
@@ -74,7 +74,7 @@ def test_needs_are_reckoned_for_the_context_that_is_set(home: Path) -> None:
     assert (short.window, long.window, long.cache // short.cache) == (1024, 65536, 64)
 
 
-def test_an_adapter_is_told_from_a_model(home: Path) -> None:
+def test_an_adapter_is_distinguished_from_a_model(home: Path) -> None:
     entry = look_at(write_gguf(home / "a.gguf", {"general.architecture": "llama", "general.type": "adapter"}))
     assert entry.header is not None
     assert (entry.header.kind, entry.can_talk) == ("adapter", False)
@@ -92,12 +92,12 @@ def test_a_part_of_a_name_means_the_one_model_that_has_it(home: Path) -> None:
     assert chosen("qwen2.5-7b-q4") == "Qwen2.5-7B-Q4_K_M.gguf"
     assert chosen("llama") == chosen("llama.gguf") == "llama.gguf"
     assert chosen("gemma") is None
-    with pytest.raises(InvalidArgumentsError, match="'qwen' means 2 models") as refusal:
+    with pytest.raises(InvalidArgumentsError, match="'qwen' matches 2 models") as refusal:
         choose("qwen", entries)
     assert "Qwen2.5-7B-Q4_K_M.gguf, Qwen2.5-7B-Q8_0.gguf" in str(refusal.value.hint)
 
 
-def test_of_two_files_of_one_name_the_places_are_told(home: Path) -> None:
+def test_files_of_the_same_name_are_reported_with_their_paths(home: Path) -> None:
     for folder in ("a", "b"):
         write_gguf(home / folder / "m.gguf", LLAMA)
     with pytest.raises(InvalidArgumentsError) as refusal:

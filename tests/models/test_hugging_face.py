@@ -60,29 +60,29 @@ async def test_a_model_is_fetched_into_a_folder_named_for_its_repository(hub: Hu
     assert progress == sorted(progress)
 
 
-async def test_what_is_there_is_not_fetched_again(hub: Hub, tmp_path: Path) -> None:
+async def test_an_existing_file_is_not_fetched_again(hub: Hub, tmp_path: Path) -> None:
     await fetched(hub, tmp_path)
     await fetched(hub, tmp_path)
     assert ranges(hub) == [None]
 
 
-async def test_a_transfer_that_breaks_off_goes_on_where_it_was(hub: Hub, tmp_path: Path) -> None:
+async def test_an_interrupted_transfer_continues_where_it_stopped(hub: Hub, tmp_path: Path) -> None:
     hub.break_after += [3_000_000, 2_000_000]
     assert (await fetched(hub, tmp_path)).read_bytes() == CONTENT
     assert ranges(hub) == [None, "bytes=3000000-", "bytes=5000000-"]
 
 
-async def test_what_a_broken_pull_has_brought_is_used_by_the_next_one(hub: Hub, tmp_path: Path) -> None:
+async def test_the_bytes_of_an_interrupted_pull_are_used_by_the_next_one(hub: Hub, tmp_path: Path) -> None:
     hub.break_after += [4_000_000, 0, 0, 0, 0]
     with pytest.raises(EngineUnavailableError, match=r"could not be fetched from http://127") as refusal:
         await fetched(hub, tmp_path)
-    assert "the same command goes on from there" in str(refusal.value.hint)
+    assert "run the same command again to continue" in str(refusal.value.hint)
     hub.break_after.clear()
     assert (await fetched(hub, tmp_path)).read_bytes() == CONTENT
     assert ranges(hub)[-1] == "bytes=4000000-"
 
 
-async def test_a_server_that_only_begins_anew_is_taken_as_it_is(hub: Hub, tmp_path: Path) -> None:
+async def test_a_server_without_ranges_sends_the_whole_file(hub: Hub, tmp_path: Path) -> None:
     hub.break_after.append(3_000_000)
     hub.takes_ranges = False
     assert (await fetched(hub, tmp_path)).read_bytes() == CONTENT
@@ -90,22 +90,22 @@ async def test_a_server_that_only_begins_anew_is_taken_as_it_is(hub: Hub, tmp_pa
 
 async def test_a_file_with_another_hash_is_neither_installed_nor_kept(hub: Hub, tmp_path: Path) -> None:
     hub.hashes["m-Q4_K_M.gguf"] = "0" * 64
-    with pytest.raises(EngineUnavailableError, match="is not the file that it should be"):
+    with pytest.raises(EngineUnavailableError, match="is not the expected file"):
         await fetched(hub, tmp_path)
     assert list((tmp_path / "owner" / "model").iterdir()) == []
 
 
-async def test_a_part_that_is_damaged_is_found_out_and_dropped(hub: Hub, tmp_path: Path) -> None:
+async def test_a_damaged_part_is_detected_and_removed(hub: Hub, tmp_path: Path) -> None:
     source = DownloadSource("", len(CONTENT), hashlib.sha256(CONTENT).hexdigest())
     part = part_of(tmp_path / "owner" / "model" / "m-Q4_K_M.gguf", source)
     part.parent.mkdir(parents=True)
     part.write_bytes(b"something else")
-    with pytest.raises(EngineUnavailableError, match="is not the file that it should be"):
+    with pytest.raises(EngineUnavailableError, match="is not the expected file"):
         await fetched(hub, tmp_path)
     assert (await fetched(hub, tmp_path)).read_bytes() == CONTENT
 
 
-async def test_what_came_of_another_revision_is_not_gone_on_from(hub: Hub, tmp_path: Path) -> None:
+async def test_the_bytes_of_another_revision_are_not_continued(hub: Hub, tmp_path: Path) -> None:
     hub.break_after += [4_000_000, 0, 0, 0, 0]
     with pytest.raises(EngineUnavailableError):
         await fetched(hub, tmp_path)
@@ -127,7 +127,7 @@ async def test_a_file_of_the_right_size_with_another_content_is_fetched_again(hu
     assert ranges(hub) == [None, None, None]
 
 
-async def test_a_file_that_was_found_right_is_not_read_again(hub: Hub, tmp_path: Path) -> None:
+async def test_a_verified_file_is_not_read_again(hub: Hub, tmp_path: Path) -> None:
     path = await fetched(hub, tmp_path)
     assert sha256_of(path) == hashlib.sha256(CONTENT).hexdigest()
     store = tmp_path / "cache" / "analystd" / "known_files.json"
@@ -139,7 +139,7 @@ async def test_a_file_that_was_found_right_is_not_read_again(hub: Hub, tmp_path:
 
 
 @pytest.mark.parametrize("content", ["", "[]", "{", '{"x": 1}', "[" * 100_000, "x" * 2_000_000])
-def test_a_memory_that_is_damaged_is_none(tmp_path: Path, content: str) -> None:
+def test_a_damaged_store_of_hashes_is_ignored(tmp_path: Path, content: str) -> None:
     store = tmp_path / "cache" / "analystd" / "known_files.json"
     store.parent.mkdir(parents=True)
     store.write_text(content)
@@ -147,7 +147,7 @@ def test_a_memory_that_is_damaged_is_none(tmp_path: Path, content: str) -> None:
     assert [sha256_of(tmp_path / "file") for _ in range(2)] == [hashlib.sha256(b"x").hexdigest()] * 2
 
 
-async def test_of_two_pulls_at_once_one_fetches_and_the_other_says_so(hub: Hub, tmp_path: Path) -> None:
+async def test_the_second_of_two_pulls_reports_that_the_first_is_running(hub: Hub, tmp_path: Path) -> None:
     one, other = await asyncio.gather(fetched(hub, tmp_path), fetched(hub, tmp_path), return_exceptions=True)
     refusal, path = (one, other) if isinstance(one, EngineUnavailableError) else (other, one)
     assert isinstance(path, Path)
@@ -184,7 +184,7 @@ print(attempt(lambda done, total: None).stat().st_size)
 """
 
 
-def test_a_disk_that_is_full_in_the_middle_is_told_and_the_next_pull_goes_on(hub: Hub, tmp_path: Path) -> None:
+def test_a_full_disk_is_reported_and_the_next_pull_continues(hub: Hub, tmp_path: Path) -> None:
     script = tmp_path / "fill.py"
     script.write_text(FILL_THE_DISK)
     disk = tmp_path / "disk"
@@ -202,7 +202,7 @@ def test_a_disk_that_is_full_in_the_middle_is_told_and_the_next_pull_goes_on(hub
     assert done.returncode == 0, done.stderr
     message, hint, size = done.stdout.splitlines()
     assert message.endswith("could not be stored in models/owner/model: No space left on device")
-    assert hint == "What has come is kept, and the same command goes on from there."
+    assert hint == "The downloaded part is kept; run the same command again to continue."
     assert int(size) == len(CONTENT)
     first, second = ranges(hub)
     assert first is None
@@ -210,7 +210,7 @@ def test_a_disk_that_is_full_in_the_middle_is_told_and_the_next_pull_goes_on(hub
 
 
 @pytest.mark.parametrize("kind", ["a list", "a gzip bomb", "a nested list", "redirects with bodies"])
-async def test_a_hub_that_sends_without_end_is_given_up(tmp_path: Path, kind: str) -> None:
+async def test_an_endless_answer_of_the_hub_is_aborted(tmp_path: Path, kind: str) -> None:
     with flooding() as flood:
         flood.listing = kind
         with pytest.raises(EngineUnavailableError, match=flood.url):
@@ -244,16 +244,16 @@ async def test_a_redirect_takes_no_key_elsewhere_and_never_leaves_tls(
     assert redirected.headers["host"] == redirected.url.netloc.decode()
 
 
-async def test_a_file_longer_than_told_is_not_installed(hub: Hub, tmp_path: Path) -> None:
+async def test_a_file_longer_than_announced_is_not_installed(hub: Hub, tmp_path: Path) -> None:
     hub.sizes["m-Q4_K_M.gguf"] = 1_000_000
-    with pytest.raises(EngineUnavailableError, match="is not the file that it should be"):
+    with pytest.raises(EngineUnavailableError, match="is not the expected file"):
         await fetched(hub, tmp_path)
 
 
-async def test_a_model_that_does_not_fit_on_the_disk_is_not_begun(hub: Hub, tmp_path: Path) -> None:
+async def test_a_model_that_does_not_fit_on_the_disk_is_not_fetched(hub: Hub, tmp_path: Path) -> None:
     hub.sizes["m-Q4_K_M.gguf"] = 1 << 60
     with pytest.raises(
-        EngineUnavailableError, match=r"The model takes 1073741824\.0 GiB more .*, where .* GiB are free"
+        EngineUnavailableError, match=r"The model needs 1073741824\.0 GiB more .*, which has .* GiB free"
     ):
         await fetched(hub, tmp_path)
     assert ranges(hub) == []
@@ -262,14 +262,16 @@ async def test_a_model_that_does_not_fit_on_the_disk_is_not_begun(hub: Hub, tmp_
 @pytest.mark.parametrize(
     ("status", "message", "hint"),
     [
-        (401, "does not give out owner/model (401)", "HF_TOKEN"),
-        (403, "does not give out owner/model (403)", "HF_TOKEN"),
-        (404, "has no owner/model", "spelt"),
-        (429, "has too much to do (429)", "later"),
+        (401, "refuses access to owner/model (401)", "HF_TOKEN"),
+        (403, "refuses access to owner/model (403)", "HF_TOKEN"),
+        (404, "has no owner/model", "spelling"),
+        (429, "is too busy (429)", "later"),
         (500, "failed with status 500", "later"),
     ],
 )
-async def test_a_refusal_is_told_in_a_sentence(hub: Hub, tmp_path: Path, status: int, message: str, hint: str) -> None:
+async def test_an_error_status_is_reported_with_a_message(
+    hub: Hub, tmp_path: Path, status: int, message: str, hint: str
+) -> None:
     hub.status = status
     with pytest.raises(EngineUnavailableError) as refusal:
         await fetched(hub, tmp_path)
@@ -280,25 +282,25 @@ async def test_a_refusal_is_told_in_a_sentence(hub: Hub, tmp_path: Path, status:
 @pytest.mark.parametrize(
     "answer", [b"<html>", b"{}", b'[{"type": "file"}]', b'[{"type": "file", "path": "a", "size": "b"}]']
 )
-async def test_what_is_not_the_hub_is_told(hub: Hub, tmp_path: Path, answer: bytes) -> None:
+async def test_a_server_other_than_the_hub_is_reported(hub: Hub, tmp_path: Path, answer: bytes) -> None:
     hub.answers = answer
     with pytest.raises(EngineUnavailableError, match=r"does not answer as Hugging Face does|has no GGUF file"):
         await fetched(hub, tmp_path)
 
 
-async def test_without_a_network_it_is_told_what_else_can_be_done(tmp_path: Path) -> None:
+async def test_without_a_network_the_hint_lists_alternatives(tmp_path: Path) -> None:
     with pytest.raises(EngineUnavailableError, match="could not be fetched from http://127") as refusal:
         await fetched(Hub(url=f"http://127.0.0.1:{free_port()}"), tmp_path)
-    assert "Is the network allowed from here?" in str(refusal.value.hint)
+    assert "Check the network connection." in str(refusal.value.hint)
 
 
-async def test_a_folder_that_cannot_be_written_is_told(hub: Hub, tmp_path: Path) -> None:
+async def test_a_folder_that_cannot_be_written_is_reported(hub: Hub, tmp_path: Path) -> None:
     (tmp_path / "owner").write_text("in the way")
     with pytest.raises(EngineUnavailableError, match=r"could not be stored in .*owner/model"):
         await fetched(hub, tmp_path)
 
 
-async def test_a_model_in_parts_comes_whole(tmp_path: Path) -> None:
+async def test_all_parts_of_a_model_are_fetched(tmp_path: Path) -> None:
     parts = {f"big/m-0000{number}-of-00003.gguf": bytes([number]) * 1000 for number in (1, 2, 3)}
     with serving(Hub(dict(parts))) as hub:
         progress: list[tuple[int, int]] = []
@@ -334,7 +336,7 @@ def test_the_token_goes_to_hugging_face_only() -> None:
     assert told == [{"Authorization": "Bearer secret"}, {}, {}, {}]
 
 
-def test_the_usual_quantisation_is_chosen_where_nothing_is_said() -> None:
+def test_the_default_quantisation_is_chosen() -> None:
     there = files("m-Q8_0.gguf", "m-Q4_K_M.gguf", "mmproj-f16.gguf", "README.md")
     assert choose_files(there, MODEL) == files("m-Q4_K_M.gguf")
     assert choose_files(there, Reference("owner/model", "q8_0")) == files("m-Q8_0.gguf")
@@ -349,16 +351,14 @@ def test_the_usual_quantisation_is_chosen_where_nothing_is_said() -> None:
         (["a-Q8_0.gguf", "c.gguf"], "Q2_K", "owner/model has 2 models, 0 of them with 'Q2_K'"),
     ],
 )
-def test_where_it_is_not_clear_which_the_candidates_are_named(
-    paths: list[str], wanted: str | None, message: str
-) -> None:
+def test_an_ambiguous_choice_names_the_candidates(paths: list[str], wanted: str | None, message: str) -> None:
     with pytest.raises(InvalidArgumentsError) as refusal:
         choose_files(files(*paths), Reference("owner/model", wanted))
     assert refusal.value.message == message
     assert paths[0] in str(refusal.value.hint)
 
 
-def test_a_repository_without_a_gguf_is_told() -> None:
+def test_a_repository_without_a_gguf_is_reported() -> None:
     with pytest.raises(EngineUnavailableError, match="owner/model has no GGUF file"):
         choose_files(files("model.safetensors"), MODEL)
 
@@ -373,6 +373,6 @@ def test_references_are_read_as_people_write_them() -> None:
 @pytest.mark.parametrize(
     "text", ["model", "a/b/c", "../etc", "a/..", "owner/model:", "https://elsewhere.org/a/b", "a b/c"]
 )
-def test_what_is_no_repository_is_refused(text: str) -> None:
-    with pytest.raises(InvalidArgumentsError, match="is no repository of Hugging Face"):
+def test_an_invalid_reference_is_rejected(text: str) -> None:
+    with pytest.raises(InvalidArgumentsError, match="is not a repository of Hugging Face"):
         parse_reference(text)

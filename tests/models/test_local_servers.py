@@ -11,7 +11,7 @@ from analystd.models.local_servers import LocalServer, find_offers, models_at
 pytestmark = pytest.mark.slow
 
 
-async def test_a_server_that_runs_is_told_with_its_models_and_one_that_does_not_is_passed_over() -> None:
+async def test_running_servers_are_listed_with_their_models_and_others_are_not() -> None:
     with serving(Hub(answers=b'{"data": [{"id": "llama3.2:3b"}, {"id": "qwen3"}]}')) as server:
         nobody = f"http://127.0.0.1:{free_port()}/v1"
         offers = await find_offers([("Ollama", server.url + "/v1"), ("llama-server", nobody)])
@@ -23,17 +23,17 @@ async def test_a_server_that_runs_is_told_with_its_models_and_one_that_does_not_
     "answer",
     [b"", b"<html>", b"[]", b'{"data": [1]}', b'{"data": 1}', b"null", b'{"data": "' + b"x" * 2_000_000 + b'"}'],
 )
-async def test_whoever_else_listens_there_is_no_model_server(answer: bytes) -> None:
+async def test_another_server_on_the_port_is_not_a_model_server(answer: bytes) -> None:
     with serving(Hub(answers=answer)) as server:
         assert await models_at(server.url) is None
 
 
-async def test_a_refusal_is_no_offer() -> None:
+async def test_a_server_that_rejects_the_request_is_not_listed() -> None:
     with serving(Hub(status=401)) as server:
         assert await models_at(server.url) is None
 
 
-async def test_names_hold_nothing_that_a_terminal_would_obey() -> None:
+async def test_names_contain_nothing_that_a_terminal_obeys() -> None:
     content = json.dumps({"data": [{"id": "evil\x1b[2J\nAGENT_SANDBOX=off"}]}).encode()
     with serving(Hub(answers=content)) as server:
         assert await models_at(server.url) == ("evil[2JAGENT_SANDBOX=off",)

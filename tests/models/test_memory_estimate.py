@@ -24,7 +24,7 @@ def test_a_shorter_context_needs_less(tmp_path: Path) -> None:
     assert needs_of(header, 2000).cache == GIB // 4
 
 
-def test_heads_may_have_a_width_of_their_own_and_layers_none_at_all(tmp_path: Path) -> None:
+def test_heads_may_have_their_own_width_and_layers_may_have_no_heads(tmp_path: Path) -> None:
     shape = {**LLAMA, "llama.attention.key_length": 256, "llama.attention.value_length": 64}
     wide = read_header(write_gguf(tmp_path / "wide.gguf", shape))
     assert needs_of(wide).token_bytes == 32 * 8 * (256 + 64) * 2
@@ -32,7 +32,7 @@ def test_heads_may_have_a_width_of_their_own_and_layers_none_at_all(tmp_path: Pa
     assert needs_of(hybrid).token_bytes == 2 * 8 * (128 + 128) * 2
 
 
-def test_a_header_that_tells_of_no_shape_needs_its_weights(tmp_path: Path) -> None:
+def test_a_header_without_a_shape_needs_only_its_weights(tmp_path: Path) -> None:
     needs = needs_of(read_header(write_gguf(tmp_path / "m.gguf", {}, [Tensor("a", (1000,))])))
     assert (needs.weights, needs.cache) == (4000, 0)
 
@@ -46,7 +46,7 @@ def test_the_context_is_the_models_own_up_to_a_default() -> None:
     )
 
 
-def test_what_fits_is_not_refused_and_what_does_not_is_told_in_numbers() -> None:
+def test_a_model_that_does_not_fit_is_rejected_with_the_numbers() -> None:
     needs = MemoryEstimate(weights=4 * GIB, window=8192, token_bytes=128 * 1024)
     assert refusal(Path("m.gguf"), needs, needs.total) is None
     problem = refusal(Path("m.gguf"), needs, needs.total - 1)
@@ -54,25 +54,25 @@ def test_what_fits_is_not_refused_and_what_does_not_is_told_in_numbers() -> None
     assert problem.message == (
         "m.gguf needs about 5.2 GiB of memory (4.0 GiB weights, 1.0 GiB for a context of 8192 tokens); 5.2 GiB are available"
     )
-    assert problem.hint == "AGENT_CONTEXT_TOKENS=7936 would fit; so does a smaller quantisation."
+    assert problem.hint == "AGENT_CONTEXT_TOKENS=7936 would fit; so would a smaller quantisation."
 
 
-def test_more_conversations_take_a_quarter_of_what_is_left() -> None:
+def test_additional_conversations_take_a_quarter_of_the_remaining_memory() -> None:
     needs = MemoryEstimate(weights=4 * GIB, window=8192, token_bytes=128 * 1024)
     kept = [needs.conversations_within(needs.total + left * GIB, 4) for left in (0, 3, 4, 8, 100)]
     assert kept == [1, 1, 2, 3, 4]
     assert needs.conversations_within(0, 4) == 1
 
 
-def test_where_no_context_helps_a_smaller_model_is_advised() -> None:
+def test_a_smaller_model_is_suggested_when_no_context_fits() -> None:
     problem = refusal(Path("m.gguf"), MemoryEstimate(4 * GIB, 8192, 128 * 1024), 3 * GIB)
     assert problem is not None
     assert "smaller model" in str(problem.hint)
 
 
-def test_a_model_in_parts_weighs_what_all_of_them_do(tmp_path: Path) -> None:
+def test_the_weights_of_a_model_in_parts_are_added_up(tmp_path: Path) -> None:
     first = write_gguf(tmp_path / "m-00001-of-00002.gguf", {**LLAMA, "split.count": 2}, [Tensor("a", (100,))])
-    with pytest.raises(BadGgufError, match=r"is one of 2 files, and m-00002-of-00002\.gguf is not beside it"):
+    with pytest.raises(BadGgufError, match=r"is one of 2 files, and m-00002-of-00002\.gguf is missing from its folder"):
         needs_of(read_header(first))
     second = write_gguf(tmp_path / "m-00002-of-00002.gguf", {"split.count": 2}, [Tensor("b", (5000,))])
     assert needs_of(read_header(first)).weights == first.stat().st_size + second.stat().st_size

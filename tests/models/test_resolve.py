@@ -20,7 +20,7 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "cache"
 
 
-def test_without_settings_the_most_able_model_that_was_fetched_is_used(cache: Path) -> None:
+def test_without_settings_the_most_capable_fetched_model_is_used(cache: Path) -> None:
     with pytest.raises(EngineUnavailableError, match="There is no model yet") as refusal:
         resolve_model(Settings())
     assert "analystd model pull" in str(refusal.value.hint)
@@ -39,7 +39,7 @@ def test_without_settings_the_most_able_model_that_was_fetched_is_used(cache: Pa
         ("stub.gguf", b"GGUF\x03\x00", "ends within its header, after 6 bytes"),
     ],
 )
-def test_a_file_that_is_no_model_is_refused(tmp_path: Path, name: str, content: bytes | None, message: str) -> None:
+def test_a_file_that_is_not_a_model_is_rejected(tmp_path: Path, name: str, content: bytes | None, message: str) -> None:
     path = tmp_path / name
     if content is not None:
         path.write_bytes(content)
@@ -47,7 +47,7 @@ def test_a_file_that_is_no_model_is_refused(tmp_path: Path, name: str, content: 
         resolve_model(Settings(model_path=str(path)))
 
 
-def test_a_folder_is_no_model(tmp_path: Path) -> None:
+def test_a_folder_is_not_a_model(tmp_path: Path) -> None:
     with pytest.raises(EngineUnavailableError, match="is not a file"):
         resolve_model(Settings(model_path=str(tmp_path)))
 

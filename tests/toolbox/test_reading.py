@@ -39,7 +39,7 @@ def test_the_same_table_is_the_same_in_every_format(tmp_path: Path) -> None:
         assert got.to_dict("records") == records, file.name
 
 
-def test_what_can_be_read_two_ways_stays_text_and_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_ambiguous_columns_stay_text_and_are_printed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "t.csv").write_text('a;d\n"1,234";01/02/2024\n"5,678";03/04/2024\n')
     frame = toolbox.read(tmp_path / "t.csv")
     assert frame["a"].to_list() == ["1,234", "5,678"]

@@ -69,7 +69,7 @@ def test_skewness_agrees_with_exact_fractions() -> None:
     assert toolbox.skewness(pd.Series([2.0, 2.0, 2.0])) == 0
 
 
-def test_normality_tells_a_bell_from_what_is_none() -> None:
+def test_normality_distinguishes_normal_from_other_samples() -> None:
     draw = random.Random(5)
     bell = pd.Series([draw.gauss(0, 1) for _ in range(300)])
     assert toolbox.normality(bell).p_value > 0.05

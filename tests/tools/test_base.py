@@ -28,7 +28,7 @@ from analystd.wire.errors import InvalidArgumentsError
         (DATA_VIEW, "x", "Invalid arguments: 'x' is not of type 'object'"),
     ],
 )
-def test_a_misfit_is_told_in_the_validators_words(schema: Any, arguments: Any, message: str) -> None:
+def test_invalid_arguments_are_reported_in_the_validators_words(schema: Any, arguments: Any, message: str) -> None:
     with pytest.raises(InvalidArgumentsError) as caught:
         validate(schema.parameters, arguments)
     assert caught.value.message.startswith(message)
@@ -45,7 +45,7 @@ def test_a_misfit_is_told_in_the_validators_words(schema: Any, arguments: Any, m
         (PYEXE, {"code": "print('New task')", "reset": True}),
     ],
 )
-def test_what_fits_passes(schema: Any, arguments: dict[str, Any]) -> None:
+def test_valid_arguments_pass(schema: Any, arguments: dict[str, Any]) -> None:
     validate(schema.parameters, arguments)
 
 

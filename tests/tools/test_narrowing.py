@@ -16,7 +16,7 @@ from analystd.wire.errors import InvalidArgumentsError
 NAMES = Names(("prices.csv", "notes.txt"), ("year",), ("close", "open"))
 
 
-def test_what_is_read_is_held_to_what_is_there() -> None:
+def test_parameters_for_reading_are_restricted_to_existing_names() -> None:
     assert narrowed(DATA_VIEW, NAMES).parameters["properties"]["path"]["enum"] == ["prices.csv", "notes.txt", "year"]
     assert narrowed(READ_FILE, NAMES).parameters["properties"]["path"]["enum"] == ["prices.csv", "notes.txt"]
     columns = narrowed(DATA_VIEW, NAMES).parameters["properties"]["columns"]
@@ -24,11 +24,11 @@ def test_what_is_read_is_held_to_what_is_there() -> None:
 
 
 @pytest.mark.parametrize("tool", [WRITE_FILE, PYEXE, LIST_FILES], ids=lambda tool: tool.name)
-def test_where_a_new_name_is_right_it_stays_free(tool: object) -> None:
+def test_parameters_for_writing_are_not_restricted(tool: object) -> None:
     assert narrowed(tool, NAMES) == tool  # type: ignore[arg-type]
 
 
-def test_a_tools_own_schema_is_left_as_it_is() -> None:
+def test_a_tools_own_schema_stays_unchanged() -> None:
     before = json.dumps(DATA_VIEW.parameters)
     narrowed(DATA_VIEW, NAMES)
     assert json.dumps(DATA_VIEW.parameters) == before
@@ -45,7 +45,7 @@ def test_a_tools_own_schema_is_left_as_it_is() -> None:
     ],
     ids=["unknown", "none", "too many", "too long", "no text"],
 )
-def test_names_that_are_not_all_known_leave_the_tools_free(files: tuple[str, ...] | None) -> None:
+def test_incompletely_known_names_restrict_nothing(files: tuple[str, ...] | None) -> None:
     names = Names(files, (), files)
     assert narrowed(DATA_VIEW, names) == DATA_VIEW
     assert narrowed(READ_FILE, names) == READ_FILE

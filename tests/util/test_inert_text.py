@@ -1,4 +1,4 @@
-"""What foreign text becomes before it is shown."""
+"""Foreign text before it is displayed."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ from analystd.util.inert_text import (
 
 
 @pytest.mark.parametrize("text", SAMPLES.values(), ids=SAMPLES)
-def test_nothing_is_left_that_a_terminal_obeys_or_hides(text: str) -> None:
+def test_nothing_remains_that_a_terminal_obeys_or_hides(text: str) -> None:
     for made in (visible(text), one_line(text), message_text(text), program_text(text, in_colour=False), masked(text)):
         assert is_inert(made)
     assert len(masked(text)) == len(text)
     assert is_inert(json_text([text]))
 
 
-def test_the_self_test_finds_what_is_let_through(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_self_test_detects_samples_that_are_not_inert(monkeypatch: pytest.MonkeyPatch) -> None:
     assert failures() == []
     monkeypatch.setattr(inert_samples, "visible", lambda text: text)
     assert {"colour", "tags", "backspace"} <= set(failures())
@@ -45,7 +45,7 @@ def test_every_control_format_and_line_separating_character_is_shown_as_an_escap
             assert "\\u" in json_text(character) or json_text(character)[1:-1] in {r"\r", r"\b", r"\f"}, hex(number)
 
 
-def test_ordinary_text_stays_as_it_is() -> None:
+def test_ordinary_text_stays_unchanged() -> None:
     text = "Zürich 東京 Москва\tα ≤ β\nnächste\r\n“quoted” — 100 €"
     assert visible(text) == text
     assert message_text(text) == text
@@ -62,7 +62,7 @@ def test_one_line_is_one_line() -> None:
     assert one_line("a\nb\tc\r\nd") == "a\\nb\\tc\\r\\nd"
 
 
-def test_json_is_the_same_value_and_has_no_character_that_is_obeyed() -> None:
+def test_json_keeps_its_value_and_is_inert() -> None:
     value = {name: [text, {text: None}] for name, text in SAMPLES.items()}
     assert json.loads(json_text(value, indent=2)) == value
     assert is_inert(json_text(value, indent=2))

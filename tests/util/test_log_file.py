@@ -1,4 +1,4 @@
-"""The log: for its user alone, bounded, and never led elsewhere."""
+"""The log file: private to its user, bounded, and not redirected by links."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def test_the_log_and_the_folder_made_for_it_are_for_the_user_alone(tmp_path: Pat
     assert (tmp_path / "logs/agent.log").stat().st_mode & 0o777 == 0o600
 
 
-def test_a_log_that_others_could_read_is_closed_to_them_and_a_foreign_folder_stays_as_it_is(tmp_path: Path) -> None:
+def test_a_readable_log_is_made_private_and_a_foreign_folder_stays_unchanged(tmp_path: Path) -> None:
     tmp_path.chmod(0o755)
     (tmp_path / "agent.log").touch()
     (tmp_path / "agent.log").chmod(0o644)
@@ -69,7 +69,7 @@ def _folder(path: Path) -> None:
 
 PLANTED: list[tuple[Callable[[Path], None], str]] = [
     (_link, "it is a link"),
-    (_other_name, "it has another name too"),
+    (_other_name, "it has another hard link"),
     (_pipe, "No such device"),
     (_socket, "No such device"),
     (_folder, "Is a directory"),
@@ -77,7 +77,7 @@ PLANTED: list[tuple[Callable[[Path], None], str]] = [
 
 
 @pytest.mark.parametrize(("plant", "why"), PLANTED)
-def test_what_is_planted_in_the_place_of_the_log_is_not_written_and_the_fallback_is_used(
+def test_a_planted_log_file_is_not_written_and_the_fallback_is_used(
     tmp_path: Path, plant: Callable[[Path], None], why: str
 ) -> None:
     (tmp_path / "shared").mkdir()
@@ -101,7 +101,7 @@ def test_what_is_planted_in_the_place_of_the_log_is_not_written_and_the_fallback
     assert (tmp_path / "shared/target").read_text() == ""
 
 
-def test_however_much_is_logged_the_files_stay_bounded(log: LogFile) -> None:
+def test_the_files_stay_bounded(log: LogFile) -> None:
     for number in range(500):
         log.emit(_record(f"line {number}"))
     sizes = {path.name: path.stat().st_size for path in log.path.parent.iterdir()}
@@ -127,7 +127,7 @@ def test_one_record_is_bounded(tmp_path: Path) -> None:
     assert b"bytes more)" in content.decode().encode()
 
 
-def test_a_log_that_was_removed_is_made_anew(log: LogFile) -> None:
+def test_a_removed_log_is_created_again(log: LogFile) -> None:
     log.path.unlink()
     time.sleep(1.1)
     log.emit(_record("hello"))

@@ -1,4 +1,4 @@
-"""The remover: everything goes, whatever it was made into, and nothing else does."""
+"""Removing files and folders in any state, and nothing else."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def in_child(code: str, *arguments: Path) -> str:
 
 
 @pytest.mark.parametrize("depth", [10, 3000, 10_000])
-def test_folders_nested_however_deeply_go(tmp_path: Path, depth: int) -> None:
+def test_deeply_nested_folders_are_removed(tmp_path: Path, depth: int) -> None:
     tree = tmp_path / "tree"
     tree.mkdir()
     nest(tree, depth)
@@ -49,14 +49,14 @@ def test_folders_nested_however_deeply_go(tmp_path: Path, depth: int) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_file_and_what_is_missing_are_no_matter(tmp_path: Path) -> None:
+def test_a_file_is_removed_and_a_missing_path_ignored(tmp_path: Path) -> None:
     file = tmp_path / "file"
     file.touch()
     assert remove(file) == remove(file) == remove(tmp_path / "never/was") == []
     assert not file.exists()
 
 
-def test_many_files_go(tmp_path: Path) -> None:
+def test_many_files_are_removed(tmp_path: Path) -> None:
     tree = tmp_path / "tree"
     for folder in range(10):
         (tree / str(folder)).mkdir(parents=True)
@@ -66,7 +66,7 @@ def test_many_files_go(tmp_path: Path) -> None:
     assert not tree.exists()
 
 
-def test_links_go_and_what_they_lead_to_stays(tmp_path: Path) -> None:
+def test_links_are_removed_and_their_targets_stay(tmp_path: Path) -> None:
     kept, tree = tmp_path / "kept", tmp_path / "tree"
     (kept / "sub").mkdir(parents=True)
     (kept / "file").touch()
@@ -80,7 +80,7 @@ def test_links_go_and_what_they_lead_to_stays(tmp_path: Path) -> None:
     assert sorted(path.name for path in tmp_path.rglob("*")) == ["file", "kept", "sub"]
 
 
-def test_folders_that_were_closed_to_their_owner_go(tmp_path: Path) -> None:
+def test_folders_without_permissions_for_their_owner_are_removed(tmp_path: Path) -> None:
     tree = tmp_path / "tree"
     (tree / "closed" / "below").mkdir(parents=True)
     (tree / "closed" / "below" / "file").touch()
@@ -95,7 +95,7 @@ def test_folders_that_were_closed_to_their_owner_go(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_what_cannot_be_removed_is_reported_and_the_rest_goes(tmp_path: Path) -> None:
+def test_what_cannot_be_removed_is_reported_and_the_rest_removed(tmp_path: Path) -> None:
     tree = tmp_path / "tree"
     (tree / "fixed").mkdir(parents=True)
     (tree / "fixed" / "file").touch()
@@ -113,7 +113,7 @@ def test_what_cannot_be_removed_is_reported_and_the_rest_goes(tmp_path: Path) ->
 
 
 @pytest.mark.parametrize("kind", ["-t tmpfs tmpfs", "--bind {kept}"])
-def test_what_is_mounted_inside_stays(tmp_path: Path, kind: str) -> None:
+def test_a_file_system_mounted_inside_stays(tmp_path: Path, kind: str) -> None:
     kept, tree = tmp_path / "kept", tmp_path / "tree"
     kept.mkdir()
     (kept / "file").touch()
@@ -132,7 +132,7 @@ def test_what_is_mounted_inside_stays(tmp_path: Path, kind: str) -> None:
     assert not (tree / "other").exists()
 
 
-def test_what_appears_all_the_time_takes_no_longer_than_the_time_given(tmp_path: Path) -> None:
+def test_removal_ends_in_time_while_new_files_appear(tmp_path: Path) -> None:
     tree = tmp_path / "tree"
     tree.mkdir()
     ended = threading.Event()

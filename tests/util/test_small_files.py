@@ -1,4 +1,4 @@
-"""What is read as a small file is bounded, whatever is in its place."""
+"""Reading a small file is bounded, whatever is at its path."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def test_a_small_file_is_read_whole(tmp_path: Path) -> None:
     assert read_small(tmp_path / "a", 1000) == b"x" * 1000
 
 
-def test_a_file_over_the_bound_is_refused_and_costs_no_memory(tmp_path: Path) -> None:
+def test_a_file_over_the_limit_is_rejected_without_using_memory(tmp_path: Path) -> None:
     path = tmp_path / "sparse"
     path.touch()
     os.truncate(path, 1_500_000_000)
@@ -29,7 +29,7 @@ def test_a_file_over_the_bound_is_refused_and_costs_no_memory(tmp_path: Path) ->
         tracemalloc.stop()
 
 
-def test_what_has_no_content_of_its_own_is_refused_at_once(tmp_path: Path) -> None:
+def test_a_pipe_a_device_or_a_folder_is_rejected_at_once(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     for path in (tmp_path / "pipe", Path("/dev/zero"), tmp_path):
         with pytest.raises(OSError, match=r"regular file|directory"):

@@ -24,7 +24,7 @@ def nested(depth: int) -> Any:
         ({"a": [float("nan"), "\udfff"]}, b'{"a":["NaN","\\udfff"]}'),
     ],
 )
-def test_what_json_or_utf_8_cannot_hold_is_written_so_that_all_can_read_it(value: Any, body: bytes) -> None:
+def test_values_without_a_json_or_utf_8_form_are_encoded_validly(value: Any, body: bytes) -> None:
     assert encoded(value) == body
     json.loads(body.decode())
 
@@ -51,7 +51,7 @@ def circle() -> list[Any]:
 
 
 @pytest.mark.parametrize("value", [nested(100_000), circle(), object(), {(1, 2): 3}])
-def test_what_has_no_form_in_json_is_refused(value: Any) -> None:
+def test_a_value_without_a_json_form_is_rejected(value: Any) -> None:
     with pytest.raises(NotEncodableError):
         encoded(value)
 
@@ -78,7 +78,7 @@ HUGE: list[Any] = [
 
 
 @pytest.mark.parametrize("value", HUGE, ids=range(len(HUGE)))
-def test_whatever_is_large_is_cut_whichever_its_field(value: Any) -> None:
+def test_large_values_are_cut_in_any_field(value: Any) -> None:
     event = {"seq": 1, "run_id": "run_1", "result": {"status": "ok", "stdout": "out", "what": value}, "small": "kept"}
     shorter = cut(event, 10_000_000)
     assert len(encoded(shorter)) <= 10_000_000
@@ -87,6 +87,6 @@ def test_whatever_is_large_is_cut_whichever_its_field(value: Any) -> None:
     assert (shorter["result"]["status"], shorter["result"]["stdout"]) == ("ok", "out")
 
 
-def test_what_is_small_is_left_as_it_is() -> None:
+def test_small_values_stay_unchanged() -> None:
     value = {"a": [1, 2.5, None, True, {"b": "text"}], "c": EncodedJson(b"[1]")}
     assert cut(value, 1000) == value

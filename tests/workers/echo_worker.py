@@ -1,4 +1,4 @@
-"""A small worker for the tests of the channel: it echoes, fails, waits for a cancel, dies, and reads descriptors."""
+"""A small worker for the tests of the channel: it echoes, fails, waits for a cancellation, dies, and reads descriptors."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A worker that was taken over: says READY as it should, then what its argument names in answer to the first request."""
+"""A hostile worker: it reports READY, and answers the first request with the message that its argument names."""
 
 from __future__ import annotations
 

@@ -29,7 +29,7 @@ async def worker() -> AsyncIterator[Worker]:
     await worker.aclose()
 
 
-async def test_a_worker_says_what_it_is_when_it_is_ready(worker: Worker) -> None:
+async def test_a_ready_worker_reports_its_facts(worker: Worker) -> None:
     assert worker.ready == {"answer": 42}
     assert worker.alive
 
@@ -77,7 +77,7 @@ async def test_descriptors_arrive_with_the_request_they_belong_to(worker: Worker
         os.close(descriptor)
 
 
-async def test_a_death_fails_what_is_pending_and_tells_the_last_words(worker: Worker) -> None:
+async def test_a_death_fails_pending_calls_with_the_last_line_of_output(worker: Worker) -> None:
     pending = worker.call("die", {})
     with pytest.raises(WorkerDiedError, match="The echo worker ended with exit status 3: last words"):
         await pending.result()
@@ -86,7 +86,7 @@ async def test_a_death_fails_what_is_pending_and_tells_the_last_words(worker: Wo
         worker.call("echo", {})
 
 
-async def test_a_killed_worker_is_told_by_its_signal(worker: Worker) -> None:
+async def test_a_killed_worker_is_reported_with_its_signal(worker: Worker) -> None:
     pending = worker.call("wait", {})
     os.kill(worker.pid, signal.SIGKILL)
     with pytest.raises(WorkerDiedError, match="was ended by SIGKILL"):
@@ -124,7 +124,7 @@ async def worker_has_calls(worker: Worker, count: int) -> None:
             await asyncio.sleep(0)
 
 
-async def test_a_worker_that_rests_is_started_again_when_it_is_needed() -> None:
+async def test_a_stopped_worker_is_started_again_on_the_next_use() -> None:
     supervisor = Supervisor(start)
     first = await supervisor.worker()
     await supervisor.rest(lambda: False)
@@ -167,7 +167,7 @@ async def test_a_worker_whose_launcher_outlives_it_is_replaced_at_the_next_reque
     await supervisor.aclose()
 
 
-async def test_a_worker_that_nobody_wants_any_more_before_it_is_ready_is_not_waited_for() -> None:
+async def test_cancelling_the_start_of_a_worker_does_not_wait_for_it() -> None:
     argv = [sys.executable, "-c", "import time; print('loading', flush=True); time.sleep(600)"]
     starting = asyncio.ensure_future(Worker.start("slow", argv, environment=dict(os.environ)))
     await asyncio.sleep(0.5)

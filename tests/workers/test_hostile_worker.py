@@ -1,8 +1,9 @@
-"""A worker that was taken over may send anything: it is ended, its callers fail with one clear error, and the next call starts another."""
+"""A worker that violates the protocol is killed, its callers fail with a clear error, and the next call starts a new worker."""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import sys
 from pathlib import Path
@@ -32,17 +33,18 @@ async def start_echo() -> Worker:
 
 async def ended(worker: Worker) -> None:
     async with asyncio.timeout(SECONDS):
-        while psutil.pid_exists(worker.pid) and psutil.Process(worker.pid).status() != psutil.STATUS_ZOMBIE:
-            await asyncio.sleep(0.01)
+        with contextlib.suppress(psutil.NoSuchProcess):
+            while psutil.Process(worker.pid).status() != psutil.STATUS_ZOMBIE:
+                await asyncio.sleep(0.01)
 
 
 @pytest.mark.parametrize("act", ACTS)
-async def test_whatever_a_worker_sends_all_its_callers_fail_and_it_is_ended(act: str) -> None:
+async def test_an_invalid_message_of_a_worker_fails_its_callers_and_ends_it(act: str) -> None:
     before = psutil.Process().memory_info().rss
     worker = await start(act)
-    told: list[float] = []
+    reported: list[float] = []
     pending = [
-        worker.call("view", {"n": number}, on_event=lambda event: told.append(float(event["done"])))
+        worker.call("view", {"n": number}, on_event=lambda event: reported.append(float(event["done"])))
         for number in range(3)
     ]
     async with asyncio.timeout(SECONDS):
@@ -61,24 +63,24 @@ async def test_an_answer_given_twice_ends_the_worker() -> None:
     worker = await start("an answer given twice")
     assert await worker.request("view", {}) == {}
     await ended(worker)
-    with pytest.raises(WorkerDiedError, match="sent an answer to no call"):
+    with pytest.raises(WorkerDiedError, match="sent an answer to an unknown call"):
         worker.call("view", {})
     await worker.aclose()
 
 
 @pytest.mark.parametrize("act", READY)
-async def test_a_worker_that_does_not_say_ready_properly_is_ended(act: str) -> None:
+async def test_a_worker_with_an_invalid_ready_frame_is_ended(act: str) -> None:
     async with asyncio.timeout(SECONDS):
         with pytest.raises(WorkerDiedError, match="The hostile worker "):
             await start(act)
 
 
-async def test_a_frame_that_does_not_come_to_its_end_ends_the_worker(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_an_unfinished_frame_ends_the_worker(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(calls, "FRAME_SECONDS", 0.3)
     worker = await start("part of a frame, for ever")
     pending = worker.call("view", {})
     async with asyncio.timeout(SECONDS):
-        with pytest.raises(WorkerDiedError, match="a part of a frame"):
+        with pytest.raises(WorkerDiedError, match="sent part of a frame, then nothing for"):
             await pending.result()
     await worker.aclose()
 
@@ -93,7 +95,7 @@ async def test_a_worker_that_reads_nothing_is_ended(monkeypatch: pytest.MonkeyPa
     await worker.aclose()
 
 
-async def test_little_waits_for_a_worker_that_reads_nothing() -> None:
+async def test_few_messages_wait_for_a_worker_that_reads_nothing() -> None:
     worker = await start("reads nothing")
     pending = []
     with pytest.raises(WorkerDiedError):
@@ -101,12 +103,12 @@ async def test_little_waits_for_a_worker_that_reads_nothing() -> None:
             pending.append(worker.call("write_file", {"content": "x" * 4_000_000}))
     assert len(pending) < 20
     async with asyncio.timeout(SECONDS):
-        with pytest.raises(WorkerDiedError, match="read nothing of 64 MiB"):
+        with pytest.raises(WorkerDiedError, match="left 64 MiB unread"):
             await pending[0].result()
     await worker.aclose()
 
 
-async def test_the_supervisor_starts_another_in_the_place_of_a_hostile_one() -> None:
+async def test_the_supervisor_replaces_a_hostile_worker() -> None:
     started: list[Worker] = []
 
     async def start_either() -> Worker:

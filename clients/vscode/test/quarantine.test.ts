@@ -32,6 +32,6 @@ test("the question before a restore names the files, or why it cannot be", () =>
   const files = Array.from({ length: 20 }, (_, number) => ({ path: `.git/${number}`, size: number }));
   assert.equal(restoreQuestion({ ...preview, files }).title, "Put .git back?");
   assert.match(restoreQuestion({ ...preview, files }).detail, /\.git\/14 \(14 bytes\)\nand 5 more files$/);
-  const refused = restoreQuestion({ ...preview, files, problems: [".git: something is there by now"] });
-  assert.deepEqual(refused, { title: "It cannot be put back", detail: ".git? something is there by now" });
+  const refused = restoreQuestion({ ...preview, files, problems: [".git: something else is there now"] });
+  assert.deepEqual(refused, { title: "It cannot be put back", detail: ".git? something else is there now" });
 });

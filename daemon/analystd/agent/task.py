@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass, field, replace
 
-from analystd.agent import missing_results
+from analystd.agent import doubtful_results
+from analystd.agent.call_syntaxes import PROGRAM_TOOL
 from analystd.agent.column_hints import Columns, hint_for_failure, hint_for_unknown, missing_columns, unknown_columns
+from analystd.agent.doubtful_results import has_only_missing_values, is_share_for_percent
 from analystd.agent.error_hints import hint_for_error
 from analystd.agent.facts import traceback_tail
 from analystd.agent.function_hints import hint_for_failure as hint_for_functions
-from analystd.agent.missing_results import has_only_missing_values
 from analystd.agent.programs import is_said_of_files, says_only_itself
 from analystd.agent.review import Reviewer
-from analystd.agent.rewriting import put_right
+from analystd.agent.rewriting import KnownTables, put_right
+from analystd.agent.rewriting.missing_as_text import WORDS
 from analystd.agent.toolcalls import ToolCall
 from analystd.agent.turns import Turn
 from analystd.agent.value_hints import (
@@ -74,7 +76,7 @@ class Programs:
     odd_files: Collection[str] = ()
     """The files that are to be read by the toolbox."""
     _told: list[str] = field(default_factory=list)
-    _found_nothing: list[str] = field(default_factory=list)
+    _doubted: list[str] = field(default_factory=list)
 
     def objection(self, call: ToolCall) -> str | None:
         """Return why a program is not run; None when it is.
@@ -107,28 +109,39 @@ class Programs:
             return call
         return replace(call, arguments={**call.arguments, "code": whole})
 
+    def _doubt(self, step: Step) -> str | None:
+        if has_only_missing_values(step["output"]):
+            return doubtful_results.MISSING
+        code = str(step["arguments"].get("code", ""))
+        is_share = step["tool"] == PROGRAM_TOOL and is_share_for_percent(self.reviewer.asked, code, step["output"])
+        return doubtful_results.SHARE if is_share else None
+
     def _put_right(self, code: str) -> str:
         known = self.contents
         # Where the value stands was told before; who looks for it in the same place again means that value.
         moved = columns_for(impossible_filters(code, known), known) if self._told else {}
-        return put_right(code, self.odd_files, known.in_all(known.numbers), known.in_all(known.dates), moved)
+        tables = KnownTables(
+            self.odd_files, known.in_all(known.numbers), known.in_all(known.dates), moved, known.without(WORDS)
+        )
+        return put_right(code, tables)
 
     def lacking(self, step: Step) -> str | None:
         """Return what the data lacks of what a program looked for, as a sentence for a person; None where that is not why it failed."""
         tables = [name for names in self.columns.values() for name in names]
-        if names := [name for name in missing_columns(step["output"]) if name not in tables] if tables else []:
+        # A number is a row's label, and no column is missed.
+        wanted = [name for name in missing_columns(step["output"]) if not name.lstrip("-").isdigit()]
+        if names := [name for name in wanted if name not in tables] if tables else []:
             return hint_for_unknown(names[-1:], self.columns)
         if filters := impossible_filters(str(step["arguments"].get("code", "")), self.contents):
             return hint_for_filters(filters, self.contents)
         return None
 
     def hint(self, step: Step) -> str | None:
-        """Return what helps with a program that failed, or, once in a run, with one that found nothing."""
+        """Return what helps with a program that failed, or, once in a run, with one whose result is doubtful."""
         if step["ok"]:
-            if self._found_nothing or not has_only_missing_values(step["output"]):
-                return None
-            self._found_nothing.append(step["output"])
-            return missing_results.HINT
+            doubt = None if self._doubted else self._doubt(step)
+            self._doubted.extend([doubt] if doubt else [])
+            return doubt
         taken = values_as_columns(missing_columns(step["output"]), self.contents)
         return (
             (hint_for_values_as_columns(taken, self.contents) if taken else None)

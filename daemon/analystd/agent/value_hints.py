@@ -30,8 +30,14 @@ class Contents:
     dates: Mapping[str, Collection[str]] = field(default_factory=dict)
     """The columns that hold dates as text."""
 
+    def without(self, words: Collection[str]) -> set[str]:
+        """Return the columns of numbers, and those of text of which all values are known, none of them one of the words."""
+        known = [each for columns in self.values.values() for each in columns.items()]
+        holding = {name for name, values in known if not set(words).isdisjoint(values)}
+        return self.in_all(self.numbers) | self.in_all(self.values) - holding
+
     def in_all(self, kind: Mapping[str, Collection[str]]) -> set[str]:
-        """Return the names that are columns of a kind (`numbers`, `dates`) in each table that has them."""
+        """Return the names that are columns of a kind (`values`, `numbers`, `dates`) in each table that has them."""
         return {
             name
             for names in kind.values()

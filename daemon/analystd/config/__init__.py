@@ -1,1 +1,1 @@
-"""Settings and where they come from, the user's folders, and which project files are believed."""
+"""Settings and their sources, the user's folders, and which project files are trusted."""

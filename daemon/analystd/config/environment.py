@@ -1,4 +1,4 @@
-"""The environment variables that are settings; apart from the settings themselves, since the relay needs no more and starts often."""
+"""Find the environment variables that are settings. A module of its own, since the relay needs no more and starts often."""
 
 from __future__ import annotations
 
@@ -9,5 +9,5 @@ PREFIX = "AGENT_"
 
 
 def agent_variables(environment: Mapping[str, str] = os.environ) -> dict[str, str]:
-    """The variables of `environment` that are settings; what a client tells the daemon of its own environment."""
+    """Return the variables of `environment` that are settings. A client sends its own to the daemon."""
     return {name: value for name, value in environment.items() if name.startswith(PREFIX)}

@@ -1,4 +1,4 @@
-"""The user's folders that analystd keeps things in, where the system has them."""
+"""Locate the user's folders in which analystd stores files, as the platform defines them."""
 
 from __future__ import annotations
 
@@ -8,25 +8,25 @@ import platformdirs
 
 
 def state_folder() -> Path:
-    """Where sockets, journals and logs live; it survives a logout."""
+    """Return the folder of sockets, journals and logs. It survives a logout."""
     return platformdirs.user_state_path("analystd")
 
 
 def cache_folder() -> Path:
-    """Where fetched models live."""
+    """Return the folder of fetched models."""
     return platformdirs.user_cache_path("analystd")
 
 
 def user_settings_file() -> Path:
-    """The user's own settings, in the form of a `.env` file."""
+    """Return the user's own settings file, which has the form of a `.env` file."""
     return platformdirs.user_config_path("analystd") / "settings.env"
 
 
 def make_private(folder: Path) -> None:
-    """Make a folder, with those above it that are missing, for the user alone. One that is there is left as it is.
+    """Create a folder for the user alone, with its missing parents. An existing folder stays unchanged.
 
     Raises:
-        OSError: when it cannot be made, or is no folder.
+        OSError: when it cannot be created, or is not a folder.
     """
     for each in reversed((folder, *folder.parents)):
         if each == folder or not each.exists():

@@ -1,4 +1,4 @@
-"""How the values of settings are written: each kind of value, and how it is read from text."""
+"""Parse the values of settings from text, for each type of value."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from typing import Any
 from analystd.util.small_files import read_small
 
 Count = int
-"""A whole number that is not negative."""
+"""A non-negative integer."""
 
 AbsolutePath = str
-"""A path that means the same wherever it is read; a leading `~` is replaced."""
+"""A path that does not depend on the current folder; a leading `~` is expanded."""
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class Adapter:
 
 @dataclass(frozen=True)
 class PromptFile:
-    """A text file that stands for the agent's own instructions, and what it held when it was read."""
+    """A text file that replaces the agent's own instructions, and its content when it was read."""
 
     path: str
     text: str
@@ -54,7 +54,7 @@ def _parse_int(text: str) -> int:
 
 def _parse_count(text: str) -> int:
     if not text.isdecimal():
-        raise ValueError("is not a whole number from 0 up")
+        raise ValueError("is not a whole number of 0 or more")
     return int(text)
 
 
@@ -64,7 +64,7 @@ def _parse_positive(text: str) -> float:
     except ValueError:
         raise ValueError("is not a number") from None
     if not 0 <= number < float("inf"):
-        raise ValueError("is not a number from 0 up")
+        raise ValueError("is not a number of 0 or more")
     return number
 
 
@@ -96,7 +96,7 @@ def _parse_absolute_path(text: str) -> AbsolutePath | None:
         return None
     path = Path(text).expanduser()
     if not path.is_absolute():
-        raise ValueError("is no absolute path")
+        raise ValueError("is not an absolute path")
     return str(path)
 
 
@@ -107,13 +107,13 @@ def _parse_prompt_file(text: str) -> PromptFile | None:
     try:
         prompt = read_small(Path(path), PROMPT_BYTES).decode("utf-8-sig").strip()
     except UnicodeDecodeError:
-        raise ValueError("is not read: it is no UTF-8 text") from None
+        raise ValueError("cannot be read: it is not UTF-8 text") from None
     except OSError as exc:
-        raise ValueError(f"is not read: {exc.strerror}") from None
+        raise ValueError(f"cannot be read: {exc.strerror}") from None
     if not prompt:
         raise ValueError("is empty")
     if "\0" in prompt:
-        raise ValueError("is not read: it is no text")
+        raise ValueError("cannot be read: it is not text")
     return PromptFile(path, prompt)
 
 
@@ -130,4 +130,4 @@ PARSERS: dict[str, Callable[[str], Any]] = {
     "Literal['auto', 'off']": _parse_sandbox,
     'Literal["auto", "off"]': _parse_sandbox,
 }
-"""By a field's annotation; each raises ValueError with what is wrong, to follow the name and the value."""
+"""Maps a field's annotation to its parser, which raises ValueError with a message that follows the name and the value."""

@@ -1,4 +1,4 @@
-"""Changes to the user's own settings file, which is theirs: all that is not changed stays as it stands there."""
+"""Change the user's own settings file, keeping everything else in it unchanged."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ _PLAIN = re.compile(r"[\w./:@%+,=~-]+")
 
 
 def changed(text: str, changes: Mapping[str, str | None]) -> str:
-    """A settings file's text with these variables set, or, where the value is None, their lines made comments.
+    """Return a settings file's text with these variables set; where the value is None, their lines become comments.
 
-    Other lines stay as they are; a variable that was not there comes last.
+    Other lines stay unchanged. Variables that are not in the text are added at the end.
     """
     lines: list[str] = []
     done: set[str] = set()
@@ -30,7 +30,7 @@ def changed(text: str, changes: Mapping[str, str | None]) -> str:
             continue
         value = changes[name]
         # The comments and empty lines before a variable count as part of it.
-        before, own = _parted(original)
+        before, own = _split_comments(original)
         lines.append(before)
         if value is None:
             lines += [f"# {line}" for line in own.splitlines(keepends=True)]
@@ -44,12 +44,12 @@ def changed(text: str, changes: Mapping[str, str | None]) -> str:
 
 
 def change_file(path: Path, changes: Mapping[str, str | None]) -> None:
-    """Change a settings file at once or not at all. It is then readable by its owner only: it may hold keys.
+    """Change a settings file, completely or not at all. It is then readable by its owner only, since it may hold keys.
 
     Raises:
         OSError: when it cannot be read or written.
     """
-    # Where the file is a link, as in a collection of dotfiles, what it leads to is changed.
+    # If the file is a link, as in a collection of dotfiles, its target is changed.
     target = path.resolve()
     target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     text = read_small(target).decode("utf-8", "surrogateescape") if target.exists() else ""
@@ -64,14 +64,14 @@ def change_file(path: Path, changes: Mapping[str, str | None]) -> None:
             raise
 
 
-def _parted(original: str) -> tuple[str, str]:
-    """What stands before a variable, and the lines of the variable."""
+def _split_comments(original: str) -> tuple[str, str]:
+    """Return the text before a variable, and the lines of the variable."""
     own = original.lstrip()
     return original[: len(original) - len(own)], own if own.endswith("\n") else own + "\n"
 
 
 def _quoted(value: str) -> str:
-    """A value as dotenv reads it back."""
+    """Return a value in a form that dotenv parses."""
     if _PLAIN.fullmatch(value):
         return value
     escaped = value.replace("\\", "\\\\").replace("'", "\\'")

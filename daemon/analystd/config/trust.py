@@ -1,7 +1,7 @@
-"""Which project files the user believes: by place and by content, so that a changed file has to be believed anew.
+"""Store which project files the user trusts: by path and by content, so that a changed file must be trusted again.
 
-The place is the file's own name in its real folder. Where the file is a link, that is bound to the content too, and whoever makes a link to
-a file that is trusted elsewhere gains nothing by it.
+The path is the file's own name in its real folder. A link is bound to the content too, so a link to a file that is trusted elsewhere is not
+trusted.
 """
 
 from __future__ import annotations
@@ -20,21 +20,21 @@ _STORE_BYTES = 8 << 20
 
 
 def trusted_files() -> dict[str, str]:
-    """Return the places of the files that are trusted, with the SHA-256 of what they held."""
+    """Return the paths of the trusted files, with the SHA-256 of their trusted content."""
     try:
         store = json.loads(read_small(_store(), _STORE_BYTES))
     except (OSError, ValueError, RecursionError):
         return {}
-    return {place: str(digest) for place, digest in store.items()} if isinstance(store, dict) else {}
+    return {path: str(digest) for path, digest in store.items()} if isinstance(store, dict) else {}
 
 
 def is_trusted(path: Path, content: bytes) -> bool:
-    """Whether the user trusted this file with this very content."""
+    """Return whether the user trusted this file with this content."""
     return trusted_files().get(_key(path)) == _digest(content)
 
 
 def trust(path: Path, content: bytes) -> None:
-    """Believe a file with this very content.
+    """Trust a file with this content.
 
     Raises:
         OSError: when the decision cannot be stored.
@@ -43,7 +43,7 @@ def trust(path: Path, content: bytes) -> None:
 
 
 def distrust(path: Path) -> bool:
-    """Believe a file no longer; whether it was trusted.
+    """Stop trusting a file. Returns whether it was trusted.
 
     Raises:
         OSError: when the decision cannot be stored.

@@ -1,1 +1,1 @@
-"""The worker that opens files: tables and the file tools."""
+"""The data worker, which opens files: views of tables, and the file tools."""

@@ -1,4 +1,4 @@
-"""A table's columns as arrays, a stretch of rows at a time: what filters, sorting and profiles are computed from."""
+"""Chunks of a table's columns as Arrow arrays, from which filters, sort orders and profiles are computed."""
 
 from __future__ import annotations
 
@@ -12,33 +12,32 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class ColumnChunk:
-    """Some consecutive rows of a table. As long as the file does not change, part `number` holds the same rows."""
+    """Consecutive rows of a table. As long as the file does not change, chunk `number` holds the same rows."""
 
     number: int
     first_row: int
     num_rows: int
     arrays: list[pa.Array]
-    """The asked columns, `num_rows` values each; a missing value is null.
+    """The requested columns, with `num_rows` values each; a missing value is null.
 
-    Text formats give columns of a guessed type `integer` or `number` as integers, decimals or doubles, all others as
-    `binary`: UTF-8 text. Typed formats give the file's own types.
+    Text formats yield columns of a guessed type `integer` or `number` as integers, decimals or doubles, and all others
+    as UTF-8 text of type `binary`. Typed formats yield the file's own types.
     """
-    strange: list[int]
-    """For each column, how many values do not fit its type; they are null in the array."""
+    mismatches: list[int]
+    """For each column, the number of values that do not match its type; they are null in the array."""
 
 
 class HasColumnChunks(Protocol):
-    """A table that can be computed with."""
+    """A table whose columns can be read as arrays, chunk by chunk."""
 
-    def column_parts(self, columns: Sequence[int], start: int = 0) -> Iterator[ColumnChunk]:
-        """The parts from number `start` on, with the columns at these positions.
+    def column_chunks(self, columns: Sequence[int], start: int = 0) -> Iterator[ColumnChunk]:
+        """Yield the chunks from number `start` on, with the columns at these positions.
 
-        A part holds about 8 MiB of the file, or 64 Ki rows, so that memory is bounded. Parts are prepared ahead by
-        several threads; the next ones are no longer prepared once the iterator is closed. Progress is reported, and
-        cancelling noticed, between parts.
+        A chunk holds about 8 MiB of the file, or 64 Ki rows, so that memory is bounded. Several threads prepare chunks
+        ahead, until the iterator is closed. Progress is reported, and cancellation checked, between chunks.
 
         Raises:
-            WorkspaceError: when the file turns out to be unreadable.
+            WorkspaceError: when the file cannot be read.
             ViewCancelledError: when the request was cancelled.
         """
         ...

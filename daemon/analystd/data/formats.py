@@ -1,17 +1,17 @@
-"""Which format a file has, and the table that reads it."""
+"""Detection of a file's format, and the table that reads it."""
 
 from __future__ import annotations
 
 from pathlib import PurePath
 from typing import TYPE_CHECKING
 
+from analystd.data.lru import LruCache
 from analystd.data.positioned_file import PositionedFile, ProgressListener
 from analystd.data.table import Table
 from analystd.data.text.csv_table import CsvTable, learn_csv
 from analystd.data.text.decoders import GZIP_MAGIC, is_utf32
 from analystd.data.text.json_table import JsonTable, learn_json
 from analystd.data.text.text_cache import TextCache
-from analystd.data.typed.lru import LruCache
 from analystd.jail.workspace import Workspace
 from analystd.wire.errors import WorkspaceError
 
@@ -25,7 +25,7 @@ UNDERSTOOD = (
 
 _MAGIC_BYTES = 8
 _PARQUET_MAGIC = (b"PAR1", b"PARE")
-"""The second is that of files whose footer is encrypted."""
+"""The second one marks files with an encrypted footer."""
 _DELIMITERS = {".tsv": b"\t", ".tab": b"\t", ".psv": b"|"}
 _TEXT_SUFFIXES = {".csv", ".txt", ".dat", "", *_DELIMITERS}
 _PARQUET_SUFFIXES = {".parquet", ".pq"}
@@ -37,7 +37,7 @@ _TYPED_REMEMBERED = 32
 _ZIP_MAGIC = b"PK\x03\x04"
 _EXCEL_SUFFIXES = {".xlsx", ".xlsm"}
 _SHEETS_REMEMBERED = 2
-"""Sheets are kept whole."""
+"""Few, because each sheet is kept whole."""
 _OTHER_MAGICS = (
     (_ZIP_MAGIC, "a zip archive"),
     (b"\x28\xb5\x2f\xfd", "Zstandard"),
@@ -48,7 +48,7 @@ _OTHER_MAGICS = (
 
 
 class Formats:
-    """Opens tables, and remembers what was learnt of the files that were opened last."""
+    """Opens tables, and caches what was learned about the most recently opened files."""
 
     def __init__(self) -> None:
         self._texts = TextCache()
@@ -56,10 +56,10 @@ class Formats:
         self._sheets = LruCache(_SHEETS_REMEMBERED)
 
     def open_table(self, file: PositionedFile, delimiter: str | None = None) -> Table:
-        """The table in a file; it lives as long as the file is open. A `delimiter` makes it delimited text.
+        """Return the table in a file, valid while the file is open. With a `delimiter`, the file is read as delimited text.
 
         Raises:
-            WorkspaceError: for an unknown format, or a file that is not what it seems.
+            WorkspaceError: for an unknown format, or content that does not match the format.
         """
         magic = file.read(0, _MAGIC_BYTES)
         suffix = _suffix(file.name, compressed=magic.startswith(GZIP_MAGIC))
@@ -77,17 +77,17 @@ class Formats:
             return ExcelTable(file, self._sheets)
         if suffix in _JSON_SUFFIXES and delimiter is None:
             return self._open_json(file)
-        _refuse_other_formats(file.name, suffix, magic, told=delimiter is not None)
+        _refuse_other_formats(file.name, suffix, magic, is_delimited=delimiter is not None)
         return self._open_csv(file, delimiter.encode() if delimiter else _DELIMITERS.get(suffix))
 
-    def open_folder(self, workspace: Workspace, folder: str, caller: ProgressListener) -> ParquetFolder:
-        """The Parquet files in a folder as one table. Raises as `open_parquet_folder`."""
+    def open_folder(self, workspace: Workspace, folder: str, listener: ProgressListener) -> ParquetFolder:
+        """Return the Parquet files in a folder as one table. Raises as `open_parquet_folder`."""
         from analystd.data.typed.parquet_folder import open_parquet_folder
 
-        return open_parquet_folder(workspace, folder, caller, self._typed)
+        return open_parquet_folder(workspace, folder, listener, self._typed)
 
     def rewritten_meanwhile(self, file: PositionedFile) -> bool:
-        """Whether an open file holds another content now, more than something appended; what was learnt of it is dropped then."""
+        """Return whether an open file's content has changed other than by appending; if so, drop what was cached about it."""
         now = file.reopened()
         if now.key == file.key or self._texts.only_grew(file, now):
             return False
@@ -105,20 +105,20 @@ class Formats:
 
 
 def _suffix(name: str, *, compressed: bool) -> str:
-    """The ending that tells the format: that before `.gz`."""
+    """Return the extension that names the format, in lower case; for compressed files, the one before `.gz`."""
     path = PurePath(name)
     if compressed and path.suffix.lower() in _GZIP_SUFFIXES:
         path = path.with_suffix("")
     return path.suffix.lower()
 
 
-def _refuse_other_formats(name: str, suffix: str, magic: bytes, *, told: bool) -> None:
+def _refuse_other_formats(name: str, suffix: str, magic: bytes, *, is_delimited: bool) -> None:
     for start, known_as in _OTHER_MAGICS:
         if magic.startswith(start):
-            raise WorkspaceError(f"{name} is {known_as}, which is no table that can be viewed: {UNDERSTOOD}")
+            raise WorkspaceError(f"{name} is {known_as}, which cannot be viewed as a table: {UNDERSTOOD}")
     if is_utf32(magic):
         raise WorkspaceError(f"{name} is UTF-32 text; analystd reads UTF-8 and UTF-16", "Save it again as UTF-8")
-    if suffix not in _TEXT_SUFFIXES and not told:
-        raise WorkspaceError(f"{name} is no table that can be viewed, by its ending {suffix!r}: {UNDERSTOOD}")
+    if suffix not in _TEXT_SUFFIXES and not is_delimited:
+        raise WorkspaceError(f"{name} cannot be viewed as a table: its extension is {suffix!r}, and {UNDERSTOOD}")
     if suffix == "" and b"\0" in magic and not magic.startswith((b"\xff\xfe", b"\xfe\xff", GZIP_MAGIC)):
-        raise WorkspaceError(f"{name} is binary, no table that can be viewed: {UNDERSTOOD}")
+        raise WorkspaceError(f"{name} is a binary file of an unknown format: {UNDERSTOOD}")

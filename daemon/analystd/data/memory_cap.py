@@ -1,4 +1,4 @@
-"""How much memory the data worker may take: a hostile file costs one answer and not the machine."""
+"""The memory limit of the data worker, so that a hostile file fails one request and does not exhaust the machine."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ _MEBIBYTE = 1024**2
 _MOST_BYTES = 2 * 1024 * _MEBIBYTE
 _KEPT_BYTES = 192 * _MEBIBYTE
 _SHARE = 2
-"""No more than the machine's memory divided by this."""
+"""The limit is at most the machine's memory divided by this."""
 
 
 def cap_memory() -> int:
-    """Limit what this process may have to itself, and tell the limit in bytes: 2 GiB, or half of the machine's memory if that is less.
+    """Limit this process's private memory to 2 GiB or half of the machine's memory, and return the limit in bytes.
 
-    An allocation that goes beyond fails with MemoryError, however little a file that asks for it takes on the disk.
+    An allocation beyond the limit raises MemoryError, however small the file on disk that asks for it.
     """
     most = min(_MOST_BYTES, memory().total // _SHARE)
     _, hard = resource.getrlimit(resource.RLIMIT_DATA)
@@ -31,7 +31,7 @@ def cap_memory() -> int:
 
 
 def give_back_memory() -> None:
-    """Return to the system what was freed, if that may be much: the C library keeps small pieces for the next time."""
+    """Return freed memory to the system when the process is large; the C library otherwise keeps it for reuse."""
     pages = int(Path("/proc/self/statm").read_text().split()[1])
     if pages * os.sysconf("SC_PAGE_SIZE") > _KEPT_BYTES:
         trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
@@ -40,7 +40,7 @@ def give_back_memory() -> None:
 
 
 def out_of_memory(what: str) -> ResourceLimitError:
-    """The error for work that the limit does not leave enough memory for."""
+    """Return the error for work that needs more memory than the limit allows."""
     limit, _ = resource.getrlimit(resource.RLIMIT_DATA)
     allowed = "there is" if limit == resource.RLIM_INFINITY else f"the limit of {limit // _MEBIBYTE} MiB for all views"
     return ResourceLimitError(

@@ -1,4 +1,4 @@
-"""What every table gives, whatever its format."""
+"""The interface of tables of all formats."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from analystd.data.column_chunks import HasColumnChunks
 from analystd.wire.results import ColumnInfo
 
 MAX_REPLY_CHARACTERS = 16 * 1024 * 1024
-"""What the cells of one reply may hold; a reply ends before the row that goes beyond."""
+"""Maximum size of the cells in one reply; a reply ends before the row that would exceed it."""
 
 
 @dataclass(frozen=True)
 class Rows:
-    """Some rows of a table, and what is to be said about them."""
+    """Rows of a table, with warnings about them."""
 
     cells: list[list[Any]]
     warnings: tuple[str, ...] = ()
@@ -26,39 +26,39 @@ class Table(HasColumnChunks, Protocol):
 
     @property
     def columns(self) -> list[ColumnInfo]:
-        """Names and types, in the file's order."""
+        """The columns' names and types, in the file's order."""
         ...
 
     @property
     def warnings(self) -> list[str]:
-        """What is to be said about the file as a whole."""
+        """Warnings about the file as a whole."""
         ...
 
     @property
     def known_rows(self) -> int | None:
-        """How many rows there are, if that is known without reading the file."""
+        """The number of rows, if it is known without reading the file."""
         ...
 
     def count_rows(self) -> int:
-        """How many rows there are."""
+        """Return the number of rows."""
         ...
 
     def rows(self, offset: int, count: int, columns: Sequence[int]) -> Rows:
-        """At most `count` rows from `offset`, with the cells of `columns`, by position."""
+        """Return at most `count` rows from `offset`, with the cells of `columns`, given by position."""
         ...
 
     def tail(self, count: int, columns: Sequence[int]) -> Rows:
-        """The last `count` rows, or all if there are fewer."""
+        """Return the last `count` rows, or all if there are fewer."""
         ...
 
 
 def bounded(cells: Sequence[list[Any]], characters: Callable[[list[Any]], int]) -> Rows:
-    """The rows that fit into one reply, of so many characters each, with a warning if that is not all of them."""
+    """Return the rows that fit into one reply, with a warning if some do not; `length` returns the characters of a row."""
     total = 0
     for number, row in enumerate(cells):
         total += characters(row)
         if total > MAX_REPLY_CHARACTERS:
             kept = max(1, number)
-            warning = f"Only {kept} of {len(cells)} rows are given: more than 16 MiB do not fit into one reply"
+            warning = f"Only {kept} of {len(cells)} rows are returned: a reply holds at most 16 MiB"
             return Rows(list(cells[:kept]), (warning,))
     return Rows(list(cells))

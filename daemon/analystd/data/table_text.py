@@ -1,4 +1,4 @@
-"""Tables as text for people and models: aligned, and safe to print whatever the cells hold."""
+"""Tables as aligned text for people and models, safe to print whatever the cells contain."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _SHORT_ESCAPES = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
 
 
 def grid(columns: Sequence[ColumnInfo], rows: Sequence[Sequence[Any]]) -> str:
-    """A header and the rows, one a line, numbers to the right; long cells are cut with a mark, and so are very wide tables."""
+    """Return a header and the rows, one per line, with numbers right-aligned; long cells and wide tables are truncated with a mark."""
     shown = list(columns[:MAX_GRID_COLUMNS])
     extra = max((len(row) for row in rows), default=0) - len(columns)
     if len(shown) == len(columns):
@@ -35,7 +35,7 @@ def grid(columns: Sequence[ColumnInfo], rows: Sequence[Sequence[Any]]) -> str:
 
 
 def column_list(names: Sequence[str], types: Sequence[str] = ()) -> list[str]:
-    """The names, printable; with their types, aligned, if given."""
+    """Return the names in printable form; with `types`, followed by their aligned types."""
     shown = [printable(name) for name in names]
     if not types:
         return shown
@@ -43,7 +43,7 @@ def column_list(names: Sequence[str], types: Sequence[str] = ()) -> list[str]:
 
 
 def cell_text(value: Any) -> str:
-    """One cell as it is shown: a text as it is, anything else as JSON; printable, and cut to 60 columns with a mark."""
+    """Return the shown form of a cell: text as it is, other values as JSON; printable, truncated to 60 columns with a mark."""
     if isinstance(value, str) and len(value) <= MAX_CELL_WIDTH and value.isascii() and value.isprintable():
         return value
     if value is None:
@@ -54,19 +54,19 @@ def cell_text(value: Any) -> str:
 
 
 def is_number_type(kind: str) -> bool:
-    """Whether a column type, guessed or Arrow's, is one of numbers."""
+    """Return whether a column type, guessed or Arrow's, is numeric."""
     return kind.startswith(_NUMBER_TYPES)
 
 
 def printable(text: str) -> str:
-    """The text with control characters, line ends and what turns the writing direction shown as escapes."""
+    """Return the text with control characters, line ends and bidirectional controls as escapes."""
     if text.isprintable():
         return text
     return "".join(character if _is_plain(character) else _escape(character) for character in text)
 
 
 def width(text: str) -> int:
-    """How many columns of a terminal the text takes: East Asian wide characters two, combining ones none."""
+    """Return the terminal columns that the text takes: East Asian wide characters two, combining ones none."""
     if text.isascii():
         return len(text)
     return sum(_character_width(character) for character in text)
@@ -102,7 +102,7 @@ def _character_width(character: str) -> int:
 
 
 def _is_plain(character: str) -> bool:
-    # A no-break or ideographic space is not "printable" to Python, yet harmless.
+    # Python counts no-break and ideographic spaces as not printable, but they are harmless.
     return character.isprintable() or unicodedata.category(character) == "Zs"
 
 

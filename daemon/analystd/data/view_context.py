@@ -1,4 +1,4 @@
-"""One view that is asked for, checked, and how its result is made."""
+"""The context of one validated view request, and the construction of its result."""
 
 from __future__ import annotations
 
@@ -19,45 +19,45 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class ViewContext:
-    """One question about a table, checked."""
+    """One validated view request, with the table that it is about."""
 
     table: Table
-    question: ViewRequest
+    request: ViewRequest
     positions: list[int]
     known: Selection
 
     @property
     def n_rows(self) -> int:
-        """How many rows are wanted at most."""
-        return self.question.n_rows
+        """The maximum number of rows to return."""
+        return self.request.n_rows
 
     @property
     def offset(self) -> int:
-        """How many come before."""
-        return self.question.offset
+        """The number of rows before the first one to return."""
+        return self.request.offset
 
     @property
     def columns(self) -> list[ColumnInfo]:
-        """Those asked for."""
+        """The requested columns."""
         every = addressed(self.table.columns)
         return [every[position] for position in self.positions]
 
     @property
     def is_chosen(self) -> bool:
-        """Whether rows are asked for by a filter or in an order."""
-        return bool(self.question.filter or self.question.sort)
+        """Whether the request has a filter or a sort order."""
+        return bool(self.request.filter or self.request.sort)
 
     def query(self) -> Query:
-        """What finds the rows. Only a question that needs it has the worker load what that takes."""
+        """Return the query that finds the rows; it is imported here because it loads pyarrow, which other requests do not need."""
         from analystd.data.compute.query import Query
 
-        return Query(self.table, self.question, self.known)
+        return Query(self.table, self.request, self.known)
 
     def answer(self, text: str, rows: Rows | None = None, **more: Any) -> ViewResult:
-        """The result, with what the operation does not need left None."""
+        """Return the result; fields that the operation does not use are None."""
         about_rows = rows.warnings if rows else ()
         return ViewResult(
-            operation=self.question.operation,
+            operation=self.request.operation,
             text=text,
             columns=self.columns,
             rows=rows.cells if rows else None,
@@ -80,5 +80,5 @@ def _doubled_names(columns: Sequence[ColumnInfo]) -> list[str]:
         return []
     others = [repr(address_of(column)) for column in addressed(columns) if column["name"] and "address" in column]
     return [
-        f"Several columns have the same name: {', '.join(doubled)}; ask for the others by {', '.join(others)}"[:1000]
+        f"Several columns have the same name: {', '.join(doubled)}; request the others as {', '.join(others)}"[:1000]
     ]

@@ -1,4 +1,4 @@
-"""What is asked of a table: the operation, which rows and columns, under which conditions, in which order."""
+"""Requests for views of tables: the operation, rows, columns, filter and sort order."""
 
 from __future__ import annotations
 
@@ -10,23 +10,23 @@ from analystd.wire.arguments import DEFAULT_ROWS, Condition, SortKey, ViewData
 
 @dataclass(frozen=True)
 class ViewRequest:
-    """One question about a table. Rows are counted from 0, among those that meet the filter, in the order of the sort."""
+    """A request for a view of a table. Rows are counted from 0, among those that match the filter, in sort order."""
 
     operation: str
     n_rows: int = DEFAULT_ROWS
     offset: int = 0
     columns: tuple[str, ...] | None = None
-    """Only these, in this order; None for all."""
+    """The columns to return, in this order; None for all."""
     filter: tuple[Condition, ...] = ()
-    """All of them must hold."""
+    """The conditions, which a row must meet all of."""
     sort: tuple[SortKey, ...] = ()
-    """The first key counts most; rows that are equal stay in the file's order."""
+    """The sort keys, most significant first; equal rows keep the file's order."""
     delimiter: str | None = None
-    """What separates the cells of a text file; None to find out."""
+    """The separator of the cells of a text file; None to detect it."""
 
     @classmethod
     def of(cls, asked: ViewData) -> ViewRequest:
-        """Return the question in the arguments of `viewData`, without the file that it is about."""
+        """Return the request in the arguments of `viewData`, without the file that it is about."""
         return cls(
             asked.operation,
             asked.n_rows,

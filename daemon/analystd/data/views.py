@@ -1,4 +1,4 @@
-"""The views of a table, by the names of their operations."""
+"""The operations that make views of a table."""
 
 from __future__ import annotations
 
@@ -20,100 +20,102 @@ if TYPE_CHECKING:
 MAX_ROWS = 10_000
 
 
-def view(table: Table, question: ViewRequest, known: Selection | None = None) -> ViewResult:
-    """The view that the question's operation names.
+def view(table: Table, request: ViewRequest, known: Selection | None = None) -> ViewResult:
+    """Return the view that the request's operation names.
 
-    `rows`, `head`, `tail` and `shape` are of the rows that meet the filter, in the order of the sort; `describe` and
-    `profile` of those that meet the filter. `profile` is paged by columns: `n_rows` of them from `offset`. What is found
-    out about filter and order is left in `known`, for the next page.
+    `rows`, `head`, `tail` and `shape` apply to the rows that match the filter, in sort order; `describe` and `profile`
+    to those that match the filter. `profile` is paged by columns: `n_rows` of them from `offset`. `known` caches what is
+    learned about filters and orders for the next page.
 
     Raises:
-        InvalidArgumentsError: for an unknown operation or column, a number out of its range, or a filter or order that
-            cannot be.
-        WorkspaceError: when the file turns out to be unreadable.
+        InvalidArgumentsError: for an unknown operation or column, a number out of range, or an invalid filter or sort
+            order.
+        WorkspaceError: when the file cannot be read.
         ViewCancelledError: when the request was cancelled.
     """
-    make = _VIEWS.get(question.operation)
+    make = _VIEWS.get(request.operation)
     if make is None:
-        raise InvalidArgumentsError(f"Unknown operation {question.operation!r}; there are: {', '.join(_VIEWS)}")
-    if not 1 <= question.n_rows <= MAX_ROWS:
-        raise InvalidArgumentsError(f"n_rows is {question.n_rows}; it can be from 1 to {MAX_ROWS}")
-    if question.offset < 0:
-        raise InvalidArgumentsError(f"offset is {question.offset}; rows are counted from 0")
-    return make(ViewContext(table, question, _positions(table, question.columns), known or Selection()))
+        raise InvalidArgumentsError(
+            f"Unknown operation {request.operation!r}; valid operations are {', '.join(_VIEWS)}"
+        )
+    if not 1 <= request.n_rows <= MAX_ROWS:
+        raise InvalidArgumentsError(f"n_rows is {request.n_rows}; it must be from 1 to {MAX_ROWS}")
+    if request.offset < 0:
+        raise InvalidArgumentsError(f"offset is {request.offset}; rows are counted from 0")
+    return make(ViewContext(table, request, _positions(table, request.columns), known or Selection()))
 
 
-def _view_columns(asked: ViewContext) -> ViewResult:
-    lines = [f"  {number}. {name}" for number, name in enumerate(_shown_names(asked.columns), 1)]
-    return asked.answer("\n".join([f"Columns ({len(lines)}):", *lines]))
+def _view_columns(context: ViewContext) -> ViewResult:
+    lines = [f"  {number}. {name}" for number, name in enumerate(_shown_names(context.columns), 1)]
+    return context.answer("\n".join([f"Columns ({len(lines)}):", *lines]))
 
 
-def _view_schema(asked: ViewContext) -> ViewResult:
-    types = [column["type"] for column in asked.columns]
-    lines = [f"  {number}. {line}" for number, line in enumerate(column_list(_shown_names(asked.columns), types), 1)]
-    return asked.answer("\n".join([f"Schema ({len(lines)} columns):", *lines]))
+def _view_schema(context: ViewContext) -> ViewResult:
+    types = [column["type"] for column in context.columns]
+    lines = [f"  {number}. {line}" for number, line in enumerate(column_list(_shown_names(context.columns), types), 1)]
+    return context.answer("\n".join([f"Schema ({len(lines)} columns):", *lines]))
 
 
-def _view_shape(asked: ViewContext) -> ViewResult:
-    columns = len(asked.table.columns)
-    names = f"\nColumns: {', '.join(_shown_names(asked.columns))}".rstrip()
-    if not asked.question.filter:
-        count = asked.table.count_rows()
-        return asked.answer(f"Shape: {count} rows × {columns} columns{names}", num_rows=count)
-    query = asked.query()
+def _view_shape(context: ViewContext) -> ViewResult:
+    columns = len(context.table.columns)
+    names = f"\nColumns: {', '.join(_shown_names(context.columns))}".rstrip()
+    if not context.request.filter:
+        count = context.table.count_rows()
+        return context.answer(f"Shape: {count} rows × {columns} columns{names}", num_rows=count)
+    query = context.query()
     count = query.count()
-    known = asked.table.known_rows
+    known = context.table.known_rows
     of = f" of {known}" if known is not None else ""
     text = f"Shape: {count}{of} rows × {columns} columns{names}"
-    return asked.answer(text, num_rows=count, more_warnings=query.warnings)
+    return context.answer(text, num_rows=count, more_warnings=query.warnings)
 
 
-def _view_head(asked: ViewContext) -> ViewResult:
-    if asked.is_chosen:
-        query = asked.query()
-        return _view_chosen(asked, query, query.page(0, asked.n_rows))
-    rows = asked.table.rows(0, asked.n_rows, asked.positions)
-    return asked.answer(grid(asked.columns, rows.cells), rows, offset=0)
+def _view_head(context: ViewContext) -> ViewResult:
+    if context.is_chosen:
+        query = context.query()
+        return _view_chosen(context, query, query.page(0, context.n_rows))
+    rows = context.table.rows(0, context.n_rows, context.positions)
+    return context.answer(grid(context.columns, rows.cells), rows, offset=0)
 
 
-def _view_tail(asked: ViewContext) -> ViewResult:
-    if asked.is_chosen:
-        query = asked.query()
-        return _view_chosen(asked, query, query.tail(asked.n_rows))
-    rows = asked.table.tail(asked.n_rows, asked.positions)
-    known = asked.table.known_rows
-    offset = None if known is None else max(0, known - asked.n_rows)
-    return asked.answer(grid(asked.columns, rows.cells), rows, offset=offset)
+def _view_tail(context: ViewContext) -> ViewResult:
+    if context.is_chosen:
+        query = context.query()
+        return _view_chosen(context, query, query.tail(context.n_rows))
+    rows = context.table.tail(context.n_rows, context.positions)
+    known = context.table.known_rows
+    offset = None if known is None else max(0, known - context.n_rows)
+    return context.answer(grid(context.columns, rows.cells), rows, offset=offset)
 
 
-def _view_rows(asked: ViewContext) -> ViewResult:
-    if asked.is_chosen:
-        query = asked.query()
-        return _view_chosen(asked, query, query.page(asked.offset, asked.n_rows))
-    rows = asked.table.rows(asked.offset, asked.n_rows, asked.positions)
-    title = _title(asked, asked.offset, len(rows.cells), asked.table.known_rows)
-    return asked.answer(f"{title}\n{grid(asked.columns, rows.cells)}", rows, offset=asked.offset)
+def _view_rows(context: ViewContext) -> ViewResult:
+    if context.is_chosen:
+        query = context.query()
+        return _view_chosen(context, query, query.page(context.offset, context.n_rows))
+    rows = context.table.rows(context.offset, context.n_rows, context.positions)
+    title = _title(context, context.offset, len(rows.cells), context.table.known_rows)
+    return context.answer(f"{title}\n{grid(context.columns, rows.cells)}", rows, offset=context.offset)
 
 
-def _view_chosen(asked: ViewContext, query: Query, page: RowPage) -> ViewResult:
+def _view_chosen(context: ViewContext, query: Query, page: RowPage) -> ViewResult:
     from analystd.data.compute.scattered_rows import rows_at
 
-    rows = rows_at(asked.table, page.numbers, asked.positions)
-    title = _title(asked, page.offset, len(rows.cells), query.total)
-    text = f"{title}\n{grid(asked.columns, rows.cells)}"
-    return asked.answer(text, rows, offset=page.offset, num_rows=query.total, more_warnings=query.warnings)
+    rows = rows_at(context.table, page.numbers, context.positions)
+    title = _title(context, page.offset, len(rows.cells), query.total)
+    text = f"{title}\n{grid(context.columns, rows.cells)}"
+    return context.answer(text, rows, offset=page.offset, num_rows=query.total, more_warnings=query.warnings)
 
 
-def _view_described(asked: ViewContext) -> ViewResult:
-    from analystd.data.compute.column_views import view_describe
+def _view_described(context: ViewContext) -> ViewResult:
+    from analystd.data.column_views import view_describe
 
-    return view_describe(asked)
+    return view_describe(context)
 
 
-def _view_profiled(asked: ViewContext) -> ViewResult:
-    from analystd.data.compute.column_views import view_profile
+def _view_profiled(context: ViewContext) -> ViewResult:
+    from analystd.data.column_views import view_profile
 
-    return view_profile(asked)
+    return view_profile(context)
 
 
 _VIEWS: dict[str, Callable[[ViewContext], ViewResult]] = {
@@ -128,20 +130,20 @@ _VIEWS: dict[str, Callable[[ViewContext], ViewResult]] = {
 }
 
 
-def _positions(table: Table, asked: Sequence[str] | None) -> list[int]:
-    """Where the columns are that are asked for, in that order."""
-    if asked is None:
+def _positions(table: Table, context: Sequence[str] | None) -> list[int]:
+    """Return the positions of the requested columns, in the requested order."""
+    if context is None:
         return list(range(len(table.columns)))
-    return positions_of(table.columns, asked)
+    return positions_of(table.columns, context)
 
 
-def _title(asked: ViewContext, offset: int, count: int, total: int | None) -> str:
-    """`Rows 0 to 9 of 1234 that meet the filter, by price descending, counted from 0:`"""
+def _title(context: ViewContext, offset: int, count: int, total: int | None) -> str:
+    """Return a title such as `Rows 0 to 9 of 1234 that meet the filter, by price descending, counted from 0:`."""
     of = f" of {total}" if total is not None else ""
-    if asked.question.filter:
+    if context.request.filter:
         of += " that meet the filter"
-    if asked.question.sort:
-        keys = (f"{printable(key.column)}{' descending' if key.descending else ''}" for key in asked.question.sort)
+    if context.request.sort:
+        keys = (f"{printable(key.column)}{' descending' if key.descending else ''}" for key in context.request.sort)
         of += f", by {', then '.join(keys)}"
     if count:
         return f"Rows {offset} to {offset + count - 1}{of}, counted from 0:"

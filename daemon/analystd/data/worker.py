@@ -1,6 +1,6 @@
-"""The worker that opens files, as a program: `python -m analystd.data.worker SETTINGS`, started by `worker_client`.
+"""The data worker's program, `python -m analystd.data.worker SETTINGS`, which `worker_client` starts.
 
-Requests run side by side, so that a long count does not hold up a look at another file.
+Requests run concurrently, so that a long count does not delay a view of another file.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ _REPORT_SECONDS = 0.2
 
 
 class DataDesk:
-    """What the worker knows: the workspace, and what was learnt of the files opened so far."""
+    """The worker's state: the workspace, and caches about the files opened so far."""
 
     def __init__(self, workspace: Workspace) -> None:
         self._workspace = workspace
@@ -52,15 +52,15 @@ class DataDesk:
         }
 
     def answer(self, request: WorkerRequest) -> None:
-        """Answer a request, whatever happens."""
+        """Answer a request exactly once, with a result or an error."""
         failure = self._attempt(request)
-        # Out here, nothing holds what filled the memory any more.
+        # Outside of the call, no frame holds the objects that filled the memory.
         if failure is not None:
             request.fail(failure)
         give_back_memory()
 
     def _attempt(self, request: WorkerRequest) -> AnalystdError | None:
-        """Reply to the request, or tell why there is no reply."""
+        """Reply with the request's result, or with the error."""
         try:
             request.reply(self._methods[request.method](request))
         except AnalystdError as exc:
@@ -73,22 +73,24 @@ class DataDesk:
         return None
 
     def _view(self, request: WorkerRequest) -> Any:
-        question, source = structured(ViewRequest, request.params["question"]), request.params["source"]
+        view_request, source = structured(ViewRequest, request.params["question"]), request.params["source"]
         if not request.descriptors and (self._workspace.root / source).is_dir():
-            folder = self._formats.open_folder(self._workspace, source, _caller(request))
-            return view(folder, question, self._selections.of(folder.content_key, question))
-        result = self._view_of_one_state(request, question) or self._view_of_one_state(request, question, last=True)
+            folder = self._formats.open_folder(self._workspace, source, _listener(request))
+            return view(folder, view_request, self._selections.of(folder.content_key, view_request))
+        result = self._view_of_one_state(request, view_request) or self._view_of_one_state(
+            request, view_request, last=True
+        )
         assert result is not None
         return result
 
     def _view_of_one_state(
-        self, request: WorkerRequest, question: ViewRequest, *, last: bool = False
+        self, request: WorkerRequest, view_request: ViewRequest, *, last: bool = False
     ) -> ViewResult | None:
-        """A view, or None if the file was rewritten meanwhile; in the `last` attempt a view then tells of it."""
+        """Return a view, or None if the file was rewritten meanwhile; the `last` attempt returns the view with a warning instead."""
         with self._opened(request, request.params["source"]) as file:
             try:
-                table = self._formats.open_table(file, question.delimiter)
-                result = view(table, question, self._selections.of(file.key, question))
+                table = self._formats.open_table(file, view_request.delimiter)
+                result = view(table, view_request, self._selections.of(file.key, view_request))
             except WorkspaceError:
                 if last or not self._formats.rewritten_meanwhile(file):
                     raise
@@ -96,7 +98,7 @@ class DataDesk:
             if self._formats.rewritten_meanwhile(file):
                 if not last:
                     return None
-                result["warnings"].append(f"{file.name} is being written: what is shown may mix its states")
+                result["warnings"].append(f"{file.name} is being written: the result may mix old and new content")
             return result
 
     def _list_files(self, request: WorkerRequest) -> Any:
@@ -112,30 +114,30 @@ class DataDesk:
 
     @contextmanager
     def _opened(self, request: WorkerRequest, name: str) -> Iterator[PositionedFile]:
-        """The file that came with the request as a descriptor, or else the one called `name` in the workspace."""
-        caller = _caller(request)
+        """Open the file whose descriptor came with the request, or else the file `name` in the workspace."""
+        listener = _listener(request)
         if request.descriptors:
-            yield PositionedFile.of_descriptor(name, request.descriptors[0], caller)
+            yield PositionedFile.of_descriptor(name, request.descriptors[0], listener)
             return
         descriptor = self._workspace.open_read(name)
         try:
-            yield PositionedFile.of_descriptor(name, descriptor, caller)
+            yield PositionedFile.of_descriptor(name, descriptor, listener)
         finally:
             os.close(descriptor)
 
 
-def _caller(request: WorkerRequest) -> ProgressListener:
+def _listener(request: WorkerRequest) -> ProgressListener:
     return ProgressListener(request.cancelled, _reporter(request))
 
 
 def _reporter(request: WorkerRequest) -> Callable[[float], None]:
-    """Tells the daemon how far a request is, a few times a second."""
-    told = time.monotonic()
+    """Return a callback that reports a request's progress to the daemon, a few times a second."""
+    reported = time.monotonic()
 
     def report(done: float) -> None:
-        nonlocal told
-        if (now := time.monotonic()) - told >= _REPORT_SECONDS:
-            told = now
+        nonlocal reported
+        if (now := time.monotonic()) - reported >= _REPORT_SECONDS:
+            reported = now
             request.emit({"done": done})
 
     return report

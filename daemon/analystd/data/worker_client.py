@@ -1,4 +1,4 @@
-"""The daemon's side of the data worker: it starts one behind the walls when it is first needed, and again after it died."""
+"""The daemon's side of the data worker, which it starts in the sandbox on first use and restarts after it dies."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
-from analystd.data.base import OpenFile, Source, WriteReport
+from analystd.data.base import OpenFile, Source
 from analystd.data.view_request import ViewRequest
 from analystd.jail.sandbox import Policy, Sandbox
 from analystd.jail.trusted_paths import TrustedPaths
 from analystd.jail.workspace import Workspace
 from analystd.wire.errors import WorkerDiedError
-from analystd.wire.results import FileListing, FileText, ViewResult
+from analystd.wire.results import FileListing, FileText, ViewResult, WriteReport
 from analystd.workers.parent import Supervisor, Worker, python_module
 
 _LEAN = {
-    # Matrix libraries would start a thread, with its own memory, for each core.
+    # Linear algebra libraries would start one thread per core, each with its own memory.
     "OPENBLAS_NUM_THREADS": "1",
-    # Freed memory goes back to the system, so that a large file leaves no large worker.
+    # Return freed memory to the system, so that the worker shrinks after a large file.
     "ARROW_DEFAULT_MEMORY_POOL": "system",
 }
 
@@ -41,11 +41,11 @@ _RESULTS: dict[str, dict[str, Any]] = {
     "read_file": {"text": str, "path": str, "size": int, "truncated": bool},
     "write_file": {"text": str, "path": str, "size": int, "created": bool},
 }
-"""What is always in a result, by its types."""
+"""The required fields of each result, with their types."""
 
 
 class DataWorker:
-    """A `DataService` whose work is done by one child process."""
+    """A `DataService` whose work one child process does."""
 
     def __init__(
         self,
@@ -61,25 +61,25 @@ class DataWorker:
         self._policy = Policy(workspace.root, runtime, workspace.read_only_paths, sealed=sealed, pinned=pinned)
         self._armed: int | None = None
         self._supervisor = Supervisor(self._start)
-        self._told: dict[str, Any] = {}
-        """What the worker was told of the workspace when it was started."""
+        self._started_with: dict[str, Any] = {}
+        """The workspace's settings with which the worker was started."""
 
     async def view(
-        self, source: Source, question: ViewRequest, on_progress: Callable[[float], None] | None = None
+        self, source: Source, request: ViewRequest, on_progress: Callable[[float], None] | None = None
     ) -> ViewResult:
-        """A view of a table; see `DataService.view`."""
+        """Return a view of a table; see `DataService.view`."""
         name, descriptors = (source.name, [source.descriptor]) if isinstance(source, OpenFile) else (source.path, [])
         worker = await self._informed_worker(None if isinstance(source, OpenFile) else source.path)
         call = worker.call(
             "view",
-            {"source": name, "question": question.to_json()},
+            {"source": name, "question": request.to_json()},
             descriptors=descriptors,
             on_event=None if on_progress is None else lambda event: on_progress(event["done"]),
         )
         return cast(ViewResult, _checked(worker, await call.result(), _VIEW))
 
     async def list_files(self, path: str, *, pattern: str | None = None, recursive: bool = False) -> FileListing:
-        """A folder's entries; see `DataService.list_files`."""
+        """Return a folder's entries; see `DataService.list_files`."""
         params = {"path": path, "pattern": pattern, "recursive": recursive}
         return cast(FileListing, await self._request("list_files", params))
 
@@ -92,7 +92,7 @@ class DataWorker:
         byte_offset: int | None = None,
         byte_limit: int | None = None,
     ) -> FileText:
-        """A part of a text file; see `DataService.read_file`."""
+        """Return a part of a text file; see `DataService.read_file`."""
         lines = {"offset": offset, "limit": limit}
         params = {"path": path, **lines, "byte_offset": byte_offset, "byte_limit": byte_limit}
         return cast(FileText, await self._request("read_file", params))
@@ -102,7 +102,7 @@ class DataWorker:
         return cast(WriteReport, await self._request("write_file", {"path": path, "content": content}))
 
     async def aclose(self) -> None:
-        """End the worker. Harmless when repeated."""
+        """Stop the worker; a second call does nothing."""
         await self._supervisor.aclose()
         await self._disarm()
 
@@ -120,8 +120,8 @@ class DataWorker:
         return _checked(worker, await worker.request(method, params), _RESULTS[method])
 
     async def _informed_worker(self, path: str | None) -> Worker:
-        """A worker that knows the workspace's limits and protected names as they are now; one that is at work is not ended for that."""
-        if self._told not in ({}, _parameters(self._workspace)):
+        """Return a worker with the workspace's current limits and protected names; a busy worker is not restarted for new ones."""
+        if self._started_with not in ({}, _parameters(self._workspace)):
             await self._supervisor.rest(lambda: not self._is_at_work)
             if self._is_at_work and path is not None:
                 self._workspace.resolve(path)
@@ -137,8 +137,8 @@ class DataWorker:
         policy, trusted = self._policy, self._workspace.trusted_paths
         if trusted is not None:
             policy = replace(policy, sealed=(*policy.sealed, *await asyncio.to_thread(trusted.to_seal)))
-        self._told = _parameters(self._workspace)
-        argv = python_module("analystd.data.worker", json.dumps(self._told))
+        self._started_with = _parameters(self._workspace)
+        argv = python_module("analystd.data.worker", json.dumps(self._started_with))
         worker = await Worker.start(
             "data",
             self._sandbox.command(argv, policy),
@@ -149,12 +149,14 @@ class DataWorker:
         return worker
 
     async def _arm(self, trusted: TrustedPaths, worker: Worker) -> None:
-        """Seal what appeared since the worker started, before it opens anything."""
+        """Seal trusted paths that appeared since the worker started, before it opens any file."""
         try:
             await asyncio.to_thread(trusted.arm, worker.pid)
         except OSError as exc:
             await worker.aclose()
-            raise WorkerDiedError(f"What tools outside trust could not be sealed in the data worker: {exc}") from exc
+            raise WorkerDiedError(
+                f"Files that tools outside the jail trust could not be sealed in the data worker: {exc}"
+            ) from exc
         self._armed = worker.pid
 
     async def _disarm(self) -> None:
@@ -164,19 +166,19 @@ class DataWorker:
 
 
 def _checked(worker: Worker, result: dict[str, Any], form: Mapping[str, Any]) -> dict[str, Any]:
-    """The result of a worker if it has the form that it should; else the worker is not one of ours any more.
+    """Return a worker's result if it is well-formed; otherwise stop the worker, which is damaged or was taken over.
 
     Raises:
-        WorkerDiedError: when it has not.
+        WorkerDiedError: when the result is not well-formed.
     """
     if not all(isinstance(result.get(name), kinds) for name, kinds in form.items()):
         worker.end_distrusted("an answer of another form")
-        raise WorkerDiedError("The data worker gave an answer that is none; it was ended", "Ask again.")
+        raise WorkerDiedError("The data worker sent an invalid answer and was stopped", "Try again.")
     return result
 
 
 def _parameters(workspace: Workspace) -> dict[str, Any]:
-    """What the worker makes the same workspace of."""
+    """Return the settings from which the worker recreates the workspace."""
     return {
         "root": str(workspace.root),
         "protected": list(workspace.protected),

@@ -1,1 +1,1 @@
-"""Local language models: the protocol, and the processes behind it."""
+"""Local language models: the `Engine` protocol and its implementations."""

@@ -1,4 +1,4 @@
-"""What the agent needs from a model, wherever the model runs."""
+"""Define the protocol between the agent and a model, wherever the model runs."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Role = Literal["system", "user", "assistant", "tool"]
 
 @dataclass(frozen=True)
 class Message:
-    """One turn of a conversation; its content is text, never markup: no content can become a control token."""
+    """One turn of a conversation. Its content is plain text: no content can become a control token."""
 
     role: Role
     content: str
@@ -21,7 +21,7 @@ class Message:
 
 @dataclass(frozen=True)
 class ToolSpec:
-    """What the model is told of a tool, and what its calls are held to."""
+    """A tool as the model sees it: its name, its description and the schema that its calls must match."""
 
     name: str
     description: str
@@ -31,7 +31,7 @@ class ToolSpec:
 
 @dataclass(frozen=True)
 class Sampling:
-    """How tokens are chosen: the likeliest one at temperature 0, else one that is drawn, the same one for the same seed."""
+    """How tokens are chosen: the most likely one at temperature 0, otherwise a random one, which the seed makes reproducible."""
 
     temperature: float = 0.0
     seed: int = 0
@@ -44,11 +44,11 @@ LIKELIEST = Sampling()
 class GenerateRequest:
     """One reply to generate.
 
-    `sequence` names the conversation: the longest prefix that its last request shared with this one is not processed again.
-    `common_messages`: so many of the first messages are no part of the conversation itself (system message, examples), so that others
-    begin with them too, and an engine may keep what it made of them.
-    `tool_choice`: with `auto` the model may write text, and is held to the tools' grammar from `<tool ` on (not in a syntax of its own, such
-    as `<tool_call>`); with `required` the reply is exactly one call in ours; with `none` it is text.
+    `sequence` names the conversation: the longest prefix that this request shares with its previous one is not processed again.
+    `common_messages` is the number of leading messages that do not belong to the conversation itself (system message, examples). Other
+    conversations begin with them too, so an engine may cache its state after them.
+    `tool_choice`: with `auto` the model may write text, and must follow the tools' grammar from `<tool ` on (a model's own call syntax, such
+    as `<tool_call>`, is not constrained); with `required` the reply is exactly one call in our syntax; with `none` it is text.
     """
 
     sequence: str
@@ -67,18 +67,18 @@ class Completion:
 
     text: str
     reason: Literal["stop", "length", "context", "stopped"]
-    """`stop`: the model ended it; `length`: `max_tokens`; `context`: the window is full; `stopped`: `on_text` asked for it."""
+    """`stop`: the model ended the reply; `length`: it reached `max_tokens`; `context`: the window is full; `stopped`: `on_text` returned True."""
     prompt_tokens: int
     cached_tokens: int
     completion_tokens: int
     seconds: float
     warning: str | None = None
-    """What a person should know of it, such as that the server has read only a part of the prompt."""
+    """A warning for the user, such as that the server read only a part of the prompt."""
 
 
 @dataclass(frozen=True)
 class EngineInfo:
-    """What `status` shows of an engine."""
+    """The state of an engine, as `status` shows it."""
 
     kind: str
     """`llama`, `scripted` or `endpoint`."""
@@ -86,65 +86,61 @@ class EngineInfo:
     loaded: bool
     context_tokens: int | None = None
     conversations: int | None = None
-    """How many conversations are kept in the model's memory, each with `context_tokens` of its own."""
+    """How many conversations the model keeps in memory, each with `context_tokens` of its own."""
     pid: int | None = None
     note: str | None = None
-    """What keeps it from working, or None."""
+    """Why the engine does not work, or None."""
     warning: str | None = None
-    """What makes its answers worse than they could be, or None."""
+    """Why its answers may be worse than they could be, or None."""
     goes: str | None = None
-    """Where text goes, if it leaves the daemon's own workers."""
+    """Where text is sent, if it leaves the daemon's own workers."""
     on_gpu: bool | None = None
-    """Whether layers of it are computed on a GPU; known once it was loaded."""
+    """Whether any of the model's layers run on a GPU; None until the model was loaded."""
     load_seconds: float | None = None
-    """How long the last loading took."""
+    """The duration of the last load."""
     tokens_per_second: float | None = None
-    """How fast the last replies were written, the reading of their prompts not counted."""
+    """The generation speed of the last replies, without the time to process their prompts."""
     parameters: int | None = None
-    """How many weights the model has, where that is known; of a local model once it was loaded."""
+    """The number of weights of the model, where it is known; for a local model, only after it was loaded."""
     context_used: int | None = None
-    """Tokens that the longest conversation held after the last reply, out of `context_tokens`."""
+    """The number of tokens that the longest conversation held after the last reply, out of `context_tokens`."""
 
 
 class PromptTooLongError(EngineUnavailableError):
-    """The prompt does not fit the model's window; what the engine tells of its window and counts as tokens is from now on as it should be."""
+    """The prompt does not fit the model's window. From now on, the engine reports the correct window and token counts."""
 
 
 class Engine(Protocol):
-    """A source of replies. Several may be generated at once; each belongs to a sequence."""
+    """A source of replies. It may generate several at once, each for a sequence."""
 
     def info(self) -> EngineInfo:
-        """A snapshot; never starts anything."""
+        """Return the current state. Never starts anything."""
         ...
 
     async def load(self) -> None:
-        """Get ready for `generate`; harmless when repeated.
+        """Get ready for `generate`. Harmless when repeated.
 
         Raises:
-            EngineUnavailableError: with what is missing and what to do.
+            EngineUnavailableError: when something is missing; the hint says what to do.
         """
         ...
 
     async def count_tokens(self, messages: tuple[Message, ...]) -> int:
-        """Tokens of the rendered prompt.
+        """Return the number of tokens of the rendered prompt.
 
         Raises:
-            EngineUnavailableError: when the engine is gone or refuses the messages.
+            EngineUnavailableError: when the engine has ended or rejects the messages.
         """
         ...
 
     async def generate(self, request: GenerateRequest, on_text: Callable[[str], bool]) -> Completion:
-        """Generate one reply; `on_text` gets each new piece as whole characters and ends the reply by returning True.
+        """Generate one reply. Calls `on_text` with each new piece, as whole characters, until it returns True.
 
         Cancelling the task stops prompt processing and generation within a fraction of a second.
 
         Raises:
-            EngineUnavailableError: when there is no model, it is gone, or the prompt does not fit the context.
+            EngineUnavailableError: when there is no model, it has ended, or the prompt does not fit the context.
         """
-        ...
-
-    def forget(self, sequence: str) -> None:
-        """Drop what is kept for a conversation."""
         ...
 
     async def aclose(self) -> None:

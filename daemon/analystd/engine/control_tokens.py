@@ -1,6 +1,6 @@
-"""Markup that models write around their thoughts and calls: what the worker shows of their control tokens, and the agent's parser reads.
+"""Name the control tokens that models write around thoughts and calls, for the worker that shows them and the parser that reads them.
 
-Each is named in the chat template of the family it belongs to.
+Each stands in the chat template of the model family that it belongs to.
 """
 
 from __future__ import annotations
@@ -9,14 +9,14 @@ import re
 from typing import Protocol
 
 THOUGHTS = {
-    # Qwen 3, DeepSeek R1, GLM 4.5 and most others that think aloud.
+    # Qwen 3, DeepSeek R1, GLM 4.5 and most other reasoning models.
     "<think>": "</think>",
     # Magistral.
     "[THINK]": "[/THINK]",
     # gpt-oss.
     "<|channel|>analysis<|message|>": "<|end|>",
 }
-"""What begins a thought, and what ends it."""
+"""Maps the beginning of a thought to its end."""
 
 SHOWN = frozenset(
     {
@@ -41,10 +41,10 @@ SHOWN = frozenset(
         *("<|channel|>", "<|message|>", "<|constrain|>"),
     }
 )
-"""The control tokens that are part of a thought or a call: their text belongs to the reply, and they end no turn."""
+"""The control tokens that are part of a thought or a call. Their text belongs to the reply, and they do not end the turn."""
 
 HARMONY_TURNS = frozenset({"<|start|>", "<|end|>"})
-"""In gpt-oss these part the messages of one reply. Elsewhere `<|end|>` ends the reply."""
+"""The tokens that separate the messages of one reply of gpt-oss. In other models, `<|end|>` ends the reply."""
 HARMONY_SIGN = "<|channel|>"
 
 _THOUGHT = re.compile(
@@ -54,23 +54,23 @@ _HARMONY = re.compile(r"(?:<\|start\|>assistant)?(?:<\|channel\|>(?:final|commen
 
 
 class ControlVocabulary(Protocol):
-    """What is needed of a vocabulary."""
+    """The part of a vocabulary that this module uses."""
 
     reserved: frozenset[int]
 
     def piece(self, token: int, *, special: bool = False) -> bytes:
-        """The bytes of a token."""
+        """Return the bytes of a token."""
         ...
 
 
 def shown_tokens(vocabulary: ControlVocabulary) -> dict[int, bytes]:
-    """The reserved tokens whose text belongs to a reply, with it: without it a call in the model's own syntax could not be read."""
+    """Return the reserved tokens whose text belongs to a reply, with that text, so that calls in the model's own syntax can be parsed."""
     texts = {token: vocabulary.piece(token, special=True) for token in vocabulary.reserved}
     shown = SHOWN | HARMONY_TURNS if HARMONY_SIGN.encode() in texts.values() else SHOWN
     return {token: text for token, text in texts.items() if text.decode("utf-8", "replace") in shown}
 
 
 def without_thoughts(text: str) -> str:
-    """A reply without what the model only thought, and without the marks between the messages of a gpt-oss reply."""
+    """Return a reply without the model's thoughts, and without the separators between the messages of a gpt-oss reply."""
     spoken = _THOUGHT.sub("", text)
     return (_HARMONY.sub("", spoken) if HARMONY_SIGN in text else spoken).strip()

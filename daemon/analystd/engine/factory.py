@@ -1,4 +1,4 @@
-"""The engine that the settings ask for."""
+"""Create the engine that the settings ask for."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from analystd.models.resolve import resolve_model
 
 
 def make_engine(settings: Settings, walls: WorkerSandbox | None = None) -> Engine:
-    """An engine for these settings, its worker behind `walls`.
+    """Return an engine for these settings, with its worker in the sandbox `walls`.
 
-    Never raises and starts nothing: what is missing is told by `info()` and by the first call.
+    Never raises and starts nothing: `info()` and the first call report what is missing.
     """
     if settings.model_url is None and settings.model_path is not None and settings.model_path.endswith(".jsonl"):
         return ScriptedEngine(Path(settings.model_path).expanduser())
 
     if settings.model_url is not None:
-        # Only who asks a server needs a client for it.
+        # Imported here, since only model servers need the HTTP client.
         from analystd.engine.openai.client import Server
         from analystd.engine.openai.engine import EndpointEngine
 

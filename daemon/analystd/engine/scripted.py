@@ -1,14 +1,14 @@
-"""An engine that plays a script instead of asking a model: for tests and demonstrations, the same every time.
+"""An engine that plays a script instead of running a model, for tests and demonstrations with reproducible replies.
 
 A script is a `.jsonl` file with one reply a line. Each conversation plays it from the first line on, one line for each reply:
 
     {"say": "Let me look.\\n<tool name=\\"list_files\\">\\n{}\\n</tool>"}
     {"say": "There are two files.", "expect": "prices.csv", "delay": 0.01}
 
-A first line `{"parameters": 1500000000}` says how large the model is that the script plays; without it, a small one is played.
+A first line `{"parameters": 1500000000}` sets the size of the model that the script plays; without it, the script plays a small one.
 
-`expect` is a text that the last message must contain, `delay` the seconds before each piece. Pieces are one to five characters long, so
-that tags come apart where a model would hardly part them.
+`expect` is a text that the last message must contain, and `delay` is the number of seconds before each piece. Pieces are one to five
+characters long, so that tags are split in places where a model would rarely split them.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _FIELDS: dict[str, tuple[type, ...]] = {"say": (str,), "expect": (str,), "delay"
 
 
 SMALL = 100_000_000
-"""The number of weights of a model that a script plays without saying more."""
+"""The default number of weights of the model that a script plays."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class Line:
 
 
 class ScriptedEngine:
-    """An `Engine` that says what its script says."""
+    """An `Engine` that replies with the lines of its script."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -55,7 +55,7 @@ class ScriptedEngine:
         self._played: Counter[str] = Counter()
 
     def info(self) -> EngineInfo:
-        """The script's path; it counts as loaded once it was read."""
+        """Return the script's path; the engine is loaded once the script was read."""
         return EngineInfo(
             kind="scripted", model=str(self._path), loaded=self._lines is not None, parameters=self._parameters
         )
@@ -66,22 +66,22 @@ class ScriptedEngine:
             self._lines, self._parameters = read_script(self._path)
 
     async def count_tokens(self, messages: tuple[Message, ...]) -> int:
-        """A token for every four characters."""
+        """Return one token for every four characters."""
         return sum(_tokens(message.content) for message in messages)
 
     async def generate(self, request: GenerateRequest, on_text: Callable[[str], bool]) -> Completion:
-        """Say the conversation's next line; `max_tokens` and the tool choice are not looked at."""
+        """Reply with the conversation's next line, whatever `max_tokens` and the tool choice are."""
         await self.load()
         started = time.monotonic()
         line = self._next_line(request)
-        said: list[str] = []
+        sent: list[str] = []
         stopped = False
         for piece in pieces(line.say):
             await asyncio.sleep(line.delay)
-            said.append(piece)
+            sent.append(piece)
             if stopped := on_text(piece):
                 break
-        text = "".join(said)
+        text = "".join(sent)
         return Completion(
             text=text,
             reason="stopped" if stopped else "stop",
@@ -91,19 +91,15 @@ class ScriptedEngine:
             seconds=time.monotonic() - started,
         )
 
-    def forget(self, sequence: str) -> None:
-        """The conversation begins with the first line again."""
-        del self._played[sequence]
-
     async def aclose(self) -> None:
-        """Nothing to free."""
+        """Do nothing: there is nothing to free."""
 
     def _next_line(self, request: GenerateRequest) -> Line:
         assert self._lines is not None
         number = self._played[request.sequence]
         if number == len(self._lines):
             raise EngineUnavailableError(
-                f"The script {self._path} is over: it has {number} replies, and this conversation asks for one more"
+                f"The script {self._path} has ended: it has {number} replies, and this conversation requests another one"
             )
         line = self._lines[number]
         last = request.messages[-1].content
@@ -116,10 +112,10 @@ class ScriptedEngine:
 
 
 def read_script(path: Path) -> tuple[tuple[Line, ...], int]:
-    """Return the lines of a script and the size of the model that it plays; empty lines count for nothing.
+    """Return the lines of a script, without empty ones, and the size of the model that it plays.
 
     Raises:
-        EngineUnavailableError: when it cannot be read, naming the line that is wrong.
+        EngineUnavailableError: when it cannot be read; the message names the invalid line.
     """
     try:
         text = read_small(path, _SCRIPT_BYTES).decode("utf-8")
@@ -132,7 +128,7 @@ def read_script(path: Path) -> tuple[tuple[Line, ...], int]:
 
 
 def pieces(text: str) -> Iterator[str]:
-    """The text in pieces of one to five characters."""
+    """Yield the text in pieces of one to five characters."""
     lengths = itertools.cycle(_PIECE_LENGTHS)
     position = 0
     while position < len(text):
@@ -142,7 +138,7 @@ def pieces(text: str) -> Iterator[str]:
 
 
 def _parameters(line: str) -> int | None:
-    """The size of the model, if the line says that and nothing else."""
+    """Return the size of the model if the line contains that and nothing else."""
     try:
         fields = json.loads(line)
     except ValueError:
@@ -157,7 +153,7 @@ def _parsed(path: Path, number: int, line: str) -> Line:
         fields = json.loads(line)
         wrong = [name for name, value in fields.items() if not isinstance(value, _FIELDS.get(name, ()))]
         if wrong:
-            raise ValueError(f"{', '.join(wrong)} cannot be used")
+            raise ValueError(f"{', '.join(wrong)} not allowed or of the wrong type")
         return Line(**fields)
     except (ValueError, TypeError, AttributeError) as exc:
         raise EngineUnavailableError(

@@ -1,1 +1,1 @@
-"""The walls: which paths are inside, which limits hold, how a worker is locked in."""
+"""The jail: allowed paths, resource limits, and the walls around a worker process."""

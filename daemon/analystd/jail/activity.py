@@ -1,4 +1,4 @@
-"""Whether any of some processes has run between two moments, as the kernel's scheduler counts it."""
+"""Detect whether any of a set of processes has run between two moments, from the kernel scheduler's counters."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from pathlib import Path
 from analystd.jail.process_tree import process_tree
 
 Activity = frozenset[tuple[int, ...]]
-"""The threads that there are, with how often each was taken from a processor: equal at two moments between which none of them ran."""
+"""The threads and their context switch counts: equal at two moments if none of the threads ran in between."""
 
 _ASLEEP = frozenset("STtZXI")
 
 
 def activity(roots: Iterable[int]) -> Activity:
-    """The activity of processes with all that they started.
+    """Return the activity of processes and all their descendants.
 
-    A thread that runs has to be woken before and put to sleep after, which is counted; one that is not asleep now makes the result unlike
-    any other.
+    A thread that runs has to be woken before and put to sleep after, and the kernel counts this. A thread that is not asleep now makes the
+    result different from every other.
     """
     threads: set[tuple[int, ...]] = set()
     for root in roots:

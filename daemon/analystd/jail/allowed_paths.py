@@ -1,4 +1,4 @@
-"""What a jailed process may reach besides its own folders and its interpreter: system libraries, harmless devices."""
+"""The paths that every jailed process may use besides its own folders and its interpreter: system libraries, harmless devices."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ SYSTEM = (
     "/etc/timezone",
     "/var/cache/fontconfig",
 )
-"""Libraries, programs and the few files of /etc that they read; none of them tells a secret."""
+"""Libraries, programs and the few files of /etc that they read; none of them contains a secret."""
 
 KERNEL = (
     "/sys/devices/system/cpu",
@@ -46,17 +46,17 @@ KERNEL = (
     "/sys/fs/cgroup",
     "/sys/kernel/mm/transparent_hugepage",
 )
-"""What libraries ask about the machine: joblib raises and DuckDB aborts when they cannot see their control group."""
+"""What libraries read about the machine: joblib raises and DuckDB aborts when they cannot see their control group."""
 
 _GPU_DEVICES = ("nvidia[0-9]*", "nvidiactl", "nvidia-uvm*", "nvidia-modeset", "nvidia-caps/*", "dri/*", "kfd")
 _GPU_FACTS = ("/sys/class/drm", "/sys/class/kfd", "/sys/bus/pci", "/sys/devices/pci*", "/sys/devices/virtual/kfd")
 
 
 def gpu_devices() -> tuple[Path, ...]:
-    """The device nodes of this machine's GPUs, for a policy whose worker computes on them."""
+    """Return the device nodes of this machine's GPUs, for a policy whose worker computes on them."""
     return tuple(sorted(path for pattern in _GPU_DEVICES for path in Path("/dev").glob(pattern)))
 
 
 def gpu_facts() -> tuple[Path, ...]:
-    """The folders that GPU libraries read before they open a device."""
+    """Return the folders that GPU libraries read before they open a device."""
     return tuple(path for pattern in _GPU_FACTS for path in Path("/").glob(pattern.lstrip("/")))

@@ -1,4 +1,4 @@
-"""A measurement that may take long, made beside the work: who asks for it waits no longer than they can afford."""
+"""Run a measurement that may take long in a background thread, so that its caller can wait for a limited time."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from typing import Generic, TypeVar
 _T = TypeVar("_T")
 
 _FRESH_SECONDS = 2.0
-"""A result that nobody came for in so long says nothing of now."""
+"""A finished result that was not collected for this long is out of date and is discarded."""
 
 
 class Aside(Generic[_T]):
-    """Measures something about processes in a thread of its own, one measurement at a time.
+    """Measure something about processes in a background thread, one measurement at a time.
 
-    The system lets nobody read what a process has mapped while that process changes it, as it does when it forks: of a fork bomb that takes
-    many seconds, in which nothing else would be looked at.
+    The kernel blocks readers of a process's memory map while the process changes it, as it does when it forks. For a fork bomb that takes
+    many seconds, in which the watchdog could check nothing else.
     """
 
     def __init__(self, measure: Callable[[Sequence[int]], _T]) -> None:
@@ -28,18 +28,18 @@ class Aside(Generic[_T]):
 
     @property
     def late_seconds(self) -> float:
-        """For how long the measurement under way has gone on; 0 when there is none."""
+        """How long the current measurement has been running; 0 when there is none."""
         return 0.0 if self._under_way is None else time.monotonic() - self._begun
 
     def ask(self, pids: Sequence[int], patience_seconds: float | None) -> _T | None:
-        """Return what is measured now; begins unless a measurement is under way, whose result counts then.
+        """Return the current value. Start a measurement, or use the result of one that is already running.
 
         Args:
             pids: The processes, at the time of this call.
-            patience_seconds: How long to wait; None for as long as it takes, and for nothing that began before this call.
+            patience_seconds: How long to wait. None waits as long as necessary, and never uses a measurement that began before this call.
 
         Returns:
-            The result; None when it is not there in time, for a later call to find.
+            The result; None when it is not ready in time. A later call can then collect it.
         """
         if patience_seconds is None and self._under_way is not None:
             self._result(None)
@@ -64,7 +64,7 @@ class Aside(Generic[_T]):
                 future.set_result(result)
 
         self._begun = time.monotonic()
-        # No executor: its threads are waited for when the program ends.
+        # Not an executor: the interpreter waits for an executor's threads when it exits.
         threading.Thread(target=measure, name="aside", daemon=True).start()
         self._under_way = future
 

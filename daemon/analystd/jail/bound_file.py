@@ -1,4 +1,4 @@
-"""Single files that a jailed process may read: each is the very file that was looked at, whatever lies at its path later."""
+"""Single files that a jailed process may read, identified by device and inode so that a replaced file is not readable."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Self
 
 @dataclass(frozen=True)
 class BoundFile:
-    """A path, and the file that it led to."""
+    """A path and the file that it resolved to."""
 
     path: Path
     device: int
@@ -21,7 +21,7 @@ class BoundFile:
         """Return the file that `path` leads to now; links are followed.
 
         Raises:
-            OSError: when there is none, or it is no regular file.
+            OSError: when the file does not exist or is not a regular file.
         """
         status = path.stat()
         if not stat.S_ISREG(status.st_mode):
@@ -30,5 +30,5 @@ class BoundFile:
 
     @property
     def word(self) -> str:
-        """The file as the launcher is told of it."""
+        """The file as an argument for the launcher."""
         return f"file={self.device}:{self.inode}:{self.path}"

@@ -1,8 +1,8 @@
-"""The same small world made by `bwrap` (bubblewrap), where the system lets that program have namespaces and refuses them to us.
+"""Build the jail's namespaces with `bwrap` (bubblewrap), where the system grants namespaces to that program but not to us.
 
-Ubuntu 24.04 and later refuse them to all but programs with a profile of their own, which `bwrap` has. It makes the namespaces and carries out
-the plan of `namespaces`, but for the seals: it would follow a link that was swapped in meanwhile, so the launcher puts those on afterwards.
-Landlock and seccomp are put up inside by the launcher itself. Imported by the launcher: standard library only.
+Ubuntu 24.04 and later refuse them to all programs that have no AppArmor profile of their own; `bwrap` has one. It makes the namespaces and
+carries out the plan of `namespaces`, except for the seals: `bwrap` would follow a link that was swapped in meanwhile, so the launcher applies
+the seals afterwards. The launcher itself applies Landlock and seccomp inside. Imported by the launcher: standard library only.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _READ_ONLY_AT_LAST = ("/dev", "/")
 
 
 def arguments(steps: Iterable[Step], cwd: str) -> list[str]:
-    """What `bwrap` is told before the program, which becomes the first process of the new namespaces and starts in `cwd`."""
+    """Return the arguments of `bwrap` before the program, which becomes the first process of the new namespaces and starts in `cwd`."""
     return [
         *_NAMESPACES,
         "--as-pid-1",
@@ -34,7 +34,7 @@ def arguments(steps: Iterable[Step], cwd: str) -> list[str]:
 
 
 def _words(kind: str, path: str, detail: str) -> list[str]:
-    """One step of a plan."""
+    """Return the arguments for one step of a plan."""
     if kind == LINK:
         return ["--symlink", detail, path]
     if kind == MEMORY:

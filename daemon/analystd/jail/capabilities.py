@@ -1,4 +1,4 @@
-"""Giving up root's privileges: what root may do beyond an ordinary user is none of a jailed program's business.
+"""Drop Linux capabilities: a jailed program must not have root's privileges.
 
 Numbers are those of `linux/capability.h`. Imported by the launcher, so it needs the standard library only.
 """
@@ -22,7 +22,7 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 
 def drop_all(keep: int = 0) -> None:
-    """Drop every capability but those in the bit mask `keep`, also from what a program started by root would get back.
+    """Drop every capability except those in the bit mask `keep`, also from the sets that a program started by root would regain.
 
     Raises:
         OSError: when the kernel refuses.
@@ -32,7 +32,7 @@ def drop_all(keep: int = 0) -> None:
         if keep >> number & 1:
             continue
         code = _prctl(_PR_CAPBSET_DROP, number)
-        # EINVAL: beyond the last capability. EPERM: an ordinary user, who has none to get back once no_new_privs is set.
+        # EINVAL: beyond the last capability. EPERM: an ordinary user, who cannot regain any once no_new_privs is set.
         if code in (errno.EINVAL, errno.EPERM):
             break
         if code:
@@ -56,7 +56,7 @@ def _header() -> bytes:
 
 
 def _prctl(option: int, argument: int) -> int:
-    """The error of a prctl(2); 0 when there is none."""
+    """Call prctl(2) and return its error number; 0 on success."""
     result = _libc.prctl(option, *map(ctypes.c_ulong, (argument, 0, 0, 0)))
     return ctypes.get_errno() if result < 0 else 0
 

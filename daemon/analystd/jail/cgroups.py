@@ -1,6 +1,6 @@
-"""The control groups that this process is in, of both versions, and how much memory and how many processes they allow.
+"""Read the control groups (versions 1 and 2) of this process, and the memory and number of processes that they allow.
 
-A machine may have version 2, version 1, or both side by side; within a container the paths that the kernel tells may begin outside.
+A machine may have version 2, version 1, or both side by side. Inside a container, the paths that the kernel reports may begin outside of it.
 """
 
 from __future__ import annotations
@@ -25,15 +25,15 @@ _ESCAPES = {r"\040": " ", r"\011": "\t", r"\012": "\n", r"\134": "\\"}
 
 @dataclass(frozen=True)
 class ControlGroup:
-    """A folder of a mounted hierarchy."""
+    """A control group: a folder of a mounted hierarchy."""
 
     version: Literal[1, 2]
     folder: Path
     top: Path
-    """Where its hierarchy is mounted: groups above cannot be seen."""
+    """Where its hierarchy is mounted; groups above that are not visible."""
 
     def outwards(self) -> Iterator[ControlGroup]:
-        """Yield the group and those that it lies in, the innermost first: the limits of all hold."""
+        """Yield the group and its ancestors, innermost first; the limits of all of them apply."""
         for folder in (self.folder, *self.folder.parents):
             if folder.is_relative_to(self.top):
                 yield ControlGroup(self.version, folder, self.top)
@@ -41,19 +41,19 @@ class ControlGroup:
 
 @dataclass(frozen=True)
 class GroupUsage:
-    """What a group may have and has: bytes of memory, or a number of processes and threads."""
+    """The limit and current usage of a group: bytes of memory, or a number of processes and threads."""
 
     limit: int
     used: int
 
 
 def own_groups(controller: Controller) -> list[ControlGroup]:
-    """Return `groups_of` this process, which is not looked up anew each time: hardly anybody moves it."""
+    """Return `groups_of` this process, cached for a minute: a process is rarely moved to another group."""
     return _remembered_groups(controller, int(time.monotonic()) // _BELIEVED_SECONDS)
 
 
 def groups_of(controller: Controller, proc: Path) -> list[ControlGroup]:
-    """Return the groups that hold a process, by its folder in `/proc`, to limits of a kind: one of each version that has it."""
+    """Return the groups whose `controller` limits a process, given its folder in `/proc`: at most one of each version."""
     paths = _paths(proc)
     groups = []
     for version, root, top, controllers in _hierarchies(proc):
@@ -64,7 +64,7 @@ def groups_of(controller: Controller, proc: Path) -> list[ControlGroup]:
 
 
 def memory_usage(group: ControlGroup, machine_bytes: int) -> GroupUsage | None:
-    """Return what the group may have, and has beyond caches that come free by themselves; None where the machine has no more."""
+    """Return the group's memory limit and usage, without reclaimable caches; None if it has no limit below the machine's memory."""
     limit_file, used_file, cache = _MEMORY_FILES[group.version]
     limit = _number(group.folder / limit_file)
     if limit is None or not 0 < limit < machine_bytes or (used := _number(group.folder / used_file)) is None:
@@ -73,13 +73,13 @@ def memory_usage(group: ControlGroup, machine_bytes: int) -> GroupUsage | None:
 
 
 def task_usage(group: ControlGroup) -> GroupUsage | None:
-    """Return how many processes and threads the group may have, and has; None where it has no limit."""
+    """Return the group's limit and number of processes and threads; None if it has no limit."""
     limit, used = _number(group.folder / "pids.max"), _number(group.folder / "pids.current")
     return None if limit is None or used is None else GroupUsage(limit, used)
 
 
 def smallest_task_limit() -> int | None:
-    """Return how many processes and threads there may be on this machine, or in the container; None where nothing is known."""
+    """Return the maximum number of processes and threads on this machine or in the container; None if it is unknown."""
     return _remembered_task_limit(int(time.monotonic()) // _BELIEVED_SECONDS)
 
 
@@ -97,7 +97,7 @@ def _remembered_task_limit(_period: int) -> int | None:
 
 
 def _paths(proc: Path) -> dict[str, str]:
-    """Return the process's path in each hierarchy, by controller; that of version 2 by an empty name."""
+    """Return the process's path in each hierarchy, by controller; version 2 has the empty name."""
     paths: dict[str, str] = {}
     for line in _lines(proc / "cgroup"):
         _, controllers, path = line.split(":", 2)
@@ -106,7 +106,7 @@ def _paths(proc: Path) -> dict[str, str]:
 
 
 def _hierarchies(proc: Path) -> Iterator[tuple[Literal[1, 2], str, Path, frozenset[str]]]:
-    """Yield the mounted hierarchies: version, which of its groups is mounted, where, and its controllers."""
+    """Yield each mounted hierarchy as (version, mounted group, mount point, controllers)."""
     for line in _lines(proc / "mountinfo"):
         words = line.split()
         with contextlib.suppress(ValueError, IndexError):
@@ -119,7 +119,7 @@ def _hierarchies(proc: Path) -> Iterator[tuple[Literal[1, 2], str, Path, frozens
 
 
 def _below(path: str, root: str) -> str:
-    """Return the path of a group below what is mounted; that itself where the path leads out of it, as in some containers."""
+    """Return the path of a group relative to the mounted one; empty where the path leads out of it, as in some containers."""
     if root == "/":
         return "" if path.startswith("/..") else path.strip("/")
     return path.removeprefix(root).strip("/") if path == root or path.startswith(f"{root}/") else ""
@@ -133,7 +133,7 @@ def _lines(path: Path) -> list[str]:
 
 
 def _number(path: Path) -> int | None:
-    """Return the number in a file; None where there is no file, or no limit (`max`)."""
+    """Return the number in a file; None if there is no file or no limit (`max`)."""
     try:
         return int(path.read_text())
     except (OSError, ValueError):

@@ -1,10 +1,10 @@
-"""Connections that the keeper makes in the program's place, to sockets in the folders that the program may write and to no others.
+"""Make the program's socket connections in the keeper, only to sockets in folders that the program may write.
 
-A folder that may only be read can hold sockets of programs outside (of an ssh agent, of Docker), now or later, and a read-only mount does not
-keep anybody from connecting to them. Landlock can from Linux 7.1 on. Before that, the filter of `seccomp` hands each connect(2) to the keeper
-(`SECCOMP_RET_USER_NOTIF`): it takes the socket (pidfd_getfd(2)), reads the address out of the program's memory, finds out where that leads,
-and connects what it has found itself, so that nothing which the program changes meanwhile matters. Numbers are those of `linux/seccomp.h`
-and of `system_calls`. Imported by the launcher, so it needs the standard library only.
+A read-only folder can contain sockets of programs outside (of an ssh agent, of Docker), now or later, and a read-only mount does not prevent
+connections to them. Landlock does so from Linux 7.1 on. Before that, the filter of `seccomp` hands each connect(2) to the keeper
+(`SECCOMP_RET_USER_NOTIF`). The keeper takes the socket (pidfd_getfd(2)), reads the address from the program's memory, resolves it, and itself
+connects the socket to what it resolved, so that nothing the program changes meanwhile has any effect. Numbers are those of
+`linux/seccomp.h` and of `system_calls`. Imported by the launcher, so it needs the standard library only.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import signal
     from collections.abc import Callable, Sequence
 else:
-    # The public module makes enumerations of these numbers, which would take longer than all else here.
+    # The public module makes enumerations of these numbers, which would take longer than everything else here.
     import _signal as signal
 
 _RECEIVE, _SEND, _IS_VALID = 0xC0502100, 0xC0182101, 0x40082102
@@ -43,33 +43,37 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 
 class Meeting:
-    """Where keeper and program agree on who answers connect(2); made before the program's process is."""
+    """The pipes over which keeper and program agree on who answers connect(2); created before the program's process."""
 
     def __init__(self) -> None:
         self._questions, self._ask = os.pipe()
         self._answers, self._answer = os.pipe()
 
     def attend(self, install: Callable[[bool], int | None]) -> None:
-        """In the program's process: `install` the filter, with the calls handed over or without, and give the keeper what it answers by."""
+        """In the program's process: `install` the filter, with or without handing calls over, and give its listener to the keeper."""
         os.close(self._questions)
         os.close(self._answer)
         listener = install(os.read(self._answers, 1) == b"y")
         if listener is not None:
             os.write(self._ask, str(listener).encode())
             if os.read(self._answers, 1) != b"k":
-                raise OSError(errno.EIO, "the keeper does not answer for connections")
+                raise OSError(errno.EIO, "the keeper does not handle connections")
             os.close(listener)
         os.close(self._ask)
         os.close(self._answers)
 
     def host(self, program: int, broker: Broker) -> set[int]:
-        """In the keeper: have `broker` answer for that process and its children, where the system lets it; gives what must stay open."""
+        """In the keeper: have `broker` answer for that process and its children, where the system permits it.
+
+        Returns:
+            The descriptors that must stay open.
+        """
         os.close(self._ask)
         os.close(self._answers)
         try:
             return self._hosted(program, broker)
         except (OSError, RuntimeError):
-            # There can be no thread, or nothing be had of the program: it hears nothing then, and does not start.
+            # No thread can be started, or the program cannot be inspected. The program then gets no answer and does not start.
             return set()
         finally:
             os.close(self._questions)
@@ -80,17 +84,17 @@ class Meeting:
             os.write(self._answer, b"n")
             return set()
         os.write(self._answer, b"y")
-        told = os.read(self._questions, 16)
-        if not told:
+        number = os.read(self._questions, 16)
+        if not number:
             return set()
-        listener = _descriptor_of(program, int(told))
+        listener = _descriptor_of(program, int(number))
         broker.start(listener)
         os.write(self._answer, b"k")
         return {listener}
 
 
 class Broker:
-    """Answers connect(2) for a program: to sockets that have a path only below `folders`, to those that have none if `abstract`."""
+    """Answer connect(2) for a program: sockets with a path must be below `folders`; sockets without one need `abstract`."""
 
     def __init__(self, folders: Sequence[str], *, abstract: bool) -> None:
         self._folders = tuple(os.path.realpath(folder) for folder in folders)
@@ -100,22 +104,22 @@ class Broker:
         self._turns: dict[tuple[int, bytes], _Turn] = {}
 
     def start(self, listener: int) -> None:
-        """Answer in threads, until the last of the program's processes has ended."""
+        """Answer calls in threads, until the last of the program's processes has ended."""
         _thread.stack_size(_STACK_BYTES)
         _thread.start_new_thread(self._listen, (listener,))
 
     def _listen(self, listener: int) -> None:
-        # Signals are for the main thread, which passes them on.
+        # Signals must reach the main thread, which forwards them.
         signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
         while True:
             notification = bytearray(_NOTIFICATION.size)
             try:
                 fcntl.ioctl(listener, _RECEIVE, notification)
             except OSError as exc:
-                # ENOENT: the caller has ended, or was interrupted, before it was heard.
+                # ENOENT: the caller ended or was interrupted before its call was received.
                 if exc.errno in (errno.ENOENT, errno.EINTR):
                     continue
-                # Without a listener a call fails, where it would wait for ever.
+                # Without a listener a call fails; otherwise it would wait for ever.
                 os.close(listener)
                 return
             number, thread, *_, descriptor, address, length, _, _, _ = _NOTIFICATION.unpack(notification)
@@ -131,7 +135,7 @@ class Broker:
         try:
             _thread.start_new_thread(self._serve, (call,))
         except RuntimeError:
-            # There may be no more processes.
+            # The limit of processes is reached.
             self._end()
             return False
         return True
@@ -151,7 +155,7 @@ class Broker:
             self._end()
 
     def _answer(self, call: _ConnectCall) -> None:
-        """Connect, and tell the caller what came of it."""
+        """Connect, and send the caller the outcome."""
         socket = call.socket()
         try:
             address = call.address()
@@ -159,7 +163,7 @@ class Broker:
             turn = self._turn(which)
             try:
                 with turn.lock:
-                    call.answer(turn.told(self._connect(call, socket, address)))
+                    call.answer(turn.reported(self._connect(call, socket, address)))
             finally:
                 self._leave(turn)
         finally:
@@ -196,28 +200,28 @@ class Broker:
             os.close(found)
 
     def _is_within(self, found: int) -> bool:
-        """Whether it lies in one of the folders, and on no mount in there that is to be read only."""
+        """Whether the file of a descriptor lies in one of the folders, and not on a read-only mount in it."""
         path = os.readlink(f"/proc/self/fd/{found}")  # noqa: PTH115
         if not any(path.startswith(folder.rstrip("/") + "/") for folder in self._folders):
             return False
-        # In another program's world the same path may be something else.
+        # In another program's mount namespace the same path may be something else.
         is_of_this_world = os.path.samestat(os.lstat(path), os.fstat(found))
         return is_of_this_world and not os.fstatvfs(found).f_flag & os.ST_RDONLY
 
 
 class _Turn:
-    """Calls with the same socket and address, one after the other."""
+    """Run calls with the same socket and address one after the other."""
 
     def __init__(self) -> None:
         self.lock = _thread.allocate_lock()
         self.takers = 0
         self._last: int | None = None
 
-    def told(self, error: int) -> int:
-        """What the caller is told of an outcome.
+    def reported(self, error: int) -> int:
+        """Return the error number to report to the caller for an outcome.
 
-        A signal can interrupt the caller before it hears that it is connected, even after it was answered, and again after that. It makes
-        the call anew then, and is not to be told that it is connected already.
+        A signal can interrupt the caller before it receives the answer that it is connected, even after the answer was sent, and again
+        later. The caller then repeats the call, and must not get the error that it is already connected.
         """
         first = {errno.EISCONN: 0, errno.EALREADY: errno.EINPROGRESS}.get(error)
         if first is None or first != self._last:
@@ -226,7 +230,7 @@ class _Turn:
 
 
 class _ConnectCall:
-    """One connect(2) that waits for its answer: who made it, and its arguments."""
+    """A connect(2) that waits for its answer: the calling thread and the arguments."""
 
     def __init__(self, listener: int, number: int, thread: int, descriptor: int, address: int, length: int) -> None:
         self._listener = listener
@@ -237,11 +241,11 @@ class _ConnectCall:
         self._length = length
 
     def socket(self) -> int:
-        """The caller's socket, as a descriptor of this process."""
+        """Return the caller's socket, as a descriptor of this process."""
         return _descriptor_of(_process_of(self._thread), self._descriptor)
 
     def address(self) -> bytes:
-        """The address in the caller's memory, as it is now."""
+        """Return the address in the caller's memory, as it is now."""
         if self._length > _ADDRESS_BYTES:
             raise OSError(errno.EINVAL, "the address is too long")
         memory = os.open(f"/proc/{self._thread}/mem", os.O_RDONLY | os.O_CLOEXEC)
@@ -254,7 +258,7 @@ class _ConnectCall:
         return address
 
     def open(self, path: bytes) -> int:
-        """What a path of the caller leads to, as a descriptor that only names it."""
+        """Resolve a path of the caller and return an `O_PATH` descriptor of what it leads to."""
         for link in _OWN_LINKS:
             if path.startswith(link):
                 path = b"/proc/%d/" % self._thread + path[len(link) :]
@@ -267,15 +271,15 @@ class _ConnectCall:
             os.close(folder)
 
     def check(self) -> None:
-        """Make sure that the caller still waits, so that what was read by its number is its own and no other's.
+        """Make sure that the caller still waits, so that what was read by its thread number belongs to it and to no other thread.
 
         Raises:
-            OSError: when it does not.
+            OSError: when it no longer waits.
         """
         fcntl.ioctl(self._listener, _IS_VALID, struct.pack("=Q", self._number))
 
     def answer(self, error: int) -> bool:
-        """Let the call end, with that error or, with 0, as done; gives whether the caller still waited."""
+        """End the call with an error number (0 for success); return whether the caller was still waiting."""
         answer = _ANSWER.pack(self._number, 0, -error, 0)
         try:
             fcntl.ioctl(self._listener, _SEND, answer)
@@ -285,7 +289,7 @@ class _ConnectCall:
 
 
 def _can_look_into(process: int, descriptor: int) -> bool:
-    """Whether this process may take descriptors of that one and read its memory; `descriptor` is one that it has."""
+    """Whether this process may take descriptors of another and read its memory; `descriptor` is an open one of that process."""
     try:
         os.close(_descriptor_of(process, descriptor))
         os.close(os.open(f"/proc/{process}/mem", os.O_RDONLY | os.O_CLOEXEC))

@@ -1,4 +1,4 @@
-"""Finding the FIFOs in a folder that is about to be shown to a jail. Imported by the launcher: standard library only."""
+"""Find the FIFOs in a folder before it is mounted in a jail. Imported by the launcher: standard library only."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
 
 _MOST_ENTRIES = 200_000
-"""So many files and folders are looked at, some tenths of a second: the jail waits for it."""
+"""Maximum number of files and folders to examine, some tenths of a second: the jail's start waits for it."""
 
 
 def find(path: str, *, except_below: Collection[str] = ()) -> Iterator[str]:
-    """The FIFOs at `path` or below it, without what links lead to; nothing of the folders in `except_below`."""
+    """Yield the FIFOs at or below `path`, without following links or entering the folders in `except_below`."""
     passed_over = {os.path.realpath(folder) for folder in except_below}
     if _is_fifo(path):
         yield path

@@ -1,4 +1,4 @@
-"""Being told by the kernel (inotify) what is made in folders, at once and at no cost while nothing is."""
+"""Watch folders for new entries with inotify: reported at once, and at no cost while nothing is created."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import termios
 from collections.abc import Callable
 
 MAX_WATCHED = 4096
-"""The system has few watches for each user (8,192 on some), and editors want them too."""
+"""Maximum number of folders to watch: the system has few watches for each user (8,192 on some), and editors need them too."""
 
 _CREATED, _MOVED_HERE, _OVERFLOW, _ENDED, _IS_FOLDER = 0x100, 0x80, 0x4000, 0x8000, 0x40000000
 _ONLY_FOLDERS = 0x01000000
@@ -23,11 +23,11 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 
 class FolderWatch:
-    """Tells whether something of interest appeared in the folders that were added. Without inotify it is never complete."""
+    """Detect whether an entry of interest appeared in the added folders. Without inotify the watch is never complete."""
 
     def __init__(self, is_interesting: Callable[[str], bool], most: int = MAX_WATCHED) -> None:
         self.is_complete = True
-        """Whether all folders that were to be added are watched."""
+        """Whether every added folder is watched."""
         self._is_interesting = is_interesting
         self._most = most
         self._watched: set[int] = set()
@@ -37,13 +37,13 @@ class FolderWatch:
             self.is_complete = False
 
     def add(self, folder: int) -> None:
-        """Watch the folder that a descriptor names; of what is made from now on something is told."""
+        """Watch the folder of a descriptor: entries created from now on are reported."""
         if self._descriptor < 0 or not self.is_complete:
             return
         path = f"/proc/self/fd/{folder}".encode()
         number = _libc.inotify_add_watch(self._descriptor, path, ctypes.c_uint(_CREATED | _MOVED_HERE | _ONLY_FOLDERS))
         if number < 0:
-            # A folder that is gone needs no watch.
+            # A folder that no longer exists needs no watch.
             self.is_complete &= ctypes.get_errno() == errno.ENOENT
             return
         self._watched.add(number)
@@ -53,7 +53,7 @@ class FolderWatch:
             self.is_complete = False
 
     def has_events(self) -> bool:
-        """Whether something was made that has not been read; does not block."""
+        """Whether there are events that have not been read; does not block."""
         if self._descriptor < 0:
             return True
         try:
@@ -63,7 +63,7 @@ class FolderWatch:
         return bool(struct.unpack("=i", waiting)[0])
 
     def wait(self, seconds: float) -> None:
-        """Wait until something is made or `wake` is called, no longer than `seconds`."""
+        """Wait until an entry is created or `wake` is called, for at most `seconds`."""
         descriptors = [each for each in (self._descriptor, self._wake) if each >= 0]
         select.select(descriptors, [], [], seconds)
         try:
@@ -76,7 +76,7 @@ class FolderWatch:
         os.eventfd_write(self._wake, 1)
 
     def read(self) -> bool:
-        """Read what was made; whether something of it is of interest: a name, a new folder, or more than could be kept."""
+        """Read the events; return whether one is of interest: a matching name, a new folder, or an overflow of the queue."""
         found = False
         while self._descriptor >= 0:
             try:
@@ -87,7 +87,7 @@ class FolderWatch:
         return found
 
     def close(self) -> None:
-        """Give back the watches. Harmless when repeated."""
+        """Release the watches. Harmless when repeated."""
         for descriptor in (self._descriptor, self._wake):
             if descriptor >= 0:
                 os.close(descriptor)

@@ -1,4 +1,4 @@
-"""What the self-test's attempts are made on: a jail, and beside it one of each thing that must not be reached from it."""
+"""Set up the targets of the self-test: a jail, and next to it one of each thing that must not be reachable from inside."""
 
 from __future__ import annotations
 
@@ -14,23 +14,23 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Bait:
-    """The folders of a jail, and what is around it."""
+    """The folders of a jail, and the targets around it."""
 
     workspace: Path
     runtime: Path
     readable: Path
-    """A folder that may be read, with a socket and a FIFO of a program outside in it."""
+    """A read-only folder that contains a socket and a FIFO of a program outside."""
     settings: Path
-    """A folder in there that stays closed."""
+    """A folder in `readable` that is hidden."""
     bound: Path
-    """A file that may be read, as a model is by its worker; what lies beside it may not."""
+    """A file that may be read, like a model by its worker; its neighbours may not."""
     things: dict[str, Any]
-    """By the names that the attempts of `self_test` look for, as JSON can carry it."""
+    """The targets by the names that the attempts of `self_test` use, as JSON values."""
 
 
 @contextmanager
 def laid_out() -> Iterator[Bait]:
-    """Lay everything out; afterwards it is gone."""
+    """Create all targets, and remove them on exit."""
     with ExitStack() as stack:
         base = Path(os.path.realpath(stack.enter_context(tempfile.TemporaryDirectory(prefix="analystd-"))))
         for name in ("workspace", "runtime", "outside", "beside", "readable", "readable/settings"):
@@ -64,7 +64,7 @@ def _listener(stack: ExitStack, address: str) -> str:
 
 
 def _fifo(stack: ExitStack, path: str) -> str:
-    """Make a FIFO that a program outside reads, so that opening it for writing would not fail for want of a reader."""
+    """Make a FIFO with a reader outside, so that opening it for writing does not fail because nobody reads it."""
     os.mkfifo(path)
     stack.callback(os.close, os.open(path, os.O_RDWR | os.O_NONBLOCK))
     return path

@@ -1,4 +1,4 @@
-"""Files without a name that processes keep alive: held open, mapped, or on their way through a socket."""
+"""Measure deleted files that processes keep alive: held open, mapped, or in transit through a socket."""
 
 from __future__ import annotations
 
@@ -25,18 +25,18 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 @dataclass(frozen=True)
 class NamelessFiles:
-    """What some processes keep alive that no name leads to any more."""
+    """The sizes of files that processes keep alive and that have no name any more."""
 
     disk_bytes: int = 0
-    """On the file system that was asked about."""
+    """On the file system in question."""
     memory_bytes: int = 0
-    """In files that were never anywhere else (memfd_create)."""
+    """In files that exist in memory only (memfd_create)."""
     unmeasured: bool = False
-    """Whether there is more whose size nobody tells: on its way through a socket, or mapped where only root may look."""
+    """Whether there are more files of unknown size: in transit through a socket, or mapped where only root may look."""
 
 
 def held_files(pids: Sequence[int], device: int) -> NamelessFiles:
-    """Find what those processes hold, on the file system of that number, beside what lies there under a name."""
+    """Return the nameless files that processes hold in memory and on the file system with the number `device`."""
     disk: dict[int, int] = {}
     in_memory: dict[tuple[int, int], int] = {}
     unmeasured = False
@@ -70,7 +70,7 @@ def _open_files(pid: int) -> Iterator[tuple[str, os.stat_result]]:
 
 
 def _descriptor_tables(pid: int) -> list[Path]:
-    """Return the folders in `/proc` of a process's open files: one, unless some of its threads have descriptors of their own."""
+    """Return the `/proc` folders of a process's open files: one, unless some of its threads have their own descriptor table."""
     tables: dict[int, Path] = {}
     for thread in threads_of(pid):
         number = int(thread.name)
@@ -91,7 +91,7 @@ def _is_memory_file(place: str) -> bool:
 
 
 def _mapped_files(pid: int, device: int) -> Iterator[tuple[int, int | None]]:
-    """Yield the inode and the size of each file without a name that a process has mapped; no size where it may not be asked for."""
+    """Yield the inode and size of each nameless file that a process has mapped; None where the size may not be read."""
     seen: set[int] = set()
     for place, major, minor, inode in _MAPPED.findall(_maps(pid)):
         if os.makedev(int(major, 16), int(minor, 16)) != device or int(inode) in seen:
@@ -102,7 +102,7 @@ def _mapped_files(pid: int, device: int) -> Iterator[tuple[int, int | None]]:
         except OSError:
             yield int(inode), None
         else:
-            # A name may end in " (deleted)" by itself.
+            # A file's real name may end in " (deleted)".
             if status.st_nlink == 0:
                 yield int(inode), status.st_blocks * BLOCK_BYTES
 
@@ -118,7 +118,7 @@ def _maps(pid: int) -> str:
 
 
 def _sends_files(place: str) -> bool:
-    """Tell whether descriptors wait in a socket for somebody to take them (Linux 5.6 says so)."""
+    """Return whether descriptors are in transit through a socket (reported since Linux 5.6)."""
     try:
         return _IN_FLIGHT.search(Path(place.replace("/fd/", "/fdinfo/")).read_bytes()) is not None
     except OSError:

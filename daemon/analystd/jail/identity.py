@@ -1,4 +1,4 @@
-"""Which file a name stands for: a number that no later file has, unlike that of its inode."""
+"""Identify a file by device, inode and birth time: unlike the inode alone, no later file has the same identity."""
 
 from __future__ import annotations
 
@@ -7,26 +7,26 @@ import os
 import struct
 
 Identity = tuple[int, ...]
-"""Device, inode, and when it was made."""
+"""Device, inode and birth time."""
 
 _AT_FDCWD = -100
 _AT_SYMLINK_NOFOLLOW = 0x100
 _INODE, _MADE = 0x100, 0x800
 _BYTES = 256
-# Where `struct statx` (linux/stat.h) has what is known, the inode, when it was made, and the device.
+# Offsets in `struct statx` (linux/stat.h): the mask of valid fields, the inode, the birth time and the device.
 _KNOWN_AT, _INODE_AT, _MADE_AT, _DEVICE_AT = 0, 32, 80, 136
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
 def identity(folder: int | None, name: str) -> Identity:
-    """Which file `name` stands for in the folder that a descriptor names; of a link, the link itself.
+    """Return the identity of `name` in the folder of a descriptor; links are not followed.
 
-    An inode's number is given away again once its file is gone, so that the time when it was made belongs to it. File systems that do not
-    keep that leave it 0.
+    An inode number is reused once its file is gone, so the birth time is part of the identity. It is 0 on file systems that do not
+    store it.
 
     Raises:
-        OSError: when there is none.
+        OSError: when there is no such file.
     """
     buffer = ctypes.create_string_buffer(_BYTES)
     within = ctypes.c_int(_AT_FDCWD if folder is None else folder)

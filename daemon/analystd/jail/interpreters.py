@@ -1,8 +1,8 @@
-"""What an interpreter needs for its start and its imports, and how it is asked for that.
+"""Find the paths that a Python interpreter needs to start and to import packages.
 
-An interpreter is a program that somebody else may have changed. Our own is what runs here already; another one is asked behind the walls,
-where it can reach its own surroundings and nothing else, and what it answers is taken for a claim: bounded, and believed only where it
-names folders that hold Python.
+An interpreter is a program that somebody else may have changed. Our own is already running; another one is queried inside the sandbox, where
+it can reach its own installation and nothing else. Its answer is treated as untrusted: limited in size, and believed only where it names
+folders that contain Python.
 """
 
 from __future__ import annotations
@@ -42,45 +42,45 @@ print(json.dumps({"user": user, "sites": sites, "prefixes": prefixes, "path": sy
 """
 
 Ask = Callable[[Sequence[str], Sequence[Path]], tuple[list[str], Mapping[str, str]]]
-"""Gives the command line and the environment that run a program where it can read the folders given."""
+"""Return the command line and the environment that run a program in a sandbox in which it can read the given folders."""
 
 
 @dataclass(frozen=True)
 class Interpreter:
-    """What one Python needs for its start and its imports."""
+    """The paths that one Python interpreter needs to start and to import packages."""
 
     program: Path
     links: tuple[Path, ...]
     """Its executable, and the links that lead to it."""
     installation: tuple[Path, ...]
-    """Where it is installed: its prefixes."""
+    """Its installation folders (prefixes)."""
     sites: tuple[Path, ...]
-    """The folders whose `.pth` files it carries out."""
+    """The folders whose `.pth` files it processes."""
     imports: tuple[Path, ...]
-    """The folders of its `sys.path`, as it starts by itself."""
+    """The folders of its `sys.path` when it starts without a script."""
     user_base: Path | None
-    """Where `pip install --user` puts packages, if this interpreter looks there."""
+    """Where `pip install --user` puts packages, if this interpreter imports from there."""
 
     @property
     def paths(self) -> tuple[Path, ...]:
-        """All that it must be able to read."""
+        """All paths that it must be able to read."""
         return tuple(dict.fromkeys([*self.links, *self.installation, *self.sites, *self.imports]))
 
 
 def own_interpreter() -> Interpreter:
-    """What this interpreter needs. It is asked too, as our own `sys.path` begins with the folder of whatever script we run."""
+    """Return what this interpreter needs. A child process reports it, because our `sys.path` begins with the folder of our script."""
     program = Path(sys.executable)
     return _described(program, _answer([str(program), "-E", "-c", ASK], os.environ))
 
 
 def other_interpreter(program: Path, ask: Ask) -> Interpreter:
-    """What another interpreter says that it needs, as far as that is to be believed."""
+    """Return what another interpreter reports that it needs, as far as the report can be trusted."""
     command, environment = ask([str(program), "-E", "-c", ASK], [*links_to(program), *_surroundings(program)])
     return _described(program, _answer(command, environment))
 
 
 def links_to(program: Path) -> tuple[Path, ...]:
-    """A program and the links that lead to it, each of which is read on the way to the next."""
+    """Return a program and the links that lead to it; all of them must be readable to start it."""
     seen: dict[Path, None] = {}
     while program not in seen:
         seen[program] = None
@@ -90,7 +90,7 @@ def links_to(program: Path) -> tuple[Path, ...]:
 
 
 def path_lines(sites: Iterable[Path]) -> Iterator[Path]:
-    """The folders that `.pth` files in these folders put on `sys.path`, whether they exist or not."""
+    """Yield the folders that `.pth` files in these folders add to `sys.path`, whether they exist or not."""
     for folder in sites:
         for file in islice(sorted(folder.glob("*.pth")), _MOST_FOLDERS):
             try:
@@ -120,22 +120,22 @@ def _described(program: Path, answer: Mapping[str, object]) -> Interpreter:
 
 
 def _answer(command: Sequence[str], environment: Mapping[str, str]) -> Mapping[str, object]:
-    """What an interpreter says of itself; nothing when it says nothing sensible in time."""
+    """Return an interpreter's report about itself; empty when it gives no valid report in time."""
     try:
         answer = json.loads(_output(command, environment))
         if isinstance(answer, dict):
             return answer
-        raise ValueError("its answer is no object")
+        raise ValueError("its answer is not a JSON object")
     except (OSError, ValueError, RecursionError) as exc:
-        logger.warning("%s does not tell its folders: %s", command[-4], exc)
+        logger.warning("%s did not report its folders: %s", command[-4], exc)
     return {}
 
 
 def _output(command: Sequence[str], environment: Mapping[str, str]) -> bytes:
-    """What a program prints, which is ended when it prints too much or takes too long.
+    """Return the output of a program; kill it when it prints too much or takes too long.
 
     Raises:
-        OSError: then, and when it cannot be started or fails.
+        OSError: when it prints too much, takes too long, cannot be started or fails.
     """
     deadline = time.monotonic() + _ASK_SECONDS
     output = b""
@@ -157,11 +157,11 @@ def _output(command: Sequence[str], environment: Mapping[str, str]) -> bytes:
                     break
                 output += part
             else:
-                raise OSError(f"an answer of more than {_ANSWER_BYTES} bytes")
+                raise OSError(f"its answer is longer than {_ANSWER_BYTES} bytes")
             if status := process.wait(max(0.1, deadline - time.monotonic())):
                 raise OSError(f"exit status {status}")
         except subprocess.TimeoutExpired as exc:
-            raise TimeoutError(f"it has not ended after {_ASK_SECONDS:g} s") from exc
+            raise TimeoutError(f"it did not end within {_ASK_SECONDS:g} s") from exc
         finally:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
@@ -169,7 +169,7 @@ def _output(command: Sequence[str], environment: Mapping[str, str]) -> bytes:
 
 
 def _surroundings(program: Path) -> Iterator[Path]:
-    """Where an interpreter's installation must be, as far as that can be told without running it."""
+    """Yield the probable installation folders of an interpreter, without running it."""
     for link in links_to(program):
         settings = link.parent.parent / "pyvenv.cfg"
         homes = [link.parent]
@@ -184,13 +184,13 @@ def _surroundings(program: Path) -> Iterator[Path]:
 
 
 def _folders(claim: object) -> list[Path]:
-    """The folders that an answer names."""
+    """Return the valid folder names in an answer."""
     names = claim if isinstance(claim, list) else []
     return [Path(name) for name in names[:_MOST_FOLDERS] if isinstance(name, str) and is_absolute_path(name)]
 
 
 def is_absolute_path(name: str) -> bool:
-    """Whether a text from elsewhere can be the absolute path of something."""
+    """Whether untrusted text is a possible absolute path."""
     return name.startswith("/") and "\0" not in name and len(name.encode("utf-8", "surrogatepass")) <= _PATH_BYTES
 
 
@@ -201,16 +201,19 @@ def _is_installation(folder: Path) -> bool:
 
 
 def _importable(folders: Iterable[Path], around: Sequence[Path]) -> Iterator[Path]:
-    """The folders that may be read for the sake of imports: those of the installation, and others that hold Python."""
+    """Yield the folders that may be read for imports: those of the installation, and others that contain Python."""
     for folder in _open_to_sessions(folders):
         if any(folder.is_relative_to(place) for place in around) or _holds_python(folder):
             yield folder
         else:
-            logger.warning("%s is on an interpreter's path but holds no Python: it stays closed to sessions", folder)
+            logger.warning("%s is on an interpreter's path but contains no Python: sessions cannot read it", folder)
 
 
 def _open_to_sessions(folders: Iterable[Path]) -> Iterator[Path]:
-    """The folders that exist, without those around or in what is the user's own: reading code is no reason to read that."""
+    """Yield the existing folders, except those that contain the user's home, or that contain or lie in analystd's own folders.
+
+    An interpreter's path must not make private files readable.
+    """
     home = Path(os.path.realpath(Path.home()))
     ours = [Path(os.path.realpath(path)) for path in (state_folder(), user_settings_file().parent, cache_folder())]
     for folder in folders:
@@ -218,7 +221,9 @@ def _open_to_sessions(folders: Iterable[Path]) -> Iterator[Path]:
         if not os.access(real, os.F_OK):
             continue
         if any(each.is_relative_to(real) for each in (home, *ours)) or any(map(real.is_relative_to, ours[:2])):
-            logger.warning("%s is on an interpreter's path but stays closed to sessions: it is the user's own", folder)
+            logger.warning(
+                "%s is on an interpreter's path but sessions cannot read it: it contains the user's own files", folder
+            )
             continue
         yield folder
 

@@ -1,7 +1,7 @@
-"""Landlock through its three system calls: what may be opened, connected to and signalled, chosen by the process itself and for ever.
+"""Restrict this process with Landlock: which files it may open, which sockets it may connect to, which processes it may signal.
 
-Numbers and bits are those of the Linux headers (`linux/landlock.h`, ABI 9); each right is asked for only where the ABI has it. Imported by
-the launcher, so it needs the standard library only.
+A restriction is permanent and inherited by children. Numbers and bits are those of the Linux headers (`linux/landlock.h`, ABI 9); a right is
+requested only where the ABI has it. Imported by the launcher, so it needs the standard library only.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ REFER = 1 << 13
 TRUNCATE = 1 << 14
 IOCTL_DEV = 1 << 15
 RESOLVE_UNIX = 1 << 16
-"""Connecting to sockets by their path; those made in the same jail can be reached without."""
+"""Connect to sockets by their path; sockets made in the same jail need no such right."""
 
 READ = EXECUTE | READ_FILE | READ_DIR
 DEVICE = WRITE_FILE | READ_FILE | READ_DIR | TRUNCATE | IOCTL_DEV
 WRITE = ((1 << 15) - 1) & ~(MAKE_CHAR | MAKE_BLOCK)
-"""All that can be done with files and folders, save for making device nodes."""
+"""Every right on files and folders, except for making device nodes."""
 
 TRUNCATE_ABI = 3
 RESOLVE_UNIX_ABI = 9
@@ -60,14 +60,17 @@ class _PathBeneath(ctypes.Structure):
 
 
 def abi() -> int:
-    """The ABI that this kernel offers; 0 where Landlock is missing or switched off."""
+    """Return the ABI that this kernel offers; 0 where Landlock is missing or disabled."""
     return max(0, int(_libc.syscall(ctypes.c_long(_CREATE_RULESET), None, ctypes.c_size_t(0), _VERSION_FLAG)))
 
 
 def restrict(rules: Iterable[tuple[str, int]], *, tcp: bool, scope: bool = True) -> int:
-    """Confine this process and its children to `rules` (path and rights; a path that is missing is skipped); gives the ABI in force.
+    """Confine this process and its children to `rules`, pairs of a path and its rights. A missing path is skipped.
 
-    TCP stays usable only with `tcp`; with `scope`, abstract sockets and processes outside cannot be reached.
+    TCP stays usable only with `tcp`; with `scope`, abstract sockets and processes outside are unreachable.
+
+    Returns:
+        The ABI in force.
 
     Raises:
         OSError: when the kernel refuses; nothing is confined then.
@@ -107,7 +110,7 @@ def _add(ruleset: int, path: str, rights: int) -> None:
 
 
 def _ruleset_bytes(version: int) -> int:
-    """The size of the structure that this ABI knows; a longer one would have to end in zeros, which older kernels check."""
+    """Return the size of the structure that this ABI knows: older kernels reject a longer one unless its rest is zero."""
     fields = 1 if version < _NET_ABI else 2 if version < _SCOPE_ABI else 3
     return fields * ctypes.sizeof(ctypes.c_uint64)
 

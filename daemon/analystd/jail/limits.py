@@ -1,4 +1,4 @@
-"""What the programs in the jail may use: their memory, processes and threads, the room on disk. A look tells what is overstepped."""
+"""Check a jailed program's use of memory, processes, threads and disk space against its limits."""
 
 from __future__ import annotations
 
@@ -19,75 +19,75 @@ from analystd.jail.workspace import GIGABYTE, Workspace
 
 _FEW_PROCESSES = 32
 _FEW_THREADS = 64
-"""So many are not too many even where half of what is allowed would be less."""
+"""This many threads are always allowed, even if half of the machine's limit is lower."""
 _TOLERATED_MEMORY_BYTES = 64 << 20
 _TOLERATED_DISK_BYTES = 16 << 20
 _NOISE_BYTES = 1 << 20
 _UNKNOWN_SECONDS = 5.0
-"""Where the exact memory of processes cannot be had for so long, the quick sum is believed: somebody may see to it."""
+"""If the exact memory of processes is unavailable for this long, the quick sum counts: the code may be preventing the measurement."""
 _COUNTED_PROCESSES = 2
-"""So many times what is allowed are counted: to find all of a fork bomb's may take longer than it takes to make more."""
+"""Counting stops at this multiple of the limit: finding all processes of a fork bomb may take longer than creating more."""
 _HIDDEN_LOOKS = 3
-"""Files are on their way through a socket for moments; who keeps them there longer hides them."""
+"""Files are in transit through a socket only for moments; code that keeps them there for this many checks is hiding them."""
 
 LimitName = Literal["free_ram", "memory", "processes", "threads", "workspace", "free_disk", "trusted_names"]
 
 SHARED: frozenset[LimitName] = frozenset({"free_ram", "workspace", "free_disk"})
-"""Limits that somebody else may be the cause of: a program outside, another session, the user's own files."""
+"""Limits that something else may have exceeded: a program outside, another session, the user's own files."""
 
 
 @dataclass(frozen=True)
 class SessionLimits:
-    """What a session may use, beside the workspace's own limits (its size, the machine's free memory)."""
+    """The limits of a session, besides those of the workspace (its size, the machine's free memory)."""
 
     memory_percent: float = 75.0
-    """The memory of all of the session's processes, as a share of the machine's (or the container's)."""
+    """The maximum memory of all the session's processes, in percent of the machine's (or the container's)."""
     processes: int = 512
-    """How many processes there may be at a time; a fork bomb has thousands within a second."""
+    """The maximum number of processes at a time; a fork bomb has thousands within a second."""
     threads: int = 4096
-    """How many threads they may have together; at most half of what the machine or the container allows."""
+    """The maximum number of threads of all processes; at most half of what the machine or the container allows."""
     min_free_disk_gb: float = 0.5
-    """What must stay free on the disk of the workspace."""
+    """The minimum free space on the workspace's disk."""
     interval_seconds: float = 0.2
-    """The time between two looks while code runs or something grows; a process fills about 1 GB in it."""
+    """The time between two checks while code runs or usage grows; a process fills about 1 GB in it."""
     idle_seconds: float = 2.0
-    """The time between two looks while nothing happens."""
+    """The time between two checks while nothing happens."""
 
 
 @dataclass(frozen=True)
 class Breach:
-    """A limit that is overstepped."""
+    """An exceeded limit."""
 
     limit: LimitName
     measured: float
-    """In GB, in percent of the memory that is free, or the number of processes or threads."""
+    """In GB, as the percentage of free memory, or as the number of processes or threads."""
     message: str
-    """For people: the limit, the measured value and what to do."""
+    """The message for users: the limit, the measured value and the remedy."""
     burden: float = field(default=0.0, compare=False)
-    """What the session itself has of it, in bytes or a number: it makes matters worse where this grows."""
+    """The session's own usage, in bytes or as a number; if it grows, the session is making the breach worse."""
     is_own: bool = field(default=True, compare=False)
-    """Whether it is the session that makes matters worse; of a limit that others may overstep, that is seen from one look to the next."""
+    """Whether the session itself is making the breach worse; for a shared limit, determined by comparing two checks."""
     tolerance: float = field(default=0.0, compare=False)
-    """By how much that may grow where the limit was overstepped already, for instance to free what is too much."""
+    """How much `burden` may grow if the limit was already exceeded, for instance while freeing space."""
 
 
 @dataclass(frozen=True)
 class Look:
-    """What one look has found."""
+    """The result of one check."""
 
     pids: frozenset[int]
     census: Census
     disk_used: int
     breaches: tuple[Breach, ...] = ()
-    """The most urgent one first."""
+    """The most urgent breach first."""
     size: int = 0
-    """What the workspace holds, as far as it is known."""
+    """The last known size of the workspace."""
 
 
 class Watched:
-    """A process with all that it starts, and the folders that they may fill; remembers what it needs from look to look.
+    """A process, its descendants and the folders that they may fill, with the state that checks need from one to the next.
 
-    `runtime` is the worker's private folder, whose content counts like the workspace's.
+    `runtime` is the worker's private folder; its content counts like the workspace's.
     """
 
     def __init__(self, pid: int, workspace: Workspace, limits: SessionLimits, runtime: Path | None = None) -> None:
@@ -97,7 +97,7 @@ class Watched:
         self._folders = [workspace.root, *([runtime] if runtime else [])]
         self._device = workspace.root.stat().st_dev
         self._taken: tuple[int, int] | None = None
-        """What it had written to disks, and taken of memory, when a limit was overstepped that others share."""
+        """The bytes written to disk and the memory in use when a shared limit was last exceeded."""
         self._held = NamelessFiles()
         self._held_aside = Aside(lambda pids: held_files(pids, self._device))
         self._exact_aside = Aside(proportional_bytes)
@@ -108,19 +108,19 @@ class Watched:
         self._looks_unexplained = 0
 
     def look(self, before: Look | None = None, *, files: bool = True, patience_seconds: float | None = None) -> Look:
-        """Look at everything; with a look `before`, only at what costs little where nothing has happened since.
+        """Check all limits; with a check `before`, only the cheap ones if nothing has happened since.
 
         Args:
-            before: The look to compare with.
-            files: Whether to find open files; otherwise they are taken for what they were: that takes a while where there are many, or many
-                processes.
-            patience_seconds: How long to wait for what the system may keep back, after which it is taken for what it was; None for as
-                long as it takes.
+            before: The previous check.
+            files: Whether to measure open files, which takes a while if there are many files or processes; otherwise the previous value
+                is used.
+            patience_seconds: How long to wait for values that the kernel may delay before using the previous ones; None waits as long
+                as necessary.
         """
         most = _COUNTED_PROCESSES * self._limits.processes
         pids = process_tree(self.pid, at_most=most)
         disk_used, disk_free = self._disk_usage()
-        # Of so many nothing else is looked at: meanwhile there would be thousands more.
+        # With too many processes nothing else is checked: meanwhile there would be thousands more.
         if crowd := _too_many_processes(len(pids), self._limits, is_all=len(pids) < most):
             return Look(frozenset(pids), Census(len(pids)), disk_used, (crowd,), self._size)
         found = census(pids)
@@ -129,15 +129,15 @@ class Watched:
         if before is not None and _is_asleep(before, pids, found):
             shared = [breach for breach in before.breaches if breach.limit in SHARED]
             own = self._too_much_memory(pids, found, patience_seconds)
-            return Look(frozenset(pids), found, disk_used, _told(own, *shared), self._size)
+            return Look(frozenset(pids), found, disk_used, _present(own, *shared), self._size)
         self._memory_gb = memory().total / GIGABYTE
         if files:
             held = self._held_aside.ask(pids, patience_seconds) or replace(self._held, unmeasured=True)
             if held.disk_bytes > self._held.disk_bytes + _NOISE_BYTES:
-                # They may have had a name a moment ago, and would count twice.
+                # They may have had a name when the size was measured, and would count twice.
                 self._workspace.forget_size()
             self._held, self._size = held, self._measure(held, disk_used)
-        breaches = _told(
+        breaches = _present(
             _too_little_memory(found, self._workspace),
             self._too_much_memory(pids, found, patience_seconds),
             _too_little_disk(disk_free, disk_used, self._limits),
@@ -147,7 +147,7 @@ class Watched:
         return Look(frozenset(pids), found, disk_used, self._blamed(pids, found, breaches), self._size)
 
     def _blamed(self, pids: Sequence[int], found: Census, breaches: tuple[Breach, ...]) -> tuple[Breach, ...]:
-        """The breaches, with it noted whether the session writes and takes memory while limits are overstepped that others share."""
+        """Return the breaches with `is_own` set: whether the session writes or takes memory while a shared limit is exceeded."""
         before, self._taken = self._taken, None
         if not any(breach.limit in SHARED for breach in breaches):
             return breaches
@@ -162,7 +162,7 @@ class Watched:
         limit = self._memory_gb * self._limits.memory_percent / 100
         used = (found.memory_bytes + self._held.memory_bytes) / GIGABYTE
         if used > limit and 1 < len(pids) <= _FEW_PROCESSES:
-            # Forked processes share most of what they have, and the quick sum counts it for each. Of many the exact sum would take too long.
+            # Forked processes share most of their memory, and the quick sum counts it for each. For many processes the exact sum is too slow.
             exact = self._exact_aside.ask(pids, patience_seconds)
             if exact is not None:
                 used = min(used, (exact + self._held.memory_bytes) / GIGABYTE)
@@ -174,13 +174,13 @@ class Watched:
             "memory",
             round(used, 2),
             f"The session uses {used:.1f} GB of memory; its limit is {limit:.1f} GB "
-            f"({self._limits.memory_percent:g}% of the machine's). Load less at a time",
+            f"({self._limits.memory_percent:g}% of the machine's memory). Load less data at a time",
             burden=used * GIGABYTE,
             tolerance=_TOLERATED_MEMORY_BYTES,
         )
 
     def _disk_usage(self) -> tuple[int, int]:
-        """Return how many bytes of the workspace's disk are used and free; of another one, once somebody has removed the workspace."""
+        """Return the used and free bytes of the workspace's disk; of another disk if the workspace has been removed."""
         for folder in (*self._folders, Path("/")):
             with contextlib.suppress(OSError):
                 usage = shutil.disk_usage(folder)
@@ -196,29 +196,24 @@ class Watched:
         return total
 
     def _measure(self, held: NamelessFiles, disk_used: int) -> int:
-        """Measure what lies in the folders, under a name or without one."""
+        """Return the size of the folders' content, including files without a name."""
         size = self._named_bytes() + held.disk_bytes
         self._looks_unexplained = self._looks_unexplained + 1 if held.unmeasured else 0
         if not held.unmeasured or self._disk_when_explained is None:
             self._explained, self._disk_when_explained = size, disk_used
         if self._looks_unexplained < _HIDDEN_LOOKS:
             return size
-        # The disk has filled since the last time that everything on it could be accounted for.
+        # Files are hidden: count the growth of the disk since the last time that everything could be measured.
         hidden = (disk_used - self._disk_when_explained) - (size - self._explained)
         return size + max(0, hidden)
 
 
-def find_breach(pid: int, workspace: Workspace, limits: SessionLimits, runtime: Path | None = None) -> Breach | None:
-    """Return the first limit that `pid` with its descendants oversteps now, the most urgent ones being looked at first."""
-    return next(iter(Watched(pid, workspace, limits, runtime).look().breaches), None)
-
-
-def _told(*breaches: Breach | None) -> tuple[Breach, ...]:
+def _present(*breaches: Breach | None) -> tuple[Breach, ...]:
     return tuple(breach for breach in breaches if breach is not None)
 
 
 def _is_asleep(before: Look, pids: Sequence[int], found: Census) -> bool:
-    """Tell whether the processes are the same and have done nothing since."""
+    """Return whether the processes are the same and have not run since."""
     return frozenset(pids) == before.pids and found.processor_ticks == before.census.processor_ticks
 
 
@@ -230,7 +225,7 @@ def _too_little_memory(found: Census, workspace: Workspace) -> Breach | None:
         "free_ram",
         round(free, 1),
         f"Only {free:.1f}% of the memory is free; at least {workspace.min_free_ram_percent:g}% must be. "
-        "Load less at a time, or lower AGENT_MIN_FREE_RAM_PERCENT",
+        "Load less data at a time, or lower AGENT_MIN_FREE_RAM_PERCENT",
         burden=found.memory_bytes,
         tolerance=_TOLERATED_MEMORY_BYTES,
     )
@@ -239,11 +234,11 @@ def _too_little_memory(found: Census, workspace: Workspace) -> Breach | None:
 def _too_many_processes(count: int, limits: SessionLimits, *, is_all: bool) -> Breach | None:
     if count <= limits.processes:
         return None
-    told = f"{count}" if is_all else f"{count} or more"
+    text = f"{count}" if is_all else f"{count} or more"
     return Breach(
         "processes",
         count,
-        f"The session has {told} processes; its limit is {limits.processes}. Start fewer at a time",
+        f"The session has {text} processes; its limit is {limits.processes}. Start fewer at a time",
         burden=count,
     )
 
@@ -284,7 +279,7 @@ def _too_many_moved_aside(workspace: Workspace) -> Breach | None:
     return Breach(
         "trusted_names",
         trusted.count,
-        "The session goes on making files that tools outside of the jail would run or believe, as fast as they are moved aside. "
+        "The session keeps creating files that tools outside of the jail would execute or trust, as fast as they are moved aside. "
         "`analystd quarantine` lists them",
         burden=trusted.count,
     )
@@ -297,7 +292,7 @@ def _too_large(size_bytes: int, workspace: Workspace) -> Breach | None:
     return Breach(
         "workspace",
         round(size, 2),
-        f"The workspace holds {size:.3g} GB, with files that are deleted but still open; its limit is {workspace.max_gb:g} GB. "
+        f"The workspace holds {size:.3g} GB, including deleted files that are still open; its limit is {workspace.max_gb:g} GB. "
         "Delete files, or raise AGENT_WORKSPACE_MAX_GB",
         burden=size_bytes,
         tolerance=min(_TOLERATED_DISK_BYTES, workspace.max_gb * GIGABYTE / 20),

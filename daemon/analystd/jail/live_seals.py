@@ -1,4 +1,4 @@
-"""Sealing paths in jails that run already."""
+"""Seal paths in jails that are already running."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _OCTAL = re.compile(r"\\([0-7]{3})")
 
 
 def missing_seals(process: int, root: Path, paths: Sequence[str]) -> list[str]:
-    """Those of the paths, relative to `root`, that are not sealed in the jail whose launcher is `process`; all, if it has ended."""
+    """Return the paths, relative to `root`, that are not sealed in the jail of the launcher `process`; all if it has ended."""
     if not paths:
         return []
     try:
@@ -30,10 +30,10 @@ def missing_seals(process: int, root: Path, paths: Sequence[str]) -> list[str]:
 
 
 def seal_in(process: int, root: Path, paths: Sequence[str]) -> list[str]:
-    """Seal paths, relative to `root`, in the jail whose launcher is `process`; gives those that are sealed.
+    """Seal paths, relative to `root`, in the jail of the launcher `process`; return those that are sealed.
 
     Raises:
-        OSError: when that cannot be done though the jail lives.
+        OSError: when sealing fails although the jail is running.
     """
     done = subprocess.run(
         [sys.executable, "-I", "-S", seals.__file__, str(keeper_of(process)), str(root)],
@@ -50,5 +50,5 @@ def seal_in(process: int, root: Path, paths: Sequence[str]) -> list[str]:
 
 
 def keeper_of(process: int) -> int:
-    """The first process inside, of which the launcher `process` is the parent; itself, if that has none."""
+    """Return the first process inside the jail, a child of the launcher `process`; the launcher itself if it has no child."""
     return (process_tree(process)[1:2] or [process])[0]

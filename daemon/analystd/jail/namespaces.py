@@ -1,8 +1,8 @@
-"""A small world of its own: namespaces in which there is nothing but what the walls let in.
+"""Build the jail's namespaces: a root folder that contains only the allowed paths, without network or other processes.
 
-The launcher leaves its user, network, process and System V namespaces; the keeper, first process of the new ones, then builds a root folder
-out of what may be seen and makes it the only one. What that is is planned first, as `bubblewrap` carries out the same plan. Works for root
-and for ordinary users where the system lets them have user namespaces. Flags are those of `linux/sched.h`, `linux/mount.h` and
+The launcher leaves its user, network, process and System V namespaces. The keeper, the first process of the new ones, then builds a root
+folder from the visible paths and makes it the only one. The steps are planned first, because `bubblewrap` carries out the same plan. Works
+for root, and for ordinary users where the system permits them user namespaces. Flags are those of `linux/sched.h`, `linux/mount.h` and
 `linux/if.h`. Imported by the launcher: standard library only.
 """
 
@@ -21,16 +21,16 @@ if TYPE_CHECKING:
     from typing import NoReturn
 
     Step = tuple[str, str, str]
-    """What a path of the new world is (READ, WRITE…), the path, and for LINK its target, for MEMORY its options."""
+    """What to do for a path of the new root (READ, WRITE…), the path, and a detail: the target of a LINK, the options of MEMORY."""
 
 READ, WRITE, DEVICE = "read", "write", "device"
-"""A path of the old world in its usual place, to be read, written or computed with."""
+"""Mount a path of the system at the same place: read-only, writable, or as a device."""
 LINK, MEMORY, TERMINALS, PROCESSES = "link", "memory", "terminals", "processes"
-"""A symbolic link, an empty folder in memory, a `/dev` with terminals of its own, a `/proc` of the new processes."""
+"""Make a symbolic link, an empty folder in memory, a `/dev` with its own terminals, a `/proc` of the new processes."""
 SEAL, PIN = "seal", "pin"
-"""A path inside of one that is written, to be read only; one to be written, but not renamed."""
+"""Make a path inside a writable one read-only; make it writable but not renamable."""
 SHUT = "shut"
-"""A FIFO inside of a folder that is to be read, which is not to be opened."""
+"""Make a FIFO inside a read-only folder impossible to open."""
 
 _NEW_MOUNTS, _NEW_IPC, _NEW_USERS, _NEW_PROCESSES, _NEW_NETWORK = (
     0x20000,
@@ -66,12 +66,12 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 
 def leave(folders: Iterable[str]) -> None:
-    """Leave the namespaces of the system; the next child is the first process of the new ones.
+    """Leave the system's namespaces; the next child is the first process of the new ones.
 
-    In the new ones there is this user and, if this is root, the owners of `folders`: what belongs to anybody else is nobody's.
+    The new user namespace maps this user and, for root, the owners of `folders`. Files of all other users belong to `nobody`.
 
     Raises:
-        OSError: where the system does not let this user have them.
+        OSError: where the system does not permit this user to create namespaces.
     """
     owners = [os.stat(folder) for folder in folders] if os.geteuid() == 0 else []  # noqa: PTH116
     users = {os.geteuid(), *(owner.st_uid for owner in owners)}
@@ -94,9 +94,9 @@ def plan(
     seal: Iterable[str] = (),
     pin: Iterable[str] = (),
 ) -> list[Step]:
-    """The steps that make a world of the paths given, in their usual places; `hide` wins over `read`, and `seal` over `write`.
+    """Return the steps that build a root of the given paths in their usual places; `hide` overrides `read`, `seal` overrides `write`.
 
-    What is missing is left out; a link is made anew, and what it leads to is let in.
+    A missing path is skipped. A link is created anew, and its target is mounted.
     """
     world = _Plan()
     world.steps.append((TERMINALS, "/dev", ""))
@@ -110,7 +110,7 @@ def plan(
     for path in write:
         world.show(path, WRITE)
     world.steps += [*((PIN, path, "") for path in pin), *((SEAL, path, "") for path in seal)]
-    # Landlock lets these be written, with all that is mounted below them, and a read-only mount does not keep a FIFO from being written.
+    # Landlock permits writing in these folders and in everything mounted below, and a read-only mount does not prevent writing to a FIFO.
     for path in world.shown_below(_TEMPORARY_FOLDERS):
         world.steps += [(SHUT, each, "") for each in fifos.find(path, except_below=write)]
     for path in devices:
@@ -120,10 +120,10 @@ def plan(
 
 
 def build(root: str, steps: Iterable[Step]) -> None:
-    """Make `root`, an empty folder, the root of this mount namespace, with what the steps say in it.
+    """Carry out the steps in the empty folder `root` and make it the root of this mount namespace.
 
     Raises:
-        OSError: that names the mount that was refused.
+        OSError: naming the mount that was refused.
     """
     _raise_loopback()
     _mount(None, "/", None, _REC | _PRIVATE)
@@ -134,7 +134,7 @@ def build(root: str, steps: Iterable[Step]) -> None:
 
 
 class _Plan:
-    """The steps so far, and what can be seen after them."""
+    """The steps so far, and the paths that are visible after them."""
 
     def __init__(self) -> None:
         self.steps: list[Step] = []
@@ -142,8 +142,8 @@ class _Plan:
         self._made: set[str] = set()
 
     def show(self, path: str, kind: str) -> None:
-        """Let `path` and all below it be seen, unless that is so already and it is only to be read."""
-        # A circle of links leads nowhere, and would be followed for ever.
+        """Make `path` and everything below it visible, unless it is to be read-only and is visible already."""
+        # A cycle of links leads nowhere, and would be followed for ever.
         if not os.path.exists(path):  # noqa: PTH110
             return
         path = self._follow_links(os.path.normpath(path))
@@ -153,19 +153,19 @@ class _Plan:
         self._shown.append(path)
 
     def cover(self, path: str, options: str) -> None:
-        """Put an empty folder in memory in the place of `path`."""
+        """Replace `path` by an empty folder in memory."""
         self.steps.append((MEMORY, path, options))
         self._made.add(path)
 
     def hide(self, path: str) -> None:
-        """Cover a folder, if there is anything of it to be seen."""
+        """Cover a folder, if any part of it is visible."""
         path = os.path.realpath(path)
         is_around = any(shown.startswith(path + "/") for shown in self._shown)
         if os.path.isdir(path) and (is_around or self._is_shown(path)):  # noqa: PTH112
             self.cover(path, "mode=700")
 
     def shown_below(self, folders: Iterable[str]) -> list[str]:
-        """What is to be read inside of one of `folders`."""
+        """Return the read-only paths below any of `folders`."""
         below = tuple(folder + "/" for folder in folders)
         return [path for kind, path, _ in self.steps if kind == READ and path.startswith(below)]
 
@@ -173,7 +173,7 @@ class _Plan:
         return any(path == shown or path.startswith(shown.rstrip("/") + "/") for shown in self._shown)
 
     def _follow_links(self, path: str) -> str:
-        """Make the links on the way to `path` anew; gives the path without them."""
+        """Recreate the links on the way to `path`; return the path without links."""
         here = ""
         for part in path.split("/")[1:]:
             step = f"{here}/{part}"
@@ -188,7 +188,7 @@ class _Plan:
 
 
 def _take(root: str, kind: str, path: str, detail: str) -> None:
-    """Do one step of a plan."""
+    """Carry out one step of a plan."""
     if kind == LINK:
         _link(root + path, detail)
     elif kind == MEMORY:
@@ -211,7 +211,7 @@ def _take(root: str, kind: str, path: str, detail: str) -> None:
 
 
 def _shut(place: str) -> None:
-    """Put a device that cannot be opened in the place of something, if that is still there."""
+    """Cover a path, if it still exists, with a device that cannot be opened."""
     if os.path.lexists(place):
         _mount("/dev/null", place, None, _BIND)
         _set_attributes(place, _ATTRIBUTES[READ])
@@ -235,7 +235,7 @@ def _link(place: str, target: str) -> None:
 
 
 def _leave_with_help(flags: ctypes.c_int, users: set[int], groups: set[int]) -> None:
-    """Others can be let in only from outside: a child that stays there waits until this process has left."""
+    """Leave while mapping other users, which is possible only from outside: a child stays there and waits until this process has left."""
     process, (left, leaving) = os.getpid(), os.pipe()
     helper = os.fork()
     if helper == 0:
@@ -249,7 +249,7 @@ def _leave_with_help(flags: ctypes.c_int, users: set[int], groups: set[int]) -> 
         os.close(left)
         _, failed = os.waitpid(helper, 0)
     if failed:
-        # Root in a container may lack the privilege; then the others stay nobody.
+        # Root in a container may lack the privilege; then files of the other users belong to nobody.
         _write("/proc/self/setgroups", "deny")
         _map_ids("self", {os.geteuid()}, {os.getegid()})
 
@@ -273,7 +273,7 @@ def _write(path: str, content: str) -> None:
 
 
 def _without_root(paths: Iterable[str]) -> set[str]:
-    """The paths, with the folders in `/` instead of `/` itself, where a root folder is about to be built."""
+    """Return the paths with `/` replaced by the folders in it, because the new root itself is built separately."""
     chosen = set(paths)
     if "/" in chosen:
         chosen.remove("/")
@@ -282,17 +282,17 @@ def _without_root(paths: Iterable[str]) -> set[str]:
 
 
 def _make_root(root: str) -> None:
-    """Exchange the root folders; the old one can then no longer be reached."""
+    """Replace the root folder; the old one is no longer reachable afterwards."""
     _set_attributes(root, _ATTR_RDONLY, recursive=False)
     os.chdir(root)
     number = ctypes.c_long(_PIVOT_ROOT[os.uname().machine])
-    _check(_libc.syscall(number, b".", b"."), "change of the root folder")
-    _check(_libc.umount2(b".", _DETACH), "farewell to the old root folder")
+    _check(_libc.syscall(number, b".", b"."), "replacing the root folder")
+    _check(_libc.umount2(b".", _DETACH), "unmounting the old root folder")
     os.chdir("/")
 
 
 def _raise_loopback() -> None:
-    """Switch `lo` on: programs speak to themselves by it, as forked children of a kernel do to print."""
+    """Enable `lo`: programs communicate with themselves over it, as forked children of a kernel do to print."""
     descriptor = _check(_libc.socket(_AF_INET, _SOCK_DGRAM, 0), "socket")
     try:
         fcntl.ioctl(descriptor, _SIOCSIFFLAGS, struct.pack("16sh14x", b"lo", _IFF_UP_RUNNING))
@@ -307,12 +307,14 @@ def _mount(source: str | None, place: str, kind: str | None, flags: int, options
 
 
 def _set_attributes(place: str, attributes: int, *, recursive: bool = True) -> None:
-    """Tighten a mount with those below it; unlike a remount this keeps what is tight already."""
+    """Restrict a mount and those below it; unlike a remount this keeps restrictions that exist already."""
     structure = struct.pack("=4Q", attributes, 0, 0, 0)
     flags = _AT_RECURSIVE if recursive else 0
     number, path = ctypes.c_long(_MOUNT_SETATTR), os.fsencode(place)
     size = ctypes.c_size_t(len(structure))
-    _check(_libc.syscall(number, _AT_FDCWD, path, ctypes.c_uint(flags), structure, size), f"tightening of {place}")
+    _check(
+        _libc.syscall(number, _AT_FDCWD, path, ctypes.c_uint(flags), structure, size), f"restricting the mount {place}"
+    )
 
 
 def _check(result: int, what: str) -> int:

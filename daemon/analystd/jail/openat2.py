@@ -1,4 +1,4 @@
-"""Opening what lies beneath a folder, by descriptor, so that a symbolic link swapped in meanwhile leads nowhere.
+"""Open paths beneath a folder, by descriptor, so that a symbolic link swapped in meanwhile cannot lead outside.
 
 Imported by the launcher, so it needs the standard library only, and little of that.
 """
@@ -25,9 +25,9 @@ class _OpenHow(ctypes.Structure):
 
 
 def open_beneath(folder: int, relative: str, flags: int) -> int:
-    """A descriptor of `relative`, a path without links, below the folder that the descriptor `folder` names.
+    """Open `relative`, a path without links, below the folder of the descriptor `folder`.
 
-    The kernel walks where it can (openat2, Linux 5.6 on x86-64 and arm64); elsewhere each component is opened by itself.
+    The kernel resolves the path where it can (openat2, Linux 5.6 on x86-64 and arm64); elsewhere each component is opened separately.
 
     Raises:
         OSError: ELOOP for a link anywhere on the way, EXDEV for a path that leaves the folder, else as open(2).
@@ -50,7 +50,7 @@ def open_beneath(folder: int, relative: str, flags: int) -> int:
 
 
 def walk_beneath(folder: int, relative: str, flags: int) -> int:
-    """The same without openat2: one O_NOFOLLOW open for each component."""
+    """Do the same as `open_beneath` without openat2: one O_NOFOLLOW open for each component."""
     parts = [part for part in relative.split("/") if part not in ("", ".")]
     if ".." in parts or relative.startswith("/"):
         raise OSError(errno.EXDEV, os.strerror(errno.EXDEV), relative)
@@ -64,7 +64,7 @@ def walk_beneath(folder: int, relative: str, flags: int) -> int:
 
 
 def make_folders_beneath(folder: int, relative: str) -> int:
-    """A descriptor of the folder `relative` below `folder`, made with its parents where they are missing."""
+    """Open the folder `relative` below `folder`; create it and its parents where they are missing."""
     here = os.dup(folder)
     try:
         for part in relative.split("/"):
@@ -94,7 +94,7 @@ def _open_one(folder: int, name: str, flags: int) -> int:
     try:
         return os.open(name, flags | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=folder)
     except NotADirectoryError:
-        # O_DIRECTORY hides that it was a link; openat2 tells it.
+        # With O_DIRECTORY the error for a link is ENOTDIR; openat2 reports ELOOP.
         if stat.S_ISLNK(os.lstat(name, dir_fd=folder).st_mode):
             raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), name) from None
         raise

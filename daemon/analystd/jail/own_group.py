@@ -1,7 +1,7 @@
-"""A control group of a session's own, where this user may have one: a wall for memory and tasks that holds between two looks of the watchdog.
+"""A control group for each session, where this user may create one: it limits memory and tasks between two checks of the watchdog.
 
-Version 1 lets groups be made in one that has processes. Version 2 does not: there the new group lies beside the daemon's own, if whoever
-manages the one around both has handed it over (systemd does to its users) with the controllers.
+In version 1, a group that has processes may contain other groups. In version 2 it may not: the new group is then a sibling of the daemon's own
+group, if the manager of their parent has delegated it with its controllers (as systemd does to its users).
 """
 
 from __future__ import annotations
@@ -31,14 +31,14 @@ _AGAIN_SECONDS = 0.05
 
 
 class OwnGroup:
-    """The groups that were made for a process and all that it starts; nothing, where none could be had."""
+    """The control groups created for a process and its descendants; none where the system refuses them."""
 
     def __init__(self, folders: dict[Controller, Path]) -> None:
         self.folders = folders
 
     @classmethod
     def around(cls, pid: int, *, memory_bytes: int, tasks: int) -> OwnGroup:
-        """Put a process, before it has started others, into groups of its own with those limits, as far as that is possible."""
+        """Put a process, before it starts others, into new groups with these limits, as far as the system permits."""
         limits: dict[Controller, int] = {"memory": memory_bytes, "pids": tasks}
         folders: dict[Controller, Path] = {}
         name = f"{_PREFIX}{os.getpid()}-{secrets.token_hex(3)}"
@@ -64,7 +64,7 @@ class OwnGroup:
 
 
 def _made(group: ControlGroup, controller: Controller, name: str, limit: int, pid: int) -> Path | None:
-    """A new group with a limit and a process in it; None where that is refused."""
+    """Create a group with a limit and put the process in it; return None where that is refused."""
     for parent in _parents(group, controller):
         folder = parent / name
         try:
@@ -73,7 +73,7 @@ def _made(group: ControlGroup, controller: Controller, name: str, limit: int, pi
             (folder / _LIMIT_FILES[controller, group.version]).write_text(str(limit))
             (folder / "cgroup.procs").write_text(str(pid))
         except OSError as exc:
-            logger.debug("No control group of our own in %s: %s", parent, exc)
+            logger.debug("Could not create a control group in %s: %s", parent, exc)
             with contextlib.suppress(OSError):
                 folder.rmdir()
         else:
@@ -82,7 +82,7 @@ def _made(group: ControlGroup, controller: Controller, name: str, limit: int, pi
 
 
 def _parents(group: ControlGroup, controller: Controller) -> Iterator[Path]:
-    """Where a group may be made whose processes the controller limits."""
+    """Yield the folders in which a group with this controller may be created."""
     if group.version == 1:
         yield group.folder
         return
@@ -96,7 +96,7 @@ def _parents(group: ControlGroup, controller: Controller) -> Iterator[Path]:
 
 
 def _remove_old(parent: Path) -> None:
-    """Remove what daemons that were killed have left: the system refuses to where there is a process."""
+    """Remove groups left by daemons that were killed; the kernel refuses to remove groups that still have processes."""
     for left in parent.glob(f"{_PREFIX}*"):
         with contextlib.suppress(OSError):
             if time.time() - left.stat().st_mtime > _OLD_SECONDS:

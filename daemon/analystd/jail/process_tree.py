@@ -1,4 +1,4 @@
-"""A process with all that it started: who they are, how many threads they have, what memory and processor time they take."""
+"""Find the descendants of a process and measure their threads, memory, processor time and disk writes."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ _DEAD = frozenset("ZXx")
 
 @dataclass(frozen=True)
 class Census:
-    """What some processes are and take, all together."""
+    """Totals over a set of processes."""
 
     processes: int = 0
     threads: int = 0
     memory_bytes: int = 0
-    """What would come free if they ended: their private pages, swapped or not, and their shared memory once."""
+    """The memory that would be freed if they ended: their private pages, swapped or not, and their shared memory once."""
     processor_ticks: int = 0
-    """Processor time that they took since they began, with that of the children which they buried."""
+    """Processor time since they started, including that of the children that they have waited for."""
 
 
 def process_tree(pid: int, *, at_most: int | None = None) -> list[int]:
-    """Return `pid` and its descendants that are alive or not buried yet, `at_most` so many; nothing when it has ended."""
+    """Return `pid` and its descendants, including zombies, at most `at_most` of them; empty when it has ended."""
     found: list[int] = []
     todo = [pid]
     while todo and (at_most is None or len(found) < at_most):
@@ -42,7 +42,7 @@ def process_tree(pid: int, *, at_most: int | None = None) -> list[int]:
 
 
 def census(pids: Sequence[int]) -> Census:
-    """Count and measure those processes, quickly: `proportional_bytes` says more exactly what memory they take."""
+    """Count and measure processes quickly; `proportional_bytes` measures their memory more exactly."""
     private, mapped, threads, ticks = 0, 0, 0, 0
     for pid in pids:
         facts = _facts(pid)
@@ -54,26 +54,26 @@ def census(pids: Sequence[int]) -> Census:
 
 
 def memory_bytes(pids: Sequence[int]) -> int:
-    """Return the memory that would come free if those processes ended."""
+    """Return the memory that would be freed if these processes ended."""
     return census(pids).memory_bytes
 
 
 def proportional_bytes(pids: Sequence[int]) -> int:
-    """Return the memory of those processes with each shared page counted once (their Pss): what `census` overstates after a fork.
+    """Return the memory of processes with each shared page counted once (Pss); `census` overstates it after a fork.
 
-    Takes milliseconds for each process, so it is for when the quick sum gives cause.
+    Takes milliseconds for each process, so use it only when the quick sum exceeds a limit.
     """
     sizes = list(map(_proportional_sizes, pids))
     return sum(own for own, _ in sizes) + max(sum(shared for _, shared in sizes), _memory_file_bytes(pids))
 
 
 def written_bytes(pids: Sequence[int]) -> int:
-    """Return what those processes have written to disks, with what the children had which they buried."""
+    """Return the bytes that processes have written to disk, including those of the children that they have waited for."""
     return sum(map(_written, pids))
 
 
 def is_dead(pid: int) -> bool:
-    """Tell whether a process has ended; one whose first thread alone has ended goes on in the others."""
+    """Return whether a process has ended; one whose first thread has ended still runs in its other threads."""
     try:
         state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
     except (OSError, IndexError):
@@ -82,7 +82,7 @@ def is_dead(pid: int) -> bool:
 
 
 def threads_of(pid: int) -> Iterator[Path]:
-    """Yield the folder of each thread of a process in `/proc`; nothing when it has ended."""
+    """Yield the `/proc` folder of each thread of a process; nothing when the process has ended."""
     try:
         yield from Path(f"/proc/{pid}/task").iterdir()
     except OSError:
@@ -103,13 +103,13 @@ def children(pid: int) -> list[int]:
             if not Path("/proc/self/task", str(os.getpid()), "children").exists():
                 return _children_by_search(pid)
         except ProcessLookupError:
-            # This thread has ended; those that are left may have children still.
+            # This thread has ended; the remaining ones may still have children.
             continue
     return found
 
 
 def _children_by_search(pid: int) -> list[int]:
-    """Return the same for a kernel without CONFIG_PROC_CHILDREN."""
+    """Return the children of a process, for a kernel without CONFIG_PROC_CHILDREN."""
     try:
         return [child.pid for child in psutil.Process(pid).children()]
     except psutil.Error as exc:
@@ -117,20 +117,20 @@ def _children_by_search(pid: int) -> list[int]:
 
 
 def _facts(pid: int) -> dict[str, int]:
-    """Return the number of threads, and the sizes in bytes, that /proc/PID/status tells; nothing when the process has ended.
+    """Return the number of threads and the sizes in bytes from /proc/PID/status; empty when the process has ended.
 
-    Once its first thread has ended, a process tells its sizes by the others alone.
+    Once its first thread has ended, only the status files of the other threads contain the sizes.
     """
     facts = _numbers(Path(f"/proc/{pid}/status"))
     if facts.get("Threads", 0) > 1 and "VmRSS" not in facts:
         for thread in threads_of(pid):
-            if "VmRSS" in (told := _numbers(thread / "status")):
-                return told
+            if "VmRSS" in (thread_facts := _numbers(thread / "status")):
+                return thread_facts
     return facts
 
 
 def _proportional_sizes(pid: int) -> tuple[int, int]:
-    """Return a process's share of pages of its own, and of those in shared memory."""
+    """Return a process's proportional sizes: anonymous pages and shared memory."""
     for place in (Path(f"/proc/{pid}"), *_few(threads_of(pid))):
         sizes = _numbers(place / "smaps_rollup")
         if "Pss_Anon" in sizes:
@@ -144,7 +144,7 @@ def _few(threads: Iterator[Path]) -> list[Path]:
 
 
 def _numbers(path: Path) -> dict[str, int]:
-    """Return the lines `Name: number` and `Name: number kB`, the latter in bytes."""
+    """Parse the lines `Name: number kB`, in bytes, and `Threads: number`."""
     try:
         lines = path.read_text("utf-8", "replace").splitlines()
     except OSError:
@@ -176,14 +176,14 @@ def _ticks(pid: int) -> int:
 
 
 def _shared_bytes(pids: Sequence[int], mapped: int) -> int:
-    """Return the shared memory of processes of which each maps its part: what all map cannot be more than all that there is."""
+    """Return the shared memory that processes use: their mappings together cannot exceed the machine's total."""
     if mapped:
         mapped = min(mapped, _numbers(Path("/proc/meminfo")).get("Shmem", mapped))
     return max(mapped, _memory_file_bytes(pids))
 
 
 def _memory_file_bytes(pids: Sequence[int]) -> int:
-    """Return what lies in the private file systems in memory that those processes see, mapped or not."""
+    """Return the bytes in the processes' private in-memory file systems, mapped or not."""
     for pid in pids:
         try:
             used = [_usage_if_private(pid, folder) for folder in _MEMORY_FILES]

@@ -1,4 +1,4 @@
-"""Where things from a workspace are kept that tools outside would trust: out of the jail's reach, under names that mean nothing."""
+"""Keep files from a workspace that tools outside would trust: out of the jail's reach, under meaningless names."""
 
 from __future__ import annotations
 
@@ -35,60 +35,63 @@ _TOLD_ITEMS = 5
 _SHOWN_CHARACTERS = 120
 
 _HEAD, _INERT_HEAD = "HEAD", "HEAD.quarantined"
-"""git takes a folder with HEAD for a repository, whatever the folder is called."""
+"""git treats a folder with a HEAD as a repository, whatever the folder's name."""
 
 
 @dataclass(frozen=True)
 class MovedItem:
-    """Something that was moved aside."""
+    """A file, folder or link that was moved aside."""
 
     path: str
     """Where it was, relative to the workspace."""
     kind: str
     """`file`, `folder`, `link` or `special`."""
     size_bytes: int | None
-    """None where it was not measured."""
+    """None if it was not measured."""
     trusted_by: str
-    """What trusts such names."""
+    """The tools that trust such names."""
     reason: str
     kept: str | None
-    """Its name in the entry's folder; None for what could only be renamed."""
+    """Its name in the entry's folder; None if it could only be renamed in the workspace."""
     is_shape: bool = False
-    """Whether it made a repository or an environment of the folder that it was in."""
+    """Whether it turned its folder into a repository or an environment."""
     renamed: str | None = None
-    """Where it is in the workspace then."""
+    """Its path in the workspace if it could only be renamed."""
 
 
 @dataclass(frozen=True)
 class MovedAside:
-    """What was moved aside at one time."""
+    """An entry of the quarantine: the items that were moved aside together."""
 
     id: str
     at: float
     """Unix time."""
     runs: tuple[str, ...]
-    """The runs that were under way."""
+    """The ids of the runs that were in progress."""
     items: tuple[MovedItem, ...] = field(default=())
 
     def sentence(self) -> str:
-        """What is told of it."""
+        """Return the message for the user about this entry."""
         shown = [f"{shown_path(item.path)} ({item.trusted_by})" for item in self.items[:_TOLD_ITEMS]]
         more = len(self.items) - len(shown)
         names = ", ".join(shown) + (f" and {more} more" if more > 0 else "")
         return (
-            f"Moved aside: {names}. Tools outside of the jail run or believe what has such a name, so code in a session may not make it. "
-            f"`analystd quarantine restore {self.id}` puts it back"
+            f"Moved aside: {names}. Tools outside of the jail execute or trust files with such names, so code in a session may not create "
+            f"them. `analystd quarantine restore {self.id}` restores them"
         )
 
 
 def shown_path(path: str) -> str:
-    """A path that code in the jail chose, fit to be shown."""
+    """Return a path that code in the jail chose, made safe for display."""
     text = "".join(character if character.isprintable() else "?" for character in path)
     return text if len(text) <= _SHOWN_CHARACTERS else f"…{text[-_SHOWN_CHARACTERS:]}"
 
 
 class Quarantine:
-    """The entries of one workspace, each a folder with its items and a description. Safe to use from several threads, one at a time each."""
+    """The quarantine of one workspace: each entry is a folder with its items and a description.
+
+    Several threads may use it, but only one at a time.
+    """
 
     def __init__(self, root: Path, folder: Path) -> None:
         self.root = root
@@ -99,7 +102,7 @@ class Quarantine:
         """Move things out of the workspace.
 
         Returns:
-            The entry, if anything could be moved, and what could not be moved though it is there.
+            The entry, if anything could be moved, and what exists but could not be moved.
         """
         self._size = None
         entry_id = f"q_{int(time.time())}_{secrets.token_hex(4)}"
@@ -112,7 +115,7 @@ class Quarantine:
                 try:
                     items.append(self._take(root, target, each, str(len(items)), measure=len(items) < _MEASURED_ITEMS))
                 except FileNotFoundError:
-                    # It was renamed or replaced since it was found; then it is found again.
+                    # It was renamed or replaced since it was found; the next check finds it again.
                     continue
                 except OSError as exc:
                     logger.warning("%s cannot be moved aside: %s", each.path, exc)
@@ -125,28 +128,28 @@ class Quarantine:
         return entry, stuck
 
     def entries(self) -> list[MovedAside]:
-        """All entries, the latest first."""
+        """Return all entries, the latest first."""
         ids = [path.name for path in self.folder.iterdir()] if self.folder.is_dir() else []
         return sorted((entry for each in ids if (entry := self._read(each))), key=lambda entry: -entry.at)
 
     def entry(self, entry_id: str) -> MovedAside:
-        """One entry.
+        """Return the entry with this id.
 
         Raises:
-            InvalidArgumentsError: when there is none of this id.
+            InvalidArgumentsError: when there is no such entry.
         """
         entry = self._read(entry_id) if "/" not in entry_id and entry_id not in (".", "..") else None
         if entry is None:
             raise InvalidArgumentsError(
-                f"There is nothing in quarantine called '{entry_id}'", "`analystd quarantine` lists what there is."
+                f"There is no quarantine entry '{entry_id}'", "`analystd quarantine` lists the entries."
             )
         return entry
 
     def discard(self, entry_id: str) -> MovedAside:
-        """Remove an entry for good.
+        """Delete an entry and its items.
 
         Raises:
-            InvalidArgumentsError: when there is none of this id.
+            InvalidArgumentsError: when there is no such entry.
         """
         entry = self.entry(entry_id)
         for item in entry.items:
@@ -158,10 +161,10 @@ class Quarantine:
 
     @contextmanager
     def opened(self, entry: MovedAside, item: MovedItem) -> Iterator[tuple[int, str]]:
-        """The folder that an item is in now, by descriptor, and its name there.
+        """Open the folder that contains an item now; yield its descriptor and the item's name in it.
 
         Raises:
-            OSError: when it is not there any more.
+            OSError: when the item no longer exists.
         """
         if item.kept is not None:
             with _opened(self.folder / entry.id) as folder:
@@ -177,16 +180,16 @@ class Quarantine:
                 os.close(folder)
 
     def size_bytes(self) -> int:
-        """What the entries take on disk."""
+        """Return the size of all entries on disk."""
         if self._size is None:
             self._size = folder_bytes(self.folder) if self.folder.is_dir() else 0
         return self._size
 
     def _read(self, entry_id: str) -> MovedAside | None:
         try:
-            told: dict[str, Any] = json.loads((self.folder / entry_id / _ENTRY_FILE).read_bytes())
-            items = tuple(MovedItem(**item) for item in told.pop("items"))
-            return MovedAside(told["id"], told["at"], tuple(told["runs"]), items)
+            entry: dict[str, Any] = json.loads((self.folder / entry_id / _ENTRY_FILE).read_bytes())
+            items = tuple(MovedItem(**item) for item in entry.pop("items"))
+            return MovedAside(entry["id"], entry["at"], tuple(entry["runs"]), items)
         except (OSError, ValueError, TypeError, KeyError):
             return None
 
@@ -194,7 +197,7 @@ class Quarantine:
         around, _, name = found.path.rpartition("/")
         folder = open_deep(root, around)
         try:
-            # What the jail sealed cannot be renamed there, so what is here under this identity is not the user's.
+            # The user's own files are sealed in the jail and cannot be renamed there, so what has this identity here is not the user's.
             if identity(folder, "." if found.is_shape else name) != found.identity:
                 raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), name)
             renamed: str | None = None
@@ -214,7 +217,7 @@ class Quarantine:
         return MovedItem(found.path, kind, size, trusted_by, reason, place, found.is_shape, renamed)
 
     def _take_from_another_disk(self, folder: int, around: str, name: str, target: int, kept: str) -> str | None:
-        """Rename it, so that nothing finds it, then move it over; gives where it is if there was too much of it for that."""
+        """Rename an item so that no tool finds it, then move it to the other disk; return its new path if it is too large to move."""
         inert = QUARANTINE_PREFIX + secrets.token_hex(8)
         os.rename(name, inert, src_dir_fd=folder, dst_dir_fd=folder)
         _make_inert(folder, inert)
@@ -233,7 +236,7 @@ def copy_to(source: int, name: str, target: int, new_name: str, budget: Budget) 
     """Copy a file, link or folder to a new name in another folder.
 
     Raises:
-        OSError: when it cannot be read or written, or is more than the budget, or something is there already.
+        OSError: when it cannot be read or written, exceeds the budget, or the new name exists.
     """
     mode = os.stat(name, dir_fd=source, follow_symlinks=False).st_mode
     if stat.S_ISLNK(mode):
@@ -247,24 +250,24 @@ def copy_to(source: int, name: str, target: int, new_name: str, budget: Budget) 
 
 
 def make_empty(folder: int, name: str, mode: int) -> int:
-    """Make an empty file or folder, of the kind that `mode` tells; gives its descriptor.
+    """Create an empty file or folder, depending on `mode`, and return its descriptor.
 
     Raises:
-        OSError: when something is there already, or for any other kind.
+        OSError: when the name exists, or for any other kind of file.
     """
     if stat.S_ISDIR(mode):
         os.mkdir(name, 0o700, dir_fd=folder)
         return os.open(name, _FOLDER, dir_fd=folder)
     if not stat.S_ISREG(mode):
-        raise OSError(errno.EINVAL, "it is no file, folder or link")
+        raise OSError(errno.EINVAL, "it is not a file, folder or link")
     return os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600, dir_fd=folder)
 
 
 def open_deep(root: int, path: str) -> int:
-    """A descriptor of a folder beneath another, however long the path is; links are not followed.
+    """Open a folder beneath another, however long its path; links are not followed.
 
     Raises:
-        OSError: when it is not there, or a link is on the way.
+        OSError: when it does not exist, or a link is on the way.
     """
     parts = path.split("/")
     here = os.dup(root)
@@ -281,7 +284,7 @@ def open_deep(root: int, path: str) -> int:
 
 
 def _make_inert(folder: int, name: str) -> None:
-    """Make a repository none."""
+    """Rename HEAD in a folder so that git does not treat it as a repository."""
     with contextlib.suppress(OSError):
         inside = os.open(name, _FOLDER, dir_fd=folder)
         try:
@@ -291,7 +294,7 @@ def _make_inert(folder: int, name: str) -> None:
 
 
 def make_whole(folder: int) -> None:
-    """Undo what made a folder inert."""
+    """Undo `_make_inert`."""
     with contextlib.suppress(OSError):
         os.rename(_INERT_HEAD, _HEAD, src_dir_fd=folder, dst_dir_fd=folder)
 

@@ -1,4 +1,4 @@
-"""How much room a folder takes and how much memory is free."""
+"""Measure the size of a folder and the free memory."""
 
 from __future__ import annotations
 
@@ -13,36 +13,36 @@ from analystd.jail.cgroups import memory_usage, own_groups
 from analystd.jail.tree_walk import Folder, TreeVisitor, walk
 
 BLOCK_BYTES = 512
-"""The unit of `st_blocks`, whatever the file system's own is (stat(2))."""
+"""The unit of `st_blocks`, independent of the file system's block size (stat(2))."""
 
 
 @dataclass(frozen=True)
 class MemoryUsage:
-    """Memory of the machine, or of the control group that this process may use."""
+    """Memory of the machine, or of this process's control group if that has a limit."""
 
     total: int
-    """In bytes: the smallest of what the machine has and what the groups allow."""
+    """In bytes: the smallest of the machine's memory and the groups' limits."""
     available: int
     free_percent: float
-    """The share that could be used without swapping, where it is smallest."""
+    """The smallest share, among the machine and the groups, that could be used without swapping."""
 
 
 def folder_bytes(folder: Path) -> int:
-    """The allocated bytes of all that lies in `folder`: links are not followed, hard links count once, other file systems not at all."""
+    """Return the allocated bytes in `folder`: links are not followed, hard links count once, other file systems are not counted."""
     counter = ByteCounter()
     walk(folder, counter)
     return counter.total
 
 
 class ByteCounter(TreeVisitor):
-    """Adds up what a walk finds, as `folder_bytes` does."""
+    """Add up the sizes that a walk finds, as `folder_bytes` does."""
 
     def __init__(self) -> None:
         self.total = 0
         self._counted: set[tuple[int, int]] = set()
 
     def enters(self, folder: Folder) -> bool:
-        """Not another file system."""
+        """Enter folders on the same file system only."""
         return not folder.is_foreign
 
     def visits(self, folder: Folder, entry: os.DirEntry[str]) -> bool:
@@ -57,7 +57,7 @@ class ByteCounter(TreeVisitor):
 
 
 def memory() -> MemoryUsage:
-    """Return what is free now; in a container with a limit of its own, what is left of that."""
+    """Return the memory that is free now; in a container with its own limit, what is left of that."""
     machine = psutil.virtual_memory()
     total, available = [machine.total], [machine.available]
     for own in own_groups("memory"):

@@ -1,4 +1,4 @@
-"""Putting back what was moved aside: as a copy that nothing else holds, sealed before it is in its place, and never over anything."""
+"""Restore items from quarantine: as a copy that no process has open, sealed before it is in place, and never over anything."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from analystd.util.remove import remove
 from analystd.wire.errors import WorkspaceError
 
 MAX_FILES = 200
-"""At most so many files of an item are named before it is put back."""
+"""Maximum number of an item's files that a preview lists."""
 
 _NO_REPLACE = 1
 
@@ -31,36 +31,36 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 @dataclass(frozen=True)
 class Preview:
-    """What would be put back."""
+    """What would be restored."""
 
     item: MovedItem
     description: Description | None
-    """None for what cannot be read or is too large."""
+    """None if the item cannot be read or is too large."""
     problem: str | None
-    """Why it cannot be put back as things are."""
+    """Why it cannot be restored at present."""
 
 
 def preview(trusted: TrustedPaths, entry: MovedAside) -> list[Preview]:
-    """What `restore` would put back, item by item."""
+    """Return what `restore` would restore, item by item."""
     return [_preview(trusted, entry, item) for item in entry.items]
 
 
 def digest(previews: list[Preview]) -> str:
-    """One text for the content of all items: it is the same as long as nothing of it has changed."""
+    """Return one digest of the content of all items: it stays equal as long as none of it changes."""
     return "-".join(each.description.digest[:16] if each.description else "none" for each in previews)
 
 
 def restore(trusted: TrustedPaths, entry: MovedAside, expected: str | None = None) -> list[MovedItem]:
-    """Put all items of an entry back and drop the entry. What is put back is the user's from then on, and sealed in all jails.
+    """Restore all items of an entry and delete the entry. Restored items belong to the user from then on, and are sealed in all jails.
 
     Args:
         trusted: The workspace's trusted paths.
         entry: The entry.
-        expected: The digest of what the user has seen; anything else is not put back.
+        expected: The digest of what the user has seen; other content is not restored.
 
     Raises:
-        WorkspaceError: when a place is taken, gone or led to by a link, or the content is not what was seen; nothing is put back then, or
-            only the items before.
+        WorkspaceError: when a place is taken, gone or reached over a link, or the content is not what was seen. Nothing is restored then,
+            or only the preceding items.
     """
     with trusted.locked():
         _seal_around(trusted, entry)
@@ -70,8 +70,8 @@ def restore(trusted: TrustedPaths, entry: MovedAside, expected: str | None = Non
                 raise _refusal(each.item, each.problem)
         if expected is not None and digest(previews) != expected:
             raise WorkspaceError(
-                "What is in quarantine has changed since it was shown",
-                "Look at it again, and mind what runs in the session.",
+                "The quarantined content has changed since it was shown",
+                "Look at it again, and check what is running in the session.",
             )
         for each in previews:
             try:
@@ -83,14 +83,15 @@ def restore(trusted: TrustedPaths, entry: MovedAside, expected: str | None = Non
 
 
 def _seal_around(trusted: TrustedPaths, entry: MovedAside) -> None:
-    """Seal the folders that will be repositories or environments again, with all that is in them by now."""
+    """Seal the folders that will be repositories or environments again, with everything that is in them by now."""
     for item in entry.items:
         if not item.is_shape:
             continue
         around = item.path.rpartition("/")[0]
         if not around:
             raise _refusal(
-                item, "the workspace itself would be one; if you want that, copy it from the quarantine yourself"
+                item,
+                "the workspace itself would become a repository or environment; if you want that, copy it from the quarantine yourself",
             )
         try:
             trusted.seal_now([around])
@@ -99,7 +100,7 @@ def _seal_around(trusted: TrustedPaths, entry: MovedAside) -> None:
 
 
 def _refusal(item: MovedItem, reason: str) -> WorkspaceError:
-    return WorkspaceError(f"{shown_path(item.path)} cannot be put back: {reason}")
+    return WorkspaceError(f"{shown_path(item.path)} cannot be restored: {reason}")
 
 
 def _preview(trusted: TrustedPaths, entry: MovedAside, item: MovedItem) -> Preview:
@@ -111,18 +112,18 @@ def _preview(trusted: TrustedPaths, entry: MovedAside, item: MovedItem) -> Previ
     try:
         with _place(trusted.quarantine.root, item.path) as (folder, name):
             if item.is_shape:
-                # What it makes a repository of counts, more than itself.
+                # The folder that it turns into a repository matters more than the item itself.
                 description = describe(folder, ".", Budget(), MAX_FILES)
             os.lstat(name, dir_fd=folder)
     except FileNotFoundError:
         return Preview(item, description, None)
     except OSError as exc:
         return Preview(item, description, _reason(exc))
-    return Preview(item, description, "something is there by now")
+    return Preview(item, description, "something else is there now")
 
 
 def _restore(trusted: TrustedPaths, entry: MovedAside, shown: Preview) -> None:
-    """Make a copy beside its place, sealed before anything is in it, then move it there."""
+    """Make a copy next to its place, sealed before it has any content, then move it there."""
     item = shown.item
     root = trusted.quarantine.root
     around = item.path.rpartition("/")[0]
@@ -154,15 +155,15 @@ def _make_sealed_copy(
     try:
         trusted.seal_now([path])
         fill(*source, made, Budget())
-        # Before it was sealed a jail may have put something else there.
+        # A jail may have put something else there before it was sealed.
         if not os.path.samestat(os.fstat(made), os.lstat(name, dir_fd=folder)):
-            raise OSError(errno.EBUSY, "it was exchanged meanwhile")
+            raise OSError(errno.EBUSY, "it was replaced meanwhile")
     finally:
         os.close(made)
 
 
 def _require_same(folder: int, name: str, shown: Preview) -> None:
-    """Make sure that the copy is what was shown, and whole again.
+    """Make sure that the copy equals what was shown, and undo what made it inert.
 
     Raises:
         OSError: when the original was changed while it was copied.
@@ -180,7 +181,7 @@ def _require_same(folder: int, name: str, shown: Preview) -> None:
 
 @contextmanager
 def _place(root: Path, path: str) -> Iterator[tuple[int, str]]:
-    """The folder that a path of the workspace is in, by descriptor, and the name there."""
+    """Open the folder of a path in the workspace; yield its descriptor and the name in it."""
     around, _, name = path.rpartition("/")
     anchor = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
@@ -194,14 +195,14 @@ def _place(root: Path, path: str) -> Iterator[tuple[int, str]]:
 
 
 def _rename_to_nothing(folder: int, old: str, new: str) -> None:
-    """Rename, unless something has the new name."""
+    """Rename, unless the new name exists."""
     names = (os.fsencode(old), os.fsencode(new))
     if _libc.renameat2(folder, names[0], folder, names[1], ctypes.c_uint(_NO_REPLACE)) == 0:
         return
     code = ctypes.get_errno()
     if code != errno.EINVAL:
         raise OSError(code, os.strerror(code), new)
-    # The file system cannot do it in one step.
+    # The file system cannot check and rename in one step.
     try:
         os.lstat(new, dir_fd=folder)
     except FileNotFoundError:
@@ -212,11 +213,11 @@ def _rename_to_nothing(folder: int, old: str, new: str) -> None:
 
 def _reason(error: OSError) -> str:
     reasons = {
-        errno.ENOENT: "the folder that it was in is gone",
-        errno.ENOTDIR: "something else is in the place of the folder that it was in",
-        errno.ELOOP: "a link leads elsewhere by now",
-        errno.EXDEV: "a link leads elsewhere by now",
-        errno.EEXIST: "something is there by now",
+        errno.ENOENT: "its folder no longer exists",
+        errno.ENOTDIR: "its folder has been replaced by something else",
+        errno.ELOOP: "a link on the way leads elsewhere now",
+        errno.EXDEV: "a link on the way leads elsewhere now",
+        errno.EEXIST: "something else is there now",
         errno.EFBIG: "it is too large; copy it yourself from the quarantine",
     }
     return reasons.get(error.errno or 0, error.strerror or str(error))

@@ -1,4 +1,4 @@
-"""Which walls this machine can put around a worker, and how a worker is started behind them."""
+"""Measure which sandbox level this machine supports, and start workers in it."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ logger = logging.getLogger(__name__)
 Level = Literal["full", "partial", "none"]
 
 Namespaces = Literal["own", "bwrap"]
-"""Who makes the namespaces of level `full`: the launcher itself, or an installed `bwrap` where the system lets only that have them."""
+"""What creates the namespaces of level `full`: the launcher, or an installed `bwrap` where the system permits them only to that."""
 
 LEVELS: tuple[Level, ...] = ("full", "partial")
-"""The levels that have walls, the better one first."""
+"""The levels with a sandbox, the stronger one first."""
 
-_PROBE_SECONDS = 20.0
+_SELF_TEST_SECONDS = 20.0
 _TERMINAL = ("/dev/tty",)
 _PATH = ("/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin")
 _BWRAP_FOLDERS = ("/usr/local/bin", "/usr/bin", "/bin", "/run/wrappers/bin", "/run/current-system/sw/bin")
@@ -60,67 +60,67 @@ _PASSED_ON = (
     "CUDA_VISIBLE_DEVICES",
     "ROCR_VISIBLE_DEVICES",
 )
-_HOW_TO_SWITCH_OFF = "Set AGENT_SANDBOX=off to run without walls, at your own risk"
+_HOW_TO_SWITCH_OFF = "Set AGENT_SANDBOX=off to run without a sandbox, at your own risk"
 
 
 @dataclass(frozen=True)
 class Policy:
-    """What one worker may touch. All else is refused by the kernel of the operating system."""
+    """What one worker may access. The operating system's kernel refuses everything else."""
 
     workspace: Path
-    """Read and written; the worker's HOME, TMPDIR and current folder."""
+    """Readable and writable; the worker's HOME, TMPDIR and current folder."""
     runtime: Path
-    """A private folder of the worker's own (sockets, caches); read and written."""
+    """The worker's private folder (sockets, caches); readable and writable."""
     read_only: tuple[Path, ...] = ()
-    """Further folders that may be read."""
+    """Further readable folders."""
     interpreter: Path | None = None
-    """The Python that the worker runs, if it is not this one; it and its `sys.path` may be read."""
+    """The Python that the worker runs, if it is not this one; it and its `sys.path` are readable."""
     hidden: tuple[Path, ...] = ()
-    """Folders inside of those that stay closed, besides our own state and settings."""
+    """Folders inside the readable ones that are not accessible, besides analystd's own state and settings."""
     sealed: tuple[Path, ...] = ()
-    """What lies in those two folders and shall not be changed, by paths without links; of no effect at level `partial`.
+    """Paths (without links) in those two folders that must not be changed; without effect at level `partial`.
 
-    What is gone when the worker starts, or a link by then, is passed over.
+    A path that no longer exists when the worker starts, or that is a link by then, is skipped.
     """
     pinned: tuple[Path, ...] = ()
-    """Folders on the way there that shall not be renamed, so that a sealed path stays one; the outermost first."""
+    """Folders on the way to sealed paths that must not be renamed, so that the seals stay in place; the outermost first."""
     gpu: bool = False
-    """Whether the worker may compute on this machine's GPUs."""
+    """Whether the worker may use this machine's GPUs."""
     files: tuple[BoundFile, ...] = ()
-    """Single files that may be read, and nothing that lies beside them."""
+    """Single readable files, without the other files in their folders."""
 
 
 @dataclass(frozen=True)
 class Sandbox:
-    """The level that was measured on this machine, why it is that one, and what it does not stop."""
+    """The sandbox level measured on this machine, the reason for it, and the known gaps."""
 
     level: Level
     reason: str
     gaps: tuple[str, ...] = ()
     switched_off: bool = False
-    """The user wants no walls, so that `none` is no reason to refuse."""
+    """Whether the user disabled the sandbox, so that level `none` does not refuse to run."""
     namespaces: Namespaces = "own"
     walls: Mapping[str, self_test.State] = field(default_factory=lambda: self_test.states({}), compare=False)
-    """How each wall of `probe.TABLE` stood in the self-test."""
+    """The outcome of the self-test for each wall of `self_test.TABLE`."""
 
     def command(self, argv: Sequence[str], policy: Policy) -> list[str]:
-        """The command line that runs `argv` behind the walls of `policy`.
+        """Return the command line that runs `argv` in a sandbox with this policy.
 
         Raises:
-            SessionUnavailableError: at level `none`, unless the user switched the sandbox off.
+            SessionUnavailableError: at level `none`, unless the user disabled the sandbox.
         """
         if self.level != "none":
             return [sys.executable, "-I", "-S", launcher.__file__, *_walls(self, policy), "--", *argv]
         if self.switched_off:
             return list(argv)
-        raise SessionUnavailableError(f"There are no walls to run Python behind: {self.reason}", _HOW_TO_SWITCH_OFF)
+        raise SessionUnavailableError(f"No sandbox is available to run Python in: {self.reason}", _HOW_TO_SWITCH_OFF)
 
     def environment(self, policy: Policy) -> dict[str, str]:
-        """The environment for such a worker: nothing of ours but what it needs (PATH, locale, HOME, TMPDIR, IPYTHONDIR, MPLCONFIGDIR)."""
+        """Return a worker's environment: only the variables that it needs (PATH, locale, HOME, TMPDIR, IPYTHONDIR, MPLCONFIGDIR)."""
         interpreter = self.interpreter(policy.interpreter)
         workspace, runtime = str(policy.workspace), policy.runtime
         passed_on = {name: value for name, value in os.environ.items() if name in _PASSED_ON or name.startswith("LC_")}
-        # Packages that lie in the workspace's own ~/.local would run at every start.
+        # Packages in the workspace's ~/.local would otherwise be imported at every start.
         user_site = (
             {"PYTHONUSERBASE": str(interpreter.user_base)} if interpreter.user_base else {"PYTHONNOUSERSITE": "1"}
         )
@@ -141,13 +141,13 @@ class Sandbox:
         }
 
     def interpreter(self, program: Path | None) -> Interpreter:
-        """Return what an interpreter (None: this one) needs. It is asked once; another than ours behind these walls."""
+        """Return what an interpreter (None: this one) needs. It is queried once; another than ours inside this sandbox."""
         if program is None or program == Path(sys.executable):
             return _own_interpreter()
-        question = (self.level, self.namespaces, program)
-        if question not in _ASKED:
-            _ASKED[question] = _other_interpreter(self, program)
-        return _ASKED[question]
+        key = (self.level, self.namespaces, program)
+        if key not in _INTERPRETERS:
+            _INTERPRETERS[key] = _other_interpreter(self, program)
+        return _INTERPRETERS[key]
 
 
 @functools.cache
@@ -155,8 +155,8 @@ def _own_interpreter() -> Interpreter:
     return own_interpreter()
 
 
-_ASKED: dict[tuple[Level, Namespaces, Path], Interpreter] = {}
-"""What interpreters said, by how and which."""
+_INTERPRETERS: dict[tuple[Level, Namespaces, Path], Interpreter] = {}
+"""The answers of interpreters, by sandbox and program."""
 
 
 def _other_interpreter(sandbox: Sandbox, program: Path) -> Interpreter:
@@ -166,18 +166,18 @@ def _other_interpreter(sandbox: Sandbox, program: Path) -> Interpreter:
 
         def ask(argv: Sequence[str], surroundings: Sequence[Path]) -> tuple[list[str], Mapping[str, str]]:
             policy = Policy(Path(base, "workspace"), Path(base, "runtime"), tuple(surroundings))
-            # Where the user's packages are is told by their home, of which nothing but its name is known inside.
+            # The interpreter derives the folder of the user's packages from HOME; inside, only the name of the home folder is known.
             return sandbox.command(argv, policy), {**sandbox.environment(policy), "HOME": str(Path.home())}
 
         return other_interpreter(program, ask)
 
 
 async def measure_sandbox(setting: Literal["auto", "off"]) -> Sandbox:
-    """Try the walls in a child process, and tell what holds on this machine."""
+    """Run the self-test in a child process and return the strongest sandbox that holds on this machine."""
     if setting == "off":
         return Sandbox("none", "AGENT_SANDBOX=off", (self_test.NO_WALLS,), switched_off=True)
     if not sys.platform.startswith("linux"):
-        return Sandbox("none", f"the walls need Linux; this is {sys.platform}", (self_test.NO_WALLS,))
+        return Sandbox("none", f"the sandbox needs Linux; this is {sys.platform}", (self_test.NO_WALLS,))
     refused: list[str] = []
     for level, namespaces in _candidates():
         sandbox = await measure_level(level, namespaces)
@@ -188,10 +188,10 @@ async def measure_sandbox(setting: Literal["auto", "off"]) -> Sandbox:
 
 
 async def measure_level(level: Level, namespaces: Namespaces = "own") -> Sandbox:
-    """The sandbox of that level if every wall that it must have holds on this machine, else one of level `none` with the reason."""
+    """Return the sandbox of a level if all its required walls hold on this machine, else one of level `none` with the reason."""
     what = f"{level} sandbox through bwrap" if namespaces == "bwrap" else f"{level} sandbox"
     if namespaces == "bwrap" and not find_bwrap():
-        return Sandbox("none", f"no {what}: none is installed, or only a setuid one", (self_test.NO_WALLS,))
+        return Sandbox("none", f"no {what}: bwrap is not installed, or only as a setuid program", (self_test.NO_WALLS,))
     with laid_out() as bait:
         policy = Policy(
             bait.workspace,
@@ -215,22 +215,22 @@ async def measure_level(level: Level, namespaces: Namespaces = "own") -> Sandbox
 
 
 def find_bwrap(folders: Sequence[str] = _BWRAP_FOLDERS) -> str | None:
-    """The system's `bwrap`; one that lies elsewhere on the user's PATH is not believed.
+    """Return the path of the system's `bwrap`; one elsewhere on the user's PATH is not trusted.
 
-    A setuid one is passed over: as another user's process it does not end with the launcher that started it.
+    A setuid `bwrap` is ignored: as another user's process it does not end with the launcher that started it.
     """
     program = shutil.which("bwrap", path=os.pathsep.join(folders))
     return program if program is not None and not Path(program).stat().st_mode & stat.S_ISUID else None
 
 
 def _candidates() -> list[tuple[Level, Namespaces]]:
-    """What is tried, the best first."""
+    """Return the levels to try, the strongest first."""
     through_bwrap: list[tuple[Level, Namespaces]] = [("full", "bwrap")] if find_bwrap() else []
     return [("full", "own"), *through_bwrap, ("partial", "own")]
 
 
 def _walls(sandbox: Sandbox, policy: Policy) -> list[str]:
-    """What the launcher is told; `enter.Walls` reads it."""
+    """Return the arguments that `launcher.LaunchOptions` parses."""
     imports = (*sandbox.interpreter(policy.interpreter).paths, *sandbox.interpreter(None).paths)
     gpu = (gpu_facts(), gpu_devices()) if policy.gpu else ((), ())
     return [
@@ -249,10 +249,12 @@ def _walls(sandbox: Sandbox, policy: Policy) -> list[str]:
 
 
 async def _answer(command: Sequence[str], environment: Mapping[str, str], cwd: Path) -> dict[str, bool]:
-    """What the probe printed.
+    """Run the self-test and return what it printed.
 
     Raises:
-        OSError: with the last line of its complaint, when it did not get as far; also `TimeoutError` and `ValueError`.
+        OSError: with the last line of its error output, when it fails.
+        TimeoutError: when it takes too long.
+        ValueError: when it printed no JSON.
     """
     process = await asyncio.create_subprocess_exec(
         *command,
@@ -264,13 +266,13 @@ async def _answer(command: Sequence[str], environment: Mapping[str, str], cwd: P
         start_new_session=True,
     )
     try:
-        output, complaint = await asyncio.wait_for(process.communicate(), _PROBE_SECONDS)
+        output, errors = await asyncio.wait_for(process.communicate(), _SELF_TEST_SECONDS)
     finally:
         if process.returncode is None:
             process.kill()
             await process.wait()
     if process.returncode:
-        lines = complaint.decode("utf-8", "replace").strip().splitlines() or [f"exit status {process.returncode}"]
+        lines = errors.decode("utf-8", "replace").strip().splitlines() or [f"exit status {process.returncode}"]
         raise OSError(lines[-1])
     answer: dict[str, bool] = json.loads(output)
     return answer

@@ -1,8 +1,8 @@
-"""Seals: read-only mounts over paths of the workspace, put on while a jail is built and while it lives.
+"""Seals: read-only mounts over paths of the workspace, applied while a jail is built and while it runs.
 
-A seal binds a path over itself, read-only, in the mount namespace of a jail: the jail can neither change what lies there nor rename or
-remove it, and outside nothing is different. The path is walked by descriptor without following links, and is both source and target of the
-mount, so that nothing swapped in meanwhile leads elsewhere. As a program it seals paths in a jail that runs already:
+A seal binds a path over itself, read-only, in the mount namespace of a jail: the jail can neither change the content nor rename or remove the
+path, and outside nothing changes. The path is resolved by descriptor without following links, and is both source and target of the mount, so
+that a link swapped in meanwhile has no effect. As a program it seals paths in a jail that is already running:
 
     python -I -S seals.py PID FOLDER < paths, each relative to FOLDER and ended by a NUL
 
@@ -36,18 +36,18 @@ _NEW_MOUNTS, _NEW_USERS = 0x20000, 0x10000000
 _NS_GET_USERNS = 0xB701
 
 _GONE = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.EXDEV)
-"""The path is no more what it was when it was found; what took its place is found by itself."""
+"""The path is no longer what it was when it was found; whatever replaced it is found separately."""
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
 def seal(folder: int, relative: str, *, read_only: bool = True) -> bool:
-    """Make `relative`, a path beneath the folder that a descriptor names, read-only in this mount namespace.
+    """Make `relative`, a path beneath the folder of a descriptor, read-only in this mount namespace.
 
-    With `read_only=False` it is only pinned: written in as before, but neither renamed nor removed.
+    With `read_only=False` it is only pinned: it stays writable, but cannot be renamed or removed.
 
     Returns:
-        Whether there was something to seal: not where the path is gone, or leads over a link by now.
+        Whether the path was sealed; False if it no longer exists or leads over a link by now.
 
     Raises:
         OSError: when the kernel refuses.
@@ -68,15 +68,15 @@ def seal(folder: int, relative: str, *, read_only: bool = True) -> bool:
 
 
 def enter_namespaces(process: int) -> None:
-    """Enter the mount namespace of a jail, with the privileges that its creator has there; only for a process with one thread.
+    """Enter the mount namespace of a jail, with its creator's privileges there; only for a process with one thread.
 
     Raises:
-        OSError: when the process has ended, or its namespaces are somebody else's.
+        OSError: when the process has ended, or its namespaces belong to another user.
     """
     mounts = os.open(f"/proc/{process}/ns/mnt", os.O_RDONLY | os.O_CLOEXEC)
     try:
-        # A jail that bwrap made is in a second user namespace, inside of the one that its mounts belong to.
-        users = _check(_libc.ioctl(mounts, ctypes.c_ulong(_NS_GET_USERNS)), "owner of the jail")
+        # A jail that bwrap made is in a second user namespace, nested in the one that owns its mounts.
+        users = _check(_libc.ioctl(mounts, ctypes.c_ulong(_NS_GET_USERNS)), "finding the owner of the jail")
         try:
             _check(_libc.setns(users, _NEW_USERS), "entering the jail")
         finally:
@@ -87,7 +87,7 @@ def enter_namespaces(process: int) -> None:
 
 
 def seal_all(folder: str, paths: Iterable[str], *, read_only: bool = True) -> list[str]:
-    """Seal or pin paths relative to `folder`, as `seal` does; gives those that are."""
+    """Seal or pin paths relative to `folder`, as `seal` does; return those that were."""
     beneath = os.open(folder, os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
     try:
         return [path for path in paths if seal(beneath, path, read_only=read_only)]
@@ -96,7 +96,7 @@ def seal_all(folder: str, paths: Iterable[str], *, read_only: bool = True) -> li
 
 
 def main() -> None:
-    """Seal the paths that stdin names in the jail of a process."""
+    """Seal the paths read from stdin in the jail of a process."""
     import json
 
     process, folder = int(sys.argv[1]), sys.argv[2]
@@ -106,16 +106,16 @@ def main() -> None:
 
 
 def _mount_over_itself(place: int, name: str, *, read_only: bool) -> None:
-    """Bind what a descriptor names over itself with all that is mounted below it, read-only or as it is."""
+    """Bind the path of a descriptor over itself, with everything mounted below it, read-only or unchanged."""
     flags = ctypes.c_uint(_CLONE | os.O_CLOEXEC | _AT_EMPTY_PATH | _AT_RECURSIVE)
-    copy = _call(f"copy of {name}", _OPEN_TREE, ctypes.c_int(place), b"", flags)
+    copy = _call(f"copying the mount of {name}", _OPEN_TREE, ctypes.c_int(place), b"", flags)
     try:
         attributes = (ctypes.c_uint64 * 4)(_ATTR_RDONLY if read_only else 0, 0, 0, 0)
         flags = ctypes.c_uint(_AT_EMPTY_PATH | _AT_RECURSIVE)
         size = ctypes.c_size_t(ctypes.sizeof(attributes))
-        _call(f"seal of {name}", _MOUNT_SETATTR, ctypes.c_int(copy), b"", flags, ctypes.byref(attributes), size)
+        _call(f"sealing {name}", _MOUNT_SETATTR, ctypes.c_int(copy), b"", flags, ctypes.byref(attributes), size)
         flags = ctypes.c_uint(_FROM_DESCRIPTOR | _TO_DESCRIPTOR)
-        _call(f"seal of {name}", _MOVE_MOUNT, ctypes.c_int(copy), b"", ctypes.c_int(place), b"", flags)
+        _call(f"sealing {name}", _MOVE_MOUNT, ctypes.c_int(copy), b"", ctypes.c_int(place), b"", flags)
     finally:
         os.close(copy)
 

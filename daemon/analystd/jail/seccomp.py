@@ -1,7 +1,7 @@
-"""A seccomp filter in pure Python: the system calls that no analysis needs and that walls have fallen to.
+"""Build and install a seccomp filter that refuses system calls which analyses do not need and which have been used to escape sandboxes.
 
-The filter names what is refused and lets the rest pass, since numerical libraries call nearly everything else; what it must stop is reached by
-few calls. The filter's form is that of seccomp(2) and bpf in `linux/filter.h`. Imported by the launcher, so it needs the standard library only.
+The filter lists the refused calls and permits all others, because numerical libraries use nearly every other call, and few calls reach what it
+must prevent. Its format is that of seccomp(2) and bpf in `linux/filter.h`. Imported by the launcher, so it needs the standard library only.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _ALLOW = 0x7FFF0000
 _ERRNO = 0x00050000
 _KILL = 0x80000000
 _HAND_OVER = 0x7FC00000
-"""The call waits for who has the filter's listener."""
+"""The call waits for the holder of the filter's listener."""
 
 _LOAD, _EQUAL, _AT_LEAST, _ANY_BIT, _AND, _RETURN = 0x20, 0x15, 0x35, 0x45, 0x54, 0x06
 _NUMBER_AT, _ARCH_AT, _ARGUMENTS_AT = 0, 4, 16
@@ -35,7 +35,7 @@ _NEW_LISTENER = 1 << 3
 _PR_SET_NO_NEW_PRIVS = 38
 
 _BEHIND_POINTERS = ("clone3", "openat2")
-"""Calls whose arguments a filter cannot see; programs fall back to those where it can."""
+"""Calls whose arguments a filter cannot inspect; programs fall back to calls where it can."""
 
 _SET_ID_BITS = stat.S_ISUID | stat.S_ISGID
 _MODE_OF = {
@@ -49,11 +49,11 @@ _MODE_OF = {
     "mknod": 1,
     "mknodat": 2,
 }
-"""Which argument is a file's new mode."""
+"""The index of the argument that is a file's new mode."""
 _FLAGS_OF_OPEN = {"open": 1, "openat": 2}
-"""Which argument has the flags; the mode comes after it."""
+"""The index of the flags argument; the mode follows it."""
 _MAKES_A_FILE = os.O_CREAT | (os.O_TMPFILE & ~os.O_DIRECTORY)
-"""The flags with which the mode of open(2) counts; without them it may be anything."""
+"""The flags with which open(2) uses the mode; without them the mode may be anything."""
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -117,20 +117,23 @@ REFUSED = (
     "_sysctl",
     "nfsservctl",
 )
-"""What is refused at every level: other processes' memory, mounts, namespaces, keys, the kernel's own settings, and its newest or rarest doors."""
+"""Calls refused at every level: other processes' memory, mounts, namespaces, keys, kernel settings, and the kernel's newest or rarest interfaces."""
 
 SHARED_OBJECTS = ("shmget", "shmat", "shmctl", "semget", "msgget", "mq_open")
-"""System V's objects and message queues are shared with other programs, unless a namespace keeps them apart."""
+"""System V objects and message queues are shared with other programs, unless a namespace separates them."""
 
 _AUDIT = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
 
 
 def build_filter(machine: str, *, isolated: bool, truncate: bool = True, hand_over: bool = False) -> bytes:
-    """The filter's instructions for a machine that `NUMBERS` knows, 8 bytes each.
+    """Return the filter's instructions, 8 bytes each, for an architecture in `NUMBERS`.
 
-    With `isolated`, namespaces keep network and System V objects apart and those calls pass; without `truncate`, truncate(2) is
-    refused too, for a Landlock that does not know it yet. With `hand_over` each connect(2) waits for who has the filter's listener, and
-    there are no local datagram sockets, which send to a path without one.
+    Args:
+        machine: The architecture.
+        isolated: Whether namespaces separate the network and System V objects, so that those calls are permitted.
+        truncate: Whether to permit truncate(2), which early versions of Landlock do not control.
+        hand_over: Whether each connect(2) waits for the holder of the filter's listener. Local datagram sockets are refused then: they
+            send to a path without connect(2).
     """
     numbers = NUMBERS[machine]
     program = [
@@ -172,10 +175,10 @@ class _Program(ctypes.Structure):
 
 
 def install(program: bytes, *, listener: bool = False) -> int | None:
-    """Put this process and its children under a filter, for ever; gives the descriptor of its listener, if there is to be one.
+    """Install a filter for this process and its children, permanently; return the descriptor of its listener if one is requested.
 
     Raises:
-        OSError: when the kernel refuses; nothing is filtered then.
+        OSError: when the kernel refuses; no filter is installed then.
     """
     instructions = ctypes.create_string_buffer(program, len(program))
     whole = _Program(len(program) // 8, ctypes.addressof(instructions))
@@ -187,10 +190,10 @@ def install(program: bytes, *, listener: bool = False) -> int | None:
 
 
 def own_machine() -> str:
-    """The name of this machine's architecture.
+    """Return the name of this machine's architecture.
 
     Raises:
-        OSError: when there is no table for it.
+        OSError: when there is no table of system calls for it.
     """
     machine = os.uname().machine
     if machine not in NUMBERS:
@@ -207,7 +210,7 @@ def _refuse(code: int) -> bytes:
 
 
 def _when(number: int, block: list[bytes]) -> list[bytes]:
-    """`block` for that system call; it must end in a return or leave the number out of the accumulator for good."""
+    """Return instructions that run `block` for that system call; `block` must return, or may overwrite the accumulator."""
     allow = _instruction(_RETURN, _ALLOW)
     return [_instruction(_EQUAL, number, 0, len(block) + 1), *block, allow]
 
@@ -222,7 +225,7 @@ def _clone() -> list[bytes]:
 
 
 def _ioctl() -> list[bytes]:
-    """Refuse what types into a terminal; the kernel itself looks at the low half of the request only."""
+    """Refuse requests that inject input into a terminal; the kernel uses only the low half of the request."""
     return [
         _load_argument(1),
         _instruction(_EQUAL, _TIOCSTI, 1, 0),
@@ -234,19 +237,19 @@ def _ioctl() -> list[bytes]:
 def _no_set_id(mode: int) -> list[bytes]:
     """Refuse the set-user-ID and set-group-ID bits in the argument of that index.
 
-    Inside they would have no effect, but a file of the workspace can be run outside too, by anybody, with its owner's rights.
+    They have no effect inside, but anybody could run such a file of the workspace outside, with its owner's rights.
     """
     return [_load_argument(mode), _instruction(_ANY_BIT, _SET_ID_BITS, 0, 1), _refuse(errno.EPERM)]
 
 
 def _open(flags: int) -> list[bytes]:
-    """The same for a file that is made by being opened."""
+    """Refuse the same bits for a file that open(2) creates."""
     refuse = _no_set_id(flags + 1)
     return [_load_argument(flags), _instruction(_ANY_BIT, _MAKES_A_FILE, 0, len(refuse)), *refuse]
 
 
 def _prlimit() -> list[bytes]:
-    """Refuse new limits for another process, which Landlock does not look at: a processor limit of 0 would end the daemon."""
+    """Refuse new limits for another process, which Landlock does not control: a processor limit of 0 would end the daemon."""
     return [
         _load_argument(0),
         _instruction(_EQUAL, 0, 5, 0),
@@ -259,9 +262,9 @@ def _prlimit() -> list[bytes]:
 
 
 def _socket(isolated: bool) -> list[bytes]:
-    """Which sockets there are: local ones, and in a network of one's own also the internet's.
+    """Permit local sockets, and in a separate network namespace also internet sockets.
 
-    libzmq aborts when it cannot list the network's interfaces, unless the answer is EOPNOTSUPP (`ip_resolver.cpp`, `resolve_nic_name`).
+    libzmq aborts when it cannot list the network's interfaces, unless the error is EOPNOTSUPP (`ip_resolver.cpp`, `resolve_nic_name`).
     """
     if isolated:
         families = (_AF_UNIX, _AF_INET, _AF_INET6, _AF_NETLINK)

@@ -1,7 +1,8 @@
-"""The self-test of the walls: run behind them, it attempts what must not succeed, and prints what did.
+"""Self-test of the sandbox: run inside it, attempt what must fail, and print what succeeded.
 
-`TABLE` has a row for each wall. As a program it needs the standard library only; the other half, which the daemon imports, says in words what
-the answers mean. What the attempts are made on, `forbidden` lays out. A new wall is a row here, its attempt above, and its bait there.
+`TABLE` has a row for each wall, that is, for each kind of access that the sandbox must refuse. As a program the module needs the standard
+library only; the daemon imports the other half, which describes the outcomes. `forbidden` sets up the targets of the attempts. To add a wall,
+add a row here, its attempt above, and its target there.
 """
 
 from __future__ import annotations
@@ -27,30 +28,30 @@ _CLONE_NEWUSER = 0x10000000
 
 
 class Wall(NamedTuple):
-    """A row of the self-test."""
+    """A kind of access that the sandbox should refuse: a row of the self-test."""
 
     title: str
-    """What is attempted."""
+    """The attempted access."""
     breach: str
-    """What is said where the attempt succeeds."""
+    """The description if the attempt succeeds."""
     attempt: Callable[[dict[str, Any]], None]
-    """Raises OSError where it is refused."""
+    """Raises OSError if the access is refused."""
     is_required: bool = True
-    """Whether a level at which the attempt succeeds counts as missing; else it is a gap, which is told."""
+    """Whether a level is unavailable when the attempt succeeds; otherwise the success is reported as a gap."""
 
 
 def states(passed: Mapping[str, bool]) -> dict[str, State]:
-    """How each wall stands; an attempt that was not made counts as one that succeeded."""
+    """Return the state of each wall; an attempt that was not made counts as successful."""
     return {name: _state(wall, passed.get(name, True)) for name, wall in TABLE.items()}
 
 
 def broken_walls(passed: Mapping[str, bool]) -> list[str]:
-    """The required walls that did not hold, in words."""
+    """Describe the required walls that did not hold."""
     return [TABLE[name].breach for name, state in states(passed).items() if state == "not held"]
 
 
 def gaps(passed: Mapping[str, bool]) -> tuple[str, ...]:
-    """What the walls do not stop, in words."""
+    """Describe what the sandbox does not prevent."""
     return tuple(TABLE[name].breach for name, state in states(passed).items() if state == "gap")
 
 
@@ -61,7 +62,7 @@ def _state(wall: Wall, has_passed: bool) -> State:
 
 
 def main() -> None:
-    """Attempt everything and print a JSON object: attempt to whether it succeeded."""
+    """Make every attempt and print a JSON object: for each, whether it succeeded."""
     things = json.loads(sys.argv[1])
     json.dump({name: _succeeds(wall.attempt, things) for name, wall in TABLE.items()}, sys.stdout)
 
@@ -83,7 +84,7 @@ def _list(things: dict[str, Any]) -> None:
 
 
 def _beside(things: dict[str, Any]) -> None:
-    """Of this folder one file may be read, as a model may be by its worker; a folder in a world of one's own shows only that."""
+    """Read a neighbour of the only readable file in a folder; in a mount namespace the folder contains only that file."""
     try:
         if "secret" in os.listdir(things["beside"]):  # noqa: PTH208
             return
@@ -137,7 +138,7 @@ def _limit(things: dict[str, Any]) -> None:
 
 
 def _trace(things: dict[str, Any]) -> None:
-    """Seizing, unlike attaching, does not stop a process if it should succeed."""
+    """Seize rather than attach: seizing does not stop the process if it should succeed."""
     libc = ctypes.CDLL(None, use_errno=True)
     if libc.ptrace(_PTRACE_SEIZE, things["pid"], None, None) < 0:
         os.close(os.open(f"/proc/{things['pid']}/mem", os.O_RDONLY))
@@ -162,7 +163,7 @@ def _processes(things: dict[str, Any]) -> None:
 
 
 def _set_user_id(things: dict[str, Any]) -> None:
-    """Try the usual ways to make a file that runs with its owner's rights; the current folder is the workspace."""
+    """Try all ways to create a file that runs with its owner's rights; the current folder is the workspace."""
     made = os.open("program", os.O_CREAT | os.O_WRONLY, 0o600)
     ways: tuple[Callable[[], None], ...] = (
         lambda: os.fchmod(made, _SET_IDS | 0o700),
@@ -180,7 +181,7 @@ def _set_user_id(things: dict[str, Any]) -> None:
 
 
 def _sealed(things: dict[str, Any]) -> None:
-    """One success is enough: the last attempt is refused only if all are."""
+    """Try to change, remove and rename sealed files: one success is enough to count as a breach."""
     folder = things["sealed"]
     file = folder + "/file"
     for attempt in (_append_to, os.unlink):
@@ -279,7 +280,7 @@ TABLE: dict[str, Wall] = {
         is_required=False,
     ),
 }
-"""What must be refused at every level, and what is told to the user where it is not refused."""
+"""All walls, with the description that users see where one does not hold."""
 
 if __name__ == "__main__":
     main()

@@ -1,12 +1,12 @@
-"""The two processes around a jailed program: one that stands for it outside, and one that lets nothing outlive it.
+"""Run the two processes around a jailed program: the launcher represents it outside, the keeper ends everything it leaves behind.
 
     daemon ── launcher ── keeper ── program ── its children
-              passes      reaps, ends what is left
-              signals on
+              forwards    reaps, kills what is left
+              signals
 
-The daemon starts, signals, kills and waits for the launcher alone. When the launcher ends, for whatever reason, so does the keeper with all
-that the program started, in sessions of their own or not: in a process namespace the keeper is the first process, elsewhere it adopts
-orphans (`PR_SET_CHILD_SUBREAPER`). An interrupt of the launcher reaches the program's process group, as Ctrl-C in a terminal does.
+The daemon starts, signals, kills and waits for the launcher only. When the launcher ends, for whatever reason, the keeper ends too, with
+everything that the program started, in its own process session or not: in a process namespace the keeper is the first process, elsewhere it
+adopts orphans (`PR_SET_CHILD_SUBREAPER`). An interrupt of the launcher reaches the program's process group, as Ctrl-C in a terminal does.
 Imported by the launcher, so it needs the standard library only.
 """
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from typing import NoReturn
 else:
-    # The public module makes enumerations of these numbers, which would take longer than all else here.
+    # The public module makes enumerations of these numbers, which would take longer than everything else here.
     import _signal as signal
 
 PASSED_ON = (signal.SIGINT, signal.SIGTERM, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2)
@@ -34,35 +34,35 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 
 def launch(prepare: Callable[[], None], program: Callable[[], NoReturn], attend: Callable[[int], set[int]]) -> NoReturn:
-    """Run `program` in a grandchild and end as it ends.
+    """Run `program` in a grandchild and exit as it exits.
 
-    In the keeper `prepare` runs before, and `attend` once the grandchild's process is there: it gives the descriptors that stay open.
+    In the keeper, `prepare` runs before, and `attend` once the grandchild exists; it returns the descriptors to keep open.
     """
-    outcome, tell, alive, living = _pipes()
+    outcome, outcome_writer, alive, alive_writer = _pipes()
     keeper = os.fork()
     if keeper == 0:
         os.close(outcome)
-        os.close(living)
-        _keep(prepare, program, attend, alive, tell)
-    close_descriptors({outcome, living})
+        os.close(alive_writer)
+        _keep(prepare, program, attend, alive, outcome_writer)
+    close_descriptors({outcome, alive_writer})
     _stand_for(keeper, outcome)
 
 
 def launch_through(helper: Callable[[int, int], NoReturn], complete: Callable[[int], None]) -> NoReturn:
-    """The same where another program makes the keeper: `helper` becomes that program, whose child calls `keep` with the two descriptors.
+    """Do the same where another program makes the keeper: `helper` becomes that program, whose child calls `keep` with two descriptors.
 
-    `complete` is given the keeper's process before that goes on, to do what the other program could not. Once the keeper is there the other
-    program is ended, so that the keeper becomes this process's child as it would be without.
+    `complete` is called with the keeper's process id before the keeper continues, to do what the other program could not. Once the keeper
+    exists, the other program is killed, so that the keeper becomes a child of this process, as in `launch`.
     """
-    outcome, tell, alive, living = _pipes()
+    outcome, outcome_writer, alive, alive_writer = _pipes()
     _prctl(_PR_SET_CHILD_SUBREAPER, 1)
     child = os.fork()
     if child == 0:
         die_with_parent()
-        for descriptor in (alive, tell):
+        for descriptor in (alive, outcome_writer):
             os.set_inheritable(descriptor, True)
-        helper(alive, tell)
-    close_descriptors({outcome, living})
+        helper(alive, outcome_writer)
+    close_descriptors({outcome, alive_writer})
     is_there = os.read(outcome, 1)
     if is_there:
         os.kill(child, signal.SIGKILL)
@@ -71,7 +71,7 @@ def launch_through(helper: Callable[[int, int], NoReturn], complete: Callable[[i
         _end_like(status)
     keeper = next(_children(os.getpid()))
     complete(keeper)
-    os.write(living, b"\n")
+    os.write(alive_writer, b"\n")
     _stand_for(keeper, outcome)
 
 
@@ -80,19 +80,19 @@ def keep(
     program: Callable[[], NoReturn],
     attend: Callable[[int], set[int]],
     alive: int,
-    tell: int,
+    outcome_writer: int,
 ) -> NoReturn:
-    """Be the keeper that `launch_through` waits for; this process is the first of a process namespace."""
-    for descriptor in (alive, tell):
+    """Act as the keeper that `launch_through` waits for; this process is the first of a process namespace."""
+    for descriptor in (alive, outcome_writer):
         os.set_inheritable(descriptor, False)
     try:
-        os.write(tell, b"\n")
+        os.write(outcome_writer, b"\n")
     except BrokenPipeError:
         os._exit(0)
-    # Until it is answered the parent is another program, with whose end this process shall not end.
+    # Until the answer arrives, the parent is another program, and this process must not end with it.
     if not os.read(alive, 1):
         os._exit(0)
-    _keep(prepare, program, attend, alive, tell)
+    _keep(prepare, program, attend, alive, outcome_writer)
 
 
 def die_with_parent(number: int = signal.SIGKILL) -> None:
@@ -101,25 +101,28 @@ def die_with_parent(number: int = signal.SIGKILL) -> None:
 
 
 def close_descriptors(keep: set[int]) -> None:
-    """Close all descriptors but the standard streams and those in `keep`."""
+    """Close all descriptors except the standard streams and those in `keep`."""
     kept = sorted({0, 1, 2, *keep})
     for here, following in zip(kept, [*kept[1:], _LAST_DESCRIPTOR + 1], strict=True):
         os.closerange(here + 1, following)
 
 
 def _pipes() -> tuple[int, int, int, int]:
-    """The pipes between launcher and keeper (outcome, tell, alive, living), with signals ignored until they can be passed on."""
+    """Ignore signals until they can be forwarded; return the pipes between launcher and keeper.
+
+    The order is: outcome, outcome_writer, alive, alive_writer.
+    """
     for number in PASSED_ON:
         signal.signal(number, signal.SIG_IGN)
     return *os.pipe(), *os.pipe()
 
 
 def _stand_for(keeper: int, outcome: int) -> NoReturn:
-    """Pass signals on to the keeper, and end as it says that the program did."""
+    """Forward signals to the keeper, and exit with the program's status as the keeper reports it."""
     _pass_on(lambda number: os.kill(keeper, number))
-    _, keepers_own = os.waitpid(keeper, 0)
-    told = os.read(outcome, 16)
-    _end_like(int(told) if told else keepers_own)
+    _, keeper_status = os.waitpid(keeper, 0)
+    reported = os.read(outcome, 16)
+    _end_like(int(reported) if reported else keeper_status)
 
 
 def _keep(
@@ -127,11 +130,11 @@ def _keep(
     program: Callable[[], NoReturn],
     attend: Callable[[int], set[int]],
     alive: int,
-    tell: int,
+    outcome_writer: int,
 ) -> NoReturn:
-    """Start the program, wait for it, and end everything that it left behind."""
+    """Start the program, wait for it, and kill everything that it left behind."""
     os.setsid()
-    signal.signal(signal.SIGHUP, lambda *_: _end(status=None, tell=tell))
+    signal.signal(signal.SIGHUP, lambda *_: _end(status=None, outcome_writer=outcome_writer))
     die_with_parent(signal.SIGHUP if os.getpid() != 1 else signal.SIGKILL)
     _die_if_orphaned(alive)
     _prctl(_PR_SET_CHILD_SUBREAPER, 1)
@@ -139,12 +142,12 @@ def _keep(
     payload = os.fork()
     if payload == 0:
         _become(program)
-    close_descriptors({alive, tell, *attend(payload)})
+    close_descriptors({alive, outcome_writer, *attend(payload)})
     _pass_on(lambda number: os.killpg(payload, number))
     while True:
         pid, status = os.wait()
         if pid == payload:
-            _end(status, tell)
+            _end(status, outcome_writer)
 
 
 def _become(program: Callable[[], NoReturn]) -> NoReturn:
@@ -155,17 +158,17 @@ def _become(program: Callable[[], NoReturn]) -> NoReturn:
     program()
 
 
-def _end(status: int | None, tell: int) -> NoReturn:
+def _end(status: int | None, outcome_writer: int) -> NoReturn:
     if status is not None:
-        os.write(tell, str(status).encode())
-    # In a process namespace the kernel ends the rest with its first process.
+        os.write(outcome_writer, str(status).encode())
+    # In a process namespace the kernel kills all other processes with the first one.
     if os.getpid() != 1:
         _end_descendants()
     os._exit(0)
 
 
 def _end_descendants() -> None:
-    """Kill the children until there are none: the children of each become this process's own."""
+    """Kill children until there are none: the children of a killed process become children of this one."""
     while True:
         for child in _children(os.getpid()):
             os.kill(child, signal.SIGKILL)
@@ -200,7 +203,7 @@ def _pass_on(send: Callable[[int], None]) -> None:
 
 
 def _die_if_orphaned(alive: int) -> None:
-    """The launcher may have ended before it could be said that this process shall end with it; its end of the pipe is closed then."""
+    """Exit if the launcher ended before `die_with_parent` took effect; its end of the pipe is closed then."""
     os.set_blocking(alive, False)
     try:
         os.read(alive, 1)
@@ -210,7 +213,7 @@ def _die_if_orphaned(alive: int) -> None:
 
 
 def _end_like(status: int) -> NoReturn:
-    """End as the program did, so that a signal that ended it is seen as one."""
+    """Exit as the program did, so that a signal that killed it is reported as a signal."""
     if os.WIFSIGNALED(status):
         number = os.WTERMSIG(status)
         if number not in (signal.SIGKILL, signal.SIGSTOP):

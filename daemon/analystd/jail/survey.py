@@ -1,4 +1,4 @@
-"""Looking through a workspace for names that tools outside trust, and measuring its size on the same walk."""
+"""Search a workspace for names that tools outside trust, and measure its size on the same walk."""
 
 from __future__ import annotations
 
@@ -13,39 +13,39 @@ from analystd.jail.tree_walk import Folder, TreeVisitor, walk
 from analystd.jail.trusted_names import FolderShape, NameGroup, TrustedNames
 
 MAX_FOUND = 20_000
-"""More than so many names are left for the next look: each costs memory here."""
+"""Maximum number of names found by one survey, because each costs memory; the rest is left for the next one."""
 
 
 @dataclass(frozen=True)
 class Found:
-    """Something in the workspace that tools outside trust."""
+    """A file or folder in the workspace that tools outside trust."""
 
     path: str
     """Relative to the workspace."""
     group: NameGroup
     identity: Identity
     sealed_paths: tuple[str, ...]
-    """What is to be read-only so that it stays as it is: itself, or the folder that it makes a repository or an environment."""
+    """The paths to seal so that it stays unchanged: itself, or the folder that it turns into a repository or an environment."""
     is_shape: bool = False
-    """Whether it is trusted for what it makes of its folder, whose identity it then has."""
+    """Whether it is trusted because it turns its folder into a repository or environment; it then has the folder's identity."""
 
 
 @dataclass
 class Survey:
-    """What a walk has found."""
+    """The result of a walk through the workspace."""
 
     found: list[Found] = field(default_factory=list)
     size_bytes: int | None = None
     """The size of the workspace, if it was measured."""
     is_complete: bool = True
-    """Whether all of it was looked at."""
+    """Whether the whole workspace was searched."""
 
 
 def survey(root: Path, names: TrustedNames, *, measure: bool = False, folders: FolderWatch | None = None) -> Survey:
-    """Walk through a workspace; `folders` then watches those in which names are looked for.
+    """Walk through a workspace; `folders` then watches the folders in which names are searched for.
 
     Raises:
-        OSError: when it cannot be opened.
+        OSError: when the workspace cannot be opened.
     """
     surveyor = _Surveyor(names, ByteCounter() if measure else None, folders)
     walk(root, surveyor, goes_on=lambda: len(surveyor.found) < MAX_FOUND)
@@ -62,17 +62,17 @@ class _Surveyor(TreeVisitor):
         self._shape = FolderShape()
 
     def enters(self, folder: Folder) -> bool:
-        """Look for names, but not below what is trusted as a whole; that is only counted."""
+        """Search for names, but not below a trusted folder, whose content is only counted."""
         parent = folder.parent
         folder.is_apart = parent is not None and (parent.is_apart or folder.name in (parent.apart or ()))
         self._shape = FolderShape()
-        # Before its entries are read, so that nothing is missed in between.
+        # Watch before reading the entries, so that nothing is missed in between.
         if self._folders is not None and not folder.is_apart:
             self._folders.add(folder.descriptor)
         return not folder.is_apart or (self.counter is not None and not folder.is_foreign)
 
     def visits(self, folder: Folder, entry: os.DirEntry[str]) -> bool:
-        """Count an entry, and note a name that is trusted."""
+        """Count an entry, and record a trusted name."""
         if self.counter is not None and not folder.is_foreign:
             self.counter.visits(folder, entry)
         if folder.is_apart:
@@ -86,7 +86,7 @@ class _Surveyor(TreeVisitor):
         return True
 
     def leaves(self, folder: Folder) -> None:
-        """Note a folder that its names make a repository or an environment."""
+        """Record a folder that its entries make a repository or an environment."""
         if folder.is_apart or (mark := self._shape.mark()) is None:
             return
         name, group = mark
@@ -97,7 +97,7 @@ class _Surveyor(TreeVisitor):
         else:
             sealed = (folder.parent.path_of(folder.name),)
             folder.is_apart = True
-        # The folder's own identity: git replaces HEAD whenever it changes.
+        # Use the folder's identity: git replaces HEAD whenever it changes.
         self.found.append(Found(folder.path_of(name), group, identity(folder.descriptor, "."), sealed, is_shape=True))
 
 

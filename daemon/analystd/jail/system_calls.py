@@ -1,4 +1,4 @@
-"""The numbers of system calls, for filters of them.
+"""System call numbers for seccomp filters.
 
 They are those of `asm/unistd_64.h` (x86-64) and `asm-generic/unistd.h` (arm64). Imported by the launcher, so it needs the standard library only.
 """
@@ -24,7 +24,7 @@ _SINCE_5_1 = {
     "process_madvise": 440,
     "quotactl_fd": 443,
 }
-"""Since Linux 5.1 a new call has the same number everywhere."""
+"""Calls added since Linux 5.1 have the same number on all architectures."""
 
 NUMBERS = {
     "x86_64": {

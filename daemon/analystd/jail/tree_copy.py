@@ -1,4 +1,4 @@
-"""Copying and describing what hostile code has made, by descriptor, within bounds; links are copied as links and never followed."""
+"""Copy and describe files that hostile code may have created: by descriptor, within a budget, never following links."""
 
 from __future__ import annotations
 
@@ -22,60 +22,66 @@ _OWNER_ALL = 0o700
 
 @dataclass
 class Budget:
-    """What may be read at the most; what goes beyond it raises OSError (EFBIG)."""
+    """The maximum amount to read; exceeding it raises OSError (EFBIG)."""
 
     entries: int = 50_000
     size_bytes: int = 1 << 30
     depth: int = 64
 
     def take(self, *, entries: int = 0, size_bytes: int = 0, depth: int = 0) -> None:
-        """Count something in."""
+        """Subtract from the budget.
+
+        Raises:
+            OSError: when the budget is exceeded.
+        """
         self.entries -= entries
         self.size_bytes -= size_bytes
         if self.entries < 0 or self.size_bytes < 0 or depth > self.depth:
-            raise OSError(errno.EFBIG, "there is too much of it")
+            raise OSError(errno.EFBIG, "it is too large or too deeply nested")
 
 
 @dataclass
 class Description:
-    """What a file or folder holds."""
+    """The content of a file or folder."""
 
     files: list[tuple[str, int]] = field(default_factory=list)
-    """Paths and sizes in bytes, at most as many as were asked for."""
+    """Paths and sizes in bytes, at most as many as requested."""
     count: int = 0
     size_bytes: int = 0
     digest: str = ""
-    """Of all names inside, permissions and contents: the same for a copy."""
+    """A digest of all names, permissions and contents; a copy has the same digest."""
 
 
 def describe(folder: int, name: str, budget: Budget, most: int) -> Description:
-    """Read `name` in a folder to its end.
+    """Read `name` in a folder completely and describe it, listing at most `most` files.
 
     Raises:
-        OSError: when it cannot be read, or is more than the budget.
+        OSError: when it cannot be read or exceeds the budget.
     """
-    told, digest = Description(), hashlib.sha256()
+    description, digest = Description(), hashlib.sha256()
     for path, status, descriptor in _entries(folder, name, budget):
         kind = stat.S_IFMT(status.st_mode)
         digest.update(b"\0".join([os.fsencode(_inner(path)), f"{kind} {_permissions(status)}".encode(), b""]))
         if kind == stat.S_IFREG:
             size = sum(map(len, _updating(digest, _chunks(descriptor, budget))))
-            told.size_bytes += size
+            description.size_bytes += size
         if kind == stat.S_IFLNK:
             digest.update(os.fsencode(os.readlink("", dir_fd=descriptor)) + b"\0")
         if kind != stat.S_IFDIR:
-            told.count += 1
-            if len(told.files) < most:
-                told.files.append((path, status.st_size))
-    told.digest = digest.hexdigest()
-    return told
+            description.count += 1
+            if len(description.files) < most:
+                description.files.append((path, status.st_size))
+    description.digest = digest.hexdigest()
+    return description
 
 
 def fill(source_folder: int, name: str, target: int, budget: Budget) -> None:
-    """Copy the content of the file or folder `name` into an empty one of the same kind, which the descriptor `target` names.
+    """Copy the content of the file or folder `name` into an empty one of the same kind, the descriptor `target`.
+
+    Pipes, sockets and devices in it are skipped.
 
     Raises:
-        OSError: when it cannot be read or written, or is more than the budget. Pipes, sockets and devices in it are left out.
+        OSError: when it cannot be read or written, or exceeds the budget.
     """
     for path, status, descriptor in _entries(source_folder, name, budget):
         if inner := _inner(path):
@@ -87,7 +93,7 @@ def fill(source_folder: int, name: str, target: int, budget: Budget) -> None:
 
 
 def _make(target: int, path: str, status: os.stat_result, descriptor: int, budget: Budget) -> None:
-    """One entry of a copied folder; the folders around it are there already."""
+    """Copy one entry of a folder; its parent folders exist already."""
     kind, mode = stat.S_IFMT(status.st_mode), _permissions(status)
     around, _, name = path.rpartition("/")
     folder = open_beneath(target, around or ".", os.O_PATH | os.O_DIRECTORY)
@@ -108,17 +114,17 @@ def _make(target: int, path: str, status: os.stat_result, descriptor: int, budge
 
 
 def _inner(path: str) -> str:
-    """A path without the name of the whole."""
+    """Return a path without its first component."""
     return path.partition("/")[2]
 
 
 def _permissions(status: os.stat_result) -> int:
-    """Those that a copy gets: without set-user-ID, and a folder can be entered."""
+    """Return the permissions for a copy: without set-user-ID, and with full access to folders for their owner."""
     return status.st_mode & _PERMISSIONS | (_OWNER_ALL if stat.S_ISDIR(status.st_mode) else 0)
 
 
 def _entries(folder: int, name: str, budget: Budget) -> Iterator[tuple[str, os.stat_result, int]]:
-    """`name` and all below it, folders before what is in them and names in order, each with a descriptor that is open for the moment."""
+    """Yield `name` and everything below it, folders before their content, names sorted, each with a descriptor open meanwhile."""
     todo = [(name, 0)]
     while todo:
         path, depth = todo.pop()
@@ -133,7 +139,7 @@ def _entries(folder: int, name: str, budget: Budget) -> Iterator[tuple[str, os.s
 
 @contextmanager
 def _opened(folder: int, path: str) -> Iterator[tuple[int, os.stat_result]]:
-    """A descriptor for reading, or of what cannot be read (links, pipes) one that only names it."""
+    """Open a file or folder for reading, anything else (links, pipes) with `O_PATH`."""
     named = open_beneath(folder, path, os.O_PATH)
     try:
         status = os.fstat(named)

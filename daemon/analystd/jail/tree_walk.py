@@ -1,4 +1,4 @@
-"""Walking all that lies in a folder, however deep it was nested to hide from a walk by path, and whatever is renamed meanwhile."""
+"""Walk through a folder tree, even if it is nested too deeply for a walk by path or is renamed meanwhile."""
 
 from __future__ import annotations
 
@@ -11,23 +11,23 @@ _LONGEST_RELATIVE = 2000
 
 
 class Folder:
-    """A folder of a walk; its `descriptor` is open while its entries are visited."""
+    """A folder on a walk; its `descriptor` is open while its entries are visited."""
 
     def __init__(self, name: str, parent: Folder | None) -> None:
         self.name = name
-        """Its own name; empty for the folder that is walked."""
+        """Its name; empty for the root of the walk."""
         self.parent = parent
         self.is_foreign = False
-        """Whether it lies on another file system."""
+        """Whether it is on another file system than the root."""
         self.is_apart = False
-        """For the visitor's use: whether it, with all below, is to be treated otherwise."""
+        """For the visitor's use: whether it and everything below needs different treatment."""
         self.apart: set[str] | None = None
-        """For the visitor's use: the entries of which that is so."""
+        """For the visitor's use: the names of entries that need different treatment."""
         self.descriptor = -1
 
     def path_of(self, name: str) -> str:
-        """The path of an entry, relative to the folder that is walked."""
-        # It is not kept: of folders nested a hundred thousand deep all paths together would fill the memory.
+        """Return the path of an entry, relative to the root of the walk."""
+        # The path is not stored: for folders nested a hundred thousand deep, all paths together would fill the memory.
         parts = [name]
         folder: Folder | None = self
         while folder is not None:
@@ -37,24 +37,24 @@ class Folder:
 
 
 class TreeVisitor:
-    """What is done on a walk; the base does nothing."""
+    """The callbacks of a walk."""
 
     def enters(self, folder: Folder) -> bool:
-        """Whether to look into a folder; asked when its descriptor is open."""
+        """Return whether to read a folder; called when its descriptor is open."""
         return True
 
     def visits(self, folder: Folder, entry: os.DirEntry[str]) -> bool:
-        """See an entry of a folder; for a folder, whether to walk it too."""
+        """Visit an entry of a folder; return whether to walk it too if it is a folder."""
         raise NotImplementedError
 
     def leaves(self, folder: Folder) -> None:
-        """See the end of a folder's entries, before any of its folders is entered."""
+        """Called after a folder's entries, before any of its subfolders is entered."""
 
 
 def walk(root: Path, visitor: TreeVisitor, *, goes_on: Callable[[], bool] = lambda: True) -> None:
-    """Take a visitor through `root` and all folders below it; links are not followed. Ends early once `goes_on` says no.
+    """Walk `root` and all folders below it without following links. Stop early once `goes_on` returns False.
 
-    What cannot be read, or goes away meanwhile, is left out.
+    Folders that cannot be read, or that disappear meanwhile, are skipped.
 
     Raises:
         OSError: when `root` itself cannot be opened.
@@ -86,7 +86,7 @@ class _Anchor:
 def _visit(
     anchor: _Anchor, relative: str, folder: Folder, device: int, visitor: TreeVisitor
 ) -> tuple[Folder, list[str]]:
-    """Visit one folder; gives the names of the folders in it to walk too."""
+    """Visit one folder; return the names of the subfolders to walk."""
     flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
     folder.descriptor = os.open(relative, flags, dir_fd=anchor.descriptor)
     names: list[str] = []

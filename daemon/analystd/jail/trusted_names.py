@@ -1,10 +1,10 @@
-"""The names that tools outside of the jail trust: what they find under one of them they run, or believe, without being asked to.
+"""File names that tools outside of the jail trust: they execute or believe files with these names without being asked to.
 
-A name is in the list if a tool acts on it by itself: when a folder is opened, entered, looked at or searched upward from, when a file in it is
-opened, or when the tool starts. What is run only because a person says so (scripts, notebooks, tests, a Makefile, `npm run`) is not: it can
-be named anything. So are these not in it, though some tool or other reads them by itself, as data projects write them every day:
-`pyproject.toml`, `setup.cfg`, `package.json`, `requirements.txt`, `Makefile`, `Dockerfile`, `.gitignore`, `.ipynb_checkpoints`, `.cache`,
-`.config`, `.local`. `AGENT_SEALED_NAMES` adds to the list.
+A name is in the list if a tool acts on it by itself: when a folder is opened, entered, inspected or searched upward from, when a file in it is
+opened, or when the tool starts. Files that run only because a person says so (scripts, notebooks, tests, a Makefile, `npm run`) are not in it,
+because they can have any name. The following are not in it either, although some tools read them by themselves, because data projects write
+them every day: `pyproject.toml`, `setup.cfg`, `package.json`, `requirements.txt`, `Makefile`, `Dockerfile`, `.gitignore`,
+`.ipynb_checkpoints`, `.cache`, `.config`, `.local`. `AGENT_SEALED_NAMES` adds to the list.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ def _words(text: str) -> tuple[str, ...]:
 
 @dataclass(frozen=True)
 class NameGroup:
-    """Names with one reason. A pattern may hold `*`, `?` and `[…]`, and is matched whatever the case."""
+    """Names that are trusted for the same reason. A pattern may contain `*`, `?` and `[…]`; case is ignored."""
 
     title: str
-    """What trusts them, as in "`.git` is trusted by `title`"."""
+    """The tools that trust them, as in "`.git` is trusted by `title`"."""
     reason: str
     patterns: tuple[str, ...]
 
@@ -120,7 +120,7 @@ GROUPS = (
 OWN_GROUP = NameGroup("the names that AGENT_SEALED_NAMES adds", "the settings say that tools outside trust it", ())
 
 QUARANTINE_PREFIX = ".analystd-quarantine-"
-"""How the names begin of what was moved aside but cannot leave the workspace's disk."""
+"""Prefix of the new names of items that were moved aside but cannot leave the workspace's disk."""
 
 _QUARANTINE = NameGroup("analystd", "it keeps there what it moved aside", (QUARANTINE_PREFIX + "*",))
 
@@ -141,7 +141,7 @@ _ENVIRONMENT_MARKS = ("pyvenv.cfg", "conda-meta")
 
 
 class TrustedNames:
-    """The list, with what the settings add."""
+    """The trusted names, including those that the settings add."""
 
     def __init__(self, added: Iterable[str] = ()) -> None:
         self.added = tuple(added)
@@ -153,14 +153,14 @@ class TrustedNames:
             for pattern, group in patterns.items()
             if _WILD.search(pattern)
         ]
-        # Hundreds of thousands of names are looked at: all but a few are known by their ends to fit no pattern.
+        # Hundreds of thousands of names are checked: the first and last characters rule out nearly all of them without a regular expression.
         ends = [_literal_ends(pattern) for pattern in patterns if _WILD.search(pattern)]
         self._heads = {head for head, _ in ends if head}
         self._tails = {tail for head, tail in ends if tail and not head}
         self._always = any(not head and not tail for head, tail in ends)
 
     def group(self, name: str, folder: str = "") -> NameGroup | None:
-        """The group of a name in a folder (its last name), or None for a name that nothing trusts."""
+        """Return the group of a name in a folder (given by its own name), or None for an untrusted name."""
         folded = name.casefold()
         if (group := self._exact.get(folded)) is not None:
             return group
@@ -172,7 +172,7 @@ class TrustedNames:
         return None
 
     def first_in(self, path: str) -> tuple[str, NameGroup] | None:
-        """The first name of a relative path that is trusted, with its group."""
+        """Return the first trusted name in a relative path, with its group."""
         folder = ""
         for name in path.split("/"):
             if (group := self.group(name, folder)) is not None:
@@ -182,9 +182,9 @@ class TrustedNames:
 
 
 class FolderShape:
-    """What a folder is for tools outside, by the names in it: a git repository without a `.git`, or an environment of Python.
+    """Detect from the names in a folder whether tools treat it as a git repository (without `.git`) or a Python environment.
 
-    git takes any folder with `HEAD`, `objects` and `refs` for a repository, and an editor runs the interpreter of any environment.
+    git treats any folder with `HEAD`, `objects` and `refs` as a repository, and an editor runs the interpreter of any environment.
     """
 
     def __init__(self) -> None:
@@ -192,17 +192,17 @@ class FolderShape:
 
     @staticmethod
     def is_part(name: str) -> bool:
-        """Whether a name can be what makes a folder one of them."""
+        """Return whether a name can contribute to making its folder a repository or an environment."""
         folded = name.casefold()
         return folded in _REPOSITORY_PARTS or folded in _ENVIRONMENT_PARTS
 
     def add(self, name: str) -> None:
-        """Note a name that is in the folder."""
+        """Record a name that is in the folder."""
         if self.is_part(name):
             self._names[name.casefold()] = name
 
     def mark(self) -> tuple[str, NameGroup] | None:
-        """The name without which the folder would be neither, if it is one."""
+        """Return the name, with its group, that makes the folder a repository or an environment; None if it is neither."""
         if "head" in self._names and ("commondir" in self._names or {"objects", "refs"} <= self._names.keys()):
             return self._names["head"], _VERSION_CONTROL
         for mark in _ENVIRONMENT_MARKS:
@@ -211,13 +211,13 @@ class FolderShape:
         return None
 
     def parts(self) -> list[str]:
-        """The names in it that are run or believed then, for a folder that cannot be sealed as a whole."""
+        """Return the names in it that tools execute or believe, for a folder that cannot be sealed as a whole."""
         mark = self.mark()
         own = _REPOSITORY_PARTS if mark is not None and mark[1] is _VERSION_CONTROL else _ENVIRONMENT_PARTS
         return [name for folded, name in self._names.items() if folded in own]
 
 
 def _literal_ends(pattern: str) -> tuple[str, str]:
-    """The first and last two characters of a pattern; empty where those are not literal."""
+    """Return the first two and last two characters of a pattern; empty where they are not literal."""
     head, tail = _WILD.split(pattern)[0][:_END], re.split(r"[*?\]]", pattern)[-1][-_END:]
     return head if len(head) == _END else "", tail if len(tail) == _END else ""

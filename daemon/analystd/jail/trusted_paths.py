@@ -1,9 +1,9 @@
-"""What in a workspace is the user's own, of all that tools outside trust: it is sealed in every jail; what a jail makes is moved aside.
+"""Protect the trusted names of a workspace: seal the user's own files in every jail, and move aside those that a jail may have made.
 
-A jail cannot be hindered from making a new `.git`: Landlock knows no names. So the workspace is looked through: before a jail starts, before
-and after code runs, and meanwhile. What is new was made by the user if no process of any jail has run since the look before; then it
-is sealed too. Otherwise it may have been made inside, and is moved aside, whoever made it. What is trusted is known by its identity, so
-that it may be renamed, and that nothing which takes its place is taken for it.
+A jail cannot be prevented from creating a new `.git`, because Landlock has no rules about names. So the workspace is searched before a jail
+starts, before and after code runs, and meanwhile. A new trusted name was made by the user if no process of any jail has run since the previous
+search; then it is sealed too. Otherwise it may have been made inside a jail, and is moved aside even if the user made it. Trusted files are
+known by identity, so that they may be renamed, and so that nothing that replaces one is mistaken for it.
 """
 
 from __future__ import annotations
@@ -30,78 +30,81 @@ logger = logging.getLogger(__name__)
 
 _TRIES = 3
 _SEALED_AT_START = 500
-"""So many seals are told to a launcher in its command line; the rest are put on before its first code runs."""
+"""Maximum number of seals in a launcher's command line; the rest are applied before its first code runs."""
 
 _LEAST_SECONDS = 0.02
 _SHARE = 10
-"""The time between two looks is so many times what a look takes."""
+"""The pause between two searches, as a multiple of a search's duration."""
 
 _UNWATCHED_SECONDS, _BUSY_SECONDS, _CALM_SECONDS = 0.2, 1.0, 5.0
-"""The time between two looks where the kernel does not watch all folders; and between two notes of what runs, while something does or not."""
+"""The pause between two searches where inotify does not watch all folders; and between two checks for activity, with and without activity."""
 
 _END_SECONDS, _END_LOOK_SECONDS = 2.0, 0.005
 
 _LOOK_ANYWAY_SECONDS, _LOOK_ANYWAY_SHARE = 30.0, 100
-"""A look for which there is no cause, in case something was missed."""
+"""A search without cause follows after this time, in case something was missed; or after this multiple of a search's duration if longer."""
 
 _STORM_LOOKS, _STORM_SECONDS = 10, 20.0
-"""Code that had things moved aside in so many looks within so many seconds races with us."""
+"""Code whose files were moved aside by this many searches within this many seconds is racing with us."""
 
 
 class TrustedPaths:
-    """Of one workspace, for all of its jails. All methods block for as long as a walk through the workspace takes: they are for threads."""
+    """Guard the trusted names of one workspace for all of its jails.
+
+    Unless stated otherwise, a method may block for as long as a walk through the workspace takes, so call it in a thread.
+    """
 
     def __init__(
         self, root: Path, names: TrustedNames, quarantine: Quarantine, record: Path, *, can_seal: bool = True
     ) -> None:
         self.quarantine = quarantine
         self.on_quarantined: Callable[[MovedAside], None] = lambda entry: None
-        """Called in some thread with each new entry."""
+        """Called with each new entry, in any thread."""
         self.runs_under_way: Callable[[], Sequence[str]] = lambda: ()
-        """Called in some thread; the ids of the runs that a new entry may be due to."""
+        """Called in any thread; returns the ids of the runs that may have caused a new entry."""
         self.count = 0
-        """How many entries there have been."""
+        """The number of entries so far."""
         self.look_seconds = 0.0
-        """How long the last look took."""
+        """The duration of the last search."""
         self._root = root
         self._names = names
         self._record = record
         self._can_seal = can_seal
         self._known: set[Identity] = set()
-        """What is the user's."""
+        """The user's own trusted files."""
         self._places: dict[Identity, tuple[str, ...]] = {}
-        """The paths to seal for it, as they were at the last look."""
+        """The paths to seal for each of them, as of the last search."""
         self._set_aside: set[Identity] = set()
-        """What was moved aside and had to stay in the workspace."""
+        """Items that were moved aside but had to stay in the workspace."""
         self._stuck: set[Identity] = set()
         self._jails: dict[int, int] = {}
-        """The jails that may have run code of others: the launcher of each, and the first process inside."""
+        """The jails that may have run untrusted code: the launcher of each, and the first process inside."""
         self._calm_since: Activity | None = frozenset()
-        """What ran before the last look; None if that was not noted."""
+        """The activity before the last search; None if it was not recorded."""
         self._latest: deque[MovedAside] = deque(maxlen=100)
         self._storm: deque[float] = deque(maxlen=_STORM_LOOKS)
         self._lock = threading.RLock()
         self._watcher: threading.Thread | None = None
         self._folders: FolderWatch | None = None
-        """Watches the workspace while there is a jail."""
+        """Watches the workspace while a jail exists."""
         self._has_news = True
-        """Whether something appeared that has not been looked at."""
+        """Whether something appeared that has not been examined."""
         self._has_seen_all = False
         self._waits_long = False
         self._size: int | None = None
         self._restore_record()
 
     def to_seal(self) -> tuple[Path, ...]:
-        """What a jail that is about to start is to be sealed with."""
+        """Search, and return the paths to seal in a jail that is about to start."""
         self.look()
         with self._lock:
             return tuple(self._root / path for path in self._sealed_paths()[:_SEALED_AT_START])
 
     def arm(self, process: int) -> None:
-        """Prepare for code of others in a jail, whose root process (the launcher) is given: seal in it what is not sealed yet.
+        """Prepare the jail of the launcher `process` for untrusted code: seal in it what is not sealed yet.
 
         Raises:
-            OSError: when something cannot be sealed.
+            OSError: when a path cannot be sealed.
         """
         with self._lock:
             if self._folders is None:
@@ -115,24 +118,24 @@ class TrustedPaths:
                 self._watcher.start()
 
     def disarm(self, process: int) -> None:
-        """Note that a jail has ended, and look at what it leaves."""
+        """Record that a jail has ended, and search for what it left behind."""
         with self._lock:
             if process not in self._jails:
                 return
-            # The launcher can be gone a moment before the last of what it stood for.
+            # The launcher can end a moment before the last process of its jail.
             _wait_for_end(self._jails[process])
             self.look()
             del self._jails[process]
             if not self._jails:
-                # From here on only the user makes anything.
+                # From now on only the user creates files.
                 self.look()
                 if self._folders is not None:
                     self._folders.wake()
 
     def may_have_news(self) -> bool:
-        """Whether there is cause for a look: not where the kernel watches all folders and told of nothing. Does not block."""
+        """Return whether a search is necessary: not if inotify watches all folders and reported nothing. Does not block."""
         if not self._lock.acquire(blocking=False):
-            # A look is under way, and may be about to find something.
+            # A search is running and may be about to find something.
             return True
         try:
             folders = self._folders
@@ -141,21 +144,21 @@ class TrustedPaths:
             self._lock.release()
 
     def has_run(self) -> None:
-        """Hear that code has run, so that its end is noted soon; does not block."""
+        """Record that code has run, so that the end of its activity is noticed soon; does not block."""
         folders = self._folders
         if self._waits_long and folders is not None:
             self._waits_long = False
             folders.wake()
 
     def look(self, *, measure: bool = False, note: bool = False) -> list[MovedAside]:
-        """Look through the workspace, seal what the user made, and move aside what a jail may have made.
+        """Search the workspace, seal what the user made, and move aside what a jail may have made.
 
         Args:
-            measure: Whether to measure the size too.
-            note: Whether to note what has run so far, so that what appears while nothing runs is known as the user's at the next look.
+            measure: Whether to measure the size of the workspace too.
+            note: Whether to record the activity so far, so that the next search can attribute to the user what appears while nothing runs.
 
         Returns:
-            What was moved aside.
+            The new quarantine entries.
         """
         entries: list[MovedAside] = []
         with self._lock:
@@ -168,7 +171,7 @@ class TrustedPaths:
                 try:
                     result = survey(self._root, self._names, measure=measure, folders=self._folders)
                 except OSError as exc:
-                    logger.warning("The workspace %s cannot be looked through: %s", self._root, exc)
+                    logger.warning("The workspace %s cannot be searched: %s", self._root, exc)
                     return entries
                 if measure:
                     self._size = result.size_bytes
@@ -178,7 +181,7 @@ class TrustedPaths:
                 if moved and (entry := self._move_aside(unknown)) is not None:
                     entries.append(entry)
                 self._follow(result.found, is_new=adopted)
-                # What was not looked at may have been there before: it is not new when it is found.
+                # A path that was not searched may have existed before: it is not new when it is found later.
                 self._has_seen_all = not moved and result.is_complete
                 if not self._has_seen_all:
                     self._calm_since = None
@@ -192,10 +195,10 @@ class TrustedPaths:
         return entries
 
     def measure(self) -> int:
-        """Look, and give the size of the workspace in bytes, with what was moved aside.
+        """Search, and return the size of the workspace in bytes, including the quarantine.
 
         Raises:
-            OSError: when it cannot be measured.
+            OSError: when the size cannot be measured.
         """
         with self._lock:
             self._size = None
@@ -206,16 +209,16 @@ class TrustedPaths:
         return size + self.quarantine.size_bytes()
 
     def entries_since(self, count: int) -> list[MovedAside]:
-        """The entries after the first `count`, as far as they are remembered; does not block."""
+        """Return the entries after the first `count`, of the latest 100; does not block."""
         return list(self._latest)[-(self.count - count) :] if self.count > count else []
 
     def is_stormed(self) -> bool:
-        """Whether code goes on making what is moved aside, faster than is good; does not block."""
+        """Return whether code repeatedly creates trusted names, as fast as they are moved aside; does not block."""
         looks = list(self._storm)
         return len(looks) == _STORM_LOOKS and time.monotonic() - looks[0] < _STORM_SECONDS and bool(self._jails)
 
     def adopt(self, path: str, which: Identity) -> None:
-        """Take something as the user's that is about to be put at `path`."""
+        """Treat a file that is about to be placed at `path` as the user's."""
         with self._lock:
             self._known.add(which)
             self._places[which] = (path,)
@@ -226,18 +229,18 @@ class TrustedPaths:
         """Seal paths in all jails that run code.
 
         Raises:
-            OSError: when that cannot be done.
+            OSError: when a path cannot be sealed.
         """
         with self._lock:
             for process in self._jails if self._can_seal else ():
                 seal_in(process, self._root, list(paths))
 
     def locked(self) -> threading.RLock:
-        """Held while something is put back, so that no look comes in between."""
+        """Return the lock to hold while items are restored, so that no search happens in between."""
         return self._lock
 
     def _watch(self) -> None:
-        """Look whenever there is cause, for as long as there is a jail, and note what runs in between."""
+        """Search whenever necessary, for as long as a jail exists, and record the activity in between."""
         looked = time.monotonic()
         while (folders := self._folders) is not None:
             with self._lock:
@@ -245,7 +248,7 @@ class TrustedPaths:
                     folders.close()
                     self._folders = self._watcher = None
                     return
-                # In this order: what has run before nothing was found to be new has made nothing new.
+                # In this order: if nothing new is found, the activity measured before has created nothing new.
                 running = activity(self._jails)
                 self._has_news |= folders.read()
                 is_calm = running == self._calm_since
@@ -261,14 +264,14 @@ class TrustedPaths:
             folders.wait(seconds if folders.is_complete else _UNWATCHED_SECONDS)
 
     def _is_interesting(self, name: str) -> bool:
-        # A folder is not known here, so that an interpreter is one wherever it lies.
+        # The folder's name is unknown here, so the name of an interpreter is of interest in any folder.
         return self._names.group(name, "bin") is not None or FolderShape.is_part(name)
 
     def _look_safely(self) -> None:
         try:
             self.look(note=True)
         except Exception:
-            logger.exception("The look for trusted names failed; it is tried again")
+            logger.exception("The search for trusted names failed; it will be repeated")
 
     def _last_size(self) -> int | None:
         return self._size
@@ -283,7 +286,7 @@ class TrustedPaths:
         ]
 
     def _adopted(self, unknown: Sequence[Found]) -> bool:
-        """Take things as the user's, if nothing else can have made them."""
+        """Treat unknown items as the user's, if no jail can have made them; return whether they were."""
         if self._calm_since is None or activity(self._jails) != self._calm_since:
             return False
         self._known |= {each.identity for each in unknown}
@@ -295,8 +298,8 @@ class TrustedPaths:
         try:
             entry, stuck = self.quarantine.take(unknown, self.runs_under_way())
         except OSError:
-            # It is found again at the next look; until then code that goes on is stopped as one that races with us.
-            logger.exception("Nothing can be moved aside to %s", self.quarantine.folder)
+            # The next search finds it again; until then, code that continues to create such names counts as racing with us and is stopped.
+            logger.exception("Items cannot be moved to the quarantine %s", self.quarantine.folder)
             self._storm.append(time.monotonic())
             return None
         self._stuck |= {each.identity for each in stuck}
@@ -308,21 +311,21 @@ class TrustedPaths:
                     self._set_aside.add(identity(None, str(self._root / item.renamed)))
         self._storm.append(time.monotonic())
         logger.warning("%s", entry.sentence())
-        # Told before it can be seen here, so that a run does not end before it is told.
+        # Report the entry before counting it, so that a run does not end before the report.
         self.on_quarantined(entry)
         self._latest.append(entry)
         self.count += 1
         return entry
 
     def _follow(self, found: Sequence[Found], *, is_new: bool) -> None:
-        """Follow what is the user's to where it is now, and have it sealed wherever it is not; `is_new`: some of it is new."""
+        """Update the places of the user's files, and seal those that are not sealed there; `is_new`: some of them are new."""
         places = {each.identity: each.sealed_paths for each in found if each.identity in self._known}
         has_moved, self._places = places != self._places, places
         if self._jails and (is_new or has_moved):
             self._seal_missing(self._jails)
 
     def _sealed_paths(self) -> list[str]:
-        """What is to be sealed, with what links in it lead to in the workspace; outer folders first."""
+        """Return the paths to seal, with links replaced by their targets in the workspace; outer folders first."""
         paths = {path for sealed in self._places.values() for path in sealed}
         for path in list(paths):
             if os.path.islink(self._root / path):  # noqa: PTH114
@@ -345,12 +348,12 @@ class TrustedPaths:
                 logger.warning("The jail of process %d could not be sealed: %s", process, exc)
 
     def _write_record(self) -> None:
-        """Note what is the user's, for a daemon that comes after one that was killed while code ran."""
+        """Save which files are the user's, for the next daemon if this one is killed while code runs."""
         with contextlib.suppress(OSError):
             self._record.write_text(json.dumps(sorted(self._known)))
 
     def _restore_record(self) -> None:
-        """What was not noted before the last daemon was killed may be due to its jails."""
+        """Load the record of a daemon that was killed: files not in it may have been made by its jails."""
         try:
             self._known = {tuple(map(int, which)) for which in json.loads(self._record.read_bytes())}
         except FileNotFoundError:
@@ -367,7 +370,7 @@ def _wait_for_end(process: int) -> None:
 
 
 def _is_alive(process: int) -> bool:
-    """Whether it may still do something; one that nobody has buried yet does not."""
+    """Return whether a process can still act; a zombie cannot."""
     try:
         return Path(f"/proc/{process}/stat").read_bytes().rpartition(b")")[2].split()[0] not in (b"Z", b"X")
     except (OSError, IndexError):

@@ -1,8 +1,8 @@
-"""What is executed or believed outside of the jail must not lie where code in the jail may write.
+"""Keep everything that is executed or trusted outside of the jail away from where code in the jail may write.
 
-One rule, applied where a desk opens: whatever the daemon, its workers or its clients execute or believe lies outside of the workspace, or is
-sealed (mounted read-only) in it; otherwise the workspace is refused. A path is looked at as the system walks it: a link on the way counts as
-much as the end, and what is not there yet could be made.
+One rule applies when a desk opens: everything that the daemon, its workers or its clients execute or trust lies outside of the workspace, or is
+sealed (mounted read-only) in it; otherwise the workspace is refused. Paths are checked as the system resolves them: a link on the way matters
+as much as the end, and what does not exist yet could be created.
 """
 
 from __future__ import annotations
@@ -28,29 +28,29 @@ _LIBRARY_VARIABLES = ("LD_LIBRARY_PATH", "LD_PRELOAD", "PYTHONPATH")
 
 @dataclass(frozen=True)
 class TrustedPlace:
-    """A file or folder that is executed or believed outside of the jail."""
+    """A file or folder that is executed or trusted outside of the jail."""
 
     path: Path
     what: str
-    """As in "analystd's state"."""
+    """A description for messages, as in "analystd's state"."""
     advice: str = _ELSEWHERE
     can_be_sealed: bool = True
-    """Whether it may lie in the workspace if it is read-only there."""
+    """Whether it may be in the workspace if it is read-only there."""
     may_surround: bool = False
-    """Whether the workspace may lie in it."""
+    """Whether the workspace may be inside it."""
 
 
 @dataclass(frozen=True)
 class Seals:
-    """What is made read-only in a workspace, so that what is trusted there can be trusted."""
+    """The paths to make read-only in a workspace, so that trusted places in it cannot be changed."""
 
     sealed: tuple[Path, ...] = ()
     pinned: tuple[Path, ...] = ()
-    """The folders on the way there, which must not be renamed; the outermost first."""
+    """The folders on the way to sealed paths, which must not be renamed; the outermost first."""
 
 
 def daemon_places(settings: Settings, own: Interpreter, runtime: Path) -> list[TrustedPlace]:
-    """Return what the daemon trusts whatever the desk: what it keeps, its interpreter with its packages, its own code."""
+    """Return the places that the daemon trusts for every desk: its data, its interpreter and packages, its own code."""
     kept = [
         (state_folder(), "analystd's state", "XDG_STATE_HOME"),
         (user_settings_file().parent, "analystd's settings", "XDG_CONFIG_HOME"),
@@ -71,7 +71,7 @@ def daemon_places(settings: Settings, own: Interpreter, runtime: Path) -> list[T
 
 
 def desk_places(settings: Settings, python: Interpreter | None) -> list[TrustedPlace]:
-    """Return what a desk's settings have executed or believed: the interpreter of its sessions, its model's files, its prompt."""
+    """Return the places that a desk's settings name: its sessions' interpreter, its model's files, its prompt."""
     models = [settings.model_path, *(adapter.path for adapter in settings.lora_path)]
     prompt = settings.prompt_file
     return [
@@ -81,22 +81,22 @@ def desk_places(settings: Settings, python: Interpreter | None) -> list[TrustedP
     ]
 
 
-def client_places(told: Mapping[str, object]) -> list[TrustedPlace]:
-    """Return what a client runs, as its hello tells: it has an environment of its own, from which it imports outside of the jail."""
+def client_places(hello: Mapping[str, object]) -> list[TrustedPlace]:
+    """Return the places that a client runs code from, as its hello reports: it has its own environment outside of the jail."""
     advice = "Choose another workspace, or install analystd in an environment outside of it (pipx, uv tool)."
     names = (("program", "a client's interpreter", False), ("prefix", "a client's environment", True))
     return [
         TrustedPlace(Path(path), what, advice, may_surround=may_surround)
         for name, what, may_surround in names
-        if isinstance(path := told.get(name), str) and is_absolute_path(path)
+        if isinstance(path := hello.get(name), str) and is_absolute_path(path)
     ]
 
 
 def seals_in(root: Path, places: Iterable[TrustedPlace], *, can_seal: bool) -> Seals:
-    """Return what must be sealed in the workspace with the real path `root`, for nothing trusted to be in the reach of its code.
+    """Return what must be sealed in the workspace with the real path `root`, so that its code cannot change any trusted place.
 
     Raises:
-        WorkspaceError: that names the place and what to do, when sealing does not help or (`can_seal`) cannot be had.
+        WorkspaceError: naming the place and the remedy, when sealing does not help or is not available (`can_seal` is False).
     """
     sealed: dict[Path, TrustedPlace] = {}
     missing: list[tuple[Path, TrustedPlace]] = []
@@ -105,11 +105,11 @@ def seals_in(root: Path, places: Iterable[TrustedPlace], *, can_seal: bool) -> S
         for link in links:
             if link.is_relative_to(root):
                 if link.parent == root or not place.can_be_sealed:
-                    over = f"the way to {place.what} ({place.path}) leads over the link {link} in it"
+                    over = f"the path of {place.what} ({place.path}) goes through the link {link} in it"
                     raise _refusal(root, f"{over}, which code could change", place)
                 sealed.setdefault(link.parent, place)
         if end == root or (root.is_relative_to(end) and not place.may_surround):
-            raise _refusal(root, f"it {'is' if end == root else 'lies in'} {place.what} ({place.path})", place)
+            raise _refusal(root, f"it {'is' if end == root else 'is inside'} {place.what} ({place.path})", place)
         if end.is_relative_to(root):
             if not place.can_be_sealed:
                 raise _refusal(root, f"{place.what} ({place.path}) would be in it, where code could change it", place)
@@ -119,26 +119,26 @@ def seals_in(root: Path, places: Iterable[TrustedPlace], *, can_seal: bool) -> S
                 missing.append((end, place))
     for end, place in missing:
         if not any(end.is_relative_to(each) for each in sealed):
-            raise _refusal(root, f"{place.what} ({place.path}) is not there, and code could make it", place)
+            raise _refusal(root, f"{place.what} ({place.path}) does not exist, and code could create it", place)
     for end, place in sealed.items():
         if not can_seal:
-            why = "without namespaces nothing there can be made read-only"
+            why = "it cannot be made read-only there without namespaces"
             raise _refusal(root, f"{place.what} ({end}) would be in it, and {why}", place)
     return _seals(root, sealed)
 
 
 def read_only_seals(root: Path, paths: Iterable[Path]) -> Seals:
-    """Return what to seal in a workspace of what was said to be only read there."""
+    """Return the seals for those of `paths`, which are to be read-only, that lie in the workspace."""
     return _seals(root, [path for path in paths if path != root and path.is_relative_to(root) and path.exists()])
 
 
 def joined(root: Path, *seals: Seals) -> Seals:
-    """Return all of them, each path once."""
+    """Return the union of several sets of seals."""
     return _seals(root, [path for each in seals for path in each.sealed])
 
 
 def steps_to(path: Path) -> Iterator[Path]:
-    """The real paths of the links that are followed on the way to `path`, and at last of where it leads."""
+    """Yield the real path of each link on the way to `path`, and finally the real path of its target."""
     pending = list(Path(os.path.abspath(path)).parts[1:])  # noqa: PTH100
     here, links = Path("/"), 0
     while pending:
@@ -171,7 +171,7 @@ def _outside(variable: str) -> str:
 
 
 def _imported_by(own: Interpreter) -> Iterator[TrustedPlace]:
-    """Our own interpreter: all that it imports runs outside of the jail."""
+    """Yield the places of our own interpreter: everything that it imports runs outside of the jail."""
     advice = "Choose another workspace, or install analystd in an environment outside of it (pipx, uv tool)."
     imports = dict.fromkeys([*own.imports, *path_lines(own.sites)])
     for path in own.links:
@@ -181,13 +181,13 @@ def _imported_by(own: Interpreter) -> Iterator[TrustedPlace]:
     for path in own.sites:
         yield TrustedPlace(path, "the packages of analystd's interpreter", advice)
     for path in imports:
-        # A project on the path may have its workspace inside: nothing is imported from a folder in there.
+        # A project on the path may contain its workspace: nothing is imported from such a subfolder.
         is_installed = any(path.is_relative_to(each) for each in own.installation)
         yield TrustedPlace(path, "a folder that analystd imports from", advice, may_surround=not is_installed)
 
 
 def _started_as(python: Interpreter) -> Iterator[TrustedPlace]:
-    """Another interpreter: it runs in the jail, but says what is to be read there."""
+    """Yield the places of the sessions' interpreter: it runs in the jail, but determines what is readable there."""
     advice = "Choose another workspace, or set AGENT_PYTHON to an interpreter outside of it."
     for path in python.links:
         yield TrustedPlace(path, "the interpreter of the sessions", advice)
@@ -198,7 +198,7 @@ def _started_as(python: Interpreter) -> Iterator[TrustedPlace]:
 
 
 def _named_by(environment: Mapping[str, str]) -> Iterator[TrustedPlace]:
-    """Folders from which programs load code, as our own environment names them."""
+    """Yield the folders named by our environment from which programs load code."""
     for name in _LIBRARY_VARIABLES:
         for part in re.split(r"[: ]" if name == "LD_PRELOAD" else ":", environment.get(name, "")):
             if part.startswith("/"):
@@ -206,7 +206,7 @@ def _named_by(environment: Mapping[str, str]) -> Iterator[TrustedPlace]:
 
 
 def _parts(path: Path) -> Sequence[Path]:
-    """The files of a model: of one that is split, all."""
+    """Return the files of a model: for a split one, all parts."""
     match = _PART.fullmatch(path.name)
     if match is None:
         return [path]

@@ -1,4 +1,4 @@
-"""The watchdog over a program in the jail, from its start to its end: often while code runs or something grows, seldom while nothing does."""
+"""Check the resource limits of a jailed program: often while code runs or its usage grows, rarely otherwise."""
 
 from __future__ import annotations
 
@@ -17,29 +17,32 @@ from analystd.jail.workspace import Workspace
 logger = logging.getLogger(__name__)
 
 OnBreach = Callable[[Breach], Awaitable[None]]
-"""Does something about a limit that is overstepped, and returns when that is done. To interrupt and to kill is its business."""
+"""Handle an exceeded limit, for instance by interrupting or killing the program, and return when that is done."""
 
 FIRST_SECONDS = 0.1
-"""Code that ends sooner is not looked at: it costs nothing then, and what overstepped a limit can still be deleted."""
+"""The first check is this long after code begins: shorter code costs nothing, and can still delete what exceeds a limit."""
 
 _COST_SHARE = 5
-"""Looking at many files takes long: it is not done again before so many times that have passed."""
+"""Checking many files takes long: it is repeated only after this multiple of its duration."""
 _PATIENCE_SECONDS = 0.25
-"""How long a look waits for what the system may keep back for many seconds, as it does while processes fork."""
+"""How long a check waits for values that the kernel may delay for many seconds, as it does while processes fork."""
 _PATIENCE_TO_EXCUSE_SECONDS = 2.0
 _BEGINNING_BYTES = 192 << 20
-"""What a program takes until it is ready for its first code. It may, where a limit is overstepped already: that code may be what helps."""
+"""The memory that a program takes until it is ready for its first code.
+
+It is tolerated even if a limit is already exceeded, because that code may be what frees memory.
+"""
 _GROWN_BYTES = 8 << 20
 _GROWN_TASKS = 4
 _WALL_MEMORY_PERCENT = 90
 _WALL_MORE_TASKS = 1024
-"""The control group's limits lie above ours, so that it is we who say which one was overstepped; it holds what comes between two looks."""
+"""The control group's limits are above ours, so that our message names the exceeded limit; the group limits growth between two checks."""
 _EVERYTHING_LOOKS = 20
-"""Where nothing seems to happen, everything is looked at all the same each so many times."""
+"""Even when nothing seems to happen, every check of this number is a full one."""
 
 
 class Watchdog:
-    """Looks after the process `pid` and all that it starts, until it ends or `aclose`."""
+    """Check the limits of the process `pid` and its descendants, until it ends or `aclose` is called."""
 
     def __init__(
         self,
@@ -66,35 +69,35 @@ class Watchdog:
         self._looks = 0
         self._cost = 0.0
         self._files_again = 0.0
-        """When it is time to look at files once more."""
+        """The time of the next check of files."""
         self._is_blind = False
         self._pause_seconds = self._limits.interval_seconds
         self._excused: dict[LimitName, float] = {}
-        """Limits that were overstepped when nothing could be done about it, and what the session had of them then."""
+        """Limits that were exceeded when nothing could be done about it, and the session's usage at that time."""
         self._looking = asyncio.Lock()
         self._task = asyncio.create_task(self._watch(), name=f"watchdog-{pid}")
 
     def begin(self) -> None:
-        """Look often from now on: code runs."""
+        """Check often from now on: code is running."""
         self._is_new = False
         self._code_runs = True
         self._begun.set()
 
     def end(self) -> None:
-        """Look less often, as long as nothing grows: no code runs, but what it has started may."""
+        """Check less often while usage does not grow: no code is running, but what it has started may be."""
         self._code_runs = False
         self._begun.clear()
         self._pause_seconds = self._limits.interval_seconds
 
     async def excuse(self) -> None:
-        """Take what is overstepped now for given: from here on, it counts only once it gets worse."""
+        """Accept the limits that are exceeded now: from now on, they count only if usage grows."""
         self._files_again = 0.0
         look = await self._look(everything=True, patience_seconds=_PATIENCE_TO_EXCUSE_SECONDS)
         if look is not None:
             self._excused = {breach.limit: breach.burden for breach in look.breaches}
 
     async def aclose(self) -> None:
-        """Look no more; to be called when the processes have ended. Harmless when repeated."""
+        """Stop checking; call this when the processes have ended. Harmless when repeated."""
         self._task.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await self._task
@@ -108,13 +111,13 @@ class Watchdog:
                 continue
             if not look.pids:
                 return
-            breach = self._to_be_told(before, look)
+            breach = self._breach_to_handle(before, look)
             if breach is not None:
-                await self._tell(breach)
+                await self._handle(breach)
             self._adapt(before, look)
 
     async def _pause(self) -> None:
-        """Wait for the next look; when code begins to run meanwhile, only until it has run for a moment."""
+        """Wait for the next check; if code begins to run meanwhile, only until it has run for a moment."""
         if self._code_runs:
             await asyncio.sleep(self._pause_seconds)
             return
@@ -136,9 +139,9 @@ class Watchdog:
                 look = partial(self._watched.look, before, files=files, patience_seconds=patience_seconds)
                 self._last = await asyncio.to_thread(look)
             except Exception:
-                # Whatever it was, to look no more would be worse: a machine full of processes has no thread left for it, for one.
+                # Continue whatever the error: a machine full of processes, for one, has no thread left for a check, and needs them most.
                 if not self._is_blind:
-                    logger.exception("The watchdog could not look; it tries again")
+                    logger.exception("A check of the resource limits failed; it will be repeated")
                 self._is_blind = True
                 return None
             finally:
@@ -148,11 +151,11 @@ class Watchdog:
             self._is_blind = False
             return self._last
 
-    def _to_be_told(self, before: Look | None, look: Look) -> Breach | None:
-        """The first breach that something is to be done about."""
+    def _breach_to_handle(self, before: Look | None, look: Look) -> Breach | None:
+        """Return the first breach that must be handled."""
         overstepped = {breach.limit for breach in look.breaches}
         if overstepped <= SHARED:
-            # Otherwise there may be more that was not looked at for urgency.
+            # Otherwise an urgent breach may have prevented the check of other limits.
             self._excused = {limit: burden for limit, burden in self._excused.items() if limit in overstepped}
         if before is None and self._is_new:
             self._excused = {
@@ -168,19 +171,19 @@ class Watchdog:
                 return breach
         return None
 
-    async def _tell(self, breach: Breach) -> None:
+    async def _handle(self, breach: Breach) -> None:
         logger.warning("%s", breach.message)
         while_code_ran = self._code_runs
         try:
             await self._on_breach(breach)
         except Exception:
-            logger.exception("Nothing could be done about a limit")
+            logger.exception("Handling an exceeded limit failed")
         if while_code_ran or breach.limit in SHARED:
-            # Its files and variables are still there, and nobody but the user can say which may go.
+            # The session's files and variables still exist, and only the user can decide which to delete.
             await self.excuse()
 
     def _adapt(self, before: Look | None, look: Look) -> None:
-        """Choose when to look again."""
+        """Choose the time of the next check."""
         usual, idle = self._limits.interval_seconds, self._limits.idle_seconds
         if self._code_runs or before is None or _has_grown(before, look):
             seconds = usual

@@ -1,4 +1,4 @@
-"""The workspace: the folder that is the jail, which paths are inside, and how much may be in it."""
+"""The workspace: the jail's folder, the paths that are inside, and its limits."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ _SIZE_SECONDS = 1.0
 _TOLERATED_BYTES = 8 << 20
 _OUTSIDE_HINT = "Set AGENT_READ_ONLY_PATHS to let tools and sessions read a folder outside the workspace"
 _TEMPORARY_HINT = (
-    "What code writes to /tmp or /dev/shm is private to its session and goes with it; have it write into the workspace. "
-    "Set AGENT_READ_ONLY_PATHS to read a folder of the machine's own there"
+    "Files that code writes to /tmp or /dev/shm are private to its session and are deleted with it; have it write into the workspace. "
+    "Set AGENT_READ_ONLY_PATHS to read a folder of the machine there"
 )
 MISSING_HINT = "list_files shows what is there"
 
@@ -40,7 +40,7 @@ _T = TypeVar("_T")
 
 
 class Workspace:
-    """One jail. Paths that it is asked for are relative to `root`, or absolute and inside `root` or a read-only path."""
+    """One jail. Paths are relative to `root`, or absolute and inside `root` or a read-only path."""
 
     def __init__(
         self,
@@ -61,16 +61,16 @@ class Workspace:
         self.min_free_ram_percent = min_free_ram_percent
         self._protected = _protected_names(protected)
         self.trusted_names = TrustedNames(sealed_names)
-        """What tools outside trust, and what may not be written here."""
+        """The names that tools outside trust, which may not be written here."""
         self.trusted_paths: TrustedPaths | None = None
-        """Which of them are the user's; known to the daemon alone, and only where there are walls."""
+        """The guard of these names; set only in the daemon, and only if there is a sandbox."""
         self._size = _CachedValue(self._measure)
         self._disk_used = 0
-        """What the disk held when the size was measured."""
+        """The disk usage when the size was measured."""
 
     @classmethod
     def of_settings(cls, root: Path, settings: Settings) -> Workspace:
-        """The workspace `root` with the limits and paths that the settings give."""
+        """Return the workspace `root` with the limits and paths of the settings."""
         return cls(
             root,
             protected=settings.protected_dirs,
@@ -81,17 +81,17 @@ class Workspace:
         )
 
     def take_up(self, settings: Settings) -> None:
-        """Have the limits and the protected names of other settings from now on."""
+        """Apply the limits and the protected names of new settings."""
         self.max_gb = settings.workspace_max_gb
         self.min_free_ram_percent = settings.min_free_ram_percent
         self.protected = tuple(settings.protected_dirs)
         self._protected = _protected_names(self.protected)
 
     def resolve(self, path: str | os.PathLike[str]) -> Path:
-        """The real path that `path` leads to, links followed; it need not exist.
+        """Return the real path of `path`, with links resolved; it need not exist.
 
         Raises:
-            WorkspaceError: for a protected name anywhere on the way, a path that leaves the workspace, or one that no file can have.
+            WorkspaceError: for a protected name anywhere on the way, a path that leaves the workspace, or an invalid path.
         """
         text = _usable(path)
         if not text.startswith("/"):
@@ -103,10 +103,10 @@ class Workspace:
         return real
 
     def open_read(self, path: str | os.PathLike[str]) -> int:
-        """A descriptor of the regular file `path`, for reading; the caller closes it.
+        """Open the regular file `path` for reading and return its descriptor, which the caller closes.
 
         Raises:
-            WorkspaceError: that names what is wrong: not inside, not there, not a file, no permission.
+            WorkspaceError: when it is outside, missing, not a file or not permitted; the message says which.
         """
         descriptor = self._open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY)
         problem = not_a_file(os.fstat(descriptor).st_mode, path)
@@ -116,21 +116,22 @@ class Workspace:
         return descriptor
 
     def open_folder(self, path: str | os.PathLike[str]) -> int:
-        """A descriptor of the folder `path`, for listing; the caller closes it.
+        """Open the folder `path` for listing and return its descriptor, which the caller closes.
 
         Raises:
-            WorkspaceError: that names what is wrong: not inside, not there, not a folder, no permission.
+            WorkspaceError: when it is outside, missing, not a folder or not permitted; the message says which.
         """
         return self._open(path, os.O_RDONLY | os.O_DIRECTORY)
 
     def open_parent_for_write(self, path: str | os.PathLike[str]) -> tuple[int, str]:
-        """A descriptor of the folder that `path` is to be written in, made if missing, and the file's name there.
+        """Open the parent folder of `path`, created if missing; return its descriptor and the file's name in it.
 
-        The caller writes a temporary file in that folder and renames it, so that readers see the old file or the new one; and closes the descriptor.
+        The caller writes a temporary file in that folder and renames it, so that readers see the old file or the new one, and then closes
+        the descriptor.
 
         Raises:
-            WorkspaceError: for a path outside or read-only, for a name that tools outside trust or that is a folder or a device, or when a
-                folder cannot be made.
+            WorkspaceError: for a path that is outside or read-only, a name that tools outside trust, a name of a folder or device, or when a
+                folder cannot be created.
         """
 
         def attempt() -> tuple[int, str]:
@@ -150,22 +151,22 @@ class Workspace:
         return retried(path, attempt)
 
     def check_resources(self) -> None:
-        """Make sure that there is room for more work.
+        """Make sure that neither the size limit nor the memory limit is exceeded.
 
         Raises:
-            ResourceLimitError: that names the limit, the measured value and what to do.
+            ResourceLimitError: naming the limit, the measured value and the remedy.
         """
         self.check_size()
         self.check_memory()
 
     def check_size(self) -> None:
-        """Make sure that the workspace is not too large.
+        """Make sure that the workspace does not exceed its size limit.
 
         Raises:
-            ResourceLimitError: with its size, the limit and what to do.
+            ResourceLimitError: naming its size, the limit and the remedy.
         """
         if self.size_bytes() / GIGABYTE > self.max_gb:
-            # Whoever has just made room must not be refused for what was there a second ago.
+            # Measure again: a user who has just deleted files must not be refused because of an old measurement.
             self._size.forget()
         size = self.size_bytes() / GIGABYTE
         if size > self.max_gb:
@@ -178,7 +179,7 @@ class Workspace:
         """Make sure that enough of the machine's memory is free.
 
         Raises:
-            ResourceLimitError: with how much is free, the limit and what to do.
+            ResourceLimitError: naming the free share, the limit and the remedy.
         """
         free = memory().free_percent
         if free < self.min_free_ram_percent:
@@ -188,7 +189,7 @@ class Workspace:
             )
 
     def get_resource_stats(self) -> dict[str, float]:
-        """Size and limit of the workspace in GB (2³⁰ bytes), used and free memory in percent."""
+        """Return the size and limit of the workspace in GB (2³⁰ bytes), and used and free memory in percent."""
         free = memory().free_percent
         return {
             "workspace_size_gb": round(self.size_bytes() / GIGABYTE, 3),
@@ -198,7 +199,10 @@ class Workspace:
         }
 
     def size_bytes(self) -> int:
-        """What the workspace takes on disk: at most about a second old, and no older than a growth of the disk that may be too much."""
+        """Return the size of the workspace on disk.
+
+        The value is at most about a second old, and is measured again when disk usage has grown enough to exceed the limit.
+        """
         limit = self.max_gb * GIGABYTE
         tolerated = max(limit - self._size.value(), min(limit / 20, _TOLERATED_BYTES))
         if shutil.disk_usage(self.root).used - self._disk_used > tolerated:
@@ -206,7 +210,7 @@ class Workspace:
         return self._size.value()
 
     def forget_size(self) -> None:
-        """Have the size measured anew when it is next asked for."""
+        """Discard the cached size, so that the next call measures it again."""
         self._size.forget()
 
     def __repr__(self) -> str:
@@ -237,7 +241,7 @@ class Workspace:
             os.close(root)
 
     def _home_of(self, real: Path) -> Path:
-        """The folder that lets `real` in: the root or a read-only path, whichever is nearer."""
+        """Return the innermost folder that permits `real`: the root or a read-only path."""
         homes = [home for home in (self.root, *self.read_only_paths) if real.is_relative_to(home)]
         if not homes:
             self.refuse_protected(os.path.relpath(real, self.root))
@@ -250,15 +254,15 @@ class Workspace:
         if (trusted := self.trusted_names.first_in(relative)) is not None:
             name, group = trusted
             raise WorkspaceError(
-                f"'{name}' may not be written from here: {group.title} trust such a name, and {group.reason}",
+                f"'{name}' may not be written from here: {group.title} trust this name, and {group.reason}",
                 "Write it yourself, or choose another name.",
             )
 
     def refuse_protected(self, relative: str) -> None:
-        """Refuse a path, relative to whatever lets it in, that has a protected name on its way.
+        """Refuse a path, relative to the folder that permits it, that contains a protected name.
 
         Raises:
-            WorkspaceError: that names it.
+            WorkspaceError: naming it.
         """
         for part in relative.split("/"):
             name = self._protected.get(part.casefold())
@@ -267,10 +271,10 @@ class Workspace:
 
 
 def get_default_workspace() -> Workspace:
-    """The workspace of the current folder, with the user's settings.
+    """Return the workspace of the current folder, with the user's settings.
 
     Raises:
-        WorkspaceError: when it is not there and cannot be made.
+        WorkspaceError: when it does not exist and cannot be created.
     """
     settings = load_settings(os.environ).settings
     return Workspace.of_settings(find_workspace(Path.cwd()), settings)
@@ -281,7 +285,7 @@ def _protected_names(names: Sequence[str]) -> dict[str, str]:
 
 
 class _CachedValue:
-    """A number that is dear to measure: remembered for a second, or for ten times what the measurement took."""
+    """Cache a number that is expensive to measure: for a second, or for ten times as long as the measurement took."""
 
     def __init__(self, measure: Callable[[], int]) -> None:
         self._measure = measure
@@ -299,16 +303,8 @@ class _CachedValue:
             return self._value
 
     def forget(self) -> None:
-        """Have it measured anew when it is next asked for."""
+        """Discard the value, so that the next call measures it again."""
         self._good_until = 0.0
-
-
-def _nearest_workspace(start: Path) -> Path:
-    start = Path(os.path.realpath(start))
-    for folder in (start, *start.parents):
-        if (folder / "workspace").is_dir():
-            return folder / "workspace"
-    return start / "workspace"
 
 
 def _is_temporary(real: Path) -> bool:
@@ -316,7 +312,11 @@ def _is_temporary(real: Path) -> bool:
 
 
 def _usable(path: str | os.PathLike[str]) -> str:
-    """The path as text, if any file could have it."""
+    """Return the path as text, if it is valid.
+
+    Raises:
+        WorkspaceError: when no file could have this path.
+    """
     text = os.fspath(path)
     if not text:
         raise WorkspaceError("The path is empty", "Use '.' for the workspace itself")
@@ -330,16 +330,16 @@ def _usable(path: str | os.PathLike[str]) -> str:
     if len(raw) > _PATH_BYTES or len(longest) > _NAME_BYTES:
         raise WorkspaceError(
             f"The path is too long: {len(raw)} bytes, its longest name {len(longest)}; "
-            f"at most {_PATH_BYTES} and {_NAME_BYTES} are possible"
+            f"the maximum is {_PATH_BYTES} and {_NAME_BYTES}"
         )
     return text
 
 
 def retried(path: str | os.PathLike[str], attempt: Callable[[], _T]) -> _T:
-    """Resolve and open again when something on the way became a link in between; each attempt checks everything anew.
+    """Repeat an attempt to resolve and open a path if a component became a link in between; each attempt checks everything again.
 
     Raises:
-        WorkspaceError: for an error of the system's, in words.
+        WorkspaceError: describing an error of the operating system.
     """
     for _ in range(_TRIES):
         try:
@@ -363,7 +363,7 @@ def _open_error(error: OSError, path: str | os.PathLike[str]) -> WorkspaceError:
         case errno.ENXIO:
             return WorkspaceError(f"Not a regular file: {name} is a socket or a device")
         case errno.ELOOP | errno.EXDEV:
-            return WorkspaceError(f"Links lead in a circle or change all the time: {name}")
+            return WorkspaceError(f"Links form a loop or keep changing: {name}")
         case _:
             return WorkspaceError(f"Cannot open {name}: {error.strerror}")
 
@@ -373,7 +373,7 @@ def _folder_error(path: str | os.PathLike[str]) -> WorkspaceError:
 
 
 def not_a_file(mode: int, path: str | os.PathLike[str]) -> WorkspaceError | None:
-    """What is wrong with something that was opened and is no regular file."""
+    """Return the error for an opened path that is not a regular file; None if it is one."""
     if stat.S_ISREG(mode):
         return None
     if stat.S_ISDIR(mode):
@@ -384,7 +384,7 @@ def not_a_file(mode: int, path: str | os.PathLike[str]) -> WorkspaceError | None
 
 
 def _not_writable(folder: int, name: str, path: str | os.PathLike[str]) -> WorkspaceError | None:
-    """Why a file must not be put in the place of `name`, if something is there that is not one."""
+    """Return the error if `name` exists and is not a regular file, which must not be replaced; else None."""
     try:
         mode = os.lstat(name, dir_fd=folder).st_mode
     except FileNotFoundError:

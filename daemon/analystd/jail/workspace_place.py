@@ -1,4 +1,4 @@
-"""Which folder is the workspace: one rule for editors, the command line and scripts."""
+"""Determine the workspace folder: one rule for editors, the command line and scripts."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ _SHARED_MEMORY = "/dev/shm"
 
 
 def workspace_place(start: Path, named: str | None = None, environment: Mapping[str, str] = os.environ) -> Path:
-    """Return where the workspace of somebody at `start` is or would be made; makes nothing.
+    """Return where the workspace for the folder `start` is or would be created, without creating it.
 
-    It is what was `named` for this very call or window; else `AGENT_WORKSPACE`, from the environment, the project's trusted `.env` or the
-    user's settings; else `workspace` in the nearest folder from `start` upward that has one; else `workspace` in `start`. Whoever is in a
-    workspace already means that one. What is relative starts at `start`.
+    It is the one `named` for this call or window; else `AGENT_WORKSPACE` from the environment, the project's trusted `.env` or the user's
+    settings; else `workspace` in the nearest folder from `start` upward that has one; else `workspace` in `start`. If `start` is inside a
+    folder called `workspace`, that folder is the workspace. Relative paths start at `start`.
     """
     start = Path(os.path.realpath(start))
     if not named:
@@ -33,25 +33,25 @@ def workspace_place(start: Path, named: str | None = None, environment: Mapping[
 
 
 def find_workspace(start: Path, named: str | None = None, environment: Mapping[str, str] = os.environ) -> Path:
-    """Return the real path of the workspace that `workspace_place` tells; it is made if it is missing.
+    """Return the real path of the workspace that `workspace_place` determines; create it if it is missing.
 
     Raises:
-        WorkspaceError: when it cannot be made, or no folder may be a workspace there.
+        WorkspaceError: when it cannot be created, or that folder may not be a workspace.
     """
     return made_workspace(workspace_place(start, named, environment))
 
 
 def made_workspace(place: Path) -> Path:
-    """Return the real path of a workspace; it is made if it is missing.
+    """Return the real path of a workspace; create it if it is missing.
 
     Raises:
-        WorkspaceError: when it cannot be made, or no folder may be a workspace there.
+        WorkspaceError: when it cannot be created, or that folder may not be a workspace.
     """
     _require_ordinary(Path(os.path.realpath(place)))
     try:
         place.mkdir(parents=True, exist_ok=True)
     except OSError as exc:
-        raise WorkspaceError(f"The workspace {place} cannot be made: {exc.strerror}", _ELSEWHERE) from exc
+        raise WorkspaceError(f"The workspace {place} cannot be created: {exc.strerror}", _ELSEWHERE) from exc
     real = Path(os.path.realpath(place))
     _require_ordinary(real)
     return real
@@ -67,16 +67,16 @@ def _nearest(start: Path) -> Path:
 
 
 def _require_ordinary(real: Path) -> None:
-    """Make sure that a folder may be a workspace at all.
+    """Make sure that a folder may be a workspace.
 
     Raises:
-        WorkspaceError: when the user's home or the system would be in it, or it is a place of the kernel's.
+        WorkspaceError: when it contains the user's home or the system, is shared by all programs, or belongs to the system or the kernel.
     """
     if Path(os.path.realpath(Path.home())).is_relative_to(real):
-        raise WorkspaceError(f"The workspace cannot be {real}: your home would be in it", _ELSEWHERE)
+        raise WorkspaceError(f"The workspace cannot be {real}: it contains your home folder", _ELSEWHERE)
     for path in map(Path, _OF_THE_KERNEL):
         if real.is_relative_to(path) and _SHARED_MEMORY not in map(str, real.parents):
-            raise WorkspaceError(f"The workspace cannot be {real}: what lies in {path} are no files", _ELSEWHERE)
+            raise WorkspaceError(f"The workspace cannot be {real}: {path} does not contain regular files", _ELSEWHERE)
     if str(real) in _SHARED:
         raise WorkspaceError(f"The workspace cannot be {real}: all programs share that folder", _ELSEWHERE)
     for path in (Path(os.path.realpath(each)) for each in SYSTEM):

@@ -1,4 +1,4 @@
-"""What a desk needs from a Python session, wherever its kernel runs."""
+"""The interface of a Python session, as a desk uses it, independent of where its kernel runs."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ SessionState = Literal["absent", "starting", "idle", "busy", "dead"]
 
 @dataclass(frozen=True)
 class Output:
-    """Something that running code put out: text on a stream, or one display."""
+    """Output of running code: text on a stream, or one display."""
 
     kind: Literal["stdout", "stderr", "display"]
     text: str = ""
@@ -23,7 +23,7 @@ class Output:
 
 @dataclass(frozen=True)
 class RaisedError:
-    """An exception that the code raised. `line` is 1-based in the caller's code; `traceback` lines carry no colour codes."""
+    """An exception that the code raised. `line` is 1-based in the caller's code; `traceback` lines contain no colour codes."""
 
     name: str
     message: str
@@ -33,7 +33,7 @@ class RaisedError:
 
 @dataclass(frozen=True)
 class Execution:
-    """What came of running code. `stdout` and `stderr` are bounded; `truncated` says whether anything was cut."""
+    """The outcome of running code. `stdout` and `stderr` are bounded; `truncated` says whether anything was cut."""
 
     status: PythonStatus
     execution_count: int | None
@@ -47,34 +47,34 @@ class Execution:
     seconds: float
 
     def to_json(self) -> dict[str, Any]:
-        """Return its members by name, without copying what is large."""
+        """Return the members by name, without copying large values."""
         error = None if self.error is None else {**vars(self.error), "traceback": list(self.error.traceback)}
         return {**vars(self), "displays": list(self.displays), "error": error}
 
 
 def cut_off(reason: str) -> Execution:
-    """Return what came of code of which only the reason of its end is known."""
+    """Return the outcome of code of which only the reason for its end is known."""
     return Execution(
         "interrupted", None, "", "", None, (), RaisedError("KeyboardInterrupt", reason, (), None), False, 0.0
     )
 
 
 NEVER_RAN = cut_off("The code was cancelled before it ran.")
-"""What came of code that was cancelled before its turn."""
+"""The outcome of code that was cancelled before its turn."""
 
 
 @dataclass(frozen=True)
 class Trouble:
-    """What happened to a session while no code of anybody's ran in it."""
+    """An event in a session while no code was running in it."""
 
     kind: Literal["limit", "died"]
     text: str
-    """For people: what happened, and whether the variables are lost."""
+    """The message for users: what happened, and whether the variables are lost."""
 
 
 @dataclass(frozen=True)
 class SessionInfo:
-    """What `status` shows of a session."""
+    """A session's entry in `status`."""
 
     name: str
     state: SessionState
@@ -85,7 +85,7 @@ class SessionInfo:
 
 @dataclass(frozen=True)
 class SessionVariable:
-    """A name in the session that the user made."""
+    """A variable that the user defined in the session."""
 
     name: str
     type: str
@@ -96,7 +96,7 @@ class SessionVariable:
 
 @dataclass(frozen=True)
 class Completions:
-    """What may stand in the code from `start` to `end`, both counted in Unicode code points."""
+    """Possible replacements for the code from `start` to `end`, both counted in Unicode code points."""
 
     matches: tuple[str, ...]
     start: int
@@ -104,10 +104,10 @@ class Completions:
 
 
 class Session(Protocol):
-    """A namespace that remembers. The owner runs one `execute` at a time; `interrupt` may be called during it."""
+    """A persistent namespace. The owner runs one `execute` at a time; `interrupt` may be called during it."""
 
     def info(self) -> SessionInfo:
-        """A snapshot; never starts anything."""
+        """Return a snapshot; never starts anything."""
         ...
 
     async def execute(
@@ -120,11 +120,18 @@ class Session(Protocol):
         overstepped: str | None = None,
         file: str | None = None,
     ) -> Execution:
-        """Run `code`, starting the kernel if need be. A timeout gives status `limit`, a dead kernel `died`; the next call works.
+        """Run `code`, starting the kernel if necessary. A timeout gives status `limit`, a dead kernel `died`; the next call works.
 
-        Cancelling the task interrupts the code. `on_late_output` gets what the code's threads and children put out after its end.
-        `overstepped` names a limit that is overstepped before: the code may run, to free what is too much, and is told so; it is
-        stopped as soon as it makes matters worse. `file` is the path that the code is of, as `__file__` has it.
+        Cancelling the task interrupts the code.
+
+        Args:
+            code: The code.
+            timeout_seconds: How long it may run.
+            on_output: Called with each output while the code runs.
+            on_late_output: Called with what the code's threads and children output after its end.
+            overstepped: The message about a limit that is already exceeded. The code may run, to free resources, and its output says
+                so; it is stopped as soon as usage grows.
+            file: The path of the code's file, for `__file__`.
 
         Raises:
             SessionUnavailableError: when no kernel can be started.
@@ -132,11 +139,11 @@ class Session(Protocol):
         ...
 
     async def interrupt(self) -> str | None:
-        """Stop what runs: as Ctrl-C at first, by ending the kernel if that does not help; then gives the sentence on what was lost."""
+        """Interrupt the running code as with Ctrl-C; kill the kernel if that does not help, and return the sentence on what was lost."""
         ...
 
     async def reset(self) -> None:
-        """Forget all variables: the next `execute` begins in a fresh namespace.
+        """Delete all variables: the next `execute` begins in a fresh namespace.
 
         Raises:
             SessionUnavailableError: when no kernel can be started.
@@ -144,41 +151,45 @@ class Session(Protocol):
         ...
 
     async def variables(self) -> tuple[SessionVariable, ...]:
-        """The user's variables, sorted by name; empty when there is no kernel."""
+        """Return the user's variables, sorted by name; empty when there is no kernel."""
         ...
 
     async def variable_count(self) -> int | None:
-        """How many variables there are; None where it is not known, because code runs or the kernel does not tell."""
+        """Return the number of variables; None if it is unknown because code is running or the kernel does not answer."""
         ...
 
     async def complete(self, code: str, cursor: int) -> Completions:
-        """How the word before `cursor`, a position in code points, may go on; within 2 s.
+        """Return completions for the word before `cursor`, a position in code points, within 2 s.
 
-        Empty when the session is busy or has no kernel: never starts one, and runs no code but what libraries do to list attributes.
+        Empty when the session is busy or has no kernel: this never starts one, and runs no code except for what libraries do to list
+        attributes.
         """
         ...
 
     async def inspect(self, code: str, cursor: int) -> str | None:
-        """What stands at `cursor`, as plain text of at most some thousand characters: signature and docstring, or a value's type and preview.
+        """Describe the name at `cursor` in at most some thousand characters: signature and docstring, or a value's type and preview.
 
-        Inside the parentheses of a call it is the function. None when there is nothing to say; limits as for `complete`.
+        Inside the parentheses of a call, describe the function. None when nothing is known; the limits are those of `complete`.
         """
         ...
 
     async def aclose(self) -> None:
-        """End the kernel and all that it started. Harmless when repeated."""
+        """End the kernel and everything that it started. Harmless when repeated."""
         ...
 
 
 class SessionSupply(Protocol):
-    """Where a desk gets its sessions from; what they share is the supply's."""
+    """Creates a desk's sessions, and owns what they share."""
 
     def session(
         self, name: str, on_background_output: Callable[[Output], None], on_trouble: Callable[[Trouble], None]
     ) -> Session:
-        """A new session. `on_trouble` is told what happens while no code runs, and `on_background_output` what nobody's code put out."""
+        """Return a new session.
+
+        `on_trouble` is called with events while no code runs, `on_background_output` with output that belongs to no remembered code.
+        """
         ...
 
     async def aclose(self) -> None:
-        """End what the sessions share, after they were closed. Harmless when repeated."""
+        """Release what the sessions share, after they were closed. Harmless when repeated."""
         ...

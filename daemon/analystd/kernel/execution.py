@@ -1,4 +1,4 @@
-"""One piece of code under way: gathers what the kernel says about it until there is a result."""
+"""Collect the kernel's messages about one piece of running code until its result is complete."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ OutputHandler = Callable[[Output], None]
 
 _SETTLE_SECONDS = 1.0
 _RENEW_SECONDS = 0.1
-"""How long a new connection may take before the next cell needs it."""
+"""The time for a new connection before the next cell needs it."""
 _ANSI = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)")
 _MARK_CHARACTERS = 64
 _MAX_MESSAGE_CHARACTERS = 8_000
@@ -40,13 +40,13 @@ _MAX_COUNT = 2**53
 @dataclass(frozen=True)
 class _Display:
     name: str | None
-    """What an update calls it."""
+    """Its display id, which updates refer to."""
     data: dict[str, Any]
     size: int
 
 
 class Cell:
-    """Code that was sent under `message_id`. `finished` is done when the kernel has replied and is idle again, or is gone."""
+    """Code sent with the id `message_id`. `finished` is done when the kernel has replied and is idle again, or has ended."""
 
     def __init__(
         self,
@@ -57,15 +57,15 @@ class Cell:
     ) -> None:
         self.message_id = message_id
         self._on_silence = on_silence
-        """Called when the kernel has replied and never said that it is idle: what it publishes may not arrive any more."""
+        """Called when the kernel has replied but never reported that it is idle: its published messages may no longer arrive."""
         self._is_reading = is_reading
-        """Says whether a large message is being read, which may be the cell's."""
+        """Returns whether a large message is being parsed, which may belong to this cell."""
         self.interrupted = False
         self.finished: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._on_output = on_output
         self._texts = {"stdout": _Text(), "stderr": _Text()}
         self._displays: list[_Display] = []
-        self._told_size = 0
+        self._sent_size = 0
         self._result: str | None = None
         self._clear_next = False
         self._cut = False
@@ -75,7 +75,7 @@ class Cell:
 
     @property
     def answered(self) -> bool:
-        """Whether the kernel has said what came of it."""
+        """Whether the kernel has sent the reply."""
         return self._reply is not None
 
     @property
@@ -87,7 +87,7 @@ class Cell:
         )
 
     def published(self, kind: str, content: dict[str, Any], bundle: Bundle | None = None) -> None:
-        """Take a message of the iopub channel; `bundle` is what it shows, if it is a display."""
+        """Handle a message of the iopub channel; `bundle` is its content if it is a display."""
         if kind == "status" and content.get("execution_state") == "idle":
             self._idle = True
             self._settle()
@@ -101,20 +101,20 @@ class Cell:
         elif (output := output_of(kind, content)) is not None:
             self._clear_if_due()
             if output.kind != "display" and (shown := self._texts[output.kind].add(output.text)):
-                self._tell(Output(output.kind, shown))
+                self._send_output(Output(output.kind, shown))
 
     def replied(self, content: dict[str, Any]) -> None:
-        """Take the reply of the shell channel."""
+        """Handle the reply of the shell channel."""
         self._reply = content
         self._settle()
 
     def end(self) -> None:
-        """Nothing more will come."""
+        """Finish the cell: no more messages will arrive."""
         if not self.finished.done():
             self.finished.set_result(None)
 
     def execution(self, status: PythonStatus | None = None, error: RaisedError | None = None) -> Execution:
-        """What has come of the code; `status` and `error` say what the kernel could not."""
+        """Return the outcome of the code; `status` and `error` override what the kernel reported."""
         reply = self._reply or {}
         given = reply.get("analystd")
         details: dict[str, Any] = given if isinstance(given, dict) else {}
@@ -122,7 +122,7 @@ class Cell:
         count = reply.get("execution_count")
         texts = self._texts.values()
         if not self.answered:
-            # The kernel kept the tail of a long text, and is gone with it.
+            # The kernel held back the tail of a long text, which is lost with the kernel.
             for text in texts:
                 text.broken_off = text.length >= HEAD_CHARACTERS
         return Execution(
@@ -145,7 +145,7 @@ class Cell:
         return "error"
 
     def _settle(self) -> None:
-        # The reply and the idle status come by different sockets; an interrupt at the last moment can swallow the reply.
+        # The reply and the idle status arrive on different sockets; an interrupt at the last moment can suppress the reply.
         if self._idle and self._reply is not None:
             self.end()
         elif not self.finished.done():
@@ -184,17 +184,17 @@ class Cell:
             self._cut = True
             return
         self._displays = displays
-        self._told_size += display.size
-        # An animation clears and draws for ever; the last picture is kept, but nobody wants to be told of gigabytes.
-        if self._told_size <= MAX_DISPLAYS_BYTES:
-            self._tell(Output("display", data=data))
+        self._sent_size += display.size
+        # An animation clears and draws for ever; the last picture is kept, but clients are not sent gigabytes.
+        if self._sent_size <= MAX_DISPLAYS_BYTES:
+            self._send_output(Output("display", data=data))
 
     def _clear(self) -> None:
         self._clear_next = False
         self._texts = {"stdout": _Text(), "stderr": _Text()}
         self._displays = []
 
-    def _tell(self, output: Output) -> None:
+    def _send_output(self, output: Output) -> None:
         try:
             self._on_output(output)
         except Exception:
@@ -202,7 +202,7 @@ class Cell:
 
 
 class _Text:
-    """A stream's text: the kernel bounds it already, and this holds also when the kernel cheats."""
+    """A stream's text. The kernel bounds it already; this also holds when the kernel misbehaves."""
 
     def __init__(self) -> None:
         self._bounds = HeadTail(HEAD_CHARACTERS + TAIL_CHARACTERS + _MARK_CHARACTERS, TAIL_CHARACTERS)
@@ -216,7 +216,7 @@ class _Text:
         return self._bounds.cut_bytes > 0
 
     def add(self, text: str) -> str:
-        """What of `text` is to be shown at once."""
+        """Add text; return the part of it to show at once."""
         self.length += len(text)
         shown = self._bounds.admit(text)
         if shown:
@@ -230,7 +230,7 @@ class _Text:
 
 
 def output_of(kind: str, content: dict[str, Any], bundle: Bundle | None = None) -> Output | None:
-    """The output that a message of the iopub channel stands for, if it does; whatever a kernel sends, this does not raise."""
+    """Return the output in a message of the iopub channel; None if it has none. Never raises, whatever a kernel sends."""
     if kind == "stream":
         name: Literal["stdout", "stderr"] = "stderr" if content.get("name") == "stderr" else "stdout"
         text = content.get("text")
@@ -239,7 +239,7 @@ def output_of(kind: str, content: dict[str, Any], bundle: Bundle | None = None) 
 
 
 def plain(text: str) -> str:
-    """`text` without the codes that colour it on a terminal."""
+    """Return `text` without terminal escape codes."""
     return _ANSI.sub("", text)
 
 
@@ -262,10 +262,10 @@ def _text_of(value: object) -> str:
 
 
 def _bounded_plain(text: str, limit: int) -> str:
-    """`plain` text of at most `limit` characters. What is far too long is cut before it is searched for codes."""
+    """Return `plain` text of at most `limit` characters. Very long text is cut before it is searched for escape codes."""
     return bounded_text(plain(bounded_text(text, 4 * limit)), limit)
 
 
 def is_count(value: object) -> TypeGuard[int]:
-    """Whether a kernel gave a number that can be one of a line or a cell."""
+    """Return whether a value from a kernel is a valid line or cell number."""
     return isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= _MAX_COUNT

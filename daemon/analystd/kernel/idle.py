@@ -1,4 +1,4 @@
-"""What is done about a limit that a session oversteps while no code runs in it: nobody's code can be stopped for it."""
+"""Handle a limit that a session exceeds while no code runs in it, when there is no code to stop."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from analystd.kernel.kernel_client import KernelClient
 
 _CHILDREN_SECONDS = 2.0
 _AGAIN_SECONDS = 30.0
-"""Who oversteps the same limit again so soon does it by itself, or starts anew what was ended."""
+"""A session that exceeds the same limit again this soon does so by itself, or restarts what was killed."""
 
 
 async def relieve(kernel: KernelClient, breach: Breach) -> str | None:
-    """End what the kernel has started; the kernel itself where there is nothing, or where that has not helped for long.
+    """Kill the processes that the kernel has started; kill the kernel if there are none, or if that has recently not helped.
 
     Returns:
-        What to tell, if the variables are kept: the end of a kernel is told by whoever it belongs to.
+        The message for the user if the variables are kept; the kernel's owner reports the end of a kernel.
     """
     has_children = await asyncio.to_thread(lambda: kernel.process.has_children)
     if kernel.cell is not None or (not has_children and not breach.is_own):
-        # Code has begun meanwhile, and can be stopped; or it is somebody else who fills the disk or the memory.
+        # Code has begun meanwhile, and can be stopped; or something else is filling the disk or the memory.
         return None
     now = asyncio.get_running_loop().time()
     again = now - kernel.relieved.get(breach.limit, -_AGAIN_SECONDS) < _AGAIN_SECONDS
@@ -31,4 +31,4 @@ async def relieve(kernel: KernelClient, breach: Breach) -> str | None:
     if not await kernel.process.end_children(_CHILDREN_SECONDS) and kernel.cell is None:
         kernel.process.end_for(breach)
         return None
-    return f"{breach.message.rstrip('. ')}. No code ran: what earlier code had left running was ended; the variables are kept."
+    return f"{breach.message.rstrip('. ')}. No code was running: processes left by earlier code were killed; the variables are kept."

@@ -1,4 +1,4 @@
-"""A live kernel: its process and the Jupyter client that speaks with it."""
+"""A running kernel: its process and the Jupyter client that communicates with it."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ logger = logging.getLogger(__name__)
 
 _MAX_MESSAGE_BYTES = 16 * 1024 * 1024
 _QUEUED_MESSAGES = 16
-"""What a kernel that cheats can make the daemon hold: so many messages of that size."""
+"""A misbehaving kernel can make the daemon hold at most this many messages of the maximum size."""
 _REMEMBERED_MESSAGES = 1024
 _REMEMBERED_CELLS = 256
-"""Of so many cells that are over it is known whose they were, for what their threads still put out."""
+"""For this many finished cells the output handler is remembered, for late output of their threads."""
 _HELLO_SECONDS = 0.1
 _MAX_MATCHES = 1_000
 _MAX_TEXT_CHARACTERS = 16_000
@@ -36,24 +36,24 @@ _MAX_CELL_CHARACTERS = 1_000
 
 
 class KernelClient:
-    """Runs one cell at a time. When the process ends, the cell under way is finished and `alive` is false."""
+    """Run one cell at a time. When the process ends, the running cell is finished and `alive` is false."""
 
     def __init__(self, process: KernelProcess, client: AsyncKernelClient) -> None:
         self.process = process
         self.execution_count = 0
-        self.death_told = False
-        """Whether a result has already said that this kernel ended."""
+        self.death_reported = False
+        """Whether a result has already reported the end of this kernel."""
         self.relieved: dict[LimitName, float] = {}
-        """When what it had started was ended because of a limit that it overstepped while no code ran."""
+        """When its child processes were last killed because of a limit that was exceeded while no code ran, by limit."""
         self.on_background_output: OutputHandler | None = None
-        """Takes what nobody's cell put out."""
+        """Called with output that belongs to no remembered cell."""
         self._late: OrderedDict[str, OutputHandler] = OrderedDict()
-        """Takes what threads and children of cells put out that are over, by the cell; the one that was heard of last is at the end."""
+        """Handlers for output of finished cells' threads and children, by cell; the most recently used one is last."""
         self._client = client
         self._cell: Cell | None = None
-        self._heard_before = 0
+        self._acknowledged_before = 0
         self._being_read = 0
-        """How many large messages are being read."""
+        """The number of large messages being parsed."""
         self._replies: dict[str, asyncio.Future[dict[str, Any]]] = {}
         self._idle_of: dict[str, asyncio.Event] = {}
         self._tasks: list[asyncio.Task[None]] = []
@@ -61,7 +61,7 @@ class KernelClient:
 
     @classmethod
     async def start(cls, launch: Launch, preload: Sequence[str] = (), guard: Guard | None = None) -> Self:
-        """A kernel that is ready for its first cell, looked after by `guard`.
+        """Start a kernel, watched by `guard`, and return it when it is ready for its first cell.
 
         Raises:
             SessionUnavailableError: when it cannot be started.
@@ -82,13 +82,13 @@ class KernelClient:
 
     @property
     def cell(self) -> Cell | None:
-        """The cell under way."""
+        """The running cell."""
         return self._cell
 
     def run(
         self, code: str, on_output: OutputHandler, on_late_output: OutputHandler | None = None, file: str | None = None
     ) -> Cell:
-        """Begin to run `code`; the cell's `finished` tells when it is over, and what it puts out after that goes to `on_late_output`."""
+        """Begin to run `code`; `finished` of the returned cell is done at its end, and later output goes to `on_late_output`."""
         message = self._client.session.msg("execute_request", _request(code, file))
         cell = self._cell = Cell(message["msg_id"], on_output, lambda: self._being_read > 0, self._renew_iopub)
         cell.finished.add_done_callback(lambda _: self._forget(cell, on_late_output))
@@ -98,28 +98,28 @@ class KernelClient:
         return cell
 
     def interrupt(self) -> None:
-        """Send SIGINT to the cell under way and what it started; a cell that is over by then notices nothing."""
+        """Send SIGINT to the running cell and its processes; without effect if the cell is over by then."""
         if self._cell is not None:
             self._cell.interrupted = True
-            self._heard_before = self.process.heard
-            self.process.tell(f"interrupt {self._cell.message_id}")
+            self._acknowledged_before = self.process.acknowledged
+            self.process.send_line(f"interrupt {self._cell.message_id}")
 
     def insist(self) -> None:
-        """Interrupt once more, by a signal, a kernel that has not heard of it."""
-        if self._cell is not None and self.process.heard == self._heard_before:
+        """Interrupt again, by a signal, a kernel that has not acknowledged the interrupt."""
+        if self._cell is not None and self.process.acknowledged == self._acknowledged_before:
             self.process.signal_interrupt()
 
     async def variables(self) -> tuple[SessionVariable, ...]:
-        """The user's variables; for a kernel that is idle.
+        """Return the user's variables; only for an idle kernel.
 
         Raises:
-            ConnectionError: when it ends meanwhile.
+            ConnectionError: when the kernel ends meanwhile.
         """
         content = await self._request(self._message("analystd_variables_request"))
         return _variables_in(content)
 
     async def largest_variables(self, limit: int) -> tuple[SessionVariable, ...]:
-        """The variables that take most memory, the largest first; also while code runs.
+        """Return the variables that take the most memory, the largest first; also while code runs.
 
         Raises:
             ConnectionError: when the kernel ends meanwhile.
@@ -129,10 +129,10 @@ class KernelClient:
         return _variables_in(content)
 
     async def complete(self, code: str, cursor: int) -> Completions:
-        """How the word before `cursor` may go on; for a kernel that is idle.
+        """Return completions for the word before `cursor`; only for an idle kernel.
 
         Raises:
-            ConnectionError: when it ends meanwhile.
+            ConnectionError: when the kernel ends meanwhile.
         """
         content = await self._request(
             self._message("complete_request", {"code": _sendable(code), "cursor_pos": cursor})
@@ -146,10 +146,10 @@ class KernelClient:
         return Completions(tuple(matches), start, end)
 
     async def inspect(self, code: str, cursor: int) -> str | None:
-        """What stands at `cursor`, in words; for a kernel that is idle.
+        """Describe the name at `cursor`; only for an idle kernel.
 
         Raises:
-            ConnectionError: when it ends meanwhile.
+            ConnectionError: when the kernel ends meanwhile.
         """
         content = await self._request(self._message("inspect_request", {"code": _sendable(code), "cursor_pos": cursor}))
         data = content["data"]
@@ -174,7 +174,7 @@ class KernelClient:
         ]
         try:
             async with asyncio.timeout(START_SECONDS):
-                # Messages are lost until the subscription has arrived: the first idle status that is seen proves that it has.
+                # Messages are lost until the subscription has arrived: the first idle status received proves that it has.
                 while not await self._hello():
                     pass
         except TimeoutError as exc:
@@ -215,17 +215,17 @@ class KernelClient:
                 parts = await channel.socket.recv_multipart()
                 handle(await self._message_in(parts))
             except Exception:
-                # What a kernel says is not to be believed: a message that is none does no harm.
-                logger.debug("A message of the kernel is ignored", exc_info=True)
-            # A kernel that never pauses must not keep the daemon from everything else.
+                # A kernel is not trusted: an invalid message must do no harm.
+                logger.debug("Ignored an invalid message from the kernel", exc_info=True)
+            # A kernel that never pauses must not block everything else in the daemon.
             await asyncio.sleep(0)
 
     def _renew_iopub(self) -> None:
-        """Connect anew to what the kernel publishes: ZeroMQ never comes back to one that sent a message over the limit."""
+        """Reconnect to the kernel's iopub channel: ZeroMQ does not reconnect to a peer that sent a message over the limit."""
         if not self.alive:
             return
         logger.warning(
-            "The kernel %d published too much in one message, or does not say that it is idle", self.process.pid
+            "The kernel %d published a message that is too large, or does not report that it is idle", self.process.pid
         )
         self._tasks[0].cancel()
         self._client.iopub_channel.stop()
@@ -278,7 +278,7 @@ class KernelClient:
                 self._late.popitem(last=False)
 
     def _on_end(self, ended: asyncio.Future[int]) -> None:
-        # What was on its way is still read; that the process is gone is known before its last words are.
+        # Messages in transit are still read: the end of the process is known before its last messages arrive.
         asyncio.get_running_loop().call_later(0.05, self._give_up)
 
     def _give_up(self) -> None:
@@ -293,7 +293,7 @@ class KernelClient:
 
 
 def _variables_in(content: dict[str, Any]) -> tuple[SessionVariable, ...]:
-    """The variables that a kernel tells of; of what it should not have told, what cannot be one is left out and what is long is cut."""
+    """Return the variables in a kernel's answer; invalid rows are skipped and long values cut."""
     rows = content["variables"][:_MAX_VARIABLES]
     return tuple(_variable(row) for row in rows if isinstance(row, dict))
 
@@ -312,10 +312,6 @@ def _variable(row: dict[str, Any]) -> SessionVariable:
     )
 
 
-def ignore_output(output: Output) -> None:
-    """For code whose outputs nobody wants."""
-
-
 def _request(code: str, file: str | None) -> dict[str, Any]:
     return {
         "code": _sendable(code),
@@ -329,12 +325,12 @@ def _request(code: str, file: str | None) -> dict[str, Any]:
 
 
 def _sendable(code: str) -> str:
-    # A lone surrogate is no source code, and no message either.
+    # A lone surrogate is valid neither in source code nor in a message.
     return code.encode("utf-8", "replace").decode()
 
 
 def _client(connection: dict[str, Any]) -> AsyncKernelClient:
-    # Imported here, because a daemon whose user never runs Python does without ZeroMQ and 30 MB.
+    # Imported here, so that a daemon whose user never runs Python does not load ZeroMQ, which takes 30 MB.
     import zmq.asyncio
     from jupyter_client.asynchronous.client import AsyncKernelClient
 
@@ -343,6 +339,6 @@ def _client(connection: dict[str, Any]) -> AsyncKernelClient:
     context.setsockopt(zmq.RCVHWM, _QUEUED_MESSAGES)
     client = AsyncKernelClient(context=context)
     client.load_connection_info(cast(Any, connection))
-    # It keeps the signatures of messages so as to take none twice. As many as it keeps unless told otherwise are 8 MB for each session.
+    # The client keeps message signatures to detect repeated messages; its default number would take 8 MB for each session.
     client.session.digest_history_size = _REMEMBERED_MESSAGES
     return client

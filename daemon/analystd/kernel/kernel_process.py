@@ -1,4 +1,4 @@
-"""Starts a kernel's process behind the walls, talks to it over its stdin, and ends it with all that it started."""
+"""Start a kernel's process in the sandbox, communicate with it over stdin, and end it with everything that it started."""
 
 from __future__ import annotations
 
@@ -39,13 +39,13 @@ _KILL_SECONDS = 0.3
 _REMOVE_SECONDS = 5.0
 _PASS_SECONDS = 0.02
 _MOST_PROCESSES = 2048
-"""So many are looked at in one pass: a fork bomb makes more meanwhile, and the pass must end."""
+"""Maximum number of processes per pass: a fork bomb creates more meanwhile, and the pass must end."""
 _TOLERATED_PROCESSES = 16
-"""With more dead children that it has not buried a kernel is not worth keeping: they count against its limit."""
+"""A kernel with more zombie children is not kept: they count against its limit."""
 
 
 class KernelProcess:
-    """A kernel's process from its start to its end; `connection` is what a Jupyter client needs."""
+    """A kernel's process from its start to its end; `connection` is the connection info for a Jupyter client."""
 
     def __init__(self, launch: Launch) -> None:
         self.folder = launch.socket_folder()
@@ -61,11 +61,11 @@ class KernelProcess:
         self._loop = loop
         self._ready: asyncio.Future[None] = loop.create_future()
         self.ended: asyncio.Future[int] = loop.create_future()
-        self.heard = 0
-        """How many interrupts the kernel has heard of by its line."""
+        self.acknowledged = 0
+        """The number of interrupts that the kernel has acknowledged."""
         self._log: deque[bytes] = deque()
         self.on_breach: OnBreach = self._end_for
-        """What is done about a limit that is overstepped: as long as nobody's variables are in it, the process is ended."""
+        """Called when a limit is exceeded. By default, as long as it has no user variables, the process is killed."""
         self._overstepped: Breach | None = None
         self._watch: ResourceGuard | None = None
         self._process: subprocess.Popen[bytes] | None = None
@@ -73,17 +73,19 @@ class KernelProcess:
 
     @classmethod
     async def start(cls, launch: Launch, preload: Sequence[str] = (), guard: Guard | None = None) -> Self:
-        """A process whose kernel listens; modules named by `preload` are imported if they are installed.
+        """Start a process and return it when its kernel listens; it imports the modules in `preload` that are installed.
 
-        `guard` looks after it from its start to its end.
+        `guard` watches the process until its end.
 
         Raises:
-            SessionUnavailableError: when there are no walls for it, or it ended or took too long before it was ready.
+            SessionUnavailableError: when no sandbox is available, or the process ended or timed out before it was ready.
         """
         try:
             process = cls(launch)
         except OSError as exc:
-            raise SessionUnavailableError(f"There is no place for the sockets of a Python session: {exc}") from exc
+            raise SessionUnavailableError(
+                f"The folder for a Python session's sockets could not be created: {exc}"
+            ) from exc
         try:
             await process._start(preload, guard)
         except OSError as exc:
@@ -96,7 +98,7 @@ class KernelProcess:
 
     @property
     def pid(self) -> int:
-        """The root of the kernel's process tree, as seen from here."""
+        """The root of the kernel's process tree, in this process namespace."""
         assert self._process is not None
         return self._process.pid
 
@@ -107,20 +109,20 @@ class KernelProcess:
 
     @property
     def watch(self) -> ResourceGuard | None:
-        """Who looks after it."""
+        """The guard that watches it."""
         return self._watch
 
     @property
     def overstepped(self) -> Breach | None:
-        """The limit that it was ended for, if it was."""
+        """The exceeded limit because of which it was killed, if any."""
         return self._overstepped
 
     @property
     def has_children(self) -> bool:
-        """Whether anything lives that the kernel has started."""
+        """Whether any process that the kernel started is running."""
         return any(not is_dead(pid) for pid in self._children())
 
-    def tell(self, line: str) -> None:
+    def send_line(self, line: str) -> None:
         """Send a line to the kernel's stdin."""
         if self._process is None or self._process.stdin is None:
             return
@@ -128,37 +130,37 @@ class KernelProcess:
             os.write(self._process.stdin.fileno(), line.encode() + b"\n")
 
     def signal_interrupt(self) -> None:
-        """Send SIGINT from outside, which C code may heed that keeps the kernel's other threads from running."""
+        """Send SIGINT from outside, which reaches C code that keeps the kernel's other threads from running."""
         if self.alive:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(self.pid, signal.SIGINT)
 
     def kill(self) -> None:
-        """End the kernel and all that it started, now."""
+        """Kill the kernel and everything that it started."""
         if self._process is None or self.ended.done():
             return
         if self._launch.sandbox.level == "none":
-            # It adopts what its children leave behind, so it goes last; until then it must not start more.
+            # It adopts its children's orphans, so it is killed last; until then it must not start more.
             os.kill(self.pid, signal.SIGSTOP)
             _kill_all(self.pid)
         elif (keeper := _first_child(self.pid)) is not None:
             if self._launch.sandbox.level == "full":
-                # With its first process the system ends all others in a process namespace.
+                # The kernel of the system kills all processes of a namespace with its first one.
                 _kill(keeper)
             else:
                 _kill_all(keeper)
-        # The keeper ends what was missed, once its launcher is gone.
+        # The keeper kills what was missed, once its launcher has ended.
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self.pid, signal.SIGKILL)
 
     async def end_children(self, seconds: float) -> bool:
-        """End what the kernel has started, but not the kernel; whether that could be done in the time given."""
+        """Kill everything that the kernel started, but not the kernel; return whether that succeeded in time."""
         deadline = self._loop.time() + seconds
         while self.alive:
             tree = self._children()
             living = [pid for pid in tree if not is_dead(pid)]
             if not living:
-                # Nobody but the kernel can bury its dead, and until then they count as processes.
+                # Only the kernel can reap its zombies, and until then they count as processes.
                 return len(tree) <= _TOLERATED_PROCESSES
             if self._loop.time() > deadline:
                 break
@@ -168,9 +170,9 @@ class KernelProcess:
         return False
 
     async def aclose(self) -> None:
-        """End the kernel in an orderly way if it lets itself be ended so, and remove its sockets. Harmless when repeated."""
+        """Stop the kernel in an orderly way if it cooperates, kill it otherwise, and remove its sockets. Harmless when repeated."""
         if self.alive:
-            self.tell("stop")
+            self.send_line("stop")
             await asyncio.wait([self.ended], timeout=STOP_SECONDS)
         self.kill()
         if self._process is not None:
@@ -185,15 +187,15 @@ class KernelProcess:
                         stream.close()
             if self._launch.trusted is not None:
                 await asyncio.to_thread(self._launch.trusted.disarm, self.pid)
-        # A thread, and so no task waits for it: what code has put there may be much.
+        # In a thread, because code may have put many files there.
         for left in await asyncio.to_thread(remove, self.folder, seconds=_REMOVE_SECONDS):
-            logger.warning("not removed: %s", left)
+            logger.warning("Could not remove %s", left)
 
     async def arm(self) -> None:
-        """Prepare for code of others: what appeared since the process started is sealed in it too.
+        """Prepare for untrusted code: seal what appeared since the process started.
 
         Raises:
-            SessionUnavailableError: when that cannot be done.
+            SessionUnavailableError: when sealing fails.
         """
         if self._launch.trusted is None:
             return
@@ -201,21 +203,21 @@ class KernelProcess:
             await asyncio.to_thread(self._launch.trusted.arm, self.pid)
         except OSError as exc:
             raise SessionUnavailableError(
-                f"What tools outside trust could not be sealed in the session: {exc}"
+                f"Files that tools outside trust could not be sealed in the session: {exc}"
             ) from exc
 
     def memory_bytes(self) -> int | None:
-        """Resident memory of the whole tree; None when it has ended."""
+        """Return the resident memory of the whole process tree; None when it has ended."""
         if not self.alive:
             return None
         return sum(map(_resident_bytes, process_tree(self.pid, at_most=_MOST_PROCESSES)))
 
     def last_words(self) -> list[str]:
-        """The end of what the process wrote beside its sockets: why it did not start, or where it crashed."""
+        """Return the last lines that the process wrote to stdout and stderr: why it did not start, or where it crashed."""
         return b"".join(self._log).decode("utf-8", "replace").splitlines()
 
     def how_it_ended(self) -> str:
-        """As in "was ended by SIGKILL"."""
+        """Describe the end of the process, as in "was ended by SIGKILL"."""
         if self._overstepped is not None:
             return f"was ended because of a limit ({self._overstepped.message.rstrip('.')})"
         code = self.ended.result()
@@ -226,7 +228,7 @@ class KernelProcess:
         return f"ended with exit status {code}"
 
     def end_for(self, breach: Breach) -> None:
-        """End the kernel and all that it started because of a limit, which is told as how it ended."""
+        """Kill the kernel and everything that it started because of a limit, which `how_it_ended` then reports."""
         if self.alive:
             self._overstepped = breach
             self.kill()
@@ -235,12 +237,12 @@ class KernelProcess:
         self.end_for(breach)
 
     def _children(self) -> list[int]:
-        """What the kernel has started, buried or not."""
+        """Return the processes that the kernel started, including zombies."""
         root, program = self._root_and_program()
         return [pid for pid in process_tree(root, at_most=_MOST_PROCESSES)[1:] if pid != program]
 
     def _root_and_program(self) -> tuple[int, int]:
-        """The process that adopts orphans, and the one that runs the kernel: behind walls the launcher's child and its first."""
+        """Return the process that adopts orphans (in a sandbox, the launcher's child) and the one that runs the kernel (its first child)."""
         if self._launch.sandbox.level == "none":
             return self.pid, self.pid
         keeper = _first_child(self.pid) or self.pid
@@ -268,13 +270,13 @@ class KernelProcess:
         if guard is not None:
             self._watch = guard(self._process.pid, lambda breach: self.on_breach(breach))
         walls = self._launch.walls(policy)
-        told = {
+        start = {
             "connection": self.connection,
             "preload": list(preload),
             "toolbox": str(TOOLBOX),
             "walls": walls and asdict(walls),
         }
-        self.tell(json.dumps(told))
+        self.send_line(json.dumps(start))
         outcomes: list[asyncio.Future[Any]] = [self._ready, self.ended]
         await asyncio.wait(outcomes, timeout=START_SECONDS, return_when=asyncio.FIRST_COMPLETED)
         if not self._ready.done():
@@ -293,7 +295,7 @@ class KernelProcess:
         assert process.stdout is not None
         if not process.stdout.closed:
             self._read_log(process.stdout.fileno())
-        # What a crash left behind in the group. Its number is not given away again before the group is empty.
+        # Kill what a crash left behind in the group. Its number is not reused before the group is empty.
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(process.pid, signal.SIGKILL)
         self.ended.set_result(process.wait())
@@ -308,7 +310,7 @@ class KernelProcess:
         if data.endswith(_READY) and not self._ready.done():
             self._ready.set_result(None)
             data = data.removesuffix(_READY)
-        self.heard += data.count(_HEARD)
+        self.acknowledged += data.count(_HEARD)
         data = data.replace(_HEARD, b"")
         self._log.append(data[-_LOG_BYTES_KEPT:])
         while sum(map(len, self._log)) > 2 * _LOG_BYTES_KEPT:
@@ -329,22 +331,22 @@ _CHANNELS = ("shell", "iopub", "stdin", "control", "hb")
 
 
 def _let_in(folder: Path) -> None:
-    """Take back what code can do to its own folders, but could not undo: forbid everybody, itself included, to enter them."""
+    """Restore the owner's permissions on a folder: code can remove them, and could then not enter its own folder any more."""
     with contextlib.suppress(OSError):
         mode = stat.S_IMODE(folder.stat().st_mode)
         if mode & stat.S_IRWXU != stat.S_IRWXU and folder.stat().st_uid == os.geteuid():
             folder.chmod(mode | stat.S_IRWXU)
-            logger.warning("%s was closed to its owner and has been opened again", folder)
+            logger.warning("Restored the owner's permissions on %s", folder)
 
 
 def _kill_all(root: int) -> None:
-    """Kill what descends from `root`, and what those start meanwhile."""
+    """Kill the descendants of `root`, including those started meanwhile."""
     deadline = time.monotonic() + _KILL_SECONDS
-    told: set[int] = set()
-    while new := set(process_tree(root, at_most=_MOST_PROCESSES)[1:]) - told:
+    seen: set[int] = set()
+    while new := set(process_tree(root, at_most=_MOST_PROCESSES)[1:]) - seen:
         for pid in new:
             _kill(pid)
-        told |= new
+        seen |= new
         if time.monotonic() > deadline:
             return
 
@@ -355,7 +357,7 @@ def _kill(pid: int) -> None:
 
 
 def _first_child(pid: int) -> int | None:
-    """The oldest child of a process."""
+    """Return the oldest child of a process."""
     with contextlib.suppress(OSError):
         return next(iter(children(pid)), None)
     return None

@@ -1,4 +1,4 @@
-"""All that decides how a desk's kernels are started, and the walls that follow from it."""
+"""The parameters with which a desk's kernels are started, and the sandbox policy that follows from them."""
 
 from __future__ import annotations
 
@@ -19,37 +19,37 @@ INSIDE = Path(__file__).parent / "inside"
 """The kernel's own code."""
 
 TOOLBOX = Path(__file__).parents[1] / "toolbox"
-"""What sessions can import beside their own packages."""
+"""The package that sessions can import besides their own ones."""
 
 _SOCKET_PATH_BYTES = 107
 
 
 @dataclass(frozen=True)
 class Launch:
-    """All that decides how a desk's kernels are started; kernels of equal launches are interchangeable."""
+    """The parameters with which a desk's kernels are started; kernels of equal launches are interchangeable."""
 
     workspace: Path
     runtime: Path
-    """A folder for sockets and caches, which the desk's kernels share and nothing else uses."""
+    """A folder for sockets and caches, shared by the desk's kernels and used by nothing else."""
     sandbox: Sandbox
     read_only_paths: tuple[Path, ...] = ()
     python: Path | None = None
     """The interpreter, which needs ipykernel; None: the daemon's own."""
     trusted: TrustedPaths | None = field(default=None, compare=False)
-    """What in the workspace is sealed, and what the code makes that is moved aside; None: nothing."""
+    """The guard that seals trusted files in the workspace and moves new ones aside; None if there is none."""
     sealed: tuple[Path, ...] = ()
-    """What is read-only in the workspace beside that."""
+    """Further read-only paths in the workspace."""
     pinned: tuple[Path, ...] = ()
-    """The folders on the way there, which cannot be renamed."""
+    """The folders on the way to sealed paths, which cannot be renamed."""
 
     def policy(self, sockets: Path) -> Policy:
-        """What a kernel with its sockets in that folder may touch."""
+        """Return the sandbox policy of a kernel with its sockets in that folder."""
         runtime = self.runtime if sockets.is_relative_to(self.runtime) else sockets
         read = (*self.read_only_paths, INSIDE, TOOLBOX)
         return Policy(self.workspace, runtime, read, self.python, sealed=self.sealed, pinned=self.pinned)
 
     def walls(self, policy: Policy) -> SessionAccess | None:
-        """What the kernel is told of its walls, so that it can explain what they refuse; None where there are none."""
+        """Return the description of the sandbox from which the kernel explains refusals; None without a sandbox."""
         if self.sandbox.level == "none":
             return None
         imports = (*self.sandbox.interpreter(self.python).paths, *self.sandbox.interpreter(None).paths)
@@ -64,7 +64,7 @@ class Launch:
         )
 
     def socket_folder(self) -> Path:
-        """A new folder for one kernel's sockets, under `runtime` unless that makes their paths too long for the system."""
+        """Create a folder for one kernel's sockets, under `runtime` unless that makes their paths too long for the system."""
         make_private(self.runtime)
         folder = self.runtime / f"k{secrets.token_hex(3)}"
         if len(os.fsencode(folder / "s-5")) > _SOCKET_PATH_BYTES:

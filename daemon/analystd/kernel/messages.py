@@ -1,6 +1,6 @@
-"""Messages of a kernel as they arrive: code in the jail can send anything in their place, so each is checked and bounded before it is used.
+"""Parse and check messages of a kernel: code in the jail can forge them, so each is checked and bounded before it is used.
 
-A large structure in a display is decoded once, to be checked, and from then on kept as the JSON that it is.
+A large structure in a display is decoded once, to check it, and from then on kept as encoded JSON.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ MAX_CONTENT_BYTES = 10 * 1024 * 1024
 """Maximum size of a message's content; a kernel of ours sends no larger one."""
 
 MAX_DISPLAY_NESTING = 100
-"""Maximum number of lists and objects in one another in what a display shows."""
+"""Maximum nesting of lists and objects in a display."""
 
 QUICK_BYTES = 64 * 1024
-"""Messages up to this size are read at once; larger ones in a thread, so that they keep nobody waiting."""
+"""Messages up to this size are parsed at once; larger ones in a thread, so that they block nothing else."""
 
 _MAX_HEAD_BYTES = 64 * 1024
 _MAX_PARTS = 64
@@ -40,12 +40,12 @@ _SPACE = re.compile(r"[ \t\r\n]*")
 
 
 class NoMessageError(Exception):
-    """What arrived is no message of a kernel."""
+    """The received parts are not a valid message of a kernel."""
 
 
 @dataclass(frozen=True)
 class Bundle:
-    """What a display shows, bounded: values by MIME type, large ones that are no texts encoded; `size` is about what they take encoded."""
+    """The bounded content of a display: values by MIME type, large structures encoded; `size` is their approximate encoded size."""
 
     data: dict[str, Any]
     size: int
@@ -55,7 +55,7 @@ class Bundle:
 
 @dataclass(frozen=True)
 class KernelMessage:
-    """A message: its kind, the request that it belongs to, and its content. A display has a `bundle`, and no `data` in the content."""
+    """A message: its kind, the request that it belongs to, and its content. A display has a `bundle` instead of `data` in the content."""
 
     parent: str
     kind: str
@@ -64,10 +64,10 @@ class KernelMessage:
 
 
 def read_message(parts: Sequence[bytes], key: bytes) -> KernelMessage:
-    """Return the message that the parts of one from ZeroMQ make, signed with `key`.
+    """Parse the parts of a ZeroMQ message that is signed with `key`.
 
     Raises:
-        NoMessageError: when it is none, has another signature, or is too large.
+        NoMessageError: when it is invalid, has another signature, or is too large.
     """
     signature, header, parent, metadata, content = _parts_of(parts)
     _require_signature(signature, (header, parent, metadata, content), key)
@@ -105,14 +105,14 @@ def _object(part: bytes) -> dict[str, Any]:
     try:
         value = json.loads(part)
     except (ValueError, RecursionError) as exc:
-        raise NoMessageError(f"a part is no JSON: {exc}") from None
+        raise NoMessageError(f"a part is not valid JSON: {exc}") from None
     if not isinstance(value, dict):
-        raise NoMessageError("a part is no object")
+        raise NoMessageError("a part is not a JSON object")
     return value
 
 
 def _display_in(content: bytes) -> tuple[dict[str, Any], Bundle]:
-    """What the content of a display has beside its data, and the data."""
+    """Return the content of a display without its data, and the data."""
     scanner = _Scanner(content)
     try:
         members: dict[str, Any] = {}
@@ -123,25 +123,25 @@ def _display_in(content: bytes) -> tuple[dict[str, Any], Bundle]:
             else:
                 members[name[:_MAX_TYPE_CHARACTERS]] = scanner.value(start)
     except (ValueError, RecursionError, IndexError) as exc:
-        raise NoMessageError(f"a display is no JSON: {exc}") from None
+        raise NoMessageError(f"a display is not valid JSON: {exc}") from None
     if bundle is None:
         raise NoMessageError("a display without data")
     return members, bundle
 
 
 class _Scanner:
-    """Reads an object member by member, so that the text of each value is known."""
+    """Parse an object member by member, so that the text of each value is known."""
 
     def __init__(self, content: bytes) -> None:
         self.text = content.decode()
         self.end = 0
-        """Where the last value ended."""
+        """The end of the last value."""
         self.has_constants = False
-        """Whether that had numbers that JSON does not have."""
+        """Whether the last value contained constants that JSON does not have, such as NaN."""
         self._decoder = json.JSONDecoder(parse_constant=self._note_constant)
 
     def members(self, start: int) -> Any:
-        """The name of each member of the object at `start`, and where its value begins; each value must be read before the next."""
+        """Yield the name of each member of the object at `start` and the position of its value, which the caller must parse next."""
         self._expect("{", start)
         if self.text[self._past_space(self.end)] == "}":
             self.end = self._past_space(self.end) + 1
@@ -149,7 +149,7 @@ class _Scanner:
         while True:
             name = self.value(self._past_space(self.end))
             if not isinstance(name, str):
-                raise ValueError("a name that is no text")
+                raise ValueError("a name that is not a string")
             self._expect(":", self._past_space(self.end))
             yield name, self._past_space(self.end)
             after = self._past_space(self.end)
@@ -159,7 +159,7 @@ class _Scanner:
             self._expect(",", after)
 
     def value(self, start: int) -> Any:
-        """The value at `start`."""
+        """Parse and return the value at `start`."""
         self.has_constants = False
         with without_collection():
             value, self.end = self._decoder.raw_decode(self.text, start)
@@ -180,7 +180,7 @@ class _Scanner:
 
 
 class _BundleMaker:
-    """Reads a bundle, value by value."""
+    """Parse a bundle value by value."""
 
     def __init__(self, scanner: _Scanner) -> None:
         self._scanner = scanner
@@ -190,7 +190,7 @@ class _BundleMaker:
         self._cut = False
 
     def bundle(self, start: int) -> Bundle:
-        """The bundle that begins at `start`, without what is too large; a note in its plain text says what is missing."""
+        """Return the bundle at `start` without values that are too large; a note in its plain text lists what is missing."""
         for mime, begin in self._scanner.members(start):
             self._take(mime, begin)
         if self._notes:
@@ -220,7 +220,7 @@ class _BundleMaker:
 
     def _kept(self, value: Any, start: int) -> EncodedJson:
         text = self._scanner.text[start : self._scanner.end]
-        # A line of the journal must be one line, and whoever reads it may be stricter than Python is.
+        # A line of the journal must not contain line breaks, and its readers may be stricter than Python's parser.
         if self._scanner.has_constants or "\n" in text or "\r" in text:
             return EncodedJson(encoded(value))
         return EncodedJson(text.encode("utf-8", "backslashreplace"))

@@ -1,4 +1,4 @@
-"""What looks after a session's processes from their start to their end, and can have something done about them."""
+"""The interface of the guard that watches a session's processes and reports exceeded limits."""
 
 from __future__ import annotations
 
@@ -12,31 +12,31 @@ from analystd.jail.workspace import Workspace
 
 
 class ResourceGuard(Protocol):
-    """Somebody who looks after the processes of one kernel; `jail.watchdog.Watchdog` is one."""
+    """Watches the processes of one kernel, as `jail.watchdog.Watchdog` does."""
 
     def begin(self) -> None:
-        """Look often from now on: code runs."""
+        """Check often from now on: code is running."""
         ...
 
     def end(self) -> None:
-        """Look less often: no code runs, but what it has started may."""
+        """Check less often: no code is running, but what it has started may be."""
         ...
 
     async def excuse(self) -> None:
-        """Take what is overstepped now for given: from here on, it counts only once it gets worse."""
+        """Accept the limits that are exceeded now: from now on, they count only if usage grows."""
         ...
 
     async def aclose(self) -> None:
-        """Look no more. Harmless when repeated."""
+        """Stop checking. Harmless when repeated."""
         ...
 
 
 Guard = Callable[[int, OnBreach], ResourceGuard]
-"""Begins to look after the process tree of a kernel, by its root (behind walls: the launcher), and says what is overstepped."""
+"""Start to watch the process tree of a kernel, given its root (in a sandbox, the launcher), and report exceeded limits."""
 
 
 def watchdog(workspace: Workspace, *, limits: SessionLimits | None = None, runtime: Path | None = None) -> Guard:
-    """Return the guard that keeps to the limits of the jail: memory, processes and threads, the room on disk."""
+    """Return a guard that enforces the jail's limits: memory, processes, threads and disk space."""
 
     def guard(pid: int, on_breach: OnBreach) -> ResourceGuard:
         return Watchdog(pid, workspace, on_breach, limits=limits, runtime=runtime)

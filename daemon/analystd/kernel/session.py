@@ -1,4 +1,4 @@
-"""A Python session that outlives its kernels: runs code, stops it, and begins afresh when the kernel is gone."""
+"""A Python session that outlives its kernels: it runs and stops code, and starts a new kernel when the old one has ended."""
 
 from __future__ import annotations
 
@@ -35,14 +35,14 @@ from analystd.kernel.warm_kernel import WarmKernels
 logger = logging.getLogger(__name__)
 
 GRACE_SECONDS = 2.0
-"""How long code may take to end after an interrupt, before its kernel is ended."""
+"""How long code may take to end after an interrupt before its kernel is killed."""
 
 _VARIABLES_SECONDS = 3.0
 _LARGEST_SECONDS = 1.0
 _ASKED_FIRST_SECONDS = 0.2
-_TOLD_VARIABLES = 5
+_NAMED_VARIABLES = 5
 _ASIDE_SECONDS = 2.0
-"""How long an editor waits for completions; longer ones would come too late to be of use."""
+"""The time limit for completions and inspections; later answers would be of no use to an editor."""
 
 _OF_MEMORY = ("memory", "free_ram")
 
@@ -52,9 +52,9 @@ TroubleHandler = Callable[[Trouble], None]
 
 
 class KernelSession(Session):
-    """A session on kernels of our own. `spares` are shared by the sessions of a desk, and then closed by their owner.
+    """A session on kernels that the daemon starts.
 
-    `guard` looks after each of its kernels, if it has spares of its own. `on_trouble` is told what happens while no code runs.
+    `spares` are shared by the sessions of a desk and closed by their owner; without them, `guard` watches the session's own kernels.
     """
 
     def __init__(
@@ -82,22 +82,22 @@ class KernelSession(Session):
         self._kernel: KernelClient | None = None
         self._starting = False
         self._preparing = False
-        """Whether there is code to run, and its kernel is not ready for it yet."""
+        """Whether code is waiting for its kernel to be ready."""
         self._unwanted = False
-        """Whether that code was interrupted."""
+        """Whether the waiting code was interrupted."""
         self._turn = asyncio.Lock()
         self._variables: tuple[SessionVariable, ...] = ()
         self._breach: asyncio.Future[StopReason] | None = None
         self._over = asyncio.Event()
-        """Whether no code is under way, nor being stopped."""
+        """Set while no code is running or being stopped."""
         self._over.set()
-        self._untold: list[str] = []
-        """What happened since the last run, and is told with the next one."""
+        self._pending_notes: list[str] = []
+        """Notes on events since the last run, to be added to the output of the next one."""
         self._stopping: asyncio.Task[bool] | None = None
         self._retired: set[asyncio.Task[None]] = set()
 
     def info(self) -> SessionInfo:
-        """A snapshot; never starts anything."""
+        """Return a snapshot; never starts anything."""
         kernel = self._kernel
         alive = kernel is not None and kernel.alive
         return SessionInfo(
@@ -118,7 +118,7 @@ class KernelSession(Session):
         overstepped: str | None = None,
         file: str | None = None,
     ) -> Execution:
-        """Run `code`, starting the kernel if need be; see `Session.execute`."""
+        """Run `code`, starting the kernel if necessary; see `Session.execute`."""
         async with self._turn:
             kernel, notes = await self._prepared(overstepped)
             if kernel is None:
@@ -131,10 +131,10 @@ class KernelSession(Session):
             return await self._carried_out(kernel, cell, timeout_seconds, moved_before)
 
     async def interrupt(self) -> str | None:
-        """Stop what runs: as Ctrl-C at first, by ending the kernel if that does not help within the grace. What waits for its kernel never runs.
+        """Interrupt the running code as with Ctrl-C, and kill the kernel if that does not help. Code that waits for its kernel never runs.
 
         Returns:
-            The sentence on what was lost, if the kernel was ended.
+            The sentence on what was lost, if the kernel was killed.
         """
         self._unwanted = self._preparing
         if self._kernel is not None and self._kernel.cell is not None:
@@ -142,16 +142,16 @@ class KernelSession(Session):
             return None if spared else LOST_BY_INTERRUPT
         return None
 
-    def stop_for(self, message: str, *, tell_variables: bool = False) -> None:
-        """Have the code under way stopped because of a limit: as for a timeout, with `message` in the outcome; harmless when none runs.
+    def stop_for(self, message: str, *, name_variables: bool = False) -> None:
+        """Stop the running code and its processes because of a limit: as for a timeout, with `message` in the outcome.
 
-        What it started is ended with it. `tell_variables` adds the names of the largest ones.
+        `name_variables` adds the names of the largest variables. Harmless when no code runs.
         """
         if self._breach is not None and not self._breach.done():
-            self._breach.set_result(StopReason(message, tell_variables))
+            self._breach.set_result(StopReason(message, name_variables))
 
     async def reset(self) -> None:
-        """Forget all variables: the spare takes the kernel's place.
+        """Delete all variables: the spare replaces the kernel.
 
         Raises:
             SessionUnavailableError: when no kernel can be started.
@@ -168,20 +168,20 @@ class KernelSession(Session):
         self._spares.refill()
 
     async def variables(self) -> tuple[SessionVariable, ...]:
-        """The user's variables, sorted by name; while code runs, as they were before. Empty when there is no kernel."""
+        """Return the user's variables, sorted by name; while code runs, those from before. Empty when there is no kernel."""
         if (asked := await self._ask_variables()) is not None:
             self._variables = asked
         return self._variables
 
     async def variable_count(self) -> int | None:
-        """How many variables there are; None where it is not known, because code runs or the kernel does not tell."""
+        """Return the number of variables; None if it is unknown because code is running or the kernel does not answer."""
         asked = await self._ask_variables()
         return None if asked is None else len(asked)
 
-    async def largest_variables(self, limit: int = _TOLD_VARIABLES) -> tuple[SessionVariable, ...]:
-        """The variables that take most memory, the largest first; also while code runs, when those of its functions are among them.
+    async def largest_variables(self, limit: int = _NAMED_VARIABLES) -> tuple[SessionVariable, ...]:
+        """Return the variables that take the most memory, the largest first; while code runs, including those of its functions.
 
-        Without an answer within a second, as they were when `variables` was asked for. Containers are judged by a few of their elements.
+        Without an answer within a second, use the last result of `variables`. The size of a container is estimated from a few elements.
         """
         kernel = self._kernel
         if kernel is None or not kernel.alive:
@@ -192,17 +192,17 @@ class KernelSession(Session):
             return tuple(sorted(self._variables, key=lambda variable: -(variable.memory_bytes or 0))[:limit])
 
     async def complete(self, code: str, cursor: int) -> Completions:
-        """How the word before `cursor` may go on; see `Session.complete`."""
+        """Return completions for the word before `cursor`; see `Session.complete`."""
         cursor = max(0, min(cursor, len(code)))
         return await self._ask_aside(lambda kernel: kernel.complete(code, cursor)) or Completions((), cursor, cursor)
 
     async def inspect(self, code: str, cursor: int) -> str | None:
-        """What stands at `cursor`; see `Session.inspect`."""
+        """Describe the name at `cursor`; see `Session.inspect`."""
         cursor = max(0, min(cursor, len(code)))
         return await self._ask_aside(lambda kernel: kernel.inspect(code, cursor))
 
     async def aclose(self) -> None:
-        """End the kernel and all that it started. Harmless when repeated."""
+        """End the kernel and everything that it started. Harmless when repeated."""
         if self._kernel is not None:
             self._retire(self._kernel)
             self._kernel = None
@@ -226,13 +226,13 @@ class KernelSession(Session):
         except ConnectionError:
             return ()
         except TimeoutError:
-            logger.warning("Session %s did not tell its variables within %g s", self.name, _VARIABLES_SECONDS)
+            logger.warning("Session %s did not report its variables within %g s", self.name, _VARIABLES_SECONDS)
         except (LookupError, TypeError, ValueError):
-            logger.warning("Session %s gave an answer that is none", self.name)
+            logger.warning("Session %s sent an invalid answer", self.name)
         return None
 
     async def _ask_aside(self, ask: Callable[[KernelClient], Awaitable[_Answer]]) -> _Answer | None:
-        """The answer of a kernel that is there and idle, if it comes soon."""
+        """Return the answer of the kernel if it is idle and answers in time; else None."""
         kernel = self._kernel
         if kernel is None or not kernel.alive or kernel.cell is not None:
             return None
@@ -241,16 +241,16 @@ class KernelSession(Session):
         except (ConnectionError, TimeoutError):
             return None
         except (LookupError, TypeError, ValueError):
-            logger.warning("Session %s gave an answer that is none", self.name)
+            logger.warning("Session %s sent an invalid answer", self.name)
             return None
 
     async def _prepared(self, overstepped: str | None) -> tuple[KernelClient | None, list[str]]:
-        """A kernel that is ready for code, and what its run has to tell first; no kernel if the code was interrupted meanwhile."""
-        notes, self._untold = [*filter(None, [self._lost()]), *self._untold], []
+        """Return a kernel that is ready for code, and the notes for the code's output; no kernel if the code was interrupted meanwhile."""
+        notes, self._pending_notes = [*filter(None, [self._lost()]), *self._pending_notes], []
         self._preparing, self._unwanted = True, False
         try:
             kernel = await self._live_kernel()
-            # What the user has made since the last code ran is theirs; once code runs nobody can tell.
+            # Files that appeared since the last code ran are the user's; once code runs, their origin is unknown.
             trusted = self._spares.launch.trusted
             if trusted is not None and trusted.may_have_news():
                 await in_time(trusted.look)
@@ -259,7 +259,7 @@ class KernelSession(Session):
                 if kernel.process.watch is not None:
                     await kernel.process.watch.excuse()
         except BaseException:
-            self._untold = notes
+            self._pending_notes = notes
             raise
         finally:
             self._preparing = False
@@ -268,7 +268,7 @@ class KernelSession(Session):
     async def _carried_out(
         self, kernel: KernelClient, cell: Cell, timeout_seconds: float, moved_before: int
     ) -> Execution:
-        """What came of a cell: when it is over, its time is, or a limit is overstepped."""
+        """Wait until a cell ends, times out or exceeds a limit, and return its outcome."""
         loop = asyncio.get_running_loop()
         breach = self._breach = loop.create_future()
         self._over.clear()
@@ -279,13 +279,13 @@ class KernelSession(Session):
             if breach.done() and not cell.answered:
                 return await self._limited(kernel, cell, breach.result(), moved_before)
             if cell.finished.done():
-                await self._tell_moved_aside(cell, moved_before)
+                await self._note_moved_aside(cell, moved_before)
                 return await self._finished(kernel, cell)
             await stop_cell(kernel, cell, self._grace_seconds)
-            await self._tell_moved_aside(cell, moved_before)
+            await self._note_moved_aside(cell, moved_before)
             return timed_out(kernel, cell, timeout_seconds, self._grace_seconds)
         except BaseException:
-            # Whoever asked has gone.
+            # The requester has cancelled the run.
             self._stopping = asyncio.create_task(stop_cell(kernel, cell, self._grace_seconds), name=f"stop-{self.name}")
             await asyncio.shield(self._stopping)
             raise
@@ -296,8 +296,8 @@ class KernelSession(Session):
                 kernel.process.watch.end()
             self._spares.refill()
 
-    async def _tell_moved_aside(self, cell: Cell, moved_before: int) -> None:
-        """Say in the code's output what was moved aside while it ran."""
+    async def _note_moved_aside(self, cell: Cell, moved_before: int) -> None:
+        """Add notes to the code's output on what was moved aside while it ran."""
         trusted = self._spares.launch.trusted
         if trusted is None:
             return
@@ -305,47 +305,47 @@ class KernelSession(Session):
             await in_time(trusted.look)
         trusted.has_run()
         for entry in trusted.entries_since(moved_before):
-            # The desk, which was told in the loop, comes first.
+            # Let the desk's report, which was scheduled in the loop, come first.
             await asyncio.sleep(0)
             cell.published("stream", {"name": "stderr", "text": marked(entry.sentence() + ".")})
 
     async def _finished(self, kernel: KernelClient, cell: Cell) -> Execution:
-        """What came of a cell that is over; with `exit()` it has ended its kernel."""
+        """Return the outcome of a cell that is over; after `exit()`, end its kernel."""
         if cell.asked_exit:
-            kernel.death_told = True
+            kernel.death_reported = True
             cell.published("stream", {"name": "stderr", "text": marked(LOST_BY_EXIT)})
             await kernel.process.aclose()
         return outcome(kernel, cell)
 
     async def _overstepped(self, kernel: KernelClient, breach: Breach) -> None:
-        """Do something about a limit: stop the code under way, or end what earlier code has left running."""
+        """Handle an exceeded limit: stop the running code, or kill the processes that earlier code left running."""
         if kernel is not self._kernel:
             kernel.process.end_for(breach)
         elif not self._over.is_set():
-            self.stop_for(breach.message, tell_variables=breach.limit in _OF_MEMORY)
+            self.stop_for(breach.message, name_variables=breach.limit in _OF_MEMORY)
             await self._over.wait()
-        elif (told := await relieve(kernel, breach)) is not None:
-            self._untold.append(f"Since the last run: {told}")
-            self._tell(Trouble("limit", told))
+        elif (message := await relieve(kernel, breach)) is not None:
+            self._pending_notes.append(f"Since the last run: {message}")
+            self._report(Trouble("limit", message))
 
     def _on_end(self, kernel: KernelClient) -> None:
-        """Tell of the end of a kernel that no code was running in."""
-        if kernel is self._kernel and self._over.is_set() and not kernel.death_told:
+        """Report the end of a kernel in which no code was running."""
+        if kernel is self._kernel and self._over.is_set() and not kernel.death_reported:
             text = f"The session's process {kernel.process.how_it_ended()}; all variables are lost."
-            self._tell(Trouble("limit" if kernel.process.overstepped else "died", text))
+            self._report(Trouble("limit" if kernel.process.overstepped else "died", text))
 
-    def _tell(self, trouble: Trouble) -> None:
+    def _report(self, trouble: Trouble) -> None:
         logger.warning("session %s: %s", self.name, trouble.text)
         if self._on_trouble is not None:
             self._on_trouble(trouble)
 
     async def _limited(self, kernel: KernelClient, cell: Cell, breach: StopReason, moved_before: int) -> Execution:
-        """Stop a cell because of a limit, with all that it started, and say so."""
-        asked = asyncio.create_task(self.largest_variables() if breach.tell_variables else no_variables())
-        # With the interrupt the functions end, and their variables.
+        """Stop a cell and its processes because of a limit, and return the outcome."""
+        asked = asyncio.create_task(self.largest_variables() if breach.name_variables else no_variables())
+        # Ask before the interrupt, which ends the functions and deletes their variables.
         await asyncio.wait([asked], timeout=_ASKED_FIRST_SECONDS)
         await stop_all(kernel, cell)
-        await self._tell_moved_aside(cell, moved_before)
+        await self._note_moved_aside(cell, moved_before)
         return overstepped(kernel, cell, breach.message, await asked)
 
     def _state(self) -> SessionState:
@@ -359,7 +359,7 @@ class KernelSession(Session):
 
     def _lost(self) -> str | None:
         kernel = self._kernel
-        if kernel is None or kernel.alive or kernel.death_told:
+        if kernel is None or kernel.alive or kernel.death_reported:
             return None
         return f"Since the last run the session's process {kernel.process.how_it_ended()}; all variables are lost."
 
@@ -381,7 +381,7 @@ class KernelSession(Session):
             try:
                 await self._kernel.process.arm()
             except BaseException:
-                # Without its seals it runs nothing.
+                # Without its seals it must not run code.
                 self._retire(self._kernel)
                 self._kernel = None
                 raise

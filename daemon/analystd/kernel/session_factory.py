@@ -1,4 +1,4 @@
-"""The sessions of one desk: kernels of one launch, with one spare for all."""
+"""Create the sessions of one desk, which share a launch and a spare kernel."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from analystd.kernel.warm_kernel import WarmKernels
 
 
 class SessionFactory(SessionSupply):
-    """Sessions on kernels that are all started in the same way, and guarded by `guard` from start to end."""
+    """Create sessions whose kernels are all started in the same way and watched by `guard`."""
 
     def __init__(self, launch: Launch, guard: Guard | None = None) -> None:
         self._launch = launch
         self._spares = WarmKernels(launch, guard=guard)
 
     def session(self, name: str, on_background_output: OutputHandler, on_trouble: TroubleHandler) -> Session:
-        """A new session, whose kernel starts with its first code."""
+        """Return a new session, whose kernel starts with its first code."""
         launch = self._launch
         return KernelSession(
             name,

@@ -1,4 +1,4 @@
-"""A kernel in reserve, with numpy and pandas loaded, so that a reset session answers at once."""
+"""Keep a spare kernel with numpy and pandas loaded, so that a reset session answers at once."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ logger = logging.getLogger(__name__)
 
 PRELOADED = ("numpy", "pandas")
 REFILL_DELAY_SECONDS = 1.0
-"""A new spare is started so long after it is wanted, so as not to compete with the code that runs just then."""
+"""The delay before a new spare is started, so that it does not compete with the code that is running."""
 
 MIN_FREE_BYTES = 1 << 30
-"""With less free memory there is no spare."""
+"""With less free memory no spare is started."""
 
 
 class WarmKernels:
-    """Hands out kernels of one launch, and keeps at most one ready once `refill` has been called. A desk's sessions can share it.
+    """Hand out kernels of one launch, and keep at most one ready after `refill` has been called. A desk's sessions can share it.
 
-    `guard` looks after each of them, from its start on.
+    `guard` watches each kernel from its start.
     """
 
     def __init__(
@@ -40,10 +40,10 @@ class WarmKernels:
         self._closed = False
 
     async def take(self) -> KernelClient:
-        """A kernel without variables: the spare, the one being prepared, or else a new one.
+        """Return a kernel without variables: the spare, the one being prepared, or a new one.
 
         Raises:
-            SessionUnavailableError: when none can be started.
+            SessionUnavailableError: when no kernel can be started.
         """
         if self._closed:
             raise SessionUnavailableError("The desk is being closed")
@@ -57,12 +57,12 @@ class WarmKernels:
         return await KernelClient.start(self.launch, guard=self._guard)
 
     def refill(self) -> None:
-        """See to it that there will be a spare."""
+        """Schedule the start of a spare."""
         if self._preparing is None and self._refilling is None and not self._closed:
             self._refilling = asyncio.create_task(self._refill(), name="spare-kernel")
 
     async def ready(self) -> bool:
-        """Whether there is a spare, after waiting for one that is on its way."""
+        """Return whether there is a spare, after waiting for one that is starting."""
         if self._refilling is not None:
             await asyncio.wait([self._refilling])
         if self._preparing is not None:
@@ -70,7 +70,7 @@ class WarmKernels:
         return self._preparing is not None and self._preparing.exception() is None
 
     async def aclose(self) -> None:
-        """End the spare and start no more. Harmless when repeated."""
+        """End the spare and start no other. Harmless when repeated."""
         self._closed = True
         for task in (self._refilling, self._preparing):
             if task is not None:
@@ -95,7 +95,7 @@ class WarmKernels:
         try:
             return await asyncio.shield(preparing)
         except asyncio.CancelledError:
-            # Whoever asked has gone: it is a spare again.
+            # The caller was cancelled: the kernel is a spare again.
             if self._preparing is None and not self._closed:
                 self._preparing = preparing
             raise
@@ -103,4 +103,4 @@ class WarmKernels:
 
 def _log_failure(preparing: asyncio.Task[KernelClient]) -> None:
     if not preparing.cancelled() and (error := preparing.exception()) is not None:
-        logger.warning("There is no spare Python session: %s", error)
+        logger.warning("A spare Python session could not be started: %s", error)

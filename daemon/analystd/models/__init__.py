@@ -1,1 +1,1 @@
-"""Which models there are: fetching them, what their files say, and how much memory they need."""
+"""The available models: finding and fetching them, reading their files, and estimating the memory that they need."""

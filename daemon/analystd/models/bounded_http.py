@@ -1,7 +1,7 @@
-"""Answers of HTTP servers, read through bounds: a server may send without end, as one line, or as a few bytes that unpack to gigabytes.
+"""Read the answers of HTTP servers within bounds: a server may send without end, as one line, or a few bytes that unpack to gigabytes.
 
-Only raw bytes are read, and never unpacked: what a server compressed although it was asked not to is refused. The head of an answer is
-bounded by httpx (100 KiB), and its time by `answer_head`.
+Only raw bytes are read, and never decompressed: an answer that a server compressed against the request is rejected. httpx limits the size of
+an answer's head (100 KiB), and `answer_head` its time.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import httpx
 from analystd.wire.errors import EngineUnavailableError
 
 UNCOMPRESSED = {"Accept-Encoding": "identity"}
-"""The header that asks for bytes as they are."""
+"""The header that requests uncompressed bytes."""
 
 _EMPTY_LINES = re.compile(rb"(?:\r?\n){3,}")
 _MOST_REDIRECTS = 10
@@ -27,7 +27,7 @@ _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 
 
 class BoundsError(EngineUnavailableError):
-    """A server sent more, or for longer, than what is read of it."""
+    """A server sent more than the bounds allow, or for longer."""
 
 
 @dataclass(frozen=True)
@@ -35,21 +35,21 @@ class Bounds:
     """How much of an answer is read."""
 
     where: str
-    """The server, as errors name it."""
+    """The server's name in errors."""
     total_bytes: int
     line_bytes: int = 0
-    """The longest line, where an answer is read by lines."""
+    """Maximum length of a line, if the answer is read by lines."""
     seconds: float = 3600.0
-    """From the head of the answer to its end."""
+    """Time limit from the head of the answer to its end."""
 
 
 async def answer_head(
     client: httpx.AsyncClient, request: httpx.Request, *, seconds: float, redirects: bool = False
 ) -> httpx.Response:
-    """Send a request and return the answer, its content still to be read; the caller closes it.
+    """Send a request and return the answer with its content unread. The caller closes it.
 
-    With `redirects` an answer that names another address is followed, its content unread. `Authorization` goes to no other origin, and
-    what was asked for over TLS is not fetched without.
+    With `redirects`, redirects are followed without reading their content. `Authorization` is sent to no other origin, and a request over
+    TLS is never redirected to one without.
 
     Raises:
         httpx.TransportError: when there is no answer, or none within `seconds`; `httpx.TooManyRedirects`.
@@ -69,16 +69,16 @@ async def answer_head(
 
 
 async def chunks(response: httpx.Response, bounds: Bounds) -> AsyncIterator[bytes]:
-    """Yield the bytes of an answer as they come.
+    """Yield the bytes of an answer as they arrive.
 
     Raises:
-        BoundsError: when they are too many, take too long, or are compressed.
+        BoundsError: when there are too many, they take too long, or they are compressed.
     """
     encoding = response.headers.get("content-encoding", "identity").strip().lower()
     if encoding not in ("", "identity"):
         raise BoundsError(
-            f"The server at {bounds.where} sent a compressed answer ({encoding[:40]}), and was asked not to",
-            "What it unpacks to cannot be bounded, so it is not read.",
+            f"The server at {bounds.where} sent a compressed answer ({encoding[:40]}) although it was asked not to",
+            "Its size when decompressed cannot be limited, so it is not read.",
         )
     loop, total = asyncio.get_running_loop(), 0
     until = loop.time() + bounds.seconds
@@ -92,7 +92,7 @@ async def chunks(response: httpx.Response, bounds: Bounds) -> AsyncIterator[byte
 
 
 async def content(response: httpx.Response, bounds: Bounds) -> bytes:
-    """Return all of an answer.
+    """Return the whole content of an answer.
 
     Raises:
         BoundsError: as `chunks`.
@@ -104,26 +104,26 @@ async def content(response: httpx.Response, bounds: Bounds) -> bytes:
 
 
 async def beginning(response: httpx.Response, bounds: Bounds) -> bytes:
-    """Return what an answer begins with, for an error that quotes it; empty where nothing of it can be read."""
+    """Return the beginning of an answer, for an error that quotes it; empty if nothing of it can be read."""
     gathered = bytearray()
     try:
         async for chunk in chunks(response, bounds):
             gathered += chunk
     except (BoundsError, httpx.TransportError):
-        # What came until then may still say why.
+        # What arrived until then may still contain the reason.
         pass
     return bytes(gathered[: bounds.total_bytes])
 
 
 async def lines(response: httpx.Response, bounds: Bounds) -> AsyncIterator[bytes]:
-    r"""Yield the lines of an answer, which end with `\n` or `\r\n`, without their ends; of empty lines in a row, not all.
+    r"""Yield the lines of an answer, which end with `\n` or `\r\n`, without their ends. Some of several empty lines in a row are dropped.
 
     Raises:
         BoundsError: as `chunks`; also for a line that is too long.
     """
     unfinished = bytearray()
     async for chunk in chunks(response, bounds):
-        # Of many empty lines one is as good as all, and each would cost time.
+        # Several empty lines in a row mean the same as one or two, and each would cost time.
         first, *others = _EMPTY_LINES.sub(b"\n\n", chunk).split(b"\n")
         unfinished += first
         for other in others:
@@ -135,15 +135,15 @@ async def lines(response: httpx.Response, bounds: Bounds) -> AsyncIterator[bytes
 
 
 def parsed(text: bytes | str) -> Any:
-    """Return what JSON stands for.
+    """Return the value of a JSON text.
 
     Raises:
-        ValueError: when it is none, also where it nests so deep that Python does not follow.
+        ValueError: when it is not valid JSON, or nested more deeply than Python can parse.
     """
     try:
         return json.loads(text)
     except RecursionError:
-        raise ValueError("it nests too deep") from None
+        raise ValueError("it is nested too deeply") from None
 
 
 def _line(line: bytearray, bounds: Bounds) -> bytes:

@@ -1,4 +1,4 @@
-"""Which models there are: GGUF files in the folders where people have them."""
+"""Find the available models: GGUF files in the usual folders."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from analystd.models.memory_estimate import MemoryEstimate, is_later_part, needs
 from analystd.wire.errors import EngineUnavailableError, InvalidArgumentsError
 
 USUAL_FOLDERS = ("~/.cache/huggingface/hub", "~/.lmstudio/models", "~/models")
-"""Where others keep models: the hub of Hugging Face, LM Studio, and people themselves."""
+"""Where other programs and users keep models: the hub of Hugging Face, LM Studio, and a folder in the home folder."""
 
 _DEEPEST = 6
 _MOST_FILES = 500
@@ -23,41 +23,41 @@ _MOST_FILES = 500
 
 @dataclass(frozen=True)
 class ModelEntry:
-    """A model file: what its header tells, or what is wrong with it."""
+    """A model file: its header, or what is wrong with it."""
 
     path: Path
     file_bytes: int
-    """Of all its parts."""
+    """The size of all its parts."""
     header: GgufHeader | None = None
     needs: MemoryEstimate | None = None
     problem: str | None = None
 
     @property
     def can_talk(self) -> bool:
-        """Whether it could be in force: a whole model, and no adapter or part of one."""
+        """Whether it can be used as the model: it is a whole model, not an adapter or a part."""
         return self.header is not None and self.header.kind == "model"
 
 
 def model_folders(settings: Settings) -> list[Path]:
-    """The folders that are searched, those that exist: the cache's, those of `AGENT_MODEL_DIRS`, the usual ones."""
-    places = [
+    """Return the existing folders to search: the cache's, those of `AGENT_MODEL_DIRS`, and the usual ones."""
+    folders = [
         models_folder(),
         *(Path(each).expanduser() for each in (*settings.model_dirs, *USUAL_FOLDERS)),
     ]
-    return [place for place in dict.fromkeys(places) if place.is_dir()]
+    return [folder for folder in dict.fromkeys(folders) if folder.is_dir()]
 
 
 def find_models(folders: Sequence[Path], context_tokens: int = 0) -> list[ModelEntry]:
-    """The models in these folders, each file once, by name; `context_tokens` is what their needs are reckoned for."""
+    """Return the models in these folders, each file once, sorted by name. Their needs are estimated for `context_tokens`."""
     found: dict[tuple[int, int], Path] = {}
     for path in (path for folder in folders for path in _files(folder)):
         try:
             status = path.stat()
         except OSError:
-            # A link into nothing, or a file that has gone since.
+            # A dangling link, or a file that was removed meanwhile.
             continue
         if not stat.S_ISREG(status.st_mode):
-            # Who opens a pipe waits for its other end.
+            # Opening a pipe waits for its other end.
             continue
         found.setdefault((status.st_dev, status.st_ino), path)
         if len(found) == _MOST_FILES:
@@ -67,7 +67,7 @@ def find_models(folders: Sequence[Path], context_tokens: int = 0) -> list[ModelE
 
 
 def look_at(path: Path, context_tokens: int = 0) -> ModelEntry:
-    """What is to be told of one file. Never raises: what is wrong is in `problem`."""
+    """Return the entry of one file. Never raises: `problem` says what is wrong."""
     size = 0
     try:
         size = path.stat().st_size
@@ -81,10 +81,10 @@ def look_at(path: Path, context_tokens: int = 0) -> ModelEntry:
 
 
 def choose(name: str, entries: Sequence[ModelEntry]) -> ModelEntry | None:
-    """The entry that a name means: its file's name, or any part of it that no other has; None where no entry has it.
+    """Return the entry whose file name is, or contains, a name; None where there is none.
 
     Raises:
-        InvalidArgumentsError: when several have it; the hint names them.
+        InvalidArgumentsError: when several match; the hint names them.
     """
     wanted = name.lower()
     candidates = [entry for entry in entries if wanted in entry.path.name.lower()]
@@ -92,12 +92,12 @@ def choose(name: str, entries: Sequence[ModelEntry]) -> ModelEntry | None:
     chosen = exact or candidates
     if len(chosen) > 1:
         names = ", ".join(str(entry.path) if exact else entry.path.name for entry in chosen)
-        raise InvalidArgumentsError(f"{name!r} means {len(chosen)} models", f"Which one of these: {names}?")
+        raise InvalidArgumentsError(f"{name!r} matches {len(chosen)} models", f"Choose one of them: {names}.")
     return chosen[0] if chosen else None
 
 
 def _files(folder: Path) -> Iterator[Path]:
-    """The GGUF files below a folder; links to files are followed (the hub consists of them), those to folders are not."""
+    """Yield the GGUF files below a folder. Links to files are followed (the hub consists of them), links to folders are not."""
     for parent, names, files in os.walk(folder):
         depth = len(Path(parent).relative_to(folder).parts)
         names[:] = sorted(each for each in names if not each.startswith(".")) if depth < _DEEPEST else []

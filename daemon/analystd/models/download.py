@@ -1,6 +1,6 @@
-"""One file fetched over HTTP, whole and checked, or not at all; what a broken transfer brought is kept, and the next one goes on from there.
+"""Fetch one file over HTTP, whole and verified, or not at all. An interrupted transfer keeps its bytes, and the next one continues there.
 
-What was brought is kept under a name that tells which content it belongs to, so that another revision of a file never goes on from it.
+The bytes are kept under a name that identifies the content, so that a transfer never continues the bytes of another revision.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _ONE_CHUNK = 1 << 20
 
 @dataclass(frozen=True)
 class DownloadSource:
-    """Where a file is, and what it has to be."""
+    """The address of a file, and its expected size and hash."""
 
     url: str
     size: int
@@ -42,14 +42,14 @@ class DownloadSource:
 
 
 def part_of(target: Path, source: DownloadSource) -> Path:
-    """Return where the bytes are until all of them are there."""
+    """Return the path of the bytes until the file is complete."""
     content = source.sha256 or hashlib.sha256(f"{source.url} {source.size}".encode()).hexdigest()
     return target.with_name(f"{target.name}.{content[:16]}.part")
 
 
 def missing_bytes(source: DownloadSource, target: Path) -> int:
-    """Return how many bytes are still to be fetched; a file that is there is held against its hash."""
-    if _is_right(source, target):
+    """Return how many bytes must still be fetched. An existing file is verified by its hash."""
+    if _is_complete(source, target):
         return 0
     part = part_of(target, source)
     return max(0, source.size - (part.stat().st_size if part.exists() else 0))
@@ -58,15 +58,15 @@ def missing_bytes(source: DownloadSource, target: Path) -> int:
 async def fetch(
     client: httpx.AsyncClient, source: DownloadSource, target: Path, on_bytes: Callable[[int], None]
 ) -> None:
-    """Put the file at `target`; `on_bytes` is told how many bytes there are. A file that is there and right stays.
+    """Put the file at `target`, unless a valid one is there. Calls `on_bytes` with the number of bytes so far.
 
     Raises:
-        EngineUnavailableError: when what came is not what it should be, or somebody else is fetching it.
-        httpx.HTTPStatusError: when the server refuses; `httpx.TransportError` when it cannot be reached, or breaks off again and again.
-        OSError: when it cannot be stored; what was stored is kept.
+        EngineUnavailableError: when the content is not the expected one, or another process fetches the file.
+        httpx.HTTPStatusError: when the server rejects the request; `httpx.TransportError` when it repeatedly fails.
+        OSError: when the file cannot be stored. The stored bytes are kept.
     """
     with _opened(part_of(target, source), target) as part:
-        if await asyncio.to_thread(_is_right, source, target):
+        if await asyncio.to_thread(_is_complete, source, target):
             on_bytes(source.size)
             part_of(target, source).unlink(missing_ok=True)
             return
@@ -76,40 +76,40 @@ async def fetch(
         part_of(target, source).replace(target)
     if source.sha256 is not None:
         remember(target, source.sha256)
-    _drop_others(target)
+    _remove_other_parts(target)
 
 
 @dataclass(frozen=True)
 class DownloadPart:
-    """A part of a file that comes by itself: its size, and how its content is opened for reading."""
+    """A part of a file that is fetched separately: its size, and how to open its content."""
 
     size: int
     open: Callable[[], AbstractContextManager[IO[bytes]]]
 
 
-def assemble(source: DownloadSource, target: Path, stretches: Sequence[DownloadPart]) -> None:
-    """Put the file at `target`, made of stretches in their order; those whose bytes are there already are not opened.
+def assemble(source: DownloadSource, target: Path, parts: Sequence[DownloadPart]) -> None:
+    """Put the file at `target`, made of parts in order. Parts whose bytes were stored before are not opened.
 
     Raises:
-        EngineUnavailableError: when what came is not what it should be, or somebody else is fetching it.
-        OSError: when it cannot be stored; what was stored is kept.
+        EngineUnavailableError: when the content is not the expected one, or another process fetches the file.
+        OSError: when the file cannot be stored. The stored bytes are kept.
     """
     with _opened(part_of(target, source), target) as part:
         start = 0
-        for stretch in stretches:
-            there = part.seek(0, os.SEEK_END)
-            if start <= there < start + stretch.size:
-                with stretch.open() as content:
-                    _append(part, content, there - start, stretch.size)
-            start += stretch.size
+        for each in parts:
+            present = part.seek(0, os.SEEK_END)
+            if start <= present < start + each.size:
+                with each.open() as content:
+                    _append(part, content, present - start, each.size)
+            start += each.size
         os.fsync(part.fileno())
         _check(source, part, target)
         part_of(target, source).replace(target)
-    _drop_others(target)
+    _remove_other_parts(target)
 
 
 def _append(part: FileIO, content: IO[bytes], skipped: int, size: int) -> None:
-    """Write what stands in `content` after the bytes that are skipped, up to `size` in all."""
+    """Write the content after the skipped bytes, up to `size` bytes in all."""
     at = 0
     while at < size and (piece := content.read(min(_ONE_CHUNK, size - at))):
         _write(part, piece[max(0, skipped - at) :])
@@ -120,52 +120,52 @@ async def _fill(
     client: httpx.AsyncClient, source: DownloadSource, part: FileIO, on_bytes: Callable[[int], None]
 ) -> None:
     attempt = 0
-    while (there := part.seek(0, os.SEEK_END)) < source.size:
+    while (present := part.seek(0, os.SEEK_END)) < source.size:
         attempt += 1
         try:
-            await _continue(client, source, part, there, on_bytes)
+            await _continue(client, source, part, present, on_bytes)
         except httpx.TransportError:
-            # A transfer that brings nothing any more is given up; one that brings a little goes on.
-            attempt = 1 if part.seek(0, os.SEEK_END) > there else attempt
+            # Give up a transfer that makes no progress; continue one that makes some.
+            attempt = 1 if part.seek(0, os.SEEK_END) > present else attempt
             if attempt == _ATTEMPTS:
                 raise
             await asyncio.sleep(2.0**attempt / 10)
-    on_bytes(there)
+    on_bytes(present)
 
 
 async def _continue(
-    client: httpx.AsyncClient, source: DownloadSource, part: FileIO, there: int, on_bytes: Callable[[int], None]
+    client: httpx.AsyncClient, source: DownloadSource, part: FileIO, present: int, on_bytes: Callable[[int], None]
 ) -> None:
     headers = {**source.headers, **UNCOMPRESSED}
-    if there:
-        headers["Range"] = f"bytes={there}-"
+    if present:
+        headers["Range"] = f"bytes={present}-"
     request = client.build_request("GET", source.url, headers=headers)
     response = await answer_head(client, request, seconds=HEAD_SECONDS, redirects=True)
     try:
         response.raise_for_status()
-        goes_on = response.status_code == 206 and response.headers.get("content-range", "").startswith(
-            f"bytes {there}-"
+        continues = response.status_code == 206 and response.headers.get("content-range", "").startswith(
+            f"bytes {present}-"
         )
-        if there and not goes_on:
-            # The server begins anew.
+        if present and not continues:
+            # The server sends the file from its beginning.
             part.truncate(0)
-            there = 0
-        bounds = Bounds(response.url.host, source.size - there + _ONE_CHUNK, seconds=_DAY)
+            present = 0
+        bounds = Bounds(response.url.host, source.size - present + _ONE_CHUNK, seconds=_DAY)
         async for chunk in chunks(response, bounds):
             _write(part, chunk)
-            there += len(chunk)
-            on_bytes(min(there, source.size))
-            if there > source.size:
-                # What is longer than told is not this file, which the check tells.
+            present += len(chunk)
+            on_bytes(min(present, source.size))
+            if present > source.size:
+                # A longer content is not this file, which the check reports.
                 return
     finally:
         await response.aclose()
-    if there < source.size:
-        raise httpx.ReadError(f"{there} of {source.size} bytes")
+    if present < source.size:
+        raise httpx.ReadError(f"{present} of {source.size} bytes")
 
 
 def _write(part: FileIO, content: bytes) -> None:
-    """Write all of it; the system may take less at a time, above all when the disk is nearly full."""
+    """Write all of the content: the system may take less at a time, above all when the disk is nearly full."""
     view = memoryview(content)
     while view:
         written = part.write(view)
@@ -175,20 +175,20 @@ def _write(part: FileIO, content: bytes) -> None:
 
 
 def _check(source: DownloadSource, part: FileIO, target: Path) -> None:
-    """What is wrong is removed: going on from it would never end well."""
-    right = part.seek(0, os.SEEK_END) == source.size
+    """Verify the content, and remove an invalid one, which no transfer could continue."""
+    is_valid = part.seek(0, os.SEEK_END) == source.size
     part.seek(0)
-    if right and source.sha256 in (None, hashlib.file_digest(part, "sha256").hexdigest()):
+    if is_valid and source.sha256 in (None, hashlib.file_digest(part, "sha256").hexdigest()):
         return
     part_of(target, source).unlink(missing_ok=True)
     raise EngineUnavailableError(
-        f"{target.name} is not the file that it should be (its size or its SHA-256 differs)",
+        f"{target.name} is not the expected file (its size or its SHA-256 differs)",
         "Nothing was kept; try again.",
     )
 
 
-def _is_right(source: DownloadSource, target: Path) -> bool:
-    """Whether the file is there; one whose hash the server does not tell is believed for its size."""
+def _is_complete(source: DownloadSource, target: Path) -> bool:
+    """Return whether the file exists and is valid. Without a hash from the server, only its size is checked."""
     try:
         return (
             target.is_file()
@@ -201,10 +201,10 @@ def _is_right(source: DownloadSource, target: Path) -> bool:
 
 @contextmanager
 def _opened(path: Path, target: Path) -> Iterator[FileIO]:
-    """The part, for this process alone.
+    """Open the part for this process alone.
 
     Raises:
-        EngineUnavailableError: when another process has it.
+        EngineUnavailableError: when another process has it open.
     """
     while True:
         with FileIO(path, "a+") as part:
@@ -214,20 +214,20 @@ def _opened(path: Path, target: Path) -> Iterator[FileIO]:
                 raise EngineUnavailableError(
                     f"{target.name} is being fetched by another `analystd model pull`", "Wait for it to end."
                 ) from None
-            if _is_still_at(part, path):
+            if _is_in_place(part, path):
                 yield part
                 return
 
 
-def _is_still_at(part: FileIO, path: Path) -> bool:
-    """Whether another process has not put the file in its place, or removed it, between our opening and locking it."""
+def _is_in_place(part: FileIO, path: Path) -> bool:
+    """Return whether the file is still at its path: another process may have moved or removed it before it was locked."""
     with contextlib.suppress(FileNotFoundError):
         return os.path.samestat(os.fstat(part.fileno()), path.stat())
     return False
 
 
-def _drop_others(target: Path) -> None:
-    """Remove what was brought of other revisions, which nothing goes on from any more; not what somebody fetches right now."""
+def _remove_other_parts(target: Path) -> None:
+    """Remove the bytes of other revisions, except those that a process is fetching."""
     for path in target.parent.iterdir():
         if not (path.name.startswith(f"{target.name}.") and path.name.endswith(".part")):
             continue

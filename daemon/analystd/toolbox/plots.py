@@ -1,4 +1,4 @@
-"""Plots in files."""
+"""Saving of plots to files."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ _DOTS_PER_INCH = 150
 
 
 def save_plot(what: Any, path: str | Path, *, title: str | None = None) -> Path:
-    """Save a plot in a file whose name's end says the format (`.png`, `.svg`, `.pdf`), print its path, and close it.
+    """Save a plot to a file whose extension gives the format (`.png`, `.svg`, `.pdf`), print its path, and close the plot.
 
     Args:
-        what: A figure or axes of matplotlib, or a series or table of pandas, which is drawn as lines.
-        path: The file; its folder is made if it is missing.
+        what: A matplotlib figure or axes, or a pandas series or table, which is drawn as lines.
+        path: The file; its folder is created if it is missing.
         title: The title of the plot.
 
     Raises:
-        TypeError: When `what` can be no plot.
-        ValueError: When the format is unknown to matplotlib.
+        TypeError: When `what` cannot be plotted.
+        ValueError: When matplotlib does not know the format.
     """
     import matplotlib.pyplot as plt
     import pandas as pd

@@ -19,18 +19,18 @@ def ohlcv(
 ) -> pd.DataFrame:
     """Return bars of another length, made of shorter bars or of single prices.
 
-    Each bar is labelled with its beginning, which belongs to it while its end does not. Stretches without data have no bar.
+    Each bar is labelled with its beginning, which it includes, while it excludes its end. Periods without data have no bar.
 
     Args:
         frame: Bars (columns `open`, `high`, `low`, `close`, in whatever case) or, with `price`, single prices; in any order.
         rule: The length, in pandas' notation: `15min`, `1h`, `1D`, `W`, `ME`.
         time: The column of timestamps; None: the index.
         price: The column of single prices.
-        volume: The column that is summed; left out where there is none of this name.
+        volume: The column to sum; omitted if it does not exist.
 
     Raises:
-        KeyError: When a column is not there.
-        TypeError: When the times are no timestamps.
+        KeyError: When a column does not exist.
+        TypeError: When the times are not timestamps.
     """
     stamped = _by_time(frame, time)
     if price is not None:
@@ -49,13 +49,13 @@ def ohlcv(
 def vwap(frame: pd.DataFrame, *, price: str, volume: str, by: str | list[str] | None = None) -> Any:
     """Return the volume-weighted average price: the sum of price times volume, divided by the sum of volume.
 
-    Rows where price or volume is missing are left out.
+    Rows with a missing price or volume are dropped.
 
     Args:
         frame: The trades.
         price: The column of prices.
         volume: The column of quantities; their sign does not matter.
-        by: The column or columns that make groups; then the result is a series, one value for each.
+        by: The column or columns to group by; the result is then a series with one value for each group.
     """
     known = frame.dropna(subset=[price, volume])
     weights = known[volume].abs()

@@ -1,4 +1,4 @@
-"""Reading table files of any usual kind, with numbers as numbers and dates as dates where the whole column says so."""
+"""Reading of table files in the usual formats, with numbers and dates where the whole column consists of them."""
 
 from __future__ import annotations
 
@@ -28,22 +28,22 @@ _CODE = re.compile(r"[+-]?0\d")
 
 
 def read(path: str | Path, *, decimal: str | None = None, dayfirst: bool | None = None, **options: Any) -> pd.DataFrame:
-    """Return the table in a file, whose kind is told by its name and its content.
+    """Return the table in a file, whose format is detected from its name and content.
 
-    CSV and other delimited text (also gzipped), JSON Lines and JSON, Parquet, Arrow and Feather, Excel (where its reader is installed). Of
-    text the encoding (UTF-8, UTF-16 with a mark, else Windows-1252), the delimiter and, column by column, the meaning of the cells are
-    learned. A column becomes numbers, booleans or timestamps only when every cell that is not missing is one; codes with leading zeros stay
-    text, and so does what could be read in two ways, which is printed.
+    The formats are CSV and other delimited text (also gzipped), JSON Lines and JSON, Parquet, Arrow and Feather, and Excel (if its reader
+    is installed). For text, the encoding (UTF-8, UTF-16 with a byte order mark, else Windows-1252), the delimiter and each column's type
+    are detected. A column becomes numbers, booleans or timestamps only if every cell that is not missing is one; codes with leading zeros
+    stay text, and so do ambiguous columns, which are printed.
 
     Args:
         path: The file.
-        decimal: The decimal sign of all columns of text, where it is known.
-        dayfirst: Whether days come before months, where it is known.
-        options: Passed on to the function of pandas that reads such a file.
+        decimal: The decimal sign of all columns of text, if known.
+        dayfirst: Whether days come before months, if known.
+        options: Passed on to the pandas function that reads such a file.
 
     Raises:
-        FileNotFoundError: When it is not there.
-        ValueError: When it cannot be read as a table.
+        FileNotFoundError: When the file does not exist.
+        ValueError: When the file cannot be read as a table.
     """
     file = Path(path)
     suffix = Path(file.stem).suffix.lower() if file.suffix.lower() == ".gz" else file.suffix.lower()
@@ -86,7 +86,7 @@ def _decoded(content: bytes) -> str:
 
 
 def _delimiter(text: str) -> str:
-    """The delimiter with which the first rows have the same number of cells, and most of them."""
+    """Return the delimiter with which the first rows have the same, largest number of cells."""
 
     def fit(delimiter: str) -> tuple[float, int]:
         rows = list(filter(None, itertools.islice(csv.reader(io.StringIO(text), delimiter=delimiter), _SAMPLE_ROWS)))
@@ -100,7 +100,7 @@ def _delimiter(text: str) -> str:
 
 
 def _typed(cells: pd.Series, decimal: str | None, dayfirst: bool | None, remarks: list[str]) -> pd.Series:
-    """The column as what all of its cells are, else as text with missing values for empty cells."""
+    """Return the column with the type of all its cells, else as text with missing values for empty cells."""
     stripped = cells.astype("string").str.strip()
     known = stripped[~stripped.str.casefold().isin(MISSING_MARKS)]
     if known.empty:
@@ -109,7 +109,7 @@ def _typed(cells: pd.Series, decimal: str | None, dayfirst: bool | None, remarks
     if words.isin(list(_BOOLEAN)).all():
         return stripped.str.casefold().map(_BOOLEAN).astype("boolean")
     if len(known) == len(cells) and known.str.fullmatch(_INTEGER).all():
-        # As floating-point numbers, long ids would be rounded.
+        # Floating-point numbers would round long ids.
         return stripped.astype("int64")
     if not known.str.match(_CODE.pattern + r"(?!\d*[.,]?\d*%)").any():
         try:

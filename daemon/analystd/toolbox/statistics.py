@@ -1,4 +1,4 @@
-"""Tests and regression whose printed results name the definition used. They need scipy."""
+"""Statistical tests and regression, whose printed results name the definition used. They need scipy."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ import pandas as pd
 
 @dataclass(frozen=True)
 class TestResult:
-    """What a statistical test gave; like scipy's results, it can be taken apart: `statistic, p_value = …`."""
+    """The result of a statistical test; like scipy's results, it can be unpacked: `statistic, p_value = …`."""
 
     __test__ = False
-    """The class is no test of pytest's."""
+    """Keep pytest from collecting the class as a test."""
     name: str
     statistic: float
     p_value: float
     n: int
-    """How many values, or pairs, were used."""
+    """The number of values, or pairs, used."""
     note: str = ""
 
     def __iter__(self) -> Iterator[float]:
@@ -43,9 +43,9 @@ class Regression:
     residual_std_error: float
     """The square root of the residual sum of squares over its degrees of freedom."""
     n: int
-    """Complete rows used."""
+    """The number of complete rows used."""
     dropped: int
-    """Rows left out because a value was missing."""
+    """The number of rows dropped because a value was missing."""
 
     def __str__(self) -> str:
         head = (
@@ -88,7 +88,8 @@ def correlation(
 def normality(values: pd.Series) -> TestResult:
     """Return a test of the hypothesis that values are drawn from a normal distribution.
 
-    Shapiro and Wilk's up to 5,000 values, D'Agostino and Pearson's beyond, for which scipy's p-value of the first is not accurate.
+    The test is Shapiro and Wilk's up to 5,000 values, and D'Agostino and Pearson's for more, where scipy's p-value of the first is not
+    accurate.
     """
     from scipy import stats
 
@@ -125,8 +126,8 @@ def regression(frame: pd.DataFrame, y: str, x: str | Sequence[str]) -> Regressio
 
     Args:
         frame: The table.
-        y: The column that is explained.
-        x: The column or columns that explain it; numbers or booleans.
+        y: The dependent column.
+        x: The independent column or columns; numbers or booleans.
 
     Raises:
         ValueError: When there are not more rows than coefficients, or when columns are linear combinations of each other.

@@ -9,7 +9,7 @@ import pandas as pd
 TOTAL = "Total"
 
 PERIODS = {"hour": "h", "day": "D", "week": "W", "month": "M", "quarter": "Q", "year": "Y"}
-"""Names of periods and pandas' own for them. A week ends on Sunday."""
+"""Names of periods with pandas' names for them. A week ends on Sunday."""
 
 How = str | Sequence[str]
 
@@ -21,8 +21,8 @@ def group_table(
 
     Args:
         frame: The table.
-        by: The column or columns that make the groups; rows where one is missing form a group of their own.
-        value: The column or columns that are summarised; missing values are left out.
+        by: The column or columns to group by; rows with a missing one form a group of their own.
+        value: The column or columns to summarise; missing values are ignored.
         how: `sum`, `mean`, `median`, `min`, `max`, `count`, `std`, `nunique` or another name that pandas knows, or a list of them.
         total: Whether a last row `Total` has the same figures over all rows (of the mean: the mean of all rows, not of the groups).
     """
@@ -41,17 +41,17 @@ def group_table(
 def period_table(
     frame: pd.DataFrame, time: str, value: str | Sequence[str], *, period: str = "month", how: How = "sum"
 ) -> pd.DataFrame:
-    """Return a value, or several, by calendar period; periods without rows are in it too.
+    """Return a value, or several, by calendar period, including periods without rows.
 
     Args:
         frame: The table.
-        time: The column of timestamps; rows where it is missing are left out.
-        value: The column or columns that are summarised.
+        time: The column of timestamps; rows with a missing one are dropped.
+        value: The column or columns to summarise.
         period: `hour`, `day`, `week` (to Sunday), `month`, `quarter`, `year`, or a period of pandas.
         how: As in `group_table`.
 
     Raises:
-        TypeError: When `time` holds no timestamps; `toolbox.dates` makes them of text.
+        TypeError: When `time` does not hold timestamps; `toolbox.dates` converts text to them.
     """
     stamps = frame[time]
     if not pd.api.types.is_datetime64_any_dtype(stamps):

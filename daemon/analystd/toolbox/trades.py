@@ -29,22 +29,22 @@ def profit_and_loss(
     """Return the result of trades by symbol, and `Total`: columns `realised` (before fees), `fees`, `net`, `position`, `cost`.
 
     The columns are `realised` (before fees), `fees` (of all trades, also of positions that are still open), `net` (realised - fees),
-    `position` (what is still held; negative: sold short) and `cost` (what the open position cost, before fees). A sale of more than is
-    held opens a short position, a purchase closes that first.
+    `position` (the quantity still held; negative if sold short) and `cost` (the cost of the open position, before fees). A sale of more
+    than is held opens a short position, and a purchase closes that first.
 
     Args:
-        trades: One row a trade.
-        method: Which units are sold first: `fifo`, those that were bought first, or `average`, at the average cost of all held.
-        symbol: The column that parts the trades; None: all are of one.
+        trades: One row per trade.
+        method: Which units are sold first: `fifo`, those bought first, or `average`, at the average cost of all held.
+        symbol: The column of symbols; None if all trades are of one.
         quantity: The column of quantities; positive, or signed where there is no `side`.
-        price: The column of prices of one unit.
-        side: The column that says `buy` or `sell`, in whatever case; left out (None, or no such column) quantities are signed.
-        fee: The column of fees, positive for a cost; left out (None, or no such column) there are none.
-        time: The column by which the trades are put in order; None: they are in order.
+        price: The column of prices per unit.
+        side: The column of `buy` or `sell`, in any case; without it (None, or no such column) quantities are signed.
+        fee: The column of fees, positive for a cost; without it (None, or no such column) there are no fees.
+        time: The column by which the trades are sorted; None if they are in order.
 
     Raises:
-        KeyError: When a column is not there.
-        ValueError: When a side is neither, or when a quantity or a price is missing.
+        KeyError: When a column does not exist.
+        ValueError: When a side is neither `buy` nor `sell`, or when a quantity or a price is missing.
     """
     ordered = trades if time is None else trades.sort_values(time, kind="stable")
     signed = _signed_quantities(ordered, quantity, side)
@@ -64,7 +64,7 @@ def profit_and_loss(
 
 @dataclass
 class _Book:
-    """What is held of one symbol, as lots of a signed quantity and a price."""
+    """The holdings of one symbol, as lots with a signed quantity and a price."""
 
     method: Method
     lots: deque[list[float]] = field(default_factory=deque)

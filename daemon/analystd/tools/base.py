@@ -1,4 +1,4 @@
-"""What a tool is, and how a call to one is validated and dispatched: the same way for the model and for commands."""
+"""Define tools, and validate and dispatch calls to them: the same for the model and for commands."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Schema = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class ToolContext:
-    """Who calls: the Python session that the run works in, where output goes as it appears, and for which client, in a batch or not."""
+    """The context of a call: the Python session of the run, the receiver of output, the client, and whether it belongs to a batch."""
 
     session: str
     on_output: Callable[[Output], None]
@@ -30,23 +30,23 @@ class ToolContext:
 
 @dataclass(frozen=True)
 class ToolResult:
-    """What a call gave: `text` for model and people, `data` for programs."""
+    """The result of a call: `text` for the model and the user, `data` for programs."""
 
     ok: bool
     text: str
     data: dict[str, Any] = field(default_factory=dict)
     valid: bool = True
-    """False when the call was not run, since there is no such tool or the arguments do not fit its schema."""
+    """False when the call was not run, because the tool does not exist or the arguments do not match its schema."""
 
 
 @dataclass(frozen=True)
 class Tool:
-    """A thing that the model may call. `run` gets arguments that fit the schema."""
+    """A tool that the model may call. `run` receives arguments that match the schema."""
 
     spec: ToolSpec
     run: Callable[[dict[str, Any], ToolContext], Awaitable[ToolResult]]
     checks_resources: bool = False
-    """Whether it looks at the limits by itself, since it can also free what is too much."""
+    """Whether the tool checks the resource limits itself, since it can also release resources."""
 
 
 class Toolbox:
@@ -58,11 +58,11 @@ class Toolbox:
 
     @property
     def specs(self) -> tuple[ToolSpec, ...]:
-        """What the model is told."""
+        """The tools as the model sees them."""
         return tuple(tool.spec for tool in self._tools.values())
 
     async def call(self, name: str, arguments: dict[str, Any], context: ToolContext) -> ToolResult:
-        """Validate and run one call. A refusal is a result too: `ok` is False and the text says why, in one line for the model."""
+        """Validate and run one call. A rejected call has a result too: `ok` is False, and the text is the reason for the model, on one line."""
         try:
             tool = self._find(name)
             validate(tool.spec.parameters, arguments)
@@ -82,34 +82,34 @@ class Toolbox:
 
 
 MAX_MEMBERS = 50_000
-"""Maximum number of values in arguments, all levels together: each takes some microseconds to be checked."""
+"""Maximum number of values in arguments, on all levels: checking each takes some microseconds."""
 
-_MAX_MISFITS = 100
-"""Maximum number of misfits among which the most telling is looked for."""
+_MAX_ERRORS = 100
+"""Maximum number of errors among which the most relevant one is chosen."""
 
 
 def validate(schema: Schema, arguments: Any) -> None:
-    """Hold arguments to a JSON Schema (2020-12).
+    """Validate arguments with a JSON Schema (2020-12).
 
     Raises:
-        InvalidArgumentsError: `Invalid arguments: 123 is not of type 'string'`, for the most telling of the misfits.
+        InvalidArgumentsError: `Invalid arguments: 123 is not of type 'string'`, for the most relevant of the errors.
     """
     require_fit(Draft202012Validator(schema), arguments)
 
 
 def require_fit(validator: Draft202012Validator, arguments: Any) -> None:
-    """The same for a schema whose validator was made before.
+    """Validate arguments with an existing validator.
 
     Raises:
         InvalidArgumentsError: as `validate`.
     """
     if has_more_members(arguments, MAX_MEMBERS):
         raise InvalidArgumentsError(f"Invalid arguments: there are more than {MAX_MEMBERS} values in them")
-    misfit = best_match(islice(validator.iter_errors(arguments), _MAX_MISFITS))
-    if misfit is not None:
-        where = misfit.json_path.removeprefix("$").removeprefix(".")
+    error = best_match(islice(validator.iter_errors(arguments), _MAX_ERRORS))
+    if error is not None:
+        where = error.json_path.removeprefix("$").removeprefix(".")
         raise InvalidArgumentsError(
-            f"Invalid arguments: {_shortened(misfit.message)}", f"Look at '{where}'." if where else None
+            f"Invalid arguments: {_shortened(error.message)}", f"Look at '{where}'." if where else None
         )
 
 

@@ -1,4 +1,4 @@
-"""The tool `data_view`: a look at a table without loading it."""
+"""The tool `data_view`: view a table without loading it."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ DATA_VIEW = ToolSpec(
 
 
 def data_view_tool(data: DataService) -> Tool:
-    """The tool over a data service."""
+    """Return the tool for a data service."""
 
     async def run(arguments: dict[str, Any], _context: ToolContext) -> ToolResult:
         view = await data.view(FileInJail(arguments["path"]), ViewRequest.of(structured(ViewData, arguments)))

@@ -1,6 +1,6 @@
-"""Tools whose schemas name what there is: a model that is held to them copies the names of files and columns, and misspells none.
+"""Restrict the schemas of tools to existing names, so that a model that must follow them cannot misspell files and columns.
 
-Only in places where a new name would be a mistake: what is to be read has to be there, what is written need not be.
+Only parameters for which a new name would be an error are restricted: what is read must exist, what is written need not.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from analystd.engine.base import ToolSpec
 
 MOST_NAMES = 200
 MOST_CHARACTERS = 6000
-"""Of all names together: a server is sent them with each request."""
+"""Maximum length of all names together: each request to a model server contains them."""
 
 _FILES = {"data_view": ("path",), "read_file": ("path",)}
 _COLUMNS = {"data_view": ("columns",)}
@@ -21,16 +21,16 @@ _COLUMNS = {"data_view": ("columns",)}
 
 @dataclass(frozen=True)
 class Names:
-    """The names that are there; None where they are not all known."""
+    """The existing names; None where not all of them are known."""
 
     files: tuple[str, ...] | None = None
     folders: tuple[str, ...] = ()
-    """Those that can be viewed as one table."""
+    """Folders that can be viewed as one table."""
     columns: tuple[str, ...] | None = None
 
 
 def narrowed(tool: ToolSpec, names: Names) -> ToolSpec:
-    """The tool with its schema held to known names. What fits the narrowed schema fits the tool's own."""
+    """Return the tool with its schema restricted to known names. Arguments that match it also match the tool's own schema."""
     files = _usable(names.files)
     if files is not None and tool.name == "data_view":
         files = _usable((*files, *names.folders))
@@ -50,7 +50,7 @@ def _one_of(schema: Mapping[str, Any], names: Sequence[str]) -> dict[str, Any]:
 
 
 def _usable(names: Sequence[str] | None) -> list[str] | None:
-    """The names without duplicates; None if they are none, or more than are worth telling, or not all of them text."""
+    """Return the names without duplicates; None if there are none, too many, or any that are not valid text."""
     unique = list(dict.fromkeys(names or ()))
     if not unique or len(unique) > MOST_NAMES or sum(map(len, unique)) > MOST_CHARACTERS:
         return None
@@ -58,7 +58,7 @@ def _usable(names: Sequence[str] | None) -> list[str] | None:
 
 
 def _is_text(name: str) -> bool:
-    """Whether a name is whole characters: half a surrogate pair can stand in no grammar and on no wire."""
+    """Return whether a name consists of whole characters: half a surrogate pair cannot occur in a grammar or on the wire."""
     try:
         name.encode()
     except UnicodeEncodeError:

@@ -1,4 +1,4 @@
-"""The tool `pyexe`: Python in a session that remembers."""
+"""The tool `pyexe`: run Python in a session that keeps its variables."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ Execute = Callable[[str, bool, ToolContext], Awaitable[Execution]]
 
 
 def pyexe_tool(execute: Execute) -> Tool:
-    """The tool over a way to execute code."""
+    """Return the tool for a function that executes code."""
 
     async def run(arguments: dict[str, Any], context: ToolContext) -> ToolResult:
         execution = await execute(arguments["code"], arguments.get("reset", False), context)
@@ -39,7 +39,7 @@ def pyexe_tool(execute: Execute) -> Tool:
 
 
 def execution_text(execution: Execution) -> str:
-    """What a person would have seen: streams, the last value, the error, and what happened if it was not a plain end."""
+    """Return the output as a user would see it: streams, the last value, the error, and the status if it is not a normal end."""
     parts = [execution.stdout.rstrip("\n"), execution.stderr.rstrip("\n"), execution.result or ""]
     parts += [f"[{_shown(execution.displays)} shown to the user]"] if execution.displays else []
     if execution.error is not None:
@@ -51,7 +51,7 @@ def execution_text(execution: Execution) -> str:
 
 
 def _shown(displays: Sequence[Mapping[str, Any]]) -> str:
-    """`2 plots and 1 table were`: told so that the model speaks of them instead of describing how to make them."""
+    """Return `2 plots and 1 table were`, so that the model mentions them instead of describing how to make them."""
     counts = Counter(map(_kind_of_display, displays))
     words = [f"{count} {kind}{'s' if count > 1 else ''}" for kind, count in counts.items()]
     return f"{' and '.join(words)} {'were' if len(displays) > 1 else 'was'}"

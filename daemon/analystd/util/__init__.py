@@ -1,1 +1,1 @@
-"""Helpers that any part may use; they import nothing of ours but each other."""
+"""Helpers that any part may use. They import only each other."""

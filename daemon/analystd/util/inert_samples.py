@@ -1,4 +1,4 @@
-"""Hostile text, and a check that what makes text inert does so with each of it."""
+"""Samples of hostile text, and a check that they are made inert."""
 
 from __future__ import annotations
 
@@ -37,12 +37,12 @@ _LINK = re.compile(r"\][(:]|<[A-Za-z/!?]")
 
 
 def is_inert(text: str) -> bool:
-    """Return whether a terminal obeys and hides nothing of the text; told by Unicode's categories, not by what makes text inert."""
+    """Return whether the text contains nothing that a terminal obeys or hides, by Unicode's categories and not by the code under test."""
     return all(each in "\t\n" or unicodedata.category(each) not in _UNSAFE_CATEGORIES for each in text)
 
 
 def failures() -> list[str]:
-    """Return the names of the samples that are not made inert; none is right."""
+    """Return the names of the samples that are not made inert; an empty list is correct."""
     return [name for name, text in SAMPLES.items() if not _is_made_inert(text)]
 
 

@@ -1,4 +1,4 @@
-"""Make foreign text inert: what comes from data, models, programs or file names must not be obeyed by whatever shows it."""
+"""Make foreign text inert: text from data, models, programs or file names must not be obeyed by whatever displays it."""
 
 from __future__ import annotations
 
@@ -12,40 +12,40 @@ MAX_MESSAGE_CHARACTERS = 2000
 
 _CONTROLS = r"\x00-\x08\x0b-\x1f\x7f-\x9f"
 _LINE_ENDS = r"\u2028\u2029"
-# Characters that turn the writing direction, take no room, or carry hidden text; and halves of surrogate pairs, which no stream can encode.
+# Characters that change the writing direction, have no width, or carry hidden text; and halves of surrogate pairs, which no stream can encode.
 _HIDDEN = (
     r"\u00ad\u034f\u0600-\u0605\u061c\u06dd\u070f\u0890\u0891\u08e2\u115f\u1160\u17b4\u17b5\u180e\u200b-\u200f\u202a-\u202e"
     r"\u2060-\u206f\u3164\ud800-\udfff\ufeff\uffa0\ufff9-\ufffb\U000110bd\U000110cd\U00013430-\U0001343f"
     r"\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e007f"
 )
-# A carriage return before a line end moves to where the line end leads anyway.
+# A carriage return before a line end has no effect.
 _UNSAFE = re.compile(rf"(?!\r\n)[{_CONTROLS}{_LINE_ENDS}{_HIDDEN}]")
 _UNSAFE_IN_LINE = re.compile(rf"[\t\n{_CONTROLS}{_LINE_ENDS}{_HIDDEN}]")
 _JOINERS = "\u200c\u200d"
 _COLOUR = re.compile(r"\x1b\[[0-9;:]*m")
-# A label of Markdown that an address or a definition follows, and what opens a tag or an address in angle brackets.
+# A Markdown label before an address or a definition, and the opening of a tag or an address in angle brackets.
 _LINK = re.compile(r"\](?=[(:])|<(?=[A-Za-z/!?])")
 
 
 def visible(text: str) -> str:
-    r"""Return the text with everything but line ends and tabs that a terminal would obey or not show written as an escape, such as `\x1b`."""
+    r"""Return the text with an escape, such as `\x1b`, for everything but line ends and tabs that a terminal would obey or not show."""
     return _UNSAFE.sub(_escape, text)
 
 
 def masked(text: str) -> str:
-    """Return the text with one sign in place of each character that `visible` escapes, for what may not change in length."""
+    """Return the text with one sign for each character that `visible` escapes, where the length must not change."""
     return _UNSAFE.sub(lambda match: match[0] if _escape(match) == match[0] else "\ufffd", text)
 
 
 def one_line(text: str) -> str:
-    """Return the text as `visible` does, on one line: line ends and tabs are written as escapes too."""
+    """Return the text as `visible` does, on one line: line ends and tabs are escaped too."""
     return _UNSAFE_IN_LINE.sub(_escape, text)
 
 
 def program_text(text: str, *, in_colour: bool) -> str:
-    """Return what a program of the user's own wrote, for a terminal: as `visible` does, with its colours if `in_colour`.
+    """Return the output of the user's own program for a terminal: as `visible` does, with its colours if `in_colour`.
 
-    Text that begins with a carriage return is a progress bar: of each of its lines the last state stays, after one return.
+    Text that begins with a carriage return is a progress bar: the last state of each of its lines is kept, after one carriage return.
     """
     text = text.replace("\r\n", "\n")
     states = text.startswith("\r")
@@ -58,9 +58,9 @@ def program_text(text: str, *, in_colour: bool) -> str:
 
 
 def message_text(text: str) -> str:
-    """Return the text for a message, title or notification of an editor: as `visible` does, shortened, and no part of it a link.
+    """Return the text for a message, title or notification of an editor: as `visible` does, shortened, and without links.
 
-    Editors take such text for plain text or for Markdown, so nothing is escaped: a space is put where a link or a tag would begin.
+    Editors treat such text as plain text or as Markdown, so nothing is escaped: a space is inserted where a link or a tag would begin.
     """
     if len(text) > MAX_MESSAGE_CHARACTERS:
         half = MAX_MESSAGE_CHARACTERS // 2 - 2
@@ -69,7 +69,7 @@ def message_text(text: str) -> str:
 
 
 def json_text(value: Any, *, indent: int | None = None) -> str:
-    """Return a value as JSON in which every character that is not inert is escaped; what cannot be JSON is taken as a mapping."""
+    """Return a value as JSON in which every character that is not inert is escaped. Values without a JSON form are converted to a mapping."""
     return _UNSAFE.sub(_json_escape, json.dumps(value, ensure_ascii=False, indent=indent, default=dict))
 
 
@@ -90,7 +90,7 @@ def _escape(match: re.Match[str]) -> str:
 
 
 def _joins(match: re.Match[str]) -> bool:
-    """Whether a joiner stands between characters of a script, or of emoji, that needs it."""
+    """Return whether a joiner stands between characters of a script, or between emoji, that need it."""
     around = match.string[match.start() - 1 : match.start()] + match.string[match.end() : match.end() + 1]
     return len(around) == 2 and all(not each.isascii() and unicodedata.category(each)[0] in "LMS" for each in around)
 

@@ -1,6 +1,6 @@
-"""Locks that leave nothing behind: a file that one process holds by `flock`, and removes when it lets go of it.
+"""Locks that leave no files behind: a file that one process holds by `flock`, and removes when it releases the lock.
 
-The kernel lets go for a process that dies; the file that it leaves is no obstacle.
+When a process dies, the kernel releases its lock. The remaining file is no obstacle.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _LOOK_AGAIN_SECONDS = 0.02
 
 
 class HeldLock:
-    """A lock that this process has until `release`, or until it dies."""
+    """A lock that this process holds until `release`, or until it dies."""
 
     def __init__(self, path: Path, descriptor: int) -> None:
         self._path = path
@@ -33,15 +33,15 @@ class HeldLock:
 
     @property
     def is_own(self) -> bool:
-        """Whether the lock still keeps others out: its file was not removed or replaced."""
+        """Whether the lock still excludes others: its file was not removed or replaced."""
         return self._descriptor >= 0 and is_at(self._path, self._descriptor)
 
     def release(self) -> None:
-        """Remove the file and let go. Harmless when repeated."""
+        """Remove the file and release the lock. Harmless when repeated."""
         if self._descriptor < 0:
             return
-        # Removed while it is held: whoever opened it before finds out that it is another's, and opens the next one.
-        # A file of the same name may be another's by now, and one in a folder that was closed has to stay.
+        # Removed while it is held: a process that opened it before notices that, and opens the next one.
+        # The file of this name may belong to another process by now, and the folder may not allow its removal.
         if self.is_own:
             with contextlib.suppress(OSError):
                 self._path.unlink()
@@ -50,10 +50,10 @@ class HeldLock:
 
 
 def take_lock(path: Path, seconds: float) -> HeldLock | None:
-    """The lock, waited for `seconds` at the most; None when another process has it all that time.
+    """Return the lock, after waiting at most `seconds` for it; None when another process holds it all that time.
 
     Raises:
-        OSError: when its file cannot be made or opened.
+        OSError: when its file cannot be created or opened.
     """
     deadline = time.monotonic() + seconds
     while (lock := _try_lock(path)) is None and time.monotonic() < deadline:
@@ -62,7 +62,7 @@ def take_lock(path: Path, seconds: float) -> HeldLock | None:
 
 
 def is_locked(path: Path) -> bool:
-    """Whether a living process has the lock."""
+    """Return whether a living process holds the lock."""
     try:
         descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
     except OSError:
@@ -79,7 +79,7 @@ def is_locked(path: Path) -> bool:
 def _try_lock(path: Path) -> HeldLock | None:
     while True:
         if path.is_dir():
-            # Nobody can hold it.
+            # No process can hold a folder.
             remove(path)
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
@@ -93,7 +93,7 @@ def _try_lock(path: Path) -> HeldLock | None:
 
 
 def is_at(path: Path, descriptor: int) -> bool:
-    """Return whether the file at a path is the one that a descriptor has open."""
+    """Return whether a descriptor refers to the file at a path."""
     with contextlib.suppress(OSError):
         return os.path.samestat(path.stat(), os.fstat(descriptor))
     return False

@@ -1,4 +1,4 @@
-"""The log: a file for its user alone, of bounded size, that no link planted in a shared folder leads elsewhere."""
+"""A log file for its user alone, of bounded size, that follows no link planted in a shared folder."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from pathlib import Path
 MAX_BYTES = 10_000_000
 OLDER_FILES = 3
 MAX_RECORD_BYTES = 64 * 1024
-"""A longer record is cut: whoever can have something logged must not fill the log at once."""
+"""Longer records are cut, so that a single one cannot fill the log."""
 
 _CHECK_SECONDS = 1.0
 
 
 class RollingFile:
-    """Appends to the file `path`. Full files are kept as `path.1`, `path.2`, … and the oldest one goes.
+    """Appends to the file `path`. Full files are kept as `path.1`, `path.2`, …, and the oldest one is removed.
 
-    A file that was removed or renamed by somebody else is made anew.
+    A file that was removed or renamed by another program is created again.
 
     Raises:
-        OSError: when the file cannot be made, or is not one of the user's own.
+        OSError: when the file cannot be created, or does not belong to the user.
     """
 
     def __init__(self, path: Path, *, max_bytes: int = MAX_BYTES, older_files: int = OLDER_FILES) -> None:
@@ -71,7 +71,7 @@ class RollingFile:
         self._descriptor = descriptor
 
     def _roll(self) -> None:
-        """Begin another file. Where the full one cannot be renamed, it is emptied."""
+        """Begin a new file. If the full one cannot be renamed, it is emptied."""
         names = [self.path, *(self.path.with_name(f"{self.path.name}.{n}") for n in range(1, self._older_files + 1))]
         try:
             for older, newer in reversed(list(zip(names[1:], names, strict=False))):
@@ -83,7 +83,7 @@ class RollingFile:
 
 
 class LogFile(logging.Handler):
-    """Writes records to a rolling file. What cannot be written is dropped.
+    """Writes records to a rolling file. Records that cannot be written are dropped.
 
     Raises:
         OSError: as a `RollingFile` does.
@@ -108,10 +108,10 @@ class LogFile(logging.Handler):
 
 
 def open_log(folder: Path, name: str) -> LogFile:
-    """Open the log `name` in a folder, which is made for the user alone if it is missing.
+    """Open the log `name` in a folder, which is created for the user alone if it is missing.
 
     Raises:
-        OSError: when it cannot be made, or the folder or the file belongs to another user or is a link of theirs.
+        OSError: when it cannot be created, or the folder or the file belongs to another user or is a link of theirs.
     """
     if not os.path.lexists(folder):
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -129,11 +129,11 @@ def _opened(path: Path) -> int:
     about = os.fstat(descriptor)
     try:
         if not stat.S_ISREG(about.st_mode):
-            raise _refusal("it is no regular file", path)
+            raise _refusal("it is not a regular file", path)
         if about.st_uid != os.geteuid():
             raise _refusal("it belongs to another user", path)
         if about.st_nlink > 1:
-            raise _refusal("it has another name too", path)
+            raise _refusal("it has another hard link", path)
         if stat.S_IMODE(about.st_mode) & 0o077:
             os.fchmod(descriptor, 0o600)
     except OSError:

@@ -1,4 +1,4 @@
-"""The process's log: where it is kept, and the form of its lines, each of which carries a run id."""
+"""Set up the process's log: its file, and the form of its lines, each of which contains a run id."""
 
 from __future__ import annotations
 
@@ -14,45 +14,45 @@ from analystd.util.run_id import current_run_id
 
 LOG_NAME = "agent.log"
 CONTINUATION = "  | "
-"""What the further lines of a record begin with, those of its traceback."""
+"""The prefix of a record's further lines, such as those of its traceback."""
 
 _FORMAT = "%(asctime)s %(levelname)s %(run_id)s %(name)s: %(message)s"
 
 
 @dataclass(frozen=True)
 class Log:
-    """Where the log is, and what the user should know of that."""
+    """The path of the log, and the problems that the user should know."""
 
     path: Path
     problems: tuple[str, ...] = ()
 
 
-def log_to_file(folder: Path, *, fallback: Path | None = None, echo: bool = False, level: int = logging.INFO) -> Log:
+def log_to_file(folder: Path, *, fallback: Path | None = None, echo: bool = False) -> Log:
     """Send the process's log to `agent.log` in `folder` (10 MB, three older files kept), and to stderr if `echo`.
 
-    Where it cannot be kept there it is kept in `fallback`, or nowhere. A log that cannot be written never stops the work that is logged.
+    If it cannot be written there, it is written to `fallback`, or nowhere. A failing log never stops the logged work.
     """
     handlers: list[LogFile] = []
     problems = []
-    for place in (folder, *([fallback] if fallback is not None else [])):
+    for candidate in (folder, *([fallback] if fallback is not None else [])):
         try:
-            handlers.append(open_log(place, LOG_NAME))
+            handlers.append(open_log(candidate, LOG_NAME))
             break
         except OSError as exc:
-            problems.append(f"The log cannot be kept in {place} ({exc.strerror}: {exc.filename})")
+            problems.append(f"The log cannot be written to {candidate} ({exc.strerror}: {exc.filename})")
     path = handlers[0].path if handlers else folder / LOG_NAME
-    told = (f"{problems[0]}; it is {f'in {path}' if handlers else 'kept nowhere'}",) if problems else ()
+    summary = (f"{problems[0]}; {f'it is written to {path}' if handlers else 'no log is written'}",) if problems else ()
     echoes = [logging.StreamHandler(sys.stderr)] if echo else []
     for handler in (*handlers, *echoes):
         handler.setFormatter(RecordFormatter(_FORMAT))
         handler.addFilter(_add_run_id)
     logging.raiseExceptions = False
-    logging.basicConfig(level=level, handlers=[*handlers, *echoes] or [logging.NullHandler()], force=True)
-    return Log(path, told)
+    logging.basicConfig(level=logging.INFO, handlers=[*handlers, *echoes] or [logging.NullHandler()], force=True)
+    return Log(path, summary)
 
 
 class RecordFormatter(logging.Formatter):
-    """Makes each record one line, with a marked line more for each of its traceback; nothing in it is obeyed by a terminal."""
+    """Formats each record as one line, followed by a marked line for each line of its traceback, all safe for a terminal."""
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802
         """Return the record on one line."""
@@ -61,11 +61,11 @@ class RecordFormatter(logging.Formatter):
     def formatException(  # noqa: N802
         self, ei: tuple[type[BaseException], BaseException, TracebackType | None] | tuple[None, None, None]
     ) -> str:
-        """Return the traceback, each line marked."""
+        """Return the traceback, with a marker before each line."""
         return _marked(super().formatException(ei))
 
     def formatStack(self, stack_info: str) -> str:  # noqa: N802
-        """Return the stack, each line marked."""
+        """Return the stack, with a marker before each line."""
         return _marked(super().formatStack(stack_info))
 
 

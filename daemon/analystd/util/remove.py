@@ -1,7 +1,7 @@
-"""Removing files and folders, whatever hostile code has made of them.
+"""Remove files and folders, whatever hostile code has made of them.
 
-`shutil.rmtree` recurses, so folders that are nested deeply enough stop it. This walks with a bounded number of open descriptors and moves
-what is nested more deeply up to the top first. It follows no link and enters no other file system.
+`shutil.rmtree` recurses, so deeply nested folders stop it. This walks with a bounded number of open descriptors, and first moves folders that
+are nested more deeply up to the top. It follows no link and enters no other file system.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 _MOST_OPEN = 32
-"""Maximum number of nested folders that are open at once. What lies deeper is moved up."""
+"""Maximum number of nested folders that are open at once. Deeper ones are moved up."""
 
 _MOST_REPORTED = 20
 _READ_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
@@ -34,12 +34,12 @@ class Unremoved:
 
 
 def remove(path: Path, *, seconds: float = 60.0) -> list[Unremoved]:
-    """Remove a file, a link, or a folder with all that is in it. A link is removed, and what it leads to stays.
+    """Remove a file, a link, or a folder with its content. The target of a link stays.
 
-    Takes back permissions that the owner of a folder has given up. Never raises, and takes no longer than `seconds`.
+    Restores permissions that the owner of a folder has removed. Never raises, and takes no longer than `seconds`.
 
     Returns:
-        What is still there and why, up to a small number of examples; nothing where `path` was missing in the first place.
+        Examples of what could not be removed, and why; an empty list if `path` did not exist.
     """
     removal = _Removal(path, time.monotonic() + seconds)
     try:
@@ -82,7 +82,7 @@ class _Removal:
         with contextlib.closing(_entered(self._path, name, parent)) as top:
             self._mount = _mount_of(top.descriptor)
         before = -1
-        # A file system may leave out entries while others are removed, and what was moved up comes last.
+        # A file system may skip entries while others are removed, and entries that were moved up come last.
         while self._progress > before:
             before = self._progress
             self.left.clear()
@@ -99,7 +99,7 @@ class _Removal:
             self.left.append(Unremoved(path, reason or str(problem)))
 
     def _pass(self, top: _Folder) -> None:
-        """Go once through everything below a folder, and remove what can be."""
+        """Go once through everything below a folder, and remove what is possible."""
         stack = [top]
         try:
             while stack:
@@ -174,7 +174,7 @@ def _opened(name: str, flags: int, within: int | None = None) -> Iterator[int]:
 
 
 def _entered(path: Path, name: str, within: int) -> _Folder:
-    """Open a folder to read and change it, if need be after giving its owner the right to."""
+    """Open a folder to read and change it, restoring its owner's permissions if necessary."""
     try:
         descriptor = os.open(name, _READ_FOLDER, dir_fd=within)
     except PermissionError:
@@ -190,16 +190,16 @@ def _entered(path: Path, name: str, within: int) -> _Folder:
 
 
 def _allow_owner(name: str, within: int) -> None:
-    """Give the owner of a folder all rights to it, if that is us."""
+    """Give the owner of a folder all permissions, if that is the current user."""
     with contextlib.suppress(OSError), _opened(name, _NAME_FOLDER, within) as folder:
         about = os.fstat(folder)
         if about.st_mode & stat.S_IRWXU != stat.S_IRWXU and about.st_uid == os.geteuid():
-            # A descriptor that only names a folder cannot be given to fchmod.
+            # fchmod does not accept a descriptor opened with O_PATH.
             Path(f"/proc/self/fd/{folder}").chmod(stat.S_IMODE(about.st_mode) | stat.S_IRWXU)
 
 
 def _mount_of(descriptor: int) -> object:
-    """Return what identifies the mount that a descriptor is on: its id where the system tells it, else the device."""
+    """Return the identity of the mount of a descriptor: its id if the system provides it, else the device."""
     with contextlib.suppress(OSError):
         for line in Path(f"/proc/self/fdinfo/{descriptor}").read_text().splitlines():
             if line.startswith("mnt_id:"):

@@ -1,4 +1,4 @@
-"""Reading of small files that somebody else may have made: settings, cards, notes."""
+"""Read small files that other users may have created: settings, daemon cards, notes."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ SMALL_BYTES = 1 << 20
 
 
 class NotSmallError(OSError):
-    """The file is larger than what is read for such a purpose, or no file with a content of its own."""
+    """The file is too large for its purpose, or not a regular file."""
 
 
 def read_small(path: Path, limit: int = SMALL_BYTES) -> bytes:
-    """Return what a regular file holds, and never read more than `limit` bytes of it, nor wait for a pipe or a device.
+    """Return the content of a regular file. Never reads more than `limit` bytes, and never waits for a pipe or a device.
 
     Raises:
-        NotSmallError: when it is larger, or no regular file.
+        NotSmallError: when it is larger, or not a regular file.
         OSError: when it cannot be opened or read.
     """
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)

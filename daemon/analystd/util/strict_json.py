@@ -1,7 +1,7 @@
-"""JSON as it goes over the wire and into the journal: valid whatever it is made of, and bounded in its bytes.
+"""Encode JSON for the wire and the journal: valid for any value, and bounded in size.
 
-Half a surrogate pair is escaped, and a number that JSON does not have becomes a string. A large value is encoded once, as an `EncodedJson`,
-whose bytes then go into every message as they are.
+Halves of surrogate pairs are escaped, and numbers that JSON lacks become strings. A large value is encoded once, as an `EncodedJson`,
+whose bytes are then copied into every message.
 """
 
 from __future__ import annotations
@@ -17,21 +17,21 @@ from itertools import chain, islice, zip_longest
 from typing import Any
 
 MAX_NESTING = 200
-"""Maximum number of objects and lists in one another: deeper ones exhaust the stack of many JSON readers."""
+"""Maximum nesting of objects and lists: deeper ones exhaust the stack of many JSON parsers."""
 
 _STAND_IN = secrets.token_hex(16)
-"""Stands for encoded values until they are filled in. Nobody else knows it, so no text can contain it."""
+"""A placeholder for encoded values until they are inserted. It is random and secret, so no text can contain it."""
 
 _CUT_KEY_CHARACTERS = 200
 
 
 class NotEncodableError(ValueError):
-    """A value that has no form in JSON: nested too deeply, circular, or of a type that JSON does not have."""
+    """The value has no JSON form: it is nested too deeply, circular, or of an unsupported type."""
 
 
 @dataclass(frozen=True)
 class EncodedJson:
-    """A value that is encoded already, in valid UTF-8 JSON without line breaks."""
+    """A value that is already encoded, as valid UTF-8 JSON without line breaks."""
 
     body: bytes
 
@@ -41,10 +41,10 @@ class EncodedJson:
 
 
 def encoded(value: Any, default: Callable[[Any], Any] | None = None) -> bytes:
-    """Return JSON in UTF-8; `default` gives what stands for values that JSON has no form for.
+    """Return a value as JSON in UTF-8. `default` converts values that have no JSON form.
 
     Raises:
-        NotEncodableError: when there is no such form.
+        NotEncodableError: when a value cannot be encoded.
     """
     pieces: list[bytes] = []
 
@@ -69,7 +69,7 @@ def encoded(value: Any, default: Callable[[Any], Any] | None = None) -> bytes:
 
 @contextmanager
 def without_collection() -> Iterator[None]:
-    """Have no garbage collected meanwhile: while millions of values are made, the collector would look through them again and again."""
+    """Suspend garbage collection inside the context: while millions of values are created, the collector would scan them repeatedly."""
     with _collecting:
         _suspended.append(None)
         gc.disable()
@@ -84,11 +84,11 @@ def without_collection() -> Iterator[None]:
 
 _collecting = threading.Lock()
 _suspended: list[None] = []
-"""One for each that wants no collection now."""
+"""One item for each context in which collection is suspended."""
 
 
 def is_nested_deeper(value: Any, levels: int) -> bool:
-    """Return whether more than `levels` objects and lists lie in one another; encoded parts count as one level."""
+    """Return whether objects and lists are nested more than `levels` deep. Encoded parts count as one level."""
     level = [value]
     for _ in range(levels):
         inner = (each.values() if isinstance(each, dict) else each for each in level if isinstance(each, dict | list))
@@ -99,7 +99,7 @@ def is_nested_deeper(value: Any, levels: int) -> bool:
 
 
 def has_more_members(value: Any, limit: int) -> bool:
-    """Return whether the objects and lists in a value have more than `limit` members, all together; looks no further than that."""
+    """Return whether the objects and lists in a value have more than `limit` members in all. Stops counting there."""
     todo, count = [value], 0
     while todo:
         each = todo.pop()
@@ -112,9 +112,9 @@ def has_more_members(value: Any, limit: int) -> bool:
 
 
 def cut(value: Any, max_bytes: int) -> Any:
-    """Return `value` with whatever is large in it cut, so that it takes at most `max_bytes` encoded, or as little as can be.
+    """Return `value` with large parts cut, so that it takes at most `max_bytes` encoded, or as little as possible.
 
-    Long texts keep their beginning, long lists and objects their first members; what is nested deeply is left out. The two outermost
+    Long texts keep their beginning, and long lists and objects their first members; deeply nested parts are dropped. The two outermost
     levels keep all their keys, up to 64 each.
     """
     for limits in _LIMITS:
@@ -128,15 +128,15 @@ def cut(value: Any, max_bytes: int) -> Any:
 
 
 _LIMITS = ((1024 * 1024, 1000, 16), (64 * 1024, 100, 8), (4 * 1024, 30, 6), (100, 8, 4))
-"""Characters of a text, members of a list or object, and levels that are kept: as many as fit, tried in this order."""
+"""Characters of a text, members of a list or object, and levels to keep, tried in this order until the value fits."""
 
 _KEPT_KEYS = 64
 _MAX_PARTS = 100_000
-"""Maximum number of parts that a shortened value has, so that making it takes no long time."""
+"""Maximum number of parts of a shortened value, to bound the time for creating it."""
 
 
 class _TooManyError(Exception):
-    """What would be kept has too many parts."""
+    """The shortened value would have too many parts."""
 
 
 class _Cutter:

@@ -1,7 +1,7 @@
-"""Child processes behind a channel: how the daemon starts one, calls it, cancels a call and learns of its death.
+"""Child processes and the channel to them: starting one, calling it, cancelling a call and detecting its death.
 
-Frames are a 4-byte big-endian length and a JSON object, over a socket pair that the child inherits. Descriptors travel on a second pair.
-A child never writes to stdout: both its standard streams end in the daemon's log.
+A frame is a 4-byte big-endian length and a JSON object, on a socket pair that the child inherits. Descriptors use a second pair.
+Both standard output streams of a child go to the daemon's log.
 
     parent                                  child
     Worker.start(argv) ──────────────────▶  Channel().ready(…)

@@ -1,4 +1,4 @@
-"""The calls of a worker that are under way, and what it answers to them; nothing that a worker sends is believed to be well-formed."""
+"""The pending calls of a worker and the validation of its answers, none of which is trusted to be well-formed."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from analystd.workers.frames import (
 )
 
 FRAME_SECONDS = 30.0
-"""How long a worker may take for the rest of a frame that it has begun."""
+"""Maximum time for a worker to send the rest of a frame."""
 
 _DECODED_AT_ONCE = 256 * 1024
 """Larger frames are decoded in a thread."""
@@ -25,11 +25,11 @@ _DECODED_AT_ONCE = 256 * 1024
 EventHandler = Callable[[dict[str, Any]], None]
 
 _BAD_EVENT = (LookupError, TypeError, ValueError, AttributeError, ArithmeticError)
-"""What a handler raises for an event that is not what it should be."""
+"""Exceptions that a handler raises for an invalid event."""
 
 
 class Call:
-    """One request to a worker that is under way; `cancel` asks the worker to stop it."""
+    """A pending request to a worker; `cancel` asks the worker to stop it."""
 
     def __init__(self, number: int, on_event: EventHandler | None, ask_to_stop: Callable[[int], None]) -> None:
         self.number = number
@@ -38,10 +38,10 @@ class Call:
         self._future: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
 
     async def result(self) -> dict[str, Any]:
-        """What the worker replied; cancelling the wait cancels the call.
+        """Wait for the worker's reply and return it; cancelling the wait cancels the call.
 
         Raises:
-            AnalystdError: as the worker reported it; `WorkerDiedError` when it ended first.
+            AnalystdError: the error that the worker reported; `WorkerDiedError` when it died first.
         """
         try:
             return await asyncio.shield(self._future)
@@ -50,38 +50,38 @@ class Call:
             raise
 
     def cancel(self) -> None:
-        """Ask the worker to stop; it still replies, with what it has or with an error."""
+        """Ask the worker to stop; it still replies, with a partial result or an error."""
         if not self._future.done():
             self._ask_to_stop(self.number)
 
     def take_event(self, event: object) -> None:
-        """Hand an event on.
+        """Pass an event to the call's handler.
 
         Raises:
-            UntrustworthyError: when it is none.
+            UntrustworthyError: when the event is invalid.
         """
         if not isinstance(event, dict):
-            raise UntrustworthyError("an event that is no object")
+            raise UntrustworthyError("an event that is not an object")
         try:
             if self._on_event is not None:
                 self._on_event(event)
         except _BAD_EVENT as exc:
-            raise UntrustworthyError(f"an event that is none ({exc!r:.200})") from exc
+            raise UntrustworthyError(f"an invalid event ({exc!r:.200})") from exc
 
     def finish(self, outcome: dict[str, Any] | AnalystdError) -> None:
-        """Give the call its result."""
+        """Set the call's result or error."""
         if self._future.done():
             return
         if isinstance(outcome, AnalystdError):
             self._future.set_exception(outcome)
-            # A caller that was cancelled meanwhile never looks at it.
+            # A cancelled caller never retrieves the exception; mark it as retrieved.
             self._future.exception()
         else:
             self._future.set_result(outcome)
 
 
 class Calls:
-    """The calls under way, by their numbers."""
+    """The pending calls, by number."""
 
     def __init__(self, ask_to_stop: Callable[[int], None]) -> None:
         self._ask_to_stop = ask_to_stop
@@ -92,20 +92,20 @@ class Calls:
         return len(self._open)
 
     def begin(self, on_event: EventHandler | None) -> Call:
-        """A new call."""
+        """Return a new call."""
         call = Call(next(self._numbers), on_event, self._ask_to_stop)
         self._open[call.number] = call
         return call
 
     def dispatch(self, message: dict[str, Any]) -> None:
-        """Hand a message to the call that it belongs to.
+        """Pass a message to its call.
 
         Raises:
-            UntrustworthyError: when there is none such, or it is neither an event nor an answer.
+            UntrustworthyError: when the call is unknown, or the message is neither an event nor an answer.
         """
         number = message.get("id")
         if type(number) is not int or number not in self._open:
-            raise UntrustworthyError(f"an answer to no call (id {str(number)[:20]})")
+            raise UntrustworthyError(f"an answer to an unknown call (id {str(number)[:20]})")
         if "event" in message:
             self._open[number].take_event(message["event"])
             return
@@ -115,17 +115,17 @@ class Calls:
         self._open.pop(number).finish(outcome)
 
     def fail(self, error: AnalystdError) -> None:
-        """Fail all of them."""
+        """Fail all pending calls."""
         for call in self._open.values():
             call.finish(error)
         self._open.clear()
 
 
 async def read_message(reader: asyncio.StreamReader, max_bytes: int) -> dict[str, Any] | None:
-    """The next message of a worker, or None at the end of the stream.
+    """Return the next message of a worker, or None at the end of the stream.
 
     Raises:
-        UntrustworthyError: when it is none, too large, or does not come to its end.
+        UntrustworthyError: when the message is malformed, too large or incomplete.
     """
     try:
         (length,) = HEADER.unpack(await reader.readexactly(HEADER.size))
@@ -136,7 +136,7 @@ async def read_message(reader: asyncio.StreamReader, max_bytes: int) -> dict[str
     except asyncio.IncompleteReadError:
         return None
     except TimeoutError:
-        raise UntrustworthyError(f"a part of a frame, and nothing more for {FRAME_SECONDS:g} s") from None
+        raise UntrustworthyError(f"part of a frame, then nothing for {FRAME_SECONDS:g} s") from None
     message = decoded(body) if length <= _DECODED_AT_ONCE else await asyncio.to_thread(decoded, body)
     if "event" in message and length > MAX_EVENT_FRAME_BYTES:
         raise UntrustworthyError(f"an event of {length} bytes")

@@ -1,4 +1,4 @@
-"""The worker's side: requests come in, answers and events go out."""
+"""The worker's end of the channel: it receives requests, and sends answers and events."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from analystd.workers.frames import CHANNEL_FD_VARIABLE, DESCRIPTORS_FD_VARIABLE
 
 @dataclass
 class WorkerRequest:
-    """One request as the child sees it: reply or fail exactly once, emit as often as needed before that."""
+    """A request in the child: `reply` or `fail` is called exactly once, and `emit` any number of times before."""
 
     number: int
     method: str
@@ -26,22 +26,22 @@ class WorkerRequest:
     descriptors: tuple[int, ...]
     channel: Channel
     cancelled: threading.Event = field(default_factory=threading.Event)
-    """Set when the caller has lost interest; the request still wants an answer."""
+    """Set when the caller has cancelled the request, which still needs an answer."""
 
     def emit(self, event: dict[str, Any]) -> None:
         """Send an event of this request."""
         self.channel.send({"id": self.number, "event": event})
 
     def reply(self, result: dict[str, Any]) -> None:
-        """Answer."""
+        """Answer the request with a result."""
         self._close({"id": self.number, "result": result})
 
     def fail(self, error: AnalystdError) -> None:
-        """Answer with an error."""
+        """Answer the request with an error."""
         self._close({"id": self.number, "error": error_data(error)})
 
     def _close(self, message: dict[str, Any]) -> None:
-        # A message that cannot be made leaves the request open for another answer.
+        # If the message cannot be encoded, the request stays open for another answer.
         self.channel.send(message)
         for descriptor in self.descriptors:
             with contextlib.suppress(OSError):
@@ -50,7 +50,7 @@ class WorkerRequest:
 
 
 class Channel:
-    """The child's end: requests come out of `next_request`, in order; cancels reach the request they name at once."""
+    """The child's end: `next_request` returns requests in order; a cancellation takes effect at once."""
 
     def __init__(self) -> None:
         self._socket = socket.socket(fileno=int(os.environ.pop(CHANNEL_FD_VARIABLE)))
@@ -63,23 +63,23 @@ class Channel:
         self._lock = threading.Lock()
 
     def ready(self, about: dict[str, Any], take: Callable[[WorkerRequest], object] | None = None) -> None:
-        """Tell the parent that requests are welcome, and start to read them.
+        """Report readiness to the parent, and start to read requests.
 
-        `take` gets each request as it comes, from the thread that reads; without it they wait for `next_request`.
+        The reading thread calls `take` with each request; without it, requests wait for `next_request`.
         """
         self._take = take or self._queue.put
         self.send({"ready": about})
         threading.Thread(target=self._read, daemon=True, name="channel").start()
 
     def refuse(self, error: AnalystdError) -> None:
-        """Tell the parent why there will be no READY."""
+        """Report to the parent why the worker cannot become ready."""
         self.send({"error": error_data(error)})
 
     def next_request(self, timeout: float | None = None) -> WorkerRequest | None:
-        """The next request; None when `timeout` seconds passed without one.
+        """Return the next request; None if `timeout` seconds pass without one.
 
         Raises:
-            EOFError: when the parent has closed the channel; the child should end.
+            EOFError: when the parent has closed the channel; the child should exit.
         """
         try:
             request = self._queue.get(timeout=timeout) if timeout != 0 else self._queue.get_nowait()
@@ -91,7 +91,7 @@ class Channel:
         return request
 
     def wait_closed(self) -> None:
-        """Return when the parent has closed the channel; for a child whose requests are taken as they come."""
+        """Wait until the parent has closed the channel; for a child that passed `take` to `ready`."""
         for _ in self:
             pass
 
@@ -105,7 +105,7 @@ class Channel:
                 yield request
 
     def send(self, message: dict[str, Any]) -> None:
-        """Write one frame; a parent that is gone is no error, since the reader notices it."""
+        """Write one frame. It is not an error if the parent has exited, because the reading thread detects that."""
         with self._lock, contextlib.suppress(BrokenPipeError, ConnectionResetError):
             self._socket.sendall(frame(message))
 

@@ -1,4 +1,4 @@
-"""What goes over the channel between a worker and its parent; both sides import it, so it stays light."""
+"""The frames on the channel between a worker and its parent; both sides import this module, so it stays light."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from analystd.wire.errors import AnalystdError, error_of_kind
 CHANNEL_FD_VARIABLE = "ANALYSTD_CHANNEL_FD"
 DESCRIPTORS_FD_VARIABLE = "ANALYSTD_DESCRIPTORS_FD"
 MAX_FRAME_BYTES = 256 * 1024 * 1024
-"""Maximum size of an answer, and of what a worker is asked."""
+"""Maximum size of requests and answers."""
 
 MAX_EVENT_FRAME_BYTES = 1024 * 1024
-"""Maximum size of what a worker sends that is no answer: events may come without end."""
+"""Maximum size of a worker's other messages; the number of events is not limited."""
 
 HEADER = struct.Struct(">I")
 
@@ -23,45 +23,45 @@ _MAX_TEXT = 64 * 1024
 
 
 class UntrustworthyError(Exception):
-    """A worker sent what no worker of ours sends: it is damaged, or was taken over."""
+    """A worker sent a message that violates the protocol: it is damaged, or was taken over."""
 
 
 def frame(message: dict[str, Any]) -> bytes:
-    """The bytes of one message."""
+    """Return the bytes of one message."""
     body = json.dumps(message, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "surrogatepass")
     return HEADER.pack(len(body)) + body
 
 
 def error_data(error: AnalystdError) -> dict[str, Any]:
-    """An error as it goes over the channel."""
+    """Return an error as it is sent over the channel."""
     return {"kind": error.kind, "message": error.message, "hint": error.hint}
 
 
 def remote_error(data: object) -> AnalystdError:
-    """The error that came over the channel.
+    """Return the error that was received over the channel.
 
     Raises:
-        UntrustworthyError: when it is none.
+        UntrustworthyError: when it is malformed.
     """
     if not isinstance(data, dict):
-        raise UntrustworthyError("an error that is no object")
+        raise UntrustworthyError("an error that is not an object")
     kind, message, hint = data.get("kind"), data.get("message"), data.get("hint")
     if not isinstance(kind, str) or not isinstance(message, str) or not isinstance(hint, str | None):
-        raise UntrustworthyError("an error without kind or message")
+        raise UntrustworthyError("an error without a kind or a message")
     return error_of_kind(kind, message[:_MAX_TEXT], hint and hint[:_MAX_TEXT])
 
 
 def decoded(body: bytes) -> dict[str, Any]:
-    """The message in a frame.
+    """Return the message in a frame.
 
     Raises:
-        UntrustworthyError: when it is none.
+        UntrustworthyError: when it is malformed.
     """
     try:
         with without_collection():
             message = json.loads(body)
     except (ValueError, RecursionError) as exc:
-        raise UntrustworthyError(f"a frame that is no JSON ({exc})") from None
+        raise UntrustworthyError(f"a frame that is not JSON ({exc})") from None
     if not isinstance(message, dict):
-        raise UntrustworthyError("a frame that is no object")
+        raise UntrustworthyError("a frame that is not an object")
     return message

@@ -1,4 +1,4 @@
-"""The daemon's side: starting a worker, calling it, learning of its death, starting another."""
+"""The daemon's end of the channel: it starts workers, calls them, detects their death and restarts them."""
 
 from __future__ import annotations
 
@@ -31,15 +31,15 @@ _STDERR_LINES_KEPT = 20
 _GRACE_SECONDS = 2.0
 
 _LAST_WORDS_SECONDS = 0.5
-"""How long the output of a worker that has ended is read; others may hold it open."""
+"""How long the output of an exited worker is still read; other processes may hold it open."""
 
 _LOOK_SECONDS = 0.005
 
 UNREAD_SECONDS = 60.0
-"""How long a worker may read nothing of what it is sent."""
+"""How long a worker may leave messages unread."""
 
 _MAX_UNREAD_BYTES = 64 * 1024 * 1024
-"""How much may wait for a worker that does not read."""
+"""Maximum size of the messages that wait for a worker that does not read."""
 
 
 class Worker:
@@ -57,11 +57,10 @@ class Worker:
         self._calls = Calls(lambda number: self._send({"cancel": number}))
         self._last_lines: deque[str] = deque(maxlen=_STDERR_LINES_KEPT)
         self._tasks: list[asyncio.Task[None]] = []
-        self._on_death: Callable[[Worker], None] | None = None
         self._closing = False
         self._hung_up = False
         self._distrust: str | None = None
-        """What the worker did that no worker of ours does."""
+        """How the worker violated the protocol, if it did."""
         self._sent_bytes = 0
         self._unread: asyncio.TimerHandle | None = None
 
@@ -74,13 +73,13 @@ class Worker:
         environment: Mapping[str, str],
         cwd: str | None = None,
         ready_seconds: float = 60.0,
-        on_death: Callable[[Worker], None] | None = None,
         on_start: Callable[[Worker], None] | None = None,
     ) -> Self:
-        """Start `argv` with a channel and wait for its READY frame, whose content is then in `ready`; `on_start` is told before that.
+        """Start `argv` with a channel and wait for its READY frame, whose content is then in `ready`; call `on_start` before that.
 
         Raises:
-            AnalystdError: that the child reported instead of READY; `WorkerDiedError` when it ended or took longer than `ready_seconds`.
+            AnalystdError: the error that the child reported instead of READY; `WorkerDiedError` when it exited or took
+                longer than `ready_seconds`.
         """
         ours, theirs = socket.socketpair()
         our_descriptors, their_descriptors = socket.socketpair()
@@ -101,19 +100,18 @@ class Worker:
                     start_new_session=True,
                 )
         except BaseException:
-            # Above all when the one who needs the worker loses interest while it starts.
+            # Mostly when the caller is cancelled while the worker starts.
             ours.close()
             our_descriptors.close()
             raise
         our_descriptors.setblocking(False)
         worker = cls(name, process, ours, our_descriptors)
-        worker._on_death = on_death
         if on_start is not None:
             on_start(worker)
         try:
             await worker._open(ready_seconds)
         except asyncio.CancelledError:
-            # It would look at its channel only when it is ready, and has nothing to put in order before that.
+            # The child reads its channel only when it is ready, and has nothing to clean up before that.
             worker.kill()
             await worker.aclose()
             raise
@@ -143,7 +141,7 @@ class Worker:
         """Send a request; `descriptors` are duplicated into the child before this returns.
 
         Raises:
-            WorkerDiedError: when the child has ended; `OverloadedError` when it has not taken the descriptors of many calls before.
+            WorkerDiedError: when the child has died; `OverloadedError` when it has not received the descriptors of many earlier calls.
         """
         if not self.alive:
             raise self._death()
@@ -156,26 +154,26 @@ class Worker:
     async def request(
         self, method: str, params: Mapping[str, Any], *, descriptors: Sequence[int] = ()
     ) -> dict[str, Any]:
-        """`call(...)` and its result, for callers that need no events."""
+        """Call the worker and return the result, for callers that need no events."""
         return await self.call(method, params, descriptors=descriptors).result()
 
     def kill(self) -> None:
-        """End the child and what it started at once."""
+        """Kill the child and its process group at once."""
         if self._process.returncode is None:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(self._process.pid, signal.SIGKILL)
 
     def end_distrusted(self, why: str) -> None:
-        """End a worker that did what no worker of ours does: all that wait for it fail now, and the next request starts another."""
+        """Kill a worker that violated the protocol; pending calls fail, and the next request starts a new worker."""
         if self._distrust is not None or self._closing:
             return
         self._distrust, self._hung_up = why, True
-        logger.error("The %s worker sent %s; it is ended", self.name, why)
+        logger.error("Stopping the %s worker: it sent %s", self.name, why)
         self.kill()
         self._calls.fail(self._death())
 
     async def aclose(self) -> None:
-        """Close the channel, on which the child ends; kill it if it does not. Harmless when repeated."""
+        """Close the channel, so that the child exits, and kill it if it does not; a second call does nothing."""
         self._closing = True
         if self._unread is not None:
             self._unread.cancel()
@@ -189,7 +187,7 @@ class Worker:
 
     @property
     def is_at_work(self) -> bool:
-        """Whether a call is under way."""
+        """Whether calls are pending."""
         return bool(self._calls)
 
     def __repr__(self) -> str:
@@ -201,7 +199,7 @@ class Worker:
         try:
             first = await asyncio.wait_for(read_message(reader, MAX_EVENT_FRAME_BYTES), ready_seconds)
             if first is not None and "error" not in first and not isinstance(first.get("ready"), dict):
-                raise UntrustworthyError("a first frame that does not say READY")
+                raise UntrustworthyError("a first frame other than READY")
             refusal = remote_error(first["error"]) if first is not None and "error" in first else None
         except TimeoutError as exc:
             raise WorkerDiedError(f"The {self.name} worker was not ready after {ready_seconds:g} s") from exc
@@ -224,8 +222,8 @@ class Worker:
         except UntrustworthyError as exc:
             self.end_distrusted(str(exc))
         except OSError as exc:
-            logger.info("the channel of the %s worker broke: %s", self.name, exc)
-        # The launcher, which is our child, may outlive the program by a moment; nobody would answer a call in it.
+            logger.info("The channel of the %s worker broke: %s", self.name, exc)
+        # The launcher, which is our child, may outlive the program for a moment, in which no call would be answered.
         self._hung_up = True
         if self._unread is not None:
             self._unread.cancel()
@@ -233,13 +231,11 @@ class Worker:
         if not self._closing:
             logger.error("%s", self._death().message)
         self._calls.fail(self._death())
-        if self._on_death is not None and not self._closing:
-            self._on_death(self)
 
     async def _has_ended(self) -> None:
-        """Wait for the end of a child that has closed its channel, or is to; one that lives on all the same is ended."""
+        """Wait for a child whose channel is closed to exit, and kill it if it does not."""
         deadline = asyncio.get_running_loop().time() + _GRACE_SECONDS
-        # `Process.wait` waits for the end of its output too, which whoever was handed the descriptor can put off for ever.
+        # `Process.wait` also waits for the end of the output, which other processes with the descriptor may never close.
         while self._process.returncode is None:
             if asyncio.get_running_loop().time() > deadline:
                 self.kill()
@@ -251,7 +247,7 @@ class Worker:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        # Closes our end of an output that others still hold open.
+        # Close our end of an output that other processes still hold open.
         self._process._transport.close()  # type: ignore[attr-defined]
 
     async def _read_log(self) -> None:
@@ -271,7 +267,7 @@ class Worker:
         if self._writer is None or self._writer.is_closing() or self._hung_up:
             return
         if self._writer.transport.get_write_buffer_size() > _MAX_UNREAD_BYTES:
-            self.end_distrusted(f"nothing, and read nothing of {_MAX_UNREAD_BYTES >> 20} MiB either")
+            self.end_distrusted(f"nothing, and left {_MAX_UNREAD_BYTES >> 20} MiB unread")
             return
         data = frame(message)
         self._sent_bytes += len(data)
@@ -283,39 +279,41 @@ class Worker:
         try:
             socket.send_fds(self._descriptors, [b"\0"], list(descriptors))
         except BlockingIOError:
-            raise OverloadedError(f"Too many files wait for the {self.name} worker", "Ask again in a moment.") from None
+            raise OverloadedError(
+                f"Too many files are waiting for the {self.name} worker", "Try again in a moment."
+            ) from None
         except OSError as exc:
             raise self._death() from exc
 
     def _expect_reading(self, read_before: int) -> None:
-        """End the worker if something waits for it and it has read nothing since this was called last."""
+        """Kill the worker if messages wait for it and it has read nothing since the last check."""
         self._unread = None
         if self._writer is None or not self.alive:
             return
         waiting = self._writer.transport.get_write_buffer_size()
         read = self._sent_bytes - waiting
         if waiting and read == read_before:
-            self.end_distrusted(f"nothing, and read nothing for {UNREAD_SECONDS:g} s either")
+            self.end_distrusted(f"nothing, and read nothing for {UNREAD_SECONDS:g} s")
         elif waiting:
             self._unread = asyncio.get_running_loop().call_later(UNREAD_SECONDS, self._expect_reading, read)
 
     def _death(self) -> WorkerDiedError:
         if self._distrust is not None:
             return WorkerDiedError(
-                f"The {self.name} worker sent {self._distrust}, which no worker of ours does; it was ended",
-                "Ask again: the next request starts another.",
+                f"The {self.name} worker sent {self._distrust}, which violates the worker protocol; it was stopped",
+                "Try again: the next request starts a new worker.",
             )
         code = self._process.returncode
         if code is not None and code < 0:
             how = f"was ended by {signal.Signals(-code).name}"
         else:
-            how = "hung up" if code is None else f"ended with exit status {code}"
+            how = "closed its channel" if code is None else f"ended with exit status {code}"
         last = next((line for line in reversed(self._last_lines) if line.strip()), "")
         return WorkerDiedError(f"The {self.name} worker {how}" + (f": {last}" if last else ""))
 
 
 class Supervisor:
-    """Keeps one worker of a kind: starts it when it is first needed, and again after it died."""
+    """Keeps one worker: starts it on first use, and restarts it after it died."""
 
     def __init__(self, start: Callable[[], Awaitable[Worker]]) -> None:
         self._start = start
@@ -325,11 +323,11 @@ class Supervisor:
 
     @property
     def running(self) -> Worker | None:
-        """The worker if there is a live one."""
+        """The worker, if it is alive."""
         return self._worker if self._worker is not None and self._worker.alive else None
 
     async def worker(self) -> Worker:
-        """A live worker.
+        """Return a live worker, starting it if necessary.
 
         Raises:
             AnalystdError: when it cannot be started.
@@ -345,14 +343,14 @@ class Supervisor:
             return self._worker
 
     async def rest(self, may_rest: Callable[[], bool]) -> None:
-        """End the worker until it is needed again; not if `may_rest`, asked when nobody can get at it, says no."""
+        """Stop the worker until the next use, if `may_rest` agrees; it is called while no caller can get the worker."""
         async with self._lock:
             if self._worker is not None and may_rest():
                 await self._worker.aclose()
                 self._worker = None
 
     async def aclose(self) -> None:
-        """End the worker for good."""
+        """Stop the worker permanently."""
         self._closed = True
         async with self._lock:
             if self._worker is not None:
@@ -360,5 +358,5 @@ class Supervisor:
 
 
 def python_module(module: str, *arguments: str) -> list[str]:
-    """The command line that runs a module of this package with this interpreter, ignoring the current folder."""
+    """Return the command that runs a module of this package with this interpreter, ignoring the current folder."""
     return [sys.executable, "-P", "-m", module, *arguments]

@@ -52,7 +52,7 @@ def test_extremes_of_typed_columns_are_exact() -> None:
     ]
 
 
-def test_of_equal_extremes_the_first_is_told(open_bytes: OpenFile) -> None:
+def test_of_equal_extremes_the_first_is_reported(open_bytes: OpenFile) -> None:
     assert text(open_bytes, "1.0", "1", "1.00")[2:4] == ["1.0", "1.0"]
 
 
@@ -61,11 +61,11 @@ def test_nothing_has_no_extremes_and_infinities_no_mean() -> None:
     assert typed(pa.array([float("inf"), float("-inf"), float("nan")])) == [2, 1, "-Infinity", "Infinity", "NaN"]
 
 
-def test_values_that_are_no_numbers_are_left_out_and_told(open_bytes: OpenFile) -> None:
+def test_values_that_are_not_numbers_are_excluded_and_reported(open_bytes: OpenFile) -> None:
     table = Formats().open_table(open_bytes(b"x,y\n" + b"1,\n" * 300 + b"n.n.,\n3,\n"))
     described = view(table, ViewRequest("describe", columns=("x",)))
     assert described["rows"] == [["x", "integer", 302, 0, "1", "3", pytest.approx(303 / 301)]]
-    assert described["warnings"] == ["1 values of 'x' are no numbers; minimum, maximum and mean leave them out"]
+    assert described["warnings"] == ["1 values of 'x' are not numbers; minimum, maximum and mean exclude them"]
 
 
 def test_a_description_is_a_table_of_the_columns(open_bytes: OpenFile) -> None:
@@ -83,7 +83,7 @@ def test_a_description_is_a_table_of_the_columns(open_bytes: OpenFile) -> None:
     assert described["num_rows"] == 2
 
 
-def test_a_description_can_be_of_the_rows_that_meet_a_filter() -> None:
+def test_a_description_can_cover_the_rows_that_meet_a_filter() -> None:
     table = MemoryTable({"x": pa.array([5, 1, 9, 3]), "y": pa.array(["a", "b", "b", "b"])})
     described = view(table, ViewRequest("describe", columns=("x",), filter=(Condition("y", "=", "b"),)))
     assert described["rows"] == [["x", "int64", 3, 0, 1, 9, pytest.approx(13 / 3)]]

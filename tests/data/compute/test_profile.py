@@ -14,7 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.data.query_tables import MemoryTable
 
-from analystd.data.compute import column_views as query_views
+from analystd.data import column_views as query_views
+from analystd.data.compute import distinct
 from analystd.data.compute import frequent_values as profile_top
 from analystd.data.compute.distinct import DistinctCounter, hashes_of
 from analystd.data.compute.frequent_values import TopValues
@@ -72,7 +73,7 @@ def test_a_profile_of_text_has_the_most_frequent_values(open_bytes: OpenFile) ->
     )
 
 
-def test_typed_values_are_told_as_cells() -> None:
+def test_typed_values_are_reported_as_cells() -> None:
     assert profile(MemoryTable({"x": pa.array([True, False, True, None])}))["top"] == [
         {"value": True, "count": 2},
         {"value": False, "count": 1},
@@ -95,7 +96,7 @@ def test_a_column_without_values_has_nothing_but_counts() -> None:
     assert [found[key] for key in ("min", "max", "mean", "std", "histogram")] == [None] * 5
 
 
-def test_a_profile_can_be_of_the_rows_that_meet_a_filter() -> None:
+def test_a_profile_can_cover_the_rows_that_meet_a_filter() -> None:
     table = MemoryTable({"x": pa.array([1, 2, 3, 4, 5]), "y": pa.array(["a", "b", "a", "b", "b"])})
     found = profile(table, filter=(Condition("y", "=", "b"),))
     assert (found["count"], found["min"], found["max"], found["distinct"]) == (3, 2, 5, 3)
@@ -174,8 +175,9 @@ def test_a_histogram_counts_each_value_between_its_edges(batches: list[list[floa
         assert counts == expected.tolist()
 
 
-def test_few_distinct_values_are_counted_exactly_and_many_estimated() -> None:
-    counter = DistinctCounter(1000)
+def test_few_distinct_values_are_counted_exactly_and_many_estimated(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(distinct, "MOST_EXACT", 1000)
+    counter = DistinctCounter()
     for begin in range(0, 1000, 100):
         counter.add(hashes_of(pa.array([*range(begin, begin + 100), *range(begin, begin + 100)])))
     assert (counter.count(), counter.exact) == (1000, True)
@@ -207,7 +209,7 @@ def test_texts_have_the_same_hash_only_if_they_are_equal(values: list[bytes | No
     assert len(set(zip(there, hashes, strict=True))) == len(set(there)) == len(set(hashes))
 
 
-def test_of_too_many_values_the_frequent_ones_are_counted_on(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_with_too_many_values_the_frequent_ones_are_still_counted(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(profile_top, "_MOST_VALUES", 100)
     monkeypatch.setattr(profile_top, "_FREQUENT", 20)
     top = TopValues()

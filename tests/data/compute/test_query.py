@@ -109,7 +109,7 @@ def test_text_compares_by_its_bytes() -> None:
     assert chosen(pa.array(["7", "07"]), "=", 7) == [0]
 
 
-def test_contains_passes_over_case_and_starts_with_does_not() -> None:
+def test_contains_ignores_case_and_starts_with_does_not() -> None:
     array = pa.array(["Zürich", "ZÜRICH", "Bern", None, "x.y"])
     assert chosen(array, "contains", "zür") == [0, 1]
     assert chosen(array, "contains", ".") == [4]
@@ -158,7 +158,7 @@ def test_what_cannot_be_compared_is_refused_by_name(condition: Condition, messag
 def test_nested_columns_can_be_missing_but_have_no_order() -> None:
     table = MemoryTable({"l": pa.array([[1], None])})
     assert numbers(table, filter=(Condition("l", "missing"),)) == [1]
-    with pytest.raises(InvalidArgumentsError, match="no order"):
+    with pytest.raises(InvalidArgumentsError, match="cannot be sorted"):
         numbers(table, sort=(SortKey("l"),))
 
 
@@ -168,7 +168,7 @@ def test_all_conditions_must_hold() -> None:
     assert numbers(table, filter=(Condition("a", ">", 1), Condition("a", "<", 4))) == [1, 2]
 
 
-def test_the_first_page_reads_no_further_than_it_needs_and_the_next_goes_on() -> None:
+def test_the_first_page_reads_only_what_it_needs_and_the_next_continues() -> None:
     table = MemoryTable({"x": pa.array(range(30))})
     known = Selection()
     asked = Query(table, ViewRequest("rows", filter=(Condition("x", ">=", 4),)), known)
@@ -185,7 +185,7 @@ def test_the_first_page_reads_no_further_than_it_needs_and_the_next_goes_on() ->
     assert (asked.page(26, 5).numbers, asked.tail(2).numbers, table.taken) == ([], [28, 29], [9])
 
 
-def test_missing_values_come_last_either_way_and_ties_keep_their_order() -> None:
+def test_missing_values_come_last_in_both_directions_and_ties_keep_their_order() -> None:
     array = pa.array([2.0, None, 1.0, math.nan, 2.0, -0.0, 0.0])
     assert ordered(array) == [5, 6, 2, 0, 4, 1, 3]
     assert ordered(array, descending=True) == [0, 4, 2, 5, 6, 1, 3]
@@ -197,7 +197,7 @@ def test_several_keys_order_what_the_ones_before_leave_equal() -> None:
     assert numbers(table, sort=(SortKey("a", True), SortKey("b")), filter=(Condition("b", "<", 5),)) == [1, 0, 2]
 
 
-def test_an_order_is_looked_through_once() -> None:
+def test_an_order_is_computed_once() -> None:
     table = MemoryTable({"x": pa.array([3, 1, 2])})
     known = Selections()
     question = ViewRequest("rows", sort=(SortKey("x"),), n_rows=2)
@@ -218,7 +218,7 @@ def test_a_page_further_on_has_more_candidates_kept(monkeypatch: pytest.MonkeyPa
     assert [number for page in pages for number in page] == sorted(range(50), key=lambda at: (7 * at) % 50)
 
 
-def test_too_far_into_an_order_is_refused() -> None:
+def test_rows_too_far_into_an_order_are_refused() -> None:
     asked = Query(MemoryTable({"x": pa.array([1])}), ViewRequest("rows", sort=(SortKey("x"),)), Selection())
     with pytest.raises(InvalidArgumentsError, match="only the first 2000000 rows"):
         asked.page(2_000_000, 1)
@@ -269,26 +269,26 @@ def test_shape_and_tail_are_of_what_meets_the_filter(open_bytes: OpenFile) -> No
     )
 
 
-def test_what_does_not_fit_its_type_is_told(open_bytes: OpenFile) -> None:
+def test_mismatched_values_are_reported(open_bytes: OpenFile) -> None:
     content = b"x,y\n" + b"1,a\n" * 300 + b"n.n.,a\n2,a\n"
     shown = view(csv_table(open_bytes, content), ViewRequest("tail", sort=(SortKey("x"),), n_rows=2))
     assert (shown["rows"], shown["warnings"][-1:]) == (
         [["2", "a"], ["n.n.", "a"]],
-        ["1 value does not fit the type of 'x', which is guessed from the first rows; taken as missing"],
+        ["1 value does not fit the type of 'x', which is guessed from the first rows; treated as missing"],
     )
 
 
-def test_a_view_is_cancelled_between_parts() -> None:
-    caller = ProgressListener(threading.Event())
+def test_a_view_is_cancelled_between_chunks() -> None:
+    listener = ProgressListener(threading.Event())
 
     class Cancelled(MemoryTable):
-        def column_parts(self, columns: Any, start: int = 0) -> Any:
-            for part in super().column_parts(columns, start):
-                if caller.cancelled.is_set():
+        def column_chunks(self, columns: Any, start: int = 0) -> Any:
+            for chunk in super().column_chunks(columns, start):
+                if listener.cancelled.is_set():
                     raise ViewCancelledError("cancelled")
-                yield part
-                if part.number == 3:
-                    caller.cancelled.set()
+                yield chunk
+                if chunk.number == 3:
+                    listener.cancelled.set()
 
     table = Cancelled({"x": pa.array(range(30))})
     known = Selection()
@@ -433,15 +433,15 @@ def test_files_of_text_are_filtered_and_sorted_as_python_does(
     assert [row for each in pages for row in each] == [list(every[row]) for row in expected]
 
 
-def test_a_plain_look_at_text_does_not_load_what_computing_takes(tmp_path: Path) -> None:
+def test_a_plain_view_of_text_does_not_load_pyarrow(tmp_path: Path) -> None:
     path = tmp_path / "x.csv"
     path.write_text("a,b\n1,2\n")
     code = (
         "import os, sys; from analystd.data import worker; from analystd.data.formats import Formats; "
-        "from analystd.data.view_request import Question; from analystd.data.positioned_file import RandomFile; "
+        "from analystd.data.view_request import ViewRequest; from analystd.data.positioned_file import PositionedFile; "
         "from analystd.data.views import view; "
-        "file = RandomFile.of_descriptor('x.csv', os.open(sys.argv[1], os.O_RDONLY)); "
-        "[view(Formats().open_table(file), Question(each)) for each in ('head', 'tail', 'rows', 'shape', 'schema')]; "
+        "file = PositionedFile.of_descriptor('x.csv', os.open(sys.argv[1], os.O_RDONLY)); "
+        "[view(Formats().open_table(file), ViewRequest(each)) for each in ('head', 'tail', 'rows', 'shape', 'schema')]; "
         "print('pyarrow' in sys.modules)"
     )
     found = subprocess.run([sys.executable, "-c", code, path], check=True, capture_output=True, text=True)

@@ -1,4 +1,4 @@
-"""The file tools' work, done by the worker behind its walls."""
+"""The file tools in the sandboxed worker."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ async def test_a_hard_link_is_read_and_its_name_written_anew(data: DataWorker, f
     assert ((folder / "a.txt").read_text(), (folder / "b.txt").read_text()) == ("old", "new")
 
 
-async def test_a_pipe_holds_up_nobody(data: DataWorker, folder: Path) -> None:
+async def test_a_pipe_blocks_no_request(data: DataWorker, folder: Path) -> None:
     os.mkfifo(folder / "pipe")
     async with asyncio.timeout(20):
         with pytest.raises(WorkspaceError, match="is a named pipe"):
@@ -56,7 +56,7 @@ async def test_a_pipe_holds_up_nobody(data: DataWorker, folder: Path) -> None:
             await data.write_file("pipe", "text")
 
 
-async def test_a_name_that_is_no_utf_8_is_read_and_one_that_no_file_has_is_refused(
+async def test_a_name_that_is_not_utf_8_is_read_and_an_impossible_name_is_refused(
     data: DataWorker, folder: Path
 ) -> None:
     name = os.fsdecode(b"caf\xe9.txt")
@@ -67,7 +67,7 @@ async def test_a_name_that_is_no_utf_8_is_read_and_one_that_no_file_has_is_refus
     assert (await data.list_files("."))["entries"][0]["name"] == "caf\\xe9.txt"
 
 
-async def test_what_tools_outside_trust_is_sealed_in_the_worker(tmp_path: Path) -> None:
+async def test_paths_that_outside_tools_trust_are_sealed_in_the_worker(tmp_path: Path) -> None:
     sandbox = await measure_sandbox("auto")
     if sandbox.level != "full":
         pytest.skip("only level full has seals")
@@ -81,7 +81,7 @@ async def test_what_tools_outside_trust_is_sealed_in_the_worker(tmp_path: Path) 
     await worker.list_files(".")
     assert worker.pid is not None
     assert missing_seals(worker.pid, root, [".git", "other"]) == ["other"]
-    # What a taken-over worker made is found when it has ended.
+    # The files that a hostile worker made are found after it ended.
     (root / ".vscode").mkdir()
     await worker.aclose()
     assert [item.path for entry in trusted.quarantine.entries() for item in entry.items] == [".vscode"]

@@ -61,7 +61,7 @@ def test_a_pattern_is_for_names(workspace: Workspace, folder: Path) -> None:
     assert files.list_files(workspace, ".", pattern="*.xlsx")["text"] == ".: no files"
 
 
-def test_names_that_are_no_text_are_shown_escaped(workspace: Workspace, folder: Path) -> None:
+def test_names_that_are_not_text_are_shown_escaped(workspace: Workspace, folder: Path) -> None:
     for name in (b"caf\xe9.csv", b"two\nlines", "日経.csv".encode()):
         (folder / os.fsdecode(name)).write_text("")
     assert names(files.list_files(workspace, ".")) == ["caf\\xe9.csv", "two\\nlines", "日経.csv"]
@@ -76,7 +76,7 @@ def test_a_long_listing_is_cut_and_says_so(workspace: Workspace, folder: Path, m
     assert listing["text"].endswith("… only the first 3 are listed")
 
 
-def test_folders_that_do_not_match_take_no_room_in_a_listing(
+def test_folders_that_do_not_match_do_not_count_in_a_listing(
     workspace: Workspace, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(files, "MAX_ENTRIES", 2)
@@ -155,7 +155,7 @@ def test_long_lines_are_bounded_by_bytes(open_bytes: OpenFile) -> None:
     assert (read["text"], read["lines"], read["truncated"]) == ("short\n", 1, True)
 
 
-def test_a_binary_file_is_no_text(open_bytes: OpenFile) -> None:
+def test_a_binary_file_is_not_text(open_bytes: OpenFile) -> None:
     with pytest.raises(WorkspaceError, match=r"model\.bin is a binary file of 4 bytes"):
         files.read_file(open_bytes(b"a\0b\n", "model.bin"))
 
@@ -179,7 +179,7 @@ def test_lines_below_1_are_invalid(open_bytes: OpenFile) -> None:
         ("größe\x81\n".encode("latin-1"), "latin-1"),
     ],
 )
-def test_the_encoding_is_told_and_its_mark_is_no_text(open_bytes: OpenFile, content: bytes, encoding: str) -> None:
+def test_the_encoding_is_reported_and_its_mark_is_not_text(open_bytes: OpenFile, content: bytes, encoding: str) -> None:
     read = files.read_file(open_bytes(content))
     assert read["encoding"] == encoding
     assert read["text"].startswith(("größe", "open;größe"))
@@ -252,7 +252,7 @@ def test_a_range_beyond_the_end_is_empty(open_bytes: OpenFile) -> None:
         {"byte_limit": 3},
     ],
 )
-def test_lines_and_bytes_at_once_and_numbers_below_the_first_are_invalid(
+def test_lines_and_bytes_together_and_numbers_below_the_first_are_invalid(
     open_bytes: OpenFile, asked: dict[str, int]
 ) -> None:
     with pytest.raises(InvalidArgumentsError):
@@ -269,7 +269,9 @@ def test_lines_and_bytes_at_once_and_numbers_below_the_first_are_invalid(
     ],
 )
 def test_a_binary_file_is_called_what_its_first_bytes_say(open_bytes: OpenFile, content: bytes, kind: str) -> None:
-    with pytest.raises(WorkspaceError, match=f"is a binary file of {len(content)} bytes .by its first bytes .*{kind}"):
+    with pytest.raises(
+        WorkspaceError, match=f"is a binary file of {len(content)} bytes .judging by its first bytes, .*{kind}"
+    ):
         files.read_file(open_bytes(content))
 
 
@@ -289,7 +291,7 @@ def test_a_file_is_listed_alone(workspace: Workspace, folder: Path) -> None:
             files.list_files(workspace, path)
 
 
-def test_what_is_no_file_is_listed_as_special_and_never_opened(workspace: Workspace, folder: Path) -> None:
+def test_special_files_are_listed_as_special_and_never_opened(workspace: Workspace, folder: Path) -> None:
     os.mkfifo(folder / "pipe")
     with socket.socket(socket.AF_UNIX) as server:
         server.bind(str(folder / "sock"))
@@ -317,7 +319,7 @@ def test_a_protected_name_is_closed_in_whatever_case(workspace: Workspace, folde
             files.list_files(workspace, path)
 
 
-async def test_the_model_is_told_that_a_file_goes_on(folder: Path) -> None:
+async def test_the_model_is_informed_that_a_file_continues(folder: Path) -> None:
     class Files(DataWorker):
         def __init__(self) -> None: ...
 
@@ -335,18 +337,18 @@ async def test_the_model_is_told_that_a_file_goes_on(folder: Path) -> None:
     read = next(tool for tool in file_tools(Files()) if tool.spec.name == "read_file")
     context = ToolContext("main", lambda _: None)
 
-    async def told(**arguments: Any) -> str:
+    async def reported(**arguments: Any) -> str:
         result = await read.run(arguments, context)
         assert "…" not in result.data["text"]
         return result.text
 
-    assert await told(path="x.txt") == "one\ntwo\nthree"
-    assert await told(path="x.txt", offset=2, limit=1) == (
+    assert await reported(path="x.txt") == "one\ntwo\nthree"
+    assert await reported(path="x.txt", offset=2, limit=1) == (
         "two\n… [the file of 13 bytes goes on: read_file with offset 3 reads on]"
     )
-    assert (await told(path="x.txt", byte_offset=4, byte_limit=5)).endswith(
+    assert (await reported(path="x.txt", byte_offset=4, byte_limit=5)).endswith(
         "\n… [the file of 13 bytes goes on: read_file with byte_offset 9 reads on]"
     )
-    assert (await told(path="long.txt")).endswith("read_file with byte_offset 200000 reads on]")
-    assert await told(path="old.txt") == "café\n… [the file's encoding is windows-1252]"
-    assert await told(path="none.txt") == "… [nothing here: the file has 0 bytes]"
+    assert (await reported(path="long.txt")).endswith("read_file with byte_offset 200000 reads on]")
+    assert await reported(path="old.txt") == "café\n… [the file's encoding is windows-1252]"
+    assert await reported(path="none.txt") == "… [nothing here: the file has 0 bytes]"

@@ -63,7 +63,7 @@ def test_text_that_utf_8_cannot_write_is_invalid(room: Room) -> None:
         write_file(room, "x.txt", "\ud800")
 
 
-def test_a_write_over_the_limit_is_refused_before_anything_is_made(room: Room, folder: Path) -> None:
+def test_a_write_over_the_limit_is_refused_before_anything_is_created(room: Room, folder: Path) -> None:
     with pytest.raises(ResourceLimitError, match=r"Writing new/x\.txt would take the workspace to"):
         write_file(room, "new/x.txt", "x" * 2_000_000)
     assert list(folder.iterdir()) == []
@@ -77,7 +77,7 @@ def test_a_hard_link_is_replaced_and_what_it_was_linked_to_stays(room: Room, fol
     assert (tmp_path / "original.txt").read_text() == "old"
 
 
-def test_what_is_no_file_is_neither_written_to_nor_replaced(room: Room, folder: Path) -> None:
+def test_special_files_are_neither_written_to_nor_replaced(room: Room, folder: Path) -> None:
     os.mkfifo(folder / "pipe")
     (folder / "a").mkdir()
     with socket.socket(socket.AF_UNIX) as server:
@@ -97,7 +97,7 @@ def test_names_may_be_as_long_as_the_system_lets_them_be(room: Room, folder: Pat
         write_file(room, "é" * 128, "text")
 
 
-def test_names_that_are_no_text_are_written_as_they_are(room: Room, folder: Path) -> None:
+def test_names_that_are_not_text_are_written_as_they_are(room: Room, folder: Path) -> None:
     name = os.fsdecode(b"caf\xe9.csv")
     write_file(room, name, "text")
     assert (folder / name).read_text() == "text"

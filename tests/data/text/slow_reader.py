@@ -1,16 +1,16 @@
-"""Delimited text read one byte after the other: what the fast ways are compared with. It is itself compared with Python's `csv`."""
+"""A reader of delimited text byte by byte, with which the scanners are compared. It is itself compared with Python's `csv`."""
 
 from __future__ import annotations
 
 PLAIN, ARMED, INSIDE = 0, 1, 2
-"""The state before a byte: a quote here would be text, would open a cell (or double the one before), would close it."""
+"""The states before a byte, in which a quote is text, opens a cell (or doubles the one before), or closes the cell."""
 
 _QUOTE = b'"'
 _LINE_ENDS = (b"\n", b"\r")
 
 
 def records_of(text: bytes, delimiter: bytes = b",") -> list[list[bytes]]:
-    """The records of a text as cells; empty lines are no records."""
+    """Return the records of a text as cells; empty lines are not records."""
     records: list[list[bytes]] = []
     cells: list[bytes] = [b""]
     state, closed, empty = ARMED, False, True
@@ -37,7 +37,7 @@ def records_of(text: bytes, delimiter: bytes = b",") -> list[list[bytes]]:
 
 
 def count_from(text: bytes, state: int, after_newline: bool, delimiter: bytes = b",") -> tuple[int, int]:
-    """How many records end in a piece of text that begins in a state, and the state after it."""
+    """Return the number of records that end in a piece of text that begins in a state, and the state after it."""
     count = 0
     for byte in (text[at : at + 1] for at in range(len(text))):
         newline = byte in _LINE_ENDS

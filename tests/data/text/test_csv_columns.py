@@ -14,7 +14,7 @@ from analystd.data.column_chunks import ColumnChunk
 from analystd.data.positioned_file import ProgressListener, ViewCancelledError
 from analystd.data.text import _records
 from analystd.data.text.cell_types import MISSING
-from analystd.data.text.csv_columns import column_parts
+from analystd.data.text.csv_columns import column_chunks
 from analystd.data.text.dialect import NO_QUOTE, Dialect, strip_newlines
 from analystd.data.text.record_chunks import RecordChunk
 from analystd.wire.results import ColumnInfo
@@ -24,7 +24,7 @@ pytestmark = pytest.mark.slow
 COMMAS = Dialect()
 
 
-def stretch(data: bytes, number: int = 0, first_row: int = 0, dialect: Dialect = COMMAS) -> RecordChunk:
+def chunk(data: bytes, number: int = 0, first_row: int = 0, dialect: Dialect = COMMAS) -> RecordChunk:
     records, consumed = dialect.split(data, 1_000_000)
     return RecordChunk(number, first_row, len(records) + bool(strip_newlines(data[consumed:])), data, 1.0)
 
@@ -32,7 +32,7 @@ def stretch(data: bytes, number: int = 0, first_row: int = 0, dialect: Dialect =
 def part(data: bytes, *types: str, positions: Sequence[int] | None = None, dialect: Dialect = COMMAS) -> ColumnChunk:
     columns = [ColumnInfo(name=str(at), type=kind) for at, kind in enumerate(types)]
     wanted = range(len(types)) if positions is None else positions
-    (only,) = column_parts([stretch(data, dialect=dialect)], wanted, columns, dialect, ProgressListener())
+    (only,) = column_chunks([chunk(data, dialect=dialect)], wanted, columns, dialect, ProgressListener())
     return only
 
 
@@ -51,11 +51,11 @@ def test_columns_have_the_types_that_were_guessed_and_text_is_bytes() -> None:
     ]
 
 
-def test_columns_come_as_asked_for_also_twice() -> None:
+def test_columns_come_as_requested_also_twice() -> None:
     assert values(b"1,x\n2,y\n", "integer", "text", positions=[1, 0, 1]) == [[b"x", b"y"], [1, 2], [b"x", b"y"]]
 
 
-def test_what_stands_for_a_missing_value_is_null_in_every_column() -> None:
+def test_spellings_of_missing_values_are_null_in_every_column() -> None:
     text = b'NA,n/a\n"",   \n None ,nULL\n#N/A,x\n'
     assert values(text, "integer", "text") == [[None] * 4, [None, None, None, b"x"]]
 
@@ -77,10 +77,10 @@ def test_a_quote_can_be_a_byte_as_any_other() -> None:
 def test_values_that_do_not_fit_are_null_and_counted() -> None:
     found = part(b"1,1.5,x\nabc,0x10,x\n+3,-.5e1,x\n1_0,2 3,x\n", "integer", "number", "text")
     assert [array.to_pylist() for array in found.arrays[:2]] == [[1, None, 3, None], [1.5, None, -5.0, None]]
-    assert found.strange == [2, 2, 0]
+    assert found.mismatches == [2, 2, 0]
 
 
-def test_a_fraction_among_integers_makes_doubles_of_the_part() -> None:
+def test_a_fraction_among_integers_turns_the_chunk_into_doubles() -> None:
     assert values(b"1,\n2.5,\n-inf,\n", "integer", "text")[0] == [1.0, 2.5, float("-inf")]
 
 
@@ -98,7 +98,7 @@ def test_records_of_another_length_lack_cells_or_have_too_many() -> None:
         [1, 2, 3, 4, None],
         [b"a", None, b"c", b"e,e", b"g"],
     ]
-    assert found.strange == [0, 0]
+    assert found.mismatches == [0, 0]
 
 
 def test_an_only_cell_may_be_empty() -> None:
@@ -106,7 +106,7 @@ def test_an_only_cell_may_be_empty() -> None:
     assert values(b"1\n,b\n", "text", dialect=Dialect(b",", NO_QUOTE)) == [[b"1", None]]
 
 
-def test_bytes_that_are_no_utf_8_stay_as_they_are() -> None:
+def test_invalid_utf_8_stays_as_it_is() -> None:
     assert values(b'Z\xfcrich,1\n"\xff",2,3\n', "text", "integer")[0] == [b"Z\xfcrich", b"\xff"]
 
 
@@ -116,26 +116,26 @@ def test_a_column_that_is_empty_so_far_is_text() -> None:
 
 def test_no_columns_still_have_rows() -> None:
     found = part(b"1\n2\n", "integer", positions=[])
-    assert (found.num_rows, found.arrays, found.strange) == (2, [], [])
+    assert (found.num_rows, found.arrays, found.mismatches) == (2, [], [])
 
 
-def test_parts_come_in_the_order_of_the_stretches() -> None:
+def test_column_chunks_come_in_the_order_of_the_record_chunks() -> None:
     columns = [ColumnInfo(name="n", type="integer")]
-    stretches = [stretch(f"{number}\n{number}\n".encode(), number, 2 * number) for number in range(20)]
-    parts = list(column_parts(stretches, [0], columns, COMMAS, ProgressListener()))
+    chunks = [chunk(f"{number}\n{number}\n".encode(), number, 2 * number) for number in range(20)]
+    parts = list(column_chunks(chunks, [0], columns, COMMAS, ProgressListener()))
     assert [(each.number, each.first_row, each.num_rows) for each in parts] == [(at, 2 * at, 2) for at in range(20)]
     assert [each.arrays[0].to_pylist() for each in parts] == [[at, at] for at in range(20)]
 
 
-def test_few_stretches_are_read_ahead_and_none_once_it_is_closed() -> None:
+def test_few_chunks_are_read_ahead_and_none_once_it_is_closed() -> None:
     read = []
 
-    def stretches() -> Iterator[RecordChunk]:
+    def chunks() -> Iterator[RecordChunk]:
         for number in range(100):
             read.append(number)
-            yield stretch(b"1\n", number, number)
+            yield chunk(b"1\n", number, number)
 
-    parts = column_parts(stretches(), [0], [ColumnInfo(name="n", type="integer")], COMMAS, ProgressListener())
+    parts = column_chunks(chunks(), [0], [ColumnInfo(name="n", type="integer")], COMMAS, ProgressListener())
     next(parts)
     assert len(read) < 10
     taken = len(read)
@@ -143,23 +143,27 @@ def test_few_stretches_are_read_ahead_and_none_once_it_is_closed() -> None:
     assert (list(parts), len(read)) == ([], taken)
 
 
-def test_cancelling_comes_through_from_the_stretches() -> None:
-    def stretches() -> Iterator[RecordChunk]:
-        yield stretch(b"1\n")
+def test_cancelling_comes_through_from_the_record_chunks() -> None:
+    def chunks() -> Iterator[RecordChunk]:
+        yield chunk(b"1\n")
         raise ViewCancelledError("cancelled")
 
     with pytest.raises(ViewCancelledError):
-        list(column_parts(stretches(), [0], [ColumnInfo(name="n", type="integer")], COMMAS, ProgressListener()))
+        list(column_chunks(chunks(), [0], [ColumnInfo(name="n", type="integer")], COMMAS, ProgressListener()))
 
 
-def test_it_is_told_how_far_the_work_is() -> None:
-    told: list[float] = []
+def test_progress_is_reported() -> None:
+    reported: list[float] = []
     list(
-        column_parts(
-            [stretch(b"1\n")], [0], [ColumnInfo(name="n", type="integer")], COMMAS, ProgressListener(report=told.append)
+        column_chunks(
+            [chunk(b"1\n")],
+            [0],
+            [ColumnInfo(name="n", type="integer")],
+            COMMAS,
+            ProgressListener(report=reported.append),
         )
     )
-    assert told == [1.0]
+    assert reported == [1.0]
 
 
 CELLS = st.one_of(

@@ -56,23 +56,23 @@ def test_a_header_alone_has_no_rows(open_bytes: OpenFile, content: bytes) -> Non
     assert (table.count_rows(), all_rows(table), table.tail(5, [0, 1])) == (0, Rows([]), Rows([]))
 
 
-def test_rows_of_another_length_are_kept_and_told(open_bytes: OpenFile) -> None:
+def test_rows_of_another_length_are_kept_and_reported(open_bytes: OpenFile) -> None:
     rows = all_rows(table_of(open_bytes(b"a,b\n1,2\n3\n4,5,6\n")))
     assert rows.cells == [["1", "2"], ["3", None], ["4", "5", "6"]]
     assert rows.warnings == ("Rows 1, 2 are not as long as the header: 1 cells, not 2",)
 
 
-def test_names_that_are_not_unique_are_told(open_bytes: OpenFile) -> None:
+def test_names_that_are_not_unique_are_reported(open_bytes: OpenFile) -> None:
     head = view(table_of(open_bytes(b"a,b,a\n1,2,3\n")), ViewRequest("head", columns=("a_2", "a")))
     assert head["columns"] == [
         {"name": "a", "type": "integer", "address": "a_2"},
         {"name": "a", "type": "integer"},
     ]
     assert head["rows"] == [["3", "1"]]
-    assert head["warnings"] == ["Several columns have the same name: 'a' (2); ask for the others by 'a_2'"]
+    assert head["warnings"] == ["Several columns have the same name: 'a' (2); request the others as 'a_2'"]
 
 
-def test_each_of_several_columns_of_one_name_can_be_asked_for_everywhere(open_bytes: OpenFile) -> None:
+def test_each_of_several_columns_of_one_name_can_be_requested_everywhere(open_bytes: OpenFile) -> None:
     table = table_of(open_bytes(b"a,b,a,,\n1,x,30,p,s\n2,y,20,q,r\n3,z,10,,q\n"))
 
     def asked(operation: str = "head", **more: Any) -> ViewResult:
@@ -99,14 +99,14 @@ def test_each_of_several_columns_of_one_name_can_be_asked_for_everywhere(open_by
 
 def test_a_header_of_numbers_is_doubted(open_bytes: OpenFile) -> None:
     assert table_of(open_bytes(b"1,2.5\n3,4\n")).warnings == [
-        "The first row looks like data, but it is taken as the header"
+        "The first row looks like data, but it is used as the header"
     ]
 
 
-def test_what_is_not_utf_8_is_shown_with_a_mark_and_told(open_bytes: OpenFile) -> None:
+def test_invalid_utf_8_is_shown_with_a_mark_and_reported(open_bytes: OpenFile) -> None:
     rows = all_rows(table_of(open_bytes(b"city,n\nZ\xfcrich,1\nBern,2\n")))
     assert rows.cells == [["Z\ufffdrich", "1"], ["Bern", "2"]]
-    assert rows.warnings == ("Row 0 is not valid UTF-8; what could not be read is shown as \ufffd",)
+    assert rows.warnings == ("Row 0 is not valid UTF-8; invalid bytes are shown as \ufffd",)
 
 
 def test_a_window_counts_rows_from_0_and_ends_with_the_file(open_bytes: OpenFile) -> None:
@@ -122,7 +122,7 @@ def test_a_window_counts_rows_from_0_and_ends_with_the_file(open_bytes: OpenFile
     assert view(table, ViewRequest("rows", offset=5000))["text"].startswith("No rows from 5000 of 1000, counted from 0")
 
 
-def test_a_tail_without_quotes_is_read_from_the_back_and_counts_nothing(open_bytes: OpenFile) -> None:
+def test_a_tail_without_quotes_is_read_from_the_end_without_counting(open_bytes: OpenFile) -> None:
     table = table_of(open_bytes(b"n\n" + b"".join(b"%d\r\n" % number for number in range(100_000))))
     assert table.tail(2, [0]).cells == [["99998"], ["99999"]]
     assert table.known_rows is None
@@ -156,12 +156,12 @@ def test_a_reply_is_bounded_and_says_so(open_bytes: OpenFile) -> None:
     table = table_of(open_bytes(b"text\n" + (b"x" * 3_000_000 + b"\n") * 10))
     rows = all_rows(table)
     assert len(rows.cells) == 5
-    assert rows.warnings == ("Only 5 of 10 rows are given: more than 16 MiB do not fit into one reply",)
+    assert rows.warnings == ("Only 5 of 10 rows are returned: a reply holds at most 16 MiB",)
 
 
 def test_arguments_out_of_their_range_are_refused(open_bytes: OpenFile) -> None:
     table = table_of(open_bytes(b"a,b\n1,2\n"))
-    with pytest.raises(InvalidArgumentsError, match="n_rows is 10001; it can be from 1 to 10000"):
+    with pytest.raises(InvalidArgumentsError, match="n_rows is 10001; it must be from 1 to 10000"):
         view(table, ViewRequest("head", n_rows=10_001))
     with pytest.raises(InvalidArgumentsError, match="Unknown operation 'sum'"):
         view(table, ViewRequest("sum"))
@@ -170,7 +170,7 @@ def test_arguments_out_of_their_range_are_refused(open_bytes: OpenFile) -> None:
     assert caught.value.hint == "The columns are: a, b"
 
 
-def test_a_file_that_becomes_shorter_is_told_and_not_guessed(open_bytes: OpenFile, tmp_path: object) -> None:
+def test_a_file_that_becomes_shorter_is_reported(open_bytes: OpenFile, tmp_path: object) -> None:
     file = open_bytes(b"a\n" + b"1\n" * 1000)
     table = table_of(file)
     longer = PositionedFile("x.csv", file.descriptor, (*file.key[:2], file.size + 10, *file.key[3:]))

@@ -40,7 +40,7 @@ def test_any_part_of_a_compressed_file_is_read_in_any_order(
     assert 2 < len(decoding.checkpoints) <= 8
 
 
-def test_what_was_learnt_of_a_compressed_file_serves_its_next_opening(open_bytes: OpenFile) -> None:
+def test_cached_facts_about_a_compressed_file_serve_its_next_opening(open_bytes: OpenFile) -> None:
     data = noise(100_000)
     decoding = Decoding(GzipDecoder(), spacing=1000)
     file = open_bytes(gzip.compress(data))
@@ -71,7 +71,9 @@ def test_members_follow_each_other(parts: list[bytes], reads: list[tuple[int, in
         (lambda data: data[:-8] + b"\0" * 8, r"x\.csv holds damaged compressed data \(.*incorrect data check\)"),
     ],
 )
-def test_damage_is_told_where_it_is_met(damage: Callable[[bytes], bytes], message: str, open_bytes: OpenFile) -> None:
+def test_damage_is_reported_where_it_is_found(
+    damage: Callable[[bytes], bytes], message: str, open_bytes: OpenFile
+) -> None:
     data = noise(200_000)
     content = unzipped(open_bytes(damage(gzip.compress(data, 1))))
     with pytest.raises(WorkspaceError, match=message):
@@ -98,7 +100,7 @@ def test_utf16_is_read_as_utf8_without_its_mark(encoding: str, mark: bytes, open
     assert content.read(0, 10**9) == utf8
 
 
-def test_what_is_no_utf16_is_noticed_as_what_is_no_utf8(open_bytes: OpenFile) -> None:
+def test_invalid_utf16_is_reported_like_invalid_utf8(open_bytes: OpenFile) -> None:
     data = b"\xff\xfe" + "a".encode("utf-16-le") + b"\x00\xd8" + "b".encode("utf-16-le") + b"!"
     content = DecodedContent(open_bytes(data), Decoding(Utf16Decoder("utf-16-le")))
     assert content.read(0, 100).decode("utf-8", "replace") == "a���b�"
@@ -115,6 +117,6 @@ def test_encodings_are_known_by_their_first_bytes() -> None:
 
 def test_a_cancelled_read_ends(open_bytes: OpenFile) -> None:
     content = unzipped(open_bytes(gzip.compress(noise(10_000))))
-    content.caller.cancelled.set()
+    content.listener.cancelled.set()
     with pytest.raises(Exception, match="was cancelled"):
         content.read(0, 10)

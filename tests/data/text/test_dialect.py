@@ -34,7 +34,7 @@ def test_one_column_is_a_table_too() -> None:
     assert sniffed("") == Dialect()
 
 
-def test_a_delimiter_that_is_told_is_believed() -> None:
+def test_a_given_delimiter_is_used() -> None:
     assert sniff_dialect(b"a,b\n1,2\n", whole=True, delimiter=b"\t").dialect.delimiter == b"\t"
 
 
@@ -47,7 +47,7 @@ def test_a_sample_that_ends_in_a_row_is_judged_by_its_whole_rows() -> None:
 
 
 @pytest.mark.parametrize("line", ["sep=^\r\n", "SEP=^\n", '"sep=^"\r'])
-def test_a_separator_line_tells_the_delimiter_and_is_no_row(line: str) -> None:
+def test_a_separator_line_sets_the_delimiter_and_is_not_a_row(line: str) -> None:
     assert sniffed(f"\ufeff{line}a^b,c\n1^2") == Dialect(b"^", start=3 + len(line))
 
 
@@ -73,7 +73,7 @@ def test_comments_before_the_header_are_left_out_unless_they_name_the_columns(
     assert found.remarks == ((remark,) if remark else ())
 
 
-def test_what_is_not_said_is_not_remarked() -> None:
+def test_a_plain_file_has_the_default_dialect_and_no_remarks() -> None:
     assert sniff_dialect(b"a,b\n1,2\n", whole=True) == Sniffed(Dialect())
 
 
@@ -95,7 +95,7 @@ def test_what_is_not_said_is_not_remarked() -> None:
         (' "a","b"', [' "a"', "b"]),
     ],
 )
-def test_a_record_falls_into_the_cells_that_pythons_csv_reads(record: str, cells: list[str]) -> None:
+def test_a_record_has_the_cells_that_pythons_csv_reads(record: str, cells: list[str]) -> None:
     assert Dialect().cells(record.encode()) == cells
     assert (list(csv.reader([record])) or [[""]])[0] in (cells, [])
 
@@ -105,7 +105,7 @@ def test_without_quotes_a_quote_is_a_character() -> None:
     assert Dialect(quote=-1).split(b'"a\nb"\n', 5) == ([b'"a', b'b"'], 6)
 
 
-def test_bytes_that_are_no_utf8_raise_or_are_replaced() -> None:
+def test_invalid_utf8_raises_or_is_replaced() -> None:
     with pytest.raises(UnicodeDecodeError):
         Dialect().cells(b"a,\xff")
     assert Dialect().cells(b'a,"\xff"', "replace") == ["a", "�"]

@@ -45,19 +45,19 @@ def path(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize("what", TOLD_BY_THE_FILE)
-def test_a_file_tells_its_dialect(what: str, path: Path) -> None:
+def test_the_dialect_of_a_file_is_detected(what: str, path: Path) -> None:
     content, header, rows = TOLD_BY_THE_FILE[what]
     path.write_bytes(content)
     Viewer().check(path, header, rows)
 
 
-def test_comments_that_are_left_out_are_told_in_every_view(path: Path) -> None:
+def test_skipped_comments_are_reported_in_every_view(path: Path) -> None:
     path.write_bytes(b"# made by a logger\n# on a monday\na,b\n1,2\n")
     for operation in ("head", "shape", "tail", "rows", "columns"):
         assert any("comment" in warning for warning in Viewer().view(path, operation)["warnings"])
 
 
-def test_a_delimiter_that_is_given_stands_over_what_the_file_seems_to_say(path: Path) -> None:
+def test_a_given_delimiter_overrides_the_detected_one(path: Path) -> None:
     path.write_bytes(b"a,b;c\n1,2;3\n4,5;6\n")
     viewer = Viewer()
     viewer.check(path, ["a", "b;c"], [["1", "2;3"], ["4", "5;6"]])
@@ -66,19 +66,19 @@ def test_a_delimiter_that_is_given_stands_over_what_the_file_seems_to_say(path: 
     viewer.check(path, ["a", "b;c"], [["1", "2;3"], ["4", "5;6"]])
 
 
-def test_a_delimiter_that_is_given_can_be_any_sign(path: Path) -> None:
+def test_a_given_delimiter_can_be_any_character(path: Path) -> None:
     path.write_bytes(b'a:b\n1:"x:y"\n')
     Viewer().check(path, ["a", "b"], [["1", "x:y"]], delimiter=":")
 
 
-def test_a_file_of_any_ending_is_a_table_where_the_delimiter_is_given(tmp_path: Path) -> None:
+def test_a_file_of_any_extension_is_a_table_if_the_delimiter_is_given(tmp_path: Path) -> None:
     path = tmp_path / "measured.log"
     path.write_bytes(b"a^b\n1^2\n")
     Viewer().check(path, ["a", "b"], [["1", "2"]], delimiter="^")
 
 
 @pytest.mark.parametrize(("name", "delimiter"), [("x.tsv", "\t"), ("x.tab", "\t"), ("x.psv", "|")])
-def test_the_name_of_a_file_tells_its_delimiter(name: str, delimiter: str, tmp_path: Path) -> None:
+def test_the_extension_of_a_file_sets_its_delimiter(name: str, delimiter: str, tmp_path: Path) -> None:
     path = tmp_path / name
     path.write_text(f"a,x,y{delimiter}b\n1,2,3{delimiter}4\n")
     Viewer().check(path, ["a,x,y", "b"], [["1,2,3", "4"]])

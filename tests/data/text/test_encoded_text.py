@@ -45,7 +45,7 @@ def test_utf_16_is_right_across_every_border(coding: str, size: int, path: Path)
 @pytest.mark.parametrize(
     "end", [b"\n", b"\x00\xd8", b"x"], ids=["half a character", "half a pair of surrogates", "an odd byte"]
 )
-def test_utf_16_that_is_cut_is_told_or_shown_with_a_mark(end: bytes, path: Path) -> None:
+def test_truncated_utf_16_is_reported_or_shown_with_a_mark(end: bytes, path: Path) -> None:
     path.write_bytes(codecs.BOM_UTF16_LE + "name,n\nx,1\ny,2".encode("utf-16-le") + end)
     try:
         view = Viewer().view(path, "head")

@@ -81,7 +81,9 @@ def test_a_file_that_grows_is_read_as_if_it_were_new(
     ids=repr,
 )
 @pytest.mark.parametrize("border", [-3, -1, 0, 1], ids=lambda at: f"{at:+d} bytes from a block's end")
-def test_an_append_is_taken_in_wherever_the_old_end_lay(border: int, old_end: bytes, piece: bytes, path: Path) -> None:
+def test_appended_bytes_are_indexed_wherever_the_old_end_was(
+    border: int, old_end: bytes, piece: bytes, path: Path
+) -> None:
     """The old end lies by the end of the second block."""
     filler = b"a,b\n" + b"x" * (WIDE - 6) + b",\n" + (b"y" * (WIDE - 3) + b",\n") * 208
     pad = 2 * MIB + border - len(filler) - len(old_end)
@@ -112,7 +114,7 @@ def test_a_file_that_was_empty_is_read_again_when_something_is_written(path: Pat
         viewer.check(path, *table_in(text))
 
 
-def test_a_header_that_was_cut_is_read_again_when_it_is_whole(path: Path) -> None:
+def test_a_truncated_header_is_read_again_when_it_is_whole(path: Path) -> None:
     viewer = Viewer()
     path.write_bytes(b"first,sec")
     assert viewer.names(path) == ["first", "sec"]
@@ -140,7 +142,7 @@ def rows_of(prefix: str, count: int) -> bytes:
 
 
 @pytest.mark.parametrize("keeps", ["nothing", "the header", "the beginning", "the end of what was there"])
-def test_a_file_rewritten_in_place_and_larger_is_not_taken_for_one_that_grew(keeps: str, path: Path) -> None:
+def test_a_larger_rewritten_file_is_not_taken_for_one_that_grew(keeps: str, path: Path) -> None:
     count = 300_000
     old = b"name,n\n" + rows_of("a", count)
     viewer = Viewer()
@@ -208,7 +210,7 @@ def test_a_file_that_was_replaced_is_read_anew(path: Path, tmp_path: Path) -> No
 
 
 class Asked:
-    """Stands for a request to the data worker: keeps the answer, and does something once, in the middle of the work."""
+    """A request to the data worker that keeps the answer, and calls a function once during the work."""
 
     def __init__(self, path: Path, question: ViewRequest, meanwhile: Callable[[], None]) -> None:
         self.method = "view"
@@ -239,7 +241,7 @@ class Asked:
 
 @pytest.mark.parametrize("length", [1000, 500_000, 1_200_000])
 @pytest.mark.parametrize("operation", ["shape", "rows", "tail"])
-def test_a_file_that_is_rewritten_while_it_is_read_is_told_or_right(
+def test_a_file_rewritten_while_it_is_read_is_reported_or_right(
     operation: str, length: int, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(worker, "_REPORT_SECONDS", 0)

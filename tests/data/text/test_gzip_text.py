@@ -100,7 +100,7 @@ def test_compressed_text_is_read_by_the_same_rules(text: str, coding: str, path:
         )
 
 
-def test_the_magic_tells_compressed_text_and_the_ending_does_not(folder: Path) -> None:
+def test_compressed_text_is_detected_by_its_magic_and_not_its_extension(folder: Path) -> None:
     (folder / "x.csv").write_bytes(gzip.compress(b"a,b\n1,2\n"))
     Viewer().check(folder / "x.csv", ["a", "b"], [["1", "2"]])
     (folder / "y.tsv.gz").write_bytes(gzip.compress(b"a,x\tb\n1\t2\n"))
@@ -108,7 +108,7 @@ def test_the_magic_tells_compressed_text_and_the_ending_does_not(folder: Path) -
 
 
 @pytest.mark.parametrize("cut", [1, 4, 8, 9, 1000, 100_000], ids=lambda cut: f"{cut} bytes missing")
-def test_compressed_text_that_is_cut_is_told_and_never_passed_off_as_whole(cut: int, path: Path) -> None:
+def test_truncated_compressed_text_is_reported(cut: int, path: Path) -> None:
     whole = gzip.compress(BARS, 1)
     path.write_bytes(whole[:-cut])
     viewer = Viewer()
@@ -119,7 +119,7 @@ def test_compressed_text_that_is_cut_is_told_and_never_passed_off_as_whole(cut: 
 
 
 @pytest.mark.parametrize("at", [0.3, 0.7, 0.99])
-def test_compressed_text_that_is_corrupt_is_told(at: float, path: Path) -> None:
+def test_corrupt_compressed_text_is_reported(at: float, path: Path) -> None:
     whole = bytearray(gzip.compress(BARS, 1))
     place = int(len(whole) * at)
     whole[place : place + 20] = bytes(20)
@@ -127,7 +127,7 @@ def test_compressed_text_that_is_corrupt_is_told(at: float, path: Path) -> None:
     told_as_damaged(Viewer(), path, "shape")
 
 
-def test_a_wrong_checksum_is_told(path: Path) -> None:
+def test_a_wrong_checksum_is_reported(path: Path) -> None:
     whole = bytearray(gzip.compress(BARS, 1))
     whole[-8] ^= 1
     path.write_bytes(whole)
@@ -135,7 +135,7 @@ def test_a_wrong_checksum_is_told(path: Path) -> None:
 
 
 @pytest.mark.parametrize("garbage", [b"garbage", b"\x1f\x8b", b"\x1f\x8b\x08\x00 and so on", b"\0\0x"], ids=repr)
-def test_garbage_behind_compressed_text_is_told_or_passed_over_and_is_no_row(garbage: bytes, path: Path) -> None:
+def test_garbage_after_compressed_text_is_reported_or_ignored_but_not_a_row(garbage: bytes, path: Path) -> None:
     path.write_bytes(gzip.compress(b"a,b\n1,2\n") + garbage)
     try:
         shape = Viewer().view(path, "shape")

@@ -115,17 +115,17 @@ def test_a_file_without_a_record_is_a_table_without_columns(content: bytes, path
     assert viewer.view(path, "shape")["warnings"] == ["The file is empty"]
 
 
-def test_rows_of_another_length_are_told(path: Path, viewer: Viewer) -> None:
+def test_rows_of_another_length_are_reported(path: Path, viewer: Viewer) -> None:
     path.write_bytes(b"a,b\n1\n1,2\n1,2,3\n")
     assert any("not as long as the header" in warning for warning in viewer.view(path, "head")["warnings"])
 
 
-def test_a_quote_that_is_never_closed_is_told_when_the_end_was_met(path: Path, viewer: Viewer) -> None:
+def test_an_unclosed_quote_is_reported_once_the_end_was_reached(path: Path, viewer: Viewer) -> None:
     path.write_bytes(b'a,b\n1,"x\n2,y\n')
     assert any("never closed" in warning for warning in viewer.view(path, "shape")["warnings"])
 
 
-def test_a_quote_that_is_never_closed_in_a_large_file_is_a_clear_error(path: Path, viewer: Viewer) -> None:
+def test_an_unclosed_quote_in_a_large_file_is_a_clear_error(path: Path, viewer: Viewer) -> None:
     path.write_bytes(b'a,b\n0,0\n1,"')
     os.truncate(path, 80 * MIB)
     assert viewer.rows(path, n_rows=1) == [["0", "0"]]
@@ -203,7 +203,7 @@ def test_cells_that_are_not_utf_8_have_a_mark_and_others_are_right(
     assert any("not valid UTF-8" in warning for warning in viewer.view(path, "head")["warnings"])
 
 
-def test_names_that_are_not_utf_8_are_told(path: Path, viewer: Viewer) -> None:
+def test_names_that_are_not_utf_8_are_reported(path: Path, viewer: Viewer) -> None:
     path.write_bytes(b"gr\xf6\xdfe,n\n1,2\n")
     viewer.check(path, ["gr\ufffd\ufffde", "n"], [["1", "2"]])
     assert any("not valid UTF-8" in warning for warning in viewer.view(path, "shape")["warnings"])
@@ -216,7 +216,7 @@ CROSSING = b'"x\n""y"",\r\n",2\r\n"a"b,5" z\r\r\n"",""\n1,"\n"\n\xc3\xa9,"\xf0\x
 
 @pytest.mark.parametrize("border", BORDERS)
 @pytest.mark.parametrize("filler", [b"%07d,x\n", b'"%05d",x\n', b'%06d",x\n', b"%06d,x\r\n"], ids=repr)
-def test_what_crosses_a_border_is_read_as_anywhere_else(filler: bytes, border: str, path: Path) -> None:
+def test_records_across_a_border_are_read_like_any_other(filler: bytes, border: str, path: Path) -> None:
     size, step = BORDERS[border]
     for before in range(1, len(CROSSING) + 1, step):
         lines = max(0, size - before - len(b"name,n\n")) // 10
@@ -239,7 +239,7 @@ ANY_BYTES = st.lists(
 
 @given(text=ANY_BYTES)
 @settings(max_examples=300, deadline=None)
-def test_any_bytes_behind_a_header_are_read_as_the_slow_reader_reads_them(
+def test_any_bytes_after_a_header_are_read_as_the_slow_reader_reads_them(
     text: bytes, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     path = tmp_path_factory.getbasetemp() / "any.csv"

@@ -88,7 +88,7 @@ def test_a_key_that_is_missing_is_null_and_nested_values_stay_json(opened: Opene
         ('"9007199254740993"', "9007199254740993"),
     ],
 )
-def test_numbers_are_json_where_a_double_holds_them_and_exact_text_otherwise(
+def test_numbers_that_doubles_represent_are_json_numbers_and_others_are_text(
     opened: Opened, text: str, expected: Any
 ) -> None:
     table = opened(f'{{"x": {text}, "y": [{text}]}}\n')
@@ -97,7 +97,7 @@ def test_numbers_are_json_where_a_double_holds_them_and_exact_text_otherwise(
     assert type(json.loads(json.dumps(cells, allow_nan=False))[0][0]) is type(expected)
 
 
-def test_late_surprises_are_told_with_their_rows(opened: Opened) -> None:
+def test_late_surprises_are_reported_with_their_rows(opened: Opened) -> None:
     records = [json.dumps({"n": number}) for number in range(5000)]
     records[4990] = '{"n": 1, "x": 2}'
     records[4991] = "[1, 2]"
@@ -108,24 +108,24 @@ def test_late_surprises_are_told_with_their_rows(opened: Opened) -> None:
     found = table.rows(4989, 20, [0])
     assert [row[0] for row in found.cells[:7]] == [4989, 1, None, None, 2, "�", 4995]
     assert found.warnings == (
-        "Row 4990 has keys that are no columns: 'x'",
+        "Row 4990 has keys that are not columns: 'x'",
         "Row 4991 is not a JSON object: [1, 2]",
         'Row 4992 is not a JSON object: {"n": 1',
         "Row 4993 has the key 'n' twice; the last value is shown",
-        "Row 4994 has half a surrogate pair, which is shown as �",
+        "Row 4994 has an unpaired surrogate, which is shown as �",
     )
 
 
-def test_bytes_that_are_no_utf_8_are_told(opened: Opened) -> None:
+def test_invalid_utf_8_is_reported(opened: Opened) -> None:
     found = opened(b'{"n": "a"}\n{"n": "\xff"}\n').rows(0, 2, [0])
     assert found.cells == [["a"], ["�"]]
-    assert found.warnings == ("Row 1 is not valid UTF-8; what could not be read is shown as �",)
+    assert found.warnings == ("Row 1 is not valid UTF-8; invalid bytes are shown as �",)
 
 
-def test_names_that_are_no_utf_8_have_their_values_also_as_parts(opened: Opened) -> None:
+def test_names_that_are_not_utf_8_have_their_values_also_in_chunks(opened: Opened) -> None:
     table = opened(b'{"\xff": 1, "\\udc00b": 2}\n' * 2)
     assert [column["name"] for column in table.columns] == ["�", "�b"]
-    (part,) = table.column_parts([0, 1])
+    (part,) = table.column_chunks([0, 1])
     assert [array.to_pylist() for array in part.arrays] == [[1, 1], [2, 2]]
 
 
@@ -140,11 +140,11 @@ def test_compressed_and_otherwise_encoded_lines_are_read(opened: Opened, encodin
 def test_many_surprises_of_a_kind_are_counted(opened: Opened) -> None:
     found = opened(lines(*[{"n": 1}] * 200) + "oops\n" * 10).rows(0, 300, [0])
     assert found.warnings[:1] == ("Row 200 is not a JSON object: oops",)
-    assert found.warnings[3:] == ("… and so have 7 more rows of those shown",)
+    assert found.warnings[3:] == ("… and so do 7 more of the rows shown",)
 
 
 @pytest.mark.parametrize("bomb", ["[" * 100_000, '{"a":' * 100_000, '{"a": ' + "[" * 900 + "]" * 900 + "}"])
-def test_depth_bombs_are_rows_that_are_no_objects(opened: Opened, bomb: str) -> None:
+def test_depth_bombs_are_rows_that_are_not_objects(opened: Opened, bomb: str) -> None:
     found = opened(lines({"a": 1}, {"a": 2}, {"a": 3}) + bomb + "\n").rows(0, 9, [0])
     assert found.cells == [[1], [2], [3], [None]]
     assert found.warnings[0].startswith("Row 3 is not a JSON object: ")
@@ -183,16 +183,16 @@ def test_rows_are_found_from_both_ends(opened: Opened, end: str) -> None:
     assert table.tail(2, [0]).cells == [[39_998], [39_999]]
     assert table.rows(31_000, 1, [0]).cells == [[31_000]]
     assert table.count_rows() == 40_000
-    assert sum(part.num_rows for part in table.column_parts([0])) == 40_000
+    assert sum(part.num_rows for part in table.column_chunks([0])) == 40_000
 
 
-def test_parts_have_numbers_as_numbers_and_the_rest_as_bytes(opened: Opened) -> None:
+def test_chunks_have_numbers_as_numbers_and_the_rest_as_bytes(opened: Opened) -> None:
     records = [
         {"i": 1, "n": 0.5, "b": True, "t": "x", "o": {"a": 1}},
         {"i": None, "n": 2, "b": None, "o": None, "more": 1},
     ]
     table = opened(lines(*records) + '{"i": 3}')
-    (part,) = table.column_parts([0, 1, 2, 3])
+    (part,) = table.column_chunks([0, 1, 2, 3])
     assert [array.to_pylist() for array in part.arrays] == [
         [1, None, 3],
         [0.5, 2.0, None],
@@ -200,27 +200,27 @@ def test_parts_have_numbers_as_numbers_and_the_rest_as_bytes(opened: Opened) -> 
         [b"x", None, None],
     ]
     assert [array.type for array in part.arrays] == [pa.int64(), pa.float64(), pa.binary(), pa.binary()]
-    (part,) = table.column_parts([4])
+    (part,) = table.column_chunks([4])
     assert part.arrays[0].to_pylist() == [b'{"a": 1}', None, None]
 
 
-def test_parts_hold_large_integers_exactly_and_count_what_is_strange(opened: Opened) -> None:
+def test_chunks_hold_large_integers_exactly_and_count_mismatches(opened: Opened) -> None:
     good = lines(*[{"i": 1, "n": 1.5}] * 200)
-    (part,) = opened(f'{good}{{"i": "x", "n": true}}\n{{"i": {2**70}, "n": 1e999}}\n').column_parts([0, 1])
-    assert part.strange == [1, 1]
+    (part,) = opened(f'{good}{{"i": "x", "n": true}}\n{{"i": {2**70}, "n": 1e999}}\n').column_chunks([0, 1])
+    assert part.mismatches == [1, 1]
     assert part.arrays[0][-1].as_py() == 2**70
     assert part.arrays[1][-1].as_py() == float("inf")
-    (part,) = opened(good + '{"i": 0.5}\n').column_parts([0])
+    (part,) = opened(good + '{"i": 0.5}\n').column_chunks([0])
     assert part.arrays[0].type == pa.float64()
 
 
-def test_most_parts_are_parsed_quickly(opened: Opened) -> None:
+def test_most_chunks_are_parsed_quickly(opened: Opened) -> None:
     table = opened(lines(*[{"i": 1, "n": 1.5, "b": True, "t": "x", "o": {}}] * 10))
-    (stretch,) = table._records.stretches()
-    assert list(json_columns._quick(stretch, table.columns)) == ["i", "n", "b", "t"]
+    (chunk,) = table._records.chunks()
+    assert list(json_columns._quick(chunk, table.columns)) == ["i", "n", "b", "t"]
 
 
-def test_quick_and_slow_parts_are_the_same(opened: Opened, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_quick_and_slow_chunks_are_the_same(opened: Opened, monkeypatch: pytest.MonkeyPatch) -> None:
     chance = random.Random(5)
     texts = ["", "é", 'quote " and \\ and \n', "\u2028", "😀", "0"]
     records = [
@@ -233,9 +233,9 @@ def test_quick_and_slow_parts_are_the_same(opened: Opened, monkeypatch: pytest.M
         for _ in range(3000)
     ]
     table = opened(lines(*records))
-    (quick,) = table.column_parts([0, 1, 2, 3])
+    (quick,) = table.column_chunks([0, 1, 2, 3])
     monkeypatch.setattr(json_columns, "_quick", lambda *_: {})
-    (slow,) = table.column_parts([0, 1, 2, 3])
+    (slow,) = table.column_chunks([0, 1, 2, 3])
     assert [array.type for array in quick.arrays] == [array.type for array in slow.arrays]
     for one, other, name in zip(quick.arrays, slow.arrays, records[0], strict=True):
         assert one.equals(other), name
@@ -255,9 +255,9 @@ def test_quick_and_slow_parts_are_the_same(opened: Opened, monkeypatch: pytest.M
         "\0",
     ],
 )
-def test_odd_lines_keep_parts_aligned_with_rows(opened: Opened, odd: str) -> None:
+def test_odd_lines_keep_chunks_aligned_with_rows(opened: Opened, odd: str) -> None:
     table = opened(lines(*[{"i": 1}] * 200) + odd + "\n" + lines({"i": 4}))
-    (part,) = table.column_parts([0])
+    (part,) = table.column_chunks([0])
     assert part.num_rows == len(part.arrays[0]) == 202
     assert part.arrays[0].to_pylist()[-1] == 4
 
@@ -274,4 +274,4 @@ def test_damage_anywhere_never_raises(opened: Opened) -> None:
         count = table.count_rows()
         cells = table.rows(0, 1000, columns).cells
         json.dumps(cells).encode()
-        assert len(cells) == count == sum(part.num_rows for part in table.column_parts(columns))
+        assert len(cells) == count == sum(part.num_rows for part in table.column_chunks(columns))

@@ -1,4 +1,4 @@
-"""The scanner in Python gives what the compiled one gives, whatever the text."""
+"""The scanner in Python returns the same results as the compiled one for any text."""
 
 from __future__ import annotations
 
@@ -34,14 +34,14 @@ RULES = st.tuples(
 
 @pytest.fixture(autouse=True, scope="module")
 def short_pieces() -> Iterator[None]:
-    """Have borders of pieces fall everywhere."""
+    """Use small pieces, so that borders fall everywhere."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(python_scanner, "_PIECE_BYTES", 7)
         yield
 
 
 def outcome(function: Any, *arguments: Any) -> Any:
-    """What a function gives, or the kind of error that it raises and what that says."""
+    """Return the result of a function, or the type and message of the error that it raises."""
     try:
         return function(*arguments)
     except Exception as exc:
@@ -91,7 +91,7 @@ def test_blocks_of_a_file_are_the_same_and_so_are_the_errors(
             require_same("count_blocks", file.fileno(), begin, min(end, len(text)), block, after_newline, *rule)
 
 
-def test_what_is_no_file_is_the_same_error() -> None:
+def test_an_invalid_descriptor_is_the_same_error() -> None:
     require_same("count_blocks", -1, 0, 10, 4, True, b",", QUOTE)
 
 
@@ -126,7 +126,7 @@ def test_the_compiled_one_is_used_where_it_is() -> None:
     assert scanner.count is _records.count
 
 
-def test_without_the_compiled_one_tables_are_read_as_before_and_doctor_says_so(tmp_path: Path) -> None:
+def test_without_the_compiled_scanner_tables_are_the_same_and_doctor_says_so(tmp_path: Path) -> None:
     path = tmp_path / "table.csv"
     path.write_bytes(b'a,b\n1,"x\ny"\n2,"say ""hi"""\n' * 1000)
     code = """

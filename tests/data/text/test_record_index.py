@@ -35,13 +35,13 @@ def blocks_of(size: int) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(record_index, "BLOCK_BYTES", size)
         patch.setattr(record_index, "_SEARCHED_BYTES", 3)
-        patch.setattr(text_records, "_FIRST_CHUNK_BYTES", 5)
-        patch.setattr(text_records, "_CHUNK_BYTES", 11)
+        patch.setattr(text_records, "_FIRST_READ_BYTES", 5)
+        patch.setattr(text_records, "_READ_BYTES", 11)
         yield
 
 
 def records_by_csv(text: str) -> list[list[str]]:
-    """What Python's own reader makes of the text; blank lines are no records."""
+    """Return the text's records by Python's own reader; blank lines are not records."""
     return [row for row in csv.reader(io.StringIO(text, newline="")) if row]
 
 
@@ -63,22 +63,22 @@ def test_records_are_those_of_pythons_csv_wherever_the_borders_fall(text: str, s
         assert [BARE.cells(record) for record in records.tail(3)] == expected[-3:]
         for at in range(len(expected) + 2):
             assert [BARE.cells(record) for record in records.records(at, 2)] == expected[at : at + 2]
-        stretches = list(records.stretches())
-        assert [stretch.first_row for stretch in stretches] == [
-            *itertools.accumulate((stretch.num_rows for stretch in stretches[:-1]), initial=0)
-        ][: len(stretches)]
-        assert [row for stretch in stretches for row in records_by_csv(stretch.data.decode())] == expected
-        for stretch in stretches:
-            assert next(records.stretches(stretch.number)) == stretch
+        chunks = list(records.chunks())
+        assert [chunk.first_row for chunk in chunks] == [
+            *itertools.accumulate((chunk.num_rows for chunk in chunks[:-1]), initial=0)
+        ][: len(chunks)]
+        assert [row for chunk in chunks for row in records_by_csv(chunk.data.decode())] == expected
+        for chunk in chunks:
+            assert next(records.chunks(chunk.number)) == chunk
 
 
 @given(text=ANY_TEXT, size=BLOCKS)
 @settings(deadline=None, max_examples=100)
-def test_a_text_that_is_read_in_one_way_only_has_the_same_index(text: str, size: int, open_bytes: OpenFile) -> None:
+def test_a_text_that_is_read_in_sequence_has_the_same_index(text: str, size: int, open_bytes: OpenFile) -> None:
     with blocks_of(size):
 
         class OneWay:
-            """Content that hides the file from the parallel way."""
+            """Content that hides the file, so that it is counted in sequence."""
 
             def __init__(self, file: PositionedFile) -> None:
                 self._file = file
@@ -94,7 +94,7 @@ def test_a_text_that_is_read_in_one_way_only_has_the_same_index(text: str, size:
 
 @given(text=ANY_TEXT, size=BLOCKS, cut=st.integers(0, 400))
 @settings(deadline=None, max_examples=100)
-def test_an_index_of_a_beginning_is_extended_to_that_of_the_whole(
+def test_an_index_of_the_beginning_is_extended_to_the_whole_text(
     text: str, cut: int, size: int, open_bytes: OpenFile
 ) -> None:
     with blocks_of(size):
@@ -119,7 +119,7 @@ def test_seeking_reads_no_further_than_the_row(open_bytes: OpenFile) -> None:
     assert index.total == 5 * record_index.BLOCK_BYTES // len(line)
 
 
-def test_a_quote_that_is_never_closed_is_told_and_not_read_into_memory(
+def test_an_unclosed_quote_is_reported_and_not_read_into_memory(
     open_bytes: OpenFile, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(text_records, "MAX_RECORD_BYTES", 1024 * 1024)
@@ -130,23 +130,23 @@ def test_a_quote_that_is_never_closed_is_told_and_not_read_into_memory(
     assert records.unclosed
     with pytest.raises(WorkspaceError, match=r"A row of x\.csv is longer than 1 MiB") as caught:
         records.records(1, 1)
-    assert caught.value.hint == "A quote that opens a cell may have no closing one"
+    assert caught.value.hint == "A quoted cell may lack its closing quote"
     with pytest.raises(WorkspaceError, match="is longer than"):
-        list(records.stretches())
+        list(records.chunks())
 
 
 def test_a_cancelled_count_ends(open_bytes: OpenFile) -> None:
     file = open_bytes(b"a\n" * 10)
-    file.caller.cancelled.set()
+    file.listener.cancelled.set()
     with pytest.raises(Exception, match="was cancelled"):
         RecordIndex(BARE).count(file)
 
 
-def test_the_caller_hears_how_far_a_count_is(open_bytes: OpenFile, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_progress_of_a_count_is_reported(open_bytes: OpenFile, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(record_index, "_MOST_BLOCKS_AT_ONCE", 1)
     heard: list[float] = []
     file = open_bytes(b"a\n" * (2 * record_index.BLOCK_BYTES))
-    object.__setattr__(file.caller, "report", heard.append)
+    object.__setattr__(file.listener, "report", heard.append)
     RecordIndex(BARE).count(file)
     assert heard == [0.25, 0.5, 0.75, 1.0]
 
@@ -173,11 +173,11 @@ def test_blocks_beyond_the_end_of_a_file_are_an_error(open_bytes: OpenFile) -> N
         _records.count_blocks(0, 10, 0, 4, True, b",", 34)
 
 
-def test_a_file_that_is_cut_while_it_is_counted_is_an_error_and_nothing_worse(tmp_path: Path) -> None:
+def test_a_file_truncated_while_it_is_counted_is_an_error(tmp_path: Path) -> None:
     path = tmp_path / "x.csv"
     size = 8 * 1024 * 1024
     path.write_bytes(b"1,2\n" * (size // 4))
-    told = 0
+    reported = 0
     with path.open("r+b") as file, ThreadPoolExecutor(1) as pool:
         for _ in range(100):
             cut = pool.submit(os.truncate, path, 4096)
@@ -185,9 +185,9 @@ def test_a_file_that_is_cut_while_it_is_counted_is_an_error_and_nothing_worse(tm
                 ((counts, _), *_) = _records.count_blocks(file.fileno(), 0, size, size, True, b",", 34)
                 assert counts[ARMED] == size // 4
             except EOFError:
-                told += 1
+                reported += 1
             cut.result()
             file.seek(0)
             file.write(b"1,2\n" * (size // 4))
             file.flush()
-    assert told > 0
+    assert reported > 0

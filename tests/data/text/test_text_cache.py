@@ -43,12 +43,12 @@ def facts_of(texts: TextCache, path: Path) -> CsvFacts:
         return facts
 
 
-def test_what_was_learnt_is_kept_while_the_file_stays(path: Path) -> None:
+def test_cached_facts_stay_while_the_file_is_unchanged(path: Path) -> None:
     texts = TextCache()
     assert facts_of(texts, path) is facts_of(texts, path)
 
 
-def test_an_index_goes_on_where_a_file_grew(path: Path) -> None:
+def test_an_index_is_extended_where_a_file_grew(path: Path) -> None:
     texts = TextCache()
     first = facts_of(texts, path)
     with path.open("ab") as file:
@@ -95,7 +95,7 @@ def test_a_change_within_one_tick_of_the_clock_is_noticed(path: Path) -> None:
     assert after is not before
 
 
-def test_compressed_files_are_learnt_anew_when_they_change(tmp_path: Path) -> None:
+def test_compressed_files_are_analysed_again_when_they_change(tmp_path: Path) -> None:
     texts = TextCache()
     path = tmp_path / "x.csv.gz"
     path.write_bytes(gzip.compress(BEGINNING))
@@ -105,7 +105,7 @@ def test_compressed_files_are_learnt_anew_when_they_change(tmp_path: Path) -> No
     assert facts_of(texts, path).index.total == 50_002
 
 
-def test_what_is_forgotten_is_learnt_anew(path: Path) -> None:
+def test_forgotten_facts_are_learned_again(path: Path) -> None:
     texts = TextCache()
     facts = facts_of(texts, path)
     with opened(path) as file:

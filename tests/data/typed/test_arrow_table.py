@@ -10,12 +10,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
 
+from analystd.data.arrow_values import json_values
 from analystd.data.formats import Formats
+from analystd.data.lru import LruCache
 from analystd.data.positioned_file import PositionedFile, ViewCancelledError
 from analystd.data.typed.arrow_rows import GroupedTable
 from analystd.data.typed.arrow_table import open_arrow
-from analystd.data.typed.arrow_values import json_values
-from analystd.data.typed.lru import LruCache
 from analystd.data.view_request import ViewRequest
 from analystd.data.views import view
 from analystd.wire.errors import WorkspaceError
@@ -59,12 +59,12 @@ def test_files_and_streams_are_read_batch_by_batch(open_bytes: OpenFile, new: An
     assert table.rows(12, 4, [0, 1, 2]).cells == ROWS[12:16]
     assert table.rows(98, 10, [2, 0]).cells == [[row[2], row[0]] for row in ROWS[98:]]
     assert table.tail(3, [1]).cells == [[row[1]] for row in ROWS[-3:]]
-    parts = list(table.column_parts([2, 0], start=13))
+    parts = list(table.column_chunks([2, 0], start=13))
     assert [(part.number, part.first_row, part.num_rows) for part in parts] == [(13, 91, 7), (14, 98, 2)]
     assert parts[1].arrays[0].to_pylist() == [row[2] for row in ROWS[98:]]
 
 
-def test_only_the_asked_columns_of_the_asked_batches_are_read(open_bytes: OpenFile) -> None:
+def test_only_the_requested_columns_of_the_requested_batches_are_read(open_bytes: OpenFile) -> None:
     wide = pa.table({f"c{number}": pa.array(range(10_000)) for number in range(50)})
     content = ipc_bytes(wide, pa.ipc.new_file, rows=1000)
     file = CountingFile.over(open_bytes(content))
@@ -79,7 +79,7 @@ class CountingFile(PositionedFile):
 
     @classmethod
     def over(cls, file: PositionedFile) -> CountingFile:
-        counting = cls(file.name, file.descriptor, file.key, file.caller)
+        counting = cls(file.name, file.descriptor, file.key, file.listener)
         object.__setattr__(counting, "read_bytes", [0])
         return counting
 
@@ -89,7 +89,7 @@ class CountingFile(PositionedFile):
         return data
 
 
-def test_dictionaries_that_change_within_a_stream_are_each_batchs_own(open_bytes: OpenFile) -> None:
+def test_each_batch_of_a_stream_has_its_own_dictionaries(open_bytes: OpenFile) -> None:
     stream = io.BytesIO()
     schema = pa.schema([("d", pa.dictionary(pa.int32(), pa.string()))])
     columns = [["a", "b"], ["c"], ["a", "c"]]
@@ -119,7 +119,7 @@ def test_a_stream_is_known_by_its_content_and_feather_1_is_refused(open_bytes: O
         Formats().open_table(open_bytes(b"some text that is no Arrow", "x.arrow"))
 
 
-def test_a_stream_that_is_cut_shows_its_whole_batches_and_says_so(open_bytes: OpenFile) -> None:
+def test_a_truncated_stream_shows_its_whole_batches_with_a_warning(open_bytes: OpenFile) -> None:
     content = ipc_bytes(sample(), pa.ipc.new_stream, rows=50)
     table = opened(open_bytes(content[:-300]))
     assert table.tail(1, [0]).cells == [[49]]
@@ -147,7 +147,7 @@ def test_damage_anywhere_is_an_error_or_another_value_but_never_a_crash(open_byt
         try:
             table = opened(open_bytes(bytes(damaged)))
             table.rows(0, 100, range(len(table.columns)))
-            list(table.column_parts(range(len(table.columns))))
+            list(table.column_chunks(range(len(table.columns))))
         except (WorkspaceError, MemoryError):
             refused += 1
     assert 30 < refused < 300
@@ -159,7 +159,7 @@ def test_names_within_structs_that_are_no_utf_8_are_damage(open_bytes: OpenFile)
         opened(open_bytes(content.replace(b"inner-name", b"inner\xffname"))).rows(0, 1, [0])
 
 
-def test_offsets_that_lead_out_of_the_file_are_found(open_bytes: OpenFile) -> None:
+def test_offsets_outside_of_the_file_are_detected(open_bytes: OpenFile) -> None:
     offsets = (0).to_bytes(4, "little") + (2**30).to_bytes(4, "little")
     stream = io.BytesIO()
     with pa.ipc.new_file(stream, pa.schema([("s", pa.string())])) as writer:
@@ -199,13 +199,13 @@ def test_types_that_only_arrow_has_are_shown_exactly(
 def test_tables_without_rows_batches_or_columns_are_tables(open_bytes: OpenFile) -> None:
     for new in (pa.ipc.new_file, pa.ipc.new_stream):
         empty = opened(open_bytes(ipc_bytes(pa.table({"x": pa.array([], pa.int8())}), new)))
-        assert (empty.count_rows(), empty.rows(0, 5, [0]).cells, list(empty.column_parts([0]))) == (0, [], [])
+        assert (empty.count_rows(), empty.rows(0, 5, [0]).cells, list(empty.column_chunks([0]))) == (0, [], [])
         assert opened(open_bytes(ipc_bytes(pa.table({}), new))).columns == []
 
 
 def test_a_cancelled_view_stops(open_bytes: OpenFile) -> None:
     file = open_bytes(ipc_bytes(sample(), pa.ipc.new_file))
     table = opened(file)
-    file.caller.cancelled.set()
+    file.listener.cancelled.set()
     with pytest.raises(ViewCancelledError):
         table.rows(0, 10, [0])

@@ -39,7 +39,7 @@ def opened(open_bytes: OpenFile, content: bytes, name: str = "x.xlsx") -> Table:
 
 
 def with_member(content: bytes, member: str, change: Callable[[bytes], bytes | None]) -> bytes:
-    """A workbook in which one member of the archive is another, or gone."""
+    """Return a workbook with one member of the archive replaced or removed."""
     source, stream = zipfile.ZipFile(io.BytesIO(content)), io.BytesIO()
     with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as target:
         for name in source.namelist():
@@ -51,7 +51,7 @@ def with_member(content: bytes, member: str, change: Callable[[bytes], bytes | N
 
 
 def by_hand(sheet: str, strings: str = "", styles: str = "") -> bytes:
-    """A workbook as Excel writes it, of which only what matters is there."""
+    """Return a minimal workbook as Excel writes it."""
     names = 'xmlns="http://schemas.openxmlformats.org/spreadsheetml/2006/main" xmlns:r="urn:r"'
     members = {
         "xl/_rels/workbook.xml.rels": '<Relationships><Relationship Id="rId7" Target="worksheets/one.xml"/></Relationships>',
@@ -83,7 +83,7 @@ SHARED = (
 )
 
 
-def test_shared_texts_formats_of_dates_and_results_of_formulas_are_read(open_bytes: OpenFile) -> None:
+def test_shared_strings_date_formats_and_formula_results_are_read(open_bytes: OpenFile) -> None:
     table = opened(open_bytes, by_hand(SHARED, STRINGS, STYLES))
     assert [column["name"] for column in table.columns] == ["name", "day", "n"]
     # Excel counts 45351 days to the last of February 2024.
@@ -121,7 +121,7 @@ def test_every_view_works_on_a_sheet(open_bytes: OpenFile) -> None:
     assert (profile["min"], profile["max"], profile["missing"]) == (0, 999, 0)
 
 
-def test_gaps_empty_rows_and_other_sheets_are_told(open_bytes: OpenFile) -> None:
+def test_gaps_empty_rows_and_other_sheets_are_reported(open_bytes: OpenFile) -> None:
     content = workbook((), (), ("a", None, "c"), (1, None, 3), (), (4, 5), others=("Notes", "Old"))
     table = opened(open_bytes, content)
     assert [column["name"] for column in table.columns] == ["a", "", "c"]
@@ -202,19 +202,19 @@ def test_a_sheet_with_too_many_cells_is_refused(open_bytes: OpenFile, monkeypatc
         opened(open_bytes, workbook(*((n, n) for n in range(60))))
 
 
-def test_a_few_cells_far_apart_make_no_huge_table(open_bytes: OpenFile) -> None:
+def test_a_few_distant_cells_do_not_make_a_huge_table(open_bytes: OpenFile) -> None:
     far = '<row r="1"><c r="XFD1"><v>1</v></c></row><row r="9000"><c r="A9000"><v>1</v></c></row>'
     with pytest.raises(ResourceLimitError, match="cells"):
         opened(open_bytes, by_hand(far))
 
 
-def test_reading_ends_when_nobody_waits_for_it(open_bytes: OpenFile) -> None:
+def test_reading_ends_when_its_request_is_cancelled(open_bytes: OpenFile) -> None:
     file = open_bytes(workbook(("a",), (1,)), "x.xlsx")
-    file.caller.cancelled.set()
+    file.listener.cancelled.set()
     with pytest.raises(AnalystdError, match="cancelled"):
         Formats().open_table(file)
 
 
-def test_a_zip_archive_of_another_kind_is_none(open_bytes: OpenFile) -> None:
+def test_another_zip_archive_is_not_a_workbook(open_bytes: OpenFile) -> None:
     with pytest.raises(WorkspaceError, match="zip archive"):
         opened(open_bytes, workbook(("a",)), "x.zip")

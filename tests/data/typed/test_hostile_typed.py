@@ -1,4 +1,4 @@
-"""Typed files as nobody wishes them, through the worker that has to live on."""
+"""Hostile typed files, viewed by a worker that has to survive them."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def parquet_bytes(table: pa.Table, **options: Any) -> bytes:
 
 
 def damaged(content: bytes, chance: random.Random) -> bytes:
-    """The content cut, or with some of its bytes changed, half of the time in the footer."""
+    """Return the content truncated, or with some bytes changed, half of the time in the footer."""
     if chance.random() < 0.2:
         return content[: chance.randrange(len(content))]
     footer = len(content) - 8 - int.from_bytes(content[-8:-4], "little")
@@ -94,7 +94,7 @@ def test_a_footer_that_contradicts_itself_is_named(open_bytes: OpenFile) -> None
     # The number of all rows, as Thrift's compact protocol writes 100 and 101.
     assert content.count(b"\x16\xc8\x01\x19") == 1
     changed = content.replace(b"\x16\xc8\x01\x19", b"\x16\xca\x01\x19")
-    with pytest.raises(WorkspaceError, match="its footer tells of 101 rows, its row groups of 100"):
+    with pytest.raises(WorkspaceError, match="its footer declares 101 rows, its row groups 100"):
         ParquetTable(open_bytes(changed))
 
 
@@ -103,12 +103,12 @@ async def test_a_cell_of_fifty_megabytes_is_shown_whole(data: DataWorker, folder
     pq.write_table(pa.table({"s": [cell, "short", cell]}), folder / "huge.parquet")
     result = await data.view(FileInJail("huge.parquet"), ViewRequest("head"))
     assert result["rows"] == [[cell]]
-    assert result["warnings"] == ["Only 1 of 3 rows are given: more than 16 MiB do not fit into one reply"]
+    assert result["warnings"] == ["Only 1 of 3 rows are returned: a reply holds at most 16 MiB"]
     assert len(result["text"]) < 200
     assert (await data.view(FileInJail("huge.parquet"), ViewRequest("rows", offset=1, n_rows=1)))["rows"] == [["short"]]
 
 
-async def test_a_row_that_no_reply_could_hold_is_refused(data: DataWorker, folder: Path) -> None:
+async def test_a_row_larger_than_a_reply_is_refused(data: DataWorker, folder: Path) -> None:
     # Each NUL is written as six characters.
     pq.write_table(pa.table({"s": ["\0" * 30_000_000]}), folder / "huge.parquet")
     with pytest.raises(ResourceLimitError, match=r"Row 0 of huge\.parquet holds 171 MiB; a reply holds at most 128"):
@@ -116,7 +116,7 @@ async def test_a_row_that_no_reply_could_hold_is_refused(data: DataWorker, folde
     assert (await data.view(FileInJail("huge.parquet"), ViewRequest("shape")))["num_rows"] == 1
 
 
-async def test_page_bombs_are_read_as_far_as_they_are_asked_for(data: DataWorker, folder: Path) -> None:
+async def test_page_bombs_are_read_only_as_far_as_requested(data: DataWorker, folder: Path) -> None:
     zeros = pa.array(np.zeros(20_000_000))
     pq.write_table(pa.table({"x": zeros}), folder / "pages.parquet", compression="zstd", row_group_size=2**26)
     repeated = pa.DictionaryArray.from_arrays(pa.array(np.zeros(100_000, np.int32)), ["y" * 10_000_000])
@@ -152,7 +152,7 @@ def test_a_file_that_shrinks_while_it_is_read_is_an_error(open_bytes: OpenFile) 
     file = open_bytes(parquet_bytes(pa.table({"n": np.random.default_rng(0).random(500_000)}), row_group_size=50_000))
     table = ParquetTable(file)
     path = Path(f"/proc/self/fd/{file.descriptor}").resolve()
-    parts = table.column_parts([0])
+    parts = table.column_chunks([0])
     next(parts)
     os.truncate(path, 100_000)
     with pytest.raises(WorkspaceError, match=r"x\.csv became shorter while it was read"):
@@ -207,13 +207,13 @@ def test_an_encrypted_file_is_named_with_the_reason(open_bytes: OpenFile, tmp_pa
 def test_values_at_the_edges_are_exact(open_bytes: OpenFile, array: pa.Array, expected: list[Any]) -> None:
     table = ParquetTable(open_bytes(parquet_bytes(pa.table({"x": array}))))
     assert [row[0] for row in table.rows(0, 9, [0]).cells] == expected
-    (part,) = table.column_parts([0])
+    (part,) = table.column_chunks([0])
     assert part.arrays[0].to_pylist() == array.to_pylist()
 
 
 def test_tables_without_rows_or_columns_are_tables(open_bytes: OpenFile) -> None:
     empty = ParquetTable(open_bytes(parquet_bytes(pa.table({"x": pa.array([], pa.int8())}))))
-    assert (empty.count_rows(), empty.tail(5, [0]).cells, list(empty.column_parts([0]))) == (0, [], [])
+    assert (empty.count_rows(), empty.tail(5, [0]).cells, list(empty.column_chunks([0]))) == (0, [], [])
     stream = io.BytesIO()
     pq.ParquetWriter(stream, pa.schema([("x", pa.int8())])).close()
     assert ParquetTable(open_bytes(stream.getvalue())).rows(0, 5, [0]).cells == []
@@ -233,22 +233,22 @@ async def test_five_thousand_columns_in_many_groups_are_seen_from_both_ends(data
     ]
 
 
-def test_many_groups_are_parts_of_their_own_and_found_at_once(open_bytes: OpenFile) -> None:
+def test_many_groups_are_separate_chunks_and_found_at_once(open_bytes: OpenFile) -> None:
     content = parquet_bytes(pa.table({"n": range(20_000)}), row_group_size=10)
     table = ParquetTable(open_bytes(content))
     assert table.rows(12_345, 2, [0]).cells == [[12_345], [12_346]]
-    (last,) = table.column_parts([0], start=1_999)
+    (last,) = table.column_chunks([0], start=1_999)
     assert (last.number, last.first_row, last.arrays[0].to_pylist()) == (1_999, 19_990, list(range(19_990, 20_000)))
 
 
-def test_parts_are_aligned_within_large_groups_and_the_same_from_any_start(open_bytes: OpenFile) -> None:
+def test_chunks_are_aligned_within_large_groups_and_the_same_from_any_start(open_bytes: OpenFile) -> None:
     rows = 200_000
     table = ParquetTable(
         open_bytes(
             parquet_bytes(pa.table({"n": range(rows), "s": pa.array(map(str, range(rows)))}), row_group_size=150_000)
         )
     )
-    parts = list(table.column_parts([1, 0]))
+    parts = list(table.column_chunks([1, 0]))
     assert [(part.first_row, part.num_rows) for part in parts] == [
         (0, 65_536),
         (65_536, 65_536),
@@ -256,31 +256,31 @@ def test_parts_are_aligned_within_large_groups_and_the_same_from_any_start(open_
         (150_000, 50_000),
     ]
     for part in parts:
-        (again, *_) = table.column_parts([0], start=part.number)
+        (again, *_) = table.column_chunks([0], start=part.number)
         assert again.arrays[0].equals(part.arrays[1])
         assert again.arrays[0].to_pylist() == list(range(part.first_row, part.first_row + part.num_rows))
 
 
-def test_parts_of_long_texts_have_fewer_rows(open_bytes: OpenFile) -> None:
+def test_chunks_of_long_texts_have_fewer_rows(open_bytes: OpenFile) -> None:
     texts = [f"{number:06}" * 10_000 for number in range(3_000)]
     table = ParquetTable(open_bytes(parquet_bytes(pa.table({"s": texts}), compression="zstd", use_dictionary=False)))
-    sizes = [sum(array.nbytes for array in part.arrays) for part in table.column_parts([0])]
+    sizes = [sum(array.nbytes for array in part.arrays) for part in table.column_chunks([0])]
     assert len(sizes) > 2
     assert max(sizes) < 80 * 1024 * 1024
 
 
-def test_parts_that_nobody_wants_any_more_are_not_prepared(open_bytes: OpenFile) -> None:
+def test_chunks_are_not_prepared_after_the_iterator_is_closed(open_bytes: OpenFile) -> None:
     file = open_bytes(parquet_bytes(pa.table({"n": range(100_000)}), row_group_size=100))
-    told: list[float] = []
-    object.__setattr__(file.caller, "report", told.append)
-    parts = ParquetTable(file).column_parts([0])
+    reported: list[float] = []
+    object.__setattr__(file.listener, "report", reported.append)
+    parts = ParquetTable(file).column_chunks([0])
     next(parts)
     next(parts)
     parts.close()  # type: ignore[attr-defined]
-    assert told == [pytest.approx(0.001)]
-    parts = ParquetTable(file).column_parts([0])
+    assert reported == [pytest.approx(0.001)]
+    parts = ParquetTable(file).column_chunks([0])
     next(parts)
-    file.caller.cancelled.set()
+    file.listener.cancelled.set()
     with pytest.raises(ViewCancelledError):
         list(parts)
 

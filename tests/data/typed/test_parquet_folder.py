@@ -14,9 +14,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from analystd.data.base import FileInJail
+from analystd.data.lru import LruCache
 from analystd.data.positioned_file import PositionedFile, ProgressListener, ViewCancelledError
 from analystd.data.typed import parquet_folder, partition_discovery
-from analystd.data.typed.lru import LruCache
 from analystd.data.typed.parquet_folder import ParquetFolder, open_parquet_folder
 from analystd.data.typed.parquet_schemas import common_type
 from analystd.data.typed.parquet_table import ParquetTable
@@ -46,8 +46,8 @@ def opened(folder: Path) -> Open:
     """Opens a folder of the workspace, `sales` unless another is given."""
     workspace, known = Workspace(folder), LruCache(4)
 
-    def open_folder(name: str = "sales", caller: ProgressListener | None = None) -> ParquetFolder:
-        return open_parquet_folder(workspace, name, caller or ProgressListener(), known)
+    def open_folder(name: str = "sales", listener: ProgressListener | None = None) -> ParquetFolder:
+        return open_parquet_folder(workspace, name, listener or ProgressListener(), known)
 
     return open_folder
 
@@ -57,7 +57,7 @@ def put(path: Path, columns: dict[str, Any] | pa.Table, **options: Any) -> None:
     pq.write_table(columns if isinstance(columns, pa.Table) else pa.table(columns), path, **options)
 
 
-def test_rows_come_in_the_order_of_paths_with_what_the_folders_say(sales: Path, opened: Open) -> None:
+def test_rows_come_in_the_order_of_paths_with_the_folders_values(sales: Path, opened: Open) -> None:
     put(sales / "year=2024/kind=b%2Fc/1.parquet", {"n": [4]})
     put(sales / "year=2023/kind=a/2.parquet", {"n": [2, 3]}, row_group_size=1)
     put(sales / "year=2023/kind=a/1.pq", {"n": [1]})
@@ -76,7 +76,7 @@ def test_rows_come_in_the_order_of_paths_with_what_the_folders_say(sales: Path, 
     assert view(table, ViewRequest("tail", n_rows=2))["rows"] == every[-2:]
     assert view(table, ViewRequest("rows", offset=2, n_rows=2, columns=("kind", "n")))["rows"] == [["a", 3], ["b/c", 4]]
     assert view(table, ViewRequest("shape"))["num_rows"] == 5
-    parts = list(table.column_parts([1, 0]))
+    parts = list(table.column_chunks([1, 0]))
     assert [(part.number, part.first_row, [each.to_pylist() for each in part.arrays]) for part in parts] == [
         (0, 0, [[2023], [1]]),
         (1, 1, [[2023], [2]]),
@@ -84,7 +84,7 @@ def test_rows_come_in_the_order_of_paths_with_what_the_folders_say(sales: Path, 
         (3, 3, [[2024], [4]]),
         (4, 4, [[None], [5]]),
     ]
-    assert [part.number for part in table.column_parts([0], start=3)] == [3, 4]
+    assert [part.number for part in table.column_chunks([0], start=3)] == [3, 4]
 
 
 def test_a_dataset_written_by_pyarrow_is_read_as_it_reads_it(sales: Path, opened: Open) -> None:
@@ -108,7 +108,7 @@ def test_files_columns_are_put_together_by_name(sales: Path, opened: Open) -> No
     table = opened()
     assert [column["type"] for column in table.columns] == ["int64", "string", "double"]
     assert table.rows(0, 3, [0, 1, 2]).cells == [[1, "x", None], [2**40, "y", None], [None, None, 0.5]]
-    assert [part.arrays[0].type for part in table.column_parts([0])] == [pa.int64()] * 3
+    assert [part.arrays[0].type for part in table.column_chunks([0])] == [pa.int64()] * 3
 
 
 @pytest.mark.parametrize(
@@ -155,7 +155,7 @@ def test_values_survive_their_widening(sales: Path, opened: Open) -> None:
     assert cells == [["1.5000", "1970-01-01T00:00:01"], ["123.4567", "2024-01-01T00:00:00.000005"]]
 
 
-def test_a_value_that_cannot_be_widened_is_told_of_with_its_file(sales: Path, opened: Open) -> None:
+def test_a_value_that_cannot_be_widened_is_reported_with_its_file(sales: Path, opened: Open) -> None:
     put(sales / "1.parquet", {"t": pa.array([2**40], pa.timestamp("s"))})
     put(sales / "2.parquet", {"t": pa.array([1], pa.timestamp("ns"))})
     with pytest.raises(WorkspaceError, match=r"sales/1\.parquet cannot be read as Parquet: Casting from timestamp"):
@@ -217,7 +217,7 @@ def test_members_that_are_no_good_are_named(sales: Path, opened: Open, tmp_path:
         opened()
 
 
-def test_links_to_folders_are_left_out_and_told(sales: Path, opened: Open) -> None:
+def test_links_to_folders_are_ignored_and_reported(sales: Path, opened: Open) -> None:
     put(sales / "a/1.parquet", {"n": [1]})
     (sales / "circle").symlink_to(sales)
     (sales / "b.parquet").symlink_to(sales / "a/1.parquet")
@@ -225,7 +225,7 @@ def test_links_to_folders_are_left_out_and_told(sales: Path, opened: Open) -> No
     assert opened().warnings == ["Links to folders are left out: circle"]
 
 
-def test_a_folder_without_parquet_files_is_no_table(sales: Path, opened: Open) -> None:
+def test_a_folder_without_parquet_files_is_not_a_table(sales: Path, opened: Open) -> None:
     (sales / "notes.txt").write_text("")
     with pytest.raises(WorkspaceError, match="sales is a folder without Parquet files"):
         opened()
@@ -259,16 +259,16 @@ def test_two_thousand_files_are_one_table(sales: Path, opened: Open) -> None:
     table = opened()
     assert table.count_rows() == 4000
     assert table.rows(3997, 10, [0]).cells == [[2], [1], [2]]
-    assert sum(part.num_rows for part in table.column_parts([0], start=1990)) == 20
+    assert sum(part.num_rows for part in table.column_chunks([0], start=1990)) == 20
     assert open_descriptors() == before
 
 
 def test_cancelling_stops_the_walk(sales: Path, opened: Open) -> None:
     put(sales / "1.parquet", {"n": [1]})
-    caller = ProgressListener()
-    caller.cancelled.set()
+    listener = ProgressListener()
+    listener.cancelled.set()
     with pytest.raises(ViewCancelledError):
-        opened(caller=caller)
+        opened(listener=listener)
 
 
 async def test_the_worker_views_folders_and_refuses_hostile_ones(folder: Path, tmp_path: Path) -> None:

@@ -14,9 +14,9 @@ import pyarrow.parquet as pq
 import pyarrow.parquet.encryption as pe
 import pytest
 
+from analystd.data.arrow_values import clock_text, date_text, json_values, timestamp_text
 from analystd.data.formats import Formats
 from analystd.data.positioned_file import PositionedFile, ViewCancelledError
-from analystd.data.typed.arrow_values import clock_text, date_text, json_values, timestamp_text
 from analystd.data.typed.parquet_table import ParquetTable
 from analystd.data.view_request import ViewRequest
 from analystd.data.views import view
@@ -44,7 +44,7 @@ def test_integers_are_numbers_as_long_as_json_holds_them_exactly(open_bytes: Ope
     assert round_trip(open_bytes, pa.array([2**64 - 1], pa.uint64())) == ["18446744073709551615"]
 
 
-def test_what_is_not_finite_is_told_and_null_is_null_only(open_bytes: OpenFile) -> None:
+def test_non_finite_numbers_are_named_and_only_null_is_null(open_bytes: OpenFile) -> None:
     values = pa.array([1.5, float("nan"), float("inf"), float("-inf"), None])
     assert round_trip(open_bytes, values) == [1.5, "NaN", "Infinity", "-Infinity", None]
 
@@ -73,14 +73,14 @@ def test_every_type_has_exact_json(open_bytes: OpenFile, array: pa.Array, expect
     assert json_values(array.slice(1)) == expected[1:]
 
 
-def test_moments_that_iso_8601_cannot_name_keep_their_number() -> None:
+def test_timestamps_outside_of_iso_8601_keep_their_number() -> None:
     assert timestamp_text(2**62, "s", None) == "4611686018427387904 s since 1970"
     assert timestamp_text(-1, "ns", None) == "1969-12-31T23:59:59.999999999"
     assert date_text(10**8) == "100000000 days since 1970"
     assert clock_text(0, "s") == "00:00:00"
 
 
-def test_bytes_that_are_no_utf_8_do_not_stop_a_view(open_bytes: OpenFile) -> None:
+def test_invalid_utf_8_does_not_stop_a_view(open_bytes: OpenFile) -> None:
     broken = pa.StringArray.from_buffers(1, pa.py_buffer(b"\0\0\0\0\2\0\0\0"), pa.py_buffer(b"a\xff"))
     assert json_values(broken) == ["a\ufffd"]
 
@@ -124,7 +124,7 @@ def test_damaged_data_is_named_with_the_reason(open_bytes: OpenFile) -> None:
 def test_a_cancelled_view_stops(open_bytes: OpenFile) -> None:
     file = open_bytes(parquet_bytes(pa.table({"n": range(1000)})))
     table = ParquetTable(file)
-    file.caller.cancelled.set()
+    file.listener.cancelled.set()
     with pytest.raises(ViewCancelledError):
         table.rows(0, 10, [0])
 
@@ -152,7 +152,7 @@ def test_an_encrypted_file_says_so_and_shows_what_is_not_encrypted(open_bytes: O
         assert view(ParquetTable(open_bytes(content)), ViewRequest("head", columns=("open",)))["rows"] == [[3], [4]]
 
 
-def test_columns_of_one_name_are_told_apart(open_bytes: OpenFile) -> None:
+def test_columns_of_one_name_are_distinguished(open_bytes: OpenFile) -> None:
     table = pa.Table.from_arrays(
         [pa.array([1, 2, 3]), pa.array([30, 20, 10]), pa.array(["x", "y", "z"])], ["a", "a", ""]
     )

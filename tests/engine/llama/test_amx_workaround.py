@@ -39,7 +39,7 @@ print(meanwhile, is_granted(), stack() == before)
 @pytest.mark.skipif(
     sys.platform != "linux" or platform.machine() != "x86_64", reason="only Linux on x86-64 grants tiles"
 )
-def test_tiles_are_refused_meanwhile_and_the_stack_is_as_before() -> None:
+def test_tiles_are_refused_in_the_context_and_the_stack_is_restored() -> None:
     has_tiles = "amx_tile" in Path("/proc/cpuinfo").read_text()
     seen = subprocess.run([sys.executable, "-c", SEEN], capture_output=True, text=True, check=True).stdout
     assert seen.split() == ["False", str(has_tiles), "True"]

@@ -76,7 +76,7 @@ class Ear:
     def cancelled(self) -> bool:
         return self.gone
 
-    def said(self, text: str) -> None:
+    def on_text(self, text: str) -> None:
         self.text += text
 
     def finished(self, result: Result) -> None:
@@ -123,7 +123,7 @@ def test_a_reply_is_generated_token_by_token(model: CountingModel) -> None:
     assert (ear.result.reason, ear.result.prompt_tokens, ear.result.completion_tokens) == ("stop", 2, 3)
 
 
-def test_a_long_prompt_is_read_in_portions(model: CountingModel) -> None:
+def test_a_long_prompt_is_processed_in_portions(model: CountingModel) -> None:
     decoder = decoder_of(model)
     ear = add(decoder, model, [*range(50, 10, -1), 3])
     finish(decoder)
@@ -131,7 +131,7 @@ def test_a_long_prompt_is_read_in_portions(model: CountingModel) -> None:
     assert ear.text == "2 1 "
 
 
-def test_writing_goes_on_while_another_prompt_is_read(model: CountingModel) -> None:
+def test_generation_continues_while_another_prompt_is_processed(model: CountingModel) -> None:
     decoder = decoder_of(model)
     writer = add(decoder, model, [9])
     decoder.step()
@@ -142,7 +142,7 @@ def test_writing_goes_on_while_another_prompt_is_read(model: CountingModel) -> N
     assert (writer.text, reader.text) == ("8 7 6 5 4 3 2 1 ", "1 ")
 
 
-def test_prompts_are_read_side_by_side(model: CountingModel) -> None:
+def test_prompts_are_processed_in_parallel(model: CountingModel) -> None:
     decoder = decoder_of(model)
     ears = [add(decoder, model, [*[n] * 20, 3], str(n), max_tokens=5) for n in (5, 6)]
     decoder.step()
@@ -151,7 +151,7 @@ def test_prompts_are_read_side_by_side(model: CountingModel) -> None:
     assert [ear.text for ear in ears] == ["2 1 ", "2 1 "]
 
 
-def test_the_beginning_that_is_known_is_not_read_again(model: CountingModel) -> None:
+def test_a_known_prefix_is_not_processed_again(model: CountingModel) -> None:
     decoder = decoder_of(model)
     add(decoder, model, [7, 8, 9, 3])
     finish(decoder)
@@ -171,7 +171,7 @@ def test_a_reply_ends_at_its_limit_or_with_the_context(model: CountingModel) -> 
     assert (short.result.reason, full.result.reason) == ("length", "context")
 
 
-def test_a_cancelled_reply_stops_and_others_read_on(model: CountingModel) -> None:
+def test_a_cancelled_reply_stops_and_others_continue(model: CountingModel) -> None:
     decoder = decoder_of(model)
     leaver = add(decoder, model, [5] * 30)
     stayer = add(decoder, model, [*[6] * 20, 2], "b")
@@ -204,7 +204,7 @@ def test_more_conversations_than_the_model_keeps_wait(model: CountingModel) -> N
     assert [ear.text for ear in ears] == ["2 1 "] * 3
 
 
-def test_a_conversations_next_request_waits_for_its_first(model: CountingModel) -> None:
+def test_the_second_request_of_a_conversation_waits_for_the_first(model: CountingModel) -> None:
     decoder = decoder_of(model)
     first, second = add(decoder, model, [4]), add(decoder, model, [3])
     other = add(decoder, model, [3], "b")

@@ -64,7 +64,7 @@ SCHEMAS = [
 ]
 
 
-# A model that has always called this tool goes on calling it, if it is let.
+# A model that has called this tool repeatedly continues to do so unless it is constrained.
 HABIT = (
     *(
         message
@@ -116,7 +116,7 @@ async def test_the_streamed_pieces_are_the_final_text(engine: LlamaEngine) -> No
     assert (completion.reason, completion.completion_tokens) == ("length", 16)
 
 
-async def test_info_tells_the_loaded_model(engine: LlamaEngine, gguf: Path) -> None:
+async def test_info_names_the_loaded_model(engine: LlamaEngine, gguf: Path) -> None:
     info = engine.info()
     assert (info.kind, info.model, info.loaded, info.context_tokens, info.note) == (
         "llama",
@@ -134,7 +134,7 @@ async def test_a_reply_ends_where_the_model_ends_it(engine: LlamaEngine) -> None
 
 
 @pytest.mark.parametrize("temperature", [0.0, 0.8])
-async def test_replies_are_the_same_alone_and_in_company(engine: LlamaEngine, temperature: float) -> None:
+async def test_replies_do_not_depend_on_parallel_requests(engine: LlamaEngine, temperature: float) -> None:
     """Six conversations, two more than are kept at once, which begin with the same long words."""
     system = Message("system", f"You tell stories. You know these words: {long_text(600)}.")
     requests = [
@@ -189,14 +189,14 @@ async def test_a_common_system_message_is_processed_once(engine: LlamaEngine) ->
     assert first.cached_tokens < 100 < second.cached_tokens
 
 
-async def test_a_forgotten_conversation_is_processed_anew(engine: LlamaEngine) -> None:
+async def test_a_forgotten_conversation_is_processed_again(engine: LlamaEngine) -> None:
     request = question(f"Forget {long_text(100)}", "forgotten", max_tokens=1)
     await ask(engine, request)
     engine.forget("forgotten")
     assert (await ask(engine, request)).cached_tokens < 100
 
 
-async def test_conversations_that_rest_make_room_for_new_ones(small_engine: LlamaEngine) -> None:
+async def test_idle_conversations_make_room_for_new_ones(small_engine: LlamaEngine) -> None:
     for number in range(4):
         request = question(f"{number} {long_text(100)}", f"big-{number}", max_tokens=1)
         assert (await ask(small_engine, request)).prompt_tokens > 100
@@ -216,7 +216,7 @@ async def test_two_requests_of_one_conversation_are_answered_in_order(engine: Ll
 
 async def test_cancelling_reaches_prompt_processing(engine: LlamaEngine) -> None:
     task = asyncio.ensure_future(ask(engine, question(long_text(900), "long")))
-    # The worker is in the midst of it then: it takes many seconds in all.
+    # By then the worker is processing the prompt, which takes many seconds in all.
     await asyncio.sleep(0.5)
     started = time.monotonic()
     task.cancel()
@@ -272,7 +272,7 @@ async def test_a_call_begun_in_free_text_is_held_to_the_grammar(engine: LlamaEng
     Draft202012Validator(VIEW.parameters).validate(call.arguments)
 
 
-async def test_without_tool_choice_a_reply_is_not_held_to_anything(engine: LlamaEngine) -> None:
+async def test_a_reply_without_tool_choice_is_not_constrained(engine: LlamaEngine) -> None:
     completion = await ask(engine, GenerateRequest("none", HABIT, tools=(VIEW,), tool_choice="none", max_tokens=40))
     assert "show_table" in completion.text
 
@@ -295,7 +295,7 @@ async def test_tokens_are_counted_as_the_template_renders_them(engine: LlamaEngi
     assert await engine.count_tokens(messages) == completion.prompt_tokens
 
 
-async def test_a_killed_worker_is_told_of_and_replaced(gguf: Path) -> None:
+async def test_a_killed_worker_is_reported_and_replaced(gguf: Path) -> None:
     engine = LlamaEngine(lambda: gguf, context_tokens=512)
     try:
         await engine.load()
@@ -314,7 +314,7 @@ async def test_a_killed_worker_is_told_of_and_replaced(gguf: Path) -> None:
         await engine.aclose()
 
 
-async def test_a_missing_model_is_told_by_info_and_by_the_first_call() -> None:
+async def test_info_and_the_first_call_report_a_missing_model() -> None:
     def find_model() -> Path:
         raise EngineUnavailableError("There is no model yet", "Run `analystd model pull`.")
 

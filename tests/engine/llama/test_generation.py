@@ -38,7 +38,7 @@ def write(model: LlamaModel, reply: Generation, text: str) -> str:
     return said
 
 
-def test_free_text_is_said_as_the_model_wants_it(model: LlamaModel) -> None:
+def test_free_text_is_not_constrained(model: LlamaModel) -> None:
     reply = Generation(model.vocabulary, rules())
     assert write(model, reply, "Zürich 🦔 <tool name='x'>") == "Zürich 🦔 <tool name='x'>"
 
@@ -53,7 +53,7 @@ def test_a_token_that_begins_another_turn_ends_a_reply(model: LlamaModel) -> Non
     assert (reply.advance(wanting(model, 1)), reply.reason) == ("", "stop")
 
 
-def test_a_reply_has_at_most_so_many_tokens(model: LlamaModel) -> None:
+def test_a_reply_has_at_most_max_tokens(model: LlamaModel) -> None:
     reply = Generation(model.vocabulary, rules(max_tokens=2))
     write(model, reply, "one two three four")
     assert (len(reply.tokens), reply.reason) == (2, "length")
@@ -84,7 +84,7 @@ def test_a_required_call_begins_at_once_and_cannot_end_early(model: LlamaModel, 
     reply.close()
 
 
-def test_what_is_only_thought_is_not_held_to_the_grammar(model: LlamaModel, grammar: str) -> None:
+def test_thoughts_are_not_held_to_the_grammar(model: LlamaModel, grammar: str) -> None:
     reply = Generation(model.vocabulary, rules(grammar=grammar))
     thought = '<think>maybe <tool name="nonsense"> or so</think> No.'
     assert write(model, reply, thought) == thought
@@ -110,7 +110,7 @@ def test_the_watch_finds_an_opening_in_a_growing_text() -> None:
     assert found == [len(text)]
 
 
-def test_a_call_in_a_syntax_of_the_models_own_is_left_to_the_model(model: LlamaModel, grammar: str) -> None:
+def test_a_call_in_the_models_own_syntax_is_not_constrained(model: LlamaModel, grammar: str) -> None:
     call = '<tool_call>{"name": "nonsense", "arguments": {}}</tool_call>'
     reply = Generation(model.vocabulary, rules(grammar=grammar))
     assert write(model, reply, call) == call
@@ -129,7 +129,7 @@ def test_every_kind_of_thought_is_free_of_the_grammar(model: LlamaModel, grammar
     assert write(model, reply, thought) == thought
 
 
-def test_bytes_that_are_no_characters_become_replacement_characters(model: LlamaModel) -> None:
+def test_invalid_bytes_become_replacement_characters(model: LlamaModel) -> None:
     half = model.vocabulary.tokenize("🦔", special=False)[0]
     letter = model.vocabulary.tokenize("a", special=False)[0]
     reply = Generation(model.vocabulary, rules())

@@ -97,7 +97,9 @@ def test_any_choice_of_optional_properties_is_accepted(model: LlamaModel, argume
         ({"enum": ['a"b', "c\\d", "é", None, 5]}, ['"a\\"b"', '"c\\\\d"', '"é"', "null", "5"], ["6"]),
     ],
 )
-def test_each_kind_of_schema_has_its_form(model: LlamaModel, schema: Any, fits: list[str], does_not: list[str]) -> None:
+def test_each_type_of_schema_has_its_grammar(
+    model: LlamaModel, schema: Any, fits: list[str], does_not: list[str]
+) -> None:
     tool = {"properties": {"x": schema}, "required": ["x"]}
     assert [value for value in fits if not accepts_arguments(model, tool, f'{{"x": {value}}}')] == []
     assert [value for value in does_not if accepts_arguments(model, tool, f'{{"x": {value}}}')] == []
@@ -121,8 +123,8 @@ def test_a_call_may_begin_within_a_token(model: LlamaModel) -> None:
     assert accepts(model, grammar, 'so "\n<tool name="t">\n{}\n</tool>')
 
 
-def test_a_grammar_that_cannot_be_read_is_an_error_and_no_crash(model: LlamaModel) -> None:
-    with pytest.raises(EngineUnavailableError, match="could not be made into a grammar"):
+def test_an_invalid_grammar_is_an_error_and_not_a_crash(model: LlamaModel) -> None:
+    with pytest.raises(EngineUnavailableError, match="could not be converted to a grammar"):
         Grammar(model.vocabulary, 'root ::= "unfinished')
 
 
@@ -195,7 +197,7 @@ def test_a_name_is_in_the_grammar_as_json_has_it_and_cannot_break_out(model: Lla
         max_size=4,
     )
 )
-def test_of_known_names_each_is_accepted_and_no_misspelt_one(model: LlamaModel, names: list[str]) -> None:
+def test_known_names_are_accepted_and_misspelled_ones_are_not(model: LlamaModel, names: list[str]) -> None:
     schema = {"properties": {"path": {"enum": names}}, "required": ["path"]}
     for name in names:
         assert accepts_arguments(model, schema, json.dumps({"path": name}, ensure_ascii=False))

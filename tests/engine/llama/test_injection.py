@@ -1,4 +1,4 @@
-"""What files, programs and people wrote can become no role and no call, and a name that is known is copied, by the real model's tokens."""
+"""Text of files, programs and users becomes no role and no call, and known names are copied, with the real model's tokens."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def test_no_file_column_cell_or_traceback_becomes_a_control_token(model: LlamaMo
     assert shown.count(text.rstrip()) >= 5
 
 
-# A model that has always written this name goes on writing it, if it is let.
+# A model that has written this name repeatedly continues to do so unless it is constrained.
 HABIT = tuple(
     message
     for question in ("Show me prizes.csv", "Once more prizes.csv", "Again prizes.csv")

@@ -1,4 +1,4 @@
-"""llama.cpp's C library, from either package that brings it."""
+"""Load llama.cpp's C library from either package."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def test_a_model_writes_with_the_library_of_either_package(package: Package, ggu
     assert text.startswith(" four, five")
 
 
-def test_a_library_that_is_another_is_refused_with_a_sentence() -> None:
+def test_an_unsupported_library_is_rejected_with_a_message() -> None:
     name = ctypes.util.find_library("m")
     assert name is not None
     with pytest.raises(
@@ -65,17 +65,17 @@ def test_a_library_that_is_another_is_refused_with_a_sentence() -> None:
         Library(Build(PREBUILT, "1.0", Path(name)))
 
 
-def test_a_library_that_is_no_library_is_refused_with_a_sentence(tmp_path: Path) -> None:
+def test_an_invalid_library_file_is_rejected_with_a_message(tmp_path: Path) -> None:
     (tmp_path / "libllama.so").write_bytes(b"nothing")
     with pytest.raises(EngineUnavailableError, match=r"xllamacpp 1\.0 cannot be used"):
         Library(Build(PREBUILT, "1.0", tmp_path / "libllama.so"))
 
 
-def test_a_structure_of_another_layout_is_refused_before_a_model_is_loaded(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_structure_of_another_layout_is_rejected_before_a_model_is_loaded(monkeypatch: pytest.MonkeyPatch) -> None:
     build = libllama.find_build()
     assert build is not None
     monkeypatch.setattr(libllama, "_CONTEXT_LAYOUTS", (libllama._context_params(("more", ctypes.c_uint64 * 2)),))
-    with pytest.raises(EngineUnavailableError, match="llama_context_default_params gives another"):
+    with pytest.raises(EngineUnavailableError, match="llama_context_default_params returns a structure of"):
         Library(build)
 
 

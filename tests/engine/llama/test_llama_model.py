@@ -1,4 +1,4 @@
-"""What llama.cpp computes for one conversation, alone and beside others."""
+"""The results of llama.cpp for one conversation, alone and together with others."""
 
 import random
 from collections.abc import Iterator, Sequence
@@ -53,7 +53,7 @@ def continued(model: LlamaModel, prompts: dict[int, list[int]], portion: int) ->
     return {sequence: each[:STEPS] for sequence, each in scores.items()}
 
 
-def test_scores_are_the_same_to_the_bit_in_any_company_and_in_any_portions(model: LlamaModel) -> None:
+def test_scores_do_not_depend_on_other_sequences_or_batch_portions(model: LlamaModel) -> None:
     prompts = {sequence: prompt(length) for sequence, length in enumerate(LENGTHS)}
     together = continued(model, prompts, portion=model.batch_size // len(prompts))
     for sequence, tokens in prompts.items():
@@ -62,7 +62,7 @@ def test_scores_are_the_same_to_the_bit_in_any_company_and_in_any_portions(model
             assert np.array_equal(one, other)
 
 
-def test_a_copied_beginning_is_as_good_as_one_that_was_processed(model: LlamaModel) -> None:
+def test_a_copied_prefix_gives_the_same_scores_as_a_processed_one(model: LlamaModel) -> None:
     tokens = prompt(200)
     whole = continued(model, {0: tokens}, portion=64)[0]
     model.keep(1, 0)
@@ -72,7 +72,7 @@ def test_a_copied_beginning_is_as_good_as_one_that_was_processed(model: LlamaMod
     assert np.array_equal(model.logits(49), whole[0])
 
 
-def test_a_state_of_a_beginning_leaves_the_sequence_as_it_was(model: LlamaModel) -> None:
+def test_reading_the_state_of_a_prefix_does_not_change_the_sequence(model: LlamaModel) -> None:
     tokens = prompt(200)
     whole = continued(model, {0: tokens}, portion=64)[0]
     model.keep(0, 200)
@@ -84,7 +84,7 @@ def test_a_state_of_a_beginning_leaves_the_sequence_as_it_was(model: LlamaModel)
     assert np.array_equal(model.logits(49), whole[0])
 
 
-def test_a_state_that_is_none_leaves_the_sequence_empty(model: LlamaModel) -> None:
+def test_an_invalid_state_leaves_the_sequence_empty(model: LlamaModel) -> None:
     model.keep(3, 0)
     assert not model.restore(3, b"nonsense", 10)
     assert not model.restore(3, b"", 10)

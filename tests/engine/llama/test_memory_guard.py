@@ -1,4 +1,4 @@
-"""A worker that fills the memory is ended with the reason; one that does not is left alone, however little is free."""
+"""A worker that fills the memory is killed with the reason; another one is not, however little memory is free."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from analystd.engine.base import GenerateRequest, Message
+from analystd.engine.llama import memory_guard
 from analystd.engine.llama.engine import LlamaEngine
 from analystd.engine.llama.memory_guard import MemoryGuard
 from analystd.engine.llama.worker_sandbox import worker_environment
@@ -46,8 +47,11 @@ async def started(guard: MemoryGuard) -> Worker:
     return worker
 
 
-async def test_a_worker_that_grows_while_memory_is_short_is_ended_with_the_numbers() -> None:
-    guard = MemoryGuard(ALWAYS, growth_bytes=100 << 20)
+async def test_a_worker_that_grows_while_memory_is_short_is_killed_with_a_report(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(memory_guard, "GROWTH_BYTES", 100 << 20)
+    guard = MemoryGuard(ALWAYS)
     worker = await started(guard)
     try:
         assert await worker.request("grow", {"mib": 40, "seconds": 0.6}) == {"kept": 40}
@@ -57,13 +61,14 @@ async def test_a_worker_that_grows_while_memory_is_short_is_ended_with_the_numbe
         guard.stop()
         await worker.aclose()
     assert guard.breach is not None
-    assert re.search(r"it took 0\.[12] GiB of memory beside the model.s file, and only", guard.breach.message)
-    assert "at least 99.99% must be" in guard.breach.message
+    assert re.search(r"it used 0\.[12] GiB of memory in addition to the model.s file, and only", guard.breach.message)
+    assert "the minimum is 99.99%" in guard.breach.message
     assert "AGENT_CONTEXT_TOKENS" in str(guard.breach.hint)
 
 
-async def test_a_worker_that_grows_while_there_is_enough_is_left_alone() -> None:
-    guard = MemoryGuard(0.0, growth_bytes=10 << 20)
+async def test_a_worker_may_grow_while_enough_memory_is_free(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(memory_guard, "GROWTH_BYTES", 10 << 20)
+    guard = MemoryGuard(0.0)
     worker = await started(guard)
     try:
         assert await worker.request("grow", {"mib": 120, "seconds": 0.6}) == {"kept": 120}
@@ -73,21 +78,21 @@ async def test_a_worker_that_grows_while_there_is_enough_is_left_alone() -> None
     assert guard.breach is None
 
 
-async def test_a_model_that_takes_what_must_stay_free_is_ended_while_it_loads(gguf: Path) -> None:
+async def test_a_model_that_uses_the_reserved_memory_is_killed_while_it_loads(gguf: Path) -> None:
     engine = LlamaEngine(lambda: gguf, context_tokens=8192, min_free_ram_percent=ALWAYS)
     try:
         for _ in range(2):
             with pytest.raises(
-                EngineUnavailableError, match=r"The model's worker was ended: it took \d\.\d GiB"
+                EngineUnavailableError, match=r"The model's worker was stopped: it used \d\.\d GiB"
             ) as refusal:
-                # Should the worker be ready before the first look, the first reply is cut off.
+                # If the worker is ready before the first check, the first reply is interrupted.
                 await asyncio.gather(*(engine.generate(QUESTION, lambda _: False) for _ in range(2)))
             assert "lower AGENT_MIN_FREE_RAM_PERCENT" in str(refusal.value.hint)
     finally:
         await engine.aclose()
 
 
-async def test_a_small_model_works_however_little_is_free(gguf: Path) -> None:
+async def test_a_small_model_works_with_any_amount_of_free_memory(gguf: Path) -> None:
     engine = LlamaEngine(lambda: gguf, context_tokens=256, min_free_ram_percent=ALWAYS)
     try:
         for _ in range(3):

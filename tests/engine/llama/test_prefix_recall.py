@@ -47,7 +47,7 @@ def slot_of(tape: Tape, prompt: list[int]) -> tuple[Slots, Slot]:
     return slots, slot
 
 
-def test_a_beginning_that_was_processed_is_there_after_a_new_start(tmp_path: Path) -> None:
+def test_a_processed_prefix_is_loaded_after_a_restart(tmp_path: Path) -> None:
     tape = Tape()
     slots, slot = slot_of(tape, [1, 2, 3])
     tape.held[slot.number] = slot.tokens = [1, 2, 3]
@@ -59,7 +59,7 @@ def test_a_beginning_that_was_processed_is_there_after_a_new_start(tmp_path: Pat
     assert (slot.tokens, anew.held[slot.number]) == ([1, 2], [1, 2])
 
 
-def test_a_beginning_that_was_not_reached_is_not_stored(tmp_path: Path) -> None:
+def test_an_unprocessed_prefix_is_not_stored(tmp_path: Path) -> None:
     tape = Tape()
     slots, slot = slot_of(tape, [1, 2, 3])
     tape.held[slot.number] = slot.tokens = [1]
@@ -67,7 +67,7 @@ def test_a_beginning_that_was_not_reached_is_not_stored(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_state_that_the_model_refuses_goes_and_the_slot_is_empty(tmp_path: Path) -> None:
+def test_a_state_that_the_model_rejects_is_removed_and_the_slot_is_empty(tmp_path: Path) -> None:
     prefixes = PrefixCache(tmp_path, "m")
     prefixes.save([1, 2], b"1 2")
     tape = Tape(refuses=True)
@@ -76,7 +76,7 @@ def test_a_state_that_the_model_refuses_goes_and_the_slot_is_empty(tmp_path: Pat
     assert (slot.tokens, prefixes.load([1, 2])) == ([], None)
 
 
-def test_a_beginning_that_a_conversation_holds_is_not_read_from_disk(tmp_path: Path) -> None:
+def test_a_prefix_that_a_conversation_holds_is_not_read_from_disk(tmp_path: Path) -> None:
     prefixes = PrefixCache(tmp_path, "m")
     prefixes.save([1, 2], b"1 2")
     tape = Tape()
@@ -88,7 +88,7 @@ def test_a_beginning_that_a_conversation_holds_is_not_read_from_disk(tmp_path: P
     assert other.tokens == []
 
 
-def test_a_conversation_that_storing_lost_is_processed_again(tmp_path: Path) -> None:
+def test_a_conversation_lost_while_storing_is_processed_again(tmp_path: Path) -> None:
     class Forgetful(Tape):
         def state(self, sequence: int, length: int) -> bytes:
             part = super().state(sequence, length)
@@ -124,7 +124,7 @@ async def test_a_new_worker_begins_with_what_the_last_one_stored(gguf: Path, tmp
 
 
 @pytest.mark.parametrize("damage", ["cut", "changed", "foreign"])
-async def test_a_damaged_file_costs_time_only(gguf: Path, tmp_path: Path, damage: str) -> None:
+async def test_a_damaged_file_only_costs_time(gguf: Path, tmp_path: Path, damage: str) -> None:
     first = await ask_anew(gguf, tmp_path, "What is 2+2?")
     (file,) = tmp_path.glob("*/*")
     whole = file.read_bytes()

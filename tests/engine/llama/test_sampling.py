@@ -21,7 +21,7 @@ def test_the_same_seed_draws_the_same_tokens() -> None:
     assert draw(5) == draw(5) != draw(6)
 
 
-def test_only_the_likeliest_are_drawn() -> None:
+def test_only_the_most_likely_tokens_are_drawn() -> None:
     sampler = make_sampler(100.0, 0)
     logits = np.arange(1000, dtype=np.float32)
     assert min(sampler(logits) for _ in range(300)) >= 1000 - TOP_K

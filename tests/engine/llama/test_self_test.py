@@ -1,4 +1,4 @@
-"""llama.cpp's library tried before it is relied upon: the real ones, and some that only look like one."""
+"""Test llama.cpp's library before it is used: the real ones, and some that only resemble it."""
 
 from __future__ import annotations
 
@@ -57,17 +57,17 @@ def doctor(python: Path | str, home: Path, cache: Path | None = None) -> dict[st
     return {check["name"]: check for check in json.loads(done.stdout)["checks"]}
 
 
-def test_the_versions_that_are_known_are_those_that_are_installed() -> None:
+def test_the_declared_versions_are_the_installed_ones() -> None:
     extras = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["optional-dependencies"]
     assert set(REQUIREMENTS.values()) == {extras["llama"][0], extras["llama-native"][0]}
 
 
-def test_a_model_goes_on_as_it_should_and_its_sequence_is_empty_afterwards(model: LlamaModel) -> None:
+def test_a_model_continues_correctly_and_its_sequence_is_empty_afterwards(model: LlamaModel) -> None:
     assert decode_greedily(model, 4) == " four, five,"
     assert model.stored(0) == 0
 
 
-def test_doctor_says_which_library_is_used_and_that_it_computes_rightly(tmp_path: Path, gguf: Path) -> None:
+def test_doctor_reports_the_library_and_that_it_computes_correctly(tmp_path: Path, gguf: Path) -> None:
     checks = doctor(sys.executable, tmp_path / "home", gguf.parents[2])
     build = find_build()
     assert str(checks["llama.cpp"]["found"]).startswith(f"{build}, ")
@@ -75,7 +75,7 @@ def test_doctor_says_which_library_is_used_and_that_it_computes_rightly(tmp_path
     assert " goes on with ' four" in str(checks["self-test"]["found"])
 
 
-def test_without_a_model_doctor_says_that_nothing_was_computed(tmp_path: Path) -> None:
+def test_doctor_reports_that_nothing_was_computed_without_a_model(tmp_path: Path) -> None:
     check = doctor(sys.executable, tmp_path / "home")["self-test"]
     assert check["ok"]
     assert "fit; nothing was computed, since no embedded model is there" in str(check["found"])
@@ -85,8 +85,11 @@ def test_without_a_model_doctor_says_that_nothing_was_computed(tmp_path: Path) -
     ("wrong", "said"),
     [
         (Wrong(lacks="decode"), "does not fit this version of analystd: it has no function llama_decode"),
-        (Wrong(more_bytes=16), "does not fit this version of analystd: llama_context_default_params gives another"),
-        (Wrong(n_ctx=4096), "llama_context_default_params gives another n_ctx than is known here"),
+        (
+            Wrong(more_bytes=16),
+            "does not fit this version of analystd: llama_context_default_params returns a structure of",
+        ),
+        (Wrong(n_ctx=4096), "llama_context_default_params returns an unexpected default for n_ctx"),
         (
             Wrong(version="0.3.20"),
             "0.3.20 does not fit this version of analystd: llama-cpp-python>=0.3.36,<0.4 is needed",
@@ -95,7 +98,7 @@ def test_without_a_model_doctor_says_that_nothing_was_computed(tmp_path: Path) -
     ],
     ids=["a function is missing", "a larger structure", "another default", "another version", "another processor"],
 )
-def test_a_library_that_does_not_fit_is_refused_with_what_to_do(tmp_path: Path, wrong: Wrong, said: str) -> None:
+def test_an_unsuitable_library_is_rejected_with_a_hint(tmp_path: Path, wrong: Wrong, said: str) -> None:
     check = doctor(installed_python(tmp_path / "python", wrong), tmp_path / "home")["self-test"]
     assert not check["ok"]
     assert said in str(check["found"])
@@ -104,9 +107,9 @@ def test_a_library_that_does_not_fit_is_refused_with_what_to_do(tmp_path: Path, 
 
 @pytest.mark.parametrize(
     ("score", "said"),
-    [("NAN", "computes no scores"), ("0", "computes no scores"), ("token", "computes something else than it should")],
+    [("NAN", "computes invalid scores"), ("0", "computes invalid scores"), ("token", "computes wrong results")],
 )
-def test_a_library_that_computes_nonsense_is_found_out(tmp_path: Path, gguf: Path, score: str, said: str) -> None:
+def test_a_library_that_computes_wrong_results_is_detected(tmp_path: Path, gguf: Path, score: str, said: str) -> None:
     check = doctor(installed_python(tmp_path / "python", Wrong(score=score)), tmp_path / "home", gguf.parents[2])
     assert not check["self-test"]["ok"]
     assert said in str(check["self-test"]["found"])
@@ -116,12 +119,12 @@ def test_a_library_that_computes_nonsense_is_found_out(tmp_path: Path, gguf: Pat
     ("wrong", "said"),
     [
         (Wrong(more_bytes=16), "does not fit this version of analystd"),
-        (Wrong(score="NAN"), "computes no scores"),
+        (Wrong(score="NAN"), "computes invalid scores"),
         (Wrong(at_defaults="raise(SIGILL)"), "was ended by SIGILL"),
     ],
     ids=["another structure", "nonsense", "another processor"],
 )
-def test_no_reply_is_asked_of_a_library_that_does_not_fit(tmp_path: Path, gguf: Path, wrong: Wrong, said: str) -> None:
+def test_an_unsuitable_library_generates_no_reply(tmp_path: Path, gguf: Path, wrong: Wrong, said: str) -> None:
     python = installed_python(tmp_path / "python", wrong)
     done = subprocess.run([python, "-c", LOAD, str(gguf)], capture_output=True, text=True, timeout=100)
     message, hint = done.stdout.splitlines()

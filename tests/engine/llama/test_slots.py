@@ -43,7 +43,7 @@ def test_a_new_conversation_has_nothing_stored() -> None:
     assert process(slots(memory), memory, "a", [1, 2, 3])[1] == 0
 
 
-def test_the_longest_common_beginning_is_kept() -> None:
+def test_the_longest_common_prefix_is_kept() -> None:
     memory = Cells()
     room = slots(memory)
     process(room, memory, "a", [1, 2, 3, 4])
@@ -57,7 +57,7 @@ def test_the_last_token_is_always_processed_again() -> None:
     assert process(room, memory, "a", [1, 2, 3])[1] == 2
 
 
-def test_another_conversations_beginning_is_shared() -> None:
+def test_the_prefix_of_another_conversation_is_shared() -> None:
     memory = Cells()
     room = slots(memory)
     first, _ = process(room, memory, "a", [1, 2, 3, 4])
@@ -66,28 +66,28 @@ def test_another_conversations_beginning_is_shared() -> None:
     assert (cached, first.tokens, second.tokens) == (3, [1, 2, 3, 4], [1, 2, 3, 9])
 
 
-def test_a_beginning_that_cannot_be_copied_is_processed_again() -> None:
+def test_a_prefix_that_cannot_be_copied_is_processed_again() -> None:
     memory = Cells(can_copy=False)
     room = slots(memory)
     process(room, memory, "a", [1, 2, 3, 4])
     assert process(room, memory, "b", [1, 2, 3, 9])[1] == 0
 
 
-def test_a_memory_that_cannot_share_is_not_asked_to() -> None:
+def test_a_memory_without_sharing_gets_no_copies() -> None:
     memory = Cells()
     room = Slots(memory, sequences=4, can_share=False)
     process(room, memory, "a", [1, 2, 3, 4])
     assert process(room, memory, "b", [1, 2, 3, 9])[1] == 0
 
 
-def test_a_memory_that_cannot_cut_starts_anew() -> None:
+def test_a_memory_that_cannot_be_truncated_starts_empty() -> None:
     memory = Cells(can_cut=False)
     room = Slots(memory, sequences=4, can_share=False)
     process(room, memory, "a", [1, 2, 3, 4])
     assert process(room, memory, "a", [1, 2, 9])[1] == 0
 
 
-def test_the_conversation_that_rested_longest_makes_room() -> None:
+def test_the_conversation_that_was_idle_longest_loses_its_slot() -> None:
     memory = Cells()
     room = slots(memory, sequences=3)
     for owner in "abc":
@@ -99,7 +99,7 @@ def test_the_conversation_that_rested_longest_makes_room() -> None:
     assert process(room, memory, "b", [ord("b")] * 30)[1] == 0
 
 
-def test_the_conversation_with_most_in_common_is_copied_from_and_not_dropped() -> None:
+def test_the_conversation_with_the_longest_common_prefix_is_copied_and_kept() -> None:
     memory = Cells()
     room = slots(memory, sequences=2)
     process(room, memory, "a", [1, 2, 3, 4])
@@ -108,7 +108,7 @@ def test_the_conversation_with_most_in_common_is_copied_from_and_not_dropped() -
     assert process(room, memory, "a", [1, 2, 3, 4, 6])[1] == 4
 
 
-def test_an_only_slot_goes_on_with_what_the_next_conversation_has_in_common() -> None:
+def test_a_single_slot_keeps_the_prefix_of_the_next_conversation() -> None:
     memory = Cells()
     room = slots(memory, sequences=1)
     process(room, memory, "a", [1, 2, 3, 4])
@@ -116,7 +116,7 @@ def test_an_only_slot_goes_on_with_what_the_next_conversation_has_in_common() ->
     assert (slot.owner, cached) == ("b", 2)
 
 
-def test_a_reply_under_way_is_never_dropped() -> None:
+def test_a_busy_slot_is_never_reassigned() -> None:
     room = slots(Cells(), sequences=1)
     assert room.take("a", [1]) is not None
     assert room.take("b", [2]) is None
@@ -124,7 +124,7 @@ def test_a_reply_under_way_is_never_dropped() -> None:
     assert room.is_busy("a")
 
 
-def test_a_forgotten_conversation_is_gone_and_its_slot_free() -> None:
+def test_forgetting_a_conversation_frees_its_slot() -> None:
     memory = Cells()
     room = slots(memory, sequences=1)
     process(room, memory, "a", [1, 2, 3])
@@ -133,7 +133,7 @@ def test_a_forgotten_conversation_is_gone_and_its_slot_free() -> None:
     assert process(room, memory, "a", [1, 2, 3])[1] == 0
 
 
-def test_an_unfinished_batch_leaves_what_was_there_before() -> None:
+def test_an_unfinished_batch_changes_no_slot() -> None:
     memory = Cells()
     room = slots(memory)
     slot = room.take("a", [1, 2, 3])

@@ -1,4 +1,4 @@
-"""What becomes of models that cannot be loaded, and of one that nobody asks."""
+"""Models that cannot be loaded, and models that are idle."""
 
 from __future__ import annotations
 
@@ -90,14 +90,14 @@ def an_adapter(path: Path, gguf: Path) -> None:
         (missing, r"model\.gguf does not exist", "model pull"),
         (text, r"model\.gguf is not a GGUF file", "converted"),
         (cut_in_the_header, r"model\.gguf ends within its header, after 50000 bytes", "Fetch it again"),
-        (cut_in_the_middle, r"model\.gguf is cut short: it has 50000000 of 98362432 bytes", "Fetch it again"),
+        (cut_in_the_middle, r"model\.gguf is truncated: it has 50000000 of 98362432 bytes", "Fetch it again"),
         (of_an_unknown_architecture, r"could not be loaded: unknown model architecture: 'lhama'", "newer llama-cpp"),
         (without_what_its_architecture_needs, r"model\.gguf could not be loaded: key not found", "Fetch it again"),
         (too_big, r"model\.gguf needs about 5\d\d\d\.\d GiB of memory .*; \d+\.\d GiB are available", "smaller model"),
-        (an_adapter, r"model\.gguf is a LoRA adapter and no model", "AGENT_LORA_PATH takes it"),
+        (an_adapter, r"model\.gguf is a LoRA adapter, not a model", "Set AGENT_LORA_PATH to it"),
     ],
 )
-async def test_a_bad_file_is_told_in_a_sentence_and_a_good_one_in_its_place_works_at_once(
+async def test_a_bad_file_is_reported_and_a_good_one_in_its_place_works_at_once(
     tmp_path: Path, gguf: Path, damage: Callable[[Path, Path], None], message: str, hint: str
 ) -> None:
     path = tmp_path / "model.gguf"
@@ -115,7 +115,7 @@ async def test_a_bad_file_is_told_in_a_sentence_and_a_good_one_in_its_place_work
         assert (engine.info().loaded, engine.info().note) == (True, None)
 
 
-async def test_a_file_of_the_hubs_cache_whose_content_is_not_that_of_its_name_is_not_loaded(
+async def test_a_file_of_the_hub_cache_with_a_wrong_hash_is_not_loaded(
     tmp_path: Path, gguf: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
@@ -131,12 +131,12 @@ async def test_a_file_of_the_hubs_cache_whose_content_is_not_that_of_its_name_is
         file.seek(-1, os.SEEK_END)
         file.write(b"x")
     async with engine_for(snapshot / "m.gguf") as engine:
-        with pytest.raises(EngineUnavailableError, match=r"m\.gguf is not the file that it should be") as refusal:
+        with pytest.raises(EngineUnavailableError, match=r"m\.gguf is not the expected file") as refusal:
             await ask(engine)
         assert refusal.value.hint == "Remove it and fetch it again."
 
 
-async def test_an_embedded_model_that_is_damaged_is_told_and_fetched_again_by_a_pull(
+async def test_a_damaged_embedded_model_is_reported_and_fetched_again_by_a_pull(
     tmp_path: Path, gguf: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
@@ -148,13 +148,13 @@ async def test_an_embedded_model_that_is_damaged_is_told_and_fetched_again_by_a_
         file.seek(-1, os.SEEK_END)
         file.write(b"x")
     engine = LlamaEngine(lambda: path, context_tokens=256)
-    with pytest.raises(EngineUnavailableError, match="is not the file that it should be") as refusal:
+    with pytest.raises(EngineUnavailableError, match="is not the expected file") as refusal:
         await ask(engine)
     await engine.aclose()
     assert "analystd model pull" in str(refusal.value.hint)
 
 
-async def test_info_tells_how_long_loading_took_and_how_fast_and_full_it_is(gguf: Path) -> None:
+async def test_info_contains_load_time_speed_and_context_use(gguf: Path) -> None:
     async with engine_for(gguf) as engine:
         before = engine.info()
         assert (before.load_seconds, before.tokens_per_second, before.context_used) == (None, None, None)
@@ -169,7 +169,7 @@ async def test_info_tells_how_long_loading_took_and_how_fast_and_full_it_is(gguf
         assert info.context_tokens == 256
 
 
-async def test_a_model_that_nobody_asks_is_unloaded_and_comes_back_for_the_next_request(gguf: Path) -> None:
+async def test_an_idle_model_is_unloaded_and_loaded_again_for_the_next_request(gguf: Path) -> None:
     async with engine_for(gguf, idle_seconds=0.05) as engine:
         first = await ask(engine)
         await until(lambda: not engine.info().loaded)
@@ -178,14 +178,14 @@ async def test_a_model_that_nobody_asks_is_unloaded_and_comes_back_for_the_next_
         assert (await ask(engine)).text == first.text
 
 
-async def test_nothing_under_way_is_cut_off_by_unloading(gguf: Path) -> None:
+async def test_unloading_waits_for_replies_in_progress(gguf: Path) -> None:
     async with engine_for(gguf, idle_seconds=0.001) as engine:
         completions: Sequence[Completion] = await asyncio.gather(*(ask(engine) for _ in range(3)))
         assert [completion.completion_tokens for completion in completions] == [12, 12, 12]
         assert (await ask(engine)).completion_tokens == 12
 
 
-async def test_a_model_stays_where_it_is_to_stay(gguf: Path) -> None:
+async def test_a_model_without_an_idle_time_is_never_unloaded(gguf: Path) -> None:
     async with engine_for(gguf, idle_seconds=0) as engine:
         await engine.load()
         pid = engine.info().pid
@@ -193,7 +193,7 @@ async def test_a_model_stays_where_it_is_to_stay(gguf: Path) -> None:
         assert engine.info().pid == pid
 
 
-async def test_an_engine_that_is_closed_unloads_no_more(gguf: Path) -> None:
+async def test_a_closed_engine_does_not_unload(gguf: Path) -> None:
     async with engine_for(gguf, idle_seconds=0.01) as engine:
         await engine.load()
         await engine.aclose()
@@ -209,9 +209,7 @@ async def test_the_number_of_threads_is_a_setting_and_changes_no_answer(gguf: Pa
         assert "--threads 1 " in Path(f"/proc/{pid}/cmdline").read_text().replace("\0", " ")
 
 
-async def test_an_adapter_changes_what_the_model_says_as_strongly_as_its_scale_has_it(
-    tmp_path: Path, gguf: Path
-) -> None:
+async def test_an_adapter_changes_replies_according_to_its_scale(tmp_path: Path, gguf: Path) -> None:
     adapter = str(write_lora(tmp_path / "lora.gguf"))
     texts = []
     for adapters in ((), (Adapter(adapter, 0.0),), (Adapter(adapter),)):
@@ -226,11 +224,11 @@ async def test_an_adapter_changes_what_the_model_says_as_strongly_as_its_scale_h
     [
         (lambda path, _: path, "lora.gguf does not exist", "separated by commas"),
         (lambda path, _: path.write_text("no"), "lora.gguf is not a GGUF file", "converted"),
-        (lambda path, gguf: path.symlink_to(gguf), "lora.gguf is no LoRA adapter", "AGENT_MODEL_PATH takes models"),
-        (lambda path, _: write_lora(path, width=64), "could not be applied: .*incorrect shape", "this very model"),
+        (lambda path, gguf: path.symlink_to(gguf), "lora.gguf is not a LoRA adapter", "AGENT_MODEL_PATH is for models"),
+        (lambda path, _: write_lora(path, width=64), "could not be applied: .*incorrect shape", "for this model"),
     ],
 )
-async def test_an_adapter_that_does_not_fit_is_told(
+async def test_an_unsuitable_adapter_is_reported(
     tmp_path: Path, gguf: Path, make: Callable[[Path, Path], object], message: str, hint: str
 ) -> None:
     path = tmp_path / "lora.gguf"
@@ -241,7 +239,7 @@ async def test_an_adapter_that_does_not_fit_is_told(
         assert hint in str(refusal.value.hint)
 
 
-async def test_a_request_that_the_worker_did_not_live_to_take_is_given_to_the_next_one(gguf: Path) -> None:
+async def test_a_request_that_a_dying_worker_did_not_take_goes_to_the_next_one(gguf: Path) -> None:
     async with engine_for(gguf) as engine:
         expected = await ask(engine)
         engine.forget(QUESTION.sequence)
@@ -250,14 +248,14 @@ async def test_a_request_that_the_worker_did_not_live_to_take_is_given_to_the_ne
         os.kill(pid, signal.SIGSTOP)
         asked = asyncio.ensure_future(ask(engine))
         counted = asyncio.ensure_future(engine.count_tokens(QUESTION.messages))
-        # Both are sent by the time that the loop comes round again.
+        # Both are sent before the loop runs again.
         await asyncio.sleep(0.2)
         os.kill(pid, signal.SIGKILL)
         assert ((await asked).text, await counted) == (expected.text, expected.prompt_tokens)
         assert engine.info().pid != pid
 
 
-async def test_a_request_that_the_worker_took_ends_with_it(gguf: Path) -> None:
+async def test_a_request_that_the_worker_took_fails_when_it_dies(gguf: Path) -> None:
     async with engine_for(gguf) as engine:
         await engine.load()
         pid = engine.info().pid

@@ -1,4 +1,4 @@
-"""What the model's worker can reach: the model's own files, each as it was when the worker was started, and nothing beside them."""
+"""The files that the model's worker can read: the model's own, as they were when the worker started, and no others."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def hub(folder: Path) -> Path:
     return snapshot / "m.gguf"
 
 
-def test_the_worker_reads_its_model_and_nothing_that_lies_beside_it(sandbox: Sandbox, tmp_path: Path) -> None:
+def test_the_worker_can_read_its_model_and_no_other_file(sandbox: Sandbox, tmp_path: Path) -> None:
     model = hub(tmp_path / "hub")
     adapter = tmp_path / "adapters" / "a.gguf"
     adapter.parent.mkdir()
@@ -88,7 +88,7 @@ def test_the_worker_reads_its_model_and_nothing_that_lies_beside_it(sandbox: San
     assert seen(WorkerSandbox(sandbox, tmp_path / "runtime"), [model, adapter], adapter) == ["the adapter"]
 
 
-def test_of_a_model_in_parts_the_parts_are_read_and_no_other_file(sandbox: Sandbox, tmp_path: Path) -> None:
+def test_the_worker_can_read_all_parts_of_a_model_and_no_other_file(sandbox: Sandbox, tmp_path: Path) -> None:
     names = [f"m-0000{number}-of-00003.gguf" for number in (1, 2, 3)]
     for name in [*names, "m-00001-of-00002.gguf", "m-00004-of-00003.gguf"]:
         (tmp_path / name).write_text(name)
@@ -103,9 +103,7 @@ def test_of_a_model_in_parts_the_parts_are_read_and_no_other_file(sandbox: Sandb
     assert {str(other), str(stray)} <= set(REFUSED)
 
 
-def test_a_file_that_is_put_in_the_models_place_before_the_worker_starts_is_refused(
-    sandbox: Sandbox, tmp_path: Path
-) -> None:
+def test_a_model_that_is_replaced_before_the_worker_starts_is_rejected(sandbox: Sandbox, tmp_path: Path) -> None:
     model, secret = tmp_path / "m.gguf", tmp_path / "secret"
     model.write_text("the model")
     secret.write_text("private")
@@ -114,7 +112,7 @@ def test_a_file_that_is_put_in_the_models_place_before_the_worker_starts_is_refu
     model.symlink_to(secret)
     done = subprocess.run(argv, env=environment, capture_output=True, text=True, timeout=60)
     assert done.returncode != 0
-    assert f"another file has been put in the place of {model}" in done.stderr
+    assert f"{model} was replaced by another file" in done.stderr
     assert "private" not in done.stdout
 
 
@@ -134,7 +132,7 @@ def test_the_parts_of_a_model_are_found_by_their_names(tmp_path: Path) -> None:
         assert files_of(made(name)) == [tmp_path / name]
 
 
-async def test_a_real_model_in_a_crowded_folder_is_loaded_behind_the_walls_and_answers(
+async def test_a_real_model_in_a_crowded_folder_works_in_the_sandbox(
     sandbox: Sandbox, tmp_path: Path, gguf: Path
 ) -> None:
     model = hub(tmp_path / "hub")

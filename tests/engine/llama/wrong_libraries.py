@@ -1,4 +1,4 @@
-"""Libraries that pass for llama.cpp's and are not quite, compiled for a test and installed in a virtual environment of their own."""
+"""Libraries that resemble llama.cpp's, compiled for a test and installed in a virtual environment of their own."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Servers with the chat API: two real ones over the real model, and one that misbehaves as it is told."""
+"""Servers with the chat API: two real ones with the real model, and one that misbehaves as requested."""
 
 from __future__ import annotations
 

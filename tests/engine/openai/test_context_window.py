@@ -1,4 +1,4 @@
-"""The context window, asked of servers in the shapes that they answer in, and of a real llama-server."""
+"""Query the context window of servers in the forms of their answers, and of a real llama-server."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ SERVERS = {
 
 
 @pytest.mark.parametrize("kind", SERVERS)
-async def test_the_window_of_a_named_model_is_asked_for_where_the_server_tells_it(kind: str) -> None:
+async def test_the_window_of_a_named_model_is_queried(kind: str) -> None:
     native, window = SERVERS[kind]
     async with misbehaving() as server:
         server.native = native
@@ -91,9 +91,7 @@ async def test_the_window_of_a_named_model_is_asked_for_where_the_server_tells_i
         ({"id": "m", "max_model_len": True, "context_length": -1, "n_ctx": 1 << 40}, None),
     ],
 )
-async def test_the_list_of_models_tells_the_window_where_no_model_is_named(
-    about: dict[str, Any], window: int | None
-) -> None:
+async def test_the_window_is_read_from_the_list_of_models(about: dict[str, Any], window: int | None) -> None:
     async with misbehaving() as server:
         server.answers = [found({"object": "list", "data": [about]})]
         engine = EndpointEngine(Server(server.url))
@@ -102,7 +100,7 @@ async def test_the_list_of_models_tells_the_window_where_no_model_is_named(
         await engine.aclose()
 
 
-async def test_a_window_that_is_set_is_not_asked_for() -> None:
+async def test_a_window_in_the_settings_is_not_queried() -> None:
     async with misbehaving(events(said("hello", "stop"))) as server:
         server.native = {"/props": SLOT}
         engine = EndpointEngine(Server(server.url), "m", context_tokens=3000)
@@ -112,7 +110,7 @@ async def test_a_window_that_is_set_is_not_asked_for() -> None:
         await engine.aclose()
 
 
-async def test_a_window_that_was_assumed_is_asked_for_again_once_the_model_is_loaded() -> None:
+async def test_an_assumed_window_is_queried_again_after_loading() -> None:
     async with misbehaving() as server:
         hello = events(said("hello", "stop"))
         server.answers = [hello, hello]
@@ -150,7 +148,7 @@ async def test_the_native_interfaces_lie_beside_the_chat_api() -> None:
         status(401),
     ],
 )
-async def test_odd_answers_tell_no_window(odd: bytes) -> None:
+async def test_invalid_answers_contain_no_window(odd: bytes) -> None:
     async with misbehaving() as server:
         server.native = dict.fromkeys(("/props", "/api/ps", "/api/show", "/api/v0/models"), odd)
         engine = EndpointEngine(Server(server.url), "m")
@@ -160,7 +158,7 @@ async def test_odd_answers_tell_no_window(odd: bytes) -> None:
 
 
 @pytest.mark.parametrize("kind", sorted({*KINDS} - {"informational answers"}))
-async def test_answers_without_end_tell_no_window(kind: str) -> None:
+async def test_endless_answers_contain_no_window(kind: str) -> None:
     with flooding() as flood:
         flood.kind = flood.listing = kind
         engine = EndpointEngine(Server(f"{flood.url}/v1"), "m")
@@ -170,12 +168,12 @@ async def test_answers_without_end_tell_no_window(kind: str) -> None:
         assert flood.sent < MOST_SENT
 
 
-async def test_a_server_that_is_not_there_is_told_while_its_window_is_asked_for() -> None:
+async def test_an_unreachable_server_is_reported_when_its_window_is_queried() -> None:
     with pytest.raises(EngineUnavailableError, match="cannot be reached"):
         await EndpointEngine(Server("http://127.0.0.1:9/v1"), "m").load()
 
 
-async def test_prompts_are_refused_by_a_real_server_and_teach_its_window(gguf: Path) -> None:
+async def test_a_real_server_reports_its_window_when_it_rejects_a_prompt(gguf: Path) -> None:
     long = (Message("user", "one two three " * 1000),)
     with xllamacpp_server(gguf, context=2048, slots=2) as url:
         engine = EndpointEngine(Server(url))
@@ -209,7 +207,7 @@ def read(server: Misbehaving, **usage: Any) -> bytes:
         ({}, False),
     ],
 )
-async def test_a_server_that_cut_the_prompt_is_told(usage: dict[str, Any], is_told: bool) -> None:
+async def test_a_cut_prompt_is_reported(usage: dict[str, Any], is_told: bool) -> None:
     async with misbehaving() as server:
         server.answers = [read(server, **usage)]
         engine = EndpointEngine(Server(server.url), "m")
@@ -219,10 +217,10 @@ async def test_a_server_that_cut_the_prompt_is_told(usage: dict[str, Any], is_to
     assert (completion.warning is not None) == is_told
     assert engine.info().warning == completion.warning
     if is_told:
-        assert "has read only 300 tokens of a longer prompt" in str(completion.warning)
+        assert "read only 300 tokens of a longer prompt" in str(completion.warning)
 
 
-async def test_a_server_that_counts_more_tokens_than_guessed_makes_later_guesses_larger() -> None:
+async def test_a_higher_token_count_raises_later_estimates() -> None:
     messages = (Message("user", PROSE),)
     async with misbehaving() as server:
         server.answers = [read(server, prompt_tokens=2500)]

@@ -1,4 +1,4 @@
-"""What servers say when they refuse, in their own words: as documented, as reported by their users, or as answered by the real one."""
+"""The error texts of servers, as documented, as reported by their users, or as answered by the real one."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ TOOLS = [
 
 
 @pytest.mark.parametrize("said", TOOLS)
-def test_a_server_without_tools_is_no_reason_to_leave_out_a_parameter(said: str) -> None:
+def test_a_server_without_tools_does_not_remove_a_parameter(said: str) -> None:
     assert Refusal(said).is_about_tools
     assert Refusal(said).parameters == ()
     assert not Parameters().adapt(Refusal(said))
@@ -117,7 +117,7 @@ LENGTHS = [
 
 
 @pytest.mark.parametrize(("said", "window", "prompt_tokens"), LENGTHS)
-def test_a_prompt_that_is_too_long_is_told_from_a_parameter_that_is_refused(
+def test_a_prompt_that_is_too_long_is_not_a_rejected_parameter(
     said: str, window: int, prompt_tokens: int | None
 ) -> None:
     refusal = Refusal(said)
@@ -134,12 +134,12 @@ def test_a_prompt_that_is_too_long_is_told_from_a_parameter_that_is_refused(
         '{"message":"Invalid model: x","type":"invalid_model","code":"1500"}',
     ],
 )
-def test_a_model_that_is_not_there_is_told_from_a_parameter_that_is_refused(said: str) -> None:
+def test_a_missing_model_is_not_a_rejected_parameter(said: str) -> None:
     assert Refusal(said).is_about_model
     assert not Parameters().adapt(Refusal(said))
 
 
-def test_what_points_elsewhere_leads_to_no_guess() -> None:
+def test_a_reference_to_another_field_leads_to_no_guess() -> None:
     refusal = Refusal(
         '{"detail":[{"loc":["body","messages",0,"content"],"msg":"Input should be a valid string","input":"seed"}]}'
     )
@@ -154,7 +154,7 @@ def test_a_refusal_repeated_changes_nothing_more() -> None:
     assert sent == {"max_tokens": 5, "seed": 1, "stream_options": {"include_usage": True}}
 
 
-def test_every_refusal_of_everything_ends() -> None:
+def test_a_server_that_rejects_everything_is_not_asked_forever() -> None:
     parameters, everything = Parameters(), Refusal(" ".join((*OPTIONAL, *LIMITS)))
     assert [parameters.adapt(everything) for _ in range(3)] == [True, True, False]
     assert parameters.of(max_tokens=5, temperature=0.0, seed=1) == {}
@@ -165,7 +165,7 @@ def test_every_refusal_of_everything_ends() -> None:
     ["param: '" * 8000, "loc: [" * 10_000, "max_tokens at " * 4000, "model " * 10_000, "context size" + "x" * 60_000],
 )
 @pytest.mark.timeout(10)
-def test_a_hostile_refusal_is_read_in_no_time(said: str) -> None:
+def test_a_hostile_refusal_is_parsed_quickly(said: str) -> None:
     refusal = Refusal(said[:65536])
     Parameters().adapt(refusal)
     assert refusal.window is refusal.prompt_tokens is refusal.most_tokens is None

@@ -1,4 +1,4 @@
-"""No spelling of a control token reaches a model server, and what comes back is as if it had been sent as it is."""
+"""No spelling of a control token reaches a model server, and received text is restored to what was meant."""
 
 from __future__ import annotations
 
@@ -63,11 +63,11 @@ def test_no_spelling_of_any_family_survives(family: str) -> None:
 @pytest.mark.parametrize(
     "word", ["### Instruction:", "### Response:", "USER:", "ASSISTANT:", "User:", "Human:", "System:"]
 )
-def test_words_that_part_turns_survive_only_inside_of_a_line(word: str) -> None:
+def test_words_that_separate_turns_survive_only_inside_a_line(word: str) -> None:
     assert word not in broken(f"a\n{word} b")
 
 
-def test_other_texts_are_sent_as_they_are() -> None:
+def test_other_texts_are_sent_unchanged() -> None:
     text = (
         "if a < b: x[0] |> f, <div class='a'> <b>bold</b>, [INFO] 12:30, # Heading, user: no\n"
         + '<tool name="look">\n{}\n</tool>'
@@ -81,7 +81,7 @@ PARTS = st.sampled_from([*"<>|[]/_:#\\\nus", JOINER, "im_start", "｜", '"', "Us
 
 @given(st.lists(PARTS).map("".join))
 @settings(max_examples=500, deadline=None)
-def test_what_was_broken_is_mended_to_the_letter_however_it_is_cut(text: str) -> None:
+def test_broken_text_is_restored_exactly_however_it_is_cut(text: str) -> None:
     assert mended(broken(text)) == text
     for is_ascii in (True, False):
         content = json.dumps({"a": broken(text)}, ensure_ascii=is_ascii)
@@ -106,7 +106,7 @@ def test_a_text_that_is_made_to_be_slow_is_not(text: str) -> None:
     assert time.process_time() - began < 5
 
 
-def test_what_the_real_model_knows_as_control_tokens_is_broken(model: LlamaModel) -> None:
+def test_the_control_tokens_of_a_real_model_are_broken(model: LlamaModel) -> None:
     vocabulary = model.vocabulary
     for token in vocabulary.reserved:
         spelling = vocabulary.piece(token, special=True).decode()
@@ -116,7 +116,7 @@ def test_what_the_real_model_knows_as_control_tokens_is_broken(model: LlamaModel
         assert vocabulary.reserved.isdisjoint(vocabulary.tokenize(broken(spelling), special=True)), spelling
 
 
-async def test_all_that_is_sent_is_broken_and_all_that_comes_back_is_mended() -> None:
+async def test_sent_text_is_broken_and_received_text_is_restored() -> None:
     sign, spelt = "<|im_start|>", broken("<|im_start|>")
     tool = ToolSpec("look", f"Look {sign}", {"type": "object", "properties": {"path": {"enum": [f"{sign}.csv"]}}})
     call = f'Well {sign}\n<tool name="look">\n{{"path": "{sign}.csv"}}\n</tool>'

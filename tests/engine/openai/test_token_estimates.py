@@ -24,11 +24,11 @@ def test_a_real_tokenizer_lies_between_the_estimates(model: LlamaModel, text: Pa
 
 
 @pytest.mark.parametrize("text", ["", "日本語の文章です。" * 50, "🙂" * 300, "\ud800" * 9, " " * 5000, "=" * 5000])
-def test_texts_without_words_are_never_taken_for_cut(text: str) -> None:
+def test_texts_without_words_never_count_as_cut(text: str) -> None:
     assert not is_cut([text], 100)
     assert likely_tokens(text) >= 0
 
 
-def test_short_prompts_are_not_judged() -> None:
+def test_short_prompts_are_not_checked() -> None:
     assert not is_cut(["a b c d e " * 39], 1)
     assert is_cut(["a b c d e " * 41], 100)

@@ -1,9 +1,10 @@
-"""Parts of dates (`df['day'].dt.year`) of a column that pandas reads as text, and plots over such a column."""
+"""Dates that pandas reads as text: their parts (`df['day'].dt.year`), plots over them, and the year or month that they are compared with."""
 
 from __future__ import annotations
 
 import ast
-from collections.abc import Collection, Iterator
+import re
+from collections.abc import Iterator, Set
 
 from analystd.agent.rewriting.edits import Edit, Rewriting, Source, called_name, constant, keyword
 
@@ -11,7 +12,10 @@ _PLOTS = frozenset({"plot", "scatter", "step", "fill_between", "errorbar", "stem
 """Methods of matplotlib whose first argument is the horizontal axis. Over text it has a label for each row, which takes minutes to draw."""
 
 
-def uses_of_dates_in(dates: Collection[str]) -> Rewriting:
+_YEAR_OR_MONTH = re.compile(r"[12]\d{3}(?:[-/](?:0?[1-9]|1[0-2]))?")
+
+
+def uses_of_dates_in(dates: Set[str]) -> Rewriting:
     """Return what finds `df['day'].dt` and `plt.plot(df['day'], …)` for columns of dates as text, and puts `pd.to_datetime(df['day'])` there.
 
     A program that makes dates of a column itself, when it reads the file or later, is left as it is.
@@ -33,8 +37,25 @@ def uses_of_dates_in(dates: Collection[str]) -> Rewriting:
                 and name not in made
             ):
                 yield Edit(used, f"pd.to_datetime({source.text(used)})")
+            elif (filtered := _compared(node)) is not None and constant(filtered[0].slice) in dates - made:
+                column, part = filtered
+                year, _, month = part.replace("/", "-").partition("-")
+                days = f"pd.to_datetime({source.text(column)}).dt"
+                text = f"({days}.year == {int(year)})"
+                assert isinstance(node, ast.Compare)
+                yield Edit(node, f"({text} & ({days}.month == {int(month)}))" if month else text)
 
     return find
+
+
+def _compared(node: ast.AST) -> tuple[ast.Subscript, str] | None:
+    """A column that is to be equal to a year or month, which no date is, and that part."""
+    if not (isinstance(node, ast.Compare) and len(node.ops) == 1 and isinstance(node.ops[0], ast.Eq)):
+        return None
+    part = str(constant(node.comparators[0]))
+    if isinstance(node.left, ast.Subscript) and _YEAR_OR_MONTH.fullmatch(part):
+        return node.left, part
+    return None
 
 
 def _used_as_dates(node: ast.AST) -> ast.Subscript | None:

@@ -1,1 +1,1 @@
-"""What is computed over whole tables: filters, orders, profiles."""
+"""Computations over whole tables: filters, sort orders and profiles."""

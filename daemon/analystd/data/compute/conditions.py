@@ -1,8 +1,8 @@
-"""Which rows of a part meet the conditions of a filter, computed on whole arrays.
+"""Evaluation of filter conditions on whole arrays.
 
-Numbers compare as numbers, exactly where the column is exact: with integers and decimals of any size; a column of
-doubles compares with the double next to the value. Dates, times and timestamps of typed formats compare as such, all else
-as text by its UTF-8 bytes. A missing value (null, or not a number) meets `missing` and nothing else.
+Numbers compare as numbers: exactly in columns of integers and decimals, of any size; in a column of doubles with the
+double nearest to the value. Dates, times and timestamps of typed formats compare as such, and everything else as text by
+its UTF-8 bytes. A missing value (null or NaN) meets only the operator `missing`.
 """
 
 from __future__ import annotations
@@ -18,15 +18,15 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from analystd.data.column_numbers import without_nan
 from analystd.data.compute.type_classes import Kind, as_text, kind_of
-from analystd.data.text.column_numbers import without_nan
 from analystd.wire.arguments import OPERATORS, Condition
 from analystd.wire.column_names import position_of
 from analystd.wire.errors import InvalidArgumentsError
 from analystd.wire.results import ColumnInfo
 
 MOST_VALUES = 10_000
-"""As many an `in` may list."""
+"""Maximum number of values in the list of an `in`."""
 
 _COMPARE: dict[str, Callable[..., pa.Array]] = {
     "=": pc.equal,
@@ -45,16 +45,16 @@ _MOST_EXPONENT = 400
 
 @dataclass(frozen=True)
 class Check:
-    """A condition that was checked against the table's columns."""
+    """A condition that was validated against the table's columns."""
 
     position: int
     kind: Kind
     condition: Condition
     value: Any
-    """The condition's value as its column compares: a Decimal, text; a list of them for `in`."""
+    """The condition's value as its column compares it: a Decimal or text, or a list of them for `in`."""
 
     def __call__(self, array: pa.Array) -> NDArray[np.bool_]:
-        """Which values of the column meet the condition."""
+        """Return a mask of the column's values that meet the condition."""
         op = self.condition.op
         if op == "missing":
             mask = pc.is_null(without_nan(array))
@@ -72,7 +72,7 @@ class Check:
             return _among(array, self._times(array.type))
         array = as_text(array, self.kind)
         if op == "contains":
-            # Only text that is known as such is searched by characters.
+            # Only text known to be valid is searched by characters.
             text = pa.large_string() if pa.types.is_large_binary(array.type) else pa.string()
             return pc.match_substring(array.view(text), self.value, ignore_case=True)
         if op == "starts_with":
@@ -92,11 +92,11 @@ class Check:
                 return pa.scalar(written).cast(kind)
             except pa.ArrowInvalid:
                 continue
-        raise _wrong_value(self.condition, text, f"no {kind}, as in 2024-01-31T09:30:00")
+        raise _wrong_value(self.condition, text, f"not a {kind}, such as 2024-01-31T09:30:00")
 
 
 def checks_of(columns: Sequence[ColumnInfo], conditions: Sequence[Condition]) -> list[Check]:
-    """The conditions, checked.
+    """Validate the conditions against the columns, and return them as checks.
 
     Raises:
         InvalidArgumentsError: for an unknown column or operator, or a value that its column cannot be compared with.
@@ -105,7 +105,7 @@ def checks_of(columns: Sequence[ColumnInfo], conditions: Sequence[Condition]) ->
 
 
 def rows_meeting(checks: Sequence[Check], arrays: Sequence[pa.Array], num_rows: int) -> NDArray[np.int64]:
-    """Which of a part's rows pass all checks, counted from its first; an array for each check."""
+    """Return the rows of a chunk that pass all checks, counted from its first row; `arrays` has one array for each check."""
     mask = np.ones(num_rows, np.bool_)
     for check, array in zip(checks, arrays, strict=True):
         mask &= check(array)
@@ -117,17 +117,17 @@ def _check_of(columns: Sequence[ColumnInfo], condition: Condition) -> Check:
     kind = kind_of(columns[position]["type"])
     op = condition.op
     if op not in OPERATORS:
-        raise InvalidArgumentsError(f"Unknown operator {op!r}; there are: {', '.join(OPERATORS)}")
+        raise InvalidArgumentsError(f"Unknown operator {op!r}; valid operators are {', '.join(OPERATORS)}")
     if op in _OF_PRESENCE:
         return Check(position, kind, condition, None)
     if kind is Kind.OTHER:
         known = columns[position]["type"]
         raise InvalidArgumentsError(
-            f"Column {condition.column!r} is {known}, which cannot be compared", "Only missing and present can be asked"
+            f"Column {condition.column!r} is {known}, which cannot be compared", "Use the operators missing and present"
         )
     if op in _OF_TEXT and kind not in (Kind.TEXT, Kind.BOOLEAN):
         raise InvalidArgumentsError(
-            f"{op} is for text, and column {condition.column!r} is {columns[position]['type']}", "Compare with < or >="
+            f"{op} applies to text, but column {condition.column!r} is {columns[position]['type']}", "Use < or >="
         )
     if op != "in":
         return Check(position, kind, condition, _value(condition, condition.value, kind))
@@ -144,12 +144,12 @@ def _value(condition: Condition, value: Any, kind: Kind) -> Any:
     if isinstance(value, (int, float)) and kind is Kind.TEXT:
         return str(value)
     if not isinstance(value, str):
-        raise _wrong_value(condition, value, "no text")
+        raise _wrong_value(condition, value, "not text")
     if kind is Kind.BYTES and value.startswith("0x"):
         try:
             return bytes.fromhex(value[2:])
         except ValueError:
-            raise _wrong_value(condition, value, "no hexadecimal number") from None
+            raise _wrong_value(condition, value, "not a hexadecimal number") from None
     return value.lower() if kind is Kind.BOOLEAN else value
 
 
@@ -161,12 +161,12 @@ def _number(condition: Condition, value: Any) -> Decimal:
             number = Decimal("nan")
         if not number.is_nan():
             return number
-    raise _wrong_value(condition, value, "no number")
+    raise _wrong_value(condition, value, "not a number")
 
 
 def _wrong_value(condition: Condition, value: Any, what: str) -> InvalidArgumentsError:
     shown = repr(value)[:100]
-    return InvalidArgumentsError(f"{shown} is {what}, which column {condition.column!r} could be compared with")
+    return InvalidArgumentsError(f"Column {condition.column!r} cannot be compared with {shown}, which is {what}")
 
 
 def _encoded(value: str | bytes) -> bytes:
@@ -183,7 +183,7 @@ def _among(array: pa.Array, asked: tuple[str, list[pa.Scalar]]) -> pa.Array:
 def _numbers_in(array: pa.Array, values: Sequence[Decimal]) -> pa.Array:
     if pa.types.is_floating(array.type):
         array = _of_common_size(array)
-        # A set knows two zeros, comparing only one.
+        # The set lookup distinguishes the two zeros, which are equal.
         doubles = {float(value) for value in values}
         return pc.is_in(array, pa.array([*doubles, *([0.0, -0.0] if 0.0 in doubles else [])], array.type))
     places = [_place(array.type, value) for value in values]
@@ -202,7 +202,7 @@ def _number_compared(array: pa.Array, op: str, value: Decimal) -> pa.Array:
         return _COMPARE[op](array, scalar)
     if op in ("=", "!="):
         return _all_or_none(array, op == "!=")
-    # The value lies between this one and the next.
+    # The value lies between this number and the next one.
     return _COMPARE["<=" if op in ("<", "<=") else ">"](array, scalar)
 
 
@@ -215,9 +215,9 @@ def _all_or_none(array: pa.Array, every: bool) -> pa.Array:
 
 
 def _place(kind: pa.DataType, value: Decimal) -> tuple[pa.Scalar | None, int, bool]:
-    """The largest value of an integer or decimal type that is not above `value`, and whether it is the same.
+    """Return the largest value of an integer or decimal type that is not above `value`, and whether it is equal.
 
-    Where the type ends before: None, and on which side of it the value lies.
+    For a value outside of the type's range, return None and the side on which the value lies.
     """
     is_decimal = pa.types.is_decimal(kind)
     scale = kind.scale if is_decimal else 0

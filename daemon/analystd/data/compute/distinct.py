@@ -1,4 +1,4 @@
-"""How many distinct values a column has: exactly while they are few, estimated from their smallest hashes beyond.
+"""The number of distinct values in a column: exact for few values, estimated from their smallest hashes for more.
 
 Of evenly spread hashes, the k-th smallest of n lies at about k/n of the range (Bar-Yossef et al., "Counting distinct
 elements in a data stream", 2002); the relative error is about 1/√k, here 0.45 %.
@@ -24,40 +24,39 @@ Hashes = NDArray[np.uint64]
 
 
 class DistinctCounter:
-    """Counts the distinct hashes."""
+    """Counts distinct hashes."""
 
-    def __init__(self, most: int = MOST_EXACT) -> None:
-        self._most = most
+    def __init__(self) -> None:
         self._kept: Hashes = np.zeros(0, np.uint64)
         self._new: list[Hashes] = []
         self._waiting = 0
         self.exact = True
-        """Whether no more than `most` were met yet."""
+        """Whether at most `MOST_EXACT` distinct hashes were added so far, so that the count is exact."""
 
     def add(self, hashes: Hashes) -> None:
-        """Take in some more."""
+        """Add hashes."""
         if not self.exact:
             hashes = hashes[hashes < self._kept[-1]]
         self._new.append(hashes)
         self._waiting += len(hashes)
-        if self._waiting > self._most:
+        if self._waiting > MOST_EXACT:
             self._compact()
 
     def count(self) -> int:
-        """How many distinct ones there were, about as many if not `exact`."""
+        """Return the number of distinct hashes, an estimate unless `exact`."""
         self._compact()
         if self.exact:
             return len(self._kept)
-        return round((self._most - 1) / ((float(self._kept[-1]) + 1) / _RANGE))
+        return round((MOST_EXACT - 1) / ((float(self._kept[-1]) + 1) / _RANGE))
 
     def _compact(self) -> None:
         kept = np.unique(np.concatenate([self._kept, *self._new]))
-        self.exact = self.exact and len(kept) <= self._most
-        self._kept, self._new, self._waiting = kept[: self._most], [], 0
+        self.exact = self.exact and len(kept) <= MOST_EXACT
+        self._kept, self._new, self._waiting = kept[:MOST_EXACT], [], 0
 
 
 def hashes_of(array: pa.Array) -> Hashes:
-    """A hash for each value that is not null. Numbers that are equal have the same one, whatever their type."""
+    """Return a hash of each value that is not null. Equal numbers have the same hash, whatever their type."""
     array = array.drop_null()
     kind = array.type
     if pa.types.is_floating(kind):
@@ -75,7 +74,7 @@ def hashes_of(array: pa.Array) -> Hashes:
 
 
 def _mixed(words: Hashes) -> Hashes:
-    """The finalizer of SplitMix64: each bit of the input moves each bit of the output."""
+    """Apply the finalizer of SplitMix64, in which each bit of the input affects each bit of the output."""
     words = words + _SALT
     words = (words ^ (words >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     words = (words ^ (words >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
@@ -84,7 +83,7 @@ def _mixed(words: Hashes) -> Hashes:
 
 
 def _of_doubles(values: NDArray[np.float64]) -> Hashes:
-    # The two zeros are one number.
+    # The two zeros are equal.
     return _mixed((values + 0.0).view(np.uint64))
 
 
@@ -106,7 +105,7 @@ def _of_decimals(array: pa.Array) -> Hashes:
 
 
 def _of_bytes(array: pa.Array) -> Hashes:
-    """Of values of any length, eight bytes of all of them at a time."""
+    """Return hashes of values of any length, processing eight bytes of all of them at a time."""
     if not len(array):
         return np.zeros(0, np.uint64)
     _, offsets, data = array.buffers()
@@ -119,7 +118,7 @@ def _of_bytes(array: pa.Array) -> Hashes:
     at = 0
     while len(active):
         left = np.minimum(lengths[active] - at, 8).astype(np.uint64)
-        # A word of which all eight bytes count is not shifted; by 64 bits it could not be.
+        # `left` is at least 1: a shift by 64 bits would be undefined.
         unused = (np.uint64(8) - left) * np.uint64(8)
         hashes[active] = _mixed(hashes[active] ^ (words[begins[active] + at] << unused))
         at += 8
@@ -131,5 +130,5 @@ def _of_bytes(array: pa.Array) -> Hashes:
 
 
 def unique_hashes(array: pa.Array) -> Hashes:
-    """The same, each value once."""
+    """Return the hash of each distinct value."""
     return hashes_of(pc.unique(array))

@@ -1,4 +1,4 @@
-"""The most frequent values of a column: exact while the distinct ones are few, beyond that lower bounds."""
+"""The most frequent values of a column: exact counts for few distinct values, lower bounds for more."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from analystd.data.arrow_values import json_values
 from analystd.data.compute.type_classes import is_bytes
-from analystd.data.typed.arrow_values import json_values
 from analystd.wire.results import ValueCount
 
 SHOWN = 10
@@ -22,17 +22,17 @@ _SHOWN_CHARACTERS = 1000
 
 
 class TopValues:
-    """Counts values; of too many to keep, only those that were frequent so far are counted on."""
+    """Counts values; when there are too many to keep, only those that were frequent so far stay."""
 
     def __init__(self) -> None:
         self._kept: pa.Table | None = None
         self._new: list[pa.Table] = []
         self._waiting = 0
         self.exact = True
-        """Whether all values were kept, so that their counts are complete."""
+        """Whether all values were kept, so that their counts are exact."""
 
     def add(self, array: pa.Array) -> None:
-        """Count the values of a part; null is none."""
+        """Count the values of an array; nulls are ignored."""
         if is_bytes(array.type):
             array = array.cast(pa.binary())
         values, counts = array.drop_null().value_counts().flatten()
@@ -45,11 +45,11 @@ class TopValues:
             self._compact()
 
     def top(self, *, text: bool) -> list[ValueCount]:
-        """The most frequent values and how often they occur, at least. `text`: the values are UTF-8 text in bytes."""
+        """Return the most frequent values with their minimum counts. With `text`, the values are UTF-8 text as bytes."""
         self._compact()
         if self._kept is None:
             return []
-        # A value that was counted once by chance is nothing to tell of.
+        # A single occurrence is not a frequent value.
         worth = self._kept if self.exact else self._kept.filter(pc.greater(self._kept["count"], 1))
         best = _most_frequent(worth, SHOWN)
         values = best["value"].combine_chunks()
@@ -78,10 +78,10 @@ class TopValues:
 
 
 def _most_frequent(counted: pa.Table, most: int) -> pa.Table:
-    """The most frequent, of equally frequent ones the smallest."""
+    """Return the most frequent values; of equally frequent ones, the smallest."""
     counts = counted["count"].to_numpy()
     if counted.num_rows > most:
-        # Only those that may be among them need be ordered.
+        # Only values that may be among the most frequent need sorting.
         least = np.partition(counts, -most)[-most]
         counted = counted.filter(pa.array(counts >= least))
     order = pc.sort_indices(counted, sort_keys=[("count", "descending"), ("value", "ascending")])

@@ -1,4 +1,4 @@
-"""A histogram in one pass, without knowing the range before: fine bins, made coarser when a value falls outside."""
+"""A histogram computed in one pass without knowing the range: fine bins, merged into coarser ones when a value falls outside."""
 
 from __future__ import annotations
 
@@ -20,20 +20,20 @@ Doubles = NDArray[np.float64]
 
 
 class HistogramCounter:
-    """Counts finite numbers in bins [k, k + 1) · 10ᵉ, where e grows as need be."""
+    """Counts finite numbers in bins [k, k + 1) · 10ᵉ, where e grows as needed."""
 
     def __init__(self, *, whole_numbers: bool) -> None:
-        """Of whole numbers, no bin is narrower than 1."""
+        """With `whole_numbers`, no bin is narrower than 1."""
         self._least_exponent = 0 if whole_numbers else _LEAST_EXPONENT
         self._exponent: int | None = None
         self._first = 0
         self._counts: NDArray[np.int64] = np.zeros(0, np.int64)
-        # As long as all values are the same, they tell nothing of how wide a bin should be.
+        # The bin width can be chosen only when there are two different values.
         self._only: float | None = None
         self._times = 0
 
     def add(self, values: Doubles) -> None:
-        """Count some values."""
+        """Count values."""
         values = values[np.isfinite(values)]
         if not len(values):
             return
@@ -45,7 +45,7 @@ class HistogramCounter:
             self._counts += np.bincount(places - self._first, minlength=len(self._counts))
 
     def bins(self) -> tuple[list[float], list[int]]:
-        """At most 20 bins of the same round width: their edges, one more than bins, and the counts of values from an edge up to the next."""
+        """Return at most 20 bins of equal, round width: their edges, one more than bins, and the count of values in each."""
         if self._exponent is None:
             if self._only is None:
                 return [], []
@@ -67,7 +67,7 @@ class HistogramCounter:
         return np.clip(edges, -sys.float_info.max, sys.float_info.max).tolist(), counts.tolist()
 
     def _begun(self, values: Doubles) -> Doubles:
-        """What is left to count after the beginning, for which two different values are needed."""
+        """Choose the first bins once there are two different values, and return the values still to be counted."""
         low, high = float(values.min()), float(values.max())
         only = low if self._only is None else self._only
         if low == high == only:
@@ -91,7 +91,7 @@ class HistogramCounter:
         self._counts[0] += times
 
     def _widen(self, low: float, high: float) -> None:
-        """Have bins for all from `low` to `high`."""
+        """Extend the bins to cover all from `low` to `high`."""
         assert self._exponent is not None
         factor, exponent = 1, self._exponent
         while True:
@@ -110,7 +110,7 @@ class HistogramCounter:
         self._exponent, self._first, self._counts = exponent, first, counts
 
     def _places(self, values: Doubles) -> NDArray[np.int64]:
-        """The bin of each value; exactly the one between whose edges it lies, however the division is rounded."""
+        """Return the bin of each value: exactly the one between whose edges it lies, despite rounding in the division."""
         assert self._exponent is not None
         places = np.floor(_scaled(values, self._exponent)).astype(np.int64)
         places -= values < _edges(places, self._exponent)
@@ -119,12 +119,12 @@ class HistogramCounter:
 
 
 def _is_exact(low: float, high: float, exponent: int) -> bool:
-    """Whether the bins' numbers are exact as doubles."""
+    """Return whether doubles represent the bins' numbers exactly."""
     return bool(np.abs(_scaled(np.array([low, high]), exponent)).max() < _EXACT_PLACES)
 
 
 def _floor(value: float, exponent: int) -> int:
-    # One to each side, as the division is rounded.
+    # One more on each side, because the division is rounded.
     below = math.floor(float(_scaled(np.array([value]), exponent)[0]))
     while value < float(_edges(np.array([below]), exponent)[0]):
         below -= 1
@@ -140,7 +140,7 @@ def _scaled(values: Doubles, exponent: int) -> Doubles:
 
 
 def _edges(places: NDArray[np.int64], exponent: int) -> Doubles:
-    """The doubles that are written `places` · 10ᵉ: a power of ten up to 22 is exact, so that the result is rounded once."""
+    """Return `places` · 10ᵉ as doubles; powers of ten up to 22 are exact, so that the result is rounded only once."""
     with np.errstate(over="ignore"):
         power = 10.0 ** abs(exponent)
         return np.asarray(places * power if exponent >= 0 else places / power, np.float64)

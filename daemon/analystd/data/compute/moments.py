@@ -1,4 +1,4 @@
-"""The extremes of a column and where they are; mean and standard deviation of numbers."""
+"""The extremes of a column with their rows, and the mean and standard deviation of numbers."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ from numpy.typing import NDArray
 
 @dataclass(frozen=True)
 class Extreme:
-    """A smallest or largest value."""
+    """A smallest or largest value, with its row."""
 
     value: Any
     row: int
-    """The first row that has it."""
+    """The first row with this value."""
 
 
 class Extremes:
-    """The smallest and the largest value so far."""
+    """The smallest and the largest value seen so far."""
 
     def __init__(self) -> None:
         self.smallest: Extreme | None = None
         self.largest: Extreme | None = None
 
     def add(self, array: pa.Array, rows: NDArray[np.int64]) -> None:
-        """Look at more values, not all of which are null, and which rows they are in."""
+        """Add values, at least one of them not null, with the numbers of their rows."""
         array = _ordered(array)
         least, most = pc.min_max(array).values()
         if self.smallest is None or least.as_py() < self.smallest.value:
@@ -39,7 +39,7 @@ class Extremes:
 
 
 class Moments:
-    """Number, mean and squared deviations of the doubles so far (Chan, Golub and LeVeque, 1979)."""
+    """The count, mean and sum of squared deviations of the doubles added so far (Chan, Golub and LeVeque, 1979)."""
 
     def __init__(self) -> None:
         self._count = 0
@@ -47,10 +47,10 @@ class Moments:
         self._squares = 0.0
 
     def add(self, values: NDArray[np.float64]) -> None:
-        """Take in more values."""
+        """Add values."""
         if not len(values):
             return
-        # Infinities have no deviations, and large numbers may have too large ones.
+        # Deviations from infinity are NaN, and those of large numbers may overflow.
         with np.errstate(all="ignore"):
             mean = values.mean()
             squares = np.square(values - mean).sum()
@@ -62,17 +62,17 @@ class Moments:
 
     @property
     def mean(self) -> float | str | None:
-        """The mean, None without a value; what is not finite by name."""
+        """The mean; None without values, and a name such as `NaN` if it is not finite."""
         return _json(self._mean) if self._count else None
 
     @property
     def std(self) -> float | str | None:
-        """The standard deviation of the sample; None for fewer than two values."""
+        """The sample standard deviation; None for fewer than two values."""
         return _json(math.sqrt(self._squares / (self._count - 1))) if self._count > 1 else None
 
 
 def _ordered(array: pa.Array) -> pa.Array:
-    """The array in a type whose values Python orders as well, exactly."""
+    """Return the array in a type whose values Python orders in the same way."""
     kind = array.type
     if pa.types.is_temporal(kind):
         return array.view(pa.int32() if kind.bit_width == 32 else pa.int64())

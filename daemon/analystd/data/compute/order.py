@@ -1,4 +1,4 @@
-"""The first rows of a table in an order: one pass, in which only so many candidates are kept."""
+"""The first rows of a table in sort order, found in one pass that keeps a bounded number of candidates."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from analystd.data.text.column_numbers import without_nan
+from analystd.data.column_numbers import without_nan
 from analystd.wire.errors import ResourceLimitError
 
 MOST_KEY_BYTES = 256 * 1024 * 1024
@@ -21,15 +21,15 @@ _WORDS = {False: "ascending", True: "descending"}
 
 @dataclass(frozen=True)
 class Direction:
-    """How one key orders; missing values come last either way."""
+    """The direction of one sort key; missing values come last in both directions."""
 
     descending: bool = False
 
 
 class Candidates:
-    """The rows that may be among the first `most` of all that were added, by row number; rows that are equal keep their order.
+    """The rows that may be among the first `most` of all rows added; equal rows keep their order.
 
-    With `last`, they are the last ones of the order, the very last first.
+    With `last`, they are the last rows of the order, the very last first.
     """
 
     def __init__(self, directions: Sequence[Direction], most: int, *, last: bool = False) -> None:
@@ -42,7 +42,7 @@ class Candidates:
         self._worst: list[pa.Scalar] | None = None
 
     def add(self, keys: Sequence[pa.Array], rows: NDArray[np.int64]) -> None:
-        """Take in more rows, all behind those so far, with an array for each key."""
+        """Add rows, all after those added before, with one array for each key."""
         plain = [_sortable(key) for key in keys]
         if self._worst is not None:
             before = _before(plain, self._worst, self._directions)
@@ -55,7 +55,7 @@ class Candidates:
             self._compact()
 
     def rows(self) -> NDArray[np.int64]:
-        """The row numbers, in order."""
+        """Return the row numbers, in order."""
         self._compact()
         if self._kept is None:
             return np.zeros(0, np.int64)
@@ -67,7 +67,7 @@ class Candidates:
             return
         every = _joined([*([self._kept] if self._kept is not None else []), *self._new])
         if self._last:
-            # The sort is stable: of equal rows, the later one is to come first.
+            # The sort is stable, so reverse the rows first: of equal rows, the later one comes first.
             every = every.take(pa.array(np.argsort(-every.column(_ROW).to_numpy(), kind="stable")))
         order = _backwards(every, self._directions) if self._last else _forwards(every, self._directions)
         self._kept = every.take(order[: self._most]).combine_chunks()
@@ -75,20 +75,20 @@ class Candidates:
         if self._kept.nbytes > MOST_KEY_BYTES:
             raise ResourceLimitError(
                 f"The values to sort by take {self._kept.nbytes >> 20} MiB for {self._most} rows; "
-                f"{MOST_KEY_BYTES >> 20} MiB are the limit",
-                "Sort by a column of shorter values, or ask for rows nearer to the beginning",
+                f"the limit is {MOST_KEY_BYTES >> 20} MiB",
+                "Sort by a column of shorter values, or request rows nearer to the beginning",
             )
         if self._kept.num_rows == self._most:
             self._worst = [self._kept.column(str(at))[-1] for at in range(len(self._directions))]
 
 
 def _forwards(table: pa.Table, directions: Sequence[Direction]) -> pa.Array:
-    """The order of the rows, null last."""
+    """Return the sort keys of the order, null last."""
     return pc.sort_indices(table, sort_keys=[(str(at), _WORDS[each.descending]) for at, each in enumerate(directions)])
 
 
 def _backwards(table: pa.Table, directions: Sequence[Direction]) -> pa.Array:
-    """The opposite order, null first: whether there is a value is a key of its own."""
+    """Return the sort keys of the opposite order, null first; whether a value is present is a key of its own."""
     keys = []
     for at, each in enumerate(directions):
         table = table.append_column(f"valid {at}", pc.is_valid(table.column(str(at))))
@@ -97,7 +97,7 @@ def _backwards(table: pa.Table, directions: Sequence[Direction]) -> pa.Array:
 
 
 def _sortable(array: pa.Array) -> pa.Array:
-    """The array in a type that can be sorted, null for what is not a number."""
+    """Return the array in a sortable type, with null for NaN."""
     if pa.types.is_string(array.type) or pa.types.is_large_string(array.type):
         return array.view(pa.large_binary() if pa.types.is_large_string(array.type) else pa.binary())
     if pa.types.is_float16(array.type):
@@ -113,7 +113,7 @@ def _table(keys: Sequence[pa.Array], rows: NDArray[np.int64]) -> pa.Table:
 
 
 def _joined(tables: Sequence[pa.Table]) -> pa.Table:
-    """The tables as one; a key that is not of one type in all of them gets one that holds all its values."""
+    """Concatenate the tables; a key whose type differs between them gets a type that holds all its values."""
     fields = [
         pa.field(field.name, _common({table.schema.field(at).type for table in tables}))
         for at, field in enumerate(tables[0].schema)
@@ -123,14 +123,14 @@ def _joined(tables: Sequence[pa.Table]) -> pa.Table:
 
 
 def _common(kinds: set[pa.DataType]) -> pa.DataType:
-    """The type for numbers of several types: doubles if some are, as no other holds their range."""
+    """Return a type for numbers of several types: doubles if any of them are, because no other type has their range."""
     if len(kinds) == 1:
         return next(iter(kinds))
     return pa.float64() if pa.float64() in kinds else pa.decimal128(38, 0)
 
 
 def _before(keys: Sequence[pa.Array], worst: Sequence[pa.Scalar], directions: Sequence[Direction]) -> NDArray[np.bool_]:
-    """Which rows come before the one with the keys `worst`, not counting those that are equal."""
+    """Return a mask of the rows that sort strictly before the row with the keys `worst`."""
     before = np.zeros(len(keys[0]), np.bool_)
     for key, limit, direction in reversed(list(zip(keys, worst, directions, strict=True))):
         if key.type != limit.type:

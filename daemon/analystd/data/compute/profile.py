@@ -1,4 +1,4 @@
-"""What the columns of a table hold, in one pass and bounded memory: counts, extremes, moments, distinct values, distribution."""
+"""Statistics of a table's columns, computed in one pass and bounded memory."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from analystd.data.column_numbers import without_nan
 from analystd.data.compute.distinct import DistinctCounter, hashes_of, unique_hashes
 from analystd.data.compute.frequent_values import TopValues
 from analystd.data.compute.histogram import HistogramCounter
@@ -16,7 +17,6 @@ from analystd.data.compute.moments import Extremes, Moments
 from analystd.data.compute.query import Query
 from analystd.data.compute.type_classes import Kind, is_bytes, kind_of
 from analystd.data.table import Table
-from analystd.data.text.column_numbers import without_nan
 from analystd.wire.column_names import address_of, addressed
 from analystd.wire.results import ColumnInfo, ColumnProfile, HistogramBins
 
@@ -25,26 +25,26 @@ _WHOLE_NUMBERS = ("int", "uint")
 
 
 class ColumnSummary:
-    """What is known of one column so far: what `describe` says."""
+    """The statistics of one column that `describe` reports."""
 
     def __init__(self, column: ColumnInfo) -> None:
         self.column = column
         self.kind = kind_of(column["type"])
         self.count = 0
         self.missing = 0
-        self.strange = 0
-        """Values that do not fit the type; they are counted, and left out of everything else."""
+        self.mismatches = 0
+        """The number of values that do not match the type; no other statistic includes them."""
         ordered = self.kind in (Kind.NUMBER, Kind.TIME) or column["type"] in _DATES_AS_TEXT
         self.extremes = Extremes() if ordered else None
         self.moments = Moments() if self.kind is Kind.NUMBER else None
 
-    def add(self, array: pa.Array, rows: NDArray[np.int64], strange: int) -> None:
-        """Take in the column's values of more rows, in which `strange` values are null for not fitting."""
+    def add(self, array: pa.Array, rows: NDArray[np.int64], mismatches: int) -> None:
+        """Add the column's values of more rows; `mismatches` of them are null because they do not match the type."""
         array = without_nan(array)
         valid = len(array) - array.null_count
-        self.count += valid + strange
-        self.missing += array.null_count - strange
-        self.strange += strange
+        self.count += valid + mismatches
+        self.missing += array.null_count - mismatches
+        self.mismatches += mismatches
         if valid:
             self._add_values(array, rows)
 
@@ -56,7 +56,7 @@ class ColumnSummary:
 
 
 class ColumnProfiler(ColumnSummary):
-    """The same, with distinct values, a histogram of numbers, and the most frequent of other values."""
+    """The statistics that `profile` reports: also distinct values, a histogram of numbers, and other values' frequencies."""
 
     def __init__(self, column: ColumnInfo) -> None:
         super().__init__(column)
@@ -69,18 +69,18 @@ class ColumnProfiler(ColumnSummary):
         super()._add_values(array, rows)
         if self.kind is Kind.OTHER:
             return
-        # While there are few values, each is best looked at once.
+        # With few distinct values, process each of them once.
         self.distinct.add(unique_hashes(array) if self.distinct.exact else hashes_of(array))
         if self.kind is Kind.NUMBER:
             self.histogram.add(_doubles(array))
         else:
-            # The text of text formats comes as bytes.
+            # Text formats yield text as bytes.
             self.is_text = self.kind is not Kind.BYTES and is_bytes(array.type)
             self.top.add(array)
 
 
 def described(table: Table, positions: Sequence[int], query: Query) -> list[ColumnSummary]:
-    """The summary of each column, over the rows that meet the query's filter. Raises as `Query.page`."""
+    """Return a summary of each column over the rows that meet the query's filter. Raises as `Query.page`."""
     columns = addressed(table.columns)
     summaries = [ColumnSummary(columns[at]) for at in positions]
     _fill(summaries, positions, query)
@@ -88,7 +88,7 @@ def described(table: Table, positions: Sequence[int], query: Query) -> list[Colu
 
 
 def profiled(table: Table, positions: Sequence[int], query: Query) -> list[ColumnProfile]:
-    """The profile of each column, over the rows that meet the query's filter. Raises as `Query.page`."""
+    """Return a profile of each column over the rows that meet the query's filter. Raises as `Query.page`."""
     columns = addressed(table.columns)
     profilers = [ColumnProfiler(columns[at]) for at in positions]
     _fill(profilers, positions, query)
@@ -96,7 +96,7 @@ def profiled(table: Table, positions: Sequence[int], query: Query) -> list[Colum
 
 
 def extreme_cells(table: Table, position: int, summary: ColumnSummary) -> tuple[Any, Any]:
-    """The cells that hold the smallest and the largest value, as the table gives them; None where there is none."""
+    """Return the cells with the smallest and the largest value, as the table shows them; None for a column without values."""
     extremes = summary.extremes
     if extremes is None or extremes.smallest is None or extremes.largest is None:
         return None, None
@@ -109,13 +109,13 @@ def _cell(table: Table, position: int, row: int) -> Any:
 
 
 def _fill(summaries: Sequence[ColumnSummary], positions: Sequence[int], query: Query) -> None:
-    for each in query.parts(positions):
-        every = len(each.rows) == each.part.num_rows
-        rows = each.rows + each.part.first_row
+    for each in query.chunks(positions):
+        every = len(each.rows) == each.chunk.num_rows
+        rows = each.rows + each.chunk.first_row
         for at, summary in enumerate(summaries):
-            array, strange = each.part.arrays[at], each.part.strange[at]
-            # Which rows the values that do not fit are in is not known: those filtered out cannot be told apart.
-            summary.add(array if every else array.take(pa.array(each.rows)), rows, strange if every else 0)
+            array, mismatches = each.chunk.arrays[at], each.chunk.mismatches[at]
+            # The rows of mismatched values are unknown, so with a filter they cannot be counted.
+            summary.add(array if every else array.take(pa.array(each.rows)), rows, mismatches if every else 0)
 
 
 def _doubles(array: pa.Array) -> NDArray[np.float64]:
@@ -133,7 +133,7 @@ def _profile(profiler: ColumnProfiler, extremes: tuple[Any, Any]) -> ColumnProfi
         type=profiler.column["type"],
         count=profiler.count,
         missing=profiler.missing,
-        strange=profiler.strange,
+        strange=profiler.mismatches,
         distinct=None if other else profiler.distinct.count(),
         distinct_exact=not other and profiler.distinct.exact,
         min=extremes[0],

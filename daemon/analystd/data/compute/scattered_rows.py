@@ -1,4 +1,4 @@
-"""Rows that do not follow one another, read by as few looks into the table as make sense."""
+"""Reading of rows that are not consecutive, with few reads of the table."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any, Protocol, runtime_checkable
 from analystd.data.table import Rows
 
 NEAR_ROWS = 64
-"""Rows so near to each other are read together with those between them."""
+"""Rows at most this far apart are read together with the rows between them."""
 
 
 class _HasRows(Protocol):
@@ -17,15 +17,15 @@ class _HasRows(Protocol):
 
 @runtime_checkable
 class HasScatteredRows(Protocol):
-    """A table that knows a better way to rows that are scattered."""
+    """A table with its own way to read scattered rows."""
 
     def rows_at(self, numbers: Sequence[int], columns: Sequence[int]) -> Rows:
-        """The rows of these numbers, in this order, with the cells of `columns`, by position."""
+        """Return the rows with these numbers, in this order, with the cells of `columns`, given by position."""
         ...
 
 
 def rows_at(table: _HasRows, numbers: Sequence[int], columns: Sequence[int]) -> Rows:
-    """The rows of these numbers, in this order, with the cells of `columns`, by position; without those the table lacks."""
+    """Return the existing rows with these numbers, in this order, with the cells of `columns`, given by position."""
     if isinstance(table, HasScatteredRows):
         return table.rows_at(numbers, columns)
     cells: dict[int, list[Any]] = {}
@@ -33,7 +33,7 @@ def rows_at(table: _HasRows, numbers: Sequence[int], columns: Sequence[int]) -> 
     for run in _runs(sorted(set(numbers)), NEAR_ROWS):
         found, remarks = _read(table, run, columns)
         if remarks and run[-1] - run[0] >= len(run):
-            # They may be about the rows between, which are not shown.
+            # The warnings may be about the rows between, which are not shown.
             remarks = []
             for strict in _runs(run, 1):
                 found_here, remarks_here = _read(table, strict, columns)
@@ -45,7 +45,7 @@ def rows_at(table: _HasRows, numbers: Sequence[int], columns: Sequence[int]) -> 
 
 
 def _runs(numbers: Sequence[int], near: int) -> Iterator[list[int]]:
-    """The numbers in runs in which each is at most `near` after the one before."""
+    """Yield the numbers in runs in which each number is at most `near` greater than the one before."""
     run: list[int] = []
     for number in numbers:
         if run and number - run[-1] > near:
@@ -65,7 +65,7 @@ def _read(table: _HasRows, run: Sequence[int], columns: Sequence[int]) -> tuple[
         rows = table.rows(begin, end - begin, columns)
         if not rows.cells:
             break
-        # A table gives fewer rows where they would not fit into one reply.
+        # A table returns fewer rows when they would not fit into one reply.
         complete = len(rows.cells) == end - begin
         found.update((begin + at, row) for at, row in enumerate(rows.cells) if begin + at in wanted)
         warnings += rows.warnings if complete else ()

@@ -1,4 +1,4 @@
-"""What was found out about filters and orders of files, so that the next page need not find it out again."""
+"""A cache of the results of filters and sort orders, for the next pages of the same view."""
 
 from __future__ import annotations
 
@@ -20,75 +20,75 @@ _MOST_BYTES = 64 * 1024 * 1024
 
 
 @dataclass(frozen=True)
-class SeenPart:
-    """One part of a table, looked through for a filter."""
+class SeenChunk:
+    """The result of a filter in one chunk of a table."""
 
     number: int
     before: int
-    """How many rows meet the filter in the parts before."""
+    """The number of rows that meet the filter in the chunks before."""
     matches: int
-    strange: int
-    """How many values of the filter's columns do not fit their types, here and in the parts before."""
+    mismatches: int
+    """The number of values of the filter's columns that do not match their types, in this chunk and those before."""
 
     @property
     def after(self) -> int:
-        """How many rows meet the filter up to the end of this part."""
+        """The number of rows that meet the filter up to the end of this chunk."""
         return self.before + self.matches
 
 
 class Matches:
-    """How many rows of each part meet a filter, as far as the table was looked through. Several threads may add."""
+    """The number of rows that meet a filter in each chunk read so far. Several threads may add."""
 
     def __init__(self) -> None:
-        self._parts: list[SeenPart] = []
+        self._chunks: list[SeenChunk] = []
         self._ends: list[int] = []
         self._lock = threading.Lock()
         self.complete = False
-        """Whether the whole table was looked through."""
+        """Whether the whole table was read."""
 
     @property
-    def last(self) -> SeenPart | None:
-        """The last part seen."""
-        return self._parts[-1] if self._parts else None
+    def last(self) -> SeenChunk | None:
+        """The last chunk read."""
+        return self._chunks[-1] if self._chunks else None
 
     @property
     def total(self) -> int | None:
-        """How many rows meet the filter, once that is known."""
+        """The number of rows that meet the filter, once the whole table was read."""
         if not self.complete:
             return None
         return self._ends[-1] if self._ends else 0
 
-    def last_before(self, match: int) -> SeenPart | None:
-        """The last part seen that lies before the match of this number, counted from 0; None if it may be in the first."""
+    def last_before(self, match: int) -> SeenChunk | None:
+        """Return the last chunk read that ends before match number `match`, from 0; None if the match may be in the first."""
         at = bisect_right(self._ends, match)
-        return self._parts[at - 1] if at else None
+        return self._chunks[at - 1] if at else None
 
-    def note(self, part: SeenPart) -> None:
-        """Remember the part that comes after the last one; one that was noted before is passed over."""
+    def note(self, chunk: SeenChunk) -> None:
+        """Record the chunk after the last one; a chunk that is already recorded is ignored."""
         with self._lock:
-            if not self._parts or part.number > self._parts[-1].number:
-                self._parts.append(part)
-                self._ends.append(part.after)
+            if not self._chunks or chunk.number > self._chunks[-1].number:
+                self._chunks.append(chunk)
+                self._ends.append(chunk.after)
 
 
 @dataclass(frozen=True)
 class Ordered:
-    """The first rows of a table in an order, or the last ones, the very last first."""
+    """The first rows of a table in sort order, or the last ones, the very last first."""
 
     numbers: NDArray[np.int64]
     total: int
-    """How many rows meet the filter."""
-    strange: int
-    """How many values of the keys and the filter's columns do not fit their types, and count as missing."""
+    """The number of rows that meet the filter."""
+    mismatches: int
+    """The number of values of the keys' and the filter's columns that do not match their types and count as missing."""
 
     def holds(self, count: int) -> bool:
-        """Whether so many rows from the beginning are known."""
+        """Return whether the first `count` rows are known."""
         return len(self.numbers) >= min(count, self.total)
 
 
 @dataclass
 class Selection:
-    """What is known of one filter and order of one file."""
+    """The cached results of one filter and sort order of one file."""
 
     matches: Matches = field(default_factory=Matches)
     first: Ordered | None = None
@@ -96,20 +96,20 @@ class Selection:
 
     @property
     def nbytes(self) -> int:
-        """The memory that the row numbers take."""
+        """The size of the row numbers in bytes."""
         return sum(each.numbers.nbytes for each in (self.first, self.last) if each is not None)
 
 
 class Selections:
-    """What is known of the filters and orders that were asked for last. Several threads may ask."""
+    """The cached results of the most recent filters and sort orders. Several threads may use it."""
 
     def __init__(self) -> None:
         self._known: OrderedDict[Hashable, Selection] = OrderedDict()
         self._lock = threading.Lock()
 
-    def of(self, file: Hashable, question: ViewRequest) -> Selection:
-        """What is known of the question's filter and order; `file` changes with the file's content."""
-        key = (file, question.delimiter, repr(question.filter), question.sort)
+    def of(self, file: Hashable, request: ViewRequest) -> Selection:
+        """Return the cached results of the request's filter and sort order; `file` changes with the file's content."""
+        key = (file, request.delimiter, repr(request.filter), request.sort)
         with self._lock:
             selection = self._known.setdefault(key, Selection())
             self._known.move_to_end(key)

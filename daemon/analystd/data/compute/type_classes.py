@@ -1,4 +1,4 @@
-"""How the values of a column compare, by the name of its type, guessed or Arrow's."""
+"""Classes of column types, guessed or Arrow's, by how their values compare."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ _TIMES = ("date32", "date64", "time32", "time64", "timestamp[")
 
 
 class Kind(enum.Enum):
-    """What a column's values are compared as."""
+    """How a column's values are compared."""
 
     NUMBER = "number"
     TEXT = "text"
-    """Also the dates and times of text formats, which are ordered as text."""
+    """Also dates and times of text formats, which sort as text."""
     BOOLEAN = "boolean"
     TIME = "time"
     """Dates, times and timestamps of typed formats."""
     BYTES = "bytes"
     OTHER = "other"
-    """Nested values and others without an order."""
+    """Nested and other values without an order."""
 
 
 def kind_of(name: str) -> Kind:
-    """The kind of a column whose type has this name."""
+    """Return the kind of a column whose type has this name."""
     if encoded := _ENCODED.match(name):
         name = encoded[1]
     if name in _TEXTS:
@@ -47,12 +47,12 @@ def kind_of(name: str) -> Kind:
 
 
 def is_bytes(kind: pa.DataType) -> bool:
-    """Whether the type is one of bytes, or of text of which nothing is known but its bytes."""
+    """Return whether the type is binary, or text that is handled as bytes."""
     return bool(pa.types.is_binary(kind) or pa.types.is_string_view(kind) or pa.types.is_binary_view(kind))
 
 
 def as_text(array: pa.Array, kind: Kind) -> pa.Array:
-    """Text, booleans (in small letters) or bytes as an array of bytes."""
+    """Return text, booleans (in lower case) or bytes as an array of bytes."""
     if pa.types.is_boolean(array.type):
         return array.cast(pa.string()).view(pa.binary())
     if pa.types.is_large_string(array.type) or pa.types.is_large_binary(array.type):

@@ -1,1 +1,1 @@
-"""The work of the file tools: listing, reading, writing."""
+"""The file tools' operations: list, read and write."""

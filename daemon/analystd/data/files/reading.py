@@ -1,4 +1,4 @@
-"""Folders listed and parts of text files read, for the file tools."""
+"""Listing of folders and reading of text files, for the file tools."""
 
 from __future__ import annotations
 
@@ -38,12 +38,12 @@ def list_files(
     recursive: bool = False,
     cancelled: threading.Event | None = None,
 ) -> FileListing:
-    """A folder's entries, sorted by name; those whose name matches `pattern`, also of the folders in it, 64 levels deep, if `recursive`.
+    """Return a folder's entries whose names match `pattern`, sorted by name; if `recursive`, also those of folders in it, 64 levels deep.
 
-    A file is listed as if it were alone in a folder.
+    A file is listed like a folder with only that file.
 
     Raises:
-        WorkspaceError: for a path that the jail refuses or that is neither folder nor file.
+        WorkspaceError: for a path that the jail refuses or that is neither a folder nor a file.
     """
     found = _walk(workspace, path, pattern, MAX_DEPTH if recursive else 0, cancelled or threading.Event())
     try:
@@ -72,14 +72,15 @@ def read_file(
     byte_offset: int | None = None,
     byte_limit: int | None = None,
 ) -> FileText:
-    """A part of a text file, of at most 200 kB; `truncated` if the file goes on after it.
+    """Return a part of a text file, of at most 200 kB; `truncated` says whether the file continues after it.
 
-    Either the lines from the 1-based `offset`, at most `limit` or 2000 of them; or the `byte_limit` bytes from `byte_offset`, less by the
-    characters that they would cut. `byte_offset` and `bytes` of the result say which bytes `text` is; `encoding` says how they were read.
+    The part holds either the lines from the 1-based `offset`, at most `limit` and at most 2000 of them; or the whole characters within
+    the `byte_limit` bytes from `byte_offset`. The result's `byte_offset` and `bytes` say which bytes of the file `text` is, and
+    `encoding` how they were decoded.
 
     Raises:
         WorkspaceError: for a binary file.
-        InvalidArgumentsError: for numbers that no line or byte has, or for both kinds of them.
+        InvalidArgumentsError: for numbers out of range, or when both lines and bytes are given.
     """
     by_bytes = byte_offset is not None or byte_limit is not None
     _require_range(offset, limit, byte_offset, byte_limit)
@@ -105,15 +106,19 @@ def read_file(
 
 def _require_range(offset: int | None, limit: int | None, byte_offset: int | None, byte_limit: int | None) -> None:
     if (offset, limit) != (None, None) and (byte_offset, byte_limit) != (None, None):
-        raise InvalidArgumentsError("offset and limit are of lines, byte_offset and byte_limit of bytes; give one kind")
+        raise InvalidArgumentsError(
+            "offset and limit count lines, byte_offset and byte_limit count bytes; use only one pair"
+        )
     if offset is not None and offset < 1:
         raise InvalidArgumentsError(f"offset is {offset}; lines are counted from 1")
     if limit is not None and limit < 1:
-        raise InvalidArgumentsError(f"limit is {limit}; at least one line is read")
+        raise InvalidArgumentsError(f"limit is {limit}; it must be at least 1")
     if byte_offset is not None and byte_offset < 0:
         raise InvalidArgumentsError(f"byte_offset is {byte_offset}; bytes are counted from 0")
     if byte_limit is not None and byte_limit < LONGEST_CHARACTER:
-        raise InvalidArgumentsError(f"byte_limit is {byte_limit}; a character may take {LONGEST_CHARACTER} bytes")
+        raise InvalidArgumentsError(
+            f"byte_limit is {byte_limit}; it must be at least {LONGEST_CHARACTER}, the bytes of the longest character"
+        )
 
 
 def _coding(file: PositionedFile) -> TextCoding:
@@ -122,7 +127,8 @@ def _coding(file: PositionedFile) -> TextCoding:
     if coding is None:
         kind = binary_kind(head)
         raise WorkspaceError(
-            f"{file.name} is a binary file of {file.size} bytes" + (f" (by its first bytes {kind})" if kind else ""),
+            f"{file.name} is a binary file of {file.size} bytes"
+            + (f" (judging by its first bytes, {kind})" if kind else ""),
             "data_view shows tables; Python can read the rest",
         )
     return coding
@@ -131,7 +137,7 @@ def _coding(file: PositionedFile) -> TextCoding:
 def _walk(
     workspace: Workspace, path: str, pattern: str | None, depth: int, cancelled: threading.Event
 ) -> Iterator[tuple[str, os.stat_result]]:
-    """The matching names, relative to `path`, in order; what is in a folder comes right after the folder."""
+    """Yield the matching names, relative to `path`, in order; a folder's contents come right after the folder."""
     open_folders = [("", iter(_entries(workspace, path, pattern, folders=depth > 0)))]
     while open_folders:
         prefix, entries = open_folders[-1]
@@ -144,13 +150,13 @@ def _walk(
         if entry.is_folder and len(open_folders) <= depth:
             _raise_if_cancelled(path, cancelled)
             inner = f"{prefix}{entry.name}/"
-            # The workspace opens each folder anew, so that a protected one, or one that just went, is left out.
+            # The workspace opens each folder anew, so that protected or just deleted folders are left out.
             with contextlib.suppress(WorkspaceError):
                 open_folders.append((inner, iter(_entries(workspace, f"{path}/{inner}", pattern, folders=True))))
 
 
 def _file_status(workspace: Workspace, path: str) -> os.stat_result | None:
-    """The status of a regular file of the workspace; None for all else."""
+    """Return the status of a regular file in the workspace; None for anything else."""
     try:
         descriptor = workspace.open_read(path)
     except WorkspaceError:
@@ -171,11 +177,11 @@ class _Entry:
     name: str
     is_folder: bool
     status: os.stat_result | None
-    """None for a name that does not match."""
+    """None if the name does not match."""
 
 
 def _entries(workspace: Workspace, path: str, pattern: str | None, *, folders: bool) -> list[_Entry]:
-    """A folder's matching entries in order, up to the last that can be listed; if `folders`, its folders that do not match too."""
+    """Return a folder's matching entries in order, up to the maximum listed; with `folders`, also its folders that do not match."""
     folder = workspace.open_folder(path)
     entries: list[_Entry] = []
     try:
@@ -191,7 +197,7 @@ def _entries(workspace: Workspace, path: str, pattern: str | None, *, folders: b
 
 
 def _first(found: Iterator[os.DirEntry[str]], pattern: str | None, *, folders: bool) -> list[os.DirEntry[str]]:
-    """In order, what `_entries` gives; of a million files no more is kept than can be listed."""
+    """Return the entries for `_entries` in order, keeping no more of them in memory than can be listed."""
     if pattern is None or not folders:
         return heapq.nsmallest(MAX_ENTRIES + 1, (each for each in found if _matches(each, pattern)), key=_name)
     return sorted((each for each in found if _matches(each, pattern) or each.is_dir(follow_symlinks=False)), key=_name)
@@ -230,7 +236,7 @@ def _listed(name: str, entry: FileEntry, widest: int) -> str:
 
 
 def _line_begin(file: PositionedFile, line: int, coding: TextCoding) -> int:
-    """Where the 1-based line begins, or the file's end."""
+    """Return the offset at which the 1-based line begins, or the file's end."""
     offset, missing = coding.mark, line - 1
     chunk_bytes = -(-_CHUNK_BYTES // coding.unit) * coding.unit
     while missing and (chunk := file.read(offset, chunk_bytes)):
@@ -242,7 +248,7 @@ def _line_begin(file: PositionedFile, line: int, coding: TextCoding) -> int:
 
 
 def _lines_from(file: PositionedFile, begin: int, lines: int, coding: TextCoding) -> bytes:
-    """At most so many lines from `begin`; a long line is cut between two characters."""
+    """Return at most `lines` lines from `begin`; a long line is cut between two characters."""
     data = file.read(begin, MAX_TEXT_BYTES)
     found, end = coding.count_lines(data, lines)
     if found == lines:
@@ -253,7 +259,7 @@ def _lines_from(file: PositionedFile, begin: int, lines: int, coding: TextCoding
 
 
 def _bytes_from(file: PositionedFile, begin: int, length: int, coding: TextCoding) -> tuple[int, bytes]:
-    """Where the first whole character from `begin` begins, and the whole characters of at most `length` bytes from there."""
+    """Return the offset of the first whole character from `begin`, and the whole characters in at most `length` bytes from there."""
     begin = min(max(begin, coding.mark), file.size)
     begin = min(begin + -begin % coding.unit, file.size)
     begin += _cut_bytes(file, begin, coding)
@@ -264,7 +270,7 @@ def _bytes_from(file: PositionedFile, begin: int, length: int, coding: TextCodin
 
 
 def _cut_bytes(file: PositionedFile, begin: int, coding: TextCoding) -> int:
-    """How many bytes from `begin` belong to a character that begins before."""
+    """Return the number of bytes from `begin` that belong to a character that begins before."""
     for back in range(coding.unit, LONGEST_CHARACTER, coding.unit):
         if begin - back < coding.mark:
             break

@@ -1,4 +1,4 @@
-"""How a file's bytes are to be read as text: which encoding, where a line ends, where a character is cut."""
+"""Detection of a file's text encoding, and the line ends and characters in its bytes."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ import codecs
 from dataclasses import dataclass
 
 LONGEST_CHARACTER = 4
-"""The bytes of the longest character of any of the encodings."""
+"""The size in bytes of the longest character in any of the encodings."""
 
 _BOMS = (
-    # UTF-32 first: its mark begins with that of UTF-16.
+    # UTF-32 first: its byte order mark begins with that of UTF-16.
     (codecs.BOM_UTF32_LE, "utf-32", "utf-32-le", 4),
     (codecs.BOM_UTF32_BE, "utf-32", "utf-32-be", 4),
     (codecs.BOM_UTF8, "utf-8-sig", "utf-8", 1),
@@ -18,7 +18,7 @@ _BOMS = (
 )
 _SIGNATURES = (
     (b"\x1f\x8b", "gzip"),
-    (b"PK\x03\x04", "a ZIP archive, as .xlsx is one"),
+    (b"PK\x03\x04", "a ZIP archive, like .xlsx"),
     (b"PAR1", "Parquet"),
     (b"ARROW1", "Arrow or Feather"),
     (b"SQLite format 3\0", "SQLite"),
@@ -39,24 +39,24 @@ _WINDOWS = "windows-1252"
 
 @dataclass(frozen=True)
 class TextCoding:
-    """An encoding that a file's first bytes tell."""
+    """An encoding detected from a file's first bytes."""
 
     name: str
-    """As Python and pandas call it."""
+    """The encoding's name in Python and pandas."""
     codec: str
-    """The codec for bytes after the mark."""
+    """The codec for the bytes after the byte order mark."""
     unit: int = 1
-    """The bytes of the smallest character."""
+    """The size in bytes of the smallest character."""
     mark: int = 0
-    """The bytes of the byte order mark, which is no text."""
+    """The size in bytes of the byte order mark, which is not part of the text."""
 
     @property
     def newline(self) -> bytes:
-        """What ends a line."""
+        """The bytes that end a line."""
         return "\n".encode(self.codec)
 
     def count_lines(self, data: bytes, most: int) -> tuple[int, int]:
-        """How many lines end in `data`, at most `most`, and where the last of them does."""
+        """Return the number of lines that end in `data`, at most `most`, and the end of the last of them."""
         if self.unit == 1:
             count = min(data.count(b"\n"), most)
             return count, sum(map(len, data.split(b"\n", count)[:count])) + count
@@ -69,20 +69,20 @@ class TextCoding:
         return count, end
 
     def last_line_end(self, data: bytes) -> int:
-        """Where the last whole line of `data` ends; 0 if none does."""
+        """Return the end of the last whole line of `data`; 0 if there is none."""
         found = data.rfind(self.newline)
         while found > 0 and found % self.unit:
             found = data.rfind(self.newline, 0, found + len(self.newline) - 1)
         return found + self.unit if found >= 0 else 0
 
     def cut_end(self, data: bytes) -> int:
-        """How many bytes at the end of `data` are the beginning of a character that is cut."""
+        """Return the number of bytes at the end of `data` that begin a character which is cut off."""
         decoder = codecs.getincrementaldecoder(self.codec)("replace")
         decoder.decode(data[-8 * self.unit :])
         return len(decoder.getstate()[0])
 
     def decoded(self, data: bytes) -> tuple[str, str]:
-        """The text, and the encoding that it is in: what no UTF-8 can be is read as Windows-1252."""
+        """Return the text and its encoding; data that is not UTF-8 is decoded as Windows-1252."""
         if self.codec != "utf-8" or self.mark:
             return data.decode(self.codec, "replace"), self.name
         text = data.decode("utf-8", "replace")
@@ -95,7 +95,7 @@ class TextCoding:
 
 
 def coding_of(head: bytes) -> TextCoding | None:
-    """The encoding of the file that begins so; None for a binary file."""
+    """Return the encoding of a file that begins with `head`; None for a binary file."""
     for mark, name, codec, unit in _BOMS:
         if head.startswith(mark):
             return TextCoding(name, codec, unit, len(mark))
@@ -105,7 +105,7 @@ def coding_of(head: bytes) -> TextCoding | None:
 
 
 def binary_kind(head: bytes) -> str | None:
-    """What the first bytes of a file say that it is, for people."""
+    """Return a readable name of the format that a file's first bytes indicate; None if they are not known."""
     return next((kind for signature, kind in _SIGNATURES if head.startswith(signature)), None)
 
 
@@ -118,6 +118,6 @@ def _is_utf_8(head: bytes) -> bool:
 
 
 def _is_damaged_at_most(text: str) -> bool:
-    """Whether bytes that came out as `text` are UTF-8, though some may be wrong: of another encoding hardly any would have been right."""
+    """Return whether `text` was UTF-8, perhaps with some invalid bytes: in another encoding, hardly any would be valid."""
     wrong = text.count("\ufffd")
     return wrong == 0 or sum(character > "\x7f" for character in text) - wrong > wrong

@@ -1,4 +1,4 @@
-"""Files written whole or not at all, and only where the workspace has room for them."""
+"""Atomic writing of files, within the workspace's size limit."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ import secrets
 import stat
 import threading
 
-from analystd.data.base import WriteReport
 from analystd.jail.resource_usage import folder_bytes
 from analystd.jail.workspace import GIGABYTE, Workspace
 from analystd.wire.errors import InvalidArgumentsError, ResourceLimitError, WorkspaceError
+from analystd.wire.results import WriteReport
 
 _NEAR_THE_LIMIT = 0.8
 _NEW_FILE_MODE = 0o666
@@ -19,9 +19,9 @@ _CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 class Room:
-    """What the limit of a workspace leaves for new files.
+    """The space that a workspace's size limit leaves for new files.
 
-    The workspace remembers its size for a second or longer. That is good enough far from the limit; near it, the size is measured anew.
+    The workspace caches its size for a second or longer. That is accurate enough far from the limit; near it, the size is measured again.
     """
 
     def __init__(self, workspace: Workspace) -> None:
@@ -32,10 +32,10 @@ class Room:
         self._lock = threading.Lock()
 
     def take(self, size: int, what: str) -> None:
-        """Count `size` bytes as taken.
+        """Reserve `size` bytes.
 
         Raises:
-            ResourceLimitError: when workspace or memory are at their limit, or those bytes would take the workspace over it.
+            ResourceLimitError: when the workspace or the memory is at its limit, or the bytes would take the workspace over it.
         """
         self.workspace.check_resources()
         with self._lock:
@@ -53,17 +53,17 @@ class Room:
 
 
 def write_file(room: Room, path: str, content: str) -> WriteReport:
-    """Write `content` as UTF-8 in place of the file `path`: readers see the old file or the new one, never a part.
+    """Write `content` as UTF-8 to the file `path` atomically: readers see either the old file or the new one.
 
     Raises:
         WorkspaceError: for a path that the jail refuses or that cannot be written.
-        ResourceLimitError: when the workspace or the memory is at its limit, or the file would take it there.
-        InvalidArgumentsError: for content that no UTF-8 file can hold.
+        ResourceLimitError: when the workspace or the memory is at its limit, or the file would take the workspace over it.
+        InvalidArgumentsError: for content that UTF-8 cannot encode.
     """
     try:
         data = content.encode()
     except UnicodeEncodeError as exc:
-        raise InvalidArgumentsError("content holds half of a surrogate pair, which UTF-8 cannot write") from exc
+        raise InvalidArgumentsError("content contains an unpaired surrogate, which UTF-8 cannot encode") from exc
     room.take(len(data), f"Writing {path}")
     folder, name = room.workspace.open_parent_for_write(path)
     try:
@@ -76,14 +76,14 @@ def write_file(room: Room, path: str, content: str) -> WriteReport:
 
 
 def _replace(folder: int, name: str, data: bytes) -> bool:
-    """Whether the file is new. It is written beside its place and then moved there; a file's mode stays what it was."""
+    """Write a temporary file beside `path`, rename it to `path`, keeping the mode of an existing file, and return whether the file is new."""
     mode = _mode_of(folder, name)
     temporary = f".analystd-{secrets.token_hex(8)}.tmp"
     descriptor = os.open(temporary, _CREATE, _NEW_FILE_MODE, dir_fd=folder)
     try:
         with open(descriptor, "wb") as stream:  # noqa: PTH123
             if data:
-                # The room is taken now, not when the system gets round to it: the next measurement sees it, and a full disk is known at once.
+                # Allocate the space now, so that the next measurement counts it and a full disk is an error here.
                 os.posix_fallocate(descriptor, 0, len(data))
             stream.write(data)
             if mode is not None:

@@ -1,1 +1,1 @@
-"""Text as tables: where records lie, how they fall into cells, whatever the file is encoded in."""
+"""Text files as tables: finding records and splitting them into cells, in any supported encoding."""

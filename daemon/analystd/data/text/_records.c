@@ -1,15 +1,15 @@
-/* Where the records of delimited text end, and how a record falls into cells: the one place that knows the quoting rule.
+/* Scanner for the records and cells of delimited text: the only place that implements the quoting rule.
  *
- * The rule. A quote opens a cell only as its first byte; within, a doubled quote is one quote, and any other ends the
- * quoted part. Outside quotes each carriage return and each line feed ends a line; an empty line is no record, which
- * makes one line end of "\r\n" too. This is what Python's csv module does with its default dialect.
+ * The rule: a quote opens a cell only as its first byte; within the cell, a doubled quote stands for one, and any other
+ * ends the quoted part. Outside quotes each carriage return and each line feed ends a line; an empty line is not a record,
+ * so that "\r\n" is one line end. This is what Python's csv module does with its default dialect.
  *
- * The state before a byte is PLAIN (a quote here would be text), ARMED (a quote here would open a cell, or, right after
- * a closing one, make a doubled one) or INSIDE (a quote here closes).
+ * The state before a byte is PLAIN (a quote here is text), ARMED (a quote here opens a cell or, right after a closing
+ * quote, doubles it) or INSIDE (a quote here closes the cell).
  *
- * Text is looked at 64 bytes at a time, as bit masks: bit i tells of byte i. Whether a byte is inside quotes is the
- * parity of the quotes up to it, as long as every quote that opens stands where it may; else the 64 bytes are walked one
- * by one.
+ * Text is processed 64 bytes at a time, as bit masks: bit i stands for byte i. Whether a byte is inside quotes is the
+ * parity of the quotes up to it, as long as every opening quote is where it may open a cell; otherwise the 64 bytes are
+ * processed one by one.
  */
 
 #define PY_SSIZE_T_CLEAN
@@ -54,7 +54,7 @@ enum { PLAIN = 0, ARMED = 1, INSIDE = 2, STATES = 3 };
 
 typedef struct {
     unsigned char delimiter;
-    int quote; /* NO_QUOTE where a quote is a byte as any other */
+    int quote; /* NO_QUOTE if no byte quotes */
 } Rule;
 
 typedef struct {
@@ -77,7 +77,7 @@ static int number_of(State state) { return state.inside ? INSIDE : state.armed ?
 
 static inline int is_newline(unsigned char byte) { return byte == '\n' || byte == '\r'; }
 
-/* --- masks of 64 bytes, for the processors there are --- */
+/* --- masks of 64 bytes, for each kind of processor --- */
 
 ALWAYS_INLINE uint64_t equal_portable(const unsigned char *at, unsigned char byte) {
     uint64_t mask = 0;
@@ -108,7 +108,7 @@ ALWAYS_INLINE Masks masks_baseline(const unsigned char *at, Rule rule) {
 
 #ifdef HAVE_AVX2_VARIANT
 __attribute__((target("avx2"))) static inline Masks masks_avx2(const unsigned char *at, Rule rule) {
-    /* A byte equals the entry that its low four bits choose only if it is a line feed or a carriage return. */
+    /* A byte equals the entry that its low four bits select only if it is a line feed or a carriage return. */
     const __m256i ends = _mm256_setr_epi8(-1, 0, 0, 0, 0, 0, 0, 0, 0, 0, '\n', 0, 0, '\r', 0, 0, -1, 0, 0, 0, 0, 0, 0, 0, 0, 0,
                                           '\n', 0, 0, '\r', 0, 0);
     const __m256i quote = _mm256_set1_epi8((char)rule.quote);
@@ -125,15 +125,15 @@ __attribute__((target("avx2"))) static inline Masks masks_avx2(const unsigned ch
 }
 #endif
 
-/* --- the rule, on masks --- */
+/* --- the quoting rule on masks --- */
 
-/* Bit i: the parity of the bits up to and with i. */
+/* Return a mask whose bit i is the parity of the bits up to and including i. */
 ALWAYS_INLINE uint64_t parity_so_far(uint64_t bits) {
     for (int shift = 1; shift < CHUNK; shift *= 2) bits ^= bits << shift;
     return bits;
 }
 
-/* The same as `step`, one byte after the other: some quotes are text. */
+/* Do the same as `step` byte by byte, for text in which some quotes are text. */
 static uint64_t step_slowly(const unsigned char *at, int length, Rule rule, State *state, int *closes_last) {
     uint64_t outside = 0;
     int inside = state->inside != 0, armed = (int)state->armed;
@@ -155,7 +155,7 @@ static uint64_t step_slowly(const unsigned char *at, int length, Rule rule, Stat
     return outside;
 }
 
-/* The line ends among `length` bytes outside quotes, of which those that end a record come back; the state moves on. */
+/* Return the line ends in `length` bytes that end a record, and advance the state. */
 ALWAYS_INLINE uint64_t step(const unsigned char *at, int length, Rule rule, Masks masks, State *state) {
     uint64_t outside;
     int closes_last = 0;
@@ -180,7 +180,7 @@ ALWAYS_INLINE uint64_t step(const unsigned char *at, int length, Rule rule, Mask
     return ends;
 }
 
-/* The last bytes of a text, made up to a chunk by bytes that mean nothing. */
+/* The last bytes of a text, padded to a chunk with bytes without a meaning. */
 typedef struct {
     unsigned char bytes[CHUNK];
 } Padded;
@@ -208,7 +208,7 @@ static Padded padded(const unsigned char *at, int length, Rule rule) {
         return count;                                                                                      \
     }
 
-/* The same outside quotes, for a whole number of chunks; -1 and an untouched state when a quote is among them. */
+/* Count outside quotes, in a whole number of chunks; return -1 and leave the state unchanged if there is a quote. */
 #define DEFINE_COUNT_UNQUOTED(name, attribute, masks_of)                                                   \
     attribute static int64_t name(const unsigned char *text, int64_t length, Rule rule, State *state) {   \
         int64_t count = 0;                                                                                 \
@@ -242,7 +242,7 @@ static int64_t count_unquoted(const unsigned char *text, int64_t length, Rule ru
 #define count_unquoted count_unquoted_baseline
 #endif
 
-/* --- what Python calls --- */
+/* --- functions for Python --- */
 
 static Rule rule_of(char delimiter, int quote) {
     Rule rule = {(unsigned char)delimiter, quote};
@@ -256,7 +256,7 @@ typedef struct {
     int ends[STATES]; /* the state after the block for each state before it */
 } Block;
 
-/* Take in a whole number of chunks without a quote; 0 when there is one. */
+/* Count a whole number of chunks without a quote; return 0 if there is a quote. */
 static int follow_unquoted(const unsigned char *text, int64_t length, Rule rule, State states[STATES], int64_t counts[STATES]) {
     State outside = state_of(PLAIN, (int)states[PLAIN].after_newline);
     int64_t added = count_unquoted(text, length, rule, &outside);
@@ -272,7 +272,7 @@ static int follow_unquoted(const unsigned char *text, int64_t length, Rule rule,
     return 1;
 }
 
-/* Take in some bytes, for each state that may hold before them; equal states are followed once. */
+/* Count some bytes for each possible state before them; equal states are processed once. */
 static void follow(const unsigned char *text, int64_t length, Rule rule, State states[STATES], int64_t counts[STATES]) {
     State before[STATES];
     int64_t added[STATES];
@@ -290,7 +290,7 @@ static void follow(const unsigned char *text, int64_t length, Rule rule, State s
     }
 }
 
-/* 0; 1 when the file ends too early; -1 with errno set. */
+/* Return 0; 1 if the file ends too early; -1 with errno set on an error. */
 static int read_fully(int descriptor, unsigned char *buffer, int64_t length, int64_t offset) {
     while (length > 0) {
         ssize_t got = pread(descriptor, buffer, (size_t)length, (off_t)offset);
@@ -304,7 +304,7 @@ static int read_fully(int descriptor, unsigned char *buffer, int64_t length, int
     return 0;
 }
 
-/* The blocks of some text that lies in memory. */
+/* Count the blocks of a text in memory. */
 static void count_text(const unsigned char *text, int64_t length, int64_t block_bytes, int after_newline, Rule rule, Block *blocks) {
     for (int64_t begin = 0; begin < length; begin += block_bytes, blocks++) {
         int64_t end = length - begin < block_bytes ? length : begin + block_bytes;
@@ -320,9 +320,8 @@ static void count_text(const unsigned char *text, int64_t length, int64_t block_
     }
 }
 
-/* A file is mapped rather than read, which spares a copy at the price that it may end under our eyes: then the system sends
- * SIGBUS to the thread that looks, and the thread jumps back to where it began. A signal that is meant for somebody else
- * goes where it went before. */
+/* A file is mapped rather than read, which saves a copy. If the file is truncated meanwhile, the system sends SIGBUS to the
+ * reading thread, which then jumps back to where it began. Any other SIGBUS goes to the previous handler. */
 
 static __thread sigjmp_buf *way_back;
 static struct sigaction before_us;
@@ -344,7 +343,7 @@ static void catch_bus_errors(void) {
     sigaction(SIGBUS, &ours, &before_us);
 }
 
-/* As `count_text`, of a mapped file; 1 when the file ended meanwhile. */
+/* Do the same as `count_text` for a mapped file; return 1 if the file was truncated meanwhile. */
 static int count_mapped(const unsigned char *text, int64_t length, int64_t block_bytes, int after_newline, Rule rule, Block *blocks) {
     sigjmp_buf here;
     if (sigsetjmp(here, 1)) {
@@ -357,13 +356,13 @@ static int count_mapped(const unsigned char *text, int64_t length, int64_t block
     return 0;
 }
 
-/* Whether a file is at least so long: 0; 1 when it is not; -1 with errno set. */
+/* Return 0 if a file has at least `length` bytes; 1 if not; -1 with errno set on an error. */
 static int too_short(int descriptor, int64_t length) {
     struct stat status;
     return fstat(descriptor, &status) < 0 ? -1 : status.st_size < length;
 }
 
-/* The blocks of a part of a file; 1 when the file ends too early, -1 with errno set. */
+/* Count the blocks of a part of a file; return 1 if the file ends too early, -1 with errno set on an error. */
 static int count_part(int descriptor, int64_t begin, int64_t end, int64_t block_bytes, int after_newline, Rule rule, Block *blocks) {
     int64_t lead = begin % sysconf(_SC_PAGESIZE), length = end - begin;
     int failed = too_short(descriptor, end);
@@ -372,10 +371,10 @@ static int count_part(int descriptor, int64_t begin, int64_t end, int64_t block_
     if (map != MAP_FAILED) {
         failed = count_mapped(map + lead, length, block_bytes, after_newline, rule, blocks);
         munmap(map, (size_t)(lead + length));
-        /* What a page has beyond the end of a file reads as zeros. */
+        /* The part of a page beyond the end of a file reads as zeros. */
         return failed ? failed : too_short(descriptor, end);
     }
-    /* Some file systems cannot map. */
+    /* Some file systems do not support mapping. */
     unsigned char *buffer = malloc((size_t)length);
     if (buffer == NULL) return -1;
     failed = read_fully(descriptor, buffer, length, begin);
@@ -391,8 +390,8 @@ static PyObject *block_tuple(const Block *block) {
 
 PyDoc_STRVAR(count_blocks_doc,
 "count_blocks(descriptor, begin, end, block_bytes, after_newline, delimiter, quote)\n--\n\n"
-"For each block of a file from `begin` to `end`: how many records end in it, and the state after it, each as a triple for\n"
-"the states PLAIN, ARMED and INSIDE before it. EOFError when the file is shorter. Other threads run meanwhile.");
+"Return, for each block of a file from `begin` to `end`, the number of records that end in it and the state after it, each\n"
+"as a triple for the states PLAIN, ARMED and INSIDE before it. Raises EOFError if the file is shorter. Releases the GIL.");
 
 static PyObject *count_blocks(PyObject *module, PyObject *args) {
     int descriptor, quote, after_newline;
@@ -435,7 +434,7 @@ static PyObject *count_blocks(PyObject *module, PyObject *args) {
 
 PyDoc_STRVAR(count_doc,
 "count(text, state, after_newline, delimiter, quote)\n--\n\n"
-"How many records end in `text`, and the state after it. Other threads run meanwhile.");
+"Return the number of records that end in `text`, and the state after it. Releases the GIL.");
 
 static PyObject *count(PyObject *module, PyObject *args) {
     Py_buffer text;
@@ -451,7 +450,7 @@ static PyObject *count(PyObject *module, PyObject *args) {
     return Py_BuildValue("(Li)", (long long)records, number_of(now));
 }
 
-/* Calls `found` with the position of each record's end until it says stop (1) or fails (-1). */
+/* Call `found` with the position of each record's end until it returns 1 (stop) or -1 (failure). */
 typedef int (*Found)(void *context, int64_t end);
 
 static int each_end(const unsigned char *text, int64_t length, Rule rule, State state, Found found, void *context) {
@@ -485,7 +484,7 @@ static int search_found(void *context, int64_t end) {
 
 PyDoc_STRVAR(find_doc,
 "find(text, state, after_newline, delimiter, quote, number)\n--\n\n"
-"Where the line end of record end `number` (from 0) in `text` is; -1 if fewer end there.");
+"Return the position of the line end of the record that ends as number `number` (from 0) in `text`; -1 if fewer end there.");
 
 static PyObject *find(PyObject *module, PyObject *args) {
     Py_buffer text;
@@ -526,7 +525,7 @@ static int split_found(void *context, int64_t end) {
 
 PyDoc_STRVAR(split_doc,
 "split(text, delimiter, quote, limit)\n--\n\n"
-"The first `limit` records of `text`, which begins with one, without their line ends, and where the rest begins.");
+"Return the first `limit` records of `text` without their line ends, and the offset of the rest.");
 
 static PyObject *split(PyObject *module, PyObject *args) {
     Py_buffer text;
@@ -546,7 +545,7 @@ static PyObject *split(PyObject *module, PyObject *args) {
     return Py_BuildValue("(NL)", split.records, (long long)split.begin);
 }
 
-/* Append the text of one cell; `bytes` are its characters. */
+/* Append the text of one cell, given its bytes. */
 static int append_cell(PyObject *cells, const unsigned char *bytes, int64_t length, const char *errors) {
     PyObject *cell = PyUnicode_DecodeUTF8((const char *)bytes, (Py_ssize_t)length, errors);
     int failed = cell == NULL || PyList_Append(cells, cell) < 0;
@@ -554,13 +553,13 @@ static int append_cell(PyObject *cells, const unsigned char *bytes, int64_t leng
     return failed;
 }
 
-/* Where the delimiter from `at` on is, or else `end`. */
+/* Return the position of the first delimiter from `at`, or `end`. */
 static int64_t delimiter_from(const unsigned char *text, int64_t at, int64_t end, Rule rule) {
     const unsigned char *found = at < end ? memchr(text + at, rule.delimiter, (size_t)(end - at)) : NULL;
     return found ? found - text : end;
 }
 
-/* Write the characters of the quoted cell that begins at `at` to `into`; `*length` of them. Returns where it ends. */
+/* Write the `*length` bytes of the quoted cell that begins at `at` to `into`, and return the cell's end. */
 static int64_t unquote(const unsigned char *text, int64_t at, int64_t end, Rule rule, unsigned char *into, int64_t *length) {
     int64_t written = 0;
     while (at < end && text[at] == rule.quote) {
@@ -579,7 +578,7 @@ static int64_t unquote(const unsigned char *text, int64_t at, int64_t end, Rule 
 
 PyDoc_STRVAR(cells_doc,
 "cells(record, delimiter, quote, errors)\n--\n\n"
-"The cells of one record as text, quotes taken off and doubled quotes made single; `errors` as in bytes.decode.");
+"Return the unquoted cells of one record as text; `errors` as in bytes.decode.");
 
 static PyObject *cells(PyObject *module, PyObject *args) {
     Py_buffer record;
@@ -631,7 +630,7 @@ static PyMethodDef methods[] = {
 static PyModuleDef_Slot slots[] = {{0, NULL}};
 
 static struct PyModuleDef definition = {
-    PyModuleDef_HEAD_INIT, "_records", "The records and cells of delimited text; see record_index for what is made of them.",
+    PyModuleDef_HEAD_INIT, "_records", "Scanner for the records and cells of delimited text; see record_index.",
     0, methods, slots, NULL, NULL, NULL,
 };
 

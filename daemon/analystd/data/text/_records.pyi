@@ -1,4 +1,4 @@
-"""The compiled scanner (`_records.c`): delimiter and quote are bytes; a quote of -1 means that there is none."""
+"""The compiled scanner (`_records.c`): the delimiter and the quote are bytes; a quote of -1 means that the text has none."""
 
 from typing_extensions import Buffer
 

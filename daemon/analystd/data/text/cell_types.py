@@ -1,4 +1,4 @@
-"""What type the cells of a text file seem to have; the guess changes no cell."""
+"""Guessing of the type of a text file's cells, which leaves the cells unchanged."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ import re
 from collections.abc import Iterable
 
 MISSING = frozenset({"", "na", "n/a", "nan", "null", "none", "<na>", "#n/a"})
-"""What stands for a missing value, in lower case; a column's other cells decide its type."""
+"""Spellings of missing values, in lower case; a column's other cells decide its type."""
 
 _INTEGER = re.compile(r"[+-]?(0|[1-9][0-9]*)")
-# A leading zero makes an identifier of a number: a postcode, an account.
+# Numbers with leading zeros are identifiers, such as postcodes and account numbers.
 _NUMBER = re.compile(r"[+-]?((0|[1-9][0-9]*)(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?|[+-]?inf(inity)?", re.IGNORECASE)
 _BOOLEAN = re.compile(r"true|false", re.IGNORECASE)
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
@@ -29,7 +29,7 @@ _PATTERNS = dict(_TYPES)
 
 
 def guessed_type(cells: Iterable[str]) -> str:
-    """The narrowest of boolean, integer, number, date, timestamp and time that all cells fit, else text; empty without a value."""
+    """Return the narrowest of boolean, integer, number, date, timestamp and time that matches all cells, else text; empty without values."""
     values = {cell.strip() for cell in cells}
     values = {value for value in values if value.lower() not in MISSING}
     if not values:
@@ -38,6 +38,6 @@ def guessed_type(cells: Iterable[str]) -> str:
 
 
 def fits(cell: str, kind: str) -> bool:
-    """Whether a cell that is no missing value is of a type that was guessed; as text, any is."""
+    """Return whether a cell that is not missing matches a guessed type; every cell matches text."""
     pattern = _PATTERNS.get(kind)
     return pattern is None or pattern.fullmatch(cell.strip()) is not None

@@ -1,4 +1,4 @@
-"""Bytes that are read by position: a file as it lies there, or what it decodes to."""
+"""Bytes that are read by position: a file's own, or decoded ones."""
 
 from __future__ import annotations
 
@@ -8,36 +8,36 @@ from analystd.data.positioned_file import ProgressListener
 
 
 class Content(Protocol):
-    """What text formats read through."""
+    """The interface through which text formats read."""
 
     @property
     def name(self) -> str:
-        """What the caller calls the file; messages say it."""
+        """The caller's name for the file, used in messages."""
         ...
 
     @property
-    def caller(self) -> ProgressListener:
-        """Who asked."""
+    def listener(self) -> ProgressListener:
+        """The cancellation flag and progress callback of the request."""
         ...
 
     @property
     def size(self) -> int | None:
-        """How many bytes there are; None as long as the end was not met."""
+        """The size in bytes; None until the end was reached."""
         ...
 
     def read(self, offset: int, length: int) -> bytes:
-        """The bytes from `offset`: `length` of them, fewer only at the end.
+        """Return `length` bytes from `offset`, fewer only at the end.
 
         Raises:
-            WorkspaceError: when the file has become shorter meanwhile, or cannot be decoded.
+            WorkspaceError: when the file has become shorter, or cannot be decoded.
             ViewCancelledError: when the request was cancelled.
         """
         ...
 
     def done(self, offset: int) -> float:
-        """Which part of the file lies before `offset`, from 0 to 1, as far as that is known."""
+        """Return the approximate part of the file before `offset`, from 0 to 1."""
         ...
 
     def raise_if_cancelled(self) -> None:
-        """Raise `ViewCancelledError` if the caller has lost interest."""
+        """Raise `ViewCancelledError` if the request was cancelled."""
         ...

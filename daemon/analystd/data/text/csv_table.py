@@ -1,4 +1,4 @@
-"""Delimited text as a table: cells are the file's own text, types are guessed from the first rows and change nothing."""
+"""Delimited text as a table: cells are the file's own text, and types are guessed from the first rows for information only."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from analystd.data.text.content import Content
 from analystd.data.text.dialect import Dialect, first_records, sniff_dialect
 from analystd.data.text.record_index import RecordIndex
 from analystd.data.text.records import TextRecords
-from analystd.data.text.type_mismatches import misfits
+from analystd.data.text.type_mismatches import mismatch_warnings
 from analystd.wire.errors import WorkspaceError
 from analystd.wire.results import ColumnInfo
 
@@ -26,7 +26,7 @@ Cell = str | None
 
 @dataclass(frozen=True)
 class CsvFacts:
-    """What is known of a text, whoever opens it."""
+    """The cached facts about a delimited text."""
 
     dialect: Dialect
     columns: list[ColumnInfo]
@@ -35,10 +35,10 @@ class CsvFacts:
 
 
 def learn_csv(content: Content, delimiter: bytes | None = None) -> CsvFacts:
-    """The dialect, header and types, from the beginning of a text; a `delimiter` is one that was told.
+    """Detect the dialect, header and types from the beginning of a text; a given `delimiter` is not detected.
 
     Raises:
-        WorkspaceError: for a text that cannot be read.
+        WorkspaceError: when the text cannot be read.
     """
     sample = content.read(0, SAMPLE_BYTES)
     whole = len(sample) < SAMPLE_BYTES
@@ -53,14 +53,14 @@ def learn_csv(content: Content, delimiter: bytes | None = None) -> CsvFacts:
     (header, *rows), damaged = _decoded(records, dialect)
     columns = [ColumnInfo(name=name, type=guessed_type(_column(rows, at))) for at, name in enumerate(header)]
     if 0 in damaged:
-        warnings.append("Column names are not valid UTF-8; what could not be read is shown as �")
+        warnings.append("Column names are not valid UTF-8; invalid bytes are shown as �")
     if len(header) > 1 and all(guessed_type([name]) in ("integer", "number") for name in header):
-        warnings.append("The first row looks like data, but it is taken as the header")
+        warnings.append("The first row looks like data, but it is used as the header")
     return CsvFacts(dialect, columns, warnings, index)
 
 
 def _long_records(text: TextRecords) -> list[bytes]:
-    """The header and the first row where they are longer than the sample; a row that is too long to be shown tells no types."""
+    """Return the header and the first row if they are longer than the sample; a row too long to be shown is not used for types."""
     header = [*filter(None, [text.header()])]
     try:
         return [*header, *text.records(0, 1)]
@@ -69,7 +69,7 @@ def _long_records(text: TextRecords) -> list[bytes]:
 
 
 class CsvTable:
-    """An open delimited text."""
+    """An open table of delimited text."""
 
     def __init__(self, content: Content, facts: CsvFacts) -> None:
         self._content = content
@@ -78,40 +78,40 @@ class CsvTable:
 
     @property
     def columns(self) -> list[ColumnInfo]:
-        """The header's names, with guessed types."""
+        """The header's names with guessed types."""
         return self._facts.columns
 
     @property
     def warnings(self) -> list[str]:
-        """What is odd about the header, or about the end if that was met."""
+        """Warnings about the header, and about the end if it was reached."""
         unclosed = ["A quote that opens a cell of the last row is never closed"] if self._records.unclosed else []
         return [*self._facts.warnings, *unclosed]
 
     @property
     def known_rows(self) -> int | None:
-        """The rows, if the file was counted before."""
+        """The number of rows, if they were counted before."""
         return self._records.known
 
     def count_rows(self) -> int:
-        """The rows; reads the whole file once."""
+        """Return the number of rows, reading the whole file once."""
         return self._records.count()
 
     def rows(self, offset: int, count: int, columns: Sequence[int]) -> Rows:
-        """Rows from `offset`; what lies before was counted once, and is then skipped at once."""
+        """Return rows from `offset`; the rows before it are counted once, and later skipped by a seek."""
         return self._rows_of(self._records.records(offset, count), columns, offset)
 
     def tail(self, count: int, columns: Sequence[int]) -> Rows:
-        """The last rows: found from the back as long as no quote is met, from the front otherwise."""
+        """Return the last rows, read from the end if it contains no quote, otherwise from the beginning."""
         records = self._records.tail(count)
         known = self.known_rows
         return self._rows_of(records, columns, None if known is None else known - len(records))
 
-    def column_parts(self, columns: Sequence[int], start: int = 0) -> Iterator[ColumnChunk]:
-        """See `HasColumnParts`."""
-        from analystd.data.text.csv_columns import column_parts
+    def column_chunks(self, columns: Sequence[int], start: int = 0) -> Iterator[ColumnChunk]:
+        """See `HasColumnChunks`."""
+        from analystd.data.text.csv_columns import column_chunks
 
-        return column_parts(
-            self._records.stretches(start), columns, self.columns, self._facts.dialect, self._content.caller
+        return column_chunks(
+            self._records.chunks(start), columns, self.columns, self._facts.dialect, self._content.listener
         )
 
     def _rows_of(self, records: Iterable[bytes], columns: Sequence[int], first: int | None) -> Rows:
@@ -120,13 +120,13 @@ class CsvTable:
         ragged = [at for at, row in enumerate(rows) if len(row) != names]
         warnings = []
         if damaged:
-            warnings.append(f"{_some(damaged, first)} not valid UTF-8; what could not be read is shown as �")
+            warnings.append(f"{_some(damaged, first)} not valid UTF-8; invalid bytes are shown as �")
         if ragged:
             cells = len(rows[ragged[0]])
             warnings.append(f"{_some(ragged, first)} not as long as the header: {cells} cells, not {names}")
         every = len(columns) == names and list(columns) == list(range(names))
         picked = rows if every and not ragged else [_picked(row, columns, every=every) for row in rows]
-        warnings += misfits(picked, [self._facts.columns[at] for at in columns], first)
+        warnings += mismatch_warnings(picked, [self._facts.columns[at] for at in columns], first)
         fitting = bounded(picked, lambda row: len("".join(filter(None, row))))
         return Rows(fitting.cells, (*warnings, *fitting.warnings))
 
@@ -136,13 +136,13 @@ def _column(rows: Sequence[Sequence[str]], at: int) -> list[str]:
 
 
 def _picked(row: list[str], columns: Sequence[int], *, every: bool) -> list[Cell]:
-    """The cells of `columns`; a cell that the row lacks is None, and a whole row keeps what it has beyond the header."""
+    """Return the cells of `columns`, None for those that the row lacks; with `every`, also cells beyond the header."""
     chosen: list[Cell] = [row[at] if at < len(row) else None for at in columns]
     return [*chosen, *row[len(columns) :]] if every else chosen
 
 
 def _decoded(records: Iterable[bytes], dialect: Dialect) -> tuple[list[list[str]], list[int]]:
-    """The cells of the records as text, and which of the records are not valid UTF-8."""
+    """Return the cells of the records as text, and the numbers of the records that are not valid UTF-8."""
     rows: list[list[str]] = []
     damaged: list[int] = []
     for at, record in enumerate(records):
@@ -155,7 +155,7 @@ def _decoded(records: Iterable[bytes], dialect: Dialect) -> tuple[list[list[str]
 
 
 def _some(positions: Sequence[int], first: int | None) -> str:
-    """`Row 3 is`, or `Rows 3, 5, 9 and 17 more are`, counted from `first` on, or among those shown where it is not known."""
+    """Return `Row 3 is`, or `Rows 3, 5, 9 and 17 more are`, counted from `first`, or `… of those shown` if that is not known."""
     numbers = [position + (first or 0) for position in positions]
     among = " of those shown" if first is None else ""
     if len(numbers) == 1:

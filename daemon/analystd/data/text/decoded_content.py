@@ -1,7 +1,7 @@
-"""What a compressed or otherwise encoded file decodes to, read by position without decoding it from the beginning each time.
+"""The decoded content of a compressed or otherwise encoded file, read by position without decoding from the beginning each time.
 
-Decoding goes one way only, so the decoder's state is kept every few MiB: a read begins at the last checkpoint before it.
-The checkpoints are few (their distance doubles when there are too many) and may be kept for the next opening.
+Decoding is sequential, so the decoder's state is saved every few MiB, and a read starts at the last checkpoint before it.
+The number of checkpoints is bounded (their distance doubles when there are too many), so they can be cached.
 """
 
 from __future__ import annotations
@@ -17,41 +17,41 @@ from analystd.wire.errors import WorkspaceError
 
 _SOURCE_BYTES = 64 * 1024
 _FIRST_SPACING = 4 * 1024 * 1024
-# A decoder of gzip holds about 44 KiB, most of it the last 32 KiB that it wrote.
+# A gzip decoder holds about 44 KiB, most of it its window of 32 KiB.
 _MOST_CHECKPOINTS = 64
 
 
 class ByteDecoder(Protocol):
-    """Turns some bytes into others, one piece after the other."""
+    """An incremental decoder from bytes to bytes."""
 
     def decode(self, data: bytes, *, last: bool) -> tuple[bytes, int]:
-        """What comes of `data` (a bounded amount), and how much of it was used; the rest is given again.
+        """Decode `data` to a bounded amount, and return that with the number of bytes used; the caller passes the others again.
 
-        Neither bytes out nor bytes used means the end. `last`: nothing follows `data`.
+        No bytes returned and none used means the end. With `last`, nothing follows `data`.
 
         Raises:
-            DecodeError: when the data is damaged or cut off.
+            DecodeError: when the data is damaged or truncated.
         """
         ...
 
     def copy(self) -> Self:
-        """Another decoder in the same state."""
+        """Return a copy of the decoder in its current state."""
         ...
 
 
 class DecodeError(Exception):
-    """Why data cannot be decoded, as a sentence without a subject: `ends in the middle`."""
+    """Data cannot be decoded; the message is a sentence without its subject, such as `ends in the middle`."""
 
 
 @dataclass
 class _Cursor:
-    """A decoder, what it reads next, and what it wrote last."""
+    """A decoder with its position in the source and in its output."""
 
     decoder: ByteDecoder
     source: int
-    """Where in the source its next byte is."""
+    """The offset of its next byte in the source."""
     offset: int
-    """How much it has written."""
+    """The number of bytes it has written."""
 
     def copy(self) -> _Cursor:
         return _Cursor(self.decoder.copy(), self.source, self.offset)
@@ -59,7 +59,7 @@ class _Cursor:
 
 @dataclass
 class Decoding:
-    """What is known of a decoded file, whoever opens it."""
+    """The cached state of a decoded file."""
 
     first: ByteDecoder
     size: int | None = None
@@ -71,7 +71,7 @@ class Decoding:
         self.checkpoints.append(_Cursor(self.first, 0, 0))
 
     def note(self, cursor: _Cursor) -> None:
-        """Keep a checkpoint, if the last one lies far enough back."""
+        """Save a checkpoint, if the last one is far enough back."""
         with self.lock:
             if cursor.offset < self.checkpoints[-1].offset + self.spacing:
                 return
@@ -81,43 +81,43 @@ class Decoding:
                 del self.checkpoints[1::2]
 
     def nearest(self, offset: int) -> _Cursor:
-        """A cursor at the last checkpoint that is not beyond `offset`."""
+        """Return a cursor at the last checkpoint up to `offset`."""
         with self.lock:
             at = bisect_right(self.checkpoints, offset, key=lambda each: each.offset) - 1
             return self.checkpoints[at].copy()
 
 
 class DecodedContent:
-    """A `Content` over another one. Like a file's descriptor it belongs to one request, its `Decoding` to all."""
+    """A `Content` that decodes another one. It belongs to one request; all requests for the file share its `Decoding`."""
 
     def __init__(self, source: Content, decoding: Decoding) -> None:
         self._source = source
         self._decoding = decoding
         self._cursor = decoding.nearest(0)
-        # What was read last: the next read often begins within.
+        # The bytes of the last read, because the next one often begins within them.
         self._window = b""
         self._window_begin = 0
 
     @property
     def name(self) -> str:
-        """The file's."""
+        """The file's name."""
         return self._source.name
 
     @property
-    def caller(self) -> ProgressListener:
-        """Who asked."""
-        return self._source.caller
+    def listener(self) -> ProgressListener:
+        """The cancellation flag and progress callback of the request."""
+        return self._source.listener
 
     @property
     def size(self) -> int | None:
-        """How many bytes there are; None as long as the end was not met."""
+        """The decoded size in bytes; None until the end was reached."""
         return self._decoding.size
 
     def read(self, offset: int, length: int) -> bytes:
         """See `Content.read`.
 
         Raises:
-            WorkspaceError: when the file has become shorter meanwhile, or is damaged or cut off.
+            WorkspaceError: when the file has become shorter, or is damaged or truncated.
             ViewCancelledError: when the request was cancelled.
         """
         pieces, have = self._from_window(offset, length)
@@ -137,25 +137,25 @@ class DecodedContent:
         return data[:length]
 
     def done(self, offset: int) -> float:
-        """How far the source is read, by what its decoder has taken."""
+        """Return the part of the content before `offset`, from 0 to 1, estimated from the source until the size is known."""
         known = self._decoding.size
         return min(1.0, offset / known) if known else self._source.done(self._cursor.source)
 
     def raise_if_cancelled(self) -> None:
-        """Raise `ViewCancelledError` if the caller has lost interest."""
+        """Raise `ViewCancelledError` if the request was cancelled."""
         self._source.raise_if_cancelled()
 
     def _from_window(self, offset: int, length: int) -> tuple[list[bytes], int]:
-        """What of the asked bytes was read last time, from `offset` on."""
+        """Return the requested bytes from `offset` that the last read already decoded."""
         at = offset - self._window_begin
         if not 0 <= at < len(self._window):
             return [], 0
-        # The cursor stands behind the window, so all of it has to be taken or what follows is not next.
+        # Take the rest of the window as a whole: the cursor is at its end, so decoding continues there.
         piece = self._window[at:]
         return [piece], len(piece)
 
     def _next(self) -> bytes:
-        """The next bytes from the cursor on; none at the end."""
+        """Return the next bytes from the cursor; none at the end."""
         cursor = self._cursor
         while True:
             self.raise_if_cancelled()

@@ -1,4 +1,4 @@
-"""The encodings that text files come in: gzip, and UTF-16."""
+"""Decoders for gzip and UTF-16."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _UTF32_MARKS = (b"\xff\xfe\x00\x00", b"\x00\x00\xfe\xff")
 
 
 class GzipDecoder:
-    """Gzip as RFC 1952 has it: one member after the other; zeros, or whatever else is no member, may follow the last."""
+    """Gzip as in RFC 1952: consecutive members; zeros or other data after the last one are ignored."""
 
     def __init__(self) -> None:
         self._member = zlib.decompressobj(_GZIP_WINDOW)
@@ -36,9 +36,9 @@ class GzipDecoder:
         try:
             piece = self._member.decompress(data, _MOST_AT_ONCE)
         except zlib.error as exc:
-            # zlib says what it did and at which number, then why.
+            # zlib's message gives the operation and an error number, then the reason.
             raise DecodeError(f"holds damaged compressed data ({str(exc).rpartition(': ')[2]})") from exc
-        # At its end a member may have what follows it in both.
+        # At a member's end, the bytes that follow it may be in either attribute.
         rest = self._member.unused_data if self._member.eof else self._member.unconsumed_tail
         used = len(data) - len(rest)
         if self._member.eof:
@@ -48,7 +48,7 @@ class GzipDecoder:
         return piece, used
 
     def copy(self) -> GzipDecoder:
-        """Another decoder in the same state."""
+        """Return a copy of the decoder in its current state."""
         other = GzipDecoder()
         other._member = self._member.copy()
         other._members = self._members
@@ -57,12 +57,12 @@ class GzipDecoder:
 
     def _no_member(self, data: bytes) -> tuple[bytes, int]:
         if not self._members:
-            raise DecodeError("is no gzip data")
+            raise DecodeError("is not gzip data")
         return b"", 0
 
 
 class Utf16Decoder:
-    """UTF-16 as UTF-8, without its byte order mark. What is no character becomes bytes that are no UTF-8, so that it is noticed later."""
+    """UTF-16 to UTF-8, without the byte order mark. Unpaired surrogates become invalid UTF-8, which later steps report."""
 
     def __init__(self, encoding: str) -> None:
         self._encoding = encoding
@@ -82,7 +82,7 @@ class Utf16Decoder:
         return text.encode("utf-8", "surrogatepass"), used
 
     def copy(self) -> Utf16Decoder:
-        """Another decoder in the same state."""
+        """Return a copy of the decoder in its current state."""
         other = Utf16Decoder(self._encoding)
         other._decoder.setstate(self._decoder.getstate())
         other._begun = self._begun
@@ -90,7 +90,7 @@ class Utf16Decoder:
 
 
 def text_decoder(begin: bytes) -> Callable[[], ByteDecoder] | None:
-    """What makes a decoder for data that begins with these bytes; None for what is read as it is."""
+    """Return a factory of decoders for data that begins with `head`; None for data that needs no decoding."""
     if begin.startswith(GZIP_MAGIC):
         return GzipDecoder
     encoding = None if begin.startswith(_UTF32_MARKS) else _UTF16_MARKS.get(begin[:2])
@@ -98,5 +98,5 @@ def text_decoder(begin: bytes) -> Callable[[], ByteDecoder] | None:
 
 
 def is_utf32(begin: bytes) -> bool:
-    """Whether data begins with a byte order mark of UTF-32, which nothing here reads."""
+    """Return whether data begins with a byte order mark of UTF-32, which is not supported."""
     return begin.startswith(_UTF32_MARKS)

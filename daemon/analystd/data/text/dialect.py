@@ -1,4 +1,4 @@
-"""How a delimited text file is written: delimiter, byte order mark, what stands before the header. Sniffed from its beginning."""
+"""Detection of a delimited text file's dialect from its beginning: delimiter, byte order mark, lines before the header."""
 
 from __future__ import annotations
 
@@ -22,42 +22,42 @@ _LINE = re.compile(rb"[^\r\n]*(?:\r\n|\r|\n|\Z)")
 
 @dataclass(frozen=True)
 class Dialect:
-    """What separates cells and records.
+    """The delimiter, quote and header of a delimited text.
 
-    A quote opens a cell only as its first byte; within, a doubled quote is one. Outside quotes, each carriage return and
-    each line feed ends a line; an empty line is no record.
+    A quote opens a cell only as its first byte; within the cell, a doubled quote stands for one. Outside quotes, each
+    carriage return and each line feed ends a line; an empty line is not a record.
     """
 
     delimiter: bytes = b","
     quote: int = QUOTE[0]
-    """The byte, or `NO_QUOTE`."""
+    """The quote byte, or `NO_QUOTE`."""
     start: int = 0
-    """Where the first record begins: after a byte order mark, a `sep=` line, comments."""
+    """The offset of the first record: after a byte order mark, a `sep=` line and comments."""
     header: bool = True
     """Whether the first record names the columns."""
 
     def split(self, text: bytes, limit: int) -> tuple[list[bytes], int]:
-        """The first `limit` complete records of `text`, which begins with one, without line ends; and where the rest begins."""
+        """Return the first `limit` complete records of `text`, without line ends, and the offset of the rest."""
         return scanner.split(text, self.delimiter, self.quote, limit)
 
     def cells(self, record: bytes, errors: str = "strict") -> list[str]:
-        """The cells of one record, quotes taken off and doubled quotes made single, as Python's `csv` reads them."""
+        """Return the cells of one record, unquoted as Python's `csv` does it."""
         return scanner.cells(record, self.delimiter, self.quote, errors)
 
 
 @dataclass(frozen=True)
 class Sniffed:
-    """A dialect, and what is to be said about how the file begins."""
+    """A detected dialect, with warnings about the file's beginning."""
 
     dialect: Dialect
     remarks: tuple[str, ...] = ()
 
 
 def sniff_dialect(sample: bytes, *, whole: bool, delimiter: bytes | None = None) -> Sniffed:
-    """The dialect of a file that begins with `sample` (`whole`: that is all of it); a `delimiter` is one that was told."""
+    """Detect the dialect of a file that begins with `sample`, or is `whole` in it; a given `delimiter` is not detected."""
     start = len(_UTF8_MARK) if sample.startswith(_UTF8_MARK) else 0
     if line := _SEPARATOR_LINE.match(sample, start):
-        # Excel's way to tell the delimiter; the line is no part of the table.
+        # Excel declares the delimiter in this line, which is not part of the table.
         delimiter, start = delimiter or line[1], line.end()
     after = _after_comments(sample, start)
     dialect = _best(sample[after:], delimiter, whole=whole)
@@ -70,7 +70,7 @@ def sniff_dialect(sample: bytes, *, whole: bool, delimiter: bytes | None = None)
 
 
 def strip_newlines(record: bytes) -> bytes:
-    """What is left of the last bytes of a file, which no line end closes: blank lines before it are no part of it."""
+    """Return the last record of a file, which has no line end, without blank lines before it."""
     return record.lstrip(b"\r\n")
 
 
@@ -81,7 +81,7 @@ def _best(text: bytes, delimiter: bytes | None, *, whole: bool) -> Dialect:
 
 
 def _fit(text: bytes, dialect: Dialect, *, whole: bool) -> tuple[int, int]:
-    """How well a delimiter explains a sample: the records that have as many cells as the header, then the header's cells."""
+    """Score a delimiter on a sample by the number of records with as many cells as the header, then by the header's cells."""
     records = first_records(text, dialect, _SNIFFED_RECORDS, whole=whole)
     counts: Sequence[int] = [len(dialect.cells(record, "replace")) for record in records]
     if not counts or counts[0] == 1:
@@ -90,7 +90,7 @@ def _fit(text: bytes, dialect: Dialect, *, whole: bool) -> tuple[int, int]:
 
 
 def first_records(text: bytes, dialect: Dialect, limit: int, *, whole: bool) -> list[bytes]:
-    """The first records of a sample; the one that its end cuts is among them if it is the only one, or the sample is `whole`."""
+    """Return the first records of a sample; the last, unfinished one only if it is the only one or the sample is `whole`."""
     records, consumed = dialect.split(text, limit)
     if len(records) < limit and (whole or not records) and (rest := strip_newlines(text[consumed:])):
         records.append(rest)
@@ -98,7 +98,7 @@ def first_records(text: bytes, dialect: Dialect, limit: int, *, whole: bool) -> 
 
 
 def _after_comments(sample: bytes, start: int) -> int:
-    """Where the first line that begins with no `#` is; `start` if there is none, for then they are the table."""
+    """Return the offset of the first line that is not a `#` comment; `start` if all are, because then they are the table."""
     at = start
     while sample.startswith((_COMMENT, b"\n", b"\r"), at):
         at = _line_end(sample, at)
@@ -106,10 +106,10 @@ def _after_comments(sample: bytes, start: int) -> int:
 
 
 def _commented_header(sample: bytes, start: int, after: int, dialect: Dialect) -> int:
-    """Where the header begins: at `after`, or at the last comment before it if that names the columns.
+    """Return the offset of the header: `after`, or the last comment before it if that names the columns.
 
-    It does if it has as many cells as the first record after it, and either no space follows the `#` or it holds no
-    number while the record does, as in what numpy writes.
+    A comment names the columns if it has as many cells as the first record after it, and either no space follows the
+    `#`, or it contains no number while the record does, as in files that numpy writes.
     """
     lines = [begin for begin in _lines(sample, start, after) if sample.startswith(_COMMENT, begin)]
     records = dialect.split(sample[after:], 1)[0]
@@ -128,7 +128,7 @@ def _has_value(cells: Sequence[str]) -> bool:
 
 
 def _lines(sample: bytes, start: int, end: int) -> list[int]:
-    """Where the lines with something on them begin."""
+    """Return the offsets of the lines that are not blank."""
     begins, at = [], start
     while at < end:
         if sample[at : at + 1] not in (b"\r", b"\n"):

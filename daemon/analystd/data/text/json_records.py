@@ -1,4 +1,4 @@
-"""One line of JSON Lines as an object, its numbers exact, whatever stands there: a hostile line is told of and never raises."""
+"""Parsing of JSON Lines into objects with exact numbers; a malformed line yields a warning and never raises."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from decimal import Decimal
 from typing import Any
 
 MAX_DEPTH = 128
-"""How deep values may be nested; readers of replies have stacks, too."""
+"""Maximum nesting of values, because the clients that parse replies have limited stacks."""
 
 _LARGEST_EXACT = 2**53
 _LONGEST_EXACT = 17
@@ -20,31 +20,31 @@ _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 class ExactInteger(str):
-    """An integer that a double does not hold, in its own digits."""
+    """An integer that a double does not represent exactly, as its digits."""
 
     __slots__ = ()
 
 
 class ExactNumber(str):
-    """A number that a double does not hold, or that is none, in its own letters."""
+    """A number that a double does not represent exactly, or NaN or infinity, as it is written."""
 
     __slots__ = ()
 
 
 @dataclass(frozen=True)
 class JsonRecord:
-    """What a line holds."""
+    """The content of one line."""
 
     values: dict[str, Any] = field(default_factory=dict)
-    """Empty for a line that is no object."""
+    """Empty if the line is not an object."""
     trouble: str | None = None
-    """Why it is no object."""
+    """Why the line is not an object."""
     remarks: tuple[str, ...] = ()
-    """What was changed to make it fit, as it goes on after `Row 3 `."""
+    """What was changed in the values, worded to follow `Row 3 `."""
 
 
 def parse_records(lines: Iterable[bytes]) -> Iterator[JsonRecord]:
-    """The objects in some lines. Numbers are JSON's where a double holds exactly what is written, else exact text."""
+    """Return the objects in the lines. Numbers that a double does not represent exactly are text."""
     doubled: list[str] = []
     decoder = _decoder(doubled)
     for line in lines:
@@ -53,7 +53,7 @@ def parse_records(lines: Iterable[bytes]) -> Iterator[JsonRecord]:
 
 
 def kind_of(value: Any) -> str:
-    """`integer`, `number`, `boolean`, `text`, `object`, `array`; `empty` for null."""
+    """Return `integer`, `number`, `boolean`, `text`, `object`, `array`, or `empty` for null."""
     match value:
         case None:
             return "empty"
@@ -72,7 +72,7 @@ def kind_of(value: Any) -> str:
 
 
 def common_kind(kinds: Iterable[str]) -> str:
-    """The type of a column that holds values of these kinds: `mixed` if no single one is."""
+    """Return the type of a column with values of these kinds: `mixed` if no single type covers them."""
     found = set(kinds) - {"empty"}
     if not found:
         return "empty"
@@ -87,7 +87,7 @@ def _parsed(line: bytes, decoder: json.JSONDecoder, doubled: list[str]) -> JsonR
         text = line.decode()
     except UnicodeDecodeError:
         text = line.decode("utf-8", "replace")
-        remarks.append("is not valid UTF-8; what could not be read is shown as �")
+        remarks.append("is not valid UTF-8; invalid bytes are shown as �")
     try:
         value = decoder.decode(text.strip())
     except RecursionError:
@@ -101,7 +101,7 @@ def _parsed(line: bytes, decoder: json.JSONDecoder, doubled: list[str]) -> JsonR
     if _SURROGATE_ESCAPE.search(line):
         whole = _without_surrogates(value)
         if whole != value:
-            remarks.append("has half a surrogate pair, which is shown as �")
+            remarks.append("has an unpaired surrogate, which is shown as �")
             value = whole
     if doubled:
         remarks.append(f"has the key {doubled[0][:_EXCERPT]!r} twice; the last value is shown")
@@ -142,7 +142,7 @@ def _excerpt(text: str) -> str:
 
 
 def _is_deeper(value: Any, depth: int) -> bool:
-    # A loop over levels, because a stack of calls is what is short.
+    # A loop over levels rather than recursion, because the call stack is limited.
     level = [value]
     for _ in range(depth):
         level = [inner for each in level if isinstance(each, (dict, list)) for inner in _inner(each)]

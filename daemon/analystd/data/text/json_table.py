@@ -1,10 +1,11 @@
-"""JSON Lines as a table: one object a line, a column for each key of the first lines."""
+"""JSON Lines as a table: one object per line, and a column for each key of the first lines."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
+from analystd.data.cell_sizes import json_bytes
 from analystd.data.column_chunks import ColumnChunk
 from analystd.data.table import Rows, bounded
 from analystd.data.text.content import Content
@@ -12,7 +13,6 @@ from analystd.data.text.dialect import NO_QUOTE, Dialect, first_records
 from analystd.data.text.json_records import JsonRecord, common_kind, kind_of, parse_records
 from analystd.data.text.record_index import RecordIndex
 from analystd.data.text.records import TextRecords
-from analystd.data.typed.cell_sizes import json_bytes
 from analystd.wire.errors import WorkspaceError
 from analystd.wire.results import ColumnInfo
 
@@ -26,7 +26,7 @@ _HINT = "In a Python session: pandas.read_json(…).to_json('table.jsonl', orien
 
 @dataclass(frozen=True)
 class JsonFacts:
-    """What is known of JSON Lines, whoever opens them."""
+    """The cached facts about a file of JSON Lines."""
 
     dialect: Dialect
     columns: list[ColumnInfo]
@@ -35,10 +35,10 @@ class JsonFacts:
 
 
 def learn_json(content: Content) -> JsonFacts:
-    """The columns and their types, from the first 200 lines.
+    """Detect the columns and their types from the first 200 lines.
 
     Raises:
-        WorkspaceError: for JSON that is not one object a line.
+        WorkspaceError: for JSON that is not one object per line.
     """
     sample = content.read(0, _SAMPLE_BYTES)
     start = len(_UTF8_MARK) if sample.startswith(_UTF8_MARK) else 0
@@ -59,7 +59,7 @@ def learn_json(content: Content) -> JsonFacts:
 
 
 class JsonTable:
-    """Open JSON Lines. A key that a line lacks is null, and so is all of a line that is no object."""
+    """An open table of JSON Lines. A key that a line lacks is null, and so are all keys of a line that is not an object."""
 
     def __init__(self, content: Content, facts: JsonFacts) -> None:
         self._content = content
@@ -73,34 +73,34 @@ class JsonTable:
 
     @property
     def warnings(self) -> list[str]:
-        """Whether the file is empty."""
+        """A warning if the file is empty."""
         return list(self._facts.warnings)
 
     @property
     def known_rows(self) -> int | None:
-        """The rows, if the file was counted before."""
+        """The number of rows, if they were counted before."""
         return self._records.known
 
     def count_rows(self) -> int:
-        """The rows; reads the whole file once."""
+        """Return the number of rows, reading the whole file once."""
         return self._records.count()
 
     def rows(self, offset: int, count: int, columns: Sequence[int]) -> Rows:
-        """Rows from `offset`; what lies before was counted once, and is then skipped at once."""
+        """Return rows from `offset`; the rows before it are counted once, and later skipped by a seek."""
         return self._rows_of(self._records.records(offset, count), columns, offset)
 
     def tail(self, count: int, columns: Sequence[int]) -> Rows:
-        """The last rows, found from the back."""
+        """Return the last rows, read from the end."""
         lines = self._records.tail(count)
         known = self.known_rows
         return self._rows_of(lines, columns, None if known is None else known - len(lines))
 
-    def column_parts(self, columns: Sequence[int], start: int = 0) -> Iterator[ColumnChunk]:
-        """See `HasColumnParts`; nested and mixed values are their JSON text."""
-        from analystd.data.text.json_columns import column_parts
+    def column_chunks(self, columns: Sequence[int], start: int = 0) -> Iterator[ColumnChunk]:
+        """See `HasColumnChunks`; nested and mixed values are JSON text."""
+        from analystd.data.text.json_columns import column_chunks
 
-        stretches = self._records.stretches(start)
-        return column_parts(stretches, [self.columns[at] for at in columns], self._facts.dialect, self._content.caller)
+        chunks = self._records.chunks(start)
+        return column_chunks(chunks, [self.columns[at] for at in columns], self._facts.dialect, self._content.listener)
 
     def _rows_of(self, lines: Sequence[bytes], columns: Sequence[int], first: int | None) -> Rows:
         records = list(parse_records(lines))
@@ -113,17 +113,17 @@ class JsonTable:
         return [self.columns[at]["name"] for at in columns]
 
     def _remarks(self, records: Sequence[JsonRecord], first: int | None) -> Iterator[str]:
-        """What is to be said about some rows: the first of each kind are named."""
+        """Yield warnings about the rows, which name the first rows of each kind of problem."""
         known = {column["name"] for column in self.columns}
-        told: dict[str, list[str]] = {}
+        by_kind: dict[str, list[str]] = {}
         for at, record in enumerate(records):
             row = f"Row {at + (first or 0)}{' of those shown' if first is None else ''} "
             for kind, remark in _remarks_of(record, known):
-                told.setdefault(kind, []).append(row + remark)
-        for remarks in told.values():
+                by_kind.setdefault(kind, []).append(row + remark)
+        for remarks in by_kind.values():
             yield from remarks[:_NAMED_ROWS]
             if (more := len(remarks) - _NAMED_ROWS) > 0:
-                yield f"… and so have {more} more rows of those shown"
+                yield f"… and so do {more} more of the rows shown"
 
 
 def _remarks_of(record: JsonRecord, known: set[str]) -> Iterator[tuple[str, str]]:
@@ -134,11 +134,11 @@ def _remarks_of(record: JsonRecord, known: set[str]) -> Iterator[tuple[str, str]
     if not record.values.keys() <= known:
         keys = [key[: _NAMED_KEYS * 10] for key in record.values if key not in known]
         more = f" and {len(keys) - _NAMED_KEYS} more" if len(keys) > _NAMED_KEYS else ""
-        yield "keys", f"has keys that are no columns: {', '.join(map(repr, keys[:_NAMED_KEYS]))}{more}"
+        yield "keys", f"has keys that are not columns: {', '.join(map(repr, keys[:_NAMED_KEYS]))}{more}"
 
 
 def _no_lines(name: str, begins: bytes) -> WorkspaceError:
     known_as = {b"[": "a JSON array", b"{": "one JSON object over several lines"}.get(begins)
     if known_as is None:
-        return WorkspaceError(f"{name} is not JSON Lines: most of its first lines are no objects", _HINT)
+        return WorkspaceError(f"{name} is not JSON Lines: most of its first lines are not objects", _HINT)
     return WorkspaceError(f"{name} is {known_as}; analystd reads JSON Lines, one object a line", _HINT)

@@ -1,7 +1,7 @@
-"""The scanner of `_records.c` in Python and numpy, for machines where that is not compiled: the same functions and results, 4 to 60 times slower.
+"""The scanner of `_records.c` in Python and numpy, for installations without a compiler: the same functions, 4 to 60 times slower.
 
-A piece of text is looked at as arrays of booleans, one for each byte. Whether a byte is inside quotes is the parity of the quotes up to it, as
-long as every quote that opens stands where it may; else the piece is followed from quote to quote.
+A piece of text is processed as arrays of booleans, one for each byte. Whether a byte is inside quotes is the parity of the quotes up to it, as
+long as every opening quote is where it may open a cell; otherwise the piece is processed quote by quote.
 """
 
 from __future__ import annotations
@@ -33,11 +33,11 @@ class _Rule(NamedTuple):
 class _State(NamedTuple):
     number: int
     after_newline: bool
-    """Whether the byte before is a line end, or the text begins here."""
+    """Whether the previous byte is a line end, or the text begins here."""
 
 
 class _Piece:
-    """A part of a text that is not empty."""
+    """A non-empty piece of a text."""
 
     def __init__(self, text: bytes, rule: _Rule) -> None:
         self._text = text
@@ -50,17 +50,17 @@ class _Piece:
             self._delimiters: Mask = bytes_ == rule.delimiter
 
     def ends(self, state: _State) -> tuple[Mask, _State]:
-        """Return where records end, given the state before the piece, and the state after it."""
+        """Return the positions at which records end, and the state after the piece, given the state before it."""
         outside, number = self._outside(state.number)
         ends = self._newlines & outside & ~_shifted(self._newlines, state.after_newline)
         return ends, _State(number, bool(self._newlines[-1]))
 
     def _outside(self, number: int) -> tuple[Mask, int]:
-        """Which bytes are outside quotes, as far as line ends are concerned, and the state after the piece."""
+        """Return a mask of the bytes outside quotes, valid at line ends, and the state after the piece."""
         if self._quotes is None:
             inside = number == INSIDE
             return np.full(len(self._text), not inside), INSIDE if inside else self._state_outside()
-        # Sums of 8 bits overflow, and keep their parity.
+        # Sums of 8 bits overflow, but keep their parity.
         odd = (np.cumsum(self._quotes, dtype=np.uint8) & 1).astype(np.bool_)
         inside_mask: Mask = ~odd if number == INSIDE else odd
         openers, closers = self._quotes & inside_mask, self._quotes & ~inside_mask
@@ -70,12 +70,12 @@ class _Piece:
         return ~inside_mask, INSIDE if inside_mask[-1] else self._state_outside(closed=bool(closers[-1]))
 
     def _outside_by_quotes(self, number: int) -> tuple[Mask, int]:
-        """The same where some quotes are text."""
+        """Do the same quote by quote, for pieces in which some quotes are text."""
         text, quote = self._text, bytes((self._rule.quote,))
         outside = np.ones(len(text), np.bool_)
         opened = 0 if number == INSIDE else -1
         closed = -1 if number == ARMED else -2
-        """Where a quote closed last; a text that begins armed begins as after one."""
+        """The position of the last closing quote; a piece that begins armed begins as if after one."""
         at = text.find(quote)
         while at >= 0:
             if opened >= 0:
@@ -99,7 +99,7 @@ class _Piece:
 def count_blocks(
     descriptor: int, begin: int, end: int, block_bytes: int, after_newline: bool, delimiter: bytes, quote: int, /
 ) -> list[tuple[PerState, PerState]]:
-    """Count for each block of a file from `begin` to `end` how many records end in it, and the state after it.
+    """Return, for each block of a file from `begin` to `end`, the number of records that end in it and the state after it.
 
     Returns:
         Two triples for each block: the counts and the states after it, for the states PLAIN, ARMED and INSIDE before it.
@@ -129,7 +129,7 @@ def count_blocks(
 
 
 def count(text: Buffer, state: int, after_newline: bool, delimiter: bytes, quote: int, /) -> tuple[int, int]:
-    """Count the records that end in `text`; gives that, and the state after it."""
+    """Return the number of records that end in `text`, and the state after it."""
     now, records = _State(state, bool(after_newline)), 0
     for _, piece in _pieces(bytes(text), _Rule(delimiter[0], quote)):
         counted, now = _counted(piece, now)
@@ -138,7 +138,7 @@ def count(text: Buffer, state: int, after_newline: bool, delimiter: bytes, quote
 
 
 def find(text: Buffer, state: int, after_newline: bool, delimiter: bytes, quote: int, number: int, /) -> int:
-    """Return where the line end of record end `number` (from 0) in `text` is; -1 if fewer end there."""
+    """Return the position of the line end of the record that ends as number `number` (from 0) in `text`; -1 if fewer end there."""
     if number < 0:
         return -1
     ends = _each_end(bytes(text), _State(state, bool(after_newline)), _Rule(delimiter[0], quote))
@@ -146,7 +146,7 @@ def find(text: Buffer, state: int, after_newline: bool, delimiter: bytes, quote:
 
 
 def split(text: Buffer, delimiter: bytes, quote: int, limit: int, /) -> tuple[list[bytes], int]:
-    """Return the first `limit` records of `text`, which begins with one, without their line ends, and where the rest begins."""
+    """Return the first `limit` records of `text` without their line ends, and the offset of the rest."""
     whole, records, begin = bytes(text), list[bytes](), 0
     if limit <= 0:
         return records, begin
@@ -159,7 +159,7 @@ def split(text: Buffer, delimiter: bytes, quote: int, limit: int, /) -> tuple[li
 
 
 def cells(record: Buffer, delimiter: bytes, quote: int, errors: str, /) -> list[str]:
-    """Return the cells of one record, quotes taken off and doubled quotes made single; `errors` as in `bytes.decode`."""
+    """Return the unquoted cells of one record; `errors` as in `bytes.decode`."""
     text, found, at = bytes(record), list[str](), 0
     while True:
         if at < len(text) and text[at] == quote:
@@ -174,7 +174,7 @@ def cells(record: Buffer, delimiter: bytes, quote: int, errors: str, /) -> list[
 
 
 def _unquoted(text: bytes, at: int, delimiter: bytes, quote: bytes) -> tuple[bytes, int]:
-    """The characters of the quoted cell that begins at `at`, and where it ends."""
+    """Return the characters of the quoted cell that begins at `at`, and its end."""
     parts = []
     while text.startswith(quote, at):
         close = text.find(quote, at + 1)
@@ -225,7 +225,7 @@ def _require_length(descriptor: int, length: int) -> None:
 
 
 def _shifted(mask: Mask, first: bool) -> Mask:
-    """For each byte what `mask` has for the one before; `first` for the first byte."""
+    """Return `mask` shifted by one byte, with `first` for the first byte."""
     shifted = np.empty_like(mask)
     shifted[0] = first
     shifted[1:] = mask[:-1]

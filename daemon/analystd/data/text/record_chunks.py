@@ -1,4 +1,4 @@
-"""Consecutive records of a text file as they stand there: what is parsed at once, and again when it is needed again."""
+"""Chunks of consecutive records of a text file, unparsed."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class RecordChunk:
-    """Some whole records, the first of the file's header not among them."""
+    """Consecutive whole records, without the header."""
 
     number: int
-    """From 0, in the file's order; as long as the file does not change, a number stands for the same records."""
+    """Counted from 0, in the file's order; while the file does not change, a number identifies the same records."""
     first_row: int
     num_rows: int
     data: bytes
-    """The records with their line ends (blank lines among them), in UTF-8 or what the file has in its place."""
+    """The records with their line ends and any blank lines, in UTF-8 or another encoding that contains ASCII."""
     done: float
-    """Which part of the file lies before the stretch's end, from 0 to 1."""
+    """The part of the file before the chunk's end, from 0 to 1."""

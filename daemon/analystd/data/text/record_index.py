@@ -1,7 +1,7 @@
-"""How many records of a text end before each of its blocks: to count rows, to seek to one, and to cut the text into stretches.
+"""An index of the number of records before each block of a text, to count rows, seek to a row, and cut the text into chunks.
 
-A block's count depends on the state before it (inside quotes or not), which is known only when all blocks before it are.
-So each block is counted for every state that there may be, by several threads, and the chain is tied afterwards.
+A block's count depends on the state before it (inside quotes or not), which is known only after all blocks before it.
+So several threads count each block for every possible state, and the states are resolved in order afterwards.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ from analystd.wire.errors import WorkspaceError
 
 BLOCK_BYTES = 1024 * 1024
 PLAIN, ARMED, INSIDE = 0, 1, 2
-"""The state before a byte: a quote here would be text, would open a cell (or double the one before), would close it."""
+"""The states before a byte, in which a quote is text, opens a cell (or doubles the one before), or closes the cell."""
 
 _STRIPE_BLOCKS = 12
 _MOST_BLOCKS_AT_ONCE = 240
 _SEARCHED_BYTES = 64 * 1024
-# More threads would wait for the same memory, and what each has mapped counts as this process's own.
+# More threads would compete for memory bandwidth, and the pages that each maps count as this process's memory.
 _THREADS = min(4, len(os.sched_getaffinity(0)))
 
 _pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="scan")
@@ -37,7 +37,7 @@ Counted = tuple[PerState, PerState]
 
 
 class RecordIndex:
-    """Filled as far as was asked. It holds 9 bytes for each block and no descriptor, so that it can be kept for the file's next opening."""
+    """An index that is built as far as needed. It takes 9 bytes per block and holds no descriptor, so that it can be cached."""
 
     def __init__(self, dialect: Dialect) -> None:
         self._dialect = dialect
@@ -48,7 +48,7 @@ class RecordIndex:
 
     @property
     def total(self) -> int | None:
-        """All records of the text, the header among them; None until it was read to its end."""
+        """The number of records in the text, with the header; None until the end was reached."""
         return self._total
 
     @property
@@ -57,13 +57,13 @@ class RecordIndex:
         return self._total is not None and self._states[-1] == INSIDE
 
     def count(self, content: Content) -> int:
-        """All records of the text, the header among them; reads what was not read before. Raises as `Content.read`."""
+        """Return the number of records in the text, with the header, reading what was not read before. Raises as `Content.read`."""
         while self._total is None:
             self._extend(content, _MOST_BLOCKS_AT_ONCE)
         return self._total
 
     def seek(self, content: Content, record: int) -> int | None:
-        """Where record number `record` (from 0) begins, or blank lines before it; None if there is none. Raises as `Content.read`."""
+        """Return the offset of record number `record` (from 0), or of blank lines before it; None if it does not exist. Raises as `Content.read`."""
         if record == 0:
             return self._dialect.start
         at_once = 1
@@ -76,14 +76,14 @@ class RecordIndex:
         return self._end_in_block(content, number, record - 1 - self._before[number]) + 1
 
     def first_begin(self, content: Content, block: int) -> tuple[int, int] | None:
-        """Where the first record that begins after the start of a block begins, and its number; None where none does.
+        """Return the offset and the number of the first record that begins after the start of a block; None if none does.
 
-        For the first block that is the text's first record. Raises as `Content.read`.
+        For the first block, it is the text's first record. Raises as `Content.read`.
         """
         if block == 0:
             return self._dialect.start, 0
         while self._total is None and len(self._before) <= block:
-            # Who looks for a few rows only should not wait for many blocks.
+            # A request for a few rows should not wait for many blocks.
             self._extend(content, min(max(_STRIPE_BLOCKS, len(self._states)), _MOST_BLOCKS_AT_ONCE))
         if block >= len(self._before):
             return None
@@ -92,7 +92,7 @@ class RecordIndex:
         return None if begin is None else (begin, record)
 
     def grown(self, size: int) -> RecordIndex:
-        """An index for the same text after something was appended to its first `size` bytes: it knows of the whole blocks among them."""
+        """Return an index for the text after bytes were appended to its first `size` bytes; it keeps the whole blocks among those."""
         longer = RecordIndex(self._dialect)
         with self._lock:
             whole = min(len(self._states) - 1, (size - self._dialect.start) // BLOCK_BYTES)
@@ -102,14 +102,14 @@ class RecordIndex:
 
     @property
     def nbytes(self) -> int:
-        """What it takes in memory."""
+        """The index's size in memory, in bytes."""
         return self._before.itemsize * len(self._before) + len(self._states)
 
     def _block_begin(self, number: int) -> int:
         return self._dialect.start + number * BLOCK_BYTES
 
     def _end_in_block(self, content: Content, number: int, which: int) -> int:
-        """Where record end number `which` (from 0) in a block is."""
+        """Return the position of record end number `which` (from 0) in a block."""
         begin, state = self._block_begin(number), self._states[number]
         after_newline = self._after_newline(content, begin)
         for length in (_SEARCHED_BYTES, BLOCK_BYTES):
@@ -117,14 +117,14 @@ class RecordIndex:
             found = scanner.find(text, state, after_newline, self._dialect.delimiter, self._dialect.quote, which)
             if found >= 0:
                 return begin + found
-        # It was counted, so it is there, unless the file is being rewritten.
+        # The record was counted, so it exists unless the file is being rewritten.
         raise WorkspaceError(f"{content.name} was changed while it was read", "Try again when it is complete")
 
     def _after_newline(self, content: Content, offset: int) -> bool:
         return offset == self._dialect.start or content.read(offset - 1, 1) in (b"\n", b"\r")
 
     def _extend(self, content: Content, blocks: int) -> None:
-        """Read on. Others may read the same text meanwhile, so each holds the lock for one step only."""
+        """Extend the index. Other threads may do so too, so each holds the lock for one step only."""
         with self._lock:
             if self._total is not None:
                 return
@@ -135,10 +135,10 @@ class RecordIndex:
                 self._before.append(self._before[-1] + counts[state])
                 self._states.append(states[state])
             self._end(content, self._block_begin(first + blocks))
-            content.caller.report(content.done(self._block_begin(len(self._states) - 1)))
+            content.listener.report(content.done(self._block_begin(len(self._states) - 1)))
 
     def _end(self, content: Content, read_to: int) -> None:
-        """Note the total if the text ends before `read_to`."""
+        """Record the total if the text ends before `read_to`."""
         size = content.size
         if size is None or size > read_to:
             return
@@ -147,7 +147,7 @@ class RecordIndex:
         self._total = self._before[-1] + open_end
 
     def _counted(self, content: Content, first: int, blocks: int) -> Iterator[Counted]:
-        """Counts and states of at most so many blocks from number `first`."""
+        """Return the counts and states of at most `blocks` blocks from number `first`."""
         if isinstance(content, PositionedFile):
             return self._counted_in_parallel(content, first, blocks)
         return self._counted_one_by_one(content, first, blocks)
@@ -175,7 +175,7 @@ class RecordIndex:
             yield from stripe_counts
 
     def _counted_one_by_one(self, content: Content, first: int, blocks: int) -> Iterator[Counted]:
-        """The same for what can be read in one way only: then the state before each block is known."""
+        """Do the same for content that can only be read in sequence, so that the state before each block is known."""
         state = self._states[-1]
         begin = self._block_begin(first)
         after_newline = self._after_newline(content, begin)
@@ -189,8 +189,8 @@ class RecordIndex:
 
 
 def too_long(name: str, limit: int) -> WorkspaceError:
-    """The error for a record of more than `limit` bytes."""
+    """Return the error for a record of more than `limit` bytes."""
     return WorkspaceError(
-        f"A row of {name} is longer than {limit // 1024**2} MiB, the most that can be shown",
-        "A quote that opens a cell may have no closing one",
+        f"A row of {name} is longer than the limit of {limit // 1024**2} MiB",
+        "A quoted cell may lack its closing quote",
     )

@@ -1,4 +1,4 @@
-"""The scanner of records: the compiled one (`_records.c`), or the one in Python where that is not to be had."""
+"""The record scanner: the compiled one (`_records.c`), or the Python one if that is not available."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ try:
 
     is_compiled = True
 except ImportError:
-    # No compiler at installation, or a library that this system cannot load.
+    # There was no compiler at installation, or the system cannot load the library.
     from analystd.data.text.python_scanner import cells, count, count_blocks, find, split
 
     is_compiled = False

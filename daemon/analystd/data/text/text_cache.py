@@ -1,4 +1,4 @@
-"""What was learnt of text files, kept for their next opening: all of it while nothing changed, the index also when something was appended."""
+"""A cache of facts about text files: valid while a file is unchanged, and its record index also after bytes were appended."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ _BEGINNING_BYTES = 64 * 1024
 _WHOLE_BYTES = 1024 * 1024
 _SPOTS = 16
 _SPOT_BYTES = 1024
-# Two changes within one tick of the clock that stamps files cannot be told apart by their times.
+# File times do not distinguish two changes within one tick of the file system's clock.
 _TICK_NS = 20_000_000
 _MAGIC_BYTES = 4
 _MOST_LAYERS = 2
 
 
 class TextFacts(Protocol):
-    """What is known of a text; a frozen dataclass."""
+    """Facts about a text, as a frozen dataclass."""
 
     @property
     def index(self) -> RecordIndex:
-        """Where its records are."""
+        """The index of the text's records."""
         ...
 
 
@@ -41,30 +41,30 @@ Facts = TypeVar("Facts", bound=TextFacts)
 
 @dataclass
 class _Known:
-    """What is kept of one file."""
+    """The cached state of one file."""
 
     key: FileKey
     evidence: bytes
-    """A digest of places in the file, by which another content is told."""
+    """A digest of parts of the file, to detect other content."""
     decodings: list[Decoding]
     facts: dict[Hashable, TextFacts] = field(default_factory=dict)
     settled: bool = False
-    """Whether the evidence was taken when the file's times could no longer hide a change."""
+    """Whether the digest was taken late enough for the file's times to reveal any later change."""
 
 
 class TextCache:
-    """Opens the texts in files, and remembers what was learnt of those that were opened last."""
+    """Opens the text in files, and caches facts about the most recently opened ones."""
 
     def __init__(self) -> None:
         self._files: OrderedDict[tuple[int, int], _Known] = OrderedDict()
         self._lock = threading.Lock()
 
     def open(self, file: PositionedFile) -> Content:
-        """What a file holds, decompressed and in UTF-8 (or whatever else has ASCII in it)."""
+        """Return a file's content, decompressed, in UTF-8 or another encoding that contains ASCII."""
         return _content(file, self._known(file).decodings)
 
     def learn(self, file: PositionedFile, content: Content, how: Hashable, learn: Callable[[Content], Facts]) -> Facts:
-        """What `learn` finds out of an opened text, or found out when it was asked in the same way (`how`) before.
+        """Return the result of `learn` for an opened text, cached under the key `how`.
 
         Raises:
             WorkspaceError: as `learn` does.
@@ -77,13 +77,13 @@ class TextCache:
         return cast(Facts, facts)
 
     def only_grew(self, before: PositionedFile, now: PositionedFile) -> bool:
-        """Whether what an open text held before is still its beginning, as far as the evidence tells."""
+        """Return whether, according to the digest, the file's former content is still its beginning."""
         with self._lock:
             known = self._files.get(before.key[:2])
         return known is not None and known.key == before.key and _only_grew(now, known)
 
     def forget(self, file: PositionedFile) -> None:
-        """Drop what is known of a file."""
+        """Drop the cached state of a file."""
         with self._lock:
             self._files.pop(file.key[:2], None)
 
@@ -103,7 +103,7 @@ class TextCache:
 
 
 def evidence(file: PositionedFile, size: int) -> bytes:
-    """A digest of the first `size` bytes of a file: of all of them in a small file, else of the ends and some places between."""
+    """Return a digest of the first `size` bytes of a file: of all bytes if they are few, else of samples from start to end."""
     digest = hashlib.blake2b(digest_size=16)
     if size <= _WHOLE_BYTES:
         digest.update(file.read(0, size))
@@ -134,7 +134,7 @@ def _settled(file: PositionedFile) -> bool:
 
 
 def _grown(known: _Known | None, file: PositionedFile) -> _Known | None:
-    """What holds on of a file to which something was appended; None if it is another content."""
+    """Return the state that stays valid after bytes were appended to a file; None if the content is another."""
     if known is None or known.decodings or known.key[2] <= _BEGINNING_BYTES:
         return None
     if not _only_grew(file, known):
@@ -148,7 +148,7 @@ def _with_index(facts: Any, index: RecordIndex) -> TextFacts:
 
 
 def _decodings(file: PositionedFile) -> list[Decoding]:
-    """How the file's bytes become text, the outermost encoding first."""
+    """Return the decodings that turn the file's bytes into text, outermost first."""
     decodings: list[Decoding] = []
     while len(decodings) < _MOST_LAYERS:
         make = text_decoder(_content(file, decodings).read(0, _MAGIC_BYTES))

@@ -1,4 +1,4 @@
-"""Shown cells that do not fit the type of their column, which is guessed from the first rows only."""
+"""Warnings about cells that do not match their column's type, which is guessed from the first rows only."""
 
 from __future__ import annotations
 
@@ -10,23 +10,27 @@ from analystd.data.text.cell_types import MISSING, fits
 from analystd.wire.results import ColumnInfo
 
 NAMED = 3
-"""So many are told of; they stand for the others."""
+"""Maximum number of warnings."""
 
 _ANYTHING = ("text", "empty")
 
 
-def misfits(rows: Sequence[Sequence[str | None]], columns: Sequence[ColumnInfo], first_row: int | None) -> list[str]:
-    """A sentence for each of the first cells that do not fit; cell i of each row is of `columns[i]`.
+def mismatch_warnings(
+    rows: Sequence[Sequence[str | None]], columns: Sequence[ColumnInfo], first_row: int | None
+) -> list[str]:
+    """Return a sentence for each of the first cells that do not match; cell i of each row belongs to `columns[i]`.
 
-    `first_row` is the number of the first of the rows, None if it is not known.
+    `first_row` is the number of the first row, None if it is not known.
     """
     found = itertools.chain.from_iterable(
-        _misfits_of(rows, at, column, first_row) for at, column in enumerate(columns) if column["type"] not in _ANYTHING
+        _mismatches_of(rows, at, column, first_row)
+        for at, column in enumerate(columns)
+        if column["type"] not in _ANYTHING
     )
     return list(itertools.islice(found, NAMED))
 
 
-def _misfits_of(
+def _mismatches_of(
     rows: Sequence[Sequence[str | None]], at: int, column: ColumnInfo, first_row: int | None
 ) -> Iterator[str]:
     kind = column["type"]
@@ -34,7 +38,7 @@ def _misfits_of(
         cell = row[at] if at < len(row) else None
         if cell is None or fits(cell, kind) or cell.strip().lower() in MISSING:
             continue
-        where = f"A shown row, number {number}" if first_row is None else f"Row {first_row + number}"
+        where = f"Row {number} of those shown" if first_row is None else f"Row {first_row + number}"
         article = "an" if kind == "integer" else "a"
         yield (
             f"{where}: {cell_text(cell)!r} in column {column['name']!r} is not {article} {kind}; "

@@ -1,1 +1,1 @@
-"""Tables whose file tells their types: Parquet and Arrow."""
+"""Tables of formats that store types: Parquet, Arrow and Excel."""

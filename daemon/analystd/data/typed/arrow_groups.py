@@ -1,4 +1,4 @@
-"""The rows of a typed table, which lie in consecutive groups of Arrow arrays, whatever files those come from."""
+"""Reading of a typed table's rows, which lie in consecutive groups of Arrow arrays."""
 
 from __future__ import annotations
 
@@ -21,38 +21,36 @@ _WINDOW_BYTES = 8 * 1024 * 1024
 _FAR_WINDOW_BYTES = 32 * 1024 * 1024
 _SLAB_COLUMNS = 128
 _ENCRYPTED = re.compile(r"\b(?:en|de)crypt", re.IGNORECASE)
-_KEYS_HINT = (
-    "Ask for the `columns` that are not, or read it in a Python session with pyarrow and its `decryption_properties`."
-)
+_KEYS_HINT = "Request only `columns` that are not encrypted, or read it in a Python session with pyarrow's `decryption_properties`."
 
-# Two cores are enough for what a disk gives, and leave the rest to sessions and the model.
+# Two cores keep up with a disk, and leave the others to sessions and the model.
 pa.set_cpu_count(2)
 
 
 @dataclass(frozen=True)
 class RowGroup:
-    """Some consecutive rows that the file keeps together."""
+    """Consecutive rows that the file stores together."""
 
     rows: int
     size: int
-    """About how many bytes they take in memory, as far as the file tells."""
+    """Their approximate size in memory in bytes, from the file's metadata."""
 
 
 class RowGroups(ABC):
-    """All groups of a table. A format says how the arrays of one are read, always from its first row on."""
+    """All groups of a table. Each format implements how a group's arrays are read, always from its first row on."""
 
     kind: str
-    """The format's name, for messages."""
+    """The format's name, used in messages."""
 
-    def __init__(self, name: str, caller: ProgressListener) -> None:
+    def __init__(self, name: str, listener: ProgressListener) -> None:
         self.name = name
-        """What the caller calls the file; messages say it."""
-        self.caller = caller
+        """The caller's name for the file, used in messages."""
+        self.listener = listener
         self._set(pa.schema([]), ())
 
     @abstractmethod
     def _read(self, number: int, columns: Sequence[int], batch_rows: int) -> Iterator[list[pa.Array]]:
-        """The arrays of `columns` of group `number` from its first row on, at most about `batch_rows` rows at a time."""
+        """Yield the arrays of `columns` in group `number` from its first row on, about `batch_rows` rows at a time at most."""
 
     @property
     def schema(self) -> pa.Schema:
@@ -66,26 +64,26 @@ class RowGroups(ABC):
 
     @property
     def total(self) -> int:
-        """The rows of all groups."""
+        """The number of rows in all groups."""
         return self._begins[-1]
 
     def begin(self, number: int) -> int:
-        """The first row of a group."""
+        """Return the number of a group's first row."""
         return self._begins[number]
 
     def of_row(self, row: int) -> int:
-        """The group that holds a row of the table."""
+        """Return the number of the group that contains a row of the table."""
         return bisect_right(self._begins, row) - 1
 
     def fitting(self, number: int, columns: Sequence[int], most_rows: int, most_bytes: int) -> int:
-        """How many of a group's rows to take at a time, a power of two. What a file says of sizes is of encoded values."""
+        """Return how many of a group's rows to read at a time, a power of two. The sizes in a file are those of encoded values."""
         group = self._groups[number]
-        told = group.size // max(1, group.rows) * len(columns) // max(1, len(self._widths))
-        row_bytes = max(1, told, sum(self._widths[at] for at in columns))
+        declared = group.size // max(1, group.rows) * len(columns) // max(1, len(self._widths))
+        row_bytes = max(1, declared, sum(self._widths[at] for at in columns))
         return 1 << (max(1, min(most_rows, most_bytes // row_bytes)).bit_length() - 1)
 
     def windows(self, offset: int, count: int, columns: Sequence[int]) -> Iterator[list[pa.Array]]:
-        """The arrays of `count` rows from row `offset`, some at a time; groups before it are not read. Raises as `arrays`."""
+        """Yield the arrays of `count` rows from row `offset`, in batches; groups before it are not read. Raises as `arrays`."""
         number = self.of_row(offset)
         while count > 0:
             skip = offset - self._begins[number]
@@ -100,10 +98,10 @@ class RowGroups(ABC):
     def arrays(
         self, number: int, skip: int, count: int, columns: Sequence[int], batch_rows: int
     ) -> Iterator[list[pa.Array]]:
-        """The arrays of `count` rows of a group behind its first `skip`, at most about `batch_rows` at a time.
+        """Yield the arrays of `count` rows of a group after its first `skip`, about `batch_rows` at a time at most.
 
         Raises:
-            WorkspaceError: that names the file, when the data are damaged or fewer than the file tells.
+            WorkspaceError: when the data is damaged, or has fewer rows than the file declares.
             ViewCancelledError: when the request was cancelled.
         """
         with self.translated():
@@ -116,23 +114,23 @@ class RowGroups(ABC):
                 skip = max(0, skip - len(arrays[0]))
                 if count == 0:
                     return
-        raise WorkspaceError(f"{self.name} cannot be read as {self.kind}: it holds fewer rows than it tells")
+        raise WorkspaceError(f"{self.name} cannot be read as {self.kind}: it holds fewer rows than it declares")
 
     def raise_if_cancelled(self) -> None:
-        """Raise `ViewCancelledError` if the caller has lost interest."""
-        if self.caller.cancelled.is_set():
+        """Raise `ViewCancelledError` if the request was cancelled."""
+        if self.listener.cancelled.is_set():
             raise ViewCancelledError(f"Reading {self.name} was cancelled")
 
     def _set(self, schema: pa.Schema, groups: Sequence[RowGroup]) -> None:
-        """Say what the table is made of, before anything else is asked of it."""
+        """Set the schema and groups; subclasses call this before any other use."""
         if any(group.rows < 0 for group in groups):
-            raise WorkspaceError(f"{self.name} cannot be read as {self.kind}: it tells of a negative number of rows")
+            raise WorkspaceError(f"{self.name} cannot be read as {self.kind}: it declares a negative number of rows")
         self._schema, self._groups = schema, groups
         self._widths = [_width(each.type) for each in schema]
         self._begins = list(itertools.accumulate((group.rows for group in groups), initial=0))
 
     def _far_windows(self, number: int, skip: int, count: int, columns: Sequence[int]) -> Iterator[list[pa.Array]]:
-        """The same for many columns far within a group: some columns at a time, so that what is skipped is skipped in large batches."""
+        """Yield the same for many columns far within a group: some columns at a time, so that rows are skipped in large batches."""
         step = self.fitting(number, columns, _WINDOW_ROWS, _FAR_WINDOW_BYTES)
         for at in range(0, count, step):
             rows = min(step, count - at)
@@ -144,7 +142,7 @@ class RowGroups(ABC):
 
     @contextmanager
     def translated(self) -> Iterator[None]:
-        """Turn the library's errors into one that names the file; memory that is lacking is no fault of the file's."""
+        """Translate pyarrow's errors into one that names the file; a lack of memory is not the file's fault."""
         try:
             yield
         except MemoryError:
@@ -159,19 +157,19 @@ class RowGroups(ABC):
 
 
 def slabs(columns: Sequence[int]) -> Iterator[Sequence[int]]:
-    """The columns, so many at a time that large batches of them fit into memory."""
+    """Yield the columns in slices for which large batches fit into memory."""
     return (columns[first : first + _SLAB_COLUMNS] for first in range(0, len(columns), _SLAB_COLUMNS))
 
 
 def joined(held: Sequence[list[pa.Array]]) -> list[pa.Array]:
-    """Arrays of consecutive rows as one array for each column."""
+    """Concatenate arrays of consecutive rows to one array for each column."""
     if len(held) == 1:
         return held[0]
     return [pa.concat_arrays(pieces) for pieces in zip(*held, strict=True)]
 
 
 def _width(kind: pa.DataType) -> int:
-    """The bytes of a value, at least; for a text that of its place."""
+    """Return the minimum size of a value in bytes; for text, the size of its offset."""
     try:
         return max(1, int(kind.bit_width) // 8)
     except ValueError:

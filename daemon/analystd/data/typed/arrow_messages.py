@@ -1,7 +1,7 @@
-"""Where the record batches of an Arrow file or stream lie and how many rows each has, learnt without reading their bodies.
+"""Location and row counts of the record batches in an Arrow file or stream, found without reading their bodies.
 
-The layout is that of https://arrow.apache.org/docs/format/Columnar.html#serialization-and-interprocess-communication-ipc; of its
-flatbuffers (Message.fbs, File.fbs) only the few fields that are needed are read.
+The layout is specified at https://arrow.apache.org/docs/format/Columnar.html#serialization-and-interprocess-communication-ipc; of its
+flatbuffers (Message.fbs, File.fbs) only the needed fields are read.
 """
 
 from __future__ import annotations
@@ -26,20 +26,20 @@ _FOOTER_BATCHES = 3
 
 @dataclass(frozen=True)
 class RecordBatchInfo:
-    """A record batch, as its message tells of it."""
+    """The metadata of a record batch."""
 
     rows: int
     offset: int
-    """Where its message begins."""
+    """The offset of its message."""
     end: int
-    """Where its body ends."""
+    """The end of its body."""
     dictionaries: int = 0
-    """How many of the stream's dictionary messages come before it."""
+    """The number of the stream's dictionary messages before it."""
 
 
 @dataclass(frozen=True)
 class StreamLayout:
-    """What lies where in a stream, byte ranges for the messages."""
+    """The byte ranges of the messages in a stream."""
 
     schema: tuple[int, int]
     dictionaries: tuple[tuple[int, int], ...]
@@ -49,10 +49,10 @@ class StreamLayout:
 
 
 def file_batches(file: PositionedFile) -> tuple[RecordBatchInfo, ...]:
-    """The batches of an Arrow IPC file, from its footer and the messages that it points to.
+    """Return the batches of an Arrow IPC file, from its footer and the messages that it points to.
 
     Raises:
-        ValueError: when it is damaged or cut.
+        ValueError: when the file is damaged or truncated.
     """
     end = file.size - len(FILE_MAGIC) - _INT.size
     tail = file.read(max(0, end), file.size)
@@ -60,17 +60,17 @@ def file_batches(file: PositionedFile) -> tuple[RecordBatchInfo, ...]:
         raise ValueError("its end is missing: the file is cut or still being written")
     length = _INT.unpack_from(tail)[0]
     if not 0 < length <= min(end, MAX_METADATA_BYTES):
-        raise ValueError(f"its footer cannot have {length} bytes")
+        raise ValueError(f"its footer has an invalid length of {length} bytes")
     footer = _Flat(file.read(end - length, length))
     blocks = footer.structs(footer.root, _FOOTER_BATCHES, _BLOCK)
     return tuple(_batch_at(file, offset) for offset, _metadata, _body in blocks)
 
 
 def stream_layout(file: PositionedFile) -> StreamLayout:
-    """The messages of an Arrow IPC stream, which are walked from one to the next.
+    """Return the layout of an Arrow IPC stream, found by walking its messages.
 
     Raises:
-        ValueError: when it is damaged, or ends before its schema does.
+        ValueError: when the stream is damaged, or ends before its schema does.
     """
     schema: tuple[int, int] | None = None
     dictionaries: list[tuple[int, int]] = []
@@ -87,7 +87,7 @@ def stream_layout(file: PositionedFile) -> StreamLayout:
         elif message.kind == _BATCH:
             batches.append(RecordBatchInfo(message.rows, message.offset, message.end, len(dictionaries)))
         else:
-            raise ValueError(f"a message of kind {message.kind} does not belong into a table")
+            raise ValueError(f"a message of kind {message.kind} is not part of a table")
     if schema is None:
         raise ValueError("it ends before its schema does")
     return StreamLayout(schema, tuple(dictionaries), tuple(batches), cut)
@@ -119,7 +119,7 @@ def _batch_at(file: PositionedFile, offset: int) -> RecordBatchInfo:
 
 
 def _message_at(file: PositionedFile, offset: int) -> _Message | None:
-    """The message that begins at a place, its end beyond the file's where it is cut; None for the mark at a stream's end."""
+    """Return the message at an offset, with an end beyond the file's if it is truncated; None for the end-of-stream mark."""
     prefix = file.read(offset, 2 * _INT.size)
     # Before Arrow 0.15 there was no continuation mark.
     skip = _INT.size if prefix.startswith(CONTINUATION) else 0
@@ -129,7 +129,7 @@ def _message_at(file: PositionedFile, offset: int) -> _Message | None:
     if length == 0:
         return None
     if not 0 < length <= MAX_METADATA_BYTES:
-        raise ValueError(f"the message at byte {offset} cannot have {length} bytes of metadata")
+        raise ValueError(f"the message at byte {offset} has an invalid metadata length of {length} bytes")
     begin = offset + skip + _INT.size
     metadata = file.read(begin, length)
     if len(metadata) < length:
@@ -138,34 +138,34 @@ def _message_at(file: PositionedFile, offset: int) -> _Message | None:
     kind, body = flat.byte(flat.root, _MESSAGE_HEADER_TYPE), flat.long(flat.root, _MESSAGE_BODY_LENGTH)
     rows = flat.long(flat.table(flat.root, _MESSAGE_HEADER), _BATCH_LENGTH) if kind == _BATCH else 0
     if body < 0 or rows < 0:
-        raise ValueError(f"the message at byte {offset} tells of {rows} rows in {body} bytes")
+        raise ValueError(f"the message at byte {offset} declares {rows} rows in {body} bytes")
     return _Message(kind, rows, offset, begin + length + body)
 
 
 class _Flat:
-    """A flatbuffer, whose tables are named by their places. What leads out of it raises ValueError."""
+    """A flatbuffer, whose tables are identified by their offsets. References out of the buffer raise ValueError."""
 
     def __init__(self, data: bytes) -> None:
         self._data = data
         self.root = self._get("<I", 0)
 
     def byte(self, table: int, field: int) -> int:
-        """A field of one byte, 0 if it is left out."""
+        """Return a field of one byte, 0 if it is absent."""
         return self._get("<B", at) if (at := self._field(table, field)) else 0
 
     def long(self, table: int, field: int) -> int:
-        """A field of eight bytes, 0 if it is left out."""
+        """Return a field of eight bytes, 0 if it is absent."""
         return self._get("<q", at) if (at := self._field(table, field)) else 0
 
     def table(self, table: int, field: int) -> int:
-        """The table that a field leads to."""
+        """Return the table that a field refers to."""
         at = self._field(table, field)
         if not at:
             raise ValueError("a part of its metadata is missing")
         return at + self._get("<I", at)
 
     def structs(self, table: int, field: int, kind: struct.Struct) -> list[tuple[int, ...]]:
-        """The vector of structs that a field leads to, empty if it is left out."""
+        """Return the vector of structs that a field refers to, empty if it is absent."""
         at = self._field(table, field)
         if not at:
             return []
@@ -177,7 +177,7 @@ class _Flat:
         return list(kind.iter_unpack(data))
 
     def _field(self, table: int, field: int) -> int:
-        """Where a field is, 0 if it is left out."""
+        """Return the offset of a field, 0 if it is absent."""
         fields = table - self._get("<i", table)
         slot = 4 + 2 * field
         offset = self._get("<H", fields + slot) if slot < self._get("<H", fields) else 0

@@ -1,4 +1,4 @@
-"""What all typed tables have in common: the cells of their rows, consecutive or scattered, as far as a reply holds them."""
+"""The common part of typed tables: the cells of consecutive or scattered rows, within the size of one reply."""
 
 from __future__ import annotations
 
@@ -8,29 +8,29 @@ from typing import Any
 
 import pyarrow as pa
 
+from analystd.data.arrow_values import json_values
+from analystd.data.cell_sizes import json_bytes
 from analystd.data.column_chunks import ColumnChunk
 from analystd.data.positioned_file import ProgressListener
 from analystd.data.table import MAX_REPLY_CHARACTERS, Rows
+from analystd.data.typed.arrow_chunks import column_chunks
 from analystd.data.typed.arrow_groups import RowGroup, RowGroups, slabs
-from analystd.data.typed.arrow_parts import column_parts
-from analystd.data.typed.arrow_values import json_values
-from analystd.data.typed.cell_sizes import json_bytes
 from analystd.wire.errors import ResourceLimitError
 from analystd.wire.results import ColumnInfo
 
 MAX_ROW_BYTES = 128 * 1024 * 1024
-"""What a single row may hold to be sent as one reply."""
+"""Maximum size of a single row in a reply."""
 
 _SEARCHED_ROWS = 16 * 1024
 _SEARCHED_BYTES = 8 * 1024 * 1024
 
 
 class GroupedTable(RowGroups):
-    """A table over groups of arrays."""
+    """A table over groups of Arrow arrays."""
 
-    def __init__(self, name: str, caller: ProgressListener) -> None:
+    def __init__(self, name: str, listener: ProgressListener) -> None:
         self._columns: list[ColumnInfo] = []
-        super().__init__(name, caller)
+        super().__init__(name, listener)
 
     @property
     def columns(self) -> list[ColumnInfo]:
@@ -39,24 +39,24 @@ class GroupedTable(RowGroups):
 
     @property
     def warnings(self) -> list[str]:
-        """Nothing is doubtful about a typed file."""
+        """Return no warnings: a typed file leaves nothing to guess."""
         return []
 
     @property
     def known_rows(self) -> int:
-        """The rows, from what the file tells of itself."""
+        """The number of rows, from the file's metadata."""
         return self.total
 
     def count_rows(self) -> int:
-        """The same."""
+        """Return the number of rows."""
         return self.total
 
     def rows(self, offset: int, count: int, columns: Sequence[int]) -> Rows:
-        """Rows from `offset`; what lies in groups before is not read.
+        """Return rows from `offset`; groups before it are not read.
 
         Raises:
-            WorkspaceError: when the data are damaged.
-            ResourceLimitError: for a row that no reply could hold.
+            WorkspaceError: when the data is damaged.
+            ResourceLimitError: for a row that does not fit into a reply.
         """
         count = max(0, min(count, self.total - offset))
         if not columns:
@@ -65,11 +65,11 @@ class GroupedTable(RowGroups):
         return _fitting_rows(self.name, numbers, self._cells(offset, count, columns))
 
     def tail(self, count: int, columns: Sequence[int]) -> Rows:
-        """The last rows. Raises as `rows`."""
+        """Return the last rows. Raises as `rows`."""
         return self.rows(max(0, self.total - count), count, columns)
 
     def rows_at(self, numbers: Sequence[int], columns: Sequence[int]) -> Rows:
-        """The rows of these numbers, in this order; each group that holds some of them is read once. Raises as `rows`."""
+        """Return the rows with these numbers, in this order, reading each of their groups once. Raises as `rows`."""
         there = [number for number in numbers if 0 <= number < self.total]
         found: dict[int, list[Any]] = {number: [] for number in sorted(there)}
         for group, run in groupby(found, key=self.of_row):
@@ -79,9 +79,9 @@ class GroupedTable(RowGroups):
                     found[number] += cells
         return _fitting_rows(self.name, there, (found[number] for number in there))
 
-    def column_parts(self, columns: Sequence[int], start: int = 0) -> Iterator[ColumnChunk]:
-        """See `HasColumnParts` and `arrow_parts`."""
-        return column_parts(self, columns, start)
+    def column_chunks(self, columns: Sequence[int], start: int = 0) -> Iterator[ColumnChunk]:
+        """See `HasColumnChunks` and `arrow_chunks`."""
+        return column_chunks(self, columns, start)
 
     def _set(self, schema: pa.Schema, groups: Sequence[RowGroup]) -> None:
         super()._set(schema, groups)
@@ -95,7 +95,7 @@ class GroupedTable(RowGroups):
                 yield list(row)
 
     def _scattered(self, group: int, wanted: Sequence[int], columns: Sequence[int]) -> Iterator[tuple[int, list[Any]]]:
-        """The cells of some rows of one group, each with its number."""
+        """Yield the cells of rows of one group, with the rows' numbers."""
         begin = self.begin(group)
         count = wanted[-1] + 1 - begin
         batch_rows = min(count, self.fitting(group, columns, _SEARCHED_ROWS, _SEARCHED_BYTES))
@@ -115,12 +115,12 @@ def _picked(array: pa.Array, places: Sequence[int]) -> list[Any]:
     try:
         return json_values(array.take(pa.array(places, pa.int64())))
     except pa.ArrowNotImplementedError:
-        # Some types can be sliced only.
+        # Some types support slicing only.
         return [json_values(array.slice(place, 1))[0] for place in places]
 
 
 def _fitting_rows(name: str, numbers: Sequence[int], rows: Iterable[list[Any]]) -> Rows:
-    """The rows that one reply holds, with a warning if that is not all of them."""
+    """Return the rows that fit into one reply, with a warning if some do not."""
     cells: list[list[Any]] = []
     total = 0
     for number, row in zip(numbers, rows, strict=True):
@@ -129,7 +129,7 @@ def _fitting_rows(name: str, numbers: Sequence[int], rows: Iterable[list[Any]]) 
             raise _row_too_large(name, number, size)
         total += size
         if cells and total > MAX_REPLY_CHARACTERS:
-            warning = f"Only {len(cells)} of {len(numbers)} rows are given: more than 16 MiB do not fit into one reply"
+            warning = f"Only {len(cells)} of {len(numbers)} rows are returned: a reply holds at most 16 MiB"
             return Rows(cells, (warning,))
         cells.append(row)
     return Rows(cells)
@@ -138,5 +138,5 @@ def _fitting_rows(name: str, numbers: Sequence[int], rows: Iterable[list[Any]]) 
 def _row_too_large(name: str, row: int, size: int) -> ResourceLimitError:
     return ResourceLimitError(
         f"Row {row} of {name} holds {size >> 20} MiB; a reply holds at most {MAX_ROW_BYTES >> 20} MiB",
-        "Ask for fewer columns, or read the file in a Python session",
+        "Request fewer columns, or read the file in a Python session",
     )

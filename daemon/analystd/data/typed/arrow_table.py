@@ -1,4 +1,4 @@
-"""Arrow IPC files and streams as tables; Feather of version 2 is such a file."""
+"""Arrow IPC files and streams as tables; Feather version 2 is an Arrow IPC file."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from io import RawIOBase
 import pyarrow as pa
 import pyarrow.ipc as ipc
 
+from analystd.data.lru import LruCache
 from analystd.data.positioned_file import PositionedFile, PositionedStream
 from analystd.data.table import Table
 from analystd.data.typed.arrow_groups import RowGroup
 from analystd.data.typed.arrow_messages import FILE_MAGIC, RecordBatchInfo, StreamLayout, file_batches, stream_layout
 from analystd.data.typed.arrow_rows import GroupedTable
-from analystd.data.typed.lru import LruCache
 from analystd.wire.errors import WorkspaceError
 
 _FEATHER_1_MAGIC = b"FEA1"
 
 
 def open_arrow(file: PositionedFile, known: LruCache) -> Table:
-    """The table in an Arrow IPC file or stream; where its batches are is remembered in `known`.
+    """Return the table in an Arrow IPC file or stream; `known` caches the location of its batches.
 
     Raises:
         WorkspaceError: for a damaged file, or one of another format.
@@ -30,24 +30,24 @@ def open_arrow(file: PositionedFile, known: LruCache) -> Table:
     magic = file.read(0, len(FILE_MAGIC))
     if magic.startswith(_FEATHER_1_MAGIC):
         raise WorkspaceError(
-            f"{file.name} is Feather of version 1, which is no longer read",
+            f"{file.name} is Feather of version 1, which is not supported",
             "Save it again as Feather of version 2, as pandas and pyarrow do",
         )
     return ArrowFile(file, known) if magic == FILE_MAGIC else ArrowStream(file, known)
 
 
 class _ArrowTable(GroupedTable):
-    """What both have in common: a group is a record batch, which is read whole, as far as its columns are asked for."""
+    """The common part of files and streams: a group is a record batch, of which the requested columns are read whole."""
 
     kind = "Arrow"
 
     def __init__(self, file: PositionedFile) -> None:
-        super().__init__(file.name, file.caller)
+        super().__init__(file.name, file.listener)
         self._file = file
 
     @abstractmethod
     def _batch(self, number: int, columns: Sequence[int]) -> pa.RecordBatch:
-        """Record batch `number`, with these of its columns in the file's order."""
+        """Return record batch `number`, with these of its columns in the file's order."""
 
     def _read(self, number: int, columns: Sequence[int], batch_rows: int) -> Iterator[list[pa.Array]]:
         wanted = sorted(set(columns))
@@ -60,7 +60,7 @@ class _ArrowTable(GroupedTable):
 
 
 class ArrowFile(_ArrowTable):
-    """An open Arrow IPC file. Only the asked columns of the batches that hold the asked rows are read."""
+    """An open Arrow IPC file. Only the requested columns of the batches with requested rows are read."""
 
     def __init__(self, file: PositionedFile, known: LruCache) -> None:
         super().__init__(file)
@@ -80,7 +80,7 @@ class ArrowFile(_ArrowTable):
 
 
 class ArrowStream(_ArrowTable):
-    """An Arrow IPC stream in a file. A batch is read by itself, behind the schema and the dictionaries before it."""
+    """An Arrow IPC stream in a file. Each batch is read on its own, after the schema and the dictionaries before it."""
 
     def __init__(self, file: PositionedFile, known: LruCache) -> None:
         super().__init__(file)
@@ -90,7 +90,7 @@ class ArrowStream(_ArrowTable):
 
     @property
     def warnings(self) -> list[str]:
-        """That its end is missing, if it is."""
+        """A warning if the stream's end is missing."""
         if not self._layout.cut:
             return []
         return ["The last record batch is incomplete and left out: the file is cut or still being written"]
@@ -113,7 +113,7 @@ class _Span:
 
 
 class _Spliced(RawIOBase):
-    """Some ranges of a file as one stream."""
+    """Ranges of a file as one stream."""
 
     def __init__(self, file: PositionedFile, spans: Sequence[_Span]) -> None:
         super().__init__()
@@ -125,7 +125,7 @@ class _Spliced(RawIOBase):
         return True
 
     def read(self, size: int | None = -1) -> bytes:
-        """The next bytes, `size` of them unless the ranges end."""
+        """Return the next `size` bytes, fewer only at the end of the ranges."""
         wanted = sum(span.end - span.begin for span in self._spans) if size is None or size < 0 else size
         pieces = []
         while wanted > 0 and self._spans:
@@ -143,9 +143,9 @@ def _groups(batches: Sequence[RecordBatchInfo]) -> list[RowGroup]:
 
 
 def _validated(array: pa.Array) -> pa.Array:
-    """The array, once it is certain that nothing in it leads out of its memory: what a file says of offsets is not checked on reading."""
+    """Return the array after checking that its offsets stay within its memory, which pyarrow does not check on reading."""
     binary = _BINARY_OF_TEXT.get(array.type)
-    # Text that is no UTF-8 is shown with marks in its place.
+    # Invalid UTF-8 in text is later shown with replacement characters.
     (array if binary is None else array.view(binary)).validate(full=True)
     return array
 

@@ -1,4 +1,4 @@
-"""The cells of the first sheet of an Excel workbook (`.xlsx`), read from its XML within bounds; nothing in it is computed or followed."""
+"""Bounded parsing of the first sheet of an Excel workbook (`.xlsx`); formulas and references are not evaluated."""
 
 from __future__ import annotations
 
@@ -17,23 +17,23 @@ from analystd.wire.errors import ResourceLimitError, WorkspaceError
 
 MOST_CELLS = 4_000_000
 MOST_BYTES = 512 * 1024 * 1024
-"""Of XML, uncompressed: a small archive may hold much."""
+"""Maximum size of uncompressed XML, because a small archive may expand to a lot."""
 
 _CHUNK_BYTES = 256 * 1024
 _MOST_COLUMNS = 16_384
 _DATE_FORMATS = {*range(14, 23), *range(27, 37), *range(45, 48), *range(50, 59)}
-"""The numbers of the built-in formats that show dates or times."""
+"""The numbers of the built-in formats for dates and times."""
 _QUOTED = re.compile(r'"[^"]*"|\\.|\[[^\]]*\]')
 _DATE_LETTER = re.compile(r"[ymdhs]", re.IGNORECASE)
 _REFERENCE = re.compile(r"([A-Z]{1,3})\d*")
 _MOST_DAYS = 2_958_466
-"""The days up to the year 10000, where dates end, also for Excel."""
+"""The number of days up to the year 10000, where dates end, also in Excel."""
 _EPOCH = datetime(1899, 12, 30)
 _EPOCH_1904 = datetime(1904, 1, 1)
 
 _UNREADABLE = (
     *(zipfile.BadZipFile, zlib.error, expat.ExpatError, EOFError, LookupError, ValueError, OverflowError),
-    # Of an encrypted member, or one that is packed in a way that is not known.
+    # For an encrypted member, or an unknown compression method.
     RuntimeError,
 )
 
@@ -43,20 +43,20 @@ _Start = Callable[[str, Mapping[str, str]], None]
 
 @dataclass
 class Sheet:
-    """A sheet's rows, as wide as the widest; `first_row` is the number, from 1, of the row that comes first here."""
+    """A sheet's rows, all as wide as the widest; `first_row` is the number, from 1, of the first of them."""
 
     rows: list[list[Cell]] = field(default_factory=list)
     first_row: int = 1
     names: list[str] = field(default_factory=list)
-    """Of all sheets, this one first."""
+    """The names of all sheets, beginning with this one."""
 
 
 def read_sheet(file: PositionedFile) -> Sheet:
-    """Return the first sheet, without empty rows before and after the others.
+    """Return the first sheet, without empty rows at its beginning and end.
 
     Raises:
-        WorkspaceError: for a file that is no workbook, is damaged, or has a document type.
-        ResourceLimitError: for one with too much in it.
+        WorkspaceError: for a file that is not a workbook, is damaged, or has a document type declaration.
+        ResourceLimitError: for a workbook beyond the limits.
         ViewCancelledError: when the request was cancelled.
     """
     try:
@@ -93,7 +93,7 @@ class _Workbook:
         return sheet
 
     def _sheets(self) -> tuple[list[tuple[str, str]], datetime]:
-        """The names of the sheets with the members that hold them, and the day from which days are counted."""
+        """Return the sheets' names with their members in the archive, and the date from which days are counted."""
         targets: dict[str, str] = {}
         found: list[tuple[str, str]] = []
         epochs: list[datetime] = []
@@ -115,7 +115,7 @@ class _Workbook:
         return found, epochs[0] if epochs else _EPOCH
 
     def _strings(self) -> list[str]:
-        """The texts that cells share."""
+        """Return the shared strings of the cells."""
         strings: list[str] = []
         parts: list[str] = []
         inside: list[str] = []
@@ -131,7 +131,7 @@ class _Workbook:
                 strings.append("".join(parts))
 
         def text(piece: str) -> None:
-            # What is in `rPh` tells how the text before is spoken.
+            # `rPh` contains phonetic hints rather than text.
             if inside and inside[-1] == "t" and "rPh" not in inside:
                 parts.append(piece)
 
@@ -140,7 +140,7 @@ class _Workbook:
         return strings
 
     def _date_styles(self) -> set[int]:
-        """The numbers of the cell styles that show dates or times."""
+        """Return the numbers of the cell styles for dates and times."""
         formats = set(_DATE_FORMATS)
         styles: list[int] = []
         within: list[str] = []
@@ -186,7 +186,7 @@ class _Workbook:
 
 
 class _SheetReader:
-    """Takes the elements of a sheet, and keeps the cells."""
+    """Collects the cells from a sheet's elements."""
 
     def __init__(self, strings: list[str], dates: set[int], epoch: datetime, name: str) -> None:
         self.rows: list[list[Cell]] = []
@@ -248,7 +248,7 @@ class _SheetReader:
 
 
 def _column(letters: str) -> int:
-    """The number of a column, from 0: `A` is 0, `AA` 26."""
+    """Return the number of a column, from 0: `A` is 0, `AA` is 26."""
     number = 0
     for letter in letters:
         number = number * 26 + ord(letter) - ord("A") + 1
@@ -256,17 +256,17 @@ def _column(letters: str) -> int:
 
 
 def _refuse_doctype(*_: Any) -> None:
-    raise ValueError("it has a document type, which no workbook has")
+    raise ValueError("it has a document type declaration, which no workbook has")
 
 
 def _too_much(name: str, what: str) -> ResourceLimitError:
     return ResourceLimitError(
-        f"{name} holds more than {what}, which are not read",
+        f"{name} holds more than {what}, the most that analystd reads",
         "Save it as CSV or Parquet, or read it in a Python session.",
     )
 
 
 def _reason(exc: Exception) -> str:
     if isinstance(exc, LookupError):
-        return "something that it refers to is missing"
+        return "a part that it refers to is missing"
     return str(exc)[:300] or type(exc).__name__

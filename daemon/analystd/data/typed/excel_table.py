@@ -1,4 +1,4 @@
-"""The first sheet of an Excel workbook as a table: its first row names the columns, whose types are those of their cells."""
+"""The first sheet of an Excel workbook as a table: the first row names the columns, and the cells give their types."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from typing import Any
 
 import pyarrow as pa
 
+from analystd.data.lru import LruCache
 from analystd.data.positioned_file import PositionedFile
 from analystd.data.typed.arrow_groups import RowGroup
 from analystd.data.typed.arrow_rows import GroupedTable
 from analystd.data.typed.excel_sheet import Cell, Sheet, read_sheet
-from analystd.data.typed.lru import LruCache
 
 _MOST_NAMED = 10
 
@@ -25,19 +25,19 @@ class _Learnt:
 
 
 class ExcelTable(GroupedTable):
-    """An open workbook. The sheet is read whole, once for each version of the file that is remembered."""
+    """An open workbook. The sheet is read whole, and cached for each version of the file."""
 
     kind = "an Excel workbook"
 
     def __init__(self, file: PositionedFile, known: LruCache) -> None:
-        super().__init__(file.name, file.caller)
+        super().__init__(file.name, file.listener)
         self._learnt: _Learnt = known.learn(("excel", file.key), lambda: _learn(read_sheet(file)))
         table = self._learnt.table
         self._set(table.schema, [RowGroup(table.num_rows, table.nbytes)] if table.num_rows else [])
 
     @property
     def warnings(self) -> list[str]:
-        """Which sheet it is, and where its table begins."""
+        """Warnings about other sheets, and about rows before the header."""
         return list(self._learnt.warnings)
 
     def _read(self, number: int, columns: Sequence[int], batch_rows: int) -> Iterator[list[pa.Array]]:
@@ -62,7 +62,7 @@ def _learn(sheet: Sheet) -> _Learnt:
 
 
 def _array(cells: Sequence[Cell]) -> pa.Array:
-    """A column as what all its cells are; as text where they are of several kinds."""
+    """Return a column with the type of all its cells, or as text if their types differ."""
     kinds = {type(cell) for cell in cells if cell is not None}
     if kinds == {int}:
         return pa.array(cells, pa.int64())
@@ -83,5 +83,5 @@ def _text(cell: Any) -> str:
         return str(cell).upper()
     if isinstance(cell, datetime):
         return cell.isoformat(" ") if cell.time() != time() else cell.date().isoformat()
-    # Half of a pair of surrogates is no text.
+    # Unpaired surrogates are not valid text.
     return str(cell).encode("utf-8", "replace").decode()

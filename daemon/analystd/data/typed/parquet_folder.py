@@ -1,4 +1,4 @@
-"""A folder of Parquet files as one table: the rows of the files one after another, with what their folders' names say."""
+"""A folder of Parquet files as one table: the rows of the files in order, with columns from their folders' names."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from itertools import accumulate
 
 import pyarrow as pa
 
+from analystd.data.lru import LruCache
 from analystd.data.positioned_file import ProgressListener
 from analystd.data.typed.arrow_groups import RowGroup
 from analystd.data.typed.arrow_rows import GroupedTable
-from analystd.data.typed.lru import LruCache
 from analystd.data.typed.parquet_schemas import UnifiedSchema
 from analystd.data.typed.parquet_table import ParquetTable
 from analystd.data.typed.partition_discovery import (
@@ -31,7 +31,7 @@ from analystd.wire.errors import WorkspaceError
 
 @dataclass(frozen=True)
 class _Footer:
-    """What a member's footer tells."""
+    """The metadata in a member's footer."""
 
     member: Member
     schema: pa.Schema
@@ -41,10 +41,10 @@ class _Footer:
 
 @dataclass(frozen=True)
 class FolderFacts:
-    """What all footers together tell."""
+    """The metadata from all footers."""
 
     schema: pa.Schema
-    """The files' columns, then those that folders' names give."""
+    """The files' columns, then those from folders' names."""
     footers: tuple[_Footer, ...]
     warnings: tuple[str, ...]
 
@@ -54,18 +54,18 @@ class ParquetFolder(GroupedTable):
 
     kind = "Parquet"
 
-    def __init__(self, workspace: Workspace, folder: str, facts: FolderFacts, caller: ProgressListener) -> None:
-        super().__init__(folder, caller)
+    def __init__(self, workspace: Workspace, folder: str, facts: FolderFacts, listener: ProgressListener) -> None:
+        super().__init__(folder, listener)
         self._workspace = workspace
         self._facts = facts
         self.content_key = (os.path.normpath(folder), tuple(footer.member for footer in facts.footers))
-        """Changes with any of the files."""
+        """A key that changes with any of the files."""
         self._firsts = list(accumulate((len(each.groups) for each in facts.footers), initial=0))
         self._set(facts.schema, [group for footer in facts.footers for group in footer.groups])
 
     @property
     def warnings(self) -> list[str]:
-        """What was left out, and names that mean two things."""
+        """Warnings about ignored links and ambiguous names."""
         return list(self._facts.warnings)
 
     def _read(self, number: int, columns: Sequence[int], batch_rows: int) -> Iterator[list[pa.Array]]:
@@ -73,10 +73,10 @@ class ParquetFolder(GroupedTable):
         footer = self._facts.footers[at]
         names = [self._schema[column].name for column in columns]
         own = [name for name in names if name in footer.schema.names]
-        with _opened(self._workspace, self.name, footer.member, self.caller) as table:
+        with _opened(self._workspace, self.name, footer.member, self.listener) as table:
             places = [footer.schema.get_field_index(name) for name in own]
             for rows, arrays in _whole_group(table, number - self._firsts[at], places, batch_rows):
-                # What cannot be widened is told of with the member's name.
+                # An error in widening the types names the member.
                 with table.translated():
                     wide = [_widened(array, self._schema.field(name)) for name, array in zip(own, arrays, strict=True)]
                 found = dict(zip(own, wide, strict=True))
@@ -92,33 +92,35 @@ class ParquetFolder(GroupedTable):
         return pa.repeat(pa.scalar(value).cast(field.type), rows)
 
 
-def open_parquet_folder(workspace: Workspace, folder: str, caller: ProgressListener, known: LruCache) -> ParquetFolder:
-    """The table in a folder; the footers are read again only if one of its files is another than in `known`.
+def open_parquet_folder(
+    workspace: Workspace, folder: str, listener: ProgressListener, known: LruCache
+) -> ParquetFolder:
+    """Return the table in a folder; the footers are read again only if one of its files differs from `known`.
 
     Raises:
         WorkspaceError: as `find_members`, for a damaged member, or members that do not fit together; it names the file.
         ResourceLimitError: for too many files.
     """
-    members = find_members(workspace, folder, caller)
+    members = find_members(workspace, folder, listener)
     key = (os.path.normpath(folder), members)
     return ParquetFolder(
-        workspace, folder, known.learn(key, lambda: _learn(workspace, folder, members, caller)), caller
+        workspace, folder, known.learn(key, lambda: _learn(workspace, folder, members, listener)), listener
     )
 
 
-def _learn(workspace: Workspace, folder: str, members: Members, caller: ProgressListener) -> FolderFacts:
+def _learn(workspace: Workspace, folder: str, members: Members, listener: ProgressListener) -> FolderFacts:
     unified = UnifiedSchema()
     footers: list[_Footer] = []
     for count, member in enumerate(members.files, 1):
-        with _opened(workspace, folder, member, caller) as table:
-            # Files that are alike share one schema, or thousands of wide ones would fill the memory.
+        with _opened(workspace, folder, member, listener) as table:
+            # Equal files share one schema, because thousands of wide ones would fill the memory.
             alike = bool(footers) and footers[-1].schema.equals(table.schema)
             schema = footers[-1].schema if alike else table.schema
             groups = tuple(table.groups)
         if not alike:
             unified.add(schema, f"{folder.rstrip('/')}/{member.path}")
         footers.append(_Footer(member, schema, groups, folder_values(member.path)))
-        caller.report(count / len(members.files))
+        listener.report(count / len(members.files))
     schema, warnings = _with_folder_columns(unified.schema, footers)
     if members.linked_folders:
         warnings.append(f"Links to folders are left out: {', '.join(members.linked_folders)}"[:1000])
@@ -143,7 +145,7 @@ def _widened(array: pa.Array, field: pa.Field) -> pa.Array:
 def _whole_group(
     table: ParquetTable, number: int, columns: Sequence[int], batch_rows: int
 ) -> Iterator[tuple[int, list[pa.Array]]]:
-    """The arrays of a member's group, some rows at a time, and how many rows that are: there may be no column to tell."""
+    """Yield the arrays of a member's group in batches, with their row counts, because there may be no columns."""
     rows = table.groups[number].rows
     if not columns:
         yield from ((min(batch_rows, rows - at), []) for at in range(0, rows, batch_rows))
@@ -153,8 +155,8 @@ def _whole_group(
 
 
 @contextmanager
-def _opened(workspace: Workspace, folder: str, member: Member, caller: ProgressListener) -> Iterator[ParquetTable]:
-    file = open_member(workspace, folder, member.path, caller)
+def _opened(workspace: Workspace, folder: str, member: Member, listener: ProgressListener) -> Iterator[ParquetTable]:
+    file = open_member(workspace, folder, member.path, listener)
     try:
         if file.key != member.key:
             raise WorkspaceError(f"{file.name} changed while {folder} was read", "Try again when it is complete")

@@ -1,4 +1,4 @@
-"""One schema for many files: the same names, and types that hold what each file holds, exactly."""
+"""Merging of the schemas of many files into one, whose types represent each file's values exactly."""
 
 from __future__ import annotations
 
@@ -8,22 +8,22 @@ from analystd.wire.errors import WorkspaceError
 
 _INTEGERS = {(8, True): pa.int8(), (16, True): pa.int16(), (32, True): pa.int32(), (64, True): pa.int64()}
 _FLOAT_DIGITS = {16: 11, 32: 24, 64: 53}
-"""The bits of an integer that a float of so many bits holds exactly."""
+"""For each size of float in bits, the bits of an integer that it represents exactly."""
 _UNITS = ("s", "ms", "us", "ns")
 
 
 class UnifiedSchema:
-    """The columns of all files that were added, in the order in which they first appear."""
+    """The columns of all added files, in the order of their first appearance."""
 
     def __init__(self) -> None:
         self._fields: dict[str, pa.DataType] = {}
         self._seen: set[int] = set()
 
     def add(self, schema: pa.Schema, file: str) -> None:
-        """Take in the schema of `file`.
+        """Add the schema of `file`.
 
         Raises:
-            WorkspaceError: for two columns of one name, or a column whose type no type can be found for that holds all files' values.
+            WorkspaceError: for duplicate column names, or a column for which no type represents all files' values.
         """
         for name in schema.names:
             if len(schema.get_all_field_indices(name)) > 1:
@@ -34,19 +34,19 @@ class UnifiedSchema:
             if common is None:
                 raise WorkspaceError(
                     f"Column {each.name!r} of {file} has the type {each.type}, in the files before it {before}: "
-                    "no type holds both exactly",
+                    "no type represents both exactly",
                     "View the files one by one",
                 )
             self._fields[each.name] = common
 
     @property
     def schema(self) -> pa.Schema:
-        """What there is so far."""
+        """The merged schema."""
         return pa.schema(list(self._fields.items()))
 
 
 def common_type(one: pa.DataType, other: pa.DataType) -> pa.DataType | None:
-    """The smallest type that holds the values of both exactly; None if there is none."""
+    """Return the smallest type that represents the values of both exactly; None if there is none."""
     if one == other or pa.types.is_null(other):
         return one
     if pa.types.is_null(one):
@@ -83,7 +83,7 @@ def _common_number(one: pa.DataType, other: pa.DataType) -> pa.DataType | None:
 
 
 def _integer_bits(kind: pa.DataType) -> int:
-    """How many bits its largest value has."""
+    """Return the number of bits of the type's largest value."""
     return int(kind.bit_width) - int(pa.types.is_signed_integer(kind))
 
 
@@ -104,7 +104,7 @@ def _is_binary(kind: pa.DataType) -> bool:
 
 
 def _common_temporal(one: pa.DataType, other: pa.DataType) -> pa.DataType | None:
-    """The finer unit; a moment that it cannot hold is an error when it is read."""
+    """Return the finer unit; a timestamp outside of its range is an error when it is read."""
     if pa.types.is_timestamp(one) and pa.types.is_timestamp(other) and one.tz == other.tz:
         return max(one, other, key=lambda kind: _UNITS.index(kind.unit))
     if pa.types.is_time(one) and pa.types.is_time(other):

@@ -19,15 +19,15 @@ _ALL_BUFFERS_BYTES = 32 * 1024 * 1024
 
 
 class ParquetTable(GroupedTable):
-    """An open Parquet file. Its footer tells columns and rows; of the data only the asked columns' row groups are read."""
+    """An open Parquet file. The footer gives columns and rows; only the requested columns' row groups are read."""
 
     kind = "Parquet"
 
     def __init__(self, file: PositionedFile) -> None:
-        super().__init__(file.name, file.caller)
+        super().__init__(file.name, file.listener)
         with self.translated():
             metadata = pq.read_metadata(pa.PythonFile(PositionedStream(file), mode="r"))
-            # Each column that is read has a buffer of its own.
+            # Each column that is read has its own buffer.
             buffer = max(_LEAST_BUFFER_BYTES, min(_BUFFER_BYTES, _ALL_BUFFERS_BYTES // max(1, metadata.num_columns)))
             self._parquet = pq.ParquetFile(
                 pa.PythonFile(PositionedStream(file), mode="r"),
@@ -42,7 +42,7 @@ class ParquetTable(GroupedTable):
         if metadata.num_rows != self.total:
             raise WorkspaceError(
                 f"{file.name} cannot be read as Parquet: "
-                f"its footer tells of {metadata.num_rows} rows, its row groups of {self.total}"
+                f"its footer declares {metadata.num_rows} rows, its row groups {self.total}"
             )
 
     def _read(self, number: int, columns: Sequence[int], batch_rows: int) -> Iterator[list[pa.Array]]:
@@ -50,7 +50,7 @@ class ParquetTable(GroupedTable):
         in_file = {at: key for key, at in _by_occurrence(self._schema.names).items()}
         threads = len(columns) > 1
         for batch in self._parquet.iter_batches(batch_rows, row_groups=[number], columns=names, use_threads=threads):
-            # A name selects all that bears it, also what lies within a struct of that name.
+            # A name selects all columns with that name, including the fields of a struct with that name.
             in_batch = _by_occurrence(batch.schema.names)
             yield [batch.column(in_batch[in_file[at]]) for at in columns]
 
@@ -60,7 +60,7 @@ def _group(row_group: pq.RowGroupMetaData) -> RowGroup:
 
 
 def _by_occurrence(names: Sequence[str]) -> dict[tuple[str, int], int]:
-    """Where the first, second, … column of each name is: names may be doubled, and keep their order in any selection."""
+    """Return the positions of the columns with each name; duplicates keep their order in any selection."""
     seen: Counter[str] = Counter()
     places = {}
     for at, name in enumerate(names):

@@ -1,4 +1,4 @@
-"""Which files make up a folder of Parquet files, and what the names of the folders in it say of their rows."""
+"""Discovery of the files in a folder of Parquet files, and of partition values in folder names."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _SUFFIXES = (".parquet", ".pq")
 _IGNORED = ("_", ".")
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 _NULL = "__HIVE_DEFAULT_PARTITION__"
-# A number with leading zeros, or one that 64 bits cannot hold, would not come out as it was written.
+# Numbers with leading zeros or beyond 64 bits would not keep their spelling.
 _INTEGER = re.compile(r"0|-?[1-9][0-9]{0,17}")
 
 
@@ -30,32 +30,32 @@ class Member:
     """A Parquet file of the folder."""
 
     path: str
-    """From the folder on."""
+    """The path relative to the folder."""
     key: FileKey
 
 
 @dataclass(frozen=True)
 class Members:
-    """The files of a folder, in the order of their paths."""
+    """The files of a folder, sorted by path."""
 
     files: tuple[Member, ...]
     linked_folders: tuple[str, ...]
-    """Links to folders, whose files are left out: they may lead in a circle."""
+    """Links to folders, which are not followed because they may be circular."""
 
 
-def find_members(workspace: Workspace, folder: str, caller: ProgressListener) -> Members:
-    """The files below `folder` that end in `.parquet` or `.pq`; names that begin with `_` or `.` are passed over.
+def find_members(workspace: Workspace, folder: str, listener: ProgressListener) -> Members:
+    """Return the files below `folder` that end in `.parquet` or `.pq`; names that begin with `_` or `.` are ignored.
 
     Raises:
-        WorkspaceError: for what the jail refuses, a folder without such files, or a member that is no regular file.
-        ResourceLimitError: for more than 10,000 files, 200,000 entries or 32 folders in each other.
+        WorkspaceError: for a path that the jail refuses, a folder without such files, or a member that is not a regular file.
+        ResourceLimitError: for more than 10,000 files, 200,000 entries or 32 nested folders.
     """
     found: list[Member] = []
     links: list[str] = []
     top = workspace.open_folder(folder)
     try:
         for count, (path, entry) in enumerate(_walk(top, "", 0), 1):
-            if caller.cancelled.is_set():
+            if listener.cancelled.is_set():
                 raise ViewCancelledError(f"Reading {folder} was cancelled")
             _check_limit(folder, count, MAX_ENTRIES, "entries")
             if path.lower().endswith(_SUFFIXES):
@@ -70,34 +70,34 @@ def find_members(workspace: Workspace, folder: str, caller: ProgressListener) ->
     return Members(tuple(sorted(found, key=lambda each: each.path.split("/"))), tuple(sorted(links)))
 
 
-def open_member(workspace: Workspace, folder: str, path: str, caller: ProgressListener) -> PositionedFile:
-    """An open file of the folder; the caller closes its descriptor. Raises WorkspaceError as `Workspace.open_read`."""
+def open_member(workspace: Workspace, folder: str, path: str, listener: ProgressListener) -> PositionedFile:
+    """Open a file of the folder; the caller closes its descriptor. Raises WorkspaceError as `Workspace.open_read`."""
     name = f"{folder.rstrip('/')}/{path}"
     descriptor = workspace.open_read(name)
-    return PositionedFile.of_descriptor(name, descriptor, caller)
+    return PositionedFile.of_descriptor(name, descriptor, listener)
 
 
 def folder_values(path: str) -> dict[str, str | None]:
-    """What the folders on the way to a file say: the values of `key=value`, percent-decoded, None for Hive's null."""
+    """Return the values of the `key=value` folders in a path, percent-decoded, with None for Hive's null."""
     pairs = [part.split("=", 1) for part in path.split("/")[:-1] if "=" in part]
     return {_text(key): None if value == _NULL else _text(value) for key, value in pairs}
 
 
 def all_integers(values: Sequence[str | None]) -> bool:
-    """Whether the values are integers of 64 bits that are written as one would write them, and not all missing."""
+    """Return whether the values are 64-bit integers in their usual spelling, and not all missing."""
     given = [value for value in values if value is not None]
     return bool(given) and all(_INTEGER.fullmatch(value) for value in given)
 
 
 def _text(name: str) -> str:
-    """What a part of a folder's name says; what is no UTF-8 in it is replaced."""
+    """Return the percent-decoded part of a folder's name, with invalid UTF-8 replaced."""
     return unquote(os.fsencode(name).decode("utf-8", "replace"))
 
 
 def _walk(folder: int, above: str, depth: int) -> Iterator[tuple[str, os.DirEntry[str]]]:
-    """All that is below an open folder but folders themselves, without following links."""
+    """Yield everything below an open folder except folders, without following links."""
     if depth > MAX_DEPTH:
-        raise ResourceLimitError(f"{above} lies in more than {MAX_DEPTH} folders in each other", "View a folder in it")
+        raise ResourceLimitError(f"{above} is nested in more than {MAX_DEPTH} folders", "View a folder in it")
     with os.scandir(folder) as entries:
         for entry in entries:
             path = above + entry.name
@@ -119,9 +119,9 @@ def _walk(folder: int, above: str, depth: int) -> Iterator[tuple[str, os.DirEntr
 def _key(workspace: Workspace, folder: str, path: str, entry: os.DirEntry[str]) -> FileKey:
     if entry.is_file(follow_symlinks=False):
         status = entry.stat(follow_symlinks=False)
-        # As `PositionedFile` has it, without opening thousands of files only to learn that nothing changed.
+        # The same key as `PositionedFile`'s, without opening thousands of files to find them unchanged.
         return (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
-    # A link may lead to a file inside; all else is refused here, in the jail's words.
+    # A link may lead to a file inside the workspace; the jail refuses any other.
     file = open_member(workspace, folder, path, ProgressListener())
     os.close(file.descriptor)
     return file.key
@@ -137,5 +137,5 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
 def _check_limit(folder: str, count: int, limit: int, what: str) -> None:
     if count > limit:
         raise ResourceLimitError(
-            f"{folder} holds more than {limit} {what}; no more can be one table", "View a folder in it"
+            f"{folder} holds more than {limit} {what}, the most that one table may have", "View a folder in it"
         )

@@ -1,8 +1,9 @@
-"""Keeps llama.cpp from the matrix tiles of Intel's servers (AMX), with which it crashes at the first prompt where GCC 12 compiled it.
+"""Keep llama.cpp from using the matrix tiles of Intel's servers (AMX): builds by GCC 12 crash with them at the first prompt.
 
-GCC 12, Debian's, takes `_tile_loadconfig` to read 8 of the 64 bytes of a tile configuration and leaves out the stores to the others; the
-processor refuses what is loaded then, and the process ends with SIGSEGV (https://github.com/ggml-org/llama.cpp/issues/20824). Where Linux
-does not grant tiles, llama.cpp lays the weights out for AVX-512 as on any other processor.
+GCC 12, Debian's compiler, assumes that `_tile_loadconfig` reads 8 of the 64 bytes of a tile configuration, and drops the stores to the
+others. The processor then rejects the configuration, and the process ends with SIGSEGV
+(https://github.com/ggml-org/llama.cpp/issues/20824). Where Linux grants no tiles, llama.cpp lays out the weights for AVX-512 as on any
+other processor.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import sys
 from collections.abc import Iterator
 
 _STACK_BYTES = 4096
-"""Enough for a signal without tiles (`MINSIGSTKSZ` is 2048), and too little for the 8 KiB that tiles take."""
+"""Large enough for a signal without tiles (`MINSIGSTKSZ` is 2048), and too small for the 8 KiB that tiles need."""
 
 
 class _Stack(ctypes.Structure):
@@ -25,10 +26,10 @@ class _Stack(ctypes.Structure):
 
 @contextlib.contextmanager
 def without_tiles() -> Iterator[None]:
-    """Nothing in this process is granted tiles meanwhile; what asked before keeps them. On other systems and processors, nothing.
+    """Prevent this process from being granted tiles inside the context. Does nothing on other systems and processors.
 
-    Linux grants them only to a process each of whose alternate signal stacks has room for them (its documentation: x86/xstate), so this
-    thread has a small one meanwhile.
+    Linux grants tiles only to a process all of whose alternate signal stacks have room for them (kernel documentation: x86/xstate), so this
+    gives the thread a small stack. A process that was granted tiles before keeps them.
     """
     if sys.platform != "linux" or platform.machine() != "x86_64":
         yield

@@ -1,6 +1,6 @@
-"""Holds generated tokens to a grammar, at next to no cost: the one token that was sampled is checked, and all are masked only on a miss.
+"""Constrain generated tokens to a grammar at little cost: check the one sampled token, and mask the others only when it is not allowed.
 
-A grammar in llama.cpp's sampler chain looks at every token of the vocabulary at each step and halves the speed.
+A grammar in llama.cpp's sampler chain checks every token of the vocabulary at each step, which halves the speed.
 """
 
 from __future__ import annotations
@@ -20,20 +20,20 @@ _SHORTLIST = 512
 
 
 class Grammar:
-    """A grammar and how far a text has got in it."""
+    """A grammar, and the state after the tokens that it has accepted."""
 
     def __init__(self, vocabulary: Vocabulary, text: str) -> None:
         self._vocabulary = vocabulary
-        # llama.cpp gives NULL for a grammar that it cannot read, and would crash on using that.
+        # llama.cpp returns NULL for a grammar that it cannot parse, and would crash on using that.
         self._sampler = lib.sampler_init_grammar(vocabulary.handle, text.encode(), b"root")
         if not self._sampler:
-            raise EngineUnavailableError("The tools' schemas could not be made into a grammar for the model")
+            raise EngineUnavailableError("The tools' schemas could not be converted to a grammar for the model")
 
     def allows(self, token: int) -> bool:
-        """Whether the text may go on with this token."""
-        one = (TokenData * 1)(TokenData(token, 1.0, 0.0))
-        self._apply(one, 1)
-        return bool(one[0].logit != -math.inf)
+        """Return whether the text may continue with this token."""
+        candidate = (TokenData * 1)(TokenData(token, 1.0, 0.0))
+        self._apply(candidate, 1)
+        return bool(candidate[0].logit != -math.inf)
 
     @property
     def complete(self) -> bool:
@@ -41,21 +41,21 @@ class Grammar:
         return any(self.allows(token) for token in self._vocabulary.ends)
 
     def accept(self, token: int) -> None:
-        """Go on by one token. It has to be an allowed one: llama.cpp aborts the process otherwise."""
+        """Advance by one token, which must be allowed: otherwise llama.cpp aborts the process."""
         lib.sampler_accept(self._sampler, token)
 
     def masked(self, logits: Logits) -> Logits:
-        """The scores of allowed tokens; all others have minus infinity.
+        """Return the scores with minus infinity for all tokens that are not allowed.
 
-        To look at the whole vocabulary takes as long as to compute a token. So the likeliest are looked at first, and if some of them
-        are allowed, the rest counts as forbidden: the best allowed token is among them in any case.
+        To check the whole vocabulary takes as long as to compute a token. So the most likely tokens are checked first, and if some of them
+        are allowed, all others count as forbidden: the best allowed token is among the checked ones in any case.
         """
         likeliest = np.argpartition(logits, -_SHORTLIST)[-_SHORTLIST:] if len(logits) > _SHORTLIST else _all(logits)
-        masked = self._masked_but(likeliest, logits)
-        return self._masked_but(_all(logits), logits) if np.isneginf(masked.max()) else masked
+        masked = self._masked_except(likeliest, logits)
+        return self._masked_except(_all(logits), logits) if np.isneginf(masked.max()) else masked
 
-    def _masked_but(self, tokens: npt.NDArray[np.intp], logits: Logits) -> Logits:
-        """The scores with minus infinity for all but the allowed ones of these tokens."""
+    def _masked_except(self, tokens: npt.NDArray[np.intp], logits: Logits) -> Logits:
+        """Return the scores with minus infinity for all but the allowed ones of these tokens."""
         candidates = (TokenData * len(tokens))()
         table: npt.NDArray[Any] = np.ctypeslib.as_array(candidates)
         table["id"] = tokens
@@ -66,7 +66,7 @@ class Grammar:
         return masked
 
     def close(self) -> None:
-        """Free it. Harmless when repeated."""
+        """Free the grammar. Harmless when repeated."""
         if self._sampler:
             lib.sampler_free(self._sampler)
             self._sampler = None

@@ -1,4 +1,4 @@
-"""The decode loop: all replies under way share one batch per step, prompts in portions between the generated tokens."""
+"""The decode loop: all replies in progress share one batch per step, in which prompts are processed in portions between the generated tokens."""
 
 from __future__ import annotations
 
@@ -15,29 +15,29 @@ from analystd.engine.llama.slots import Slot, Slots
 from analystd.wire.errors import EngineUnavailableError
 
 _EMIT_SECONDS = 0.06
-"""Text is passed on at most so often, hardly less than events tell of it: each time, another process takes a core from the model."""
+"""Minimum interval between two pieces of text, about that of the events: each piece makes another process take a core from the model."""
 
-_SHARE_IN_COMPANY = 4
-"""Prompts get this fraction of a batch while replies are being written."""
+_PROMPT_SHARE = 4
+"""While replies are being generated, prompts get the batch size divided by this."""
 
 
 class ReplyListener(Protocol):
-    """Who waits for a reply."""
+    """The receiver of a reply."""
 
     def cancelled(self) -> bool:
-        """Whether it has lost interest."""
+        """Return whether the reply is no longer wanted."""
         ...
 
-    def said(self, text: str) -> None:
-        """A piece of the reply, in whole characters."""
+    def on_text(self, text: str) -> None:
+        """Take a piece of the reply, in whole characters."""
         ...
 
     def finished(self, result: Result) -> None:
-        """The reply is over."""
+        """Take the result of the finished reply."""
         ...
 
     def failed(self, error: EngineUnavailableError) -> None:
-        """There will be no reply."""
+        """Take the error: the reply is not finished."""
         ...
 
 
@@ -51,54 +51,54 @@ class Result:
     completion_tokens: int
     seconds: float
     writing_seconds: float
-    """From the first token of the reply to the last one."""
+    """The time from the first token of the reply to the last one."""
     written_tokens: int
-    """How many were chosen in that time, the one that ends a reply included."""
+    """How many tokens were chosen in that time, including the one that ends a reply."""
     context_used: int
-    """Tokens that the conversation with the most of them holds."""
+    """The number of tokens of the longest conversation in memory."""
 
 
 @dataclass(eq=False)
 class Job:
-    """A reply to generate: for whom, for which conversation, after which prompt."""
+    """A reply to generate: its listener, its conversation and its prompt."""
 
     client: ReplyListener
     sequence: str
     prompt: tuple[int, ...]
     reply: Generation
     common: int = 0
-    """How many tokens the prompt has in common with those of all conversations."""
+    """How many leading tokens the prompt shares with those of all conversations."""
     started: float = field(default_factory=time.monotonic)
     writing_since: float | None = None
     chosen: int = 0
-    """Tokens that were chosen, the one that ends the reply included."""
+    """How many tokens were chosen, including the one that ends the reply."""
     slot: Slot | None = None
     cached: int = 0
     unsent: str = ""
     sent_at: float = 0.0
 
     def waiting_tokens(self, stored: int, limit: int) -> list[int]:
-        """What is to be processed next, at most `limit` tokens, when the first `stored` are."""
+        """Return the next tokens to process, at most `limit`, after the first `stored` ones."""
         beyond = stored - len(self.prompt)
         if beyond >= 0:
             return self.reply.tokens[beyond : beyond + limit]
         return [*self.prompt[stored : stored + limit], *self.reply.tokens][:limit]
 
     @property
-    def beginning(self) -> tuple[int, ...]:
+    def shared_prefix(self) -> tuple[int, ...]:
         """The tokens that all conversations begin with."""
         return self.prompt[: self.common]
 
     @property
     def length(self) -> int:
-        """Tokens of prompt and reply so far."""
+        """The number of tokens of the prompt and the reply so far."""
         return len(self.prompt) + len(self.reply.tokens)
 
 
 class Decoder:
-    """Generates replies for as many conversations at once as the model keeps; the others wait in order.
+    """Generates replies for as many conversations at once as the model keeps. The others wait in order.
 
-    Common beginnings are found in `prefixes`, and stored there, where the model's state can be cut.
+    Where the model's state can be split, common prefixes are loaded from `prefixes`, and stored there.
     """
 
     def __init__(self, model: LlamaModel, prefixes: PrefixCache | None = None) -> None:
@@ -106,13 +106,13 @@ class Decoder:
         self._slots = Slots(model, sequences=model.conversations, can_share=model.can_share)
         self._waiting: deque[Job] = deque()
         self._active: list[Job] = []
-        self._beginnings: SharedPrefix | None = None
+        self._shared_prefix: SharedPrefix | None = None
         if prefixes is not None and model.can_share:
-            self._beginnings = SharedPrefix(model, self._slots, prefixes)
+            self._shared_prefix = SharedPrefix(model, self._slots, prefixes)
 
     @property
     def idle(self) -> bool:
-        """Whether there is nothing to do."""
+        """Whether no reply is waiting or in progress."""
         return not self._waiting and not self._active
 
     def add(self, job: Job) -> None:
@@ -120,11 +120,11 @@ class Decoder:
         self._waiting.append(job)
 
     def forget(self, sequence: str) -> None:
-        """Drop what is kept for a conversation."""
+        """Drop the state of a conversation."""
         self._slots.forget(sequence)
 
     def step(self) -> None:
-        """One batch: a token for each reply that is being written, and portions of the prompts that are being read."""
+        """Run one batch: a token for each reply in progress, and portions of the prompts that are being processed."""
         self._drop_cancelled()
         self._admit()
         portions = self._portions()
@@ -146,29 +146,29 @@ class Decoder:
             self._finish(job, "stopped")
 
     def _admit(self) -> None:
-        """Begin what fits, in order; a conversation's second request waits for its first without holding up others."""
+        """Start the waiting jobs that fit, in order. A second request of a conversation waits for the first without delaying others."""
         for job in list(self._waiting):
             if self._slots.is_busy(job.sequence):
                 continue
             job.slot = self._slots.take(job.sequence, job.prompt)
             if job.slot is None:
                 return
-            if self._beginnings is not None:
-                self._beginnings.recall(job.slot, job.prompt, job.common)
+            if self._shared_prefix is not None:
+                self._shared_prefix.recall(job.slot, job.prompt, job.common)
             self._slots.share(job.slot, job.prompt)
             job.cached = len(job.slot.tokens)
             self._waiting.remove(job)
             self._active.append(job)
 
     def _portions(self) -> list[tuple[Job, int]]:
-        """How many tokens of which job the next batch takes: writers one each, readers an equal part of the rest.
+        """Return how many tokens of which job the next batch takes: one for each reply, and equal parts of the rest for the prompts.
 
-        While something is being written, less is read at once, so that the writing goes on smoothly.
+        While any reply is being generated, prompts get less, so that generation continues smoothly.
         """
-        writers = [(job, 1) for job in self._active if _missing(job) == 1]
-        readers = [job for job in self._active if _missing(job) > 1]
-        room = self._model.batch_size // _SHARE_IN_COMPANY if writers else self._model.batch_size
-        portions = writers + [(job, min(_missing(job), max(1, room // len(readers)))) for job in readers]
+        writers = [(job, 1) for job in self._active if _unprocessed(job) == 1]
+        readers = [job for job in self._active if _unprocessed(job) > 1]
+        room = self._model.batch_size // _PROMPT_SHARE if writers else self._model.batch_size
+        portions = writers + [(job, min(_unprocessed(job), max(1, room // len(readers)))) for job in readers]
         # llama.cpp processes neighbours together.
         return sorted(portions, key=lambda portion: portion[0].slot.number if portion[0].slot else 0)
 
@@ -178,7 +178,7 @@ class Decoder:
             index += count
             assert job.slot is not None
             job.slot.tokens += job.waiting_tokens(len(job.slot.tokens), count)
-            if _missing(job) == 0:
+            if _unprocessed(job) == 0:
                 self._write(job, index)
 
     def _write(self, job: Job, index: int) -> None:
@@ -187,7 +187,7 @@ class Decoder:
         job.chosen += 1
         job.writing_since = job.writing_since or now
         if job.unsent and (job.reply.reason or now - job.sent_at >= _EMIT_SECONDS):
-            job.client.said(job.unsent)
+            job.client.on_text(job.unsent)
             job.unsent, job.sent_at = "", now
         if job.reply.reason == "length" and job.length >= self._model.window:
             self._finish(job, "context")
@@ -195,7 +195,7 @@ class Decoder:
             self._finish(job, job.reply.reason)
 
     def _recover(self, outcome: BatchOutcome, jobs: Sequence[Job]) -> None:
-        """After a batch that was not done: all but the cancelled try again if that was why it ended."""
+        """Handle a batch that did not complete: after an abort, the jobs that are not cancelled are tried again; after a failure, all fail."""
         for job in jobs:
             assert job.slot is not None
             self._slots.rewind(job.slot)
@@ -219,9 +219,9 @@ class Decoder:
                 context_used=self._slots.most_tokens,
             )
         )
-        # Only now: whoever waited for the reply need not wait for the disk.
-        if self._beginnings is not None and job.slot is not None:
-            self._beginnings.remember(job.slot, job.beginning)
+        # Stored only now, so that the client does not wait for the disk.
+        if self._shared_prefix is not None and job.slot is not None:
+            self._shared_prefix.remember(job.slot, job.shared_prefix)
 
     def _fail(self, job: Job, error: EngineUnavailableError) -> None:
         self._retire(job)
@@ -235,8 +235,8 @@ class Decoder:
             self._slots.release(job.slot)
 
 
-def _missing(job: Job) -> int:
-    """Tokens that are still to be processed before the next one can be chosen."""
+def _unprocessed(job: Job) -> int:
+    """Return how many tokens must be processed before the next one can be chosen."""
     assert job.slot is not None
     return job.length - len(job.slot.tokens)
 

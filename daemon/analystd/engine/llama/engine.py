@@ -1,4 +1,4 @@
-"""The local model: the daemon's side of the worker that runs llama.cpp."""
+"""The engine of local models: the daemon's side of the worker that runs llama.cpp."""
 
 from __future__ import annotations
 
@@ -30,15 +30,15 @@ logger = logging.getLogger(__name__)
 
 LOADING_SECONDS = 600.0
 
-_REPLIES_REMEMBERED = 8
+_REPLIES_MEASURED = 8
 _MAX_REPLY_CHARACTERS = 4 * 1024 * 1024
-"""More than the longest context of any model holds."""
+"""Longer than the longest context of any model."""
 
 Answer = dict[str, Any]
 
 
 class LlamaEngine:
-    """An `Engine` whose worker is started when it is first needed, ended when it was not for long, and started again after it died."""
+    """An `Engine` whose worker starts when it is first needed, ends when it was idle for long, and is started again after it died."""
 
     def __init__(
         self,
@@ -69,13 +69,13 @@ class LlamaEngine:
         self._problem: str | None = None
         self._load_seconds: float | None = None
         self._context_used: int | None = None
-        self._written: deque[tuple[int, float]] = deque(maxlen=_REPLIES_REMEMBERED)
+        self._generated: deque[tuple[int, float]] = deque(maxlen=_REPLIES_MEASURED)
         self._requests = 0
         self._idle_timer: asyncio.TimerHandle | None = None
-        self._resting: asyncio.Task[None] | None = None
+        self._unloading: asyncio.Task[None] | None = None
 
     def info(self) -> EngineInfo:
-        """Which model it is, whether it is loaded, and how fast it was."""
+        """Return which model it is, whether it is loaded, and how fast it was."""
         worker = self._supervisor.running
         return EngineInfo(
             kind="llama",
@@ -84,7 +84,7 @@ class LlamaEngine:
             context_tokens=self._about.get("context_tokens"),
             conversations=self._about.get("conversations"),
             pid=worker.pid if worker else None,
-            note=self._note(),
+            note=self._problem_now(),
             on_gpu=self._about.get("on_gpu"),
             load_seconds=self._load_seconds,
             tokens_per_second=self._tokens_per_second(),
@@ -98,19 +98,19 @@ class LlamaEngine:
             await self._supervisor.worker()
 
     async def count_tokens(self, messages: tuple[Message, ...]) -> int:
-        """Tokens of the prompt as the model's own template has it."""
+        """Return the number of tokens of the prompt, rendered with the model's own template."""
         params = {"messages": [dataclasses.asdict(each) for each in messages]}
         with self._request():
-            answer = await self._asked(lambda worker: worker.request("count", params), lambda: True)
+            answer = await self._ask_worker(lambda worker: worker.request("count", params), lambda: True)
             return int(answer["tokens"])
 
     async def generate(self, request: GenerateRequest, on_text: Callable[[str], bool]) -> Completion:
         """Generate one reply in the worker."""
         stream = _Stream(on_text)
         with self._request():
-            answer = await self._asked(lambda worker: stream.of(worker, request), lambda: not stream.begun)
+            answer = await self._ask_worker(lambda worker: stream.of(worker, request), lambda: not stream.begun)
             self._context_used = int(answer.pop("context_used"))
-            self._written.append((int(answer.pop("written_tokens")), float(answer.pop("writing_seconds"))))
+            self._generated.append((int(answer.pop("written_tokens")), float(answer.pop("writing_seconds"))))
             reason = "stopped" if stream.stopped else answer.pop("reason")
             return Completion(text=stream.text, **{**answer, "reason": reason})
 
@@ -121,15 +121,15 @@ class LlamaEngine:
 
     async def aclose(self) -> None:
         """End the worker."""
-        self._stay()
+        self._cancel_unload()
         if self._guard is not None:
             self._guard.stop()
         await self._supervisor.aclose()
-        if self._resting is not None:
-            await self._resting
+        if self._unloading is not None:
+            await self._unloading
 
-    async def _asked(self, ask: Callable[[Worker], Awaitable[Answer]], is_untouched: Callable[[], bool]) -> Answer:
-        """What the worker answers. One that was at its end when it was asked, and did not touch the request, is replaced once."""
+    async def _ask_worker(self, ask: Callable[[Worker], Awaitable[Answer]], is_untouched: Callable[[], bool]) -> Answer:
+        """Return the worker's answer. If the worker died before it took the request, ask its replacement once."""
         try:
             return await ask(await self._supervisor.worker())
         except WorkerDiedError:
@@ -179,7 +179,7 @@ class LlamaEngine:
                 raise guard.breach from None
             raise EngineUnavailableError(
                 f"{path} could not be loaded: {exc.message}",
-                "The file may be damaged, the memory be taken by others, or llama.cpp not fit this machine, which `analystd doctor` tries; "
+                "The file may be damaged, other programs may use the memory, or llama.cpp may not work on this machine (`analystd doctor` tests it); "
                 "the log says more.",
             ) from exc
         except OSError as exc:
@@ -194,41 +194,41 @@ class LlamaEngine:
 
     @contextmanager
     def _request(self) -> Iterator[None]:
-        """Around each request: while there is one, the model stays; the time without any begins after the last."""
-        self._stay()
+        """Keep the model loaded while there is a request, and start the idle time after the last one."""
+        self._cancel_unload()
         self._requests += 1
         try:
             yield
         except (LookupError, TypeError, ValueError) as exc:
-            # An answer of another form than any worker of ours gives.
+            # No worker of ours sends such an answer.
             if worker := self._supervisor.running:
-                worker.end_distrusted("an answer of another form")
+                worker.end_distrusted("an invalid answer")
             raise EngineUnavailableError(
-                f"The model worker gave an answer that is none ({type(exc).__name__}); it was ended", "Ask again."
+                f"The model worker sent an invalid answer ({type(exc).__name__}) and was stopped", "Ask again."
             ) from exc
         except WorkerDiedError as exc:
             if self._guard is not None and self._guard.breach is not None:
                 raise self._guard.breach from None
             raise EngineUnavailableError(
-                exc.message, "The model is loaded again when it is next asked; the log says more."
+                exc.message, "The model is loaded again at the next request; the log says more."
             ) from exc
         finally:
             self._requests -= 1
             if not self._requests and self._idle_seconds:
-                self._idle_timer = asyncio.get_running_loop().call_later(self._idle_seconds, self._rest)
+                self._idle_timer = asyncio.get_running_loop().call_later(self._idle_seconds, self._unload)
 
-    def _stay(self) -> None:
+    def _cancel_unload(self) -> None:
         if self._idle_timer is not None:
             self._idle_timer.cancel()
             self._idle_timer = None
 
-    def _rest(self) -> None:
-        logger.info("the model was not asked for %g s", self._idle_seconds)
-        self._resting = asyncio.ensure_future(self._supervisor.rest(lambda: not self._requests))
+    def _unload(self) -> None:
+        logger.info("the model received no request for %g s", self._idle_seconds)
+        self._unloading = asyncio.ensure_future(self._supervisor.rest(lambda: not self._requests))
 
     def _tokens_per_second(self) -> float | None:
-        seconds = sum(seconds for _, seconds in self._written)
-        return round(sum(tokens for tokens, _ in self._written) / seconds, 1) if seconds else None
+        seconds = sum(seconds for _, seconds in self._generated)
+        return round(sum(tokens for tokens, _ in self._generated) / seconds, 1) if seconds else None
 
     def _expected_model(self) -> str:
         try:
@@ -236,7 +236,7 @@ class LlamaEngine:
         except EngineUnavailableError:
             return ""
 
-    def _note(self) -> str | None:
+    def _problem_now(self) -> str | None:
         if self._supervisor.running is not None:
             return None
         try:
@@ -247,7 +247,7 @@ class LlamaEngine:
 
 
 class _Stream:
-    """Gathers the pieces of a reply until `on_text` has enough."""
+    """Collects the pieces of a reply until `on_text` returns True."""
 
     def __init__(self, on_text: Callable[[str], bool]) -> None:
         self._on_text = on_text
@@ -263,21 +263,21 @@ class _Stream:
         return "".join(self._pieces)
 
     async def of(self, worker: Worker, request: GenerateRequest) -> Answer:
-        """Have a worker generate the reply; gives what it says at the end."""
+        """Have a worker generate the reply, and return its result."""
         call = worker.call("generate", dataclasses.asdict(request), on_event=self._take)
         self._stop = call.cancel
         return await call.result()
 
     def _take(self, event: dict[str, Any]) -> None:
         self.begun = True
-        # What was under way when the reply was stopped is no part of it.
+        # Pieces that were sent before the worker noticed the stop do not belong to the reply.
         if self.stopped or not event["text"]:
             return
         if not isinstance(event["text"], str):
-            raise TypeError("a text that is none")
+            raise TypeError("the text is not a string")
         self._length += len(event["text"])
         if self._length > _MAX_REPLY_CHARACTERS:
-            raise ValueError("a reply without end")
+            raise ValueError("the reply is too long")
         self._pieces.append(event["text"])
         if self._on_text(event["text"]):
             self.stopped = True
@@ -288,7 +288,7 @@ def _adapter_file(adapter: Adapter) -> Path:
     path = Path(adapter.path).expanduser().absolute()
     if not path.is_file():
         raise EngineUnavailableError(
-            f"The adapter {path} does not exist", "AGENT_LORA_PATH takes GGUF files, separated by commas."
+            f"The adapter {path} does not exist", "Set AGENT_LORA_PATH to GGUF files, separated by commas."
         )
     return path
 

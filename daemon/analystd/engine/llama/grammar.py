@@ -1,12 +1,12 @@
-"""The grammar (GBNF) of a tool call, made from the tools' JSON Schemas.
+"""Create the grammar (GBNF) of a tool call from the tools' JSON Schemas.
 
     <tool name="data_view">
     {"path": "prices.csv", "operation": "shape"}
     </tool>
 
-What a grammar cannot say (bounds of numbers, patterns) is left to the validation before a tool runs; what it does say is
-never more than the schema allows in form: names, types, enumerations, required properties, no further properties.
-Form of GBNF: https://github.com/ggml-org/llama.cpp/blob/master/grammars/README.md
+Constraints that a grammar cannot express (bounds of numbers, patterns) are checked by the validation before a tool runs. The grammar
+never allows a form that the schema forbids: names, types, enumerations, required properties, no additional properties.
+The GBNF syntax: https://github.com/ggml-org/llama.cpp/blob/master/grammars/README.md
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ Schema = Mapping[str, Any]
 
 _LONGEST_BOUNDED_STRING = 512
 _BASE_RULES = {
-    # White space is bounded: a small model would else go on with it for ever.
+    # White space is bounded, since a small model would otherwise continue it without end.
     "ws": r'[ ]? | "\n" [ ]{0,8}',
     "char": r'[^"\\\x7F\x00-\x1F] | "\\" (["\\/bfnrt] | "u" [0-9a-fA-F]{4})',
     "string": r'"\"" char* "\""',
@@ -42,7 +42,7 @@ _BASE_RULES = {
 
 
 def tool_call_grammar(tools: Sequence[ToolSpec]) -> str:
-    """GBNF rules of which `call` is one call of one of the tools, from `<tool` to `</tool>`; see `grammar_with_root`."""
+    """Return GBNF rules whose rule `call` is one call of one of the tools, from `<tool` to `</tool>`. See `grammar_with_root`."""
     rules = _Rules()
     calls = [rules.add(f"call-{index}", _call(rules, tool)) for index, tool in enumerate(tools)]
     rules.add("call", f"{_literal(OPENING + ' name=')} ({' | '.join(calls)}) {_literal(CLOSING)}")
@@ -50,12 +50,12 @@ def tool_call_grammar(tools: Sequence[ToolSpec]) -> str:
 
 
 def grammar_with_root(rules: str, before: str = "") -> str:
-    """The whole grammar: a call, after a text that the same token may have in common with the call's beginning."""
+    """Return the whole grammar: a call, after the text that its first token may contain before the call's beginning."""
     return f"root ::= {_literal(before)} call\n{rules}" if before else f"root ::= call\n{rules}"
 
 
 class _Rules:
-    """The rules so far; `add` gives the name under which a rule can be used."""
+    """The rules so far. `add` returns the name by which a rule can be used."""
 
     def __init__(self) -> None:
         self._rules = dict(_BASE_RULES)
@@ -77,7 +77,7 @@ def _call(rules: _Rules, tool: ToolSpec) -> str:
 
 
 def _expression(rules: _Rules, schema: Schema | bool) -> str:
-    """What generates the values of a schema; any JSON value where this module does not know the schema's words."""
+    """Return an expression for the values of a schema; any JSON value for schema keywords that this module does not support."""
     if isinstance(schema, bool):
         return "value"
     if "const" in schema:
@@ -106,7 +106,7 @@ def _of_type(rules: _Rules, kind: Any, schema: Schema) -> str:
 
 
 def _object(rules: _Rules, schema: Schema) -> str:
-    """Properties in the schema's order, the required ones first: then a comma stands before each optional one."""
+    """Return the properties in the schema's order, required ones first, so that a comma stands before each optional one."""
     required = [name for name in schema["properties"] if name in schema.get("required", ())]
     optional = [name for name in schema["properties"] if name not in required]
     pairs = {name: _pair(rules, name, schema["properties"][name]) for name in (*required, *optional)}
@@ -124,7 +124,7 @@ def _pair(rules: _Rules, name: str, schema: Schema | bool) -> str:
 
 
 def _any_of_in_order(pairs: Sequence[str]) -> str:
-    """Any subset of pairs, in order: one alternative for each pair that may come first."""
+    """Return an expression for any subset of pairs, in order: one alternative for each pair that may come first."""
     alternatives = [
         " ".join([first, *(f'("," ws {later})?' for later in pairs[index + 1 :])]) for index, first in enumerate(pairs)
     ]
@@ -156,7 +156,7 @@ def _json_literal(value: Any) -> str:
 
 
 def _literal(text: str) -> str:
-    """A GBNF string that stands for exactly this text."""
+    """Return a GBNF string that matches exactly this text."""
     escaped = (
         text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n").replace("\r", "\\r").replace("\t", "\\t")
     )

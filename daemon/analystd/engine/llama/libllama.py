@@ -1,9 +1,8 @@
-"""The functions of llama.cpp's C library that are used here, from whichever package brings the library; only the model's worker loads it.
+"""Declare the functions of llama.cpp's C library that are used here. Only the model's worker loads the library.
 
-Two packages do: `llama-cpp-python`, compiled on this machine for its very processor or GPU, and `xllamacpp`, a wheel that needs no
-compiler. The first is taken where it is installed. Structures and signatures are those of `include/llama.h`; they change with llama.cpp, so
-the library's version, the sizes of its structures and the defaults that it fills in are held to those expected before anything is loaded
-with it.
+Two packages provide it: `llama-cpp-python`, which is compiled on this machine for its processor or GPU, and `xllamacpp`, a wheel that needs
+no compiler. The first one is used where it is installed. Structures and signatures are those of `include/llama.h`. They change with
+llama.cpp, so the library's version, the sizes of its structures and the defaults that it fills in are checked before a model is loaded.
 """
 
 from __future__ import annotations
@@ -32,7 +31,7 @@ REQUIREMENTS: dict[Package, str] = {
     NATIVE: "llama-cpp-python>=0.3.36,<0.4",
     PREBUILT: "xllamacpp==2026.10.11549",
 }
-"""The versions whose structures and signatures are written here, as pip takes them."""
+"""The versions whose structures and signatures are declared here, as pip requirements."""
 
 _SUFFIXES = (".so", ".dylib", ".dll", ".pyd")
 
@@ -43,7 +42,7 @@ _handle = _c.c_void_p
 _bytes = _c.POINTER(_c.c_uint8)
 
 TOKEN_ATTR_CONTROL, TOKEN_ATTR_USER_DEFINED = 1 << 3, 1 << 4
-"""Of `enum llama_token_attr`."""
+"""From `enum llama_token_attr`."""
 
 Token = _c.c_int32
 abort_callback = _c.CFUNCTYPE(_c.c_bool, _c.c_void_p)
@@ -73,7 +72,7 @@ class ModelParams(ctypes.Structure):
 
 
 def _context_params(*added: tuple[str, Any]) -> type[ctypes.Structure]:
-    """Return `llama_context_params` with fields that later versions have added after those about aborting."""
+    """Return `llama_context_params` with the fields that later versions have added after those about aborting."""
     unsigned = ("n_ctx", "n_batch", "n_ubatch", "n_seq_max", "n_rs_seq", "n_outputs_max", "n_outputs_max_per_seq")
     kinds = ("ctx_type", "rope_scaling_type", "pooling_type", "attention_type", "flash_attn_type")
     rope = (
@@ -109,11 +108,11 @@ def _context_params(*added: tuple[str, Any]) -> type[ctypes.Structure]:
 
 
 _CONTEXT_LAYOUTS = (_context_params(), _context_params(("since_0_6", _c.c_void_p)))
-"""What `llama_context_params` looked like up to llama.cpp 0.5, and what it looks like since; what is added stays as the library fills it in."""
+"""The layout of `llama_context_params` up to llama.cpp 0.5, and the later one. Added fields keep the library's defaults."""
 
 
-class _Room(ctypes.Structure):
-    """More than any of the structures takes, to take a look at one whose layout is not known yet."""
+class _Buffer(ctypes.Structure):
+    """A buffer larger than any of the structures, for a structure whose layout is not known yet."""
 
     _fields_ = (("bytes", _c.c_uint8 * ROOM_BYTES),)
 
@@ -199,7 +198,7 @@ _SIGNATURES: dict[str, tuple[Any, tuple[Any, ...]]] = {
     "sampler_apply": (None, (_handle, _c.POINTER(TokenDataArray))),
     "sampler_free": (None, (_handle,)),
 }
-"""Result and arguments of each function, without `llama_`."""
+"""The result and arguments of each function, by its name without `llama_`."""
 
 _EXPECTED_MODEL = {"n_gpu_layers": -1, "split_mode": 1, "main_gpu": 0, "vocab_only": False, "use_extra_bufts": True}
 _EXPECTED_CONTEXT = {
@@ -218,12 +217,12 @@ _EXPECTED_CONTEXT = {
     "samplers": None,
     "n_samplers": 0,
 }
-"""What the library's own defaults are where its structures are laid out as here."""
+"""The library's own defaults, if its structures have the layout declared here."""
 
 
 @dataclass(frozen=True)
 class Build:
-    """A library of llama.cpp that is installed."""
+    """An installed llama.cpp library."""
 
     package: Package
     version: str
@@ -234,20 +233,20 @@ class Build:
 
 
 class Library:
-    """The functions by their names without `llama_`, typed as C has them."""
+    """The functions by their names without `llama_`, with the types of C."""
 
     def __init__(self, build: Build) -> None:
         self.build = build
         try:
             self._library = ctypes.CDLL(str(build.path))
         except OSError as exc:
-            raise EngineUnavailableError(f"{build} cannot be used: {exc}", _remedy(build)) from exc
+            raise EngineUnavailableError(f"{build} cannot be used: {exc}", _install_hint(build)) from exc
         for name in _SIGNATURES:
             self._symbol(name)
-        # What this allocates, some bytes, stays: whether it can be freed is not known yet.
+        # The few bytes that this allocates are not freed: it is not known yet whether that is possible.
         self._require_size("batch_init", (LlamaBatch,), arguments=(1, 0, 1))
-        model = self._layout("model_default_params", (ModelParams,), _EXPECTED_MODEL)
-        context = self._layout("context_default_params", _CONTEXT_LAYOUTS, _EXPECTED_CONTEXT)
+        model = self._declare_with_layout("model_default_params", (ModelParams,), _EXPECTED_MODEL)
+        context = self._declare_with_layout("context_default_params", _CONTEXT_LAYOUTS, _EXPECTED_CONTEXT)
         if not _is_met(REQUIREMENTS[build.package], build.version):
             raise _mismatch(build, f"{REQUIREMENTS[build.package]} is needed")
         for name, (result, arguments) in _SIGNATURES.items():
@@ -272,28 +271,28 @@ class Library:
     def _require_size(
         self, name: str, layouts: Sequence[type[ctypes.Structure]], arguments: Sequence[Any] = ()
     ) -> list[type[ctypes.Structure]]:
-        """Return those of the layouts that are as large as what a function gives: all, where its size cannot be found out.
+        """Return those of the layouts that have the size of a function's result; all of them, where that size cannot be measured.
 
         Raises:
-            EngineUnavailableError: when none is.
+            EngineUnavailableError: when none of them has that size.
         """
         size = filled_bytes(self._symbol(name), arguments)
         fitting = [each for each in layouts if size is None or _end_of_fields(each) <= size <= ctypes.sizeof(each)]
         if fitting:
             return fitting
         known = " or ".join(str(ctypes.sizeof(each)) for each in layouts)
-        raise _mismatch(self.build, f"llama_{name} gives another structure, of {size} bytes, where {known} are known")
+        raise _mismatch(self.build, f"llama_{name} returns a structure of {size} bytes instead of {known}")
 
-    def _layout(
+    def _declare_with_layout(
         self, name: str, layouts: Sequence[type[ctypes.Structure]], expected: Mapping[str, Any]
     ) -> type[ctypes.Structure]:
-        """Declare a function that gives a structure with defaults, laid out so that they are those expected.
+        """Declare a function that returns a structure with defaults, with the layout that yields the expected ones.
 
         Raises:
-            EngineUnavailableError: when none of the layouts gives them.
+            EngineUnavailableError: when no layout yields them.
         """
         fitting = self._require_size(name, layouts)
-        filled = self._function(name, _Room, ())()
+        filled = self._function(name, _Buffer, ())()
         wrong = ""
         for layout in fitting:
             found = layout.from_buffer_copy(filled)
@@ -301,13 +300,13 @@ class Library:
             if not wrong:
                 setattr(self, name, self._function(name, layout, ()))
                 return layout
-        raise _mismatch(self.build, f"llama_{name} gives another {wrong} than is known here")
+        raise _mismatch(self.build, f"llama_{name} returns an unexpected default for {wrong}")
 
 
 class LazyLibrary:
-    """The library that is installed, loaded when one of its functions is first used, as `Library` has them.
+    """The installed library, loaded when one of its functions is first used; see `Library`.
 
-    Using it raises `EngineUnavailableError` when there is none, or none that fits.
+    Using it raises `EngineUnavailableError` when no suitable library is installed.
     """
 
     def __getattr__(self, name: str) -> Any:
@@ -317,13 +316,13 @@ class LazyLibrary:
 
 
 def find_build() -> Build | None:
-    """Return the library that is used: the one compiled on this machine where there is one, else the one of the wheel; None: neither is there."""
+    """Return the library to use: the one compiled on this machine if there is one, else the one of the wheel; None if neither is installed."""
     return installed(NATIVE) or installed(PREBUILT)
 
 
 def installed(package: Package) -> Build | None:
-    """Return the library that a package brings; None where it is not installed."""
-    # Found without being imported: the packages' own code is not needed, and would take long.
+    """Return the library that a package provides; None where it is not installed."""
+    # The packages are not imported: their own code is not needed, and slow to import.
     module, pattern = ("llama_cpp", f"lib/{_file_name()}") if package == NATIVE else ("xllamacpp", "xllamacpp.*")
     spec = importlib.util.find_spec(module)
     for folder in map(Path, (spec.submodule_search_locations or ()) if spec is not None else ()):
@@ -335,10 +334,10 @@ def installed(package: Package) -> Build | None:
 
 @functools.cache
 def load_library() -> Library:
-    """Load the library that is installed, once.
+    """Load the installed library, once.
 
     Raises:
-        EngineUnavailableError: when none is installed, or the one that is does not match what is written here.
+        EngineUnavailableError: when none is installed, or the installed one does not match the declarations here.
     """
     build = find_build()
     if build is None:
@@ -347,18 +346,18 @@ def load_library() -> Library:
 
 
 def _mismatch(build: Build, reason: str) -> EngineUnavailableError:
-    return EngineUnavailableError(f"{build} does not fit this version of analystd: {reason}", _remedy(build))
+    return EngineUnavailableError(f"{build} does not fit this version of analystd: {reason}", _install_hint(build))
 
 
-def _remedy(build: Build) -> str:
-    """What to do about a library that cannot be used: another version of it, or the other package where that is there too."""
+def _install_hint(build: Build) -> str:
+    """Return how to replace a library that cannot be used: with another version, or with the other package if it is installed."""
     remedy = f"Run `pip install --force-reinstall --no-deps '{REQUIREMENTS[build.package]}'`"
     other = installed(PREBUILT) if build.package == NATIVE else None
-    return f"{remedy}, or `pip uninstall {NATIVE}`, and {other} is used." if other is not None else f"{remedy}."
+    return f"{remedy}, or `pip uninstall {NATIVE}` to use {other}." if other is not None else f"{remedy}."
 
 
 def _is_met(requirement: str, version: str) -> bool:
-    """Whether a package's version is one of those required; a version that is not known is believed to be."""
+    """Return whether a package's version meets a requirement; an unknown version is assumed to."""
     found = _numbers(version)
     compare = {"==": operator.eq, ">=": operator.ge, "<": operator.lt}
     conditions = re.findall(r"(==|>=|<)([\d.]+)", requirement)
@@ -366,12 +365,12 @@ def _is_met(requirement: str, version: str) -> bool:
 
 
 def _numbers(version: str) -> tuple[int, ...]:
-    """The numbers of a version, without what follows a `+`: how it was built."""
+    """Return the numbers of a version, without the build information after a `+`."""
     return tuple(map(int, re.findall(r"\d+", version.partition("+")[0])))
 
 
 def _end_of_fields(layout: type[ctypes.Structure]) -> int:
-    """The bytes of a structure without the padding at its end."""
+    """Return the size of a structure without the padding at its end."""
     last = getattr(layout, layout._fields_[-1][0])
     return int(last.offset + last.size)
 

@@ -1,8 +1,8 @@
-"""A GGUF in memory and one llama.cpp context over it, on the low-level API; only the engine worker imports this.
+"""A GGUF model in memory with one llama.cpp context, on the low-level API. Only the engine worker imports this.
 
-Each sequence has cells of its own, in the order of its tokens, so that what is computed for a conversation does not depend on who else is
-there. On a CPU its keys are kept as `q8_0`: for keys of another type than the values, llama.cpp has one way of attending, whatever the size
-of the batch and of the context; for equal types it has three, which add up in different orders.
+Each sequence has cells of its own, in the order of its tokens, so that the results for a conversation do not depend on the others in
+memory. On a CPU, its keys are stored as `q8_0`: when keys and values have different types, llama.cpp has one implementation of attention,
+whatever the size of the batch and of the context; for equal types it has three, which add up in different orders.
 """
 
 from __future__ import annotations
@@ -40,23 +40,23 @@ logger = logging.getLogger(__name__)
 lib = LazyLibrary()
 
 CPU_BATCH = 64
-"""Small, because an aborted batch is lost as a whole; llama.cpp is no faster with more on a CPU (64: 381 tokens/s, 512: 336)."""
+"""Small, because an aborted batch is lost as a whole. llama.cpp is no faster with more on a CPU (64: 381 tokens/s, 512: 336)."""
 GPU_BATCH = 512
 MOST_CONVERSATIONS = 4
-"""Sequences that are kept where memory allows: as many as agents share the model."""
+"""Maximum number of sequences in memory: as many as agents share the model."""
 
 _SPECIAL = TOKEN_ATTR_CONTROL | TOKEN_ATTR_USER_DEFINED
 _WARNING, _ERROR = 3, 4
 _ERRORS_KEPT = 4
 _F16, _Q8_0 = 1, 8
-"""Of `enum ggml_type`."""
+"""From `enum ggml_type`."""
 
 Logits = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True)
 class BatchEntry:
-    """One token of a batch: where it stands in which sequence, and whether what follows it is wanted."""
+    """One token of a batch: its position, its sequence, and whether the scores after it are needed."""
 
     token: int
     position: int
@@ -65,7 +65,7 @@ class BatchEntry:
 
 
 class BatchOutcome(enum.Enum):
-    """What became of a batch."""
+    """How a batch ended."""
 
     DONE = 0
     ABORTED = 2
@@ -86,10 +86,10 @@ class Vocabulary:
         self.reserved = self.ends | {
             token for token in range(self.size) if lib.vocab_get_attr(handle, token) & _SPECIAL
         }
-        """Tokens that mean more than their text: no content may turn into one."""
+        """Tokens that mean more than their text. No content may become one of them."""
 
     def tokenize(self, text: str, *, special: bool) -> list[int]:
-        """The tokens of a text; with `special`, control tokens are recognised in it."""
+        """Return the tokens of a text; with `special`, control tokens are recognised in it."""
         data = text.encode("utf-8", "replace")
         room = len(data) + 2
         tokens = (Token * room)()
@@ -99,7 +99,7 @@ class Vocabulary:
         return list(tokens[:count])
 
     def piece(self, token: int, *, special: bool = False) -> bytes:
-        """The bytes of a token, which need not be whole characters; a control token has none unless `special`."""
+        """Return the bytes of a token, which need not be whole characters; none for a control token unless `special`."""
         room = 64
         while True:
             buffer = ctypes.create_string_buffer(room)
@@ -110,7 +110,7 @@ class Vocabulary:
 
 
 class LlamaModel:
-    """A loaded model. `decode` runs a batch; `logits` of its entries are valid until the next one."""
+    """A loaded model. `decode` runs a batch; the `logits` of its entries are valid until the next one."""
 
     def __init__(
         self,
@@ -124,7 +124,7 @@ class LlamaModel:
     ) -> None:
         self._log = _Log()
         lib.backend_init()
-        # Asked first: the GPU's libraries begin with this, and not while this process has little room for signals.
+        # Called first, since it initializes the GPU's libraries, which must not happen while this process has little room for signals.
         self.on_gpu = uses_gpu(gpu_layers)
         self._model = self._load(path, gpu_layers)
         self.vocabulary = Vocabulary(lib.model_get_vocab(self._model))
@@ -133,11 +133,11 @@ class LlamaModel:
         self._context = self._open(window_of(context_tokens, trained), conversations, threads or usable_cores())
         self._adapt(adapters)
         self.window: int = lib.n_ctx_seq(self._context)
-        """Tokens that one conversation can hold."""
+        """The number of tokens that one conversation can hold."""
         self.conversations: int = lib.n_seq_max(self._context)
-        """How many conversations are kept: fewer than asked for, where memory did not suffice."""
+        """How many conversations are kept in memory: fewer than requested if memory did not suffice."""
         self.can_share = not (lib.model_is_recurrent(self._model) or lib.model_is_hybrid(self._model))
-        """Whether a sequence can begin with a part of another; a state that sums up all before it cannot be cut."""
+        """Whether a sequence can begin with a part of another. A state that summarizes all tokens before it cannot be split."""
         self.parameters: int = lib.model_n_params(self._model)
         """The number of its weights."""
         self._memory = lib.get_memory(self._context)
@@ -148,7 +148,7 @@ class LlamaModel:
 
     @property
     def chat_template(self) -> str | None:
-        """The template that the GGUF carries."""
+        """The template in the GGUF."""
         text = lib.model_chat_template(self._model, None)
         return None if text is None else text.decode("utf-8", "replace")
 
@@ -161,15 +161,15 @@ class LlamaModel:
 
     @property
     def build(self) -> str:
-        """What a state depends on besides the files: llama.cpp's version, the processor's abilities, and the form of the context."""
+        """What a state depends on besides the files: llama.cpp's version, the processor's features, and the layout of the context."""
         system: bytes = lib.print_system_info()
         return f"{lib.build} {system.decode()} {self.window} {self.batch_size} own cells {self.on_gpu}"
 
     def decode(self, entries: Sequence[BatchEntry], should_abort: Callable[[], bool] | None = None) -> BatchOutcome:
         """Process a batch of at most `batch_size` entries.
 
-        `should_abort` is asked some hundred times on the way (on a CPU; a GPU finishes its batch). When it says yes, or in case of
-        failure, the entries' positions are to be dropped by `keep`: some of them may have been stored.
+        `should_abort` is called some hundred times during a batch (on a CPU; a GPU finishes its batch). When it returns True, or the batch
+        fails, drop the entries' positions with `keep`: some of them may have been stored.
         """
         batch = self._batch
         batch.n_tokens = len(entries)
@@ -185,28 +185,28 @@ class LlamaModel:
         return BatchOutcome(code) if code in (0, 2) else BatchOutcome.FAILED
 
     def logits(self, index: int) -> Logits:
-        """The scores of all tokens after entry `index` of the last batch; a view that the next batch overwrites."""
+        """Return the scores of all tokens after entry `index` of the last batch, as a view that the next batch overwrites."""
         pointer = lib.get_logits_ith(self._context, index)
         return np.ctypeslib.as_array(pointer, (self.vocabulary.size,))
 
     def keep(self, sequence: int, length: int) -> bool:
-        """Drop what a sequence holds from position `length` on; False when this model can only drop all of it, which is then done."""
+        """Drop what a sequence holds from position `length` on. Returns False where this model can only drop the whole sequence, and does so."""
         if lib.memory_seq_rm(self._memory, sequence, length, -1):
             return True
         lib.memory_seq_rm(self._memory, sequence, -1, -1)
         return False
 
     def copy(self, source: int, target: int, length: int) -> bool:
-        """Give an empty sequence the first `length` positions of another; False, and the sequence empty, when that cannot be.
+        """Copy the first `length` positions of a sequence to an empty one. Returns False, and leaves it empty, when that is not possible.
 
-        By way of a state, since llama.cpp's own copy takes all cells, and is carried out only with the next batch.
+        The copy is made through a state, since llama.cpp's own copy takes all cells, and is carried out only with the next batch.
         """
         return self._put(target, self._whole_state(source)) and self.keep(target, length)
 
     def state(self, sequence: int, length: int) -> bytes:
-        """What a sequence holds of its first `length` positions, for `restore`; empty when llama.cpp does not give it.
+        """Return the state of a sequence's first `length` positions, for `restore`; empty when llama.cpp does not provide it.
 
-        When the whole cannot be put back afterwards, the sequence holds nothing more: see `stored`.
+        If the whole sequence cannot be restored afterwards, it is empty: see `stored`.
         """
         whole = self._whole_state(sequence)
         part = self._whole_state(sequence) if self.keep(sequence, length) else b""
@@ -215,18 +215,18 @@ class LlamaModel:
         return part
 
     def restore(self, sequence: int, state: bytes, length: int) -> bool:
-        """Fill an empty sequence with the `length` positions of a state; False, and the sequence empty, when it does not take them."""
+        """Fill an empty sequence with the `length` positions of a state. Returns False, and leaves it empty, when the state does not fit."""
         if self._put(sequence, state) and self.stored(sequence) == length:
             return True
         self.keep(sequence, 0)
         return False
 
     def stored(self, sequence: int) -> int:
-        """How many positions a sequence holds."""
+        """Return how many positions a sequence holds."""
         return int(lib.memory_seq_pos_max(self._memory, sequence)) + 1
 
     def close(self) -> None:
-        """Free everything."""
+        """Free the model and its context."""
         lib.batch_free(self._batch)
         lib.free(self._context)
         lib.model_free(self._model)
@@ -241,7 +241,7 @@ class LlamaModel:
         return model
 
     def _adapt(self, adapters: Sequence[Adapter]) -> None:
-        """Put LoRA adapters over the weights. They are freed with the model."""
+        """Apply LoRA adapters to the weights. They are freed with the model."""
         if not adapters:
             return
         handles = (ctypes.c_void_p * len(adapters))()
@@ -250,7 +250,7 @@ class LlamaModel:
             if not handle:
                 raise EngineUnavailableError(
                     f"The adapter {adapter.path} could not be applied: {_reason(self._log.errors)}",
-                    "AGENT_LORA_PATH takes LoRA adapters that were made for this very model.",
+                    "Set AGENT_LORA_PATH to LoRA adapters that were made for this model.",
                 )
             handles[index] = handle
         scales = (ctypes.c_float * len(adapters))(*(adapter.scale for adapter in adapters))
@@ -264,7 +264,7 @@ class LlamaModel:
         return bytes(memoryview(buffer)[:size])
 
     def _put(self, sequence: int, state: bytes) -> bool:
-        """Fill an empty sequence; False, and the sequence empty, when llama.cpp does not take all of the state."""
+        """Fill an empty sequence. Returns False, and leaves it empty, when llama.cpp does not take all of the state."""
         buffer = (ctypes.c_uint8 * len(state)).from_buffer_copy(state)
         if state and lib.state_seq_set_data(self._context, buffer, len(state), sequence) == len(state):
             return True
@@ -272,8 +272,8 @@ class LlamaModel:
         return False
 
     def _open(self, window: int, conversations: int, threads: int) -> object:
-        """A context for as many conversations as there is memory for, at most so many."""
-        # The width of a head may be no multiple of a block of q8_0.
+        """Return a context for at most `conversations` conversations, or fewer if memory does not suffice."""
+        # The width of a head may not be a multiple of the block size of q8_0.
         key_types = (_F16,) if self.on_gpu else (_Q8_0, _F16)
         counts = [count for count in (conversations, conversations // 2, 1) if count]
         for count, key_type in itertools.product(dict.fromkeys(counts), key_types):
@@ -283,7 +283,7 @@ class LlamaModel:
             if context := lib.init_from_model(self._model, parameters):
                 return context
         raise EngineUnavailableError(
-            f"A context of {window} tokens could not be made: {_reason(self._log.errors)}",
+            f"A context of {window} tokens could not be created: {_reason(self._log.errors)}",
             "Set AGENT_CONTEXT_TOKENS to a smaller number, or AGENT_GPU_LAYERS to fewer layers.",
         )
 
@@ -299,7 +299,7 @@ class LlamaModel:
 
 
 class _Log:
-    """Receives llama.cpp's log: warnings and errors are passed on, and the errors explain a failure."""
+    """Receives llama.cpp's log: forwards warnings and errors, and keeps the errors to explain a failure."""
 
     def __init__(self) -> None:
         self.errors: deque[str] = deque(maxlen=_ERRORS_KEPT)
@@ -315,14 +315,14 @@ class _Log:
 
 
 def uses_gpu(gpu_layers: int) -> bool:
-    """Whether layers go to a GPU: some are wanted there, and llama.cpp was built for one and finds it."""
+    """Return whether layers run on a GPU: the setting asks for it, and llama.cpp was built for a GPU and finds one."""
     return gpu_layers != 0 and bool(lib.supports_gpu_offload())
 
 
 def _not_loaded(path: Path, errors: Sequence[str]) -> EngineUnavailableError:
     reason = _reason(errors)
     hint = (
-        "A newer llama-cpp-python may know it; or choose another model (`analystd model list`)."
+        "A newer llama-cpp-python may support it; or choose another model (`analystd model list`)."
         if "unknown model architecture" in reason
         else "Fetch it again, or choose another model (`analystd model list`)."
     )
@@ -330,7 +330,7 @@ def _not_loaded(path: Path, errors: Sequence[str]) -> EngineUnavailableError:
 
 
 def _reason(errors: Sequence[str]) -> str:
-    """What llama.cpp says of a failure: the first of the last errors names the cause, those after it only that there was one."""
+    """Return llama.cpp's reason for a failure: the first of the last errors names the cause, the later ones only report a failure."""
     if not errors:
-        return "llama.cpp does not say why"
+        return "llama.cpp gave no reason"
     return re.sub(r"^(\w+: )+(error loading model[\w ]*: )*", "", errors[0])

@@ -1,4 +1,4 @@
-"""The memory of the model's worker, watched while it loads and as long as it lives: a model, or who took it over, must not fill the machine."""
+"""Watch the memory of the model's worker while it loads and runs, so that neither the model nor an attacker in the worker fills the machine."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from analystd.wire.errors import EngineUnavailableError
 logger = logging.getLogger(__name__)
 
 GROWTH_BYTES = 256 << 20
-"""What a worker may take beyond what it had when the model was loaded: buffers that are first used with the first requests."""
+"""How much a worker may use beyond its memory after loading: some buffers are allocated with the first requests."""
 
 _BUSY_SECONDS = 0.2
 _IDLE_SECONDS = 1.0
 
 
 class Process(Protocol):
-    """What is watched."""
+    """A process that can be watched."""
 
     @property
     def pid(self) -> int:
@@ -31,37 +31,34 @@ class Process(Protocol):
         ...
 
     def kill(self) -> None:
-        """End it with all that it started."""
+        """Kill it with all processes that it started."""
         ...
 
 
 class MemoryGuard:
-    """Ends one worker when the machine's memory runs short and the worker has grown, and keeps the reason.
+    """Kills a worker when the machine runs short of memory and the worker has grown, and keeps the reason.
 
-    Weights that are mapped from the file do not count: the system drops them when it needs the room.
+    Weights that are mapped from the file do not count: the system drops them when it needs the memory.
     """
 
-    def __init__(
-        self, min_free_percent: float, is_busy: Callable[[], bool] = lambda: True, growth_bytes: int = GROWTH_BYTES
-    ) -> None:
+    def __init__(self, min_free_percent: float, is_busy: Callable[[], bool] = lambda: True) -> None:
         self.breach: EngineUnavailableError | None = None
-        """Why the worker was ended, if it was."""
+        """Why the worker was killed, if it was."""
         self._min_free_percent = min_free_percent
         self._is_busy = is_busy
-        self._growth_bytes = growth_bytes
-        self._usual = 0
+        self._loaded_bytes = 0
         self._task: asyncio.Task[None] | None = None
 
     def watch(self, process: Process) -> None:
-        """Begin to look after a worker, which loads its model now."""
+        """Start to watch a worker that is about to load its model."""
         self._task = asyncio.create_task(self._watch(process), name=f"memory-{process.pid}")
 
     def settle(self, process: Process) -> None:
-        """The model is loaded: what the worker has now is what it needs. Takes a millisecond, and cannot be cancelled."""
-        self._usual = _used(process.pid)
+        """Take the worker's current memory as what it needs with a loaded model. Takes a millisecond, and cannot be cancelled."""
+        self._loaded_bytes = _used(process.pid)
 
     def stop(self) -> None:
-        """Look no more. Harmless when repeated."""
+        """Stop watching. Harmless when repeated."""
         if self._task is not None:
             self._task.cancel()
 
@@ -85,13 +82,13 @@ class MemoryGuard:
         if free >= self._min_free_percent:
             return None
         used = _used(pid)
-        if used - self._usual <= self._growth_bytes:
-            # Others are to blame.
+        if used - self._loaded_bytes <= GROWTH_BYTES:
+            # Other processes use the memory.
             return None
         return EngineUnavailableError(
-            f"The model's worker was ended: it took {gib(used)} of memory beside the model's file, and only {free:.1f}% of the memory "
-            f"is free; at least {self._min_free_percent:g}% must be",
-            "Set AGENT_CONTEXT_TOKENS to a smaller number, choose a smaller model (`analystd model list` tells which ones fit), "
+            f"The model's worker was stopped: it used {gib(used)} of memory in addition to the model's file, and only {free:.1f}% of the "
+            f"memory is free; the minimum is {self._min_free_percent:g}%",
+            "Set AGENT_CONTEXT_TOKENS to a smaller number, choose a smaller model (`analystd model list` shows which ones fit), "
             "or lower AGENT_MIN_FREE_RAM_PERCENT.",
         )
 

@@ -1,8 +1,8 @@
-"""The beginning that all conversations have in common (system message, examples) as the model's state on disk.
+"""Store the model's state after the prefix that all conversations share (system message, examples) on disk.
 
-To process it takes seconds on a CPU, to read its state milliseconds, so that the first answer after a start does not wait for it. Nothing
-of a conversation itself is ever stored. A file is believed only when its checksum is right; any other is as good as none. Each model has a
-folder of its own, so that a worker which a hostile model took over reaches no other model's.
+Processing the prefix takes seconds on a CPU, and reading its state milliseconds, so that the first answer after a start does not wait for
+it. Nothing of a conversation itself is ever stored. A file is used only when its checksum matches. Each model has a folder of its own, so
+that a worker which a hostile model has taken over cannot reach those of other models.
 """
 
 from __future__ import annotations
@@ -33,26 +33,22 @@ _SAMPLE_BYTES = 1 << 20
 
 
 class PrefixCache:
-    """States by their tokens, for one model as it is loaded: `identity` has to tell all that a state depends on.
+    """States by their tokens, for one loaded model. `identity` must contain everything that a state depends on.
 
-    At most `most_files` with `most_bytes` in all are kept; those that were not used for longest go.
+    Keeps at most `MOST_FILES` files with `MOST_BYTES` in all, and drops those that were used least recently.
     """
 
-    def __init__(
-        self, folder: Path, identity: str, *, most_files: int = MOST_FILES, most_bytes: int = MOST_BYTES
-    ) -> None:
+    def __init__(self, folder: Path, identity: str) -> None:
         self._folder = folder
         self._identity = hashlib.sha256(identity.encode()).digest()
-        self._most_files = most_files
-        self._most_bytes = most_bytes
         self._known: set[bytes] = set()
 
     def knows(self, tokens: Sequence[int]) -> bool:
-        """Whether this prefix was stored or found before, so that there is no need to store it."""
+        """Return whether this prefix was stored or loaded before, so that it need not be stored."""
         return self._key(tokens) in self._known
 
     def load(self, tokens: Sequence[int]) -> bytes | None:
-        """The state after exactly these tokens; None if there is none, or none that can be believed."""
+        """Return the state after exactly these tokens; None if there is no valid one."""
         key = self._key(tokens)
         path = self._path(key)
         try:
@@ -62,17 +58,17 @@ class PrefixCache:
             return None
         state = _checked(content, key)
         if state is None:
-            logger.warning("%s is damaged, or of another version; it is removed", path)
+            logger.warning("removing %s: it is damaged or has another version", path)
             self.discard(tokens)
             return None
         self._known.add(key)
         return state
 
     def save(self, tokens: Sequence[int], state: bytes) -> None:
-        """Store the state after these tokens. A disk that refuses is told to the log, and no error: the state is only a short cut."""
+        """Store the state after these tokens. Errors of the disk are only logged, since the state is only an optimisation."""
         key = self._key(tokens)
         self._known.add(key)
-        if len(state) > self._most_bytes:
+        if len(state) > MOST_BYTES:
             return
         try:
             _write(self._path(key), _MAGIC + _digest(key, state) + state)
@@ -81,7 +77,7 @@ class PrefixCache:
             logger.warning("the prefix could not be stored in %s: %s", self._folder, exc.strerror)
 
     def discard(self, tokens: Sequence[int]) -> None:
-        """Drop a state, if there is one."""
+        """Remove a state, if it exists."""
         key = self._key(tokens)
         self._known.discard(key)
         with contextlib.suppress(OSError):
@@ -101,28 +97,28 @@ class PrefixCache:
         total = 0
         for number, (_, size, path) in enumerate(files):
             total += size
-            if number >= self._most_files or total > self._most_bytes:
+            if number >= MOST_FILES or total > MOST_BYTES:
                 path.unlink()
 
 
 class States(Protocol):
-    """What is needed of a model."""
+    """The part of a model that this module uses."""
 
     def state(self, sequence: int, length: int) -> bytes:
-        """What a sequence holds of its first positions; empty if that cannot be had."""
+        """Return the state of a sequence's first positions; empty if it is not available."""
         ...
 
     def restore(self, sequence: int, state: bytes, length: int) -> bool:
-        """Fill an empty sequence; False, and the sequence empty, when the state does not fit."""
+        """Fill an empty sequence. Returns False, and leaves it empty, when the state does not fit."""
         ...
 
     def stored(self, sequence: int) -> int:
-        """How many positions a sequence holds."""
+        """Return how many positions a sequence holds."""
         ...
 
 
 class SharedPrefix:
-    """Puts what is known of a common beginning into a slot, and stores what was not known yet."""
+    """Loads the state of a shared prefix into a slot, and stores a state that is not on disk yet."""
 
     def __init__(self, model: States, slots: Slots, prefixes: PrefixCache) -> None:
         self._model = model
@@ -130,28 +126,28 @@ class SharedPrefix:
         self._prefixes = prefixes
 
     def recall(self, slot: Slot, prompt: Sequence[int], length: int) -> None:
-        """Have the slot hold the prompt's first `length` tokens, if their state is on disk and no conversation holds them."""
-        beginning = prompt[:length]
-        if self._slots.known(prompt) >= length or (state := self._prefixes.load(beginning)) is None:
+        """Fill the slot with the prompt's first `length` tokens, if their state is on disk and no conversation holds them."""
+        prefix = prompt[:length]
+        if self._slots.known(prompt) >= length or (state := self._prefixes.load(prefix)) is None:
             return
         self._slots.empty(slot)
-        if self._model.restore(slot.number, state, len(beginning)):
-            slot.tokens = list(beginning)
+        if self._model.restore(slot.number, state, len(prefix)):
+            slot.tokens = list(prefix)
         else:
-            self._prefixes.discard(beginning)
+            self._prefixes.discard(prefix)
 
-    def remember(self, slot: Slot, beginning: Sequence[int]) -> None:
-        """Store the state of the beginning when the slot holds it and it was never stored."""
-        if not beginning or slot.tokens[: len(beginning)] != list(beginning) or self._prefixes.knows(beginning):
+    def remember(self, slot: Slot, prefix: Sequence[int]) -> None:
+        """Store the state of the prefix if the slot holds it and it was never stored."""
+        if not prefix or slot.tokens[: len(prefix)] != list(prefix) or self._prefixes.knows(prefix):
             return
-        if state := self._model.state(slot.number, len(beginning)):
-            self._prefixes.save(beginning, state)
+        if state := self._model.state(slot.number, len(prefix)):
+            self._prefixes.save(prefix, state)
         if self._model.stored(slot.number) != len(slot.tokens):
             self._slots.empty(slot)
 
 
 def prefix_folder(base: Path, model: Path) -> Path | None:
-    """The private folder of this version of a model, made if need be; None when it cannot be had. The `MOST_MODELS` used last have one."""
+    """Return the private folder of this version of a model, creating it if needed; None if that fails. Keeps the `MOST_MODELS` used last."""
     try:
         status = model.stat()
         identity = f"{model.resolve()} {status.st_size} {status.st_mtime_ns}"
@@ -161,13 +157,13 @@ def prefix_folder(base: Path, model: Path) -> Path | None:
         os.utime(folder)
         _drop_oldest_folders(base)
     except OSError as exc:
-        logger.warning("what models make of the system prompt is not kept in %s: %s", base, exc.strerror)
+        logger.warning("the state of the system prompt cannot be cached in %s: %s", base, exc.strerror)
         return None
     return folder
 
 
-def sampled(path: Path) -> str:
-    """What tells a big file from another at little cost: size, time of change, and a hash of its beginning and its end."""
+def fingerprint(path: Path) -> str:
+    """Return what identifies a large file at little cost: its size, its modification time, and a hash of its beginning and end."""
     with path.open("rb") as file:
         status = os.fstat(file.fileno())
         digest = hashlib.sha256(file.read(_SAMPLE_BYTES))
@@ -177,7 +173,7 @@ def sampled(path: Path) -> str:
 
 
 def _entries(folder: Path) -> list[os.DirEntry[str]]:
-    """The stored states, and drafts that were left by a process which was ended."""
+    """Return the stored states, and temporary files of processes that were killed."""
     with os.scandir(folder) as entries:
         return [entry for entry in entries if entry.is_file(follow_symlinks=False) and _SUFFIX in entry.name]
 
@@ -185,19 +181,19 @@ def _entries(folder: Path) -> list[os.DirEntry[str]]:
 def _checked(content: bytes, key: bytes) -> bytes | None:
     start = len(_MAGIC) + _DIGEST_BYTES
     state = content[start:]
-    right = content[:start] == _MAGIC + _digest(key, state)
-    return state if right and state else None
+    is_valid = content[:start] == _MAGIC + _digest(key, state)
+    return state if is_valid and state else None
 
 
 def _digest(key: bytes, state: bytes) -> bytes:
-    """Of the key as well, so that a file under another one's name is not believed."""
+    """Include the key, so that a file renamed to another key is not valid."""
     digest = hashlib.sha256(key)
     digest.update(state)
     return digest.digest()
 
 
 def _write(path: Path, content: bytes) -> None:
-    """Whole or not at all, for the user only."""
+    """Write the file for the user only, whole or not at all."""
     descriptor, draft = tempfile.mkstemp(prefix=f"{_SUFFIX}-", dir=path.parent)
     try:
         with os.fdopen(descriptor, "wb") as file:

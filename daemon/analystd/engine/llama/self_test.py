@@ -1,7 +1,7 @@
-"""Whether llama.cpp computes here: its library is held to what is known of it, and a model goes on with a text that every model knows.
+"""Test whether llama.cpp works here: check its library against the declarations, and let a model continue a text with a known continuation.
 
-`python -m analystd.engine.llama.self_test [MODEL …]` does so in a process of its own, which a library that does not fit may end, and prints what
-it found as JSON.
+`python -m analystd.engine.llama.self_test [MODEL …]` does so in a process of its own, since an unsuitable library may crash it, and prints
+the result as JSON.
 """
 
 from __future__ import annotations
@@ -23,44 +23,44 @@ from analystd.models.gguf import read_header
 from analystd.models.memory_estimate import needs_of, refusal
 from analystd.wire.errors import AnalystdError, EngineUnavailableError
 
-BEGINNING = "One, two, three,"
-_GOES_ON = " four"
+TEXT = "One, two, three,"
+_EXPECTED = " four"
 _TOKENS = 4
 _CONTEXT_TOKENS = 512
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Try the library that is in force and print what came of it."""
+    """Test the library in use and print the result."""
     parser = argparse.ArgumentParser(prog="analystd.engine.llama.self_test")
     parser.add_argument("model", type=Path, nargs="?")
     parser.add_argument("--gpu-layers", type=int, default=-1)
     parser.add_argument("--threads", type=int, default=0)
     options = parser.parse_args(arguments)
     try:
-        found = _tried(options)
+        found = _test(options)
     except AnalystdError as exc:
         found = {"problem": exc.message, "hint": exc.hint}
     sys.stdout.write(json.dumps(found))
 
 
 def decode_greedily(model: LlamaModel, count: int) -> str:
-    """Return what the model says after `BEGINNING`: the likeliest token, `count` times. Its first sequence is empty before and after.
+    """Return the model's continuation of `TEXT`: the most likely token, `count` times. The first sequence is empty before and after.
 
     Raises:
-        EngineUnavailableError: when what is computed are no scores of tokens.
+        EngineUnavailableError: when the results are not valid scores.
     """
-    waiting, stored, written = model.vocabulary.tokenize(BEGINNING, special=False) or [0], 0, b""
+    waiting, stored, written = model.vocabulary.tokenize(TEXT, special=False) or [0], 0, b""
     for _ in range(count):
         entries = [
-            BatchEntry(token, stored + place, 0, place == len(waiting) - 1) for place, token in enumerate(waiting)
+            BatchEntry(token, stored + index, 0, index == len(waiting) - 1) for index, token in enumerate(waiting)
         ]
         scores = (
             model.logits(len(waiting) - 1) if model.decode(entries) is BatchOutcome.DONE else np.zeros(1, np.float32)
         )
         if not np.isfinite(scores).all() or scores.min() == scores.max():
             raise EngineUnavailableError(
-                f"llama.cpp ({load_library().build}) computes no scores with {model.description}",
-                "The file may be damaged, or the library not fit this machine: `analystd doctor` tries it with the embedded model.",
+                f"llama.cpp ({load_library().build}) computes invalid scores with {model.description}",
+                "The file may be damaged, or the library may not work on this machine: `analystd doctor` tests it with the embedded model.",
             )
         stored += len(waiting)
         waiting = [int(scores.argmax())]
@@ -69,7 +69,7 @@ def decode_greedily(model: LlamaModel, count: int) -> str:
     return written.decode("utf-8", "replace")
 
 
-def _tried(options: argparse.Namespace) -> dict[str, Any]:
+def _test(options: argparse.Namespace) -> dict[str, Any]:
     build = str(load_library().build)
     if options.model is None:
         return {"build": build}
@@ -85,10 +85,10 @@ def _tried(options: argparse.Namespace) -> dict[str, Any]:
         threads=options.threads,
     )
     text = decode_greedily(model, _TOKENS)
-    if not text.startswith(_GOES_ON):
+    if not text.startswith(_EXPECTED):
         raise EngineUnavailableError(
-            f"llama.cpp ({build}) computes something else than it should: after {BEGINNING!r}, {options.model.name} says {text!r}",
-            "Please report it; another build of llama.cpp may be right (analystd[llama], analystd[llama-native]).",
+            f"llama.cpp ({build}) computes wrong results: after {TEXT!r}, {options.model.name} continues with {text!r}",
+            "Please report this; another build of llama.cpp may work (analystd[llama], analystd[llama-native]).",
         )
     return {"build": build, "text": text, "seconds": round(time.monotonic() - started, 1)}
 

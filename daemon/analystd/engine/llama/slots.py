@@ -1,4 +1,4 @@
-"""Which conversation holds which sequence of the model's memory, and what of a new prompt is there already."""
+"""Assign the sequences of the model's memory to conversations, and reuse what they hold of a new prompt."""
 
 from __future__ import annotations
 
@@ -9,33 +9,33 @@ from typing import Protocol
 
 
 class SequenceMemory(Protocol):
-    """What is needed of a model."""
+    """The part of a model that this module uses."""
 
     def keep(self, sequence: int, length: int) -> bool:
-        """Drop what a sequence holds from position `length` on; False when all of it had to go."""
+        """Drop what a sequence holds from position `length` on. Returns False when all of it had to be dropped."""
         ...
 
     def copy(self, source: int, target: int, length: int) -> bool:
-        """Give an empty sequence the beginning of another; False, and the sequence empty, when that cannot be."""
+        """Copy the beginning of a sequence to an empty one. Returns False, and leaves it empty, when that is not possible."""
         ...
 
 
 @dataclass(eq=False)
 class Slot:
-    """A sequence of the model that a conversation holds."""
+    """A sequence of the model, and the conversation that it is assigned to."""
 
     number: int
     owner: str
     tokens: list[int] = field(default_factory=list)
-    """What its cells hold."""
+    """The tokens in its cells."""
     busy: bool = False
-    """Whether a reply is under way."""
+    """Whether a reply is being generated."""
     used: int = 0
-    """When it was last used, counted in uses."""
+    """When it was last used, as a counter of uses."""
 
 
 class Slots:
-    """The owner of the model's sequences. A conversation keeps its own until another one needs it."""
+    """Assigns the model's sequences. A conversation keeps its sequence until another conversation needs it."""
 
     def __init__(self, memory: SequenceMemory, *, sequences: int, can_share: bool = True) -> None:
         self._memory = memory
@@ -46,17 +46,17 @@ class Slots:
 
     @property
     def most_tokens(self) -> int:
-        """What the conversation with the most tokens holds."""
+        """The largest number of tokens that a conversation holds."""
         return max((len(slot.tokens) for slot in self._slots.values()), default=0)
 
     def is_busy(self, owner: str) -> bool:
-        """Whether a reply of this conversation is under way."""
+        """Return whether a reply of this conversation is being generated."""
         return owner in self._slots and self._slots[owner].busy
 
     def take(self, owner: str, prompt: Sequence[int]) -> Slot | None:
-        """The conversation's slot, with what it holds of the prompt's beginning, all but its last token at the most.
+        """Return the conversation's slot with the part of the prompt that it holds, at most all but the last token; None when all are busy.
 
-        None when all are busy. A conversation that rests makes room, the one that rested longest first.
+        When no slot is free, the idle conversation that was used least recently loses its slot.
         """
         slot = self._slots.get(owner) or self._new(owner, prompt)
         if slot is None:
@@ -66,11 +66,11 @@ class Slots:
         return slot
 
     def known(self, prompt: Sequence[int]) -> int:
-        """How much of a prompt's beginning any conversation holds, as a rule the system's words."""
+        """Return how many leading tokens of a prompt any conversation holds, usually those of the system message."""
         return max((_held(slot, prompt) for slot in self._slots.values()), default=0) if self._can_share else 0
 
     def share(self, slot: Slot, prompt: Sequence[int]) -> None:
-        """Take over what another conversation has in common with the prompt, if that is more than the slot holds."""
+        """Copy what another conversation has in common with the prompt, if that is more than the slot holds."""
         length = self.known(prompt)
         if length <= len(slot.tokens):
             return
@@ -80,19 +80,19 @@ class Slots:
             slot.tokens = list(prompt[:length])
 
     def release(self, slot: Slot) -> None:
-        """The reply is over; what the slot holds stays for the next one."""
+        """Mark the slot as idle. It keeps its tokens for the next reply."""
         slot.busy = False
 
     def rewind(self, slot: Slot) -> None:
-        """After a batch that was not finished: only what was there before it remains."""
+        """Drop what an unfinished batch has added, so that only the earlier tokens remain."""
         self._rewind(slot, len(slot.tokens))
 
     def empty(self, slot: Slot) -> None:
-        """Drop what the slot holds."""
+        """Drop all tokens of the slot."""
         self._rewind(slot, 0)
 
     def forget(self, owner: str) -> None:
-        """Drop a conversation that rests."""
+        """Free the slot of an idle conversation."""
         if owner in self._slots and not self.is_busy(owner):
             slot = self._slots.pop(owner)
             self._memory.keep(slot.number, 0)
@@ -101,13 +101,13 @@ class Slots:
             self._free.sort(reverse=True)
 
     def _new(self, owner: str, prompt: Sequence[int]) -> Slot | None:
-        """A free slot, or one at rest with what it holds."""
+        """Return a free slot, or an idle one with its tokens."""
         if self._free:
             slot = Slot(self._free.pop(), owner)
-        elif resting := [each for each in self._slots.values() if not each.busy]:
-            # The one with most in common is left to its owner, and copied from, unless it is the only one.
+        elif idle := [each for each in self._slots.values() if not each.busy]:
+            # The slot with the most tokens in common is kept to be copied from, unless it is the only idle one.
             closest = self._closest(prompt)
-            slot = min(resting, key=lambda each: (each is closest, each.used))
+            slot = min(idle, key=lambda each: (each is closest, each.used))
             del self._slots[slot.owner]
             slot.owner = owner
         else:
@@ -124,7 +124,7 @@ class Slots:
 
 
 def _held(slot: Slot, prompt: Sequence[int]) -> int:
-    """How many tokens of a prompt, less its last one, a slot begins with."""
+    """Return how many leading tokens of a prompt, without its last one, a slot holds."""
     for index, (one, other) in enumerate(zip(slot.tokens, prompt[:-1], strict=False)):
         if one != other:
             return index

@@ -1,4 +1,4 @@
-"""What the model's worker gets of this machine: walls around it, and an environment without secrets."""
+"""Run the model's worker in the sandbox, with an environment that contains no secrets."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ _ENVIRONMENT_PREFIXES = ("CUDA", "NVIDIA_", "HIP_", "ROCR_", "HSA_", "VK_", "GGM
 
 @dataclass(frozen=True)
 class WorkerSandbox:
-    """Where the worker is locked in: it reads the model's files and the GPU's devices, writes in `runtime`, and has no network.
+    """The sandbox of the worker, which reads the model's files and the GPU's devices, writes to `runtime`, and has no network.
 
-    So a hostile model file that takes over the worker has gained nothing.
+    A hostile model file that takes over the worker gains nothing by it.
     """
 
     sandbox: Sandbox
@@ -28,10 +28,13 @@ class WorkerSandbox:
     def around(
         self, argv: list[str], environment: Mapping[str, str], files: Sequence[Path], cache: Path | None = None
     ) -> tuple[list[str], dict[str, str]]:
-        """The command line and the environment of the worker behind the walls; as they are where no walls can be had.
+        """Return the worker's command line and environment in the sandbox; both unchanged where no sandbox is available.
 
-        `files` are the model and its adapters; of one that comes in parts, the others are added. `cache` is written in too, and outlives
-        the daemon.
+        Args:
+            argv: The command line of the worker.
+            environment: Its environment.
+            files: The model and its adapters. For a model in several files, the other parts are added.
+            cache: A folder that the worker may also write to, and that outlives the daemon.
 
         Raises:
             OSError: when one of the files is missing.
@@ -46,10 +49,10 @@ class WorkerSandbox:
 
 
 def worker_environment(environment: Mapping[str, str]) -> dict[str, str]:
-    """What the worker needs to find its libraries and the GPU; no setting and no secret of the user's.
+    """Return the variables that the worker needs to find its libraries and the GPU, without settings and secrets of the user.
 
-    Threads that wait for each other spin only briefly: left to its default, OpenMP spins so long that a second busy process on the
-    machine (the user's Python, say) brings generation from 70 down to 6 tokens a second. An idle machine is as fast either way.
+    Waiting threads spin only briefly: by default, OpenMP spins so long that a second busy process on the machine (such as the user's Python)
+    slows generation from 70 to 6 tokens a second. An idle machine is as fast either way.
     """
     kept = {
         name: value

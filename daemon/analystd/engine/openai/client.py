@@ -1,6 +1,6 @@
-"""The chat API that OpenAI's server has and others took over (`/chat/completions`): requests with patience, answers as they stream in.
+"""A client of the chat API of OpenAI's server (`/chat/completions`), which other servers also offer, with retries and streamed replies.
 
-Nothing that is raised or logged here holds the key, or what a URL has before its host or after its path.
+No exception and no log record of this module contains the key, or the parts of a URL before its host or after its path.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from analystd.wire.errors import EngineUnavailableError
 
 logger = logging.getLogger(__name__)
 
-# httpx would log each URL, and a URL may hold a secret.
+# httpx logs each URL, and a URL may contain a secret.
 logging.getLogger("httpx").setLevel(logging.WARNING)
 logging.getLogger("httpcore").setLevel(logging.WARNING)
 
@@ -39,51 +39,51 @@ ATTEMPTS = 4
 
 _CONNECT_SECONDS = 10.0
 _SILENCE_SECONDS = 300.0
-"""A server may read a long prompt for so long before its first token."""
+"""How long a server may process a long prompt before its first token."""
 _FIRST_PAUSE_SECONDS = 0.5
 _LONGEST_PAUSE_SECONDS = 30.0
-_MORE_LUCK_LATER = {408, 409, 425, 429, 500, 502, 503, 504, 529}
-_TOLD_CHARACTERS = 300
+_RETRIED_STATUSES = {408, 409, 425, 429, 500, 502, 503, 504, 529}
+_ERROR_CHARACTERS = 300
 _READ_CHARACTERS = 10_000
 _MOST_REPLY_BYTES = 32 << 20
-"""Of a streamed reply with all that is around its text; a reply of 512 tokens takes about 150 KB."""
+"""Maximum size of a streamed reply with all its metadata; a reply of 512 tokens takes about 150 KB."""
 _MOST_EVENT_BYTES = 4 << 20
 _MOST_LIST_BYTES = 4 << 20
-"""Of a list of models; one of 300 models takes 200 KB where much is said of each."""
+"""Maximum size of a list of models; a detailed list of 300 models takes 200 KB."""
 _MOST_REFUSAL_BYTES = 64 << 10
 _SHORT_ANSWER_SECONDS = 30.0
-"""A list of models, or a refusal, comes within this time."""
+"""Time limit of a list of models, or of an error response."""
 _MOST_NATIVE_BYTES = 4 << 20
-"""Of what a server says of itself or a model; of Ollama with licence and template it is about 100 KB."""
+"""Maximum size of a description of a server or a model; Ollama's, with licence and template, takes about 100 KB."""
 _NATIVE_SECONDS = 5.0
 
 
 @dataclass(frozen=True)
 class Server:
-    """Where the API is, and the key to it."""
+    """The address of the API, and its key."""
 
     url: str
     key: str | None = None
 
     @property
     def shown(self) -> str:
-        """The URL without whatever may be secret in it."""
+        """The URL without the parts that may be secret."""
         try:
             url = httpx.URL(self.url)
         except httpx.InvalidURL:
-            return "(no valid URL)"
+            return "(invalid URL)"
         port = f":{url.port}" if url.port else ""
         return f"{url.scheme}://{url.host}{port}{url.path}".rstrip("/")
 
     @property
     def root(self) -> str:
-        """The URL without the `/v1` at its end, below which servers have interfaces of their own."""
+        """The URL without the `/v1` at its end. Servers have their own interfaces below it."""
         url = httpx.URL(self.url)
         return str(url.copy_with(path=url.path.rstrip("/").removesuffix("/v1").rstrip("/") + "/", query=None))
 
     @property
     def is_here(self) -> bool:
-        """Whether it runs on this machine."""
+        """Whether the server runs on this machine."""
         try:
             host = httpx.URL(self.url).host
         except httpx.InvalidURL:
@@ -92,11 +92,11 @@ class Server:
 
 
 class UnreachableError(EngineUnavailableError):
-    """No server answers there."""
+    """No server answers at that address."""
 
 
 class BadRequestError(EngineUnavailableError):
-    """The server has understood the request and does not take it; `refusal` is what it said."""
+    """The server rejects the request. `refusal` is its answer."""
 
     def __init__(self, message: str, hint: str | None = None, refusal: Refusal | None = None) -> None:
         super().__init__(message, hint)
@@ -104,7 +104,7 @@ class BadRequestError(EngineUnavailableError):
 
 
 class NotFoundError(EngineUnavailableError):
-    """The server has no such model, or no such path."""
+    """The server does not have that model, or that path."""
 
 
 class ChatApi:
@@ -115,21 +115,21 @@ class ChatApi:
         headers = UNCOMPRESSED | ({"Authorization": f"Bearer {server.key}"} if server.key else {})
         timeout = httpx.Timeout(_SILENCE_SECONDS, connect=_CONNECT_SECONDS)
         try:
-            # A proxy that the environment names is no way to this machine itself.
+            # A proxy of the environment must not be used for this machine itself.
             self._client = httpx.AsyncClient(
                 base_url=server.url, headers=headers, timeout=timeout, trust_env=not server.is_here
             )
         except (httpx.InvalidURL, UnicodeEncodeError):
             raise EngineUnavailableError(
-                "AGENT_MODEL_URL or AGENT_MODEL_API_KEY cannot be used as it is",
+                "AGENT_MODEL_URL or AGENT_MODEL_API_KEY is not valid",
                 "A URL looks like http://127.0.0.1:8080/v1.",
             ) from None
 
     async def models(self, attempts: int = ATTEMPTS) -> list[dict[str, Any]]:
-        """What the server says of its models.
+        """Return the server's descriptions of its models.
 
         Raises:
-            EngineUnavailableError: when it refuses, or answers something else; `UnreachableError` when it is not there.
+            EngineUnavailableError: when it rejects the request or its answer is invalid; `UnreachableError` when it does not answer.
         """
         async with self._answer("GET", "models", seconds=_SHORT_ANSWER_SECONDS, attempts=attempts) as response:
             listing = await content(response, self._bounds(_MOST_LIST_BYTES, seconds=_SHORT_ANSWER_SECONDS))
@@ -139,10 +139,10 @@ class ChatApi:
             raise self._no_model_server() from None
 
     async def native(self, method: str, path: str, body: dict[str, Any] | None = None) -> Any:
-        """Ask the server by an interface that only servers of its kind have, `path` below `Server.root`; None where it has none such.
+        """Call an interface that only servers of one kind have, at `path` below `Server.root`. Returns None where the server lacks it.
 
         Raises:
-            UnreachableError: when nobody answers there.
+            UnreachableError: when no server answers.
         """
         try:
             url = self._server.root + path
@@ -154,19 +154,19 @@ class ChatApi:
             return None
 
     async def stream(self, body: dict[str, Any]) -> AsyncGenerator[dict[str, Any], None]:
-        """The chunks of a completion as they come.
+        """Yield the chunks of a completion as they arrive.
 
         Raises:
-            EngineUnavailableError: when the server cannot be reached, refuses, or breaks off; `BadRequestError` when it does not
-                take the request.
+            EngineUnavailableError: when the server cannot be reached, fails, or closes the connection; `BadRequestError` when it rejects
+                the request.
         """
         began = ended = False
         async with self._answer("POST", "chat/completions", body) as response:
-            kind = response.headers.get("content-type", "").partition(";")[0].strip().lower()
-            if kind == "text/html":
+            content_type = response.headers.get("content-type", "").partition(";")[0].strip().lower()
+            if content_type == "text/html":
                 raise self._no_model_server()
-            if kind == "application/json":
-                yield await self._whole(response)
+            if content_type == "application/json":
+                yield await self._unstreamed(response)
                 return
             async for data in _events(response, self._bounds(_MOST_REPLY_BYTES, line_bytes=_MOST_EVENT_BYTES)):
                 if data == "[DONE]":
@@ -176,7 +176,7 @@ class ChatApi:
                 ended = ended or any(choice.get("finish_reason") for choice in choices_of(chunk))
                 yield chunk
         if not began:
-            raise BadRequestError(f"The server at {self._server.shown} gave an empty reply", "Its log may say why.")
+            raise BadRequestError(f"The server at {self._server.shown} sent an empty reply", "Its log may say why.")
         if not ended:
             raise EngineUnavailableError(
                 f"The server at {self._server.shown} broke off in the middle of its reply",
@@ -184,7 +184,7 @@ class ChatApi:
             )
 
     async def aclose(self) -> None:
-        """Close what connections there are."""
+        """Close all connections."""
         await self._client.aclose()
 
     @asynccontextmanager
@@ -197,7 +197,7 @@ class ChatApi:
         seconds: float | None = None,
         attempts: int = ATTEMPTS,
     ) -> AsyncIterator[httpx.Response]:
-        """A good answer, its content still to be read. What may pass is tried again, before anything of a reply was read."""
+        """Yield a successful response with its content unread. Temporary failures are retried as long as nothing of a reply was read."""
         attempt = 0
         while True:
             attempt += 1
@@ -211,31 +211,31 @@ class ChatApi:
                     raise self._unreachable(exc) from None
                 await self._pause(attempt, None, type(exc).__name__)
                 continue
-            if response.status_code in _MORE_LUCK_LATER and attempt < attempts:
+            if response.status_code in _RETRIED_STATUSES and attempt < attempts:
                 await response.aclose()
                 await self._pause(attempt, response.headers.get("retry-after"), f"status {response.status_code}")
                 continue
             break
         try:
             if response.status_code != 200:
-                raise await self._refusal(response)
+                raise await self._error_for_status(response)
             yield response
         except httpx.TransportError as exc:
-            raise self._broken(exc) from None
+            raise self._interrupted(exc) from None
         finally:
             await response.aclose()
 
-    async def _pause(self, attempt: int, asked: str | None, why: str) -> None:
-        """Wait longer each time, as long as the server asks for within reason, and not in step with other clients."""
+    async def _pause(self, attempt: int, retry_after: str | None, why: str) -> None:
+        """Wait longer after each attempt, as long as the server asks for within bounds, with random variation between clients."""
         pause = _FIRST_PAUSE_SECONDS * 2 ** (attempt - 1) * random.uniform(0.75, 1.25)
-        if asked is not None and asked.isdecimal():
-            pause = max(pause, float(asked))
+        if retry_after is not None and retry_after.isdecimal():
+            pause = max(pause, float(retry_after))
         pause = min(pause, _LONGEST_PAUSE_SECONDS)
         logger.info("model server %s: %s, trying again in %.1f s", self._server.shown, why, pause)
         await asyncio.sleep(pause)
 
-    async def _whole(self, response: httpx.Response) -> dict[str, Any]:
-        """The reply of a server that does not stream, as one chunk."""
+    async def _unstreamed(self, response: httpx.Response) -> dict[str, Any]:
+        """Return the reply of a server that does not stream as one chunk."""
         answer = self._chunk((await content(response, self._bounds(_MOST_EVENT_BYTES))).decode("utf-8", "replace"))
         if not choices_of(answer):
             raise self._no_model_server()
@@ -244,7 +244,7 @@ class ChatApi:
     def _no_model_server(self) -> EngineUnavailableError:
         return EngineUnavailableError(
             f"The server at {self._server.shown} does not answer as a model server",
-            "AGENT_MODEL_URL ends where the API begins, mostly in /v1.",
+            "Set AGENT_MODEL_URL to the base URL of the API, which usually ends in /v1.",
         )
 
     def _chunk(self, data: str) -> dict[str, Any]:
@@ -253,70 +253,76 @@ class ChatApi:
         except ValueError:
             chunk = None
         if not isinstance(chunk, dict):
-            raise EngineUnavailableError(f"The server at {self._server.shown} sent what is no chunk of a reply")
+            raise EngineUnavailableError(f"The server at {self._server.shown} sent an invalid chunk of a reply")
         if error := chunk.get("error"):
-            raise EngineUnavailableError(f"The server at {self._server.shown} failed: {self._told(error)}")
+            raise EngineUnavailableError(f"The server at {self._server.shown} failed: {self._error_text(error)}")
         return chunk
 
-    async def _refusal(self, response: httpx.Response) -> EngineUnavailableError:
-        """The error for an answer that is none, by its status."""
+    async def _error_for_status(self, response: httpx.Response) -> EngineUnavailableError:
+        """Return the error for an unsuccessful response, by its status."""
         where, status = self._server.shown, response.status_code
-        said = await beginning(response, self._bounds(_MOST_REFUSAL_BYTES, seconds=_SHORT_ANSWER_SECONDS))
-        refusal = Refusal(said.decode("utf-8", "replace"))
-        told = self._told(refusal.text)
+        body_text = await beginning(response, self._bounds(_MOST_REFUSAL_BYTES, seconds=_SHORT_ANSWER_SECONDS))
+        refusal = Refusal(body_text.decode("utf-8", "replace"))
+        error_text = self._error_text(refusal.text)
         if status in (401, 403):
             return EngineUnavailableError(
-                f"The server at {where} refuses the key ({status})", "AGENT_MODEL_API_KEY takes the key."
+                f"The server at {where} rejects the API key ({status})", "Set AGENT_MODEL_API_KEY to a valid key."
             )
         if status == 404:
             return NotFoundError(
-                f"The server at {where} has no such model or no such API (404): {told}",
-                "AGENT_MODEL_NAME takes the model's name; AGENT_MODEL_URL ends where the API begins, mostly in /v1.",
+                f"The server at {where} has no such model or no such API (404): {error_text}",
+                "Set AGENT_MODEL_NAME to the model's name, and AGENT_MODEL_URL to the base URL of the API, which usually ends in /v1.",
             )
         if status == 429:
-            return EngineUnavailableError(f"The server at {where} has too much to do (429): {told}", "Try again later.")
+            return EngineUnavailableError(f"The server at {where} is too busy (429): {error_text}", "Try again later.")
         if 300 <= status < 400:
             return EngineUnavailableError(
-                f"The server at {where} sends us elsewhere ({status})", "AGENT_MODEL_URL takes the address itself."
+                f"The server at {where} redirects to another address ({status})", "Set AGENT_MODEL_URL to that address."
             )
         if status == 400 and refusal.is_about_model:
             return NotFoundError(
-                f"The server at {where} has no such model (400): {told}", "AGENT_MODEL_NAME takes the model's name."
+                f"The server at {where} has no such model (400): {error_text}",
+                "Set AGENT_MODEL_NAME to the model's name.",
             )
-        # Some answer 500 where 400 is meant; that what they say names a part of the request tells them apart.
+        # Some servers answer 500 instead of 400. Their text names a part of the request then.
         if status in (400, 413, 422) or (status in (500, 501) and refusal.is_about_request):
             return BadRequestError(
-                f"The server at {where} does not take the request ({status}): {told}", refusal=refusal
+                f"The server at {where} rejects the request ({status}): {error_text}", refusal=refusal
             )
         return EngineUnavailableError(
-            f"The server at {where} failed with status {status}: {told}", "Its log may say more."
+            f"The server at {where} failed with status {status}: {error_text}", "Its log may say more."
         )
 
-    def _told(self, content: Any) -> str:
-        """What the server says for itself: in one line, short, and without the key, should it repeat it."""
+    def _error_text(self, content: Any) -> str:
+        """Return the server's own explanation on one line, shortened, and without the key."""
         try:
-            said = parsed(content) if isinstance(content, str) else content
-            while isinstance(said, dict):
-                said = said.get("error") or said.get("message") or said.get("detail") or json.dumps(said)
-            said = str(said)
+            body_text = parsed(content) if isinstance(content, str) else content
+            while isinstance(body_text, dict):
+                body_text = (
+                    body_text.get("error")
+                    or body_text.get("message")
+                    or body_text.get("detail")
+                    or json.dumps(body_text)
+                )
+            body_text = str(body_text)
         except (ValueError, RecursionError):
-            said = content if isinstance(content, str) else "what nests too deep"
-        line = " ".join("".join(each if each.isprintable() else " " for each in said[:_READ_CHARACTERS]).split())
+            body_text = content if isinstance(content, str) else "a message that is nested too deeply"
+        line = " ".join("".join(each if each.isprintable() else " " for each in body_text[:_READ_CHARACTERS]).split())
         if self._server.key:
             line = line.replace(self._server.key, "…")
-        return line[:_TOLD_CHARACTERS] or "it does not say why"
+        return line[:_ERROR_CHARACTERS] or "no reason given"
 
     def _bounds(self, total_bytes: int, *, line_bytes: int = 0, seconds: float = 3600.0) -> Bounds:
         return Bounds(self._server.shown, total_bytes, line_bytes, seconds)
 
     def _unreachable(self, exc: Exception) -> EngineUnavailableError:
-        hint = "Is it running? AGENT_MODEL_URL says where it is looked for."
+        hint = "Check that it is running, and that AGENT_MODEL_URL is its address."
         what = "does not answer in time" if isinstance(exc, httpx.TimeoutException) else "cannot be reached"
         is_there = isinstance(exc, (httpx.ReadTimeout, httpx.ReadError, httpx.RemoteProtocolError))
-        kind = EngineUnavailableError if is_there else UnreachableError
-        return kind(f"The model server at {self._server.shown} {what}", hint)
+        error_class = EngineUnavailableError if is_there else UnreachableError
+        return error_class(f"The model server at {self._server.shown} {what}", hint)
 
-    def _broken(self, exc: Exception) -> EngineUnavailableError:
+    def _interrupted(self, exc: Exception) -> EngineUnavailableError:
         if isinstance(exc, httpx.TimeoutException):
             return EngineUnavailableError(
                 f"The server at {self._server.shown} was silent for {_SILENCE_SECONDS:.0f} s in the middle of its reply"
@@ -328,13 +334,13 @@ class ChatApi:
 
 
 def choices_of(chunk: dict[str, Any]) -> list[dict[str, Any]]:
-    """The choices of a chunk; what a server sends in their place that is none is passed over."""
+    """Return the choices of a chunk, ignoring values of another type."""
     choices = chunk.get("choices")
     return [choice for choice in choices if isinstance(choice, dict)] if isinstance(choices, list) else []
 
 
 async def _events(response: httpx.Response, bounds: Bounds) -> AsyncIterator[str]:
-    """The data of server-sent events, of which only `data` fields matter here."""
+    """Yield the data of server-sent events; other fields are not needed."""
     event: list[bytes] = []
     size = 0
     async for line in lines(response, bounds):

@@ -1,16 +1,17 @@
-"""Ask a model server for its context window, by the interfaces that servers of this kind have beside the chat API.
+"""Query a model server for its context window, through the interfaces that such servers have besides the chat API.
 
 The names of paths and fields are from the servers' own documentation and source:
 
 - llama-server, `GET /props`: `default_generation_settings.n_ctx`, the window of one slot (ggml-org/llama.cpp, tools/server/README.md).
-- Ollama, `GET /api/ps`: `models[].context_length`, the window with which a model is loaded; `POST /api/show`: `parameters`, a text in which
-  `num_ctx` stands where the model's own file sets it, and `model_info["<architecture>.context_length"]`, what the model was trained for
-  (ollama/ollama, api/types.go, docs/api.md). Without `num_ctx` the window is the server's own default, 4096 tokens and more with much
-  memory (docs/context-length.mdx); it is taken for 4096 until the model is loaded. A longer prompt is cut without a word (server/prompt.go).
-- LM Studio, `GET /api/v0/models`: `data[].loaded_context_length` of a loaded model, else `max_context_length`, of which as much is loaded as
-  the user set, 4096 unless changed (lmstudio-ai/docs, 1_developer/2_rest/endpoints.mdx).
-- vLLM and others tell it in the list of models: `max_model_len` (vllm-project/vllm, entrypoints/openai/protocol.py), `context_length` and the
-  like.
+- Ollama, `GET /api/ps`: `models[].context_length`, the window with which a model is loaded; `POST /api/show`: `parameters`, a text that
+  contains `num_ctx` if the model's own file sets it, and `model_info["<architecture>.context_length"]`, the length it was trained on
+  (ollama/ollama, api/types.go, docs/api.md). Without `num_ctx` the window is the server's own default, 4096 tokens, or more on machines
+  with much memory (docs/context-length.mdx); 4096 is assumed until the model is loaded. A longer prompt is cut silently
+  (server/prompt.go).
+- LM Studio, `GET /api/v0/models`: `data[].loaded_context_length` of a loaded model, else `max_context_length`, the upper limit of the
+  user's setting, which is 4096 unless changed (lmstudio-ai/docs, 1_developer/2_rest/endpoints.mdx).
+- vLLM and others include it in the list of models: `max_model_len` (vllm-project/vllm, entrypoints/openai/protocol.py),
+  `context_length` and similar names.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from analystd.engine.openai.client import ChatApi
 from analystd.models.local_servers import listed_name
 
 _USUAL_DEFAULT = 4096
-"""What Ollama and LM Studio load a model with, unless told otherwise."""
+"""The default window of Ollama and LM Studio."""
 _LISTED_KEYS = ("max_model_len", "context_length", "context_window", "max_context_length", "n_ctx")
 _NUM_CTX = re.compile(r"(?m)^\s*num_ctx\s+\"?(\d{1,9})\"?\s*$")
 _MOST_TOKENS = 1 << 30
@@ -33,17 +34,17 @@ _MOST_TOKENS = 1 << 30
 
 @dataclass(frozen=True)
 class ContextWindow:
-    """A context window in tokens; `is_certain` is False for what a server will probably load the model with."""
+    """A context window in tokens. `is_certain` is False for the assumed default of a server."""
 
     tokens: int
     is_certain: bool = True
 
 
 async def ask_window(api: ChatApi, model: str) -> ContextWindow | None:
-    """Ask what may be llama-server, Ollama or LM Studio for the window of a model; None where the server is none of them.
+    """Query a server, as llama-server, Ollama and LM Studio allow, for the window of a model. Returns None for other servers.
 
     Raises:
-        UnreachableError: when nobody answers there.
+        UnreachableError: when no server answers.
     """
     props, loaded, shown, listed = await asyncio.gather(
         api.native("GET", "props"),
@@ -51,12 +52,17 @@ async def ask_window(api: ChatApi, model: str) -> ContextWindow | None:
         api.native("POST", "api/show", {"model": model}),
         api.native("GET", "api/v0/models"),
     )
-    found = (_of_slot(props), _of_loaded(loaded, model), _of_lm_studio(listed, model), _of_shown(shown))
+    found = (
+        _slot_window(props),
+        _loaded_window(loaded, model),
+        _lm_studio_window(listed, model),
+        _configured_window(shown),
+    )
     return next((window for window in found if window is not None), None)
 
 
 def window_in(about: dict[str, Any]) -> ContextWindow | None:
-    """Return the window that a list of models tells of one of them."""
+    """Return the window in a model's entry of a list of models."""
     for source in (about, _object(about.get("meta"))):
         for key in _LISTED_KEYS:
             if (tokens := _count(source.get(key))) is not None:
@@ -64,18 +70,18 @@ def window_in(about: dict[str, Any]) -> ContextWindow | None:
     return None
 
 
-def _of_slot(props: Any) -> ContextWindow | None:
+def _slot_window(props: Any) -> ContextWindow | None:
     tokens = _count(_object(_object(props).get("default_generation_settings")).get("n_ctx"))
     return None if tokens is None else ContextWindow(tokens)
 
 
-def _of_loaded(processes: Any, model: str) -> ContextWindow | None:
+def _loaded_window(processes: Any, model: str) -> ContextWindow | None:
     about = _named(model, "name", _objects(_object(processes).get("models")))
     tokens = _count(about.get("context_length"))
     return None if tokens is None else ContextWindow(tokens)
 
 
-def _of_shown(shown: Any) -> ContextWindow | None:
+def _configured_window(shown: Any) -> ContextWindow | None:
     about = _object(shown)
     parameters = about.get("parameters")
     trained = _first(
@@ -86,7 +92,7 @@ def _of_shown(shown: Any) -> ContextWindow | None:
     return None if trained is None else ContextWindow(min(trained, _USUAL_DEFAULT), is_certain=False)
 
 
-def _of_lm_studio(listing: Any, model: str) -> ContextWindow | None:
+def _lm_studio_window(listing: Any, model: str) -> ContextWindow | None:
     about = _named(model, "id", _objects(_object(listing).get("data")))
     if (loaded := _count(about.get("loaded_context_length"))) is not None:
         return ContextWindow(loaded)
@@ -95,7 +101,7 @@ def _of_lm_studio(listing: Any, model: str) -> ContextWindow | None:
 
 
 def _named(model: str, key: str, listed: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """The entry of a model; empty where there is none."""
+    """Return the entry of a model; empty where there is none."""
     name = listed_name(model, [str(each.get(key)) for each in listed])
     return next((each for each in listed if each.get(key) == name), {})
 
@@ -105,7 +111,7 @@ def _first(values: Iterable[Any]) -> int | None:
 
 
 def _count(value: Any) -> int | None:
-    """A number of tokens; None for anything else."""
+    """Return a number of tokens; None for other values."""
     is_count = isinstance(value, int) and not isinstance(value, bool) and 0 < value <= _MOST_TOKENS
     return value if is_count else None
 

@@ -1,8 +1,9 @@
-"""A model behind an OpenAI-compatible server: llama-server, vLLM, Ollama, LM Studio, or one that is not on this machine.
+"""The engine of models behind an OpenAI-compatible server: llama-server, vLLM, Ollama, LM Studio, or a server on another machine.
 
-The agent sees the same thing as from a local model: text in which a call stands between `<tool name="…">` and `</tool>`. Where the
-server calls tools natively, its calls are written that way as they stream in, and earlier calls are given back to it in its own form.
-Whatever is sent has the spellings of control tokens broken, whoever wrote it: no message of ours needs one (see `token_breaker`).
+The agent gets the same form as from a local model: text in which a call stands between `<tool name="…">` and `</tool>`. Where the
+server calls tools natively, its calls are written in that form as they stream in, and earlier calls are sent back in the server's form.
+In all text that is sent, the spellings of control tokens are broken, whatever its source: none of our messages needs one (see
+`token_breaker`).
 """
 
 from __future__ import annotations
@@ -31,31 +32,31 @@ logger = logging.getLogger(__name__)
 
 _TOKENS_PER_MESSAGE = 8
 _CALL = re.compile(r'<tool name="(?P<name>[^"<>]+)">\n(?P<arguments>\{.*\})\n</tool>\Z', re.DOTALL)
-_MOST_LEARNT = 3.0
-_LEAST_LEARNT_FROM = 500
-"""Tokens: of a shorter prompt what the server adds to it would count for too much."""
+_MAX_CORRECTION = 3.0
+_MIN_CORRECTION_TOKENS = 500
+"""Shorter prompts do not correct the estimate: the tokens that the server adds would count for too much."""
 
 
 class EndpointEngine:
-    """An `Engine` that asks a server. What is asked leaves the daemon; if the server is elsewhere, it leaves the machine."""
+    """An `Engine` that sends requests to a server. Text leaves the daemon; if the server is on another machine, it leaves this one."""
 
     def __init__(self, server: Server, model: str | None = None, *, context_tokens: int = 0) -> None:
         self._server = server
-        self._wanted = model
+        self._model_setting = model
         self._context_tokens = context_tokens
         self._api: ChatApi | None = None
         self._model = model or ""
         self._window = ContextWindow(context_tokens) if context_tokens else None
-        self._native = True
+        self._uses_tools = True
         self._parameters = Parameters()
-        self._tokens_per_guess = 1.0
-        """How many tokens the server counted for each that was guessed; never less than one."""
+        self._correction = 1.0
+        """How many tokens the server counted for each estimated one; at least one."""
         self._tools_tokens = 0
-        """What the tools of the last request take, where the server knows tools."""
-        self._cut: str | None = None
+        """The tokens of the last request's tools, where the server supports tools."""
+        self._cut_warning: str | None = None
 
     def info(self) -> EngineInfo:
-        """The model's name, and where the text goes."""
+        """Return the model's name, and where the text is sent."""
         goes = "to a server on this machine" if self._server.is_here else "off this machine"
         return EngineInfo(
             kind="endpoint",
@@ -63,16 +64,20 @@ class EndpointEngine:
             loaded=self._api is not None,
             context_tokens=self._window.tokens if self._window else None,
             goes=f"text goes {goes}: {self._server.shown}",
-            warning=self._cut,
+            warning=self._cut_warning,
         )
 
     async def load(self) -> None:
-        """Choose among the server's models, unless the setting names one, and find out how large its window is."""
+        """Choose the server's only model, unless the setting names one, and query its context window."""
         if self._api is not None:
             return
         api = ChatApi(self._server)
         try:
-            about = {"id": self._wanted} if self._wanted else _only(await api.models(), self._server.shown)
+            about = (
+                {"id": self._model_setting}
+                if self._model_setting
+                else _only_model(await api.models(), self._server.shown)
+            )
             self._model = str(about["id"])
             if not self._context_tokens:
                 self._window = await ask_window(api, self._model) or window_in(about)
@@ -82,32 +87,29 @@ class EndpointEngine:
         self._api = api
 
     async def count_tokens(self, messages: tuple[Message, ...]) -> int:
-        """A guess on the safe side, with what the tools take: only the server knows its model's tokens."""
-        return math.ceil(self._guess(messages) * self._tokens_per_guess) + self._tools_tokens
+        """Return an estimate on the safe side, including the tools: only the server knows the model's tokenizer."""
+        return math.ceil(self._estimate(messages) * self._correction) + self._tools_tokens
 
     async def generate(self, request: GenerateRequest, on_text: OnText) -> Completion:
         """Have the server generate one reply.
 
         Raises:
-            PromptTooLongError: when the prompt does not fit; what the server said of its window is known from then on.
+            PromptTooLongError: when the prompt does not fit. The engine keeps the window that the server reports.
         """
         await self.load()
         try:
             return await self._generate(request, on_text)
         except BadRequestError as exc:
-            if not (self._native and request.tools):
+            if not (self._uses_tools and request.tools):
                 raise
-            logger.info("%s; it is asked without tools", exc.message)
-            # A server without tools says so in many ways; the text form asks nothing of it.
-            self._native = False
+            logger.info("%s; asking again without tools", exc.message)
+            # Servers without tools report this in many ways. The text form works with all of them.
+            self._uses_tools = False
             try:
                 return await self._generate(request, on_text)
             except BadRequestError:
-                self._native = True
+                self._uses_tools = True
                 raise
-
-    def forget(self, sequence: str) -> None:
-        """The server keeps what it keeps."""
 
     async def aclose(self) -> None:
         """Close the connections."""
@@ -116,12 +118,12 @@ class EndpointEngine:
             self._api = None
 
     async def _generate(self, request: GenerateRequest, on_text: OnText) -> Completion:
-        """Generate a reply, without the parameters that the server refuses."""
+        """Generate a reply, without the parameters that the server rejects."""
         while True:
             try:
                 completion = await self._stream(request, on_text)
             except NotFoundError as exc:
-                if not await self._finds_name(exc):
+                if not await self._resolve_name(exc):
                     raise
             except BadRequestError as exc:
                 if exc.refusal is None:
@@ -131,10 +133,10 @@ class EndpointEngine:
                 if not self._parameters.adapt(exc.refusal):
                     self._parameters.drop_guess()
                     raise
-                logger.info("%s; it is asked in another way from now on", exc.message)
+                logger.info("%s; adapting the requests from now on", exc.message)
             else:
                 self._parameters.keep_guess()
-                await self._look_at_window()
+                await self._update_window()
                 return completion
 
     async def _stream(self, request: GenerateRequest, on_text: OnText) -> Completion:
@@ -143,29 +145,29 @@ class EndpointEngine:
         writer = ReplyWriter(on_text, self._server.shown)
         async with aclosing(self._api.stream(self._body(request))) as chunks:
             async for chunk in chunks:
-                writer.take(chunk)
+                writer.add(chunk)
                 if writer.stopped:
                     break
         writer.end()
-        guess = self._guess(request.messages) + self._tools_tokens
-        completion = writer.completion(guess, time.monotonic() - started)
+        estimate = self._estimate(request.messages) + self._tools_tokens
+        completion = writer.completion(estimate, time.monotonic() - started)
         read = writer.prompt_tokens
-        if guess >= _LEAST_LEARNT_FROM:
-            self._tokens_per_guess = min(_MOST_LEARNT, max(self._tokens_per_guess, read / guess))
+        if estimate >= _MIN_CORRECTION_TOKENS:
+            self._correction = min(_MAX_CORRECTION, max(self._correction, read / estimate))
         if is_cut((message.content for message in request.messages), read, completion.cached_tokens):
-            # The words stay those of the first time, so that a run of several replies tells it once.
-            self._cut = self._cut or (
-                f"The server at {self._server.shown} has read only {read} tokens of a longer prompt: its context window is too small, and it "
-                "left a part out without saying so. Start it with a larger one, or set AGENT_CONTEXT_TOKENS to the one that it has."
+            # The text stays that of the first time, so that a run of several replies shows it once.
+            self._cut_warning = self._cut_warning or (
+                f"The server at {self._server.shown} read only {read} tokens of a longer prompt: its context window is too small, and it "
+                "dropped a part without reporting it. Start it with a larger window, or set AGENT_CONTEXT_TOKENS to the size of its window."
             )
-            completion = replace(completion, warning=self._cut)
+            completion = replace(completion, warning=self._cut_warning)
         return completion
 
-    async def _finds_name(self, refusal: NotFoundError) -> bool:
-        """Ask for the names of the models after all, where the server does not know ours; take the one that was meant.
+    async def _resolve_name(self, refusal: NotFoundError) -> bool:
+        """Look up the model in the server's list after it has rejected its name. Returns whether another spelling was found.
 
         Raises:
-            EngineUnavailableError: when it lists models, and none of this name.
+            EngineUnavailableError: when the server lists models, and none of this name.
         """
         assert self._api is not None
         try:
@@ -179,38 +181,38 @@ class EndpointEngine:
             ) from None
         if name == self._model:
             return False
-        logger.info("%s; %s is asked for", refusal.message, name)
+        logger.info("%s; asking for %s instead", refusal.message, name)
         self._model = name
         return True
 
     def _too_long(self, exc: BadRequestError, refusal: Refusal, request: GenerateRequest) -> PromptTooLongError:
-        """Learn of a refusal how large the window is, and how many tokens a prompt has."""
+        """Learn the window and the number of tokens of a prompt from a rejected request, and return the error."""
         if refusal.window is not None:
             self._window = ContextWindow(refusal.window)
-        guess = self._guess(request.messages) + self._tools_tokens
-        if refusal.prompt_tokens is not None and guess >= _LEAST_LEARNT_FROM:
-            learnt = min(_MOST_LEARNT, refusal.prompt_tokens / guess)
-            self._tokens_per_guess = max(self._tokens_per_guess, learnt)
+        estimate = self._estimate(request.messages) + self._tools_tokens
+        if refusal.prompt_tokens is not None and estimate >= _MIN_CORRECTION_TOKENS:
+            correction = min(_MAX_CORRECTION, refusal.prompt_tokens / estimate)
+            self._correction = max(self._correction, correction)
         return PromptTooLongError(
-            exc.message, "AGENT_CONTEXT_TOKENS takes the window that the server has, so that prompts are cut to it."
+            exc.message, "Set AGENT_CONTEXT_TOKENS to the server's context window, so that prompts are cut to it."
         )
 
-    async def _look_at_window(self) -> None:
-        """Ask again for a window that was only assumed, now that the model is loaded."""
+    async def _update_window(self) -> None:
+        """Query a window that was only assumed again, now that the model is loaded."""
         if self._window is None or self._window.is_certain or self._api is None:
             return
         try:
             found = await ask_window(self._api, self._model)
         except EngineUnavailableError:
             return
-        # Where it is not told even now, it is not asked for a third time.
+        # If the server does not report it even now, do not query it a third time.
         self._window = ContextWindow((found or self._window).tokens)
 
-    def _guess(self, messages: Sequence[Message]) -> int:
+    def _estimate(self, messages: Sequence[Message]) -> int:
         return sum(likely_tokens(broken(each.content)) + _TOKENS_PER_MESSAGE for each in messages)
 
     def _body(self, request: GenerateRequest) -> dict[str, Any]:
-        native = self._native and bool(request.tools)
+        native = self._uses_tools and bool(request.tools)
         body: dict[str, Any] = {
             "model": self._model,
             "messages": broken_in(native_messages(request.messages) if native else plain_messages(request.messages)),
@@ -225,7 +227,7 @@ class EndpointEngine:
 
 
 def plain_messages(messages: Sequence[Message]) -> list[dict[str, Any]]:
-    """The messages for a server without tools: what a tool gave comes as from the user, since many templates know no other role."""
+    """Return the messages for a server without tools. Tool results become user messages, since many templates know no other role."""
     shown: list[dict[str, Any]] = []
     for message in messages:
         role = "user" if message.role == "tool" else message.role
@@ -237,7 +239,7 @@ def plain_messages(messages: Sequence[Message]) -> list[dict[str, Any]]:
 
 
 def native_messages(messages: Sequence[Message]) -> list[dict[str, Any]]:
-    """The messages for a server with tools: a call and its result in the API's own form, anything else as `plain_messages` has it."""
+    """Return the messages for a server with tools: calls and their results in the API's own form, others as in `plain_messages`."""
     shown: list[dict[str, Any]] = []
     plain: list[Message] = []
     at = 0
@@ -255,7 +257,7 @@ def native_messages(messages: Sequence[Message]) -> list[dict[str, Any]]:
         shown.append(
             {
                 "role": "assistant",
-                # Not every server takes null here; an empty text is taken by all.
+                # Not every server accepts null here; all accept an empty text.
                 "content": here.content[: call.start()].strip(),
                 "tool_calls": [{"id": name, "type": "function", "function": function}],
             }
@@ -271,14 +273,14 @@ def _native_tool(tool: ToolSpec) -> dict[str, Any]:
 
 
 def _native_choice(request: GenerateRequest) -> Any:
-    """That a call is required; where there is only one tool, its name says so to more servers than the word does."""
+    """Return that a call is required. A single tool is named, since more servers support its name than the word `required`."""
     if request.tool_choice == "required" and len(request.tools) == 1:
         return {"type": "function", "function": {"name": request.tools[0].name}}
     return request.tool_choice
 
 
-def _only(models: Sequence[dict[str, Any]], where: str) -> dict[str, Any]:
-    """The one model that there is.
+def _only_model(models: Sequence[dict[str, Any]], where: str) -> dict[str, Any]:
+    """Return the only model.
 
     Raises:
         EngineUnavailableError: when there are several, or none.
@@ -287,9 +289,9 @@ def _only(models: Sequence[dict[str, Any]], where: str) -> dict[str, Any]:
         return models[0]
     names = [str(each["id"]) for each in models]
     raise EngineUnavailableError(
-        f"The server at {where} has {len(names)} models", f"AGENT_MODEL_NAME chooses. {_names_it_has(names)}"
+        f"The server at {where} has {len(names)} models", f"Set AGENT_MODEL_NAME to one of them. {_names_it_has(names)}"
     )
 
 
 def _names_it_has(names: Sequence[str]) -> str:
-    return f"It has: {', '.join(names[:20])}." if names else "It names none."
+    return f"It has: {', '.join(names[:20])}." if names else "It lists none."

@@ -1,7 +1,7 @@
-"""Recognise what a model server refuses in a request: a parameter, tools, a model's name, or a prompt that is too long.
+"""Recognise what a model server rejects in a request: a parameter, tools, a model's name, or a prompt that is too long.
 
-Servers word this in many ways. What a refusal points at is looked for first (OpenAI's `param`, the `loc` of pydantic and so of vLLM, Mistral
-and FastAPI, the `#/name` of Azure); where it points at nothing, a name in its sentence counts. The wordings are those of the tests.
+Servers word this in many ways. A reference to a field comes first (OpenAI's `param`, the `loc` of pydantic and so of vLLM, Mistral and
+FastAPI, Azure's `#/name`); without one, a name in the sentence counts. The tests contain the wordings.
 """
 
 from __future__ import annotations
@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from typing import Any
 
 OPTIONAL = ("temperature", "seed", "stream_options")
-"""Parameters that a request can do without."""
+"""Parameters that a request can omit."""
 LIMITS = ("max_tokens", "max_completion_tokens")
-"""The two names of the limit of a reply; newer models of OpenAI and Azure know only the second one, most servers only the first."""
+"""The two names of the limit of a reply. Newer models of OpenAI and Azure accept only the second one, most servers only the first."""
 
 _QUOTE = r"[\\'\"`]*"
 _POINTERS = (
@@ -49,25 +49,25 @@ _NO_MODEL = re.compile(
 
 @dataclass(frozen=True)
 class Refusal:
-    """What a server said when it did not take a request: the beginning of its answer, as it came."""
+    """A server's answer to a rejected request: the beginning of its text, unchanged."""
 
     text: str
 
     @property
     def parameters(self) -> tuple[str, ...]:
-        """The parameters that it does not take, of those that a request can do without or name in another way."""
-        named = self._pointed() or set(_WORD.findall(self.text))
+        """The rejected parameters, out of those that a request can omit or rename."""
+        named = self._referenced() or set(_WORD.findall(self.text))
         return tuple(name for name in (*OPTIONAL, *LIMITS) if name in named)
 
     @property
     def names_nothing(self) -> bool:
-        """Whether it may be about any parameter: it points at nothing, and names none."""
-        return not self._pointed() and not self.parameters
+        """Whether it may concern any parameter: it references no field, and names no parameter."""
+        return not self._referenced() and not self.parameters
 
     @property
     def is_about_tools(self) -> bool:
-        """Whether it is about tools and not about a parameter."""
-        pointed = any(_TOOLS.fullmatch(name) for name in self._pointed())
+        """Whether it concerns tools and not a parameter."""
+        pointed = any(_TOOLS.fullmatch(name) for name in self._referenced())
         return pointed or (self.names_nothing and _TOOLS.search(self.text) is not None)
 
     @property
@@ -82,31 +82,31 @@ class Refusal:
 
     @property
     def is_about_request(self) -> bool:
-        """Whether it names a part of the request, and so is no failure of the server's own."""
+        """Whether it names a part of the request, and so is not a failure of the server."""
         return bool(self.parameters) or self.is_about_tools or self.is_about_length
 
     @property
     def window(self) -> int | None:
-        """The context window, where it says how large that is."""
+        """The context window, if the server reports it."""
         return _first_number(_WINDOWS, self.text)
 
     @property
     def prompt_tokens(self) -> int | None:
-        """How many tokens the prompt has, where it says so."""
+        """The number of tokens of the prompt, if the server reports it."""
         return _first_number(_PROMPTS, self.text)
 
     @property
     def most_tokens(self) -> int | None:
-        """The longest reply that may be asked for, where it says so."""
+        """The largest limit of a reply that the server accepts, if it reports it."""
         return _first_number((_MOST_TOKENS,), self.text)
 
-    def _pointed(self) -> set[str]:
+    def _referenced(self) -> set[str]:
         found = (found for pattern in _POINTERS for found in pattern.finditer(self.text))
         return {word for each in found for word in _WORD.findall(each[1])}
 
 
 class Parameters:
-    """The parameters that a server takes for a model, as far as its refusals have told."""
+    """The parameters that a server accepts for a model, as far as its errors have shown."""
 
     def __init__(self) -> None:
         self._limit: str | None = LIMITS[0]
@@ -115,18 +115,18 @@ class Parameters:
         self._guessed: str | None = None
 
     def of(self, *, max_tokens: int, temperature: float, seed: int) -> dict[str, Any]:
-        """Return what of these is to be sent, under the names that the server knows."""
+        """Return these parameters as they are to be sent, under the names that the server accepts."""
         optional = {"temperature": temperature, "seed": seed, "stream_options": {"include_usage": True}}
-        taken = {name: value for name, value in optional.items() if name not in {*self._left_out, self._guessed}}
+        parameters = {name: value for name, value in optional.items() if name not in {*self._left_out, self._guessed}}
         if self._limit is not None:
-            taken[self._limit] = max_tokens if self._most_tokens is None else min(max_tokens, self._most_tokens)
-        return taken
+            parameters[self._limit] = max_tokens if self._most_tokens is None else min(max_tokens, self._most_tokens)
+        return parameters
 
     def adapt(self, refusal: Refusal) -> bool:
-        """Leave out from now on, or name in another way, what a refusal is about; False where that changes nothing.
+        """Omit or rename the parameters that a refusal concerns in later requests. Returns False if that changes nothing.
 
-        A refusal that names nothing may be about `stream_options`, which the fewest servers know: they are left out for one try, and
-        from then on only if the server takes the request (`keep_guess`).
+        A refusal that names nothing may concern `stream_options`, which the fewest servers support. They are omitted for one attempt, and in later
+        requests only if the server accepts that one (`keep_guess`).
         """
         if refusal.is_about_length or refusal.is_about_tools or refusal.is_about_model:
             return False
@@ -146,12 +146,12 @@ class Parameters:
         return changed
 
     def keep_guess(self) -> None:
-        """Remember that the server took the request without what was left out on a guess."""
+        """Keep omitting the guessed parameter: the server accepted the request without it."""
         self._left_out |= {self._guessed} if self._guessed is not None else set()
         self._guessed = None
 
     def drop_guess(self) -> None:
-        """Send again what was left out on a guess: the refusal was not about that."""
+        """Send the guessed parameter again: the refusal did not concern it."""
         self._guessed = None
 
     def _leave_out(self, names: set[str]) -> bool:

@@ -1,9 +1,9 @@
-"""Text on its way to a model server, in which nothing is a control token: how control tokens are spelt is broken, and mended in what comes back.
+"""Break the spellings of control tokens in text for a model server, and restore them in its replies.
 
-A server turns a whole conversation into tokens at once, so that `<|im_start|>` in a cell or in a program's output would begin another
-turn. Which model it has is not known, so the spellings of all families are broken, by an invisible character after the first one (U+2060,
-"word joiner", which no tokenizer takes away). Where a text has that character itself it is doubled, so that `Mender` gives back
-exactly what was meant, should the model repeat it.
+A server tokenizes a whole conversation at once, so `<|im_start|>` in a cell or in a program's output would begin another turn. Which model
+the server has is unknown, so the spellings of all families are broken, by an invisible character after the first one (U+2060, "word
+joiner", which no tokenizer removes). Where a text contains that character itself it is doubled, so that `Mender` restores the original
+text if the model repeats it.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _BRACKETED = "|".join(
 )
 _ROLES = "user|assistant|system|human"
 
-_SIGN = re.compile(
+_CONTROL_TOKEN = re.compile(
     "|".join(
         (
             # ChatML, Llama 3 and 4, Phi, GLM, Granite, Command R, gpt-oss, DeepSeek, EXAONE.
@@ -45,7 +45,7 @@ _SIGN = re.compile(
             # MiniMax: ]~b]; Falcon: >>QUESTION<<.
             r"\](?=~!?b[\[\]]|![a-z]~\[|<\])|\[(?=e~\[)",
             r">(?=>[A-Z]{1,60}<<)",
-            # Alpaca, Vicuna and others that part turns by words: ### Response:, USER:.
+            # Alpaca, Vicuna and others that separate turns by words: ### Response:, USER:.
             rf"(?m:^)#(?=##? ?(?i:instruction|response|input|{_ROLES})\b)",
             rf"(?m:^)(?=(?i:GPT4 Correct )?(?i:{_ROLES}):)\w",
         )
@@ -59,12 +59,12 @@ _ESCAPED = re.compile(
 
 
 def broken(text: str) -> str:
-    """Return the text with each spelling of a control token broken; a text without any, and without joiners, is returned as it is."""
-    return _SIGN.sub(rf"\g<0>{JOINER}", text.replace(JOINER, JOINER * 2))
+    """Return the text with each spelling of a control token broken. A text without any, and without joiners, is returned unchanged."""
+    return _CONTROL_TOKEN.sub(rf"\g<0>{JOINER}", text.replace(JOINER, JOINER * 2))
 
 
 def broken_in(value: Any) -> Any:
-    """Return JSON in which each text is `broken`; names of properties stay as they are."""
+    """Return JSON in which each text is `broken`. Property names stay unchanged."""
     if isinstance(value, str):
         return broken(value)
     if isinstance(value, dict):
@@ -75,7 +75,7 @@ def broken_in(value: Any) -> Any:
 
 
 class Mender:
-    """Undoes `broken` in a text that comes in pieces, also where a piece ends between joiners.
+    """Reverts `broken` in a text that arrives in pieces, even if a piece ends between two joiners.
 
     `escaped`: the text is JSON, in which a joiner may be written as `\\u2060`.
     """
@@ -83,11 +83,11 @@ class Mender:
     def __init__(self, *, escaped: bool = False) -> None:
         self._pattern = _ESCAPED if escaped else _PLAIN
         self._is_odd = False
-        """Whether the text so far ends with a joiner that has no partner."""
+        """Whether the text so far ends with a joiner without its second one."""
         self._held = ""
 
     def feed(self, piece: str) -> str:
-        """Return what is certain of the text with this piece."""
+        """Add a piece, and return the text that is complete."""
         text, self._held = self._held + piece, ""
         mended: list[str] = []
         for part in self._pattern.finditer(text):
@@ -102,6 +102,6 @@ class Mender:
         return "".join(mended)
 
     def finish(self) -> str:
-        """Return what was kept back until the text ended."""
+        """Return the text that was held back until the end."""
         rest, self._held = self._held, ""
         return rest

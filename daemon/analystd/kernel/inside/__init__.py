@@ -1,4 +1,4 @@
-"""What runs in the session's own process: a Jupyter kernel that bounds its output and knows its limits.
+"""The code of a session's own process: a Jupyter kernel with bounded output that can explain the sandbox's refusals.
 
 It uses the standard library and ipykernel only, and may be run by another interpreter than the daemon's, so nothing here imports `analystd`.
 """

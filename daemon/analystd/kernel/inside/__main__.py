@@ -1,4 +1,4 @@
-"""Starts the kernel under the name `analystd_inside`, whichever interpreter runs this file, and leaves no trace of it on `sys.path`."""
+"""Start the kernel as the package `analystd_inside`, whichever interpreter runs this file, without leaving its folder on `sys.path`."""
 
 import sys
 

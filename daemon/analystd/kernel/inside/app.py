@@ -1,12 +1,12 @@
-"""Brings the kernel up: reads where to listen from stdin, says READY on stdout, and then obeys the line on stdin.
+"""Start the kernel: read the connection info from stdin, write READY to stdout, then follow the commands on stdin.
 
 daemon                                        kernel
 {"connection": {…}, "preload": […], "toolbox": "…", "walls": {…}}\\n  ──▶
 ◀──   READY\\n
 interrupt <cell>\\n                      ──▶   SIGINT to itself and its children, if that cell still runs
-◀──   HEARD\\n                                 (not heard while C code keeps the interpreter to itself: then a signal must do)
-stop\\n                                  ──▶   an orderly end: files are flushed, atexit functions run
-(end of file)                           ──▶   the daemon is gone: an end at once
+◀──   HEARD\\n                                 (no answer while C code holds the interpreter lock: then the daemon sends a signal)
+stop\\n                                  ──▶   exit in an orderly way: flush files, run atexit functions
+(end of file)                           ──▶   the daemon has ended: exit at once
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _PR_SET_CHILD_SUBREAPER = 36
 
 
 def main() -> None:
-    """Run until told to stop."""
+    """Run the kernel until the daemon stops it or ends."""
     line_fd, ready_fd = _take_standard_streams()
     lines = _Lines(line_fd)
     start = json.loads(lines.read())
@@ -54,9 +54,9 @@ def main() -> None:
         walls = app.shell.walls = error_hints.walls_from(start["walls"])
         if walls.hides:
             app.shell.temporary_files = temporary.TemporaryFiles(walls.workspace)
-        # Without a network it fails, and need not try for fifteen seconds.
+        # Without a network pip fails anyway, and need not retry for fifteen seconds.
         os.environ.update(PIP_RETRIES="0", PIP_DISABLE_PIP_VERSION_CHECK="1")
-    # The kernel's own threads are running by now: what they pass on belongs to the cell of the moment.
+    # The kernel's own threads have started before this: the output that they forward belongs to the current cell.
     startup_patches.let_threads_remember_their_cell()
     threading.Thread(target=_obey, args=(lines, ready_fd, app), daemon=True, name="line").start()
     os.write(ready_fd, READY)
@@ -71,7 +71,7 @@ class _Lines:
         self._rest = b""
 
     def read(self) -> bytes:
-        """The next line without its end; empty at the end of the file."""
+        """Return the next line without its end; empty at the end of the file."""
         while b"\n" not in self._rest:
             data = os.read(self._descriptor, 65536)
             if not data:
@@ -82,7 +82,7 @@ class _Lines:
 
 
 def _take_standard_streams() -> tuple[int, int]:
-    """Descriptors of the line and for READY, which no child inherits; stdin is empty from now on, and crashes are reported on stderr."""
+    """Return descriptors for commands and for READY, which no child inherits. Empty stdin, and report crashes on stderr."""
     line_fd, ready_fd, crash_fd = os.dup(0), os.dup(1), os.dup(2)
     null = os.open(os.devnull, os.O_RDONLY)
     os.dup2(null, 0)
@@ -99,7 +99,7 @@ def _lead_a_group() -> None:
 
 
 def _adopt_orphans() -> None:
-    """Have what the session's children leave behind end with this process; behind walls the keeper sees to that, and buries them too."""
+    """Adopt the orphans of the session's children, so that they end with this process; in a sandbox the keeper does this."""
     with contextlib.suppress(OSError, AttributeError):
         ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1)
 
@@ -122,7 +122,7 @@ def _descendants(pid: int) -> list[int]:
 
 
 def _initialized_app(connection: dict[str, Any]) -> Any:
-    # The debugger would be imported for nothing, and takes a fifth of the start.
+    # The debugger is not used, and importing it takes a fifth of the start time.
     sys.modules["debugpy"] = None  # type: ignore[assignment]
     from .kernelapp import SessionApp
 

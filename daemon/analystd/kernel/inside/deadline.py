@@ -1,4 +1,4 @@
-"""Ends what takes too long in the main thread: a `__repr__` or a `__dir__` of the user's may loop for ever."""
+"""Limit the time of a block in the main thread: a `__repr__` or `__dir__` of the user's classes may loop for ever."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ _AGAIN_SECONDS = 0.02
 
 
 class TooSlowError(BaseException):
-    """Raised in the middle of what takes too long; no `except Exception` of the user's stops it."""
+    """Raised inside a block that takes too long; not an `Exception`, so that the user's handlers do not catch it."""
 
 
 @contextmanager
 def at_most(seconds: float) -> Iterator[None]:
-    """A block of the main thread that raises `TooSlowError` when it lasts longer, and again if that is caught in it."""
+    """Raise `TooSlowError` in a block of the main thread that takes longer, and again if the block catches it."""
     old_handler = signal.signal(signal.SIGALRM, _ring)
     try:
         old_timer = signal.setitimer(signal.ITIMER_REAL, seconds, _AGAIN_SECONDS)

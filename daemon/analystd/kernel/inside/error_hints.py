@@ -1,6 +1,6 @@
-"""Says in one sentence what the walls have to do with an error, and what to do about it; nothing when they are not to blame.
+"""Explain in one sentence an error that the sandbox caused, and its remedy; say nothing about other errors.
 
-Only here is the exception itself known, with its number and its paths. What the walls are, the launch tells.
+Only the session's process has the exception itself, with its number and paths. The daemon sends the description of the sandbox at the start.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from .load_guard import is_told
+from .load_guard import is_explained
 from .temporary import PRIVATE
 
 _GROUPS: Any = getattr(builtins, "BaseExceptionGroup", ())
@@ -28,58 +28,58 @@ _INSTALL = re.compile(
 )
 _SYSTEM_FILES = ("/dev", "/proc", "/sys")
 _SEALED = frozenset({errno.EROFS, errno.EBUSY, errno.EXDEV})
-"""How Linux refuses to write below a mount that is read-only, to remove or rename the mount itself, and to link into it."""
+"""Linux's errors for writing below a read-only mount, for removing or renaming the mount itself, and for linking into it."""
 
 _FEW = 20
 
 
 @dataclass(frozen=True)
 class SessionAccess:
-    """What the session may touch, as far as its errors are explained by it."""
+    """What the session may access, as far as it explains errors."""
 
     workspace: str
     read_only: tuple[str, ...]
-    """What AGENT_READ_ONLY_PATHS lets in, and the folders of system and interpreter."""
+    """The paths in AGENT_READ_ONLY_PATHS, and the folders of the system and the interpreter."""
     runtime: str
-    """The session's own folder beside the workspace."""
+    """The session's private folder besides the workspace."""
     hides: bool
-    """Whether what is outside seems not to be there, rather than to be forbidden."""
+    """Whether paths outside seem not to exist, rather than to be forbidden."""
     memory_bytes: int
     """The memory of the machine, or of the container."""
 
     def explain(self, error: BaseException) -> str | None:
-        """A sentence on an error that the walls caused."""
+        """Return a sentence on an error that the sandbox caused; None for other errors."""
         causes = list(_causes(error))
         if any(isinstance(cause, MemoryError) for cause in causes):
-            return None if any(map(is_told, causes)) else self._memory()
+            return None if any(map(is_explained, causes)) else self._memory()
         if any(_is_failed_install(cause) for cause in causes) or any(map(_is_network, _network_causes(error, causes))):
             return self.network()
-        return next((told for cause in causes if isinstance(cause, OSError) if (told := self._path(cause))), None)
+        return next((text for cause in causes if isinstance(cause, OSError) if (text := self._path(cause))), None)
 
     def explain_command(self, command: str, status: int) -> str | None:
-        """A sentence on a shell command that failed for want of a network."""
+        """Return a sentence on a shell command that failed because there is no network; else None."""
         return self.network() if status != 0 and _INSTALL.search(command) else None
 
     def network(self) -> str:
-        """What to do without a network."""
+        """Return the advice for code that needs a network."""
         return (
-            "This session has no network: bring data into the workspace from outside, and install packages outside too, with "
-            f"`{sys.executable} -m pip install …`, or name another interpreter in AGENT_PYTHON."
+            "This session has no network: copy data into the workspace from outside, and install packages outside too, with "
+            f"`{sys.executable} -m pip install …`, or set AGENT_PYTHON to another interpreter."
         )
 
     def _memory(self) -> str:
         return (
-            f"The machine has {self.memory_bytes / 1e9:.1f} GB of memory for everything: work on less at a time, as on chosen "
+            f"The machine has {self.memory_bytes / 1e9:.1f} GB of memory in total: load less data at a time, for example selected "
             "columns, rows or chunks."
         )
 
     def _path(self, error: OSError) -> str | None:
         for path in _paths(error):
-            if (told := self._path_told(path, _number(error))) is not None:
-                return told
+            if (text := self._explain_path(path, _number(error))) is not None:
+                return text
         return None
 
-    def _path_told(self, path: str, number: int | None) -> str | None:
+    def _explain_path(self, path: str, number: int | None) -> str | None:
         real = _real(path)
         if real is None:
             return None
@@ -88,23 +88,23 @@ class SessionAccess:
         if _is_below(real, (self.runtime, *_SYSTEM_FILES)):
             return None
         if _is_below(real, self.read_only):
-            # If the file's own permissions would let it be written, it was the walls that did not.
+            # If the file's own permissions permit writing, it was the sandbox that refused.
             if number == errno.EROFS or (number in _REFUSED and _may_write(real)):
-                return (
-                    f"{path!r} can only be read: the session writes in the workspace {self.workspace} and nowhere else."
-                )
+                return f"{path!r} is read-only: the session can write only in the workspace {self.workspace}."
             return None
         if self.hides and number == errno.ENOENT and os.path.dirname(real) in PRIVATE:  # noqa: PTH120
-            return f"{path!r} is not there: {os.path.dirname(real)} is private to the session, and what was in it goes with it."  # noqa: PTH120
+            return (
+                f"{path!r} does not exist: {os.path.dirname(real)} is private to the session, and is deleted with it."  # noqa: PTH120
+            )
         if number in _REFUSED or (number in (errno.ENOENT, None) and self.hides):
             return (
-                f"{path!r} is outside of the workspace {self.workspace}: the session writes there, and elsewhere reads only "
-                "what the setting AGENT_READ_ONLY_PATHS names."
+                f"{path!r} is outside of the workspace {self.workspace}: the session can write only there, and elsewhere can "
+                "read only the folders in the setting AGENT_READ_ONLY_PATHS."
             )
         return None
 
     def _sealed(self, path: str, real: str) -> str | None:
-        """What is said of a path in the workspace that is mounted read-only; of a disk that is so as a whole, nothing."""
+        """Explain a path in the workspace that is mounted read-only; return None if the whole workspace is read-only."""
         sealed = None
         while real != self.workspace:
             if _is_read_only(real):
@@ -114,18 +114,18 @@ class SessionAccess:
             return None
         name = os.path.relpath(sealed, self.workspace)
         return (
-            f"{path!r} can only be read: tools outside of the session's walls run or believe what is in {name!r}, so code in "
-            "here may not change it. Change it outside."
+            f"{path!r} is read-only: tools outside of the session's sandbox execute or trust files in {name!r}, so code in "
+            "the session may not change it. Change it outside."
         )
 
 
-def walls_from(told: dict[str, Any]) -> SessionAccess:
-    """What the launch has told, as it comes out of JSON."""
-    return SessionAccess(**{**told, "read_only": tuple(told["read_only"])})
+def walls_from(values: dict[str, Any]) -> SessionAccess:
+    """Return the description of the sandbox from the daemon's JSON."""
+    return SessionAccess(**{**values, "read_only": tuple(values["read_only"])})
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:
-    """The error, what it was raised from, what it carries as an argument (so do httpcore's) and, of a group, its members."""
+    """Yield the error, its causes, exceptions among its arguments (as in httpcore) and the members of a group."""
     todo, seen = [error], set[int]()
     while todo and len(seen) < _FEW:
         cause = todo.pop(0)
@@ -137,7 +137,7 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
 
 
 def _network_causes(error: BaseException, causes: list[BaseException]) -> Iterator[BaseException]:
-    """Libraries raise an error of their own in the middle of handling the system's; user code does so for other reasons."""
+    """Yield causes and contexts: libraries raise their own error while handling the system's; user code does so for other reasons."""
     yield from causes
     seen = set(map(id, causes))
     current: BaseException | None = error
@@ -174,7 +174,7 @@ def _paths(error: OSError) -> Iterator[str]:
     named = [name for name in (error.filename, error.filename2) if isinstance(name, (str, bytes))]
     yield from map(os.fsdecode, named)
     if not named:
-        # Libraries written in other languages put the path into the message.
+        # Libraries written in other languages have the path only in the message.
         yield from _PATH_IN_MESSAGE.findall(str(error)[:10_000])[:_FEW]
 
 
@@ -195,7 +195,7 @@ def _is_read_only(path: str) -> bool:
     try:
         return bool(os.statvfs(path).f_flag & os.ST_RDONLY)
     except OSError:
-        # What is not there yet is as its folder.
+        # A path that does not exist yet is as writable as its folder.
         return False
 
 

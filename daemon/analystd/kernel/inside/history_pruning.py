@@ -1,4 +1,4 @@
-"""What a session does not keep: IPython and its traceback formatter hold on to every cell's output, errors and code for ever."""
+"""Discard history: IPython and its traceback formatter would keep every cell's output, errors and code for ever."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import executing.executing
 import stack_data
 
 KEPT_CELLS = 10_000
-"""Of so many cells the code is kept, for `In`, `_i7`, and the lines in tracebacks of functions that they defined."""
+"""The number of cells whose code is kept, for `In`, `_i7`, and source lines in tracebacks of functions that they defined."""
 
 
 _executing: Any = executing.executing
@@ -19,12 +19,12 @@ _stack_data: Any = stack_data
 
 
 def cell_name(number: int, part: int = 0) -> str:
-    """The file name of a cell's code, or of the code that IPython ran for it as its part `part`."""
+    """Return the file name of a cell's code, or of the nested code number `part` that IPython ran for it."""
     return f"<cell {number}.{part}>" if part else f"<cell {number}>"
 
 
 def forget_outputs(shell: Any) -> None:
-    """Drop what is there for notebooks and databases that no session has; the values in `Out` stay."""
+    """Drop data for notebooks and databases, which sessions do not have; the values in `Out` stay."""
     history = shell.history_manager
     for name in ("outputs", "exceptions", "output_hist_reprs", "db_input_cache", "db_output_cache"):
         with contextlib.suppress(AttributeError):
@@ -32,8 +32,8 @@ def forget_outputs(shell: Any) -> None:
 
 
 def forget_traceback() -> None:
-    """Drop what was found out about the cells in a traceback, their syntax trees above all; that of files is worth keeping."""
-    # None of this is promised by those packages; the session's Python may have other versions of them.
+    """Drop cached data about cells in a traceback, such as their syntax trees; that about files is worth keeping."""
+    # These are private attributes; the session's Python may have other versions of the packages.
     with contextlib.suppress(AttributeError):
         sources = _stack_data.Source._class_local("__source_cache_with_lines", {})
         for key in [key for key in sources if key[0].startswith("<cell ")]:

@@ -1,4 +1,4 @@
-"""What a name in the user's code stands for: a signature and a docstring, or a value's type and preview, without running its code."""
+"""Describe a name in the user's code without running its code: signature and docstring, or a value's type and preview."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _DOCUMENTED = (
 
 
 def text(name: str, names: dict[str, Any]) -> str | None:
-    """What there is to say of a dotted name; None when it is not known."""
+    """Return the description of a dotted name; None when it is unknown."""
     try:
         value = _find(name, names)
     except (AttributeError, LookupError):
@@ -56,7 +56,7 @@ def _find(name: str, names: dict[str, Any]) -> Any:
 
 
 def _attribute(owner: Any, name: str) -> Any:
-    """An attribute, found without calling a property or a `__getattr__`, which may do anything."""
+    """Return an attribute without calling a property or `__getattr__`, which could run any code."""
     static = inspect.getattr_static(owner, name)
     if isinstance(owner, types.ModuleType) or not isinstance(static, _BINDING):
         return static
@@ -66,7 +66,7 @@ def _attribute(owner: Any, name: str) -> Any:
 
 
 def _has_own_signature(value: Any) -> bool:
-    """Callables of libraries that are no functions, as numpy's `ufunc` is none; those of the user's are values."""
+    """Whether a value is a library's callable other than a function, such as numpy's `ufunc`; the user's callables are values."""
     kind = type(value)
     return kind.__module__ != "__main__" and callable(value) and hasattr(value, "__name__")
 

@@ -1,4 +1,4 @@
-"""When SIGINT may raise KeyboardInterrupt: in the user's code, and not while the kernel holds a lock or answers."""
+"""Control when SIGINT raises KeyboardInterrupt: in the user's code, but not while the kernel holds a lock or answers."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _pending = False
 
 
 class UserCode:
-    """A block in which SIGINT raises KeyboardInterrupt; one that comes too late for the block is forgotten."""
+    """A block in which SIGINT raises KeyboardInterrupt; a signal that arrives after the block is ignored."""
 
     def __enter__(self) -> None:
         global _open, _pending
@@ -26,7 +26,7 @@ class UserCode:
 
 
 class HeldInterrupts:
-    """A block of the kernel's own, in the middle of the user's code, which SIGINT does not break: it raises at the end."""
+    """A block of the kernel's code, called from the user's code, that SIGINT does not interrupt: the exception is raised at its end."""
 
     def __enter__(self) -> None:
         global _held
@@ -43,7 +43,7 @@ class HeldInterrupts:
 
 
 def handle() -> None:
-    """Become the handler of SIGINT."""
+    """Install the handler of SIGINT."""
     signal.signal(signal.SIGINT, _on_sigint)
 
 

@@ -1,4 +1,4 @@
-"""The application around the kernel: no files of its own, no history, plain colours."""
+"""The kernel application: without configuration files, history or colours."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ _COLLECT_SECONDS = 1.0
 
 
 class OutputThread(_IOPubThread):  # type: ignore[misc]
-    """ipykernel's thread for outputs, asleep while there are none.
+    """ipykernel's thread for outputs, which sleeps while there are none.
 
-    It closes the pipes of threads that printed and have ended; ipykernel looks for them each ten seconds. Whoever sees a thread run takes
-    what appears in the workspace for the session's.
+    It closes the pipes of threads that printed and have ended; ipykernel would search for them every ten seconds. A thread that runs must be
+    avoided, because files that appear in the workspace while any thread of a session runs are attributed to the session.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -48,7 +48,7 @@ class OutputThread(_IOPubThread):  # type: ignore[misc]
 
 
 class SessionApp(_IPKernelApp):  # type: ignore[misc]
-    """ipykernel's application, told where to listen instead of reading a file."""
+    """ipykernel's application, with the connection info as a parameter instead of a file."""
 
     kernel_class = SessionKernel
     connection = Dict()
@@ -57,7 +57,7 @@ class SessionApp(_IPKernelApp):  # type: ignore[misc]
     def _default_config(self) -> Config:
         config = Config()
         config.HistoryManager.enabled = False
-        # Jedi takes two seconds for the first answer, and calls the user's properties; editors have it, or better, for themselves.
+        # Jedi takes two seconds for its first answer, and calls the user's properties; editors have it, or better, themselves.
         config.IPCompleter.use_jedi = False
         config.InteractiveShell.colors = "nocolor"
         config.InteractiveShellApp.exec_PYTHONSTARTUP = False
@@ -71,34 +71,34 @@ class SessionApp(_IPKernelApp):  # type: ignore[misc]
         return SessionWire(parent=self)
 
     def load_config_file(self, *args: Any, **kwargs: Any) -> None:
-        """Read no file: what code of an earlier session wrote into the profile would run in each later one."""
+        """Do not read files: code that an earlier session wrote into the profile would run in every later one."""
 
     def _run_startup_files(self) -> None:
-        """Nor run any."""
+        """Do not run startup files, for the same reason."""
 
     def init_iopub(self, context: Any) -> None:
-        """Open the channel of outputs so that it waits for a slow reader; it would drop messages, the last one of a cell too."""
+        """Make the output channel wait for a slow reader; otherwise it would drop messages, even the last one of a cell."""
         context.setsockopt(zmq.XPUB_NODROP, 1)
         _kernelapp.IOPubThread = OutputThread
         super().init_iopub(context)
 
     def init_connection_file(self) -> None:
-        """Take the connection as it was given."""
+        """Use the given connection info."""
         self.load_connection_info(self.connection)
 
     def write_connection_file(self, **kwargs: Any) -> None:
-        """Whoever may connect knows the connection already."""
+        """Do not write a file: the daemon knows the connection info already."""
 
     def log_connection_info(self) -> None:
-        """Nor does anybody need to be told."""
+        """Do not log it either."""
 
     def init_shell(self) -> None:
-        """Spare whoever calls `sys.exit()` the advice to press Ctrl-D."""
+        """Suppress IPython's advice on `sys.exit()` to press Ctrl-D."""
         super().init_shell()
         warnings.filterwarnings("ignore", message="To exit: use")
 
     def init_path(self) -> None:
-        """Let code import from the workspace and the current folder, behind the standard library as IPython does."""
+        """Permit imports from the workspace and the current folder, after the standard library as IPython does."""
         super().init_path()
         workspace = str(Path.cwd())
         if workspace not in sys.path:

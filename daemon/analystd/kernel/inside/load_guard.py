@@ -1,7 +1,7 @@
-"""Refuses to load a file whole that cannot fit into the memory, before the load has begun to fill it.
+"""Refuse to load a whole file that cannot fit into memory, before the load begins to fill the memory.
 
-Only what is certain is refused: the estimate is the least that a load can take, the limit is the most that the session could ever have, and
-where either is not known, pandas is left to itself.
+A load is refused only if it is certain to fail: the estimate is the minimum that a load can take, the limit is the maximum that the session
+could ever have. If either is unknown, pandas proceeds.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from types import ModuleType
 from typing import Any
 
 LEAST_SHARE = {"read_csv": 0.25, "read_table": 0.25, "read_json": 0.5, "read_feather": 0.5, "read_parquet": 0.25}
-"""What a load leaves in memory at the least, as a share of the bytes in the file, for Parquet of those before compression.
+"""The minimum memory of a loaded file, as a share of the bytes in the file (for Parquet, before compression).
 
 A float written with all its digits takes some 25 bytes in CSV and 8 in memory; small integers take 4 in Parquet and 1 in memory. JSON is read as
 one string first, in which a character of three bytes takes two.
@@ -45,7 +45,7 @@ _NARROWING = frozenset(
         "encoding",
     }
 )
-"""Arguments that may make the result smaller than the file, or the file another one; whoever gives one is not held up."""
+"""Arguments that may make the result smaller than the file, or refer to another file; loads with one of them are not checked."""
 
 _ADVICE = {
     "read_csv": "usecols, nrows or chunksize",
@@ -57,20 +57,20 @@ _ADVICE = {
 
 
 class LoadGuard:
-    """Holds pandas' loads of whole files against the memory that there is."""
+    """Compare pandas' loads of whole files with the available memory."""
 
     def __init__(self, memory_bytes: int | None) -> None:
-        """`memory_bytes` is the memory of the machine, or of the container, if that is known."""
+        """`memory_bytes` is the memory of the machine or of the container, if it is known."""
         self._memory_bytes = memory_bytes
 
     def watch(self, pandas: ModuleType) -> None:
-        """Put a look at the file before each of pandas' functions that load one."""
+        """Add a check of the file to each of pandas' functions that load one."""
         for name in LEAST_SHARE:
             with contextlib.suppress(Exception):
                 self._watch(name, getattr(pandas, name))
 
     def refusal(self, name: str, path: object, columns: object = None) -> str | None:
-        """Why the load of `path` by pandas' function `name` cannot succeed; None if it might."""
+        """Return why loading `path` with pandas' function `name` cannot succeed; None if it might."""
         if not isinstance(path, (str, os.PathLike)):
             return None
         file = os.path.expanduser(os.fspath(path))  # noqa: PTH111
@@ -86,14 +86,14 @@ class LoadGuard:
         size = f"{loaded / 1e9:.1f} GB" + (" before compression" if name == "read_parquet" else "")
         return (
             f"{os.fspath(path)!r} holds {size}, which cannot fit into the {room / 1e9:.1f} GB of memory that this session could "
-            f"have: give {_ADVICE[name]}, query the file with DuckDB or pyarrow's filters, or look at it with data_view"
+            f"have: pass {_ADVICE[name]}, query the file with DuckDB or pyarrow's filters, or view it with data_view"
         )
 
     def _watch(self, name: str, function: Callable[..., Any]) -> None:
         signature: list[inspect.Signature] = []
 
         def refusal(args: tuple[Any, ...], kwargs: dict[str, Any]) -> str | None:
-            # Whatever is wrong with the arguments or the file, pandas tells it better.
+            # For errors in the arguments or the file, pandas has the better message.
             with contextlib.suppress(Exception):
                 signature[:] = signature or [inspect.signature(function)]
                 given = signature[0].bind(*args, **kwargs).arguments
@@ -101,7 +101,7 @@ class LoadGuard:
                     return self.refusal(name, next(iter(given.values())), given.get("columns"))
             return None
 
-        # One function may stand in several modules; whoever compares or pickles it finds the same one in all of them.
+        # A function may be in several modules; comparing and pickling need the same object in all of them.
         watched = _watched(function, refusal)
         for place, module in list(sys.modules.items()):
             if place.partition(".")[0] == "pandas" and getattr(module, "__dict__", {}).get(name) is function:
@@ -109,7 +109,7 @@ class LoadGuard:
 
 
 def most_memory(memory_bytes: int | None = None) -> int:
-    """The bytes that this process could ever have: what is free, what could be swapped out, and what it has already."""
+    """Return the maximum memory that this process could ever have: free memory, free swap space, and what it uses already."""
     kilobytes = {}
     for line in Path("/proc/meminfo").read_text().splitlines():
         key, _, value = line.partition(":")
@@ -119,9 +119,9 @@ def most_memory(memory_bytes: int | None = None) -> int:
     return min(free, memory_bytes) if memory_bytes else free
 
 
-def is_told(error: BaseException) -> bool:
-    """Whether an error already says all about the memory, as a refusal of a load does."""
-    return bool(vars(error).get("analystd_told"))
+def is_explained(error: BaseException) -> bool:
+    """Return whether an error already explains the memory limit, as the refusal of a load does."""
+    return bool(vars(error).get("analystd_explained"))
 
 
 def _watched(function: Callable[..., Any], refusal: Callable[..., str | None]) -> Callable[..., Any]:
@@ -129,11 +129,11 @@ def _watched(function: Callable[..., Any], refusal: Callable[..., str | None]) -
     def load(*args: Any, **kwargs: Any) -> Any:
         if why := refusal(args, kwargs):
             error = MemoryError(why)
-            vars(error)["analystd_told"] = True
+            vars(error)["analystd_explained"] = True
             raise error
         return function(*args, **kwargs)
 
-    # In tracebacks, and for pandas when it looks for the user's line to warn about, this is a part of pandas.
+    # Appear as part of pandas in tracebacks, and when pandas searches for the user's line to warn about.
     original: Any = inspect.unwrap(function)
     watched: Any = load
     watched.__code__ = watched.__code__.replace(
@@ -143,7 +143,7 @@ def _watched(function: Callable[..., Any], refusal: Callable[..., str | None]) -
 
 
 def _parquet_bytes(file: str, columns: object) -> int:
-    """The size of those columns, or of all, in Parquet's encodings but before compression, as the file's footer tells it."""
+    """Return the size of these columns, or of all, in Parquet's encodings but before compression, from the file's footer."""
     footer = importlib.import_module("pyarrow.parquet").read_metadata(file)
     groups = [footer.row_group(number) for number in range(footer.num_row_groups)]
     if columns is None:

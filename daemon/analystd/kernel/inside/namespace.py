@@ -1,4 +1,4 @@
-"""What the user's variables look like: type, shape, size and a short preview, within a fixed time."""
+"""Describe the user's variables within a fixed time: type, shape, size and a short preview."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _ONE_SECONDS = 0.1
 
 
 def variables(namespace: dict[str, Any], hidden: dict[str, Any]) -> list[dict[str, Any]]:
-    """One row for each variable of the user's, sorted by name; `hidden` are the names that IPython put there."""
+    """Return one row for each variable of the user, sorted by name; `hidden` are the names that IPython defines."""
     missing = object()
     deadline = time.monotonic() + _ALL_SECONDS
     names = sorted(
@@ -38,7 +38,7 @@ def variables(namespace: dict[str, Any], hidden: dict[str, Any]) -> list[dict[st
 
 
 def largest_variables(namespace: dict[str, Any], hidden: dict[str, Any], limit: int) -> list[dict[str, Any]]:
-    """Rows for those that take most memory, without previews, which only the main thread can make in a bounded time."""
+    """Return rows for the variables that take the most memory, without previews: only the main thread can limit their time."""
     return [
         {
             "name": name[:MAX_NAME_CHARACTERS],
@@ -52,7 +52,7 @@ def largest_variables(namespace: dict[str, Any], hidden: dict[str, Any], limit: 
 
 
 def row(name: str, value: Any, deadline: float = math.inf) -> dict[str, Any]:
-    """What one variable looks like; past the `deadline` only its type is told."""
+    """Return the description of one variable; after the `deadline`, only its type."""
     kind = _type_name(type(value))
     return {
         "name": name[:MAX_NAME_CHARACTERS],
@@ -64,7 +64,7 @@ def row(name: str, value: Any, deadline: float = math.inf) -> dict[str, Any]:
 
 
 def _guarded(describe: Callable[[Any], Any], value: Any, deadline: float) -> Any:
-    # Whatever an object's own methods do, raise and loop included, its row is made.
+    # Every object gets a row, even if its own methods raise or loop.
     if time.monotonic() > deadline:
         return None
     try:
@@ -75,7 +75,7 @@ def _guarded(describe: Callable[[Any], Any], value: Any, deadline: float) -> Any
 
 
 def _type_name(kind: type) -> str:
-    # Classes may say of themselves what they like.
+    # A class may set these attributes to anything.
     module = kind.__module__
     name = kind.__qualname__[:MAX_NAME_CHARACTERS]
     if not isinstance(module, str) or module in ("builtins", "__main__"):
@@ -128,7 +128,7 @@ def _one_line(text: str) -> str:
 
 
 class _Short(reprlib.Repr):
-    """Short forms of nested values, which never walk through more than a few of them."""
+    """Short representations of nested values, which visit only a few elements."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""How much of what code puts out is kept: the beginning and the end of a text, and displays up to a size."""
+"""Limit the output of code: keep the beginning and end of a text, and displays up to a size."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ HEAD_CHARACTERS = 512 * 1024
 TAIL_CHARACTERS = 512 * 1024
 MAX_RESULT_CHARACTERS = 128 * 1024
 MAX_DISPLAY_BYTES = 4 * 1024 * 1024
-"""Above this a MIME type of a display is left out: a 4 MB PNG has some 3 MB before base64."""
+"""Maximum size of one MIME type of a display: a 4 MB PNG has some 3 MB before base64."""
 MAX_BUNDLE_BYTES = 8 * 1024 * 1024
-"""Above this further MIME types of one display are left out."""
+"""Maximum size of all MIME types of one display."""
 MAX_DISPLAYS = 100
 MAX_DISPLAYS_BYTES = 32 * 1024 * 1024
-"""With the texts, which may be 2 x 12 MB in JSON, this leaves what came of code below the 64 MiB of a message."""
+"""With the texts, which may be 2 x 12 MB in JSON, this keeps an outcome below the 64 MiB of a message."""
 
 _MAX_TYPE_CHARACTERS = 200
 _CHUNK = 8 * 1024
 
 
 class HeadTail:
-    """A text of any length in bounded memory: its head is given back as it comes, its tail is kept until the end."""
+    """A text of any length in bounded memory: the head is returned as it arrives, the tail is kept until the end."""
 
     def __init__(self, head: int = HEAD_CHARACTERS, tail: int = TAIL_CHARACTERS) -> None:
         self.cut_bytes = 0
@@ -34,7 +34,7 @@ class HeadTail:
         self._pieces_length = 0
 
     def admit(self, text: str) -> str:
-        """The part of `text` that still belongs to the head; the rest is kept for `rest`."""
+        """Return the part of `text` that belongs to the head; keep the remainder for `rest`."""
         if self._room >= len(text):
             self._room -= len(text)
             return text
@@ -44,7 +44,7 @@ class HeadTail:
         return head
 
     def rest(self) -> str:
-        """What follows the head: nothing, the remainder, or a mark of how much is missing and the tail. The text ends here."""
+        """End the text, and return what follows the head: nothing, the remainder, or a mark of what is missing and the tail."""
         self._seal()
         text = "".join(self._chunks)
         if len(text) > self._tail:
@@ -57,7 +57,7 @@ class HeadTail:
         return f"\n… [{self.cut_bytes} bytes cut] …\n{text}"
 
     def _keep(self, text: str) -> None:
-        # Small pieces are gathered first: half a million one-character strings would cost 30 MB.
+        # Small pieces are joined first: half a million one-character strings would take 30 MB.
         self._pieces.append(text)
         self._pieces_length += len(text)
         if self._pieces_length >= _CHUNK:
@@ -82,12 +82,12 @@ class HeadTail:
 
 
 def byte_length(text: str) -> int:
-    """The length of `text` in UTF-8."""
+    """Return the length of `text` in UTF-8."""
     return len(text) if text.isascii() else len(text.encode("utf-8", "surrogatepass"))
 
 
 def bounded_text(text: str, limit: int) -> str:
-    """`text`, or its two ends around a mark if it is longer than `limit` characters."""
+    """Return `text`, or its two ends around a mark if it is longer than `limit` characters."""
     if len(text) <= limit:
         return text
     kept = HeadTail(limit // 2, limit // 2)
@@ -95,12 +95,12 @@ def bounded_text(text: str, limit: int) -> str:
 
 
 def bundle_size(data: dict[str, Any]) -> int:
-    """Bytes of a MIME bundle in JSON, all of it in ASCII: the longest form that it is ever sent in."""
+    """Return the size of a MIME bundle in ASCII-only JSON: the longest form in which it is ever sent."""
     return sum(_size(value) for value in data.values())
 
 
 def bounded_bundle(data: dict[str, Any]) -> tuple[dict[str, Any], bool]:
-    """A MIME bundle without what is too big, and whether anything was cut; a note in its plain text says what is missing."""
+    """Return a MIME bundle without values that are too large, and whether anything was cut; a note in its plain text lists what is missing."""
     kept: dict[str, Any] = {}
     notes: list[str] = []
     whole = 0
@@ -124,7 +124,7 @@ def bounded_bundle(data: dict[str, Any]) -> tuple[dict[str, Any], bool]:
 
 
 def _size(value: Any) -> int:
-    # What is too long already as it is need not be written out for that.
+    # A string that is already too long need not be encoded to measure it.
     if isinstance(value, str) and len(value) > MAX_DISPLAY_BYTES:
         return len(value)
     return len(json.dumps(value))

@@ -1,4 +1,4 @@
-"""The kernel and its shell, changed where a session without a person at the keyboard differs from a notebook."""
+"""The kernel and its shell, adapted to sessions without a user at a terminal or notebook."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ from .tracebacks import forget_locals, line_in_cell, without_frames_of, without_
 
 VARIABLES_REQUEST = "analystd_variables_request"
 LARGEST_REQUEST = "analystd_largest_request"
-"""Comes by the control channel, which has a thread of its own, so that it is answered while code runs."""
+"""Sent on the control channel, which has its own thread, so that it is answered while code runs."""
 
-# These packages are typed in part only; as Any they are checked in no place rather than in some.
+# These packages are only partly typed; as Any they are consistently unchecked.
 _IPythonKernel: Any = ipykernel.ipkernel.IPythonKernel
 _Session: Any = jupyter_client.session.Session
 _ZMQInteractiveShell: Any = ipykernel.zmqshell.ZMQInteractiveShell
@@ -43,16 +43,16 @@ _MAX_NAME_CHARACTERS = 400
 _OF_MODULES = ("__doc__", "__loader__", "__name__", "__package__", "__spec__")
 _MAX_MATCHES = 1_000
 _ASIDE_SECONDS = 1.5
-"""How long an editor's question may keep the next cell waiting."""
+"""The maximum time that a completion or inspection may delay the next cell."""
 _NO_INPUT = (
-    "input() has nobody to ask: this session runs code without a terminal. Write the value into the code instead."
+    "input() is not available: this session runs code without a terminal. Write the value into the code instead."
 )
 _NO_DEBUGGER = (
-    "The debugger has nobody to ask: this session runs code without a terminal. Print what you want to see instead; the "
-    "variables of a cell are there after it."
+    "The debugger is not available: this session runs code without a terminal. Print what you want to see instead; the "
+    "variables of a cell still exist after it."
 )
 _DEBUGGERS = ("Pdb", "ipdb")
-"""How their prompts begin."""
+"""The beginnings of their prompts."""
 
 
 class SessionWire(_Session):  # type: ignore[misc]
@@ -60,17 +60,17 @@ class SessionWire(_Session):  # type: ignore[misc]
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        # So many signatures of messages are kept so as to take none twice.
+        # The number of message signatures that are kept to detect repeated messages.
         self.digest_history_size = 1024
 
     def begin_cell(self) -> None:
-        """Start to count anew."""
+        """Reset the counters."""
         self.displays = 0
         self.displays_bytes = 0
         self.displays_cut = 0
 
     def send(self, stream: Any, msg_or_type: Any, *args: Any, **kwargs: Any) -> Any:
-        """Send a message, unless it is one display too many, or comes from a child that a cell forked: the sockets are its parent's."""
+        """Send a message, unless it exceeds the limit of displays, or comes from a forked child: the sockets belong to its parent."""
         if os.getpid() != self.pid:
             return None
         if isinstance(msg_or_type, dict):
@@ -88,7 +88,7 @@ class SessionWire(_Session):  # type: ignore[misc]
             self.displays += 1
             self.displays_bytes += bundle_size(content["data"])
         full = self.displays > MAX_DISPLAYS or self.displays_bytes > MAX_DISPLAYS_BYTES
-        # The value of the last expression still comes after a hundred plots.
+        # The value of the last expression is still sent after a hundred plots.
         if full and message["msg_type"] == "execute_result":
             content["data"] = {"text/plain": content["data"].get("text/plain", "")}
             full = False
@@ -101,21 +101,21 @@ class SessionShell(_ZMQInteractiveShell):  # type: ignore[misc]
 
     compiler_class = CellCompiler
     cell_name = ""
-    """The file name of the cell under way."""
+    """The file name of the running cell."""
     error: BaseException | None = None
-    """What that cell raised, in its code or when its result was shown."""
+    """The exception that the cell raised, in its code or when its result was displayed."""
     shown: tuple[str, ...] = ()
     """Its traceback."""
     walls: SessionAccess | None = None
-    """What to blame for some errors."""
+    """The description of the sandbox, to explain errors; None without a sandbox."""
     temporary_files: TemporaryFiles | None = None
-    """Who notices files that go with the session, where there are such places."""
+    """Reports files that are deleted with the session; None without private folders."""
 
     file: str | None = None
-    """The path that the last cell was of, if it was told."""
+    """The path of the last cell's file, if it was given."""
 
     def set_file(self, file: str | None) -> None:
-        """Have `__file__` be the path that a cell is of; none, unless code has given one itself, for a cell that is of none."""
+        """Set `__file__` to the path of a cell's file; for a cell without a file, delete it unless code has set it itself."""
         if file is not None:
             self.user_ns["__file__"] = file
         elif self.file is not None and self.user_ns.get("__file__") == self.file:
@@ -123,39 +123,39 @@ class SessionShell(_ZMQInteractiveShell):  # type: ignore[misc]
         self.file = file
 
     def reset(self, new_session: bool = True, aggressive: bool = False) -> None:
-        """Forget all variables (`%reset`), but not what makes a module of their namespace: child processes that are spawned look for it."""
+        """Delete all variables (`%reset`), except for the module attributes of the namespace, which spawned child processes need."""
         kept = {name: self.user_ns[name] for name in _OF_MODULES if name in self.user_ns}
         super().reset(new_session=new_session, aggressive=aggressive)
         self.user_ns.update(kept)
 
     def init_environment(self) -> None:
-        """Ask programs that the session starts for plain text."""
+        """Make programs that the session starts print plain text."""
         os.environ.update(TERM="dumb", NO_COLOR="1", PAGER="cat", GIT_PAGER="cat")
 
     def payloadpage_page(self, strg: Any, start: int = 0, screen_lines: int = 0, pager_cmd: Any = None) -> None:
-        """Print what would be shown in a pager (`df?`)."""
+        """Print text meant for a pager (`df?`)."""
         print(strg.get("text/plain", "") if isinstance(strg, dict) else strg)  # noqa: T201
 
     def ask_yes_no(self, prompt: str, default: str | None = None, interrupt: str | None = None) -> bool:
-        """Yes: whoever writes `%reset` in code means it."""
+        """Answer yes: `%reset` in code is intended."""
         return True
 
     def transform_cell(self, raw_cell: str) -> str:
-        """IPython's transformation, with the blank lines at the beginning put back, so that line numbers hold."""
+        """Transform a cell as IPython does, but restore leading blank lines, so that line numbers stay correct."""
         lines = raw_cell.splitlines()
         blank = next((number for number, line in enumerate(lines) if line.strip()), 0)
         transformed: str = super().transform_cell(raw_cell)
         return "\n" * blank + transformed
 
     def system(self, cmd: str) -> None:
-        """Run a shell command (`!cmd`). Its output is the cell's, without a terminal between, and an interrupt ends the cell too."""
+        """Run a shell command (`!cmd`) without a terminal. Its output belongs to the cell, and an interrupt ends the cell too."""
         command = self.var_expand(cmd, depth=1)
         status = self.user_ns["_exit_code"] = subprocess.call(command, shell=True)
         if self.walls is not None and (sentence := self.walls.explain_command(command, status)):
             print(sentence, file=sys.stderr)  # noqa: T201
 
     def getoutput(self, cmd: str, split: bool = True, depth: int = 0) -> Any:
-        """What a shell command prints (`x = !cmd`), by a pipe: IPython would open a terminal, which not every sandbox has."""
+        """Return the output of a shell command (`x = !cmd`), through a pipe: IPython would open a terminal, which not every sandbox has."""
         command = self.var_expand(cmd, depth=depth + 1)
         done = subprocess.run(command, shell=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
         text = done.stdout.decode("utf-8", "replace")
@@ -163,11 +163,11 @@ class SessionShell(_ZMQInteractiveShell):  # type: ignore[misc]
 
     @contextmanager
     def _tee(self, channel: str) -> Iterator[None]:
-        """IPython keeps all that a cell prints, for `%notebook`; a loop that prints would fill the memory."""
+        """Do not record output: IPython keeps everything that a cell prints, for `%notebook`, and a loop that prints would fill the memory."""
         yield
 
     def showtraceback(self, exc_tuple: Any = None, *args: Any, **kwargs: Any) -> None:
-        """Keep the traceback for the reply; IPython would print one of an exception group instead."""
+        """Keep the traceback for the reply; IPython would print that of an exception group instead."""
         error: Any = (exc_tuple or sys.exc_info())[1]
         if isinstance(error, _GROUPS):
             self._showtraceback(type(error), error, traceback.format_exception(error))
@@ -175,7 +175,7 @@ class SessionShell(_ZMQInteractiveShell):  # type: ignore[misc]
             super().showtraceback(exc_tuple, *args, **kwargs)
 
     def show_error(self) -> None:
-        """Print an error that ended not the cell but what IPython ran for it, such as a file with `%run`."""
+        """Print an error that ended not the cell but nested code, such as a file run with `%run`."""
         if self.error is not None:
             print("\n".join(self.shown), file=sys.stderr)  # noqa: T201
 
@@ -186,7 +186,7 @@ class SessionShell(_ZMQInteractiveShell):  # type: ignore[misc]
         return kind, error, without_middle(trace)
 
     def _showtraceback(self, etype: type[BaseException], evalue: BaseException, stb: list[str]) -> None:
-        # The reply carries the last error; nobody listens to the message that the base class publishes beside it.
+        # The reply contains the last error; nothing uses the message that the base class would publish as well.
         self.show_error()
         self.error, self.shown = evalue, tuple(stb)
         self._last_traceback = stb
@@ -195,7 +195,7 @@ class SessionShell(_ZMQInteractiveShell):  # type: ignore[misc]
 
 
 class SessionKernel(_IPythonKernel):  # type: ignore[misc]
-    """A kernel that every cell finds in working order, whatever the one before did to it."""
+    """A kernel that is restored to working order for every cell, whatever the previous one did to it."""
 
     shell_class = SessionShell
     compiler_class = CellCompiler
@@ -212,23 +212,23 @@ class SessionKernel(_IPythonKernel):  # type: ignore[misc]
         self.session.begin_cell()
 
     def pre_handler_hook(self) -> None:
-        """Take SIGINT, whatever the last cell did with it."""
+        """Install our handler of SIGINT, whatever the last cell did."""
         interrupts.handle()
 
     def post_handler_hook(self) -> None:
-        """Keep it: between two cells it does nothing."""
+        """Keep the handler: between two cells it does nothing."""
 
     async def poll_stopped_queue(self) -> None:
-        """There is no debugger here, whose queue this is."""
+        """Do nothing: this queue is the debugger's, which is not used."""
 
     def set_parent(self, ident: Any, parent: Any, channel: str = "shell") -> None:
-        """Note whose output comes next; our streams are back in their place before."""
+        """Set the owner of the following output, after restoring our streams."""
         if channel == "shell":
             self._restore_process()
         super().set_parent(ident, parent, channel)
 
     async def do_execute(self, code: str, silent: bool, *args: Any, **kwargs: Any) -> dict[str, Any]:
-        """Run a cell; the reply also tells the line of an error and how much was cut."""
+        """Run a cell; the reply also contains the line of an error and whether output was cut."""
         shell = self.shell
         shell.cell_name, shell.error = history_pruning.cell_name(shell.execution_count), None
         shell.compile.begin_cell(shell.execution_count)
@@ -242,7 +242,7 @@ class SessionKernel(_IPythonKernel):  # type: ignore[misc]
                 reply = await super().do_execute(code, silent, *args, **kwargs)
         except (Exception, KeyboardInterrupt) as exc:
             self._end_forked_child(exc)
-            # Either the interrupt came a moment too late for the cell, or the cell broke the shell.
+            # Either the interrupt arrived a moment too late for the cell, or the cell broke the shell.
             reply = {"status": "error", "ename": type(exc).__name__, "evalue": str(exc), "traceback": []}
             reply.update(execution_count=shell.execution_count, user_expressions={}, payload=[])
         finally:
@@ -250,7 +250,7 @@ class SessionKernel(_IPythonKernel):  # type: ignore[misc]
             self.current_cell = None
             self._restore_process()
         if reply["status"] == "ok" and isinstance(shell.error, KeyboardInterrupt):
-            # What it ran took the interrupt for an error of its own.
+            # Nested code treated the interrupt as its own error.
             reply = {**reply, "status": "error", "traceback": list(shell.shown)}
         elif reply["status"] == "ok":
             shell.show_error()
@@ -278,7 +278,7 @@ class SessionKernel(_IPythonKernel):  # type: ignore[misc]
         raise StdinNotImplementedError(_NO_INPUT.replace("input()", "getpass()"))
 
     def do_complete(self, code: str, cursor_pos: int) -> dict[str, Any]:
-        """How the word at the cursor may go on."""
+        """Return completions for the word at the cursor."""
         try:
             with at_most(_ASIDE_SECONDS):
                 reply: dict[str, Any] = super().do_complete(code, cursor_pos)
@@ -286,12 +286,12 @@ class SessionKernel(_IPythonKernel):  # type: ignore[misc]
             return {"status": "ok", "matches": [], "cursor_start": cursor_pos, "cursor_end": cursor_pos, "metadata": {}}
         matches, start = reply["matches"][:_MAX_MATCHES], reply["cursor_start"]
         if code[start : start + 1] == "." and all(match.startswith(".") for match in matches):
-            # The dot stays where it is, for editors that compare what stands there with what may follow it.
+            # Exclude the dot, for editors that compare the replaced text with the completions.
             matches, start = [match[1:] for match in matches], start + 1
         return {**reply, "matches": matches, "cursor_start": start, "metadata": {}}
 
     def do_inspect(self, code: str, cursor_pos: int, *args: Any, **kwargs: Any) -> dict[str, Any]:
-        """What stands at the cursor. IPython's own answer would call `__repr__` and properties to make a page for a pager."""
+        """Describe the name at the cursor. IPython's own answer would call `__repr__` and properties to make a page for a pager."""
         name = IPython.utils.tokenutil.token_at_cursor(code, cursor_pos)
         try:
             with at_most(_ASIDE_SECONDS):
@@ -312,13 +312,13 @@ class SessionKernel(_IPythonKernel):  # type: ignore[misc]
         self.session.send(stream, "analystd_variables_reply", {"status": "ok", "variables": rows}, parent, ident=ident)
 
     async def largest_request(self, stream: Any, ident: Any, parent: Any) -> None:
-        """Answer with the variables that take most memory, from the control channel's thread."""
+        """Answer with the variables that take the most memory, from the control channel's thread."""
         shell = self.shell
         rows = namespace.largest_variables(shell.user_ns, shell.user_ns_hidden, int(parent["content"]["limit"]))
         self.session.send(stream, "analystd_largest_reply", {"status": "ok", "variables": rows}, parent, ident=ident)
 
     def _end_forked_child(self, error: BaseException | None) -> None:
-        """A child that came out of the cell by `os.fork` must not become a second kernel at the same sockets."""
+        """Exit in a child that the cell created with `os.fork`: it must not become a second kernel on the same sockets."""
         if os.getpid() == self.session.pid:
             return
         if error is not None and not isinstance(error, KeyboardInterrupt):
@@ -326,8 +326,8 @@ class SessionKernel(_IPythonKernel):  # type: ignore[misc]
         os._exit(error is not None)
 
     def _tell_of_temporary_files(self) -> None:
-        if self.shell.temporary_files is not None and (told := self.shell.temporary_files.news()):
-            self._streams[1].write(f"{told}\n")
+        if self.shell.temporary_files is not None and (sentence := self.shell.temporary_files.news()):
+            self._streams[1].write(f"{sentence}\n")
 
     def _restore_process(self) -> None:
         vars(builtins).update(self._builtins | self._own_builtins())
@@ -338,7 +338,7 @@ class SessionKernel(_IPythonKernel):  # type: ignore[misc]
             sys.setrecursionlimit(self._recursion_limit)
 
     def _own_builtins(self) -> dict[str, Any]:
-        # A hook on import is a library's business; one that cannot be called would be the end of the session.
+        # An import hook is permitted, because libraries install them; one that is not callable would break the session.
         current = vars(builtins).get("__import__")
         return {"__import__": current} if callable(current) else {}
 
@@ -351,11 +351,11 @@ def _message(error: BaseException) -> str:
 
 
 def _explain(reply: dict[str, Any], error: BaseException, walls: SessionAccess | None) -> None:
-    """Add what the walls have to do with an error, to its message and below its traceback."""
+    """Add the sandbox's explanation of an error to its message and below its traceback."""
     try:
         sentence = walls.explain(error) if walls is not None else None
     except Exception:
-        # An exception of the user's own making may answer anything to anybody who looks at it.
+        # Attributes of a user's own exception may do anything.
         return
     if sentence is not None:
         message = reply["evalue"].rstrip(". \n")

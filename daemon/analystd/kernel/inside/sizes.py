@@ -1,4 +1,4 @@
-"""What takes the memory: an estimate for each variable, made without the user's code and while that may be running."""
+"""Estimate the memory of each variable without calling the user's code, possibly while that is running."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _CELL = "<cell "
 
 
 def largest(namespace: dict[str, Any], hidden: dict[str, Any], limit: int) -> list[tuple[str, Any, int]]:
-    """Name, value and estimated bytes of the largest variables, in the session and in the functions that its main thread is in."""
+    """Return name, value and estimated bytes of the largest variables, in the session and in its main thread's active functions."""
     found: dict[int, tuple[str, Any, int]] = {}
     for name, value in (*_of_session(namespace, hidden), *_of_functions()):
         if isinstance(value, (types.ModuleType, types.FunctionType, type)):
@@ -25,13 +25,13 @@ def largest(namespace: dict[str, Any], hidden: dict[str, Any], limit: int) -> li
         try:
             found.setdefault(id(value), (name, value, memory_bytes(value)))
         except Exception:
-            # It may be changed at this very moment.
+            # Running code may be changing it.
             continue
     return sorted(found.values(), key=lambda row: -row[2])[:limit]
 
 
 def memory_bytes(value: Any, depth: int = _DEPTH) -> int:
-    """About how much memory `value` takes with what is in it; the content of long containers is judged by a few elements."""
+    """Estimate the memory of `value` and its content; the content of long containers is extrapolated from a few elements."""
     kind = type(value)
     if kind is dict:
         return _with_content(
@@ -40,7 +40,7 @@ def memory_bytes(value: Any, depth: int = _DEPTH) -> int:
     if kind in _CONTAINERS:
         return _with_content(sys.getsizeof(value), len(value), _some(value), 1, depth)
     if kind.__module__ == "__main__":
-        # Nothing of the user's own is called: it might never return.
+        # Call no method of the user's classes: it might never return.
         attributes = _own_attributes(value)
         return object.__sizeof__(value) + (memory_bytes(attributes, depth) if attributes else 0)
     if has(value, "memory_usage"):
@@ -54,7 +54,7 @@ def memory_bytes(value: Any, depth: int = _DEPTH) -> int:
 
 
 def has(value: Any, name: str) -> bool:
-    """Whether the class of `value` has an attribute; no `__getattr__` of the user's is called."""
+    """Return whether the class of `value` has an attribute, without calling a `__getattr__` of the user."""
     return any(name in vars(kind) for kind in type(value).__mro__)
 
 
@@ -82,7 +82,7 @@ def _with_content(own: int, length: int, sample: Iterable[Any], each: int, depth
     distinct = {id(element): element for element in elements}
     content = sum(memory_bytes(element, depth - 1) for element in distinct.values())
     if len(distinct) < len(elements):
-        # A thousand times the same one takes its room once.
+        # The same element, however often it is contained, takes its memory once.
         return own + content
     return own + content * length * each // max(1, len(elements))
 

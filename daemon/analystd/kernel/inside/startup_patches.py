@@ -1,4 +1,4 @@
-"""Changes to the process before any user code runs: who owns a thread's output, how wide pandas prints, what it may load."""
+"""Patch the process before any user code runs: the cell of a thread's output, pandas' display options and its loads."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ PANDAS_OPTIONS = {"display.width": 120, "display.max_columns": 30, "display.max_
 
 
 def prepare_pandas(memory_bytes: int | None) -> None:
-    """When, and if, pandas is imported, set its display options and have it refuse loads that cannot fit into the memory."""
+    """When pandas is imported, set its display options and make it refuse loads that cannot fit into memory."""
     sys.meta_path.insert(0, _PandasFinder(LoadGuard(memory_bytes)))
 
 
 def let_threads_remember_their_cell() -> None:
-    """Output of a thread belongs to the cell that started it, of a pool's task to the cell that submitted it.
+    """Assign the output of a thread to the cell that started it, and that of a pool's task to the cell that submitted it.
 
     ipykernel keeps the cell in a context variable, which a thread does not inherit before Python 3.14.
     """
@@ -58,7 +58,7 @@ class _PandasFinder(importlib.abc.MetaPathFinder):
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
     ) -> importlib.machinery.ModuleSpec | None:
-        """The spec of pandas with a loader that prepares it; None for all other modules."""
+        """Return the spec of pandas with a loader that prepares it; None for all other modules."""
         if fullname != "pandas":
             return None
         sys.meta_path.remove(self)

@@ -1,4 +1,4 @@
-"""The session's stdout and stderr: bounded for each cell, and fed by Python code, C code and child processes alike."""
+"""The session's stdout and stderr: bounded for each cell, with the output of Python code, C code and child processes."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from .interrupts import HeldInterrupts
 from .output_limits import HeadTail
 
 BACKGROUND_CHARACTERS = 64 * 1024
-"""How much may come from threads and children that cells left behind, until the next cell begins or ends."""
+"""Maximum output of threads and children of finished cells until the next cell begins or ends."""
 
-_LEFT_OUT = "\n… [what more comes in the background is left out until the next run] …\n"
+_LEFT_OUT = "\n… [further background output is left out until the next run] …\n"
 
 _OutStream: Any = ipykernel.iostream.OutStream
 
@@ -28,11 +28,11 @@ _DRAIN_SECONDS = 0.1
 _DRAINED_SECONDS = 0.0005
 _STANDARD_ERROR = 2
 _MAX_PIPES = 32
-"""Of so many cells the children may live at a time and still be told apart by what they write."""
+"""The maximum number of cells with living children whose output can be distinguished."""
 
 
 class SessionStream(_OutStream):  # type: ignore[misc]
-    """A stream of the kernel that sends the head of what a cell writes at once, and the tail when the cell ends."""
+    """A stream of the kernel that sends the head of a cell's output at once, and the tail when the cell ends."""
 
     flush_interval = 0.05
 
@@ -41,8 +41,8 @@ class SessionStream(_OutStream):  # type: ignore[misc]
         self._text = HeadTail()
         self._background_room = BACKGROUND_CHARACTERS
         self._cell: Any = None
-        """The message that the cell under way came by."""
-        # Reentrant, since a signal handler of the user's may print while a print is under way.
+        """The id of the running cell's message."""
+        # Reentrant, because a signal handler of the user may print during a print.
         self._text_lock = threading.RLock()
         self._owner = os.getpid()
         self._main_thread = threading.get_ident()
@@ -52,11 +52,11 @@ class SessionStream(_OutStream):  # type: ignore[misc]
 
     @property
     def cut_bytes(self) -> int:
-        """How much of this cell's output is missing."""
+        """The number of bytes cut from this cell's output."""
         return self._text.cut_bytes
 
     def begin_cell(self) -> None:
-        """Give the next cell its own budget, and the descriptor its way here, whatever the last one did to it."""
+        """Start a new budget for the next cell, and restore the descriptor, whatever the last cell did to it."""
         header = dict(self.parent_header)
         self._capture.begin(header)
         with self._text_lock:
@@ -65,7 +65,7 @@ class SessionStream(_OutStream):  # type: ignore[misc]
             self._background_room = BACKGROUND_CHARACTERS
 
     def end_cell(self) -> int:
-        """Send all that is kept back; how many bytes were cut."""
+        """Send the text held back; return the number of bytes cut."""
         self._capture.drain(_DRAIN_SECONDS)
         with self._text_lock:
             text = self._text
@@ -78,24 +78,24 @@ class SessionStream(_OutStream):  # type: ignore[misc]
         return text.cut_bytes
 
     def write(self, string: str) -> int:
-        """Take text from Python code, behind what C code and children wrote before it."""
+        """Write text from Python code, after what C code and children wrote before it."""
         if not isinstance(string, str):
             raise TypeError(f"write() argument must be str, not {type(string).__name__}")
         if os.getpid() != self._owner:
-            # A forked child has neither the thread nor the locks that send: its text goes where its children's goes.
+            # A forked child has neither the sending thread nor its locks: its text is written to the descriptor.
             return self._capture.pass_on(string)
         with _HELD:
             if threading.get_ident() == self._main_thread and time.monotonic() > self._drain_again:
-                # Not at each of a thousand prints: no child process comes and goes in so short a time.
+                # Not at each of a thousand prints: no child process starts and ends in so short a time.
                 self._capture.drain(0)
                 self._drain_again = time.monotonic() + _DRAINED_SECONDS
             self._write_text(string, self.parent_header)
         return len(string)
 
     def flush(self) -> None:
-        """Send what is waiting; in a forked child there is nothing to send but a copy of the parent's text.
+        """Send pending text; not in a forked child, which has only a copy of the parent's text.
 
-        The kernel flushes both streams three times for each cell, and each time waits for another thread: with nothing new, this does not.
+        The kernel flushes both streams three times for each cell, waiting for another thread each time; without new text, this does not wait.
         """
         if self._written and os.getpid() == self._owner:
             self._written = False
@@ -103,15 +103,15 @@ class SessionStream(_OutStream):  # type: ignore[misc]
                 super().flush()
 
     def fileno(self) -> int:
-        """The descriptor, for code that hands it to a child process."""
+        """Return the descriptor, for code that passes it to a child process."""
         return self._capture.descriptor
 
     def close(self) -> None:
-        """Flush; a stream that code has closed is still there for the next cell."""
+        """Flush only: the stream must stay open for the next cell."""
         self.flush()
 
     def _write_text(self, text: str, header: Any) -> None:
-        """Send text as that of the cell which the header names, whether it is under way or over."""
+        """Send text as output of the cell in the header, whether that is running or over."""
         text = _encodable(text)
         with self._text_lock:
             if self._cell is not None and header.get("msg_id") == self._cell:
@@ -136,9 +136,9 @@ class SessionStream(_OutStream):  # type: ignore[misc]
 
 
 class DescriptorCapture:
-    """Reads what is written to a file descriptor, beside Python's own streams, and passes it on as text of the cell that it is of.
+    """Read what is written to a file descriptor, bypassing Python's streams, and forward it as text of its cell.
 
-    Each cell has a pipe of its own: its children keep the end that they were given, also when the cell is over and another one runs.
+    Each cell has its own pipe: its children keep their end of it, also when the cell is over and another one runs.
     """
 
     def __init__(self, descriptor: int, pass_text: Any) -> None:
@@ -151,7 +151,7 @@ class DescriptorCapture:
         threading.Thread(target=self._watch, daemon=True, name=f"capture-{descriptor}").start()
 
     def begin(self, header: Any) -> None:
-        """Have what is written from now on be that of another cell, whatever the last one did to the descriptor."""
+        """Assign what is written from now on to another cell, whatever the last one did to the descriptor."""
         with self._lock:
             if len(self._pipes) < _MAX_PIPES:
                 os.close(self._writer)
@@ -161,7 +161,7 @@ class DescriptorCapture:
                 os.dup2(self._writer, self.descriptor)
 
     def drain(self, seconds: float) -> None:
-        """Pass on what this cell has written so far, for at most `seconds` when it does not end (and one read in any case)."""
+        """Forward what this cell has written so far, for at most `seconds` if it keeps writing (but at least one read)."""
         end = time.monotonic() + seconds
         with self._lock:
             while self._read_once(self._reader) and time.monotonic() < end:
@@ -197,7 +197,7 @@ class DescriptorCapture:
         if text := pipe.decoder.decode(data):
             self._pass_text(text, pipe.header)
         if not data:
-            # The cell is over, and the last of its children has gone.
+            # The cell is over, and the last of its children has ended.
             self._poll.unregister(reader)
             del self._pipes[reader]
             os.close(reader)
@@ -205,7 +205,7 @@ class DescriptorCapture:
 
 
 def _beside_standard_streams(descriptor: int) -> int:
-    """The descriptor, or another one of the same file: code may have closed a standard stream, whose number is free then."""
+    """Return the descriptor, or a duplicate with a higher number: code may have closed a standard stream, whose number is then reused."""
     if descriptor > _STANDARD_ERROR:
         return descriptor
     other = fcntl.fcntl(descriptor, fcntl.F_DUPFD_CLOEXEC, _STANDARD_ERROR + 1)
@@ -214,7 +214,7 @@ def _beside_standard_streams(descriptor: int) -> int:
 
 
 class _Pipe:
-    """What is known of a pipe: the message of the cell whose it is, and the bytes of a character that has not come whole."""
+    """The state of a pipe: the header of its cell's message, and the bytes of an incomplete character."""
 
     def __init__(self, header: Any) -> None:
         self.header = header
@@ -222,7 +222,7 @@ class _Pipe:
 
 
 def _encodable(text: str) -> str:
-    """`text` with lone surrogates, which no message can carry, written as escapes."""
+    """Return `text` with lone surrogates, which messages cannot contain, replaced by escapes."""
     if text.isascii():
         return text
     try:

@@ -1,4 +1,4 @@
-"""Notices files that code leaves where they go with the session: such a place looks like the machine's own, and nobody else sees into it."""
+"""Report files that code leaves in /tmp or /dev/shm of the sandbox: they look like the machine's, but are private and end with the session."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import stat
 from collections.abc import Iterator, Sequence
 
 PRIVATE = ("/tmp", "/dev/shm")
-"""What is the session's own where it has a world of its own, in memory."""
+"""The folders that are private to a session with namespaces, in memory."""
 
 _OF_LIBRARIES = (
     "sem.",
@@ -21,35 +21,35 @@ _OF_LIBRARIES = (
     "__KMP_REGISTERED_LIB_",
     "cuda.",
 )
-"""Names that libraries give to what they share among processes; nobody looks for those."""
-_MAX_TOLD = 5
+"""Prefixes of files that libraries share among processes, which are not reported."""
+_MAX_REPORTED = 5
 _MAX_KNOWN = 2_000
 _MAX_LOOKED_AT = 500
 
 
 class TemporaryFiles:
-    """The private places of a session whose workspace is `workspace`, and what in them has been told of."""
+    """The private folders of a session with this workspace, and the files in them that have been reported."""
 
     def __init__(self, workspace: str, private: Sequence[str] = PRIVATE) -> None:
         self._places = list(_places(workspace, private))
         self._known = {path for place, _ in self._places for path in _entries(place)}
-        # The way to the workspace is no file of anybody's.
+        # The folders on the way to the workspace were not made by code.
         self._known.update(place for place, _ in self._places)
         self._known.add(workspace)
 
     def news(self) -> str | None:
-        """A sentence on what has come since it was last asked for, if anything has."""
+        """Return a sentence on files that are new since the last call; None if there are none."""
         found: dict[str, list[str]] = {}
         for place, top in self._places:
             for path in _entries(place):
-                if path not in self._known and len(self._known) < _MAX_KNOWN and (told := _described(path)):
+                if path not in self._known and len(self._known) < _MAX_KNOWN and (described := _described(path)):
                     self._known.add(path)
-                    found.setdefault(top, []).append(told)
-        return " ".join(_sentence(top, told) for top, told in found.items()) or None
+                    found.setdefault(top, []).append(described)
+        return " ".join(_sentence(top, described) for top, described in found.items()) or None
 
 
 def _places(workspace: str, private: Sequence[str]) -> Iterator[tuple[str, str]]:
-    """The folders that can be written to, and which private place each is in: that itself, and all on the way to a workspace in it."""
+    """Yield the writable folders with their private folder: that itself, and those on the way to a workspace in it."""
     for top in map(os.path.realpath, private):
         yield top, top
         if workspace.startswith(f"{top}/"):
@@ -66,7 +66,7 @@ def _entries(place: str) -> list[str]:
 
 
 def _described(path: str) -> str | None:
-    """The path with its size; nothing for what holds no file."""
+    """Return the path with its size; None if it contains no file."""
     try:
         status = os.lstat(path)
     except OSError:
@@ -89,11 +89,11 @@ def _sizes_below(folder: str) -> Iterator[int]:
             continue
 
 
-def _sentence(top: str, told: list[str]) -> str:
-    more = f" and {len(told) - _MAX_TOLD} more" if len(told) > _MAX_TOLD else ""
-    it = "it" if len(told) == 1 else "them"
+def _sentence(top: str, described: list[str]) -> str:
+    more = f" and {len(described) - _MAX_REPORTED} more" if len(described) > _MAX_REPORTED else ""
+    it = "it" if len(described) == 1 else "them"
     return (
-        f"[{top} is private to the session and goes with it: {', '.join(told[:_MAX_TOLD])}{more}. "
+        f"[{top} is private to the session and is deleted with it: {', '.join(described[:_MAX_REPORTED])}{more}. "
         f"Write into the workspace to keep {it}.]"
     )
 

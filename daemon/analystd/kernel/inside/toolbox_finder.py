@@ -1,6 +1,6 @@
-"""Makes `import toolbox` find the functions that analystd brings, whichever interpreter the session has.
+"""Make `import toolbox` find analystd's toolbox, whichever interpreter the session has.
 
-A `toolbox.py` of the user's own comes first; what it has not is still there, from what analystd brings.
+A user's own `toolbox.py` has precedence; names that it lacks come from analystd's toolbox.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from typing import Any
 
 NAME = "toolbox"
 _BEHIND_OWN = "_analystd_toolbox"
-"""What the package is called where the user's own module has its name."""
+"""The package's name if the user's own module is called `toolbox`."""
 
 
 def offer_toolbox(folder: str) -> None:
-    """Have `import toolbox` load the package in `folder`, unless the user has a module of that name, which is then made up by it."""
+    """Make `import toolbox` load the package in `folder`; a user's own module of that name is loaded and completed by it."""
     sys.meta_path.insert(0, _Finder(folder))
 
 
@@ -34,7 +34,7 @@ class _Finder(importlib.abc.MetaPathFinder):
         if fullname != NAME:
             return None
         own = importlib.machinery.PathFinder.find_spec(NAME, path, target)
-        # A folder of that name without an `__init__.py` is no module of the user's.
+        # A folder of that name without an `__init__.py` is not a module.
         if own is None or own.loader is None:
             return _package(NAME, self._folder)
         if isinstance(own.loader, importlib.machinery.SourceFileLoader):
@@ -43,14 +43,14 @@ class _Finder(importlib.abc.MetaPathFinder):
 
 
 class _OwnFirst(importlib.machinery.SourceFileLoader):
-    """Loads the user's own module, whose missing names are looked up in what analystd brings."""
+    """Load the user's own module, and look up its missing names in analystd's toolbox."""
 
     def __init__(self, fullname: str, path: str, folder: str) -> None:
         super().__init__(fullname, path)
         self._folder = folder
 
     def exec_module(self, module: ModuleType) -> None:
-        """Run the module, then give it the names that it lacks."""
+        """Run the module, then add a lookup for the names that it lacks."""
         super().exec_module(module)
         folder = self._folder
 
@@ -64,7 +64,7 @@ class _OwnFirst(importlib.machinery.SourceFileLoader):
 
 
 def _brought(folder: str) -> ModuleType:
-    """The package that analystd brings, beside the user's own module."""
+    """Return analystd's toolbox, loaded next to the user's own module."""
     if _BEHIND_OWN not in sys.modules:
         spec = _package(_BEHIND_OWN, folder)
         assert spec is not None

@@ -1,4 +1,4 @@
-"""Tracebacks: which line of the cell they come from, cut where they say nothing, and freed of what they hold."""
+"""Find the cell's line in a traceback, remove uninformative frames, and free the objects that it references."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _MAX_FRAMES = 60
 
 
 def line_in_cell(error: BaseException | None, file_name: str) -> int | None:
-    """The 1-based line of the cell `file_name` that raised `error`: the innermost of its frames."""
+    """Return the 1-based line of the cell `file_name` that raised `error`: that of its innermost frame."""
     if isinstance(error, SyntaxError) and error.filename == file_name:
         return error.lineno
     frames = _frames(error.__traceback__ if error is not None else None)
@@ -20,7 +20,7 @@ def line_in_cell(error: BaseException | None, file_name: str) -> int | None:
 
 
 def without_frames_of(file_name: str, trace: TracebackType | None) -> TracebackType | None:
-    """A traceback that ends where the code of `file_name` begins: there the signal came, and what follows is its handling."""
+    """Cut a traceback where the code of `file_name` begins: the signal arrived there, and the rest is its handler."""
     before: TracebackType | None = None
     for frame in _frames(trace):
         if frame.tb_frame.f_code.co_filename == file_name:
@@ -32,7 +32,7 @@ def without_frames_of(file_name: str, trace: TracebackType | None) -> TracebackT
 
 
 def without_middle(trace: TracebackType | None) -> TracebackType | None:
-    """A traceback of at most `_MAX_FRAMES`: IPython takes three seconds to format the three thousand of an endless recursion."""
+    """Limit a traceback to `_MAX_FRAMES` frames: IPython takes three seconds to format the three thousand of an endless recursion."""
     frames = list(_frames(trace))
     if len(frames) > _MAX_FRAMES:
         frames[_MAX_FRAMES // 2].tb_next = frames[-_MAX_FRAMES // 2]
@@ -46,9 +46,9 @@ def _frames(trace: TracebackType | None) -> Iterator[TracebackType]:
 
 
 def forget_locals(trace: TracebackType | None) -> None:
-    """Free what the functions under way had gathered: it would stay in memory with the last traceback."""
+    """Free the local variables of the functions in a traceback, which would stay in memory with it."""
     traceback.clear_frames(trace)
     for frame in _frames(trace):
         if frame.tb_frame.f_code.co_flags & inspect.CO_OPTIMIZED:
-            # Until Python 3.13 a frame whose variables were looked at keeps a copy, which looking again brings up to date.
+            # Until Python 3.13 a frame whose variables were read keeps a copy of them; reading again updates the copy.
             _ = frame.tb_frame.f_locals

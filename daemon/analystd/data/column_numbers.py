@@ -1,4 +1,4 @@
-"""Numbers in arrays: read from text where pyarrow alone does not, and with nothing for what is no number."""
+"""Parsing of numbers in arrays, beyond what pyarrow parses; values that are not numbers become null."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _NUMBER = r"^[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?$|^[+-]?(?i:inf(
 
 
 def without_nan(array: pa.Array) -> pa.Array:
-    """The array with null for what is not a number: that is a missing value, whatever the format calls it."""
+    """Return the array with null for NaN, which counts as missing in all formats."""
     if not pa.types.is_floating(array.type):
         return array
     is_nan = pc.is_nan(array)
@@ -23,10 +23,10 @@ def without_nan(array: pa.Array) -> pa.Array:
 
 
 def numbers_of(texts: pa.Array, kind: pa.DataType) -> tuple[pa.Array, int]:
-    """The numbers in a `binary` array, and how many of its values are none; those are null.
+    """Return the numbers in a `binary` array, with null for other values, and the number of those.
 
-    The array is of `kind` if that can hold them all; for `int64` it is otherwise `decimal128(38, 0)` as long as all are
-    whole numbers, else of doubles.
+    The result has the type `kind` if that holds all numbers; for `int64` it otherwise has `decimal128(38, 0)` if all are
+    whole numbers, and else doubles.
     """
     texts = pc.ascii_trim_whitespace(texts.view(pa.string()))
     try:
@@ -39,12 +39,12 @@ def _numbers_among(texts: pa.Array, kind: pa.DataType) -> tuple[pa.Array, int]:
     lower = pc.ascii_lower(texts)
     texts = pc.if_else(pc.is_in(lower, pa.array(sorted(MISSING))), None, texts)
     fits = pc.match_substring_regex(texts, _NUMBER)
-    strange = pc.sum(pc.invert(fits)).as_py() or 0
-    # A plus sign is nothing that pyarrow reads in an integer.
+    mismatches = pc.sum(pc.invert(fits)).as_py() or 0
+    # pyarrow does not accept a plus sign in an integer.
     numbers = pc.replace_substring_regex(pc.if_else(fits, texts, None), r"^\+", "")
     if kind == pa.int64() and pc.all(pc.match_substring_regex(numbers, _INTEGER)).as_py() is not False:
-        return _integers(numbers), strange
-    return numbers.cast(pa.float64()), strange
+        return _integers(numbers), mismatches
+    return numbers.cast(pa.float64()), mismatches
 
 
 def _integers(numbers: pa.Array) -> pa.Array:

@@ -1,4 +1,4 @@
-"""The groups of a typed table as column parts, which are the same whichever columns are asked for."""
+"""Division of a typed table's groups into column chunks, independent of the requested columns."""
 
 from __future__ import annotations
 
@@ -7,32 +7,32 @@ from contextlib import closing
 
 import pyarrow as pa
 
+from analystd.data.arrow_values import plain_array
 from analystd.data.column_chunks import ColumnChunk
+from analystd.data.prefetch import ahead
 from analystd.data.typed.arrow_groups import RowGroups, joined
-from analystd.data.typed.arrow_values import plain_array
-from analystd.data.typed.prefetch import ahead
 
-PART_ROWS = 64 * 1024
+CHUNK_ROWS = 64 * 1024
 
-_PART_BYTES = 64 * 1024 * 1024
+_CHUNK_BYTES = 64 * 1024 * 1024
 
 
-def column_parts(groups: RowGroups, columns: Sequence[int], start: int) -> Iterator[ColumnChunk]:
-    """Parts of at most 64 Ki rows and about 64 MiB, none across groups, two prepared ahead; groups before `start` are not read.
+def column_chunks(groups: RowGroups, columns: Sequence[int], start: int) -> Iterator[ColumnChunk]:
+    """Yield chunks of at most 64 Ki rows and about 64 MiB, none across groups, preparing two ahead; groups before `start` are not read.
 
     The arrays have the file's own types, except that dictionaries and run-ends are decoded to plain values. Raises as `RowGroups.arrays`.
     """
-    with closing(ahead(_parts(groups, columns, start))) as parts:
-        for part in parts:
-            yield part
-            groups.caller.report((part.first_row + part.num_rows) / groups.total)
+    with closing(ahead(_chunks(groups, columns, start))) as chunks:
+        for chunk in chunks:
+            yield chunk
+            groups.listener.report((chunk.first_row + chunk.num_rows) / groups.total)
 
 
-def _parts(groups: RowGroups, columns: Sequence[int], start: int) -> Iterator[ColumnChunk]:
+def _chunks(groups: RowGroups, columns: Sequence[int], start: int) -> Iterator[ColumnChunk]:
     every = range(len(groups.schema))
     number = 0
     for at, group in enumerate(groups.groups):
-        size = groups.fitting(at, every, PART_ROWS, _PART_BYTES)
+        size = groups.fitting(at, every, CHUNK_ROWS, _CHUNK_BYTES)
         after = number + -(-group.rows // size)
         if group.rows and after > start:
             first = max(0, start - number)
@@ -45,7 +45,7 @@ def _parts(groups: RowGroups, columns: Sequence[int], start: int) -> Iterator[Co
 def _pieces(
     groups: RowGroups, number: int, skip: int, columns: Sequence[int], size: int
 ) -> Iterator[tuple[int, list[pa.Array]]]:
-    """What is left of a group after `skip` rows, in pieces of exactly `size` rows but for the last."""
+    """Yield the rest of a group after `skip` rows, in pieces of exactly `size` rows except for the last."""
     rest = groups.groups[number].rows - skip
     if not columns:
         yield from ((min(size, rest - at), []) for at in range(0, rest, size))
@@ -55,7 +55,7 @@ def _pieces(
 
 
 def _regrouped(batches: Iterable[list[pa.Array]], size: int) -> Iterator[list[pa.Array]]:
-    """The same rows, `size` at a time; the last arrays may be shorter."""
+    """Yield the same rows, `size` at a time; the last arrays may be shorter."""
     held: list[list[pa.Array]] = []
     rows = 0
     for arrays in batches:

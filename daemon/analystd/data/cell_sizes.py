@@ -1,4 +1,4 @@
-"""How much room a cell takes in a reply."""
+"""Estimation of a cell's size in a reply."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ _LONG = 1024 * 1024
 
 
 def json_bytes(value: Any) -> int:
-    """About how many bytes a value takes in a reply."""
+    """Return the approximate size in bytes of a value in a reply."""
     if isinstance(value, (list, dict)) or (isinstance(value, str) and len(value) > _LONG):
-        # What is escaped or takes several bytes makes a difference in what is long.
+        # Escapes and multi-byte characters matter only in long text.
         return len(json.dumps(value, ensure_ascii=False).encode("utf-8", "surrogatepass"))
     if isinstance(value, str):
         return len(value)

@@ -1,4 +1,4 @@
-"""What was learnt last of some files, by what tells their contents apart."""
+"""A thread-safe cache of the most recently used values."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _T = TypeVar("_T")
 
 
 class LruCache:
-    """At most `most` things that were learnt; the one that was not asked for the longest is forgotten first."""
+    """A cache of at most `most` values, which drops the least recently used one first."""
 
     def __init__(self, most: int) -> None:
         self._most = most
@@ -19,7 +19,7 @@ class LruCache:
         self._lock = threading.Lock()
 
     def learn(self, key: Hashable, learn: Callable[[], _T]) -> _T:
-        """What `learn` gives, or gave for the same key before. Two who ask at the same time may both learn it."""
+        """Return the cached value of `key`, or the result of `learn`. Concurrent callers may both call `learn`."""
         with self._lock:
             if key in self._known:
                 self._known.move_to_end(key)

@@ -1,4 +1,4 @@
-"""Arrow values as JSON: numbers and booleans as such where that is exact, anything else as an exact string, null as null only."""
+"""Conversion of Arrow values to JSON: numbers and booleans as such where that is exact, other values as exact strings."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 LARGEST_EXACT = 2**53
-"""Readers of JSON hold numbers as doubles, which are exact for integers up to here."""
+"""The largest integer up to which doubles, which JSON parsers use for numbers, are exact."""
 
 _PER_SECOND = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
 _DAY_SECONDS = 24 * 60 * 60
@@ -31,7 +31,7 @@ Convert = Callable[[Any], Any]
 
 
 def json_values(array: pa.Array) -> list[Any]:
-    """One JSON value for each value of `array`: structs as objects, lists as arrays, maps as arrays of pairs.
+    """Return one JSON value for each value of `array`: structs as objects, lists as arrays, maps as arrays of pairs.
 
     Timestamps are ISO 8601, in UTC with a `Z` where the type has a time zone; bytes are hexadecimal digits after `0x`.
     """
@@ -53,7 +53,7 @@ def json_values(array: pa.Array) -> list[Any]:
     if _is_any_list(kind):
         return [json_values(each.values) if each.is_valid else None for each in array]
     if _is_any_text(kind):
-        # A writer may have stored bytes that are no UTF-8.
+        # A writer may have stored invalid UTF-8.
         return _mapped(partial(bytes.decode, encoding="utf-8", errors="replace"), array.cast(pa.large_binary()))
     if pa.types.is_temporal(kind) and not pa.types.is_interval(kind):
         integers = array.view(pa.int32() if kind.bit_width == 32 else pa.int64())
@@ -62,7 +62,7 @@ def json_values(array: pa.Array) -> list[Any]:
 
 
 def plain_array(array: pa.Array) -> pa.Array:
-    """The same values without dictionary, run-ends or extension type, which only say how the values are kept."""
+    """Return the values without dictionary, run-end or extension types, which only describe their storage."""
     if isinstance(array, pa.ExtensionArray):
         return plain_array(array.storage)
     if pa.types.is_dictionary(array.type):
@@ -73,7 +73,7 @@ def plain_array(array: pa.Array) -> pa.Array:
 
 
 def timestamp_text(value: int, unit: str, zone: str | None) -> str:
-    """A timestamp of `value` units since 1970 in ISO 8601; years that ISO 8601 lacks are told as the number itself."""
+    """Return a timestamp of `value` units since 1970 in ISO 8601; for years outside of ISO 8601, return the number itself."""
     seconds, fraction = divmod(value, _PER_SECOND[unit])
     try:
         moment = _EPOCH + datetime.timedelta(seconds=seconds)
@@ -83,14 +83,14 @@ def timestamp_text(value: int, unit: str, zone: str | None) -> str:
 
 
 def clock_text(value: int, unit: str) -> str:
-    """A time of day of `value` units since midnight."""
+    """Return the time of day `value` units after midnight."""
     seconds, fraction = divmod(value, _PER_SECOND[unit])
     minutes, second = divmod(seconds, 60)
     return f"{minutes // 60:02}:{minutes % 60:02}:{second:02}{_fraction_text(fraction, unit)}"
 
 
 def date_text(days: int) -> str:
-    """The date so many days after 1970-01-01; years that ISO 8601 lacks are told as the number itself."""
+    """Return the date `days` days after 1970-01-01; for years outside of ISO 8601, return the number itself."""
     try:
         return (_EPOCH + datetime.timedelta(days=days)).date().isoformat()
     except OverflowError:

@@ -1,4 +1,4 @@
-"""Work that is done before it is asked for, by a thread of its own, so that reading and computing go on side by side."""
+"""Preparation of items ahead in a thread, so that reading and computing overlap."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _T = TypeVar("_T")
 
 
 def ahead(items: Iterator[_T]) -> Generator[_T, None, None]:
-    """The same items, two at most prepared ahead. Errors come where they arose; closing it stops and closes `items`."""
+    """Yield the items, preparing at most two ahead. Errors are raised at their item; closing the generator closes `items`."""
     with ThreadPoolExecutor(1, thread_name_prefix="ahead") as pool:
         waiting: deque[Future[_T]] = deque(pool.submit(next, items, _END) for _ in range(_AHEAD))
         try:

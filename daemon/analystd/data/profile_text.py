@@ -1,4 +1,4 @@
-"""Profiles as text for people: some aligned lines for each column, with a small picture of the histogram."""
+"""Profiles as text: aligned lines for each column, with a small histogram."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _BARS = " ▁▂▃▄▅▆▇█"
 
 
 def profile_text(profiles: Sequence[ColumnProfile]) -> str:
-    """A paragraph for each column."""
+    """Return the profiles as text, with one paragraph for each column."""
     return "\n\n".join("\n".join(_lines(each)) for each in profiles)
 
 
@@ -54,7 +54,7 @@ def _histogram_line(histogram: HistogramBins) -> str:
 
 def _bars(counts: Sequence[int]) -> str:
     most = max(counts)
-    # What is there at all is seen.
+    # A bin that is not empty is always visible.
     return "".join(_BARS[max(count > 0, round(count / most * (len(_BARS) - 1)))] for count in counts)
 
 
