@@ -92,7 +92,7 @@ def scenes(table: pd.DataFrame) -> list[Scene]:
             "error-hint",
             "In which month is the last day? A number.",
             Number(float(pd.to_datetime(table["day"]).dt.month.max()), 0, "month"),
-            fenced(f"{_READ}print('month:', df['day'].dt.month.max())"),
+            fenced(f"{_READ}days = df['day']\nprint('month:', days.dt.month.max())"),
             (
                 fenced(f"{_READ}print('month:', pd.to_datetime(df['day']).dt.month.max())"),
                 "Convert the column first: df[column] = pd.to_datetime(df[column]).",
@@ -135,7 +135,7 @@ def scenes(table: pd.DataFrame) -> list[Scene]:
             Number(spread, 3, "deviation"),
             (
                 fenced(f"{_READ}print('deviation:', round(df['units'].std(ddof=0), 3))"),
-                "- Population standard deviation and variance: `column.std(ddof=0)`",
+                "- Population standard deviation and variance: `df[\"units\"].std(ddof=0)`",
             ),
             (f"It is {spread:.3f}.", "Output:\ndeviation: "),
         ),

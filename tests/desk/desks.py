@@ -11,7 +11,6 @@ from typing import Any
 
 from analystd.config.settings import Settings
 from analystd.data.base import Source
-from analystd.data.files.writing import WriteReport
 from analystd.data.view_request import ViewRequest
 from analystd.desk.desk import Desk, Equipment
 from analystd.desk.desk_lock import DeskLock
@@ -21,7 +20,7 @@ from analystd.engine.base import Completion, GenerateRequest
 from analystd.engine.scripted import ScriptedEngine
 from analystd.jail.workspace import Workspace
 from analystd.kernel.base import Completions, Execution, Output, Session, SessionInfo, SessionVariable, Trouble
-from analystd.wire.results import FileEntry, FileListing, FileText, ViewResult
+from analystd.wire.results import FileEntry, FileListing, FileText, ViewResult, WriteReport
 
 
 def by(name: str) -> Requester:

@@ -201,7 +201,7 @@ def test_a_program_that_failed_is_not_shown_again_but_how_it_failed_is(fresh_sta
 def test_an_error_that_many_programs_run_into_is_told_with_what_helps(fresh_station: Station) -> None:
     result = asked(
         fresh_station,
-        fenced("import pandas as pd\nprint(pd.read_csv('bars.csv')['day'].dt.month.max())"),
+        fenced("import pandas as pd\ndays = pd.read_csv('bars.csv')['day']\nprint(days.dt.month.max())"),
         (MEAN, "Convert the column first: df[column] = pd.to_datetime(df[column])."),
         "It is 11.25.",
         question="What is the latest month?",

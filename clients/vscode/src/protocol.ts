@@ -83,15 +83,15 @@ export interface OneSession {
   session?: string;
 }
 
-/** What a row must meet: how a column's cell compares with a value. */
+/** A condition of a filter: a comparison of a column's cells with a value. */
 export interface Condition {
   column: string;
   op: "=" | "!=" | "<" | "<=" | ">" | ">=" | "in" | "contains" | "starts_with" | "missing" | "present";
-  /** A number, text or boolean; a list of them for `in`; nothing for `missing` and `present`. */
+  /** A number, text or boolean; a list of them for `in`; None for `missing` and `present`. */
   value?: unknown;
 }
 
-/** A column to sort by; missing values come last either way. */
+/** A column to sort by; missing values come last in both directions. */
 export interface SortKey {
   column: string;
   descending?: boolean;

@@ -6,9 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-from analystd.data.files.writing import WriteReport
 from analystd.data.view_request import ViewRequest
-from analystd.wire.results import FileListing, FileText, ViewResult
+from analystd.wire.results import FileListing, FileText, ViewResult, WriteReport
 
 
 @dataclass(frozen=True)
@@ -50,7 +49,7 @@ class DataService(Protocol):
         ...
 
     async def list_files(self, path: str, *, pattern: str | None = None, recursive: bool = False) -> FileListing:
-        """Return `{"text", "path", "entries": [{"name", "type", "size", "modified"}], "truncated"}`, sorted by name.
+        """Return a folder's entries, sorted by name.
 
         Folders have a trailing `/` in the text. A file is listed like a folder with only that file.
 
@@ -68,7 +67,7 @@ class DataService(Protocol):
         byte_offset: int | None = None,
         byte_limit: int | None = None,
     ) -> FileText:
-        """Return `{"text", "path", "offset", "lines", "byte_offset", "bytes", "size", "truncated", "encoding"}`.
+        """Return a part of a text file; the text is the file's own.
 
         The text holds the lines from the 1-based `offset`, or the whole characters of the bytes from `byte_offset`; then `offset` and
         `lines` are None.
@@ -80,7 +79,7 @@ class DataService(Protocol):
         ...
 
     async def write_file(self, path: str, content: str) -> WriteReport:
-        """Write a file atomically, with its missing parent folders, and return `{"text", "path", "size", "created"}`.
+        """Write a file atomically, with its missing parent folders.
 
         Raises:
             WorkspaceError: as `view`.

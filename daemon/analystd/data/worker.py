@@ -73,8 +73,7 @@ class DataDesk:
         return None
 
     def _view(self, request: WorkerRequest) -> Any:
-        view_request = structured(ViewRequest, request.params["question"])
-        source = request.params["source"]
+        view_request, source = structured(ViewRequest, request.params["question"]), request.params["source"]
         if not request.descriptors and (self._workspace.root / source).is_dir():
             folder = self._formats.open_folder(self._workspace, source, _listener(request))
             return view(folder, view_request, self._selections.of(folder.content_key, view_request))

@@ -10,13 +10,12 @@ from pathlib import Path
 from typing import Any, cast
 
 from analystd.data.base import OpenFile, Source
-from analystd.data.files.writing import WriteReport
 from analystd.data.view_request import ViewRequest
 from analystd.jail.sandbox import Policy, Sandbox
 from analystd.jail.trusted_paths import TrustedPaths
 from analystd.jail.workspace import Workspace
 from analystd.wire.errors import WorkerDiedError
-from analystd.wire.results import FileListing, FileText, ViewResult
+from analystd.wire.results import FileListing, FileText, ViewResult, WriteReport
 from analystd.workers.parent import Supervisor, Worker, python_module
 
 _LEAN = {

@@ -32,7 +32,7 @@ def file_tools(data: DataService) -> list[Tool]:
 
     async def read(arguments: dict[str, Any], _context: ToolContext) -> ToolResult:
         part = await read_file(data, structured(ReadFile, arguments))
-        return ToolResult(True, _text_read(part), dict(part))
+        return ToolResult(True, _read_text(part), dict(part))
 
     async def write(arguments: dict[str, Any], _context: ToolContext) -> ToolResult:
         file = structured(WriteFile, arguments)
@@ -58,8 +58,8 @@ async def read_file(data: DataService, arguments: ReadFile) -> FileText:
     )
 
 
-def _text_read(part: FileText) -> str:
-    """Return the text with what the model should know of it: that the file goes on, and that its encoding is not UTF-8."""
+def _read_text(part: FileText) -> str:
+    """Return the text with notes for the model: that the file continues, and that its encoding is not UTF-8."""
     text = part["text"]
     notes = [] if part["encoding"].startswith("utf-8") else [f"the file's encoding is {part['encoding']}"]
     if part["truncated"]:

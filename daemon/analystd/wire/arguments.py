@@ -119,17 +119,17 @@ def _if_op(ops: tuple[str, ...], value: dict[str, Any], required: tuple[str, ...
 
 @dataclass(frozen=True)
 class Condition:
-    """What a row must meet: how a column's cell compares with a value."""
+    """A condition of a filter: a comparison of a column's cells with a value."""
 
     column: str
     op: Operator
     value: Any = None
-    """A number, text or boolean; a list of them for `in`; nothing for `missing` and `present`."""
+    """A number, text or boolean; a list of them for `in`; None for `missing` and `present`."""
 
 
 @dataclass(frozen=True)
 class SortKey:
-    """A column to sort by; missing values come last either way."""
+    """A column to sort by; missing values come last in both directions."""
 
     column: str
     descending: bool = False

@@ -123,6 +123,15 @@ class SessionVariables(SessionState):
     variables: list[VariableInfo]
 
 
+class WriteReport(TypedDict):
+    """A file that was written, `text` for people."""
+
+    text: str
+    path: str
+    size: int
+    created: bool
+
+
 class WriteResult(TypedDict):
     """The result of `analystd.writeFile`; of one that was cancelled, nothing is known of the file."""
 

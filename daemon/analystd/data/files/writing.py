@@ -7,24 +7,15 @@ import os
 import secrets
 import stat
 import threading
-from typing import TypedDict
 
 from analystd.jail.resource_usage import folder_bytes
 from analystd.jail.workspace import GIGABYTE, Workspace
 from analystd.wire.errors import InvalidArgumentsError, ResourceLimitError, WorkspaceError
+from analystd.wire.results import WriteReport
 
 _NEAR_THE_LIMIT = 0.8
 _NEW_FILE_MODE = 0o666
 _CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-
-
-class WriteReport(TypedDict):
-    """A file that was written, `text` for people."""
-
-    text: str
-    path: str
-    size: int
-    created: bool
 
 
 class Room:
