@@ -135,7 +135,7 @@ def scenes(table: pd.DataFrame) -> list[Scene]:
             Number(spread, 3, "deviation"),
             (
                 fenced(f"{_READ}print('deviation:', round(df['units'].std(ddof=0), 3))"),
-                "- Population standard deviation and variance: `df[\"units\"].std(ddof=0)`",
+                '- Population standard deviation and variance: `df["units"].std(ddof=0)`',
             ),
             (f"It is {spread:.3f}.", "Output:\ndeviation: "),
         ),
