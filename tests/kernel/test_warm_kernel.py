@@ -148,14 +148,12 @@ async def test_a_kernel_ends_with_the_daemon_that_is_killed(launch: Launch) -> N
 import asyncio, sys
 from pathlib import Path
 sys.path.insert(0, {str(Path(__file__).parents[2])!r})
-from analystd.kernel.kernel_client import Kernel
+from analystd.kernel.kernel_client import KernelClient
 from analystd.kernel.launch import Launch
-
-from .conftest import ignore_output
 from tests.kernel.conftest import OpenSandbox
 
 async def main():
-    kernel = await Kernel.start(Launch(Path({str(launch.workspace)!r}), Path({str(launch.runtime)!r}), OpenSandbox("none", "")))
+    kernel = await KernelClient.start(Launch(Path({str(launch.workspace)!r}), Path({str(launch.runtime)!r}), OpenSandbox("none", "")))
     print(kernel.process.pid, flush=True)
     await asyncio.sleep(60)
 
