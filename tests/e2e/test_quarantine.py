@@ -52,7 +52,9 @@ def test_what_was_moved_aside_is_listed_put_back_and_discarded(fresh_station: St
     (entry,) = station.result("quarantine", "list")["entries"]
     station.run("quarantine", "discard", entry["id"])
     assert station.run("quarantine").stdout == "Nothing is in quarantine.\n"
-    assert station.run("quarantine", "restore", "q_0_00000000", check=2).stderr.startswith("analystd: There is nothing")
+    assert station.run("quarantine", "restore", "q_0_00000000", check=2).stderr.startswith(
+        "analystd: There is no quarantine entry 'q_0_00000000'"
+    )
 
 
 def test_what_the_user_makes_beside_an_idle_session_is_kept_and_sealed_also_in_the_spare(
