@@ -54,7 +54,7 @@ def test_a_projects_functions_are_told_only_while_they_are_trusted(own: Station)
 
     said = own.run("trust", ".").stdout
     assert f"{own.workspace / 'toolbox.py'} is trusted as it is now" in said
-    assert "functions: margin_table, sharpe_ratio." in said
+    assert "Functions that the agent may suggest to the model: margin_table, sharpe_ratio." in said
     result = own.result("run", QUESTION)
     assert "- toolbox.margin_table(frame): Return the margin by product, as this firm counts it." in told(result)
     assert "- toolbox.sharpe_ratio(changes): Return a ratio of our own." in told(result)
