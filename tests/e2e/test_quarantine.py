@@ -29,7 +29,7 @@ def test_the_projects_own_repository_cannot_be_changed_and_new_settings_are_move
     assert told["entry"]["moved"][0]["path"] == "sub/.vscode"
     assert told["entry"]["runs"] == [result["run_id"]]
     assert f"! {told['text']}" in station.run("show", result["run_id"]).stdout
-    assert "moved aside" in station.run("status").stdout
+    assert "1 entry in quarantine" in station.run("status").stdout
 
 
 def test_what_was_moved_aside_is_listed_put_back_and_discarded(fresh_station: Station) -> None:

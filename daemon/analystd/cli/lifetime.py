@@ -190,7 +190,8 @@ def _print_desk(desk: dict[str, Any]) -> None:
             f"{resources['ram_free_percent']:.0f} % of RAM free, {desk['seq']} events in {desk['journal']}"
         )
     if desk.get("quarantined"):
-        print(f"  {desk['quarantined']} entries in quarantine: `analystd quarantine` lists them")
+        entries = "1 entry" if desk["quarantined"] == 1 else f"{desk['quarantined']} entries"
+        print(f"  {entries} in quarantine; see `analystd quarantine`")
     for session in desk["sessions"]:
         memory = f", {gigabytes(session['memory_bytes'])}" if session["memory_bytes"] else ""
         count = session["execution_count"]
