@@ -10,6 +10,7 @@ import hypothesis
 import pytest
 
 from analystd.config.environment import PREFIX
+from analystd.models.embedded import pull_embedded
 
 TESTS = Path(__file__).parent
 SLOW_FOLDERS = [TESTS / name for name in ("e2e", "jail", "kernel", "soak")]
@@ -45,3 +46,9 @@ def own_places(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Mon
     for name in [name for name in os.environ if name.startswith(PREFIX)]:
         monkeypatch.delenv(name)
     yield home
+
+
+@pytest.fixture(scope="session")
+def gguf() -> Path:
+    """The smallest embedded model, fetched if this machine does not have it yet."""
+    return pull_embedded()

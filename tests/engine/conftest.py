@@ -6,13 +6,6 @@ import pytest_asyncio
 
 from analystd.engine.llama.engine import LlamaEngine
 from analystd.engine.llama.llama_model import LlamaModel
-from analystd.models.embedded import pull_embedded
-
-
-@pytest.fixture(scope="session")
-def gguf() -> Path:
-    """The smallest embedded model, fetched if this machine does not have it yet."""
-    return pull_embedded()
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
