@@ -101,10 +101,10 @@ class ClientConnection:
 
     @property
     def desk(self) -> Desk:
-        """The desk that `initialize` opened.
+        """The desk of this client.
 
         Raises:
-            WorkspaceError: when it opened none.
+            WorkspaceError: when none is open.
         """
         if self._desk is None:
             raise WorkspaceError(*(_NO_DESK if self._wish is None else _NO_FOLDER))

@@ -48,7 +48,7 @@ class SendQueue:
 
     @property
     def waiting_bytes(self) -> int:
-        """Number of bytes that the client has not read yet."""
+        """Number of bytes that wait to be sent."""
         return self._bytes
 
     @property
@@ -80,7 +80,7 @@ class SendQueue:
             self._roomy.clear()
 
     async def room(self) -> None:
-        """Wait until little waits in the queue, or the queue is closed."""
+        """Wait until little waits in the queue, or until it is closed."""
         await self._roomy.wait()
 
     def close(self) -> None:

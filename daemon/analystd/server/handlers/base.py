@@ -14,7 +14,7 @@ from analystd.wire.names import EventKind
 
 
 async def follow(connection: ClientConnection, run: DeskRun[R], token: types.ProgressToken | None) -> R:
-    """Wait for a run and return its result, sending `$/progress` meanwhile. If the request is cancelled, cancel the run and return at once.
+    """Wait for a run and return its result, sending `$/progress` meanwhile. A cancelled request cancels the run, and is answered at once.
 
     Raises:
         AnalystdError: when the run never started.
