@@ -1,4 +1,4 @@
-"""What a client makes of messages that it cannot read: each costs itself, and the request that it answers."""
+"""Test messages that a client cannot read: each fails only itself and the request that it answers."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ async def connection(daemon: Daemon) -> AsyncIterator[tuple[Connection, list[Any
 
 
 async def asked(daemon: Daemon) -> int:
-    """The id of the next request."""
+    """Return the id of the next request."""
     body = await framing.read_body(daemon[0])
     assert body is not None
     number: int = json.loads(body)["id"]

@@ -1,4 +1,4 @@
-"""Streams of events at moments that a real daemon cannot be brought to: what comes while an answer is on its way."""
+"""Test streams of events at moments that a real daemon cannot be made to reach: events that come while an answer is on its way."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from analystd.wire.names import EVENT_METHOD
 
 
 class StandInLink:
-    """A connection that is up; `answers` says what comes of each command, and what happens before that."""
+    """A link that is connected. It records the subscriptions requested, and answers them unless `hangs`."""
 
     is_up = True
 

@@ -1,4 +1,4 @@
-"""An empty table of Lua is an empty object where one is wanted."""
+"""Test that an empty table of Lua becomes an empty object where the schema requires one."""
 
 from __future__ import annotations
 

@@ -41,7 +41,7 @@ class Listener:
 
 
 class Listeners:
-    """Clients that may come to a desk."""
+    """Opens clients of a desk, and closes them at the end."""
 
     def __init__(self, desk: Desk) -> None:
         self.desk = desk

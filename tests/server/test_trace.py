@@ -1,4 +1,4 @@
-"""The wire trace: exact, for its user alone, bounded, and without the key of a model server."""
+"""Test the wire trace: it is exact, private to its user, bounded, and without the key of a model server."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ RECORD = re.compile(rb"(in|out) (\d+)-(\d+) \d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6
 
 
 def records(data: bytes) -> list[tuple[bytes, int, int, bytes]]:
-    """The records of a trace, which has nothing else: direction, pid, connection, bytes."""
+    """Return the records of a trace as direction, pid, connection and bytes; the trace must have nothing else."""
     found, at = [], 0
     while at < len(data):
         head = RECORD.match(data, at)

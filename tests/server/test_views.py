@@ -1,4 +1,4 @@
-"""What may be asked of a table over the wire, and what is told while it is read."""
+"""Test which views of a table can be requested over the wire, and the progress that is reported during reading."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The scripted client: ask, run, view and follow from a script, over the same daemon that the editors use.
+"""The Python client: ask, run, view and follow from a script, over the same daemon that the editors use.
 
 async with analystd.connect() as desk:
     result = await desk.run_agent("How many rows does prices.csv have?")

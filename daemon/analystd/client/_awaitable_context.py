@@ -1,4 +1,4 @@
-"""What is awaited for a thing, or entered as a block that ends it."""
+"""An object to await for a resource, or to enter as a block that closes the resource at its end."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from typing import Any, Generic, Protocol, Self, TypeVar
 
 
 class Ending(Protocol):
-    """An async context manager that gives itself."""
+    """An async context manager that returns itself."""
 
     async def __aenter__(self) -> Self:
-        """Itself."""
+        """Return itself."""
         ...
 
     async def __aexit__(self, *exc: object) -> None:
@@ -23,7 +23,7 @@ E = TypeVar("E", bound=Ending)
 
 
 class AwaitableContext(Coroutine[Any, Any, E], Generic[E]):
-    """`thing = await opening`, or `async with opening as thing:`."""
+    """A coroutine that is also a context manager: `thing = await opening`, or `async with opening as thing:`."""
 
     def __init__(self, work: Coroutine[Any, Any, E]) -> None:
         self._work = work
@@ -41,13 +41,13 @@ class AwaitableContext(Coroutine[Any, Any, E], Generic[E]):
         await self._thing.__aexit__(*exc)
 
     def send(self, value: Any) -> Any:
-        """As for every coroutine."""
+        """Send a value into the coroutine."""
         return self._work.send(value)
 
     def throw(self, typ: Any, val: Any = None, tb: TracebackType | None = None) -> Any:
-        """As for every coroutine."""
+        """Raise an exception in the coroutine."""
         return self._work.throw(typ) if val is None and tb is None else self._work.throw(typ, val, tb)
 
     def close(self) -> None:
-        """As for every coroutine."""
+        """Close the coroutine."""
         self._work.close()

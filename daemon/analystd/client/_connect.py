@@ -1,4 +1,4 @@
-"""Ways to a client."""
+"""Functions that create clients."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ def connect(
     name: str = "client",
     timeout: float | None = None,
 ) -> AwaitableContext[Client]:
-    """An async client of the desk of a workspace folder.
+    """Return an async client of the desk of a workspace folder.
 
         async with analystd.connect() as desk:
             answer = await desk.run_agent("How many rows does prices.csv have?")
 
-    `await analystd.connect()` gives the `Client` without a block; close it by `aclose`. All else is as for `connect_sync`, whose methods have
-    the same names here.
+    `await analystd.connect()` returns the `Client` without a block; close it with `aclose`. The arguments are those of `connect_sync`, and the
+    methods of the client have the same names.
 
     Raises:
         DaemonLostError: when there is no daemon and none can be started.
@@ -38,10 +38,10 @@ def connect(
 
 
 def connect_to_daemon(*, timeout: float | None = None) -> AwaitableContext[Client]:
-    """A client of the running daemon and of no desk, which can ask for `status` and `shutdown`; never starts a daemon.
+    """Return a client of the running daemon without a desk, for `status` and `shutdown`. This never starts a daemon.
 
     Raises:
-        DaemonLostError: when there is none.
+        DaemonLostError: when no daemon is running.
     """
     visit = ConnectOptions({"desk": False}, start=False, reconnect=False)
     return AwaitableContext(Client.connected(visit, "none", timeout))
@@ -56,7 +56,7 @@ def connect_sync(
     name: str = "client",
     timeout: float | None = None,
 ) -> SyncClient:
-    """A client of the desk of a workspace folder, for plain code.
+    """Return a synchronous client of the desk of a workspace folder.
 
         with analystd.connect_sync() as desk:
             print(desk.exec_python("6 * 7").result)
@@ -65,27 +65,27 @@ def connect_sync(
             frame = desk.view_data("bars.csv", "rows", offset=9_000_000, n_rows=100).to_pandas()
 
     Arguments:
-        workspace: the folder; by default as the command line finds it: `AGENT_WORKSPACE` (environment or settings), else `workspace` in the nearest
-            folder upward, else here.
-        start: whether to start the daemon when none runs.
-        reconnect: whether to connect anew, by the next request, after the daemon ended.
-        events: which events are sent unasked, for `on_event`: `"all"` of the desk, `"mine"` or `"none"`. `follow` and the events of a run
-            are heard in any case.
-        name: what the desk's other users see as `client` of what this one does.
+        workspace: the folder; by default found as the command line finds it: `AGENT_WORKSPACE` (environment or settings), else `workspace` in the
+            nearest folder upward, else `workspace` in the current folder.
+        start: whether to start the daemon if none is running.
+        reconnect: whether the next request connects again after the daemon has ended.
+        events: which events the daemon sends for `on_event`: `"all"` of the desk, `"mine"` or `"none"`. `follow` and the events of a run work
+            in any case.
+        name: the name that other users of the desk see as `client` in this client's runs and events.
         timeout: seconds to wait for the connection.
 
-    Methods of the client, of which `help` tells more:
+    Methods of the client, which `help` describes in full:
         run_agent, exec_python          ask the model, run Python; wait for the result
-        start_agent, start_python, run  the same as a handle: `id`, `events()`, `result()`, `cancel()`; `run(id)` is one of any run
-        view_data                       a look at a table of any size; `to_pandas()`
+        start_agent, start_python, run  the same as a handle: `id`, `events()`, `result()`, `cancel()`; `run(id)` is a handle of any run
+        view_data                       a view of a table of any size; `to_pandas()`
         list_files, read_file, write_file
         variables, reset_session, interrupt
-        list_runs, get_run, cancel_run  the desk's runs, other windows' too
-        follow, events, on_event        what happens on the desk, from now on or since a number
+        list_runs, get_run, cancel_run  the desk's runs, including those of other windows
+        follow, events, on_event        the events of the desk, from now on or since a number
         on_lost                         the end of the daemon, or of the connection
         status, shutdown, command, close
 
-    Results have typed attributes (`answer.status`); as mappings they are what came over the wire (`answer["status"]`, `dict(answer)`). All
+    Results have typed attributes (`answer.status`) and are mappings of what the daemon sent (`answer["status"]`, `dict(answer)`). All methods
     that wait take `timeout` in seconds. Errors are subclasses of `analystd.errors.AnalystdError`.
 
     Raises:

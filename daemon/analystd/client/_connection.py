@@ -1,4 +1,4 @@
-"""One connection to the daemon: requests out, answers and notifications in. When it is lost, everything that waits is told so."""
+"""One connection to the daemon: it sends requests, and receives answers and notifications. When it is lost, all waiting requests fail."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from analystd.wire.names import Command
 logger = logging.getLogger(__name__)
 
 ProgressListener = Callable[[float], None]
-"""Told what part of long work is done, from 0 to 1."""
+"""Called with the part of long work that is done, from 0 to 1."""
 
 
 class Connection:
-    """Speaks LSP over a socket that is past the hello; `hear` is told each notification, `lose` once that it is over."""
+    """An LSP connection over a socket after the hello. `hear` is called with each notification, `lose` once when the connection ends."""
 
     def __init__(
         self,
@@ -32,7 +32,7 @@ class Connection:
         lose: Callable[[], None],
     ) -> None:
         self.lost: DaemonLostError | None = None
-        """Why nothing more can be asked, once that is so."""
+        """The error of all further requests, once the connection has ended."""
         self._writer = writer
         self._hear = hear
         self._lose = lose
@@ -42,10 +42,10 @@ class Connection:
         self._task = asyncio.create_task(self._read(reader), name="analystd client")
 
     async def request(self, method: str, params: Any) -> Any:
-        """Send a request and give its result. Cancelling the task cancels the request.
+        """Send a request and return its result. Cancelling the task cancels the request.
 
         Raises:
-            AnalystdError: as the daemon answered it; `DaemonLostError` when it ended first.
+            AnalystdError: as the daemon reports it; `DaemonLostError` when the daemon ended first.
         """
         if self.lost is not None:
             raise _again(self.lost)
@@ -63,7 +63,7 @@ class Connection:
     async def execute(
         self, command: Command, arguments: dict[str, Any], on_progress: ProgressListener | None = None
     ) -> Any:
-        """Carry out a command; raises as `request` does."""
+        """Execute a command; the errors are those of `request`."""
         params: dict[str, Any] = {"command": str(command), "arguments": [arguments]}
         if on_progress is None:
             return await self.request("workspace/executeCommand", params)
@@ -75,11 +75,11 @@ class Connection:
             del self._progress[token]
 
     def notify(self, method: str, params: Any = None) -> None:
-        """Send a notification, if anyone is there."""
+        """Send a notification, unless the connection is closed."""
         self._send({"method": method, "params": params} if params is not None else {"method": method})
 
     async def aclose(self) -> None:
-        """Take leave. Harmless when repeated."""
+        """Send `exit`, and close the connection. Harmless when repeated."""
         with contextlib.suppress(OSError):
             self.notify("exit")
             await self._writer.drain()
@@ -90,7 +90,7 @@ class Connection:
             await self._writer.wait_closed()
 
     def abort(self) -> None:
-        """Hang up without a word, where nothing can be awaited."""
+        """Close the connection at once, without `exit`, where nothing can be awaited."""
         self._writer.transport.abort()
 
     def _send(self, message: dict[str, Any]) -> None:
@@ -106,7 +106,7 @@ class Connection:
             self._end()
 
     async def _read_one(self, reader: asyncio.StreamReader) -> bool:
-        """Read a message; False at the end. One that cannot be read costs itself, and the request that it answers, and nothing else."""
+        """Read and handle a message; return False at the end. A message that cannot be read fails only the request that it answers, if any."""
         try:
             body = await framing.read_body(reader)
         except framing.SkippedMessageError as exc:
@@ -158,7 +158,7 @@ class Connection:
 
 
 def tell(listener: Callable[[Any], None], what: Any) -> None:
-    """Call a function of the user's; what it raises goes to the log and ends nothing of ours."""
+    """Call a function of the user; if it raises an exception, log that and continue."""
     try:
         listener(what)
     except Exception:
@@ -166,7 +166,7 @@ def tell(listener: Callable[[Any], None], what: Any) -> None:
 
 
 def error_of_answer(error: dict[str, Any]) -> AnalystdError:
-    """The error that an answer, or the end of a run, tells of."""
+    """Return the exception for the error in an answer."""
     about = error.get("data") or {}
     if error["code"] == RequestCancelledError.code:
         return RequestCancelledError(error["message"])
@@ -176,5 +176,5 @@ def error_of_answer(error: dict[str, Any]) -> AnalystdError:
 
 
 def _again(error: DaemonLostError) -> DaemonLostError:
-    """The same for another who waits: an error that is raised twice would gather the tracebacks of both."""
+    """Return a copy of an error for another waiting request: an error that is raised twice would collect the tracebacks of both."""
     return DaemonLostError(error.message, error.hint)

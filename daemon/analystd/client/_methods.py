@@ -1,4 +1,4 @@
-"""What records can do beside holding their members; the records themselves are generated."""
+"""Methods of records; the records themselves are generated."""
 
 from __future__ import annotations
 
@@ -28,40 +28,40 @@ class PrintedText(Record):
 
 
 class RunMethods(Record):
-    """What a summary of a run tells beside its members."""
+    """Methods of the summary of a run."""
 
     @property
     def is_over(self) -> bool:
-        """Whether it has ended."""
+        """Whether the run has ended."""
         return self["status"] not in ("queued", "running")
 
 
 class EventMethods(Record):
-    """What an event tells beside its members."""
+    """Methods of an event."""
 
     @property
     def display(self) -> Display | None:
-        """What a `display` event shows."""
+        """What a `display` event shows; None for other events."""
         return Display.of(self["data"]) if self["kind"] == EventKind.DISPLAY else None
 
     @property
     def ends_run(self) -> bool:
-        """Whether it is the last of its run."""
+        """Whether this is the last event of its run."""
         return bool(self["kind"] == EventKind.RUN_FINISHED)
 
 
 class TableMethods(PrintedText):
-    """The way of a view into pandas."""
+    """Conversion of a view to pandas."""
 
     def to_pandas(self) -> pd.DataFrame:
-        """Return the rows as a DataFrame whose cells are those of `rows`, of dtype `object`: converting them is yours to decide.
+        """Return the rows as a DataFrame of dtype `object` that has the cells of `rows`, without converting them.
 
-        Its index counts from `offset`, so that pages can be put together. Columns are called as they are asked for, so that no two are
-        called the same. A row that is shorter than others ends in None; cells beyond the last column have columns of their own,
+        Its index counts from `offset`, so that pages can be concatenated. Columns have the names by which they can be requested, so that no two
+        have the same name. A row that is shorter than others ends in None; cells beyond the last column have columns of their own, such as
         `column_4` after three.
 
         Raises:
-            ValueError: when the operation gave no rows.
+            ValueError: when the view has no rows.
             ImportError: when pandas is not installed.
         """
         rows, columns = self["rows"], self["columns"]

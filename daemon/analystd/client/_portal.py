@@ -1,4 +1,4 @@
-"""An event loop in a thread of its own, for code that is not async."""
+"""An event loop in a thread of its own, for synchronous code."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from analystd.wire.errors import DaemonLostError
 T = TypeVar("T")
 
 _CLEANUP_SECONDS = 6.0
-"""How long what is cancelled may take to clean up, such as to have a run cancelled that was just accepted."""
+"""Maximum time for cancelled work to clean up, for example to cancel a run that was just accepted."""
 
 
 class Portal:
-    """Carries work into the loop and waits for it; any thread may call. It belongs to the process that made it."""
+    """Runs work in the loop and waits for it. Any thread may call it, but only in the process that created it."""
 
     def __init__(self) -> None:
         self._process = os.getpid()
@@ -28,11 +28,11 @@ class Portal:
         self.is_closed = False
 
     def call(self, work: Coroutine[Any, Any, T]) -> T:
-        """What comes of `work`. An exception in the thread that waits, such as `KeyboardInterrupt`, cancels it, and it may clean up.
+        """Run `work` and return its result. An exception in the waiting thread, such as `KeyboardInterrupt`, cancels `work` and lets it clean up.
 
         Raises:
-            DaemonLostError: when this portal is closed, or is while it works.
-            RuntimeError: when it can never be answered: in a process forked from the one that connected, or in the loop's own thread.
+            DaemonLostError: when this portal is closed, or is closed during the work.
+            RuntimeError: when `work` can never run: in a process forked from the one that connected, or in the loop's own thread.
         """
         outcome: concurrent.futures.Future[T] = concurrent.futures.Future()
         tasks: list[asyncio.Task[T]] = []
@@ -88,7 +88,7 @@ class Portal:
 
 
 def _settle(outcome: concurrent.futures.Future[T], task: asyncio.Task[T]) -> None:
-    """Hand what came of a task to the thread that waits for it."""
+    """Pass the result of a task, or its error, to the thread that waits for it."""
     if task.cancelled():
         outcome.cancel()
         outcome.set_running_or_notify_cancel()

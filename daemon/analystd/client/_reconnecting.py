@@ -1,4 +1,4 @@
-"""The way to the daemon: one connection at a time, made anew when it is needed."""
+"""The link to the daemon: one connection at a time, opened again when it is needed."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ LossListener = Callable[[], None]
 
 @dataclass(frozen=True)
 class ConnectOptions:
-    """Who connects, to what, and whether a daemon may be started for it; `id` stays the same over all connections."""
+    """Who connects, to what, and whether it may start a daemon; `id` stays the same for all connections."""
 
     options: Mapping[str, Any]
     name: str = "client"
@@ -38,7 +38,7 @@ class ConnectOptions:
 
 
 class ReconnectingLink:
-    """Gives a connection to whoever needs one. `subscription` tells which events are wanted; `hear` and `lose` as for `Connection`."""
+    """A link that connects when needed. `subscription` returns which events are wanted; `hear` and `lose` are those of `Connection`."""
 
     def __init__(
         self,
@@ -62,28 +62,28 @@ class ReconnectingLink:
 
     @property
     def is_up(self) -> bool:
-        """Whether there is a connection, as far as one knows."""
+        """Whether there is a connection, as far as is known."""
         return self._connection is not None and self._connection.lost is None
 
     def on_lost(self, listener: LossListener) -> Callable[[], None]:
-        """Have `listener` called each time a connection ends that was not closed by this side; gives what ends that."""
+        """Call `listener` each time a connection ends that this side did not close; return a function that ends this."""
         key = object()
         self._loss_listeners[key] = listener
         return lambda: self._loss_listeners.pop(key, None) and None
 
     async def connection(self) -> Connection:
-        """The connection, made if need be; a daemon is started where that is allowed.
+        """Return the connection, opened if necessary; start a daemon for it if that is allowed.
 
         Raises:
-            DaemonLostError: when there is no daemon, or this link is closed, or lost and not to be made again.
+            DaemonLostError: when there is no daemon, or this link is closed, or it is lost and may not reconnect.
         """
         return await self._connected(start=self.visit.start)
 
     async def come_back(self) -> None:
-        """Wait for a connection. No daemon is started for that: one that was stopped stays so.
+        """Wait for a connection without starting a daemon, because one that was stopped should stay stopped.
 
         Raises:
-            DaemonLostError: when this link is closed, or lost and not to be made again.
+            DaemonLostError: when this link is closed, or it is lost and may not reconnect.
         """
         while not self.is_up:
             self._require_open()
@@ -95,7 +95,7 @@ class ReconnectingLink:
                 await asyncio.wait_for(self._met.wait(), _LOOK_AGAIN_SECONDS)
 
     async def aclose(self) -> None:
-        """Take leave. Harmless when repeated."""
+        """Close the link. Harmless when repeated."""
         self.is_closed = True
         for task in self._tasks:
             task.cancel()
@@ -104,10 +104,10 @@ class ReconnectingLink:
             await self._connection.aclose()
 
     def abort(self) -> None:
-        """Hang up, where nothing can be awaited."""
+        """Close the link at once, where nothing can be awaited."""
         self.is_closed = True
         if self._connection is not None:
-            # The loop may be gone already, and the transport with it.
+            # The loop may be closed already, and the transport with it.
             with contextlib.suppress(RuntimeError):
                 self._connection.abort()
 
@@ -115,7 +115,7 @@ class ReconnectingLink:
         self._require_open()
         if self._connection is not None and self._connection.lost is None:
             return self._connection
-        # A task of its own: who waits may be cancelled, and the connection is good for the next one.
+        # In a separate task: the waiting caller may be cancelled, and the connection is useful to the next one.
         task = asyncio.create_task(self._meet_once(start))
         self._tasks.add(task)
         task.add_done_callback(self._forget)
@@ -174,6 +174,6 @@ class ReconnectingLink:
         return About.of(answer["capabilities"]["experimental"]["analystd"])
 
     async def _dial(self, start: bool) -> socket.socket:
-        """A socket past the hello."""
+        """Return a socket after the hello."""
         how = partial(dial, start=start, client=self.visit.name, client_id=self.visit.id)
         return await in_own_thread(how, socket.socket.close)

@@ -1,4 +1,4 @@
-"""Records: what the daemon sent, read by attributes that are typed, and as a mapping exactly as it came over the wire."""
+"""Records: objects that the daemon sent, with typed attributes, and as mappings exactly as they came over the wire."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from analystd.wire.structured import WithWire, structured
 
 @dataclass(frozen=True, eq=False)
 class Record(WithWire, Mapping[str, Any]):
-    """Base of all results. `dict(record)` is what the daemon sent, plain enough for `json.dumps`; members of newer daemons are there too."""
+    """Base of all results. `dict(record)` is what the daemon sent, ready for `json.dumps`, including members that only newer daemons send."""
 
     @classmethod
     def of(cls, wire: Mapping[str, Any]) -> Self:
-        """Return the record of what came over the wire."""
+        """Return the record of an object of the wire."""
         return structured(cls, wire)
 
     def __getitem__(self, name: str) -> Any:

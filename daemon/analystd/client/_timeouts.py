@@ -1,4 +1,4 @@
-"""Limits of time on what is awaited."""
+"""Time limits for awaited work."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ T = TypeVar("T")
 
 
 async def within(seconds: float | None, what: str, work: Coroutine[Any, Any, T], hint: str) -> T:
-    """What comes of `work`, which is cancelled after so many seconds; None is no limit.
+    """Return the result of `work`, which is cancelled after `seconds`; None means no limit.
 
     Raises:
         RequestTimeoutError: when it took longer.

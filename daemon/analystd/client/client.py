@@ -38,13 +38,13 @@ _CANCEL_SECONDS = 5.0
 
 
 class Client:
-    """An async client of one desk; made by `connect`. Use it as an async context manager, or call `aclose`.
+    """An async client of one desk, created by `connect`. Use it as an async context manager, or call `aclose`.
 
-    Every method that asks the daemon something takes `timeout`, in seconds: when it is over, the request is cancelled and
-    `RequestTimeoutError` raised. Cancelling the task that waits cancels the request, too. A request to run something takes its run with it.
+    Every method that sends a request takes `timeout`, in seconds: when it expires, the request is cancelled and `RequestTimeoutError` is raised.
+    Cancelling the waiting task cancels the request, too. If the request waits for the result of a run, the run is cancelled with it.
 
-    Errors are those of `analystd.errors`, as the daemon answered them. When the daemon ends, what waits raises `DaemonLostError`, and the
-    next request connects anew (unless `reconnect=False`).
+    Errors are those of `analystd.errors`, as the daemon reports them. When the daemon ends, waiting requests raise `DaemonLostError`, and the
+    next request connects again (unless `reconnect=False`).
     """
 
     def __init__(self, visit: ConnectOptions, subscription: Subscription) -> None:
@@ -53,7 +53,7 @@ class Client:
 
     @classmethod
     async def connected(cls, visit: ConnectOptions, subscription: Subscription, timeout: float | None) -> Self:
-        """A client whose connection is made."""
+        """Return a client that is connected."""
         client = cls(visit, subscription)
         try:
             await within(
@@ -84,18 +84,18 @@ class Client:
 
     @property
     def about(self) -> About:
-        """What the daemon said of itself and the desk when this client last connected."""
+        """What the daemon reported about itself and the desk when this client last connected."""
         assert self._link.about is not None
         return self._link.about
 
     @property
     def id(self) -> str:
-        """The id by which this client's events are known (`Event.client_id`); it stays the same when it connects again."""
+        """The id of this client in events (`Event.client_id`); it stays the same when the client reconnects."""
         return self._link.visit.id
 
     @property
     def seq(self) -> int:
-        """The number of the latest event that this client heard of; `follow(after=seq)` goes on from there, also days later."""
+        """The number of the latest event that this client knows of; `follow(after=seq)` continues from there, even days later."""
         return self._feed.seq
 
     async def run_agent(
@@ -103,8 +103,9 @@ class Client:
     ) -> AgentResult:
         """Ask the model, and wait for its answer.
 
-        Options: `conversation` (continue this one), `forget_runs` (leave these runs out of it from now on), `session` (the Python session it
-        works in), `max_steps` (tool calls), `max_seconds`, `priority` (`"batch"` lets others go first), `context` (`{"uri", "range", "text"}`).
+        Options: `conversation` (continue this one), `forget_runs` (leave these runs out of it from now on), `session` (the Python session to work
+        in), `max_steps` (maximum number of tool calls), `max_seconds`, `priority` (`"batch"` lets other runs go first), `context`
+        (`{"uri", "range", "text"}`).
 
         Raises:
             EngineUnavailableError: when there is no model.
@@ -115,19 +116,20 @@ class Client:
     def start_agent(
         self, prompt: str, *, timeout: float | None = None, **options: Unpack[AgentOptions]
     ) -> AwaitableContext[Run[AgentResult]]:
-        """Have the model asked; `await` gives a `Run` as soon as the question is accepted, and `async with` cancels it at the block's end.
+        """Start to ask the model, without waiting for its answer.
 
-        Options as for `run_agent`.
+        `await` returns a `Run` as soon as the question is accepted; `async with` also cancels the run at the end of the block. Options as for
+        `run_agent`.
         """
         return AwaitableContext(self._start(Command.START_AGENT, AgentResult.of, timeout, prompt=prompt, **options))
 
     async def exec_python(
         self, code: str, *, timeout: float | None = None, **options: Unpack[PythonOptions]
     ) -> PythonResult:
-        """Run Python in a session that remembers, and wait for its end.
+        """Run Python code in a session that keeps its variables, and wait for its end.
 
-        Options: `session` (`"main"` by default), `reset` (forget its variables first), `timeout_seconds` (stop the code after so long, with
-        status `limit`), `priority` (`"batch"` lets others go first), `uri` and `line` (where the code stands).
+        Options: `session` (`"main"` by default), `reset` (clear its variables first), `timeout_seconds` (stop the code after this time, with
+        status `limit`), `priority` (`"batch"` lets other runs go first), `uri` and `line` (where the code comes from).
 
         Raises:
             SessionUnavailableError: when no session can be started.
@@ -138,14 +140,15 @@ class Client:
     def start_python(
         self, code: str, *, timeout: float | None = None, **options: Unpack[PythonOptions]
     ) -> AwaitableContext[Run[PythonResult]]:
-        """Have Python run; `await` gives a `Run` as soon as the code is accepted, and `async with` cancels it at the block's end.
+        """Start to run Python code, without waiting for its end.
 
-        Options as for `exec_python`.
+        `await` returns a `Run` as soon as the code is accepted; `async with` also cancels the run at the end of the block. Options as for
+        `exec_python`.
         """
         return AwaitableContext(self._start(Command.START_PYTHON, PythonResult.of, timeout, code=code, **options))
 
     def run(self, run_id: str) -> Run[AnyResult]:
-        """A handle of any run of this desk: another window's, or one that ended days ago. Asks the daemon nothing yet."""
+        """Return a handle of any run of this desk, such as another window's or one that ended days ago. This sends no request."""
         return Run(self, run_id, any_result, is_own=False)
 
     async def view_data(
@@ -157,14 +160,14 @@ class Client:
         timeout: float | None = None,
         **options: Unpack[ViewOptions],
     ) -> ViewResult:
-        """Look at a table in the workspace without loading it; `on_progress` is told what part of long work is done, from 0 to 1.
+        """View a table in the workspace without loading it. `on_progress` is called with the part of long work that is done, from 0 to 1.
 
         Options: `n_rows` (at most 10 000), `offset` (the first row, counted from 0, for `"rows"`), `columns` (names), `filter`
         (`[{"column", "op", "value"}]`, all of which must hold), `sort` (`[{"column", "descending"}]`), `delimiter`.
 
         Raises:
-            WorkspaceError: for a path that is refused or no table.
-            InvalidArgumentsError: for a column that is not there, or options that make no sense.
+            WorkspaceError: when the path is refused, or is not a table.
+            InvalidArgumentsError: when a column does not exist, or the options are invalid.
         """
         arguments = {"path": path, "operation": operation, **options}
         return ViewResult.of(
@@ -174,7 +177,7 @@ class Client:
     async def list_files(
         self, path: str = ".", *, pattern: str | None = None, recursive: bool = False, timeout: float | None = None
     ) -> FileList:
-        """List a folder of the workspace; `pattern` is one like `*.csv`."""
+        """List a folder of the workspace; `pattern` is a glob such as `*.csv`."""
         arguments: dict[str, Any] = {"path": path, "pattern": pattern, "recursive": recursive}
         return FileList.of(await self.command(Command.LIST_FILES, timeout=timeout, **arguments))
 
@@ -188,7 +191,7 @@ class Client:
         byte_limit: int | None = None,
         timeout: float | None = None,
     ) -> FileText:
-        """Read `limit` lines of a text file of the workspace from the 1-based line `offset` on, or bytes from `byte_offset` (from 0) on."""
+        """Read `limit` lines of a text file of the workspace from line `offset` (counted from 1), or bytes from `byte_offset` (counted from 0)."""
         arguments: dict[str, Any] = {
             "offset": offset,
             "limit": limit,
@@ -202,27 +205,27 @@ class Client:
         return WrittenFile.of(await self.command(Command.WRITE_FILE, timeout=timeout, path=path, content=content))
 
     async def reset_session(self, session: str = "main", *, timeout: float | None = None) -> SessionState:
-        """Forget a session's variables; gives its state."""
+        """Clear a session's variables, and return its state."""
         return SessionState.of(await self.command(Command.RESET_SESSION, timeout=timeout, session=session))
 
     async def interrupt(self, session: str = "main", *, timeout: float | None = None) -> SessionState:
-        """Stop what runs in a session; gives its state."""
+        """Stop the code that runs in a session, and return the session's state."""
         return SessionState.of(await self.command(Command.INTERRUPT, timeout=timeout, session=session))
 
     async def variables(self, session: str = "main", *, timeout: float | None = None) -> SessionVariables:
-        """A session's state with its variables."""
+        """Return the state of a session with its variables."""
         return SessionVariables.of(await self.command(Command.VARIABLES, timeout=timeout, session=session))
 
     async def cancel_run(self, run_id: str, *, timeout: float | None = None) -> str:
-        """Have a run end soon, whoever asked for it; gives `cancelling`, or the status of one that has ended."""
+        """Cancel a run, no matter which client started it; return `cancelling`, or the status of a run that has ended."""
         return CancelResult.of(await self.command(Command.CANCEL_RUN, timeout=timeout, run_id=run_id)).status
 
     async def list_runs(self, limit: int = 50, *, timeout: float | None = None) -> list[RunSummary]:
-        """The latest runs of the desk, newest first."""
+        """Return the latest runs of the desk, newest first."""
         return list(RunList.of(await self.command(Command.LIST_RUNS, timeout=timeout, limit=limit)).runs)
 
     async def get_run(self, run_id: str, *, timeout: float | None = None) -> RunRecord:
-        """Everything about one run: its summary, and its events.
+        """Return the summary and all events of a run.
 
         Raises:
             InvalidArgumentsError: when there is no such run.
@@ -237,17 +240,17 @@ class Client:
             after = events[-1]["seq"]
 
     async def list_quarantine(self, *, timeout: float | None = None) -> list[QuarantineEntry]:
-        """What was moved aside because tools outside would run or believe it, the latest first."""
+        """Return the files that were quarantined because outside tools would run or trust them, latest first."""
         return list(QuarantineList.of(await self.command(Command.LIST_QUARANTINE, timeout=timeout)).entries)
 
     async def restore_quarantine(
         self, entry_id: str, *, preview: bool = False, digest: str | None = None, timeout: float | None = None
     ) -> Restoration:
-        """Put an entry back, or with `preview` tell what would be. With the preview's `digest` nothing but that is put back.
+        """Restore an entry, or with `preview` return what would be restored. With the preview's `digest`, restore only exactly that.
 
         Raises:
             InvalidArgumentsError: when there is no such entry.
-            WorkspaceError: when its place is taken or gone, or it has changed.
+            WorkspaceError: when its place is taken or missing, or the entry has changed.
         """
         command = Command.RESTORE_QUARANTINE
         return Restoration.of(
@@ -255,7 +258,7 @@ class Client:
         )
 
     async def discard_quarantine(self, entry_id: str, *, timeout: float | None = None) -> Restoration:
-        """Remove an entry for good.
+        """Delete an entry permanently.
 
         Raises:
             InvalidArgumentsError: when there is no such entry.
@@ -263,19 +266,19 @@ class Client:
         return Restoration.of(await self.command(Command.DISCARD_QUARANTINE, timeout=timeout, id=entry_id))
 
     async def events(self, after: int = 0, *, timeout: float | None = None) -> EventPage:
-        """A page of what happened after a number; with a `snapshot` when some of that is not kept any more. `follow` turns the pages itself."""
+        """Return a page of the events after a number, with a `snapshot` if some are no longer kept. `follow` fetches the pages one after another."""
         return EventPage.of(await self.command(Command.EVENTS, timeout=timeout, after=after))
 
     def follow(self, *, after: int | None = None, mine: bool = False, timeout: float | None = None) -> EventStream:
-        """An iterator over the events of the desk, each once and in order: from now on, or all `after` a number.
+        """Return an iterator over the events of the desk, each once and in order: from now on, or all `after` a number.
 
-        `mine`: only those of runs that this client asked for, and of sessions, which all share. `timeout`: seconds to wait for each next
-        event. `seq` of the iterator is the number to go on from another time. When the daemon ends, it waits for the next one, which it does
-        not start itself, and goes on.
+        With `mine`, it yields only events of runs that this client started, and of sessions, which all clients share. `timeout` is the number
+        of seconds to wait for each next event. The iterator's `seq` is the number from which to continue another time. When the daemon ends, the
+        iterator waits for the next daemon, which it does not start itself, and continues.
 
         Raises, while it is iterated:
-            EventsGoneError: when some are not kept any more, with a snapshot; iterating again goes on after it.
-            RequestTimeoutError: when no event came in time; iterating again waits on.
+            EventsGoneError: when some events are no longer kept, with a snapshot; iterating again continues after it.
+            RequestTimeoutError: when no event came in time; iterating again continues to wait.
             DaemonLostError: when this client is closed, or was connected with `reconnect=False`.
         """
 
@@ -290,19 +293,19 @@ class Client:
         return self.stream(theme, missed, after=after, timeout=timeout)
 
     def on_event(self, listener: EventListener) -> Callable[[], None]:
-        """Have the desk's events told to `listener` as they come; gives what ends that. What happens without a connection is not told."""
+        """Call `listener` with each event of the desk as it comes; return a function that ends this. Events while disconnected are not reported."""
         return self._feed.listen(listener)
 
     def on_lost(self, listener: LossListener) -> Callable[[], None]:
-        """Have `listener` called each time the daemon ends, or the connection to it; gives what ends that. The next request connects anew."""
+        """Call `listener` each time the daemon, or the connection to it, ends; return a function that ends this. The next request reconnects."""
         return self._link.on_lost(listener)
 
     async def status(self, *, timeout: float | None = None) -> Status:
-        """The daemon as a whole."""
+        """Return the state of the whole daemon."""
         return Status.of(await self.command(Command.STATUS, timeout=timeout))
 
     async def shutdown(self, *, now: bool = False, timeout: float | None = None) -> Stopping:
-        """Stop the daemon after its runs, or at once."""
+        """Stop the daemon when its runs have ended, or at once with `now`."""
         return Stopping.of(await self.command(Command.SHUTDOWN, timeout=timeout, now=now))
 
     async def command(
@@ -313,11 +316,11 @@ class Client:
         on_progress: ProgressListener | None = None,
         **arguments: Any,
     ) -> dict[str, Any]:
-        """Send any command of docs/protocol.md and give what it answers; arguments that are None are left out.
+        """Send any command of docs/protocol.md and return its result. Arguments that are None are left out.
 
         Raises:
             RequestTimeoutError: when there was no answer in time.
-            AnalystdError: as the daemon answered it.
+            AnalystdError: as the daemon reports it.
         """
         given = {name: value for name, value in arguments.items() if value is not None}
         work = self._execute(command, given, on_progress)
@@ -333,11 +336,11 @@ class Client:
         after: int | None,
         timeout: float | None,
     ) -> EventStream:
-        """An iterator over events; `missed` asks for those after a number."""
+        """Return an iterator over events; `missed` fetches those after a number."""
         return EventStream(self._link, self._feed, theme, missed, after=after, timeout=timeout)
 
     async def aclose(self) -> None:
-        """Take leave; the desk and its runs go on. Harmless when repeated."""
+        """Close the connection; the desk and its runs continue. Harmless when repeated."""
         await self._link.aclose()
 
     async def _execute(
@@ -354,7 +357,7 @@ class Client:
         try:
             answer = await asyncio.shield(asked)
         except asyncio.CancelledError:
-            # It may have been accepted already, and then nobody would have a handle of it.
+            # The run may have been accepted already, and without this nobody would have a handle of it.
             with contextlib.suppress(AnalystdError, TimeoutError):
                 async with asyncio.timeout(_CANCEL_SECONDS):
                     await self.cancel_run(RunSummary.of(await asked).run_id)

@@ -1,4 +1,4 @@
-"""Displays: what code showed, as a bundle of the same thing in several MIME types."""
+"""Displays: what code showed, in one or more MIME types."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _TYPES = {
     ".txt": "text/plain",
 }
 _BASE64 = frozenset({"image/png", "image/jpeg", "application/pdf"})
-"""Jupyter sends these as base64; what else it sends is text or JSON."""
+"""Jupyter sends these types as base64, and all others as text or JSON."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,24 +35,24 @@ class Display(Record):
 
     @property
     def png(self) -> bytes | None:
-        """The picture, if it is one."""
+        """The picture as PNG, or None."""
         return self.bytes_of("image/png") if "image/png" in self.wire else None
 
     @property
     def html(self) -> str | None:
-        """It as HTML, if it has such a form."""
+        """The display as HTML, or None."""
         return self.wire.get("text/html")
 
     @property
     def text(self) -> str:
-        """It as plain text; nothing where it has no such form."""
+        """The display as plain text; empty if it has no such form."""
         return str(self.wire.get("text/plain", ""))
 
     def bytes_of(self, mime: str) -> bytes:
-        """One of its forms, as a file of that type has it.
+        """Return one form of the display, as the content of a file of that type.
 
         Raises:
-            ValueError: when it has no such form.
+            ValueError: when the display has no such form.
         """
         if mime not in self.wire:
             raise ValueError(f"This display has no {mime}; it has {', '.join(sorted(self.wire)) or 'nothing'}")
@@ -62,13 +62,13 @@ class Display(Record):
         return (data if isinstance(data, str) else json.dumps(data)).encode()
 
     def save(self, path: str | os.PathLike[str]) -> Path:
-        """Write the form that the name's ending tells (`.png`, `.svg`, `.html`, `.txt` …); gives the path.
+        """Write the form that the file's extension names (`.png`, `.svg`, `.html`, `.txt` …), and return the path.
 
         A link of that name, which code in a session may have left in the workspace, is replaced and not followed.
 
         Raises:
-            OSError: when it cannot be written; what was there is there still.
-            ValueError: when the ending tells nothing, or a form that it does not have.
+            OSError: when the file cannot be written; what was there before stays.
+            ValueError: when the extension is unknown, or names a form that the display does not have.
         """
         place = Path(path)
         if place.suffix.lower() not in _TYPES:
@@ -81,7 +81,7 @@ class Display(Record):
 
 
 def _write_anew(place: Path, content: bytes) -> None:
-    """Write a file beside `place` and give it that name."""
+    """Write a file beside `place`, then rename it to `place`."""
     folder = os.open(place.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     draft = f".{secrets.token_hex(8)}"
     try:

@@ -1,4 +1,4 @@
-"""The errors that only a client knows; all others are those of `analystd.errors`, as the daemon answered them."""
+"""Errors that only a client raises; all others are those of `analystd.errors`, as the daemon reports them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class RequestTimeoutError(AnalystdError, TimeoutError):
 
 
 class EventsGoneError(AnalystdError):
-    """Events that were asked for are not kept any more; going on with the iterator tells what comes after `snapshot.seq`."""
+    """Some of the requested events are no longer kept; the iterator continues with those after `snapshot.seq`."""
 
     kind = "events_gone"
 
@@ -30,4 +30,4 @@ class EventsGoneError(AnalystdError):
             "`snapshot` has the latest runs; go on with the same iterator to hear what comes after it.",
         )
         self.snapshot = snapshot
-        """The latest runs, and the sessions, as they are at event `snapshot.seq`."""
+        """The latest runs and the sessions, as of event `snapshot.seq`."""

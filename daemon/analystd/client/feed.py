@@ -1,7 +1,7 @@
-"""The events that a client hears: told to listeners as they come, and to streams without loss or duplicates.
+"""Deliver the events that a client receives: to listeners as they come, and to streams without loss or duplicates.
 
-A stream that has missed something (it began later, the connection was lost, or it was not read for long) asks the daemon's journal for
-what lies between the last event that it gave and what comes next. That is the same whatever the reason.
+A stream that has missed events (it began later, the connection was lost, or it was not read for long) requests those after the last one
+that it yielded from the daemon's journal, whatever the reason was.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ from analystd.wire.errors import AnalystdError, DaemonLostError
 from analystd.wire.names import EVENT_METHOD, SNAPSHOT_METHOD, Command, Subscription
 
 MAX_WAITING = 10_000
-"""A stream for which more events wait forgets them, and reads them from the journal when it is read again."""
+"""A stream for which more events wait drops them, and reads them from the journal when it is read again."""
 
 MAX_LOST_IN_A_ROW = 5
-"""After so many connections that ended while a stream asked for the same, it gives up."""
+"""A stream gives up after this many connections in a row that were lost during the same request."""
 
 _BREADTH: dict[Subscription, int] = {"none": 0, "mine": 1, "all": 2}
 
@@ -35,41 +35,41 @@ EventListener = Callable[[Event], None]
 
 @dataclass(frozen=True)
 class StreamFilter:
-    """What a stream is about: which events it gives, which of them is the last, and what has to be asked for to hear them."""
+    """Which events a stream yields, which of them is the last, and which subscription that needs."""
 
     wants: Callable[[Event], bool]
     ends: Callable[[Event], bool]
     subscription: Subscription
     starts_daemon: bool
-    """Whether hearing on is worth starting a daemon; if not, one is waited for."""
+    """Whether the stream starts a daemon in order to continue; if not, it waits for one."""
 
 
 @dataclass(frozen=True)
 class ReplayPage:
-    """A page of what a stream has missed: events, whether there are more, and what is told in place of events that are not kept."""
+    """A page of the events that a stream has missed: events, whether there are more, and a snapshot in place of events that are no longer kept."""
 
     events: tuple[Event, ...]
     more: bool
     snapshot: Snapshot | None = None
     is_all: bool = False
-    """Whether nothing can follow these."""
+    """Whether no event can follow these."""
 
 
 class Feed:
-    """Who listens, and which events have to be subscribed to for that."""
+    """The listeners and streams of a client, and the subscription that they need."""
 
     def __init__(self, subscription: Subscription) -> None:
         self.seq = 0
-        """The greatest number that was heard of."""
+        """The greatest event number that is known."""
         self._base: Subscription = subscription
         self._in_force: Subscription | None = subscription
         self._listeners: dict[object, EventListener] = {}
         self._streams: weakref.WeakSet[EventStream] = weakref.WeakSet()
 
     def hear(self, method: str, params: Any) -> None:
-        """Take in a notification."""
+        """Handle a notification."""
         if method == SNAPSHOT_METHOD:
-            # Events were left out; what streams need of them, they read in the journal.
+            # Events were left out; streams read those that they need from the journal.
             self.lose()
         if method != EVENT_METHOD:
             return
@@ -81,35 +81,35 @@ class Feed:
             stream.hear(event)
 
     def lose(self) -> None:
-        """What comes next does not follow what came: the connection is over, or something was left out."""
+        """Note a gap before the next event: the connection is lost, or events were left out."""
         for stream in list(self._streams):
             stream.lose()
 
     def listen(self, listener: EventListener) -> Callable[[], None]:
-        """Have every event that comes told to `listener`; gives what ends that."""
+        """Call `listener` with every event that comes; return a function that ends this."""
         key = object()
         self._listeners[key] = listener
         return lambda: self._listeners.pop(key, None) and None
 
     def add(self, stream: EventStream) -> None:
-        """Tell a stream all that comes from now on, for as long as someone holds it."""
+        """Pass all further events to a stream, for as long as there is a reference to it."""
         self._streams.add(stream)
 
     def discard(self, stream: EventStream) -> None:
-        """Tell a stream nothing more. Harmless when repeated."""
+        """Pass no more events to a stream. Harmless when repeated."""
         self._streams.discard(stream)
 
     def wanted(self) -> Subscription:
-        """The subscription that all who listen now need; a new connection begins with it."""
+        """Return the subscription that the listeners and streams need now, with which a new connection begins."""
         self._in_force = needed = self._needed()
         return needed
 
     async def settle(self, link: ReconnectingLink) -> int:
-        """Have the subscription be what is needed, and give the number after which that is so; raises as a request does."""
+        """Subscribe to what is needed, and return the number of the event after which that applies; the errors are those of a request."""
         connection = await link.connection()
         needed = self._needed()
         if needed != self._in_force:
-            # Until the answer is there, nobody knows what is in force.
+            # Until the answer comes, it is unknown which subscription is in force.
             self._in_force = None
             answer = SubscribeResult.of(await connection.execute(Command.SUBSCRIBE, {"events": needed}))
             self._in_force = answer.events
@@ -117,7 +117,7 @@ class Feed:
         return self.seq
 
     def hears(self, subscription: Subscription) -> bool:
-        """Whether what comes holds at least as much as this."""
+        """Return whether the subscription in force includes this one."""
         return self._in_force is not None and _BREADTH[self._in_force] >= _BREADTH[subscription]
 
     def _needed(self) -> Subscription:
@@ -126,7 +126,7 @@ class Feed:
 
 
 class EventStream:
-    """An async iterator over events, each once and in order. It may be iterated again after an error, and goes on where it was."""
+    """An async iterator over events, each once and in order. After an error, it can be iterated again, and continues where it was."""
 
     def __init__(
         self,
@@ -140,7 +140,7 @@ class EventStream:
     ) -> None:
         self.theme = theme
         self.seq = feed.seq if after is None else after
-        """The number of the last event that was looked at; following `after` it later misses nothing."""
+        """The number of the last event that was examined; following `after` it later misses nothing."""
         self._link = link
         self._feed = feed
         self._missed = missed
@@ -153,7 +153,7 @@ class EventStream:
         self._news = asyncio.Event()
         self._is_over = False
         self._is_complete = False
-        """Whether nothing can follow what was found."""
+        """Whether no event can follow those in `_found`."""
         self._lost_in_a_row = 0
         feed.add(self)
 
@@ -173,17 +173,17 @@ class EventStream:
         await self.aclose()
 
     async def next_event(self) -> Event | None:
-        """The next event, or None after the last.
+        """Return the next event, or None after the last.
 
         Raises:
-            EventsGoneError: when some are not kept any more.
-            RequestTimeoutError: when none came for the `timeout` of this stream.
+            EventsGoneError: when some events are no longer kept.
+            RequestTimeoutError: when none came within the `timeout` of this stream.
             DaemonLostError: when the client is closed, or may not connect again.
         """
         return await within(self._timeout, "The next event", self._next(), "Iterate again to wait on.")
 
     async def aclose(self) -> None:
-        """Hear no more. Harmless when repeated."""
+        """End the iteration. Harmless when repeated."""
         self._is_over = True
         self._news.set()
         self._feed.discard(self)
@@ -192,7 +192,7 @@ class EventStream:
                 await self._feed.settle(self._link)
 
     def hear(self, event: Event) -> None:
-        """Take in an event as it comes."""
+        """Queue a new event."""
         if len(self._coming) >= MAX_WAITING:
             self.lose()
         elif event.seq > self.seq:
@@ -200,7 +200,7 @@ class EventStream:
             self._news.set()
 
     def lose(self) -> None:
-        """What comes next does not follow what came."""
+        """Note a gap before the next event, so that the stream reads the journal."""
         self._losses += 1
         self._begins_now = False
         self._is_behind = True
@@ -226,14 +226,14 @@ class EventStream:
         return None
 
     async def _catch_up(self) -> None:
-        """Find one page of what was missed; what comes meanwhile follows the last page."""
+        """Fetch one page of the missed events; events that come meanwhile follow the last page."""
         if not self.theme.starts_daemon:
             await self._link.come_back()
         losses = self._losses
         try:
             page = await self._next_page()
         except DaemonLostError:
-            # Lost while it was asked: the next round connects again, or says why it cannot.
+            # Lost during the request: the next round connects again, or raises the reason why it cannot.
             self._lost_in_a_row += 1
             if losses == self._losses or self._lost_in_a_row == MAX_LOST_IN_A_ROW:
                 self._lost_in_a_row = 0
@@ -241,7 +241,7 @@ class EventStream:
             return
         self._lost_in_a_row = 0
         if page.snapshot is not None:
-            # What came meanwhile was held to the old number, and is read again.
+            # Events that came meanwhile were compared with the old number, and are read again.
             self.seq = page.snapshot.seq
             raise EventsGoneError(page.snapshot)
         if not page.more and losses == self._losses:
@@ -252,7 +252,7 @@ class EventStream:
     async def _next_page(self) -> ReplayPage:
         seq = await self._feed.settle(self._link)
         if self._begins_now:
-            # Nothing before the subscription was asked for.
+            # No events before the subscription are wanted.
             self._begins_now = False
             self.seq = max(self.seq, seq)
             return ReplayPage((), more=False)

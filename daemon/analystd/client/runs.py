@@ -1,4 +1,4 @@
-"""Handles of runs: their events, their result, their end, whoever asked for them and whenever that was."""
+"""Handles of runs: their events, result and end, no matter who started them and when."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ R = TypeVar("R", bound=Record, covariant=True)
 
 
 class Run(Generic[R]):
-    """One run of the desk; made by `Client.start_agent`, `Client.start_python`, or for any run by `Client.run`.
+    """One run of the desk, created by `Client.start_agent`, `Client.start_python`, or for any run by `Client.run`.
 
-    The run belongs to the desk and goes on when the handle is forgotten or the client leaves. `async with run:` cancels what is left of
-    it at the end of the block.
+    The run belongs to the desk and continues when the handle is discarded or the client leaves. `async with run:` cancels the run at the end
+    of the block, if it has not ended.
     """
 
     def __init__(
@@ -35,7 +35,7 @@ class Run(Generic[R]):
         self.id = run_id
         """The run's id, as in `run_1702473600_a1b2c3d4`."""
         self.is_own = is_own
-        """Whether it was started by this very handle."""
+        """Whether this handle started the run."""
         self._client = client
         self._result_of = result_of
         self._end: Event | None = None
@@ -45,7 +45,7 @@ class Run(Generic[R]):
 
     async def __aexit__(self, *_exc: object) -> None:
         if self._end is None:
-            # With its daemon the run has ended, too.
+            # The run has ended with its daemon.
             with contextlib.suppress(DaemonLostError):
                 await self.cancel()
 
@@ -53,35 +53,35 @@ class Run(Generic[R]):
         return f"<Run {self.id}{'' if self._end is None else ' ' + self._end.status}>"
 
     def events(self, *, after: int = 0, timeout: float | None = None) -> EventStream:
-        """An iterator over all events of the run, from the first on (or from those `after` a number), and ended by `run_finished`.
+        """Return an iterator over all events of the run, or those `after` a number, up to `run_finished`.
 
-        It does not matter when it began: what was before is read from the desk's journal, and so is what a lost connection swallowed. A run
-        that died with its daemon ends with status `failed` and the error kind `daemon_lost`.
+        Earlier events, and those that a lost connection missed, are read from the desk's journal. A run that died with its daemon ends with
+        status `failed` and the error kind `daemon_lost`.
 
-        `timeout`: seconds to wait for each next event.
+        `timeout` is the number of seconds to wait for each next event.
 
         Raises, while it is iterated:
             InvalidArgumentsError: when there is no such run.
-            RequestTimeoutError: when no event came in time; iterating again waits on.
+            RequestTimeoutError: when no event came in time; iterating again continues to wait.
             DaemonLostError: when no daemon can be reached.
         """
         return self._stream(self._is_of_run, after, timeout)
 
     async def ended(self, *, timeout: float | None = None) -> Event:
-        """Its `run_finished` event, with the `status`, as soon as it has ended; waiting is as for `result`."""
+        """Wait until the run has ended, as `result` does, and return its `run_finished` event, which has the `status`."""
         return await within(
             timeout, f"The end of {self.id}", self._wait_for_end(), "The run goes on; `cancel` ends it."
         )
 
     async def result(self, *, timeout: float | None = None) -> R:
-        """What came of it, as soon as it has ended; at once if it has. Cancelling the task that waits leaves the run alone.
+        """Wait until the run has ended, and return its result. Cancelling the waiting task does not cancel the run.
 
-        `timeout`: seconds to wait.
+        `timeout` is the number of seconds to wait.
 
         Raises:
-            RequestTimeoutError: when it has not ended by then; it goes on.
-            DaemonLostError: when it died with its daemon.
-            AnalystdError: when it never started, such as `EngineUnavailableError` without a model.
+            RequestTimeoutError: when the run has not ended by then; it continues.
+            DaemonLostError: when the run died with its daemon.
+            AnalystdError: when the run never started, such as `EngineUnavailableError` without a model.
         """
         end = await self.ended(timeout=timeout)
         if end.result is None:
@@ -96,11 +96,11 @@ class Run(Generic[R]):
         return self._result_of(end.result)
 
     async def cancel(self, *, timeout: float | None = None) -> str:
-        """Have it end soon; gives `cancelling`, or the status of one that has ended. Harmless when repeated."""
+        """Cancel the run; return `cancelling`, or the status of a run that has ended. Harmless when repeated."""
         return await self._client.cancel_run(self.id, timeout=timeout)
 
     async def summary(self, *, timeout: float | None = None) -> RunSummary:
-        """How it stands now: status, title, when it began, for how many seconds it ran."""
+        """Return the run's current summary: its status, title, start and duration in seconds."""
         return (await self._client.get_run(self.id, timeout=timeout)).run
 
     async def _wait_for_end(self) -> Event:
@@ -117,7 +117,7 @@ class Run(Generic[R]):
 
     async def _events_after(self, after: int) -> ReplayPage:
         answer = RunRecord.of(await self._client.command(Command.GET_RUN, run_id=self.id, after=after))
-        # How it stood was asked before its events were: if it was over, they are all.
+        # The summary is older than the events: if the run was over in it, these are all.
         return ReplayPage(answer.events, answer.more, is_all=answer.run.is_over and not answer.more)
 
     def _is_of_run(self, event: Event) -> bool:
@@ -133,7 +133,7 @@ class Run(Generic[R]):
 
 
 def any_result(wire: Mapping[str, Any]) -> AnyResult:
-    """Return the result of a run of whatever kind."""
+    """Return the result of a run of any kind."""
     if "answer" in wire:
         return AgentResult.of(wire)
     return PythonResult.of(wire) if "stdout" in wire else WrittenFile.of(wire)

@@ -1,4 +1,4 @@
-"""The plain client: what the async one does, by methods that wait and iterators that block. Any thread may call it."""
+"""The synchronous client: its methods wait and its iterators block, otherwise they are those of the async client. Any thread may call it."""
 
 from __future__ import annotations
 
@@ -42,10 +42,10 @@ _LEAVE_SECONDS = 5.0
 
 @documented_as(Client)
 class SyncClient:
-    """A client of one desk for plain code; made by `connect_sync`. Use it as a context manager, or call `close`.
+    """A client of one desk for synchronous code, created by `connect_sync`. Use it as a context manager, or call `close`.
 
-    Any thread may call it; what several threads ask is under way at the same time. Ctrl-C while an answer is waited for cancels the request,
-    and with it what it runs. What is not closed is closed when the program ends. After a fork, connect again in the child.
+    Any thread may call it; requests of several threads run at the same time. Ctrl-C while waiting for an answer cancels the request, and the run
+    whose result it waits for. A client that was not closed is closed when the program ends. After a fork, connect again in the child process.
     """
 
     def __init__(self, connecting: Callable[[], Any]) -> None:
@@ -76,17 +76,17 @@ class SyncClient:
 
     @property
     def about(self) -> About:
-        """What the daemon said of itself and the desk when this client last connected."""
+        """What the daemon reported about itself and the desk when this client last connected."""
         return self._client.about
 
     @property
     def id(self) -> str:
-        """The id by which this client's events are known (`Event.client_id`); it stays the same when it connects again."""
+        """The id of this client in events (`Event.client_id`); it stays the same when the client reconnects."""
         return self._client.id
 
     @property
     def seq(self) -> int:
-        """The number of the latest event that this client heard of; `follow(after=seq)` goes on from there, also days later."""
+        """The number of the latest event that this client knows of; `follow(after=seq)` continues from there, even days later."""
         return self._client.seq
 
     def run_agent(self, prompt: str, *, timeout: float | None = None, **options: Unpack[AgentOptions]) -> AgentResult:
@@ -96,9 +96,9 @@ class SyncClient:
     def start_agent(
         self, prompt: str, *, timeout: float | None = None, **options: Unpack[AgentOptions]
     ) -> SyncRun[AgentResult]:
-        """Have the model asked; gives a `SyncRun` as soon as the question is accepted. `with` cancels it at the block's end.
+        """Start to ask the model, without waiting for its answer.
 
-        Options as for `run_agent`.
+        Return a `SyncRun` as soon as the question is accepted; `with` also cancels the run at the end of the block. Options as for `run_agent`.
         """
         return started(self, self._client.start_agent(prompt, timeout=timeout, **options))
 
@@ -109,9 +109,9 @@ class SyncClient:
     def start_python(
         self, code: str, *, timeout: float | None = None, **options: Unpack[PythonOptions]
     ) -> SyncRun[PythonResult]:
-        """Have Python run; gives a `SyncRun` as soon as the code is accepted. `with` cancels it at the block's end.
+        """Start to run Python code, without waiting for its end.
 
-        Options as for `exec_python`.
+        Return a `SyncRun` as soon as the code is accepted; `with` also cancels the run at the end of the block. Options as for `exec_python`.
         """
         return started(self, self._client.start_python(code, timeout=timeout, **options))
 
@@ -206,16 +206,16 @@ class SyncClient:
         return SyncStream(self, self.portal.call(follow))
 
     def on_event(self, listener: EventListener) -> Callable[[], None]:
-        """Have the desk's events told to `listener` as they come, in the client's own thread, where it must not ask anything of the client.
+        """Call `listener` with each event of the desk as it comes, in the client's own thread, where it must not send requests.
 
-        Gives what ends that. What happens without a connection is not told.
+        Return a function that ends this. Events while disconnected are not reported.
         """
         return self._client.on_event(listener)
 
     def on_lost(self, listener: LossListener) -> Callable[[], None]:
-        """Have `listener` called each time the daemon ends, or the connection to it, in the client's own thread, where it must not ask anything.
+        """Call `listener` each time the daemon, or the connection to it, ends, in the client's own thread, where it must not send requests.
 
-        Gives what ends that. The next request connects anew.
+        Return a function that ends this. The next request reconnects.
         """
         return self._client.on_lost(listener)
 
@@ -239,12 +239,12 @@ class SyncClient:
         return self.portal.call(self._client.command(command, timeout=timeout, on_progress=on_progress, **arguments))
 
     def close(self) -> None:
-        """Take leave; the desk and its runs go on. Harmless when repeated."""
+        """Close the connection; the desk and its runs continue. Harmless when repeated."""
         self._closing()
 
 
 def _leave(portal: Portal, client: Client) -> None:
-    """Close what a `SyncClient` had: when it is told to, when it is forgotten, or when the program ends."""
+    """Close what a `SyncClient` has opened: on `close`, when the client is garbage-collected, or when the program ends."""
     if portal.is_closed or not portal.is_own_process:
         return
     if not portal.is_own_thread:

@@ -1,4 +1,4 @@
-"""Runs and their events for plain code."""
+"""Runs and their events for synchronous code."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _CANCEL_SECONDS = 5.0
 
 
 def documented_as(model: type) -> Callable[[C], C]:
-    """Give a class's methods the docstrings of those that they stand for, so that `help` tells all of it."""
+    """Return a decorator that gives a class's methods the docstrings of the methods that they wrap, so that `help` shows them in full."""
 
     def document(plain: C) -> C:
         for name, method in inspect.getmembers(plain, inspect.isfunction):
@@ -35,11 +35,11 @@ def documented_as(model: type) -> Callable[[C], C]:
 
 
 class StreamOwner(Protocol):
-    """The plain client: it is held by what it gave, and so lives as long."""
+    """The synchronous client. Its runs and streams refer to it, so that it lives as long as they do."""
 
     @property
     def portal(self) -> Portal:
-        """The way into the loop's thread."""
+        """The portal into the loop's thread."""
         ...
 
 
@@ -53,7 +53,7 @@ class SyncStream(Iterator[Event]):
 
     @property
     def seq(self) -> int:
-        """The number of the last event that was looked at; following `after` it later misses nothing."""
+        """The number of the last event that was examined; following `after` it later misses nothing."""
         return self._stream.seq
 
     def __next__(self) -> Event:
@@ -73,14 +73,14 @@ class SyncStream(Iterator[Event]):
         self.close()
 
     def close(self) -> None:
-        """Hear no more. Harmless when repeated."""
+        """End the iteration. Harmless when repeated."""
         if not self._owner.portal.is_closed:
             self._owner.portal.call(self._stream.aclose())
 
 
 @documented_as(Run)
 class SyncRun(Generic[R]):
-    """One run of the desk, as `Run`, for plain code. Ctrl-C while it is waited for cancels it, if it was started by this handle."""
+    """One run of the desk, like `Run`, for synchronous code. Ctrl-C while waiting for it cancels the run, if this handle started it."""
 
     def __init__(self, owner: StreamOwner, run: Run[R]) -> None:
         self._owner = owner
@@ -102,7 +102,7 @@ class SyncRun(Generic[R]):
 
     @property
     def is_own(self) -> bool:
-        """Whether it was started by this very handle."""
+        """Whether this handle started the run."""
         return self._run.is_own
 
     def events(self, *, after: int = 0, timeout: float | None = None) -> SyncStream:
@@ -142,7 +142,7 @@ class SyncRun(Generic[R]):
 
 
 def started(owner: StreamOwner, work: Coroutine[Any, Any, Run[R]]) -> SyncRun[R]:
-    """The handle of a run that `work` starts; Ctrl-C before anybody has it cancels the run."""
+    """Return the handle of the run that `work` starts. Ctrl-C before it is returned cancels the run."""
     runs: list[SyncRun[R]] = []
     begun = threading.Event()
 
@@ -163,5 +163,5 @@ def started(owner: StreamOwner, work: Coroutine[Any, Any, Run[R]]) -> SyncRun[R]
 
 
 async def in_loop(make: Callable[[], EventStream]) -> EventStream:
-    """What must be made in the loop's thread."""
+    """Return a stream that is created in the loop's thread, as it must be."""
     return make()

@@ -1,1 +1,1 @@
-"""The wire: connections, the relay, and what each method does."""
+"""The daemon: its socket, the connections of its clients, and the handlers of their requests."""

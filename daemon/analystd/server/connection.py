@@ -1,4 +1,4 @@
-"""One client's connection: reading its messages, its desk, what it is sent, and its leave. Nothing here is shared with another client."""
+"""One client's connection: its incoming messages, its desk, and what the daemon sends it. No state here is shared with another client."""
 
 from __future__ import annotations
 
@@ -36,13 +36,13 @@ _NO_FOLDER = (
 )
 
 _PROGRESS_WORDS = ("title", "message")
-"""What of a progress value an editor shows."""
+"""The members of a progress value that an editor displays."""
 
 Handler = Callable[["ClientConnection", dict[str, Any], "types.ProgressToken | None"], Awaitable[Any]]
 
 
 class ClientConnection:
-    """One client: its desk, its open folders, and what it was sent."""
+    """The connection of one client: its desk, its open folders, and the messages sent to it."""
 
     def __init__(
         self,
@@ -55,21 +55,21 @@ class ClientConnection:
     ) -> None:
         self.hub = hub
         self.asker = caller.asker
-        """How the runs that it asks for know it."""
+        """The requester of the runs that this client starts."""
         self._caller = caller
         self.environment = dict(environment)
         self._commands = commands
         self.leaving = False
-        """Whether the client is taking leave, so that its requests end and its runs do not."""
+        """Whether the client is disconnecting, so that its requests end but its runs continue."""
         self._exited = asyncio.Event()
         self._outbox = outbox
         self._trace = trace
         self._desk: Desk | None = None
         self._wish: Wish | None = None
-        """Where the client wants to work; None without a desk."""
+        """Where the client wants to work; None if it asked for no desk."""
         self._params: types.InitializeParams | None = None
         self._file: Path | None = None
-        """In a window without folders: the file whose folder told where to work."""
+        """In a window without folders: the file whose folder determined the workspace."""
         self._opening = asyncio.Lock()
         self._seq = 0
         self._feed: EventFeed | None = None
@@ -80,7 +80,7 @@ class ClientConnection:
 
     @property
     def name(self) -> str:
-        """What people are shown."""
+        """The name that is shown to people."""
         return self.asker.name
 
     @property
@@ -90,10 +90,10 @@ class ClientConnection:
 
     @property
     def feed(self) -> EventFeed:
-        """What this client hears of the desk.
+        """The feed that sends the desk's events to this client.
 
         Raises:
-            WorkspaceError: when it has none.
+            WorkspaceError: when the client has no desk.
         """
         if self._feed is None:
             raise WorkspaceError(*_NO_DESK)
@@ -101,10 +101,10 @@ class ClientConnection:
 
     @property
     def desk(self) -> Desk:
-        """The desk that `initialize` opened.
+        """The desk of this client.
 
         Raises:
-            WorkspaceError: when it opened none.
+            WorkspaceError: when none is open.
         """
         if self._desk is None:
             raise WorkspaceError(*(_NO_DESK if self._wish is None else _NO_FOLDER))
@@ -112,19 +112,19 @@ class ClientConnection:
 
     @property
     def command_names(self) -> list[str]:
-        """The commands that can be executed."""
+        """The names of the commands that the client can execute."""
         return sorted(self._commands)
 
     @property
     def folders(self) -> list[Path]:
-        """The window's workspace folders; where none is open, that of the file that was worked on first."""
+        """The window's workspace folders; if none is open, the folder of the file that determined the workspace."""
         workspace = self._server.workspace
         uris = list(workspace.folders) or ([workspace.root_uri] if workspace.root_uri else [])
         folders = [path for uri in uris if (path := path_of_uri(uri)) is not None]
         return folders or ([self._file.parent] if self._file is not None else [])
 
     async def serve(self, reader: asyncio.StreamReader) -> None:
-        """Read and handle messages until the client leaves; nothing that it sends ends more than this connection."""
+        """Read and handle messages until the client leaves. No message can end more than this connection."""
         intake = InboundMessages(self._protocol, self._outbox, self.hub.touch, self._trace)
         reading = asyncio.create_task(intake.read(reader))
         leaving = asyncio.create_task(self._exited.wait())
@@ -141,10 +141,10 @@ class ClientConnection:
             await self._outbox.aclose()
 
     async def execute(self, command: str, arguments: dict[str, Any], token: types.ProgressToken | None) -> Any:
-        """Carry out a command.
+        """Execute a command.
 
         Raises:
-            InvalidArgumentsError: when there is none of this name.
+            InvalidArgumentsError: when there is no command of this name.
         """
         if command not in self._commands:
             raise InvalidArgumentsError(f"Unknown command '{command}'")
@@ -154,7 +154,7 @@ class ClientConnection:
             result = await self._commands[command](self, arguments, token)
         except WorkspaceError as exc:
             if exc.hint == MISSING_HINT and self._desk is not None:
-                # The model is told of its tool; people have a command.
+                # The hint names a tool of the model; people use a command instead.
                 exc.hint = f"Looked in {self._desk.workspace.root}; `analystd files` shows what is there."
             raise
         if self._feed is not None:
@@ -166,9 +166,10 @@ class ClientConnection:
         self._exited.set()
 
     async def open(self, params: types.InitializeParams) -> None:
-        """Open the desk that `initialize` asks for, if any; its events from now on are this client's.
+        """Open the desk that `initialize` asks for, if any, with a feed of its events for this client.
 
-        A window without folders may not tell yet where it works: then its first file does, with the first command.
+        A window without folders may not have a workspace yet. Then the first command determines it, by the file that it names or the first
+        document that is open.
         """
         if params.client_info is not None and (label := label_of(params.client_info.name)):
             self.asker = replace(self._caller, label=label).asker
@@ -182,7 +183,7 @@ class ClientConnection:
         self._take_seat(self._desk, params.initialization_options)
 
     async def _open_late(self, arguments: Mapping[str, Any]) -> None:
-        """Open the desk of a window without folders, as soon as a file tells where it works."""
+        """Open the desk of a window without folders as soon as a file determines its workspace."""
         if self._desk is not None or self._wish is None or self._params is None:
             return
         async with self._opening:
@@ -197,12 +198,12 @@ class ClientConnection:
                 self.notify("window/showMessage", {"type": types.MessageType.Info.value, "message": about})
 
     def _first_document(self) -> Path | None:
-        """The file that was opened first of those that are open."""
+        """Return the path of the open document that was opened first, or None."""
         documents = self._server.workspace.text_documents
         return next((path for uri in documents if (path := path_of_uri(uri)) is not None), None)
 
     def about(self) -> About:
-        """What `initialize` tells of the desk, in `capabilities.experimental.analystd`."""
+        """Return what `initialize` reports about the desk, in `capabilities.experimental.analystd`."""
         sandbox = self.hub.sandbox
         about: About = {
             "protocol": PROTOCOL_VERSION,
@@ -224,7 +225,7 @@ class ClientConnection:
         }
 
     def info(self) -> ClientInfo:
-        """What `status` tells of this client."""
+        """Return what `status` reports about this client."""
         return {
             "name": self.name,
             "id": self.asker.id,
@@ -239,18 +240,18 @@ class ClientConnection:
             self._outbox.write(frame)
 
     def progress(self, token: types.ProgressToken | None, value: Mapping[str, Any]) -> None:
-        """Send `$/progress` for a token of the client's own, its words made inert; nothing without one."""
+        """Send `$/progress` for the client's own token, with its texts made inert. Without a token, send nothing."""
         if token is not None:
             shown = {name: message_text(value[name]) for name in _PROGRESS_WORDS if name in value}
             self.notify("$/progress", {"token": token, "value": {**value, **shown}})
 
     def show_message(self, text: str) -> None:
-        """Have the editor show a warning; what it holds from elsewhere is made inert."""
+        """Have the editor show a warning, made inert because it may contain foreign text."""
         params = {"type": types.MessageType.Warning.value, "message": message_text(text)}
         self.notify("window/showMessage", params)
 
     def begin(self) -> None:
-        """Show what is wrong with the client's settings, then tell it events: it has the answer to `initialize`."""
+        """Show the notices about the client's settings, then start to send events: the client has the answer to `initialize`."""
         self._show_notices()
         self._begin_feed()
 
@@ -259,7 +260,7 @@ class ClientConnection:
             self.show_message(notice)
 
     def _take_seat(self, desk: Desk, options: Any) -> None:
-        """Get a place in the desk's events, unless the client left while its desk was opened."""
+        """Create the client's event feed, unless the client left while its desk was being opened."""
         subscription, after, problems = wishes(options)
         self._notices += problems
         self._seq = desk.journal.seq
@@ -268,7 +269,7 @@ class ClientConnection:
             self._feed = EventFeed(desk, self._outbox, self.asker.id, subscription, after)
 
     def _begin_feed(self) -> None:
-        """A client that asks for something has the answer to `initialize` too, even if it never says so."""
+        """Start the event feed. A client that sends a command has the answer to `initialize`, even if it never sends `initialized`."""
         if self._feed is not None:
             self._feed.begin()
 

@@ -1,4 +1,4 @@
-"""The daemon process: its socket, its card, and when it ends."""
+"""The daemon process: it listens on the socket, writes its card, and decides when to end."""
 
 from __future__ import annotations
 
@@ -40,13 +40,13 @@ _REGISTRATION_CHECK_SECONDS = 2.0
 _CLOSE_SECONDS = 20.0
 _LEAVE_SECONDS = 2.0
 _END_SECONDS = 30.0
-"""How long the whole end may take, with threads that hang on a disk which does not answer."""
+"""Maximum time for the whole shutdown, even if threads hang on a disk that does not respond."""
 
 _BACKLOG = 256
 
 
 class Daemon:
-    """Listens on the user's socket, or on one that it was `passed`, and gives each connection the shared hub."""
+    """A server on the user's socket, or on a `passed` one, whose connections share a hub."""
 
     def __init__(self, address: Address, lock: HeldLock, log: Log, passed: socket.socket | None = None) -> None:
         self._passed = passed
@@ -59,10 +59,13 @@ class Daemon:
         self._connections: set[asyncio.Task[None]] = set()
 
     async def run(self, ready: Callable[[DaemonInfo], None]) -> None:
-        """Serve until told to stop, or idle for too long; `ready` is called with the card when connections are welcome.
+        """Serve until a signal or a request stops the daemon, or it is idle for too long.
+
+        Args:
+            ready: called with the card as soon as the daemon accepts connections.
 
         Raises:
-            OSError: when the socket cannot be made.
+            OSError: when the socket cannot be created.
         """
         told = asyncio.Event()
         loop = asyncio.get_running_loop()
@@ -81,7 +84,7 @@ class Daemon:
             self._hub.touch()
             watches = (self._stop_when(told), self._watch_idleness(), self._watch_registration())
             tasks += [asyncio.create_task(watch) for watch in watches]
-            # What was built at start stays: it need not be looked at by every collection.
+            # Objects made at the start stay, so garbage collections need not examine them.
             gc.freeze()
             await self._hub.stopping.wait()
         finally:
@@ -134,7 +137,7 @@ class Daemon:
             return
         hub = self._hub
         if hub.stopping.is_set():
-            # Who is not greeted waits for our end, and then for the next daemon.
+            # A client that is not greeted waits for this daemon to end, then for the next one.
             return
         greet(message, {"pid": os.getpid(), "version": __version__, "protocol": PROTOCOL_VERSION}, writer)
         hello: dict[str, Any] = message["params"]
@@ -165,7 +168,7 @@ class Daemon:
                 self._hub.stopping.set()
 
     async def _watch_registration(self) -> None:
-        """End when another daemon may be there, since clients would find only that one; put back what else was removed."""
+        """End if the lock is lost, since clients would then find only another daemon; restore a card or socket that was removed."""
         while True:
             await asyncio.sleep(_REGISTRATION_CHECK_SECONDS)
             registration = self._registration
@@ -192,7 +195,7 @@ class Daemon:
             registration.write_card()
 
     async def _close(self) -> None:
-        """Leave nothing behind: no child, no card, no socket but one that is systemd's."""
+        """Close everything; leave no child process, no card, and no socket unless it is systemd's."""
         end_process_after(_END_SECONDS)
         self._server.close()
         self._registration.remove_socket()
@@ -211,7 +214,7 @@ class Daemon:
 
 
 def end_process_after(seconds: float) -> None:
-    """Have the process end after a time in any case: a thread that waits for a disk can be neither cancelled nor left behind."""
+    """End the process after `seconds` in any case: a thread that waits for a disk can be neither cancelled nor left behind."""
 
     def end() -> None:
         logger.error("the daemon did not end within %g s of itself and is cut off", seconds)

@@ -1,4 +1,4 @@
-"""The daemon process from its first moment: alone of its version, in the foreground or detached."""
+"""Start the daemon process, in the foreground or detached, as the only one of its version."""
 
 from __future__ import annotations
 
@@ -31,10 +31,12 @@ _LOCK_SECONDS = 2.0
 
 
 def serve(*, detach: bool) -> int:
-    """Run the daemon, in the foreground or detached (then this returns when it is ready); gives the exit status.
+    """Run the daemon in the foreground, or detached; return the exit status.
+
+    With `detach`, the calling process returns as soon as the daemon is ready.
 
     Raises:
-        DaemonLostError: when one runs already that this one could not replace, or when it cannot be started.
+        DaemonLostError: when a running daemon cannot be replaced, or when this one cannot be started.
     """
     private_folder(daemon_address().folder)
     if not detach:
@@ -59,7 +61,7 @@ def _serve_or_say_why(ready: Callable[[DaemonInfo], None], *, echo: bool) -> int
 def _serve(ready: Callable[[DaemonInfo], None], *, echo: bool) -> int:
     address = daemon_address()
     passed = passed_socket()
-    # Whoever woke systemd waits for this very daemon, also while the one before it comes to its end.
+    # The client that made systemd start this daemon waits for it, even while the previous daemon ends.
     with _claim(address, START_SECONDS if passed else _LOCK_SECONDS) as lock:
         folder = log_folder(load_settings(os.environ).settings)
         log = log_to_file(folder, fallback=default_log_folder(), echo=echo)
@@ -69,7 +71,11 @@ def _serve(ready: Callable[[DaemonInfo], None], *, echo: bool) -> int:
 
 
 def _claim(address: Address, seconds: float) -> HeldLock:
-    """The right to be the daemon of this version, after those of older versions were asked to make way."""
+    """Ask daemons of older versions to make way, and return the lock of this version's daemon.
+
+    Raises:
+        DaemonLostError: when another daemon keeps running or is starting.
+    """
     cards = live_cards()
     for card in cards:
         if version_order(card.version) > version_order(__version__):
@@ -99,7 +105,7 @@ def _say_where(card: DaemonInfo) -> None:
 
 
 def _detach(card: DaemonInfo, writer: int) -> None:
-    """Tell the starter that connections are welcome, and let go of its streams: whoever reads them waits for their end."""
+    """Signal the parent process that the daemon accepts connections, and release its streams, whose readers wait for them to close."""
     nothing = os.open(os.devnull, os.O_RDWR)
     try:
         errors = open_start_log(card.address)
@@ -114,7 +120,7 @@ def _detach(card: DaemonInfo, writer: int) -> None:
 
 
 def _wait_until_ready(reader: int, child: int) -> int:
-    """The exit status of the starter: 0 once the daemon is ready, else the daemon's own."""
+    """Return the exit status of the parent process: 0 once the daemon is ready, otherwise the daemon's own."""
     if os.read(reader, 1):
         return 0
     _, status = os.waitpid(child, 0)

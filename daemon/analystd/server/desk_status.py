@@ -1,4 +1,4 @@
-"""Desks as `status` reports them: what is wrong with one is in its own row and hides no other."""
+"""The rows of desks in `status`: a problem with one desk is reported in its own row and hides no other."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _MEASURE_SECONDS = 2.0
 
 
 class DeskReports:
-    """Makes the row of each desk. A workspace is measured by one thread at a time, however slow its disk is."""
+    """Builds the row of each desk. Only one thread at a time measures a workspace, however slow its disk is."""
 
     def __init__(self) -> None:
         self._measuring: dict[Path, asyncio.Task[Resources]] = {}

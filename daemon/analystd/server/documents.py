@@ -1,4 +1,4 @@
-"""Files that a person opens from the editor, by `uri`: those in the window's folders, and nothing that a link leads to beyond."""
+"""Files that an editor opens by `uri`: only those in the window's folders or the workspace, also when links are followed."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ _FLAGS = os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY
 
 
 def open_document(uri: str, folders: Iterable[Path], workspace: Workspace) -> tuple[Path, int]:
-    """The real path of a file that a window may show, and a descriptor of it for reading, which the caller closes.
+    """Return the real path of a file that a window may show, and a descriptor open for reading, which the caller closes.
 
-    Code in a session can put a link in the place of a file, or of a folder, at any moment. So links are followed first, what they lead to is
-    held against the window's folders, and that path is opened without following any.
+    Code in a session can replace a file or folder with a link at any moment. So links are resolved first, the resulting path is checked
+    against the window's folders, and that path is opened without following links.
 
     Raises:
-        WorkspaceError: when it is no file, is protected, or lies outside of the window's folders and the workspace.
+        WorkspaceError: when the path is not a file, is protected, or lies outside the window's folders and the workspace.
     """
     path = path_of_uri(uri)
     if path is None:
@@ -50,7 +50,7 @@ def open_document(uri: str, folders: Iterable[Path], workspace: Workspace) -> tu
 
 
 def _real_folders(folders: Iterable[Path], root: Path) -> Iterable[Path]:
-    """The window's folders without links, but for those inside of the workspace, where a session could have put a link in their place."""
+    """Yield the window's folders with links resolved, except those inside the workspace, which a session could have replaced with links."""
     for folder in folders:
         if not any(Path(os.path.realpath(parent)).is_relative_to(root) for parent in folder.parents):
             yield Path(os.path.realpath(folder))

@@ -1,4 +1,4 @@
-"""The daemon's way to its end: no new runs, those under way are waited for, and no variable is lost to a newer version."""
+"""Drain the daemon before it ends: accept no new runs, wait for active ones, and keep variables from being lost to a newer version."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ _LOOK_AGAIN_SECONDS = 2.0
 
 
 class Drain:
-    """How the desks of a daemon come to rest. They belong to the hub; `release` is its way to close one."""
+    """Drains the desks of a daemon. The hub owns the desks, and closes one when `release` is called."""
 
     def __init__(self, desks: Mapping[Path, Desk], release: Callable[[Desk], Awaitable[None]]) -> None:
         self._desks = desks
         self._release = release
         self.reason: str | None = None
-        """Why no new runs are taken, or None."""
+        """Why no new runs are accepted, or None."""
         self.makes_way = False
-        """Whether this is for a newer version, so that no desk is opened any more."""
+        """Whether a newer version takes over, so that no more desks are opened."""
 
     def begin(self, reason: str, *, makes_way: bool = False) -> None:
-        """Take no new runs; a request for one is told why."""
+        """Accept no new runs; a request for one fails with `reason`."""
         self.reason = reason
         self.makes_way = self.makes_way or makes_way
         for desk in self._desks.values():
@@ -37,11 +37,11 @@ class Drain:
         logger.info("no new runs: %s", reason)
 
     async def runs_over(self) -> None:
-        """Wait until the runs under way have ended."""
+        """Wait until all active runs have ended."""
         await asyncio.gather(*(_at_rest(desk) for desk in self._desks.values()))
 
     async def desks_released(self) -> None:
-        """Wait until every desk was released: each is as soon as it has no run, and no session that holds a variable."""
+        """Release each desk as soon as it has no run and no session that holds variables; wait until all are released."""
         await asyncio.gather(*(self._let_go(desk) for desk in list(self._desks.values())))
 
     async def kept(self) -> list[KeptSession]:
@@ -52,7 +52,7 @@ class Drain:
     async def _let_go(self, desk: Desk) -> None:
         await _at_rest(desk)
         if await kept_by(desk):
-            # What the last runs left in memory is of use only to those who may go on with it.
+            # Accept runs again: the variables left in memory are of use only to clients that may continue to work with them.
             desk.runs.close(None)
         while (kept := await kept_by(desk)) or desk.runs.active:
             desk.announce(f"it makes way when these sessions hold no variables any more: {kept_in(kept)}")
@@ -61,7 +61,10 @@ class Drain:
 
 
 async def kept_by(desk: Desk) -> list[KeptSession]:
-    """The sessions of a desk that hold variables; how many is None where code runs that is not their first, or they do not tell."""
+    """Return the sessions of a desk that hold variables.
+
+    A session that does not report its variables, for example because it is busy, counts if it has executed code; its number is None.
+    """
     found: list[KeptSession] = []
     for info, count in await desk.sessions.variable_counts():
         if count or (count is None and info.execution_count):

@@ -1,4 +1,4 @@
-"""Parameters of clients whose language has one empty table for both an object and a list, as Lua has: `[]` arrives for `{}`."""
+"""Accept `[]` in place of `{}` from clients whose language, like Lua, has one empty table for both objects and lists."""
 
 from __future__ import annotations
 
@@ -16,10 +16,12 @@ _MOST_TABLES = 100
 
 
 def fitting(validator: Draft202012Validator, params: Any) -> Any:
-    """Hold parameters to a schema, and return them with `{}` for each `[]` where only an object fits; nested ones in place.
+    """Validate parameters against a schema, and return them with `{}` for each `[]` where only an object is valid.
+
+    Nested values are replaced in place.
 
     Raises:
-        InvalidArgumentsError: as `tools.base.validate`.
+        InvalidArgumentsError: when the parameters are invalid even so.
     """
     try:
         require_fit(validator, params)
@@ -45,7 +47,7 @@ def _with_tables(params: Any, misfits: list[ValidationError]) -> Any:
 
 
 def _leaves(errors: Iterable[ValidationError]) -> Iterator[ValidationError]:
-    """Yield the errors about types, also those for which none of several schemas fits."""
+    """Yield the errors about types, including those from schemas with alternatives of which none is valid."""
     for error in errors:
         if error.validator == "type":
             yield error

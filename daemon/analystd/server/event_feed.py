@@ -1,6 +1,6 @@
-"""What one client hears of a desk's events: those it wants, each once, in order, from the number on that it knows.
+"""Send a client the events of a desk that it subscribed to: each once, in order, after the last number that it knows.
 
-While it is behind, it is served from the journal, at the pace at which it reads; what happens meanwhile is in the journal too.
+While the client is behind, its feed reads the journal at the client's own pace; new events are in the journal too.
 """
 
 from __future__ import annotations
@@ -20,13 +20,17 @@ from analystd.wire.names import EVENT_METHOD, SNAPSHOT_METHOD, Subscription
 logger = logging.getLogger(__name__)
 
 MAX_REPLAYED = 10_000
-"""A client that missed more events than this is sent a snapshot."""
+"""A client that has missed more events than this is sent a snapshot."""
 
 _HEAD = b'{"jsonrpc":"2.0","method":"%b","params":' % EVENT_METHOD.encode()
 
 
 def wishes(options: Any) -> tuple[Subscription, int | None, list[str]]:
-    """What `initializationOptions` say of events: which, after which number (None: from now on), and what is wrong with that."""
+    """Read the options about events from `initializationOptions`.
+
+    Returns:
+        The subscription, the number of the event after which events are sent (None: from now on), and the problems found.
+    """
     options = options if isinstance(options, dict) else {}
     subscription, after = options.get("events", "all"), options.get("events_after")
     problems: list[str] = []
@@ -40,7 +44,7 @@ def wishes(options: Any) -> tuple[Subscription, int | None, list[str]]:
 
 
 class EventFeed:
-    """One client's place in the events of a desk."""
+    """One client's position in the events of a desk."""
 
     def __init__(self, desk: Desk, outbox: SendQueue, client_id: str, subscription: Subscription, after: int) -> None:
         self.subscription = subscription
@@ -54,24 +58,24 @@ class EventFeed:
         self._catching_up: asyncio.Task[None] | None = None
 
     def begin(self) -> None:
-        """Tell what is missing, then what happens. Harmless when repeated."""
+        """Send the missed events, then new ones as they occur. Harmless when repeated."""
         if self._seq == self._desk.journal.seq:
             self._is_live = True
         elif self._catching_up is None:
             self._catching_up = asyncio.create_task(self._catch_up(), name=f"feed of {self._outbox.name}")
 
     def subscribe(self, subscription: Subscription) -> int:
-        """Want other events; gives the number after which that counts."""
+        """Change the subscription; return the number of the event after which it applies."""
         self.subscription = subscription
         return self._seq
 
     async def reach(self, seq: int) -> None:
-        """Wait until all up to that number was told, so that an answer does not come before the events that led to it."""
+        """Wait until every event up to `seq` is sent, so that an answer does not precede the events that led to it."""
         while not self._is_live and self._seq < seq:
             await self._moved.wait()
 
     def close(self) -> None:
-        """Tell nothing more. Harmless when repeated."""
+        """Stop sending events. Harmless when repeated."""
         self._stop_listening()
         if self._catching_up is not None:
             self._catching_up.cancel()
@@ -83,7 +87,7 @@ class EventFeed:
                 self._outbox.write(_shared_notification(entry.line))
 
     def _wants(self, entry: JournalEntry) -> bool:
-        """Events without a run are about sessions, which all share."""
+        """Return whether the client subscribed to this event. Events without a run are about sessions, which all clients share."""
         if self.subscription == "mine":
             return entry.run_id is None or entry.client_id == self._client_id
         return self.subscription == "all"
@@ -94,7 +98,7 @@ class EventFeed:
         except Exception:
             logger.exception("%s cannot be told what it missed", self._outbox.name)
             self._send_snapshot()
-        # Nothing was awaited since the journal had no more than what was told.
+        # Nothing was awaited since the feed reached the end of the journal, so no event is missing.
         self._is_live = True
         self._moved.set()
 
@@ -129,9 +133,9 @@ class EventFeed:
 
 
 def _notification(line: bytes) -> bytes:
-    """The message that tells an event, from its line in the journal."""
+    """Return the notification of an event, made from its line in the journal."""
     return framing.frame_body(b"%b%b}" % (_HEAD, line.rstrip(b"\n")))
 
 
 _shared_notification = lru_cache(maxsize=1)(_notification)
-"""The same for an event that many clients are told at once: they share the bytes."""
+"""The same, cached for the event that is sent to many clients at once: they share the bytes."""

@@ -1,4 +1,4 @@
-"""The ground that a desk is opened on: what is trusted outside of the jail is out of the reach of its code, or the desk is refused."""
+"""Keep everything that is trusted outside the jail out of reach of a desk's code, or refuse to open the desk."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from analystd.wire.errors import WorkspaceError
 
 
 class Ground:
-    """What the daemon and its desks trust, and what was sealed for that in each workspace."""
+    """The places that the daemon and its desks trust, and the seals that protect them in a workspace."""
 
     def __init__(self, settings: Settings, sandbox: Sandbox, runtime: Path) -> None:
         self._settings = settings
@@ -37,13 +37,18 @@ class Ground:
         others: Mapping[Path, Seals],
         of_client: Sequence[TrustedPlace] = (),
     ) -> Seals:
-        """Return what to seal in the workspace `root`, opened with these settings beside a model with those and beside other open desks.
+        """Return what must be sealed in a workspace before its desk is opened.
 
-        `of_client` is what the client runs that wants it opened.
+        Args:
+            root: the workspace.
+            settings: the settings of the desk.
+            model: the settings of the model's worker.
+            others: the seals of the other open desks, by workspace.
+            of_client: the places that the client which opens the desk runs code from.
 
         Raises:
-            WorkspaceError: when something that is trusted would be in the reach of its code; also when what the desk itself trusts lies in
-                the workspace of another open desk, whose code may have changed it already.
+            WorkspaceError: when code in the workspace could reach a trusted place; also when a place that the desk itself trusts lies in the
+                workspace of another open desk, whose code may have changed it already.
         """
         if self._sandbox.level == "none":
             return Seals()
@@ -59,10 +64,10 @@ class Ground:
         return joined(root, trusted, read_only) if can_seal else trusted
 
     def _require_closed_to_reading(self, settings: Settings) -> None:
-        """Make sure that nothing opens what analystd keeps secret to reading, where it cannot be hidden in a folder that is read.
+        """Refuse read-only paths that would expose analystd's own state or settings, at sandbox levels that cannot hide them.
 
         Raises:
-            WorkspaceError: when it does.
+            WorkspaceError: when a path would expose them.
         """
         if self._sandbox.level == "full":
             return
@@ -77,12 +82,12 @@ class Ground:
 
 
 def python_of(settings: Settings) -> Path | None:
-    """The interpreter that the settings name for sessions."""
+    """Return the interpreter that the settings name for sessions, or None."""
     return Path(settings.python).expanduser() if settings.python else None
 
 
 def unsealed_reading(root: Path, settings: Settings, sandbox: Sandbox) -> list[str]:
-    """Return what a person should know of read-only paths in the workspace, where nothing can be made read-only."""
+    """Return warnings about read-only paths inside the workspace, at sandbox levels that cannot make them read-only."""
     if sandbox.level == "full":
         return []
     paths = [Path(path).expanduser().resolve() for path in settings.read_only_paths]
@@ -93,7 +98,7 @@ def unsealed_reading(root: Path, settings: Settings, sandbox: Sandbox) -> list[s
 
 
 def exposed(root: Path, seals: Seals, places: Iterable[TrustedPlace]) -> TrustedPlace | None:
-    """Return the first of what is trusted that the code at an open desk could change, if there is one."""
+    """Return the first trusted place that code at an open desk could change, or None."""
     for place in places:
         needed = _needed_seals(root, place)
         if any(not any(path.is_relative_to(sealed) for sealed in seals.sealed) for path in needed):
@@ -102,7 +107,7 @@ def exposed(root: Path, seals: Seals, places: Iterable[TrustedPlace]) -> Trusted
 
 
 def exposed_notices(root: Path, seals: Seals, places: Iterable[TrustedPlace], sandbox: Sandbox) -> list[str]:
-    """Return what a client should know whose own environment the code at a desk could change, as the desk was open before it came."""
+    """Return warnings for a client whose own environment can be changed by the code at a desk that was open before it connected."""
     place = None if sandbox.level == "none" else exposed(root, seals, places)
     if place is None:
         return []
@@ -117,7 +122,7 @@ def _in_reach(place: TrustedPlace, root: Path) -> str:
 
 
 def _needed_seals(root: Path, place: TrustedPlace) -> tuple[Path, ...]:
-    """What would have to be sealed in an open workspace for a place to be trusted; all of the workspace where sealing is no help."""
+    """Return what must be sealed in an open workspace to protect a trusted place: the whole workspace if no seal can do that."""
     try:
         return seals_in(root, [place], can_seal=True).sealed
     except WorkspaceError:

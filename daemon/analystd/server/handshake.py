@@ -1,4 +1,4 @@
-"""The hello that opens every connection to the daemon's socket: who has the token of this start may speak LSP."""
+"""The hello that opens every connection to the daemon's socket: a client that has the token of this start may speak LSP."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _MAX_NUMBER = 20
 
 @dataclass(frozen=True)
 class ClientIdentity:
-    """A client as it introduced itself; `number` is the daemon's own, so that no two have one name."""
+    """A client as it introduced itself; the daemon assigns `number`, so that no two clients have the same name."""
 
     id: str
     label: str
@@ -37,16 +37,19 @@ class ClientIdentity:
     pid: str
     version: str
     places: tuple[TrustedPlace, ...] = ()
-    """What it runs."""
+    """The places that the client runs code from."""
 
     @property
     def asker(self) -> Requester:
-        """How its desk knows it."""
+        """The client as the requester of runs at its desk."""
         return Requester(self.id, f"{self.label}-{self.number} (pid {self.pid})")
 
 
 def caller_of(hello: Mapping[str, Any], number: int) -> ClientIdentity:
-    """Who sent a hello: the id that it keeps when it connects again, or one for this connection alone."""
+    """Return the identity of the client that sent a hello.
+
+    A client that sends an id of its own keeps it when it reconnects; otherwise the id is new for each connection.
+    """
     given = hello.get("id")
     kept = given if isinstance(given, str) and given.isprintable() and 0 < len(given) <= _MAX_ID else None
     return ClientIdentity(
@@ -60,13 +63,16 @@ def caller_of(hello: Mapping[str, Any], number: int) -> ClientIdentity:
 
 
 def label_of(name: Any) -> str:
-    """What a client calls itself, in one short line; nothing of what is no text."""
+    """Return the name that a client gives itself, as one short line; empty if it is not a string."""
     line = "".join(each for each in name if each.isprintable()).strip() if isinstance(name, str) else ""
     return line[:_MAX_LABEL]
 
 
 async def hear_hello(reader: asyncio.StreamReader, token: str, writer: asyncio.StreamWriter) -> Message | None:
-    """Read a client's hello; None for a stranger, who is told nothing more than that, and for who cannot be understood."""
+    """Read a client's hello and return it, or None if the client is refused or the message is invalid.
+
+    A client with a wrong token gets only an error that says so.
+    """
     with contextlib.suppress(framing.FramingError, NotAMessageError, TimeoutError, OSError):
         body = await asyncio.wait_for(framing.read_body(reader), _HELLO_SECONDS)
         message = message_in(body or b"")
@@ -83,7 +89,7 @@ def greet(hello: Message, about: Mapping[str, Any], writer: asyncio.StreamWriter
 
 
 def _refusal(message: Message, token: str) -> bytes | None:
-    """What a client is told that is not let in."""
+    """Return the error frame for a client that is refused, or None."""
     params, request_id = message.get("params"), message.get("id")
     given = params.get("token") if isinstance(params, dict) else None
     if not hmac.compare_digest(str(given).encode("utf-8", "surrogatepass"), token.encode()):

@@ -54,20 +54,20 @@ logger = logging.getLogger(__name__)
 
 _REMOVE_SECONDS = 5.0
 _END_SECONDS = 8.0
-"""How long the end of one desk, or of the model's worker, may take."""
+"""Maximum time to close one desk, or the model's worker."""
 
 _DESK_SECONDS = 5.0
-"""How long a desk of another daemon, which may be at its end, is waited for."""
+"""Maximum time to wait for another daemon, which may be ending, to release a desk."""
 
 _TELL_SECONDS = 2.0
-"""How long sessions have to tell what they hold."""
+"""Maximum time for sessions to report what they hold."""
 
 
 class HubConnection(Protocol):
-    """A connection, as far as the hub knows it."""
+    """A connection, as far as the hub uses it."""
 
     def info(self) -> ClientInfo:
-        """What `status` tells of it."""
+        """Return what `status` reports about it."""
         ...
 
     def leave(self) -> None:
@@ -76,7 +76,7 @@ class HubConnection(Protocol):
 
 
 class Hub:
-    """One per daemon. Connections come and go; what they opened stays."""
+    """The shared state of a daemon. Connections come and go; the desks that they opened stay."""
 
     def __init__(self, loaded: Loaded, sandbox: Sandbox, log: Log) -> None:
         self.loaded = loaded
@@ -88,7 +88,7 @@ class Hub:
         self.clients: set[HubConnection] = set()
         self.desks: dict[Path, Desk] = {}
         self._seals: dict[Path, Seals] = {}
-        """Of each open desk: what is read-only in its workspace."""
+        """What is read-only in the workspace of each open desk."""
         self._model_settings: Settings | None = None
         self._engine: Engine | None = None
         self._model_turns = model_turns()
@@ -103,7 +103,7 @@ class Hub:
 
     @classmethod
     async def create(cls, environment: Mapping[str, str], log: Log) -> Hub:
-        """A hub with the daemon's own settings, after the sandbox was measured."""
+        """Measure the sandbox, and return a hub with the daemon's own settings."""
         loaded = load_settings(environment)
         for problem in (*loaded.problems, *log.problems):
             logger.warning("%s", problem)
@@ -113,24 +113,24 @@ class Hub:
 
     @property
     def settings(self) -> Settings:
-        """The daemon's own settings; a desk has its own, with its project's on top."""
+        """The daemon's own settings; each desk has its own, which include those of its project."""
         return self.loaded.settings
 
     @property
     def engine(self) -> Engine:
-        """The model that all desks share: the one that the first desk asked for."""
+        """The engine that all desks share, made with the settings of the first desk."""
         assert self._engine is not None
         return self._engine
 
     async def desk(
         self, folder: Path, environment: Mapping[str, str], of_client: Sequence[TrustedPlace] = ()
     ) -> tuple[Desk, list[str]]:
-        """The desk of a workspace folder, opened if need be, and what the client should be told about its settings.
+        """Return the desk of a workspace folder, opened if necessary, and the notices for the client about its settings.
 
-        `of_client` is what the client runs, which code at a desk must not reach.
+        `of_client` names the places that the client runs code from, which code at a desk must not reach.
 
         Raises:
-            WorkspaceError: when the folder cannot be used; `DeskInUseError` when another daemon has it and does not let go of it.
+            WorkspaceError: when the folder cannot be used; `DeskInUseError` when another daemon does not release it.
         """
         self._refuse_to_replace(Path(os.path.realpath(folder)))
         root = made_workspace(folder)
@@ -138,11 +138,11 @@ class Hub:
         loaded = load_settings(environment, project=root.parent)
         if root not in self.desks:
             await wait_until_free(state_folder() / "desks", root, _DESK_SECONDS)
-            # It is asked behind the walls, and may take its time.
+            # Another interpreter is queried inside the sandbox, which may take a while.
             await asyncio.to_thread(self.sandbox.interpreter, python_of(loaded.settings))
         async with self._lock:
             if self.stopping.is_set():
-                # No answer: the connection ends with the daemon, and the client goes to the next one.
+                # Never answer: the connection ends with the daemon, and the client connects to the next one.
                 await asyncio.get_running_loop().create_future()
             notices += await self._taken_up(root, loaded, of_client)
             if root not in self.desks:
@@ -159,9 +159,9 @@ class Hub:
         return self.desks[root], notices
 
     async def _taken_up(self, root: Path, loaded: Loaded, of_client: Sequence[TrustedPlace]) -> list[str]:
-        """Have an open desk take up what a client asks for that comes to it, and give what the client should be told.
+        """Apply the settings of a client to an open desk, and return the notices for the client.
 
-        A desk at which nobody is and nothing runs or is remembered is closed for that, to be opened anew.
+        If the settings, or what the client runs, require the desk to be opened anew, it is closed, unless it has other clients, runs or variables.
         """
         desk = self.desks.get(root)
         if desk is None:
@@ -179,7 +179,7 @@ class Hub:
         return told + unsealed + desk_notices(loaded, desk.settings, desk.opened_at)
 
     async def _told_of_reach(self, desk: Desk, of_client: Sequence[TrustedPlace]) -> list[str]:
-        """What a client is told of what it runs, if the code at an open desk could change that."""
+        """Return warnings for a client if the code at an open desk could change what the client runs."""
         root, seals, trusted = desk.workspace.root, self._seals[desk.workspace.root], desk.workspace.trusted_paths
         if trusted is not None and exposed_notices(root, seals, of_client, self.sandbox):
             found = await asyncio.to_thread(trusted.to_seal) if self.sandbox.level == "full" else ()
@@ -187,7 +187,11 @@ class Hub:
         return exposed_notices(root, seals, of_client, self.sandbox)
 
     async def _open_with(self, root: Path, settings: Settings, of_client: Sequence[TrustedPlace]) -> None:
-        """Open a desk with settings of its own, on ground where nothing that is trusted is in the reach of its code."""
+        """Open a desk with its own settings, after making sure that its code cannot change anything that is trusted.
+
+        Raises:
+            StoppingError: when the daemon makes way for a newer version.
+        """
         if self.drain.makes_way:
             raise StoppingError(str(self.drain.reason), "Connect again.")
         others = {other: self._seals[other] for other in self.desks}
@@ -199,7 +203,7 @@ class Hub:
         logger.info("desk opened: %s", root)
 
     async def status(self) -> DaemonStatus:
-        """The daemon as a whole: versions, clients, engine, sandbox, memory, paths, desks."""
+        """Return the state of the whole daemon: version, clients, engine, sandbox, memory, paths and desks."""
         return {
             "protocol": PROTOCOL_VERSION,
             "version": __version__,
@@ -217,29 +221,29 @@ class Hub:
 
     @property
     def idle(self) -> bool:
-        """Whether the daemon may end: no client, no run, and no session with something in its memory."""
+        """Whether the daemon may end: it has no client, no run, and no session that holds variables."""
         return not self.clients and not any(
             desk.runs.active or desk.sessions.hold_variables for desk in self.desks.values()
         )
 
     def touch(self) -> None:
-        """Note that someone was here."""
+        """Record that the daemon is in use."""
         self.last_activity = time.monotonic()
 
     def spawn(self, work: Awaitable[Any]) -> None:
-        """Let something run on its own; its failure goes to the log."""
+        """Run something in the background; if it fails, the failure is logged."""
         task = asyncio.ensure_future(work)
         self._background.add(task)
         task.add_done_callback(self._background.discard)
 
     async def stop_after_runs(self) -> None:
-        """Take no new runs, and stop the daemon when those under way have ended."""
+        """Accept no new runs, and stop the daemon when the active ones have ended."""
         self.drain.begin("The daemon was told to stop after its runs; it takes no new ones")
         await self.drain.runs_over()
         self.stopping.set()
 
     async def make_way(self, version: str) -> None:
-        """Release desk after desk to a newer version, and stop the daemon after the last."""
+        """Release each desk to a newer version, and stop the daemon after the last one."""
         self.drain.begin(
             f"analystd {version} takes over from {__version__} when the runs under way have ended; no new ones are taken",
             makes_way=True,
@@ -249,33 +253,37 @@ class Hub:
         self.stopping.set()
 
     def announce_loss(self, reason: str) -> None:
-        """Tell all who are connected why the daemon ends, and which variables end with it."""
+        """Announce to all clients why the daemon ends, and which variables end with it."""
         for desk in self.desks.values():
             desk.announce_loss(reason)
 
     async def release_lost_desks(self) -> None:
-        """Close desks whose state was removed, so that nothing is kept only in appearance; those who come back get a new one."""
+        """Close desks whose state was removed, since what they record would not last; clients that reconnect get a new desk."""
         for desk in [desk for desk in self.desks.values() if desk.has_lost_state]:
             await self._replace(desk, f"The state of the workspace {desk.workspace.root} was removed")
 
     async def aclose(self) -> None:
-        """End all desks and workers, each whatever becomes of the others. Harmless when repeated."""
+        """Close all desks and workers, each even if closing another one fails. Harmless when repeated."""
         await asyncio.gather(*(_ended(f"the desk of {root}", desk.aclose()) for root, desk in self.desks.items()))
         if self._engine is not None:
             await _ended("the model's worker", self._engine.aclose())
         await asyncio.to_thread(remove_logged, self._runtime, _REMOVE_SECONDS)
 
     def _refuse_to_replace(self, root: Path) -> None:
-        """Refuse to make a missing folder anew while the desk that had it holds something: it may come back."""
+        """Refuse to create a missing folder anew while its desk has runs or variables, because the folder may come back.
+
+        Raises:
+            WorkspaceError: when that is so.
+        """
         desk = self.desks.get(root)
         if desk is not None and (desk.runs.active or desk.sessions.hold_variables) and not os.path.lexists(root):
             desk.presence.require()
 
     async def _made_room(self, root: Path) -> list[str]:
-        """Close the desk of a former folder at this place.
+        """Close the desk of an earlier folder at this path.
 
         Returns:
-            What the client should know of that.
+            Notices for the client about that.
         """
         desk = self.desks.get(root)
         if desk is None or not desk.presence.is_replaced:
@@ -293,7 +301,7 @@ class Hub:
         await self._release(desk)
 
     async def _release(self, desk: Desk) -> None:
-        """Close a desk for another daemon to open it, and send those who are at it away, to come back there."""
+        """Close a desk so that it can be opened anew, by this daemon or another, and disconnect its clients, which then reconnect."""
         root = desk.workspace.root
         if self.desks.get(root) is desk:
             del self.desks[root]
@@ -307,7 +315,7 @@ class Hub:
         try:
             state = DeskLock.claim(state_folder() / "desks", root)
             try:
-                # Where the index of runs has to be made anew, that takes seconds.
+                # Rebuilding the index of runs, where that is necessary, takes seconds.
                 journal = await asyncio.to_thread(Journal, state.journal)
                 return self._desk_with(state, journal, root, settings)
             except BaseException:
@@ -322,7 +330,7 @@ class Hub:
     def _desk_with(self, state: DeskLock, journal: Journal, root: Path, settings: Settings) -> Desk:
         workspace = Workspace.of_settings(root, settings)
         runtime = self._runtime / state.folder.name[:8]
-        # Something that cleans up may have removed the one of the daemon.
+        # A cleanup program may have removed the daemon's runtime folder.
         make_private(runtime)
 
         seals, python = self._seals[root], python_of(settings)
@@ -338,7 +346,7 @@ class Hub:
         return desk
 
     def _trusted_paths(self, state: DeskLock, workspace: Workspace) -> TrustedPaths | None:
-        """What guards a workspace's names that tools outside trust; nothing does where there are no walls."""
+        """Return the guard of the names in a workspace that outside tools trust; None without a sandbox."""
         if self.sandbox.level == "none":
             return None
         quarantine = Quarantine(workspace.root, state.folder / "quarantine")
@@ -352,7 +360,7 @@ def _replaced(root: Path) -> str:
 
 
 async def _holds_nothing(desk: Desk) -> bool:
-    """Whether no session of a desk holds a variable, as far as they tell soon."""
+    """Return whether no session of a desk holds variables; False if the sessions do not report in time."""
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(_TELL_SECONDS):
             return not await kept_by(desk)
@@ -360,7 +368,7 @@ async def _holds_nothing(desk: Desk) -> bool:
 
 
 async def _ended(what: str, ending: Awaitable[None]) -> None:
-    """Wait for the end of something, but not for ever, and log what goes wrong with it."""
+    """Wait for `ending`, but only for a limited time, and log it if that fails."""
     try:
         await asyncio.wait_for(ending, _END_SECONDS)
     except TimeoutError:

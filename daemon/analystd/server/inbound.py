@@ -1,7 +1,7 @@
-"""What one client sends: each message is read and checked, and handed on or answered as JSON-RPC and LSP say.
+"""Read and check the messages of one client; pass each to its handler, or answer it with an error as JSON-RPC and LSP require.
 
-Checked are the frame, the JSON, the message's form, the life cycle, the id, and the parameters against LSP's own structures. pygls does the
-last only in part (it takes the number 7 for the text "7"), and answers little of the rest.
+The checks cover the frame, the JSON, the message's form, the life cycle, the id, and the parameters against LSP's own structures. pygls does
+the last only in part (it takes the number 7 for the text "7"), and little of the rest.
 """
 
 from __future__ import annotations
@@ -57,10 +57,10 @@ class InboundMessages:
         self._touch = touch
         self._trace = trace
         self._decoded: asyncio.Future[Message] | None = None
-        """The large message that is to be taken next, as it was decoded."""
+        """The decoded form of the large message that `take` handles next."""
 
     async def read(self, reader: asyncio.StreamReader) -> None:
-        """Take messages until the stream ends, or is none of messages: then the client is told why, and nothing more is read."""
+        """Handle messages until the stream ends. After an invalid frame, send the client the reason and read no more messages."""
         try:
             while await self._read_one(reader):
                 self._touch()
@@ -72,7 +72,7 @@ class InboundMessages:
             self._log("%s; the connection is lost", exc)
 
     def take(self, body: bytes) -> None:
-        """Handle a message. Whatever it is, nothing is raised, and a request is answered."""
+        """Handle a message. Never raise, whatever the message is, and answer every request."""
         self._trace("in", body)
         decoded, self._decoded = self._decoded, None
         try:
@@ -82,7 +82,7 @@ class InboundMessages:
             self._answer_error(exc.request_id, exc.code, exc.text)
             return
         if "method" not in message:
-            # The daemon asks its clients nothing, so that no response can be one to it.
+            # The daemon sends its clients no requests, so there is nothing to respond to.
             self._log("a response to nothing: %s", message.get("id"))
         elif "id" in message:
             self._take_request(message["id"], message["method"], message)
@@ -99,7 +99,7 @@ class InboundMessages:
         if body is not None:
             if len(body) > _QUICK_BYTES:
                 self._decoded = asyncio.ensure_future(asyncio.to_thread(message_in, body))
-                # The next message is read after that, so that all are handled in their order.
+                # Read the next message only after that, so that messages are handled in order.
                 self._decoded.add_done_callback(lambda done: done.cancelled() or done.exception())
                 await asyncio.wait([self._decoded])
             self.take(body)
@@ -133,7 +133,7 @@ class InboundMessages:
             logger.debug("%s: no such notification: %s", self._outbox.name, shortened(method))
         else:
             try:
-                # Who leaves may leave, whatever else is said with that.
+                # A client may leave, whatever the parameters of `exit` are.
                 params = None if method == types.EXIT else message.get("params")
                 self._protocol.handle(method, structured_params(method, params))
             except InvalidArgumentsError as exc:
@@ -142,7 +142,7 @@ class InboundMessages:
                 logger.exception("%s: '%s' could not be handled", self._outbox.name, method)
 
     def _refusal(self, method: str) -> tuple[int, str] | None:
-        """Why LSP's life cycle forbids a message now, as code and text, or None."""
+        """Return the error code and text if LSP's life cycle forbids a message now, or None."""
         phase = self._protocol.phase
         if phase == "shut down":
             return INVALID_REQUEST, "The connection is shut down; only `exit` may follow"
@@ -155,7 +155,7 @@ class InboundMessages:
         return None
 
     def _serves(self, method: str, *, is_request: bool) -> bool:
-        """Whether there is a request, or a notification, of this name."""
+        """Return whether a request, or a notification, of this name is handled."""
         known = types.METHOD_TO_TYPES.get(method)
         return known is not None and (known[1] is not None) == is_request and self._protocol.serves(method)
 
@@ -170,7 +170,7 @@ class InboundMessages:
 
 
 async def _pass_over(reader: asyncio.StreamReader) -> None:
-    """Let a client end what it sends, for a moment: if it is cut off, it does not get to read why."""
+    """Discard what else a client sends, for a moment. If the connection closed at once, the client could not read the reason."""
     with contextlib.suppress(TimeoutError, OSError, ValueError):
         async with asyncio.timeout(_LAST_SECONDS):
             while await reader.read(1 << 16):
@@ -179,5 +179,5 @@ async def _pass_over(reader: asyncio.StreamReader) -> None:
 
 def _data_of(error: AnalystdError, method: str) -> dict[str, Any]:
     data = {"kind": error.kind, "run_id": error.run_id, "hint": error.hint}
-    # LSP has a client ask its user about trying `initialize` again, if the server says so.
+    # In LSP, `retry` says whether the client should ask its user about sending `initialize` again.
     return {**data, "retry": False} if method == types.INITIALIZE else data

@@ -1,8 +1,8 @@
-"""The parameters of LSP's messages: held to LSP's own structures, then made into lsprotocol's objects.
+"""Validate the parameters of LSP's messages against LSP's own structures, and convert them to lsprotocol's objects.
 
-lsprotocol is generated from LSP's meta model, so that its classes say all that the model says: which members there are and must be, of which
-types, which texts and which ranges of numbers. Its converter asks less than they say; the schemas that are made of them here ask it all, but
-accept what editors do send: members that LSP does not know, and null for what may be left out.
+lsprotocol is generated from LSP's meta model, so its classes say all that the model says: which members exist and which are required, their
+types, and the allowed texts and ranges of numbers. Its converter checks less than that. The schemas that this module makes of the classes
+check all of it, but accept what editors do send: members that LSP does not define, and null for optional members.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ from analystd.wire.schemas import Schema, SchemaMaker
 _CONVERTER = default_converter()  # type: ignore[no-untyped-call]
 
 _MISFITS = (BaseValidationError, KeyError, TypeError, ValueError)
-"""What the converter raises for what it cannot take."""
+"""The exceptions that the converter raises for invalid values."""
 
 _LATER = (types.ClientCapabilities,)
-"""A newer editor may name what this version of LSP has not: only what is used of these is looked at."""
+"""Classes whose members are not validated, because a newer editor may send some that this version of LSP does not define."""
 
 _RANGES: dict[Any, Schema] = {
     validators.integer_validator: {"minimum": validators.INTEGER_MIN_VALUE, "maximum": validators.INTEGER_MAX_VALUE},
@@ -36,10 +36,10 @@ _RANGES: dict[Any, Schema] = {
 
 
 def structured_params(method: str, params: Any) -> Any:
-    """The parameters of a message as lsprotocol's object; None where a method has none.
+    """Return the parameters of a message as lsprotocol's object; None if the method has none.
 
     Raises:
-        InvalidArgumentsError: when they are not what LSP says.
+        InvalidArgumentsError: when they do not match LSP's structures.
     """
     params_class: Any = types.METHOD_TO_TYPES[method][2]
     if params is None and (params_class is None or not _required(params_class)):
@@ -56,12 +56,12 @@ def structured_params(method: str, params: Any) -> Any:
 
 
 def lsp_schema(annotation: Any, *, strict: bool) -> Schema:
-    """The JSON Schema of a type of LSP; if not `strict`, one with which what editors send is accepted."""
+    """Return the JSON Schema of an LSP type; unless `strict`, one that also accepts what editors do send."""
     return SchemaMaker(lambda cls, maker: _class_schema(cls, maker, strict=strict)).schema(annotation)
 
 
 def _understood(capabilities: dict[str, Any]) -> dict[str, Any]:
-    """Those capabilities of a client, by section, that lsprotocol knows; others are no reason to refuse an editor."""
+    """Return those sections of a client's capabilities that lsprotocol can convert; others are no reason to refuse an editor."""
     understood: dict[str, Any] = {}
     for name, section in capabilities.items():
         with contextlib.suppress(*_MISFITS):
@@ -100,7 +100,7 @@ def _class_schema(cls: Any, maker: SchemaMaker, *, strict: bool) -> Schema | Non
 
 def _field_schema(cls: type, field: attrs.Attribute[Any], maker: SchemaMaker, *, strict: bool) -> Schema:
     if isinstance(field.default, str):
-        # LSP's string literals have their only value as lsprotocol's default.
+        # lsprotocol has the only value of a string literal in LSP as its default.
         return {"const": field.default}
     annotation = field.type
     if strict and field.default is None and not types.is_special_property(cls, field.name):
@@ -111,7 +111,7 @@ def _field_schema(cls: type, field: attrs.Attribute[Any], maker: SchemaMaker, *,
 
 
 def _without_null(annotation: Any) -> Any:
-    """The type of what may be left out, and is not null where it is not."""
+    """Return the type of an optional member without null: in LSP, most optional members may be missing but not null."""
     if get_origin(annotation) is Literal or type(None) not in get_args(annotation):
         return annotation
     rest = tuple(each for each in get_args(annotation) if each is not type(None))

@@ -1,7 +1,7 @@
-"""LSP as pygls has it, changed where pygls takes one client per process for granted.
+"""Adapt pygls, which assumes one client per process, to a daemon with many connections.
 
-pygls keeps LSP's own bookkeeping: initialize, documents, handlers by method. What arrives is checked in `inbound.py`; answering errors,
-cancelling, commands and leaving are done here.
+pygls does LSP's own bookkeeping: initialize, documents, handlers by method. `inbound.py` checks the incoming messages. This module answers
+with errors, cancels requests, executes commands and ends connections.
 """
 
 from __future__ import annotations
@@ -39,12 +39,12 @@ class ProtocolOwner(Protocol):
 
     @property
     def name(self) -> str:
-        """What people are shown."""
+        """The name that is shown to people."""
         ...
 
     @property
     def command_names(self) -> list[str]:
-        """The commands that can be executed."""
+        """The names of the commands that the client can execute."""
         ...
 
     async def open(self, params: types.InitializeParams) -> None:
@@ -52,15 +52,15 @@ class ProtocolOwner(Protocol):
         ...
 
     def about(self) -> About:
-        """What `initialize` tells of the desk."""
+        """Return what `initialize` reports about the desk."""
         ...
 
     def begin(self) -> None:
-        """The client has the answer to `initialize`: it may be told things."""
+        """Start to send messages to the client, which has the answer to `initialize`."""
         ...
 
     async def execute(self, command: str, arguments: dict[str, Any], token: types.ProgressToken | None) -> Any:
-        """Carry out a command."""
+        """Execute a command."""
         ...
 
     def leave(self) -> None:
@@ -73,23 +73,23 @@ class ConnectionProtocol(LanguageServerProtocol):
 
     _server: ConnectionServer
     phase: Phase = "new"
-    """How far LSP's life cycle has come."""
+    """The current phase of LSP's life cycle."""
 
     def __init__(self, server: ConnectionServer, converter: Any) -> None:
         super().__init__(server, converter)
         self._working: dict[types.ProgressToken, asyncio.Task[Any]] = {}
-        """The requests under way, by the tokens that their progress is told for."""
+        """The active requests, by the tokens under which their progress is reported."""
 
     def serves(self, method: str) -> bool:
-        """Whether there is something that handles the method."""
+        """Return whether the method has a handler."""
         return method == types.CANCEL_REQUEST or method in self.fm.builtin_features or method in self.fm.features
 
     def is_under_way(self, request_id: str | int) -> bool:
-        """Whether a request with this id is not answered yet."""
+        """Return whether a request with this id has not been answered yet."""
         return request_id in self._request_futures
 
     def handle(self, method: str, params: Any, request_id: str | int | None = None) -> None:
-        """Hand a checked message to its handler: a request, or without an id a notification."""
+        """Pass a checked message to its handler: a request, or a notification if it has no id."""
         if method == types.INITIALIZE:
             self.phase = "opening"
         context = contextvars.copy_context()
@@ -99,17 +99,17 @@ class ConnectionProtocol(LanguageServerProtocol):
             context.run(self._handle_request, request_id, method, params)
 
     def get_message_type(self, method: str) -> type[Any] | None:  # type: ignore[override]
-        """As pygls has it, but for its cache, which keeps connections in memory that are long gone."""
+        """Return the type of a message as pygls does, but without its cache, which keeps closed connections in memory."""
         return types.METHOD_TO_TYPES.get(method, (None,))[0]
 
     def abandon_requests(self) -> None:
-        """Stop waiting for what the client asked; runs go on."""
+        """Stop waiting for what the client requested; its runs continue."""
         for future in list(self._request_futures.values()):
             future.cancel()
 
     @lsp_method(types.INITIALIZE)
     async def lsp_initialize(self, params: types.InitializeParams) -> types.InitializeResult:  # type: ignore[override]
-        """Open the desk, then answer as pygls does, with our commands and what we say of ourselves. May be sent again after an error."""
+        """Open the desk, then answer as pygls does, with the commands and the state of the desk added. May be sent again after an error."""
         try:
             await self._server.connection.open(params)
             result = _outcome_of(super().lsp_initialize(params))
@@ -125,12 +125,12 @@ class ConnectionProtocol(LanguageServerProtocol):
 
     @lsp_method(types.INITIALIZED)
     def lsp_initialized(self, *_args: Any) -> None:
-        """Tell what the client should know."""
+        """Show the notices, then start to send events."""
         self._server.connection.begin()
 
     @lsp_method(types.SHUTDOWN)
     def lsp_shutdown(self, *_args: Any) -> None:  # type: ignore[override]
-        """End this connection's requests; the desk goes on."""
+        """End this connection's requests; the desk stays open."""
         self.phase = "shut down"
         self._server.connection.leaving = True
         self.abandon_requests()
@@ -142,10 +142,10 @@ class ConnectionProtocol(LanguageServerProtocol):
 
     @lsp_method(types.WORKSPACE_EXECUTE_COMMAND)
     async def lsp_workspace__execute_command(self, params: types.ExecuteCommandParams) -> Any:  # type: ignore[override]
-        """Carry out one of our commands; `$/cancelRequest` cancels this very task."""
+        """Execute one of the daemon's commands; `$/cancelRequest` cancels exactly this task."""
         arguments: list[Any] = list(params.arguments or [{}])
         if arguments == [[]]:
-            # An empty table of Lua.
+            # Lua has one empty table for both objects and lists.
             arguments = [{}]
         if len(arguments) != 1 or not isinstance(arguments[0], dict):
             raise InvalidArgumentsError("Invalid arguments: a command takes one object")
@@ -154,13 +154,13 @@ class ConnectionProtocol(LanguageServerProtocol):
 
     @lsp_method(types.WINDOW_WORK_DONE_PROGRESS_CANCEL)
     def lsp_work_done_progress_cancel(self, params: types.WorkDoneProgressCancelParams) -> None:
-        """Cancel the request whose progress is told for the token."""
+        """Cancel the request whose progress is reported under the token."""
         if (task := self._working.get(params.token)) is not None:
             task.cancel()
 
     @contextmanager
     def _telling_progress(self, token: types.ProgressToken | None) -> Iterator[types.ProgressToken | None]:
-        """The token to tell the current request's progress for; none when another request has it."""
+        """Yield the token under which to report the current request's progress; None without a token, or if another request uses it."""
         task = asyncio.current_task()
         if token is None or task is None or token in self._working:
             yield None
@@ -179,7 +179,7 @@ class ConnectionProtocol(LanguageServerProtocol):
         args: tuple[Any, ...] | None = None,
         kwargs: dict[str, Any] | None = None,
     ) -> None:
-        """As pygls does, which keeps the outcome of every notification for ever."""
+        """Run a handler as pygls does, but forget its outcome, which pygls keeps forever for every notification."""
 
         def done(future: Future[Any]) -> None:
             self._request_futures.pop(msg_id, None)
@@ -188,13 +188,13 @@ class ConnectionProtocol(LanguageServerProtocol):
         super()._execute_handler(msg_id, handler, done, args, kwargs)
 
     def _handle_cancel_notification(self, msg_id: str | int) -> None:
-        """Cancel a request of a command, which sends the answer; others are answered soon, and an unknown id is no error."""
+        """Cancel the task of a command, which then answers its request. Other requests end soon anyway; an unknown id is not an error."""
         future: Any = self._request_futures.get(msg_id)
         if isinstance(future, asyncio.Task):
             future.cancel()
 
     def _send_handler_result(self, future: Future[Any], *, msg_id: str | int) -> None:
-        """Answer a request once; errors carry a code, a sentence and a hint, and never a traceback."""
+        """Answer a request once. Errors have a code, a sentence and a hint, never a traceback."""
         if future.cancelled():
             self._send_error(msg_id, CANCELLED, "The request was cancelled")
             return
@@ -213,7 +213,7 @@ class ConnectionProtocol(LanguageServerProtocol):
             self._send_error(msg_id, INTERNAL_ERROR, f"Internal error: {type(error).__name__}; the log has the details")
 
     def _send_response(self, msg_id: str | int, result: Any = None, error: types.ResponseError | None = None) -> None:
-        """Answer a request, without pygls' walk through all of the result, which takes long for what is large and raises for what is deep."""
+        """Answer a request without pygls' traversal of the result, which is slow for large results and raises for deeply nested ones."""
         self._result_types.pop(msg_id, None)
         if error is not None:
             self._send_error(msg_id, error.code, error.message)
@@ -224,7 +224,7 @@ class ConnectionProtocol(LanguageServerProtocol):
         self._send_data(error_message(msg_id, code, message, data))
 
     def _send_data(self, data: Any) -> None:
-        """Encode and queue a message, without pygls' log line of its whole content. A request is answered, whatever its answer is."""
+        """Encode and queue a message, without logging its content as pygls does. If a result cannot be sent, send an error instead."""
         if data and self.writer is not None:
             request_id = data.get("id") if isinstance(data, dict) else None
             if frame := message_frame(data, request_id, self._serialize_message):
@@ -232,7 +232,7 @@ class ConnectionProtocol(LanguageServerProtocol):
 
 
 def _outcome_of(handler: Generator[Any, Any, types.InitializeResult]) -> types.InitializeResult:
-    """What a handler of pygls gives that has nobody to ask in between."""
+    """Return the result of a pygls handler, a generator that must not wait for another handler."""
     try:
         next(handler)
     except StopIteration as end:
@@ -242,7 +242,7 @@ def _outcome_of(handler: Generator[Any, Any, types.InitializeResult]) -> types.I
 
 
 class ConnectionServer(LanguageServer):
-    """pygls' server object, which knows its connection."""
+    """A pygls server object that knows its connection."""
 
     protocol: ConnectionProtocol
 
@@ -257,5 +257,5 @@ class ConnectionServer(LanguageServer):
         )
 
     def report_server_error(self, error: Exception, source: Any) -> None:
-        """Log what pygls would show to the user as a message."""
+        """Log an error, which pygls would show to the user as a message."""
         logger.warning("%s: %s", self.connection.name, error)

@@ -1,4 +1,4 @@
-"""The folder for a daemon's sockets: made at its start, removed at its end, and what a killed daemon left with it."""
+"""The folder for a daemon's sockets, created at its start and removed at its end, and the leftovers of killed daemons."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ _LEFTOVERS_SECONDS = 600.0
 
 
 def new_runtime_folder() -> Path:
-    """A private folder for sockets, removed at the end; in the temporary folder when the state folder's path is long.
+    """Create a private folder for sockets; in the temporary folder if the path of the state folder is too long.
 
-    What a daemon of this address left that was killed is removed meanwhile: whoever has its lock is the only one.
+    Leftovers of killed daemons of this address are removed in the background. The caller holds the lock, so no such daemon is running.
     """
     place, prefix = runtime_place(daemon_address())
     private_folder(place)
     leftovers = list(place.glob(f"{prefix}*"))
-    # However much there is, neither the start nor the end of this daemon waits for it.
+    # In a thread, so that neither the start nor the end of this daemon waits, however much there is to remove.
     threading.Thread(target=_remove_leftovers, args=(leftovers,), name="remove-leftovers", daemon=True).start()
     return Path(tempfile.mkdtemp(dir=place, prefix=prefix))
 
@@ -34,6 +34,6 @@ def _remove_leftovers(paths: list[Path]) -> None:
 
 
 def remove_logged(path: Path, seconds: float) -> None:
-    """Remove a folder for at most so long, and log what is left of it."""
+    """Remove a folder, within a time limit, and log what is left of it."""
     for left in remove(path, seconds=seconds):
         logger.warning("not removed: %s", left)

@@ -1,4 +1,4 @@
-"""What waits to be sent to one client: in order, and bounded, so that a client that does not read costs only itself."""
+"""The bounded queue of messages to one client, so that a client that does not read affects only itself."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ MAX_FRAME_BYTES = MAX_MESSAGE_BYTES + MAX_HEADER_BYTES
 """Maximum size of a message with its header."""
 
 ROOM_BYTES = 1024 * 1024
-"""While less waits, what can wait elsewhere (a replay) may be added."""
+"""While less than this waits, messages that could also wait elsewhere, such as a replay, may be added."""
 
 PATIENCE_SECONDS = 5.0
-"""Who takes nothing for so long while too much waits does not read; until then it may be a burst that nobody could have taken yet."""
+"""Drop a client that has read nothing for this many seconds while over its limit; before that, it may be a burst that no client could have read."""
 
 _MOST_TIMES = 2
-"""Of what is too much, at once, for anybody."""
+"""Drop a client at once when more than this many times its limit waits."""
 
 _PIECE_BYTES = 256 * 1024
 
 
 class SendQueue:
-    """A queue in front of a stream writer. Has the `write` and `close` that pygls wants of a writer."""
+    """A queue in front of a stream writer. It has the `write` and `close` that pygls expects of a writer."""
 
     def __init__(self, writer: asyncio.StreamWriter, name: str, max_bytes: int, trace: NoteMessage = no_trace) -> None:
         self.name = name
@@ -38,7 +38,7 @@ class SendQueue:
         self._waiting: deque[bytes] = deque()
         self._bytes = 0
         self._taken = 0
-        """How many bytes the client has taken since it came."""
+        """Number of bytes sent since the client connected."""
         self._patience: asyncio.TimerHandle | None = None
         self._wake = asyncio.Event()
         self._roomy = asyncio.Event()
@@ -48,24 +48,24 @@ class SendQueue:
 
     @property
     def waiting_bytes(self) -> int:
-        """How much the client has not taken yet."""
+        """Number of bytes that wait to be sent."""
         return self._bytes
 
     @property
     def closed(self) -> bool:
-        """Whether nothing more will be taken, as after a client was dropped."""
+        """Whether the queue accepts no more messages, as after the client was dropped."""
         return self._closed
 
     def write(self, data: bytes) -> None:
         """Queue a message. The bytes are not copied, so that clients can share them.
 
-        A client for which more than `max_bytes` wait is dropped when it takes nothing for a while, and at once when it is twice as much.
+        A client for which more than `max_bytes` wait is dropped if it reads nothing for a while, and at once if twice as many wait.
         """
         if self._closed:
             return
         self._trace("out", data)
         if len(data) > MAX_FRAME_BYTES:
-            # Whoever made it should have seen to that: a client that is sent this hangs up, and comes back for the same.
+            # The sender should have prevented this: a client that is sent such a message disconnects, then reconnects for the same one.
             logger.error("a message of %d bytes to %s is not sent: no client reads it", len(data), self.name)
             return
         if self._bytes > _MOST_TIMES * self._max_bytes:
@@ -80,7 +80,7 @@ class SendQueue:
             self._roomy.clear()
 
     async def room(self) -> None:
-        """Wait until little waits, or until nothing more is taken."""
+        """Wait until little waits in the queue, or until it is closed."""
         await self._roomy.wait()
 
     def close(self) -> None:
@@ -90,7 +90,7 @@ class SendQueue:
         self._wake.set()
 
     async def aclose(self, seconds: float = 2.0) -> None:
-        """`close`, and wait for it, at most `seconds`."""
+        """Close the queue, and wait at most `seconds` until everything is sent."""
         self.close()
         with contextlib.suppress(TimeoutError, asyncio.CancelledError):
             await asyncio.wait_for(self._task, seconds)
@@ -139,7 +139,7 @@ class SendQueue:
             self._writer.close()
 
     def _next_messages(self) -> bytes:
-        """The next message, or several small ones in one: what came in one turn of the loop goes out in one write."""
+        """Return the next message, or several small ones joined: messages of one turn of the event loop are written at once."""
         messages = [self._waiting.popleft()]
         size = len(messages[0])
         while self._waiting and size + len(self._waiting[0]) <= _PIECE_BYTES:
@@ -148,7 +148,7 @@ class SendQueue:
         return messages[0] if len(messages) == 1 else b"".join(messages)
 
     async def _send(self, data: bytes) -> None:
-        """Send piece by piece: the transport keeps a copy of what the socket does not take."""
+        """Send data in pieces, because the transport keeps a copy of what the socket does not accept."""
         view = memoryview(data)
         for start in range(0, len(data), _PIECE_BYTES):
             piece = view[start : start + _PIECE_BYTES]

@@ -1,4 +1,4 @@
-"""What a client asks for where a desk or the daemon has other settings already: taken up at once where that can be, told where it cannot."""
+"""Compare the settings that a client requests with those that a desk or the daemon has: apply what can change, report the rest."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ LIVE = (
     "max_steps",
     "max_seconds",
 )
-"""What an open desk can take up at any time."""
+"""Settings that an open desk can change at any time."""
 
 AT_OPENING = ("python", "read_only_paths", "sealed_names", "prompt_file")
-"""What a desk's workers are started with, or what is kept from the reach of their code."""
+"""Settings that apply when a desk is opened: how its workers are started, and what their code cannot reach."""
 
 OF_DAEMON = ("sandbox", "log_dir", "idle_exit_seconds", "client_queue_mb", "trace", "trace_max_mb")
-"""What all desks share."""
+"""Settings that all desks share."""
 
 OF_MODEL = (
     "model_path",
@@ -40,20 +40,20 @@ OF_MODEL = (
     "lora_path",
     "model_idle_seconds",
 )
-"""What the model's worker is started with: the first window that asks decides."""
+"""Settings with which the model's worker is started: the first window determines them."""
 
 _ENDS = "`analystd stop` ends it, and the next start takes yours."
 
 
 def needs_opening(asked: Settings, in_force: Settings) -> bool:
-    """Whether a desk would have to be opened anew to have the settings that are asked for."""
+    """Return whether a desk must be opened anew to have the requested settings."""
     return any(getattr(asked, name) != getattr(in_force, name) for name in AT_OPENING)
 
 
 def taken_up(asked: Settings, in_force: Settings, *, alone: bool) -> Settings:
-    """Return the settings of an open desk after a client came that asks for others.
+    """Return the settings of an open desk after a client that requests others has connected.
 
-    Who is alone there has it as they say; in company it is only ever tightened, and that at once.
+    A client that is alone at the desk gets what it requests. If there are others, settings can only be tightened, and that at once.
     """
     changes = {
         name: getattr(asked, name)
@@ -64,7 +64,7 @@ def taken_up(asked: Settings, in_force: Settings, *, alone: bool) -> Settings:
 
 
 def tightened_notices(before: Settings, after: Settings) -> list[str]:
-    """Return what a client is told of what it tightened for others too."""
+    """Return the notices for a client about settings that it has tightened for others too."""
     return [
         f"{variable(name)}={shown_value(after, name)} is in force from now on, for everybody at this desk"
         for name in LIVE
@@ -73,18 +73,18 @@ def tightened_notices(before: Settings, after: Settings) -> list[str]:
 
 
 def desk_notices(asked: Loaded, in_force: Settings, since: float) -> list[str]:
-    """Return what a client asks for that an open desk has otherwise."""
+    """Return the notices about requested settings that differ from those of an open desk."""
     had = f"the desk has {{value}} since it was opened at {_moment(since)}"
     return list(_notices(asked, in_force, (*LIVE, *AT_OPENING), had))
 
 
 def daemon_notices(asked: Loaded, in_force: Settings, since: float) -> list[str]:
-    """Return what a client asks for that the daemon has otherwise."""
+    """Return the notices about requested settings that differ from those of the daemon."""
     return list(_notices(asked, in_force, OF_DAEMON, f"the daemon has {{value}} since its start at {_moment(since)}"))
 
 
 def foreign_model_settings(asked: Settings, in_force: Settings) -> list[str]:
-    """Return what a client asks of the model that this daemon has otherwise: first come, first served."""
+    """Return the notices about requested settings that differ from those of the model, which the first window determined."""
     return [
         f"{variable(name)}={shown_value(asked, name)} is not in force: the daemon has {shown_value(in_force, name)} since an "
         "earlier window asked for it. `analystd stop` ends it, and the next start takes yours."
@@ -96,7 +96,7 @@ def foreign_model_settings(asked: Settings, in_force: Settings) -> list[str]:
 def _notices(asked: Loaded, in_force: Settings, names: Sequence[str], had: str) -> Iterator[str]:
     for name in names:
         old, new = getattr(in_force, name), getattr(asked.settings, name)
-        # Who says nothing of it takes what there is, unless that is less strict than what is the rule.
+        # A client that does not set it accepts the value in force, unless that is less strict than the client's default.
         if old != new and (variable(name) in asked.sources or tightens(name, old, new)):
             what = f"{variable(name)}={shown_value(asked.settings, name)}"
             yield f"{what} is not in force: {had.format(value=shown_value(in_force, name))}. {_ENDS}"

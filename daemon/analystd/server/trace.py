@@ -1,9 +1,9 @@
-"""The wire trace (`AGENT_TRACE`): every message from and to every client, as it passes, in a file for its user alone.
+"""The wire trace (`AGENT_TRACE`): every message from and to every client, in a file that only its user can read.
 
-Each record is a line, `in` or `out`, `<daemon's pid>-<number of the connection>`, time (UTC), and the number of bytes that follow, then these
-bytes and a line end. They are what was sent, an outgoing message with its header, except that the key of a model server is replaced.
-Prompts, code, cells of tables and outputs stand there in full: a trace is as confidential as the data.
-The hello with which a client introduces itself is left out, since it holds the daemon's token.
+Each record is a line with `in` or `out`, `<daemon's pid>-<number of the connection>`, the time (UTC) and the number of bytes that follow, then
+these bytes and a line end. The bytes are what was sent, an outgoing message with its header, except that the key of a model server is replaced.
+A trace contains prompts, code, table cells and outputs in full: it is as confidential as the data.
+The hello with which a client introduces itself is left out, since it contains the daemon's token.
 """
 
 from __future__ import annotations
@@ -22,21 +22,21 @@ from analystd.util.log_file import RollingFile
 logger = logging.getLogger(__name__)
 
 NoteMessage = Callable[[Literal["in", "out"], bytes], None]
-"""Takes the direction and the bytes of a message of one connection."""
+"""Records a message of one connection: its direction and its bytes."""
 
 _MOST_UNWRITTEN_BYTES = 8 * 1024 * 1024
-"""What the disk does not take waits up to this size; after that records are dropped."""
+"""Maximum size of the records that wait for the disk; beyond it, records are dropped."""
 
 _KEY = b"AGENT_MODEL_API_KEY"
 _KEY_MEMBER = re.compile(rb'("%b"\s*:\s*)"(?:[^"\\]|\\.)*"' % _KEY)
 
 
 def no_trace(direction: Literal["in", "out"], data: bytes) -> None:
-    """Write nothing."""
+    """Record nothing."""
 
 
 class Trace:
-    """The trace of one daemon. What cannot be written is written later, or dropped; nothing is raised for it."""
+    """The trace of one daemon. Records that cannot be written are written later or dropped, without raising an exception."""
 
     def __init__(self, file: RollingFile) -> None:
         self._file = file
@@ -44,7 +44,7 @@ class Trace:
         self._is_whole = True
 
     def of_connection(self, number: int) -> NoteMessage:
-        """Return what writes the messages of a connection."""
+        """Return a function that records the messages of a connection."""
         return lambda direction, data: self._note(direction, number, data)
 
     def close(self) -> None:
@@ -71,7 +71,7 @@ class Trace:
 
 
 def open_trace(settings: Settings) -> Trace | None:
-    """Open the trace that the settings name; where it cannot be made, the log says why."""
+    """Open the trace that the settings name, if any. If it cannot be opened, log the reason and return None."""
     if settings.trace is None:
         return None
     path = Path(settings.trace)

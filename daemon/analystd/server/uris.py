@@ -1,4 +1,4 @@
-"""Which folders and files a client means: its URIs, its workspace folder, and what it may look at."""
+"""Find the folders and files that a client means, by its URIs, its options and its open folders."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ OPTIONS = schema_of(Options, closed=False)
 
 
 def path_of_uri(uri: str) -> Path | None:
-    """The local path of a `file:` URI, or None for another kind, and for what can be no path."""
+    """Return the local path of a `file:` URI; None for another kind of URI, or if it cannot be a path."""
     try:
         parts = urlsplit(uri)
     except ValueError:
@@ -34,10 +34,10 @@ def path_of_uri(uri: str) -> Path | None:
 
 
 def options_of(params: types.InitializeParams) -> dict[str, Any]:
-    """`initializationOptions`, as far as they say something.
+    """Return `initializationOptions` without those that are empty.
 
     Raises:
-        InvalidArgumentsError: when they say something that cannot be.
+        InvalidArgumentsError: when the options are invalid.
     """
     given = params.initialization_options if isinstance(params.initialization_options, dict) else {}
     # An empty table of Lua arrives as an empty list.
@@ -48,17 +48,18 @@ def options_of(params: types.InitializeParams) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class Wish:
-    """Where a client wants to work, as far as `initialize` tells."""
+    """Where a client wants to work, as far as `initialize` says."""
 
     start: Path | None
-    """The window's first folder; None where no folder is open."""
+    """The window's first folder; None if no folder is open."""
     named: str | None
     """The option `workspace`."""
 
     def place(self, environment: Mapping[str, str], later: Path | None = None) -> Path | None:
-        """Return the workspace that is meant, found as the command line finds it; None when nothing tells where.
+        """Return the workspace, found as the command line finds it; None if nothing determines it yet.
 
-        Where no folder is open, `AGENT_WORKSPACE` says it, else what is known `later`: the folder of the file that is worked on.
+        If no folder is open, it is found from `later`, the folder of the file that is worked on. Until that is known, only an absolute path in
+        the option `workspace` or in `AGENT_WORKSPACE` determines it.
         """
         start = self.start or later
         if start is not None:
@@ -68,11 +69,11 @@ class Wish:
 
 
 def wish_of(params: types.InitializeParams) -> Wish | None:
-    """Return where a client wants to work; None with the option `desk: false`, for those who only want to ask or stop the daemon.
+    """Return where a client wants to work; None with the option `desk: false`, for clients that only query or stop the daemon.
 
     Raises:
-        WorkspaceError: when it names what can be no folder.
-        InvalidArgumentsError: as `options_of`.
+        WorkspaceError: when what it names cannot be a folder.
+        InvalidArgumentsError: as in `options_of`.
     """
     options = options_of(params)
     if options.get("desk") is False:
@@ -87,7 +88,7 @@ def wish_of(params: types.InitializeParams) -> Wish | None:
 
 
 def file_named(arguments: Mapping[str, Any]) -> Path | None:
-    """Return the file that a command is about, if it names one by its URI."""
+    """Return the file that a command is about, if the command names one by its URI."""
     context = arguments.get("context")
     for uri in (arguments.get("uri"), context.get("uri") if isinstance(context, Mapping) else None):
         if isinstance(uri, str) and (path := path_of_uri(uri)) is not None:

@@ -1,4 +1,4 @@
-"""What each command does: one module per group. A handler calls the desk and maps the outcome."""
+"""The handlers of the commands, one module per group. A handler calls the desk and converts the outcome."""
 
 from __future__ import annotations
 

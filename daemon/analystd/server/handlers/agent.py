@@ -1,4 +1,4 @@
-"""`runAgent`, `startAgent`."""
+"""Handlers of `runAgent` and `startAgent`."""
 
 from __future__ import annotations
 
@@ -23,5 +23,5 @@ async def run_agent(connection: ClientConnection, question: RunAgent, token: typ
 async def start_agent(
     connection: ClientConnection, question: RunAgent, _token: types.ProgressToken | None
 ) -> RunSummary:
-    """Have the model asked, and wait for nothing."""
+    """Start to ask the model, without waiting for its answer."""
     return connection.desk.runs.summary(connection.desk.start_agent(question, connection.asker).id)

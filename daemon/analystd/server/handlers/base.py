@@ -14,7 +14,7 @@ from analystd.wire.names import EventKind
 
 
 async def follow(connection: ClientConnection, run: DeskRun[R], token: types.ProgressToken | None) -> R:
-    """The result of a run, with `$/progress` on the way. A cancelled request cancels the run and is answered at once.
+    """Wait for a run and return its result, sending `$/progress` meanwhile. A cancelled request cancels the run, and is answered at once.
 
     Raises:
         AnalystdError: when the run never started.

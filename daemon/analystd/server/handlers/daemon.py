@@ -1,4 +1,4 @@
-"""`status`, `shutdown`."""
+"""Handlers of `status` and `shutdown`."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from analystd.wire.status import DaemonStatus, ShutdownResult
 async def status(
     connection: ClientConnection, _arguments: NoArguments, _token: types.ProgressToken | None
 ) -> DaemonStatus:
-    """Describe the daemon as a whole."""
+    """Return the state of the whole daemon."""
     return await connection.hub.status()
 
 

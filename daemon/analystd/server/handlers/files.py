@@ -1,4 +1,4 @@
-"""`listFiles`, `readFile`, `writeFile`."""
+"""Handlers of `listFiles`, `readFile` and `writeFile`."""
 
 from __future__ import annotations
 
@@ -29,5 +29,5 @@ async def read_file(connection: ClientConnection, asked: ReadFile, _token: types
 
 @handles(commands.WRITE_FILE)
 async def write_file(connection: ClientConnection, asked: WriteFile, token: types.ProgressToken | None) -> WriteResult:
-    """Write a file of the workspace; a run, since it changes something."""
+    """Write a file of the workspace; this is a run, because it changes the workspace."""
     return await follow(connection, connection.desk.start_write(asked, connection.asker), token)

@@ -1,4 +1,4 @@
-"""`execPython`, `startPython`, `resetSession`, `interrupt`, `variables`."""
+"""Handlers of `execPython`, `startPython`, `resetSession`, `interrupt` and `variables`."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ async def exec_python(
 async def start_python(
     connection: ClientConnection, asked: ExecPython, _token: types.ProgressToken | None
 ) -> RunSummary:
-    """Have code run, and wait for nothing."""
+    """Start to run code, without waiting for its end."""
     run = connection.desk.start_python(asked, connection.asker, _file(asked))
     return connection.desk.runs.summary(run.id)
 
@@ -37,7 +37,7 @@ async def start_python(
 async def reset_session(
     connection: ClientConnection, asked: OneSession, _token: types.ProgressToken | None
 ) -> SessionState:
-    """Forget a session's variables."""
+    """Reset a session, which clears its variables."""
     await connection.desk.reset_session(asked.session, connection.asker)
     return _state(connection.desk, asked.session)
 
@@ -46,7 +46,7 @@ async def reset_session(
 async def interrupt(
     connection: ClientConnection, asked: OneSession, _token: types.ProgressToken | None
 ) -> SessionState:
-    """Stop what runs in a session, and report what was lost by that."""
+    """Stop the code that runs in a session, and report what was lost."""
     lost = await connection.desk.interrupt_session(asked.session, connection.asker)
     state = _state(connection.desk, asked.session)
     if lost is not None:
@@ -66,7 +66,7 @@ async def variables(
 
 
 def _file(asked: ExecPython) -> str | None:
-    """Return the path of the file that code is of; the URI may be of another kind."""
+    """Return the path of the file that the code comes from; None without a URI, or if the URI is of another kind."""
     path = None if asked.uri is None else path_of_uri(asked.uri)
     return None if path is None else str(path)
 

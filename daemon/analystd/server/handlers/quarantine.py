@@ -1,4 +1,4 @@
-"""`listQuarantine`, `restoreQuarantine`, `discardQuarantine`."""
+"""Handlers of `listQuarantine`, `restoreQuarantine` and `discardQuarantine`."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from analystd.wire.results import QuarantineList, RestoreResult
 async def list_quarantine(
     connection: ClientConnection, _arguments: NoArguments, _token: types.ProgressToken | None
 ) -> QuarantineList:
-    """List what was moved aside."""
+    """List the entries of the quarantine."""
     return await connection.desk.quarantined.entries()
 
 
@@ -23,7 +23,7 @@ async def list_quarantine(
 async def restore_quarantine(
     connection: ClientConnection, asked: RestoreQuarantine, _token: types.ProgressToken | None
 ) -> RestoreResult:
-    """Put an entry back, or show what would be put back."""
+    """Restore an entry, or show what would be restored."""
     if asked.preview:
         return await connection.desk.quarantined.preview(asked.id)
     return await connection.desk.quarantined.restore(asked.id, asked.digest)
@@ -33,5 +33,5 @@ async def restore_quarantine(
 async def discard_quarantine(
     connection: ClientConnection, asked: DiscardQuarantine, _token: types.ProgressToken | None
 ) -> RestoreResult:
-    """Remove an entry for good."""
+    """Delete an entry permanently."""
     return await connection.desk.quarantined.discard(asked.id)

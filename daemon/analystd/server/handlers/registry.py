@@ -1,4 +1,4 @@
-"""Which function carries out which command, and what every command goes through before: its switch, its schema, its types."""
+"""Register the handlers of commands, with the checks that precede each handler: the command's switch, schema and types."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _HANDLERS: dict[str, Handler] = {}
 
 
 def handles(command: CommandType[A, R]) -> Callable[[TypedHandler[A, R]], TypedHandler[A, R]]:
-    """Register a function as the handler of a command. It is called with arguments that fit, as their dataclass."""
+    """Return a decorator that registers the handler of a command. The handler is called with valid arguments, as their dataclass."""
 
     def register(handler: TypedHandler[A, R]) -> TypedHandler[A, R]:
         async def handle(connection: ClientConnection, given: dict[str, Any], token: types.ProgressToken | None) -> R:

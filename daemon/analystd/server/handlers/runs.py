@@ -1,4 +1,4 @@
-"""`cancelRun`, `listRuns`, `getRun`, `events`, `subscribe`."""
+"""Handlers of `cancelRun`, `listRuns`, `getRun`, `events` and `subscribe`."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from analystd.wire.results import CancelResult
 
 @handles(commands.CANCEL_RUN)
 async def cancel_run(connection: ClientConnection, asked: OneRun, _token: types.ProgressToken | None) -> CancelResult:
-    """Have a run end soon."""
+    """Cancel a run, which then ends soon."""
     return {"status": connection.desk.cancel(asked.run_id, connection.asker)}
 
 
@@ -32,8 +32,8 @@ async def list_runs(connection: ClientConnection, asked: ListRuns, _token: types
 
 @handles(commands.GET_RUN)
 async def get_run(connection: ClientConnection, asked: GetRun, _token: types.ProgressToken | None) -> RunStory:
-    """Give a run and its events after a sequence number, or as many of them as an answer holds."""
-    # In this order: a run that is over here has its end among the events.
+    """Return a run and its events after a sequence number, or as many of them as fit in an answer."""
+    # In this order: if the summary says that the run is over, its end is among the events.
     summary = connection.desk.runs.summary(asked.run_id)
     page = await connection.desk.journal.of_run(asked.run_id, asked.after)
     return {"run": summary, "events": _encoded(page.entries), "more": page.more}
@@ -41,7 +41,7 @@ async def get_run(connection: ClientConnection, asked: GetRun, _token: types.Pro
 
 @handles(commands.EVENTS)
 async def events(connection: ClientConnection, asked: Events, _token: types.ProgressToken | None) -> EventPage:
-    """Give a page of what happened after a sequence number, or a snapshot where that is not known any more."""
+    """Return a page of the events after a sequence number, or a snapshot if these are no longer kept."""
     desk = connection.desk
     if not desk.tells_all_after(asked.after):
         return {"events": [], "seq": desk.journal.seq, "more": False, "snapshot": desk.snapshot()}
@@ -54,12 +54,12 @@ async def events(connection: ClientConnection, asked: Events, _token: types.Prog
 async def subscribe(
     connection: ClientConnection, asked: Subscribe, _token: types.ProgressToken | None
 ) -> SubscribeResult:
-    """Set which events this client is sent from now on; it holds for numbers greater than `seq`."""
+    """Set which events this client is sent; this applies to events with numbers greater than `seq`."""
     return {"events": asked.events, "seq": connection.feed.subscribe(asked.events)}
 
 
 async def _next_page(desk: Desk, after: int, limit: int) -> JournalPage:
-    """Return the next page that has an event in it, if there is one."""
+    """Return the next page that contains an event, if any."""
     page = await desk.journal.page(after, limit=limit)
     while not page.entries and page.last < desk.journal.seq:
         page = await desk.journal.page(page.last, limit=limit)
@@ -67,5 +67,5 @@ async def _next_page(desk: Desk, after: int, limit: int) -> JournalPage:
 
 
 def _encoded(entries: Iterable[JournalEntry]) -> list[Event]:
-    # They go out as the journal has them, and are never decoded here.
+    # Events are sent as the journal has them, and are never decoded here.
     return cast("list[Event]", [entry.to_json() for entry in entries])

@@ -1,4 +1,4 @@
-"""`viewData`: a table as a person asks for it, with filters, an order, profiles, and word of how far long work is."""
+"""Handler of `viewData`: views of a table with filters, sorting and profiles, and the progress of long work."""
 
 from __future__ import annotations
 
@@ -26,17 +26,17 @@ _NO_DELIMITERS = frozenset(string.ascii_letters + string.digits + "\"'\r\n\0")
 
 @handles(commands.VIEW_DATA)
 async def view_data(connection: ClientConnection, asked: ViewData, token: types.ProgressToken | None) -> ViewResult:
-    """Look at a table."""
+    """Return a view of a table."""
     require_answerable(asked)
     with _source(connection, asked) as source, reading(connection, token, _name(source)) as report:
         return await connection.desk.view(source, ViewRequest.of(asked), report)
 
 
 def require_answerable(asked: ViewData) -> None:
-    """Refuse what fits the schema and cannot be answered.
+    """Refuse arguments that match the schema but cannot be answered.
 
     Raises:
-        InvalidArgumentsError: saying why.
+        InvalidArgumentsError: when the arguments cannot be answered.
     """
     if (asked.path is None) == (asked.uri is None):
         raise InvalidArgumentsError("Invalid arguments: give either 'path' or 'uri'")
@@ -51,7 +51,7 @@ def require_answerable(asked: ViewData) -> None:
 def reading(
     connection: ClientConnection, token: types.ProgressToken | None, name: str
 ) -> Iterator[Callable[[float], None] | None]:
-    """What to tell how far the reading of a file is; None when the client gave no token, and so does not care."""
+    """Yield a function that reports the progress of reading a file; None if the client gave no token for it."""
     if token is None:
         yield None
         return
@@ -63,7 +63,7 @@ def reading(
 
 
 class _Progress:
-    """`$/progress` of one request. It begins with the first report, so that nothing is said of what is done at once."""
+    """The `$/progress` of one request. It begins with the first report, so that work that is done at once sends none."""
 
     def __init__(self, connection: ClientConnection, token: types.ProgressToken, title: str) -> None:
         self._connection = connection
@@ -73,7 +73,7 @@ class _Progress:
         self._is_over = False
 
     def report(self, done: float) -> None:
-        """Tell what part is done, from 0 to 1, if it is more than was told. After the end nothing is sent."""
+        """Report the part that is done, from 0 to 1, if it has grown. After the end, send nothing."""
         percentage = min(max(int(100 * done), 0), 100)
         if self._is_over:
             return
@@ -85,7 +85,7 @@ class _Progress:
             self._send("report", percentage=percentage)
 
     def end(self) -> None:
-        """Say that it is over, if it was begun; the worker of a cancelled request may still report for a moment."""
+        """Send the end, if the progress has begun. The worker of a cancelled request may still report for a moment."""
         if self._percentage is not None and not self._is_over:
             self._send("end")
         self._is_over = True
@@ -96,7 +96,7 @@ class _Progress:
 
 @contextmanager
 def _source(connection: ClientConnection, asked: ViewData) -> Iterator[Source]:
-    """Yield the file that is asked for. One of the window's folders is opened here, read-only, and handed over as a descriptor."""
+    """Yield the requested file. A file in one of the window's folders is opened here, read-only, and passed on as a descriptor."""
     if asked.uri is None:
         assert asked.path is not None
         yield FileInJail(asked.path)
