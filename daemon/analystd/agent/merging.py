@@ -1,4 +1,4 @@
-"""How tables that belong together are merged: by the columns that two of them have in common, be they spelt otherwise."""
+"""Find out how tables that belong together are merged: by the columns that two of them share, also in different spellings."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import PurePosixPath
 
 _MOST_KEYS = 2
-"""Tables that share more columns hold the same things, and are put below each other."""
+"""Tables that share more columns hold the same kind of rows and are concatenated."""
 _MOST_COLUMNS = 200
 _NO_NAME = re.compile(r"\W+")
 
 
 def merges(columns: Mapping[str, Sequence[str]]) -> dict[tuple[str, str], str]:
-    """Return how two tables are merged, in the words of pandas, for each pair of paths that have one or two columns in common."""
+    """Return the pandas code that merges two tables, for each pair of paths that share one or two columns."""
     found: dict[tuple[str, str], str] = {}
     for left, right in itertools.combinations(columns, 2):
         keys = _common(columns[left][:_MOST_COLUMNS], columns[right][:_MOST_COLUMNS])
@@ -24,12 +24,12 @@ def merges(columns: Mapping[str, Sequence[str]]) -> dict[tuple[str, str], str]:
 
 
 def letters(name: str) -> str:
-    """Return what is left of a name without case, spaces and signs."""
+    """Return a name without case, spaces and signs."""
     return "".join(character for character in name.casefold() if character.isalnum())
 
 
 def _common(left: Sequence[str], right: Sequence[str]) -> list[tuple[str, str]]:
-    """The columns that both have, each in both spellings; what is spelt the same comes before what is alike."""
+    """Return the columns that both tables have, each in both spellings; identical spellings come first."""
     alike = {letters(name): name for name in right if name not in left}
     keys = [(name, name if name in right else alike.get(letters(name), "")) for name in left]
     return [(name, other) for name, other in keys if other and letters(name)]
@@ -46,6 +46,6 @@ def _argument(names: Sequence[str]) -> str:
 
 
 def _variable(path: str) -> str:
-    """A name for the table of a file, as programs give it."""
+    """Return a name for the table of a file, as programs name it."""
     name = _NO_NAME.sub("_", PurePosixPath(path).name.partition(".")[0]).strip("_").lower()
     return name if name.isidentifier() else f"table_{name}"
