@@ -55,7 +55,7 @@ export interface RunAgent {
   max_steps?: number;
   /** Seconds after which the run ends; the answer then says what was found so far. */
   max_seconds?: number;
-  /** `batch` runs after interactive requests. */
+  /** `batch` lets interactive requests go first. */
   priority?: "interactive" | "batch";
   /** `{"uri", "range", "text"}`: the text that the question is about, and where it stands. */
   context?: Context;
@@ -70,7 +70,7 @@ export interface ExecPython {
   session?: string;
   /** Seconds after which the code is stopped; its status is then `limit`. */
   timeout_seconds?: number;
-  /** `batch` runs after interactive requests. */
+  /** `batch` lets interactive requests go first. */
   priority?: "interactive" | "batch";
   /** The document that contains the code. */
   uri?: string;

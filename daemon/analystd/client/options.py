@@ -23,7 +23,7 @@ class AgentOptions(TypedDict, total=False):
     max_seconds: float | None
     """Seconds after which the run ends; the answer then says what was found so far."""
     priority: Literal["interactive", "batch"] | None
-    """`batch` runs after interactive requests."""
+    """`batch` lets interactive requests go first."""
     context: Mapping[str, Any] | None
     """`{"uri", "range", "text"}`: the text that the question is about, and where it stands."""
 
@@ -38,7 +38,7 @@ class PythonOptions(TypedDict, total=False):
     timeout_seconds: float | None
     """Seconds after which the code is stopped; its status is then `limit`."""
     priority: Literal["interactive", "batch"] | None
-    """`batch` runs after interactive requests."""
+    """`batch` lets interactive requests go first."""
     uri: str | None
     """The document that contains the code."""
     line: int | None

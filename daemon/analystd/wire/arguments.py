@@ -65,7 +65,7 @@ class RunAgent:
     max_seconds: Seconds | None = None
     """Seconds after which the run ends; the answer then says what was found so far."""
     priority: Priority = "interactive"
-    """`batch` runs after interactive requests."""
+    """`batch` lets interactive requests go first."""
     context: Context | None = None
     """`{"uri", "range", "text"}`: the text that the question is about, and where it stands."""
 
@@ -85,7 +85,7 @@ class ExecPython:
     timeout_seconds: Seconds | None = None
     """Seconds after which the code is stopped; its status is then `limit`."""
     priority: Priority = "interactive"
-    """`batch` runs after interactive requests."""
+    """`batch` lets interactive requests go first."""
     uri: str | None = None
     """The document that contains the code."""
     line: Count | None = None
