@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 
 from analystd.agent.column_hints import hint_for_failure, nearest, unknown_columns
+from analystd.agent.merging import merges
 
 COLUMNS = {"prices.csv": ("Date", "close", "Volume (BTC)"), "names.csv": ("name",)}
 
@@ -54,11 +55,12 @@ def test_other_errors_get_no_such_hint() -> None:
 
 def test_a_column_that_only_some_tables_have_is_said_to_be_there() -> None:
     tables = {"a.csv": ("x", "k"), "b.csv": ("y", "k")}
-    assert hint_for_failure("KeyError: 'x' (line 2)", tables) == (
+    assert hint_for_failure("KeyError: 'x' (line 2)", tables, merges(tables)) == (
         "Only a.csv has the column 'x'. The columns of b.csv are 'y', 'k'. "
         "Merge the tables first and use what comes of it: merged = pd.merge(a, b, on='k')."
     )
-    spelt = hint_for_failure("KeyError: 'YEAR' (line 8)", {"a.csv": ("YEAR", "x"), "b.csv": ("Year", "y")})
+    other = {"a.csv": ("YEAR", "x"), "b.csv": ("Year", "y")}
+    spelt = hint_for_failure("KeyError: 'YEAR' (line 8)", other, merges(other))
     assert spelt is not None
     assert spelt.endswith(
         "b.csv calls it 'Year'. Merge the tables first and use what comes of it: merged = pd.merge(a, b, left_on='YEAR', right_on='Year')."

@@ -40,6 +40,8 @@ CODE = re.compile(r"`([^`]+)`")
         ("In which month were sales lowest in total?", "dates.dt.month"),
         ("Which region has the lowest total?", '["value"].agg("sum")'),
         ("Which region has the highest median?", '["value"].agg("median")'),
+        ("Which kind is second most common?", "counts.index[1]"),
+        ("Count all missing cells of the table", "df.isna().sum().sum()"),
         ("Rows of orders without a match in customers?", '.isin(other["group"])'),
         ("Which region has the highest average price?", '["value"].agg("mean")'),
         ("Kruskal-Wallis test by region", "scipy.stats.kruskal"),
@@ -125,7 +127,6 @@ def test_what_the_code_gives_is_the_figure(code: str, expected: float) -> None:
 @pytest.mark.parametrize(
     ("code", "expected"),
     [
-        ('df[~df["group"].isin(other["group"])]["value"]', [3.5, 9.0]),
         ('df[df["kind"].str.startswith("u", na=False)]["value"]', [1.0, 3.5, 9.0]),
         ('df[df["value"] > df["value"].mean()]["value"]', [9.0]),
         ('df[df["value"] > df.groupby("group")["value"].transform("mean")]["value"]', [2.5, 9.0]),
@@ -139,6 +140,22 @@ def test_what_the_code_gives_is_the_figure(code: str, expected: float) -> None:
 )  # fmt: skip
 def test_what_the_code_gives_are_the_rows(code: str, expected: list[float]) -> None:
     assert list(eval(code, names())) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(
+    ("begins", "expected"),
+    [("Rows whose key", 1), ("Second most frequent", 1), ("Missing cells", 2)],
+)
+def test_what_several_lines_of_code_give_is_the_figure(begins: str, expected: int) -> None:
+    sentence = next(each for _, each in packaged_pairs("definitions.txt") if each.startswith(begins))
+    codes, space = CODE.findall(sentence), names()
+    space["df"] = pd.DataFrame({"group": ["a", "b", "b", None], "value": [1, 2, 3, None]})
+    space["other"] = pd.DataFrame({"group": ["a", None]})
+    if begins == "Missing cells":
+        assert eval(codes[0], space) == expected
+        return
+    exec(codes[0], space)
+    assert eval(codes[-1], space) == expected
 
 
 def test_the_longest_run_is_counted() -> None:
@@ -186,6 +203,7 @@ def test_named_columns_stand_in_the_code() -> None:
     assert 'part["Sales"].dropna() for _, part in df.groupby("Region")' in definitions(
         "Kruskal test of sales by region", SALES
     )
+    assert 'counts = df["Region"].value_counts()' in definitions("Which region is second most common?", SALES)
     assert '`df["Sales"].std(ddof=0)`' in definitions("population standard deviation of Sales", SALES)
     regression = definitions("OLS of Sales on year and unit price", SALES)
     assert 'sm.OLS(df["Sales"], sm.add_constant(df[["year", "unit price"]])' in regression

@@ -37,3 +37,13 @@ def test_the_merge_runs() -> None:
     people = pd.DataFrame({"YEAR": [2, 3, 4], "y": [5.0, 6.0, 7.0]})
     way = merges({"orders.csv": ["Year", "x"], "people.csv": ["YEAR", "y"]})["orders.csv", "people.csv"]
     assert eval(way, {"pd": pd, "orders": orders, "people": people})["y"].tolist() == [5.0, 6.0]
+
+
+def test_columns_without_a_cell_in_common_are_no_keys() -> None:
+    columns = {"airports.csv": ["code", "source"], "routes.csv": ["Source", "to"]}
+    every = {"airports.csv": {"source": ("register",)}}
+    assert merges(columns, every, {"routes.csv": {"Source": ("ABE", "ABI")}}) == {}
+    assert merges(columns, every, {"routes.csv": {"Source": ("ABE", "register")}}) != {}
+    assert merges(columns, every, {"routes.csv": {"Source": ("", "")}}) != {}
+    assert merges(columns, {"routes.csv": {"Source": ("ABE",)}}, {"airports.csv": {"source": ("register",)}}) == {}
+    assert merges(columns, None, {"routes.csv": {"Source": ("ABE",)}}) != {}

@@ -143,7 +143,7 @@ def test_an_adapter_is_not_taken_for_a_model(station: Station) -> None:
 def test_a_server_is_selected_by_its_url_and_its_key_is_never_shown(station: Station) -> None:
     station.environment["AGENT_MODEL_API_KEY"] = "sesame"
     with serving(Hub(answers=b'{"data": [{"id": "one"}, {"id": "two"}]}')) as server:
-        assert "MODEL chooses: one, two" in station.run("model", "use", f"{server.url}/v1").stdout
+        assert "choose one as MODEL: one, two" in station.run("model", "use", f"{server.url}/v1").stdout
         station.run("model", "use", f"{server.url}/v1", "two")
     assert settings(station) == f"AGENT_MODEL_URL={server.url}/v1\nAGENT_MODEL_NAME=two\n"
     about = station.result("model", "show")

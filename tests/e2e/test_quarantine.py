@@ -53,7 +53,7 @@ def test_what_was_moved_aside_is_listed_put_back_and_discarded(fresh_station: St
     station.run("quarantine", "discard", entry["id"])
     assert station.run("quarantine").stdout == "Nothing is in quarantine.\n"
     assert station.run("quarantine", "restore", "q_0_00000000", check=2).stderr.startswith(
-        "analystd: There is no quarantine entry"
+        "analystd: There is no quarantine entry 'q_0_00000000'"
     )
 
 

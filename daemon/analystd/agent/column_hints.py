@@ -7,7 +7,7 @@ import difflib
 import re
 from collections.abc import Iterable, Mapping, Sequence
 
-from analystd.agent.merging import letters, merges
+from analystd.agent.merging import letters
 
 Columns = Mapping[str, Sequence[str]]
 """The columns of each known table, by its path."""
@@ -58,12 +58,18 @@ def hint_for_unknown(names: Sequence[str], columns: Columns) -> str:
     return f"There is no column {', '.join(told)}. {all_columns(columns)}"
 
 
-def hint_for_failure(output: str, columns: Columns) -> str | None:
-    """Return a hint for an error about columns; None for other errors, or if no table is known."""
+def hint_for_failure(output: str, columns: Columns, ways: Mapping[tuple[str, str], str] | None = None) -> str | None:
+    """Return a hint for an error about columns; None for other errors, or if no table is known.
+
+    Args:
+        output: The output of the failed program.
+        columns: The columns of the tables.
+        ways: The code that merges two of them, by their paths.
+    """
     keys = missing_columns(output) if columns else []
     if not keys:
         return None
-    if elsewhere := _in_some_tables(keys[-1], columns):
+    if elsewhere := _in_some_tables(keys[-1], columns, ways or {}):
         return elsewhere
     hint = hint_for_unknown(keys[-3:], columns)
     if any(nearest(key, (name for names in columns.values() for name in names)) for key in keys):
@@ -71,7 +77,7 @@ def hint_for_failure(output: str, columns: Columns) -> str | None:
     return f"{hint} If none of them holds what the question asks for, say in one sentence that the data has no such column."
 
 
-def _in_some_tables(name: str, columns: Columns) -> str | None:
+def _in_some_tables(name: str, columns: Columns, merges: Mapping[tuple[str, str], str]) -> str | None:
     """Return a sentence about a column that only some of the tables have; None if all or none have it."""
     having = [path for path, names in columns.items() if name in names]
     if not having or len(having) == len(columns):
@@ -84,7 +90,7 @@ def _in_some_tables(name: str, columns: Columns) -> str | None:
         for other in names
         if letters(other) == letters(name)
     ]
-    ways = [way for pair, way in merges(columns).items() if set(pair) & set(having) and set(pair) & set(others)]
+    ways = [way for pair, way in merges.items() if set(pair) & set(having) and set(pair) & set(others)]
     if ways:
         sentences += [*alike, f"Merge the tables first and use what comes of it: merged = {ways[0]}."]
     elif not set.intersection(*(set(names) for names in columns.values())):

@@ -132,7 +132,7 @@ def _with_columns(code: str, columns: NamedColumns) -> str:
     for stand_in, name in names.items():
         if name is not None:
             code = code.replace(json.dumps(stand_in), json.dumps(name, ensure_ascii=False))
-    if columns.value is not None:
-        value = f"df[{json.dumps(columns.value, ensure_ascii=False)}]"
-        code = re.sub(r"(?<![\w.])column(?!\w)", lambda _: value, code)
+    if (name := columns.value or columns.group) is not None:
+        column = f"df[{json.dumps(name, ensure_ascii=False)}]"
+        code = re.sub(r"(?<![\w.])column(?!\w)", lambda _: column, code)
     return code

@@ -145,7 +145,7 @@ class Programs:
         taken = values_as_columns(missing_columns(step["output"]), self.contents)
         return (
             (hint_for_values_as_columns(taken, self.contents) if taken else None)
-            or hint_for_failure(step["output"], self.columns)
+            or hint_for_failure(step["output"], self.columns, self.contents.merges)
             or hint_for_functions(str(step["arguments"].get("code", "")), step["output"])
             or hint_for_error(traceback_tail(step["output"]))
         )

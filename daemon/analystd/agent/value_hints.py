@@ -29,6 +29,13 @@ class Contents:
     """All columns."""
     dates: Mapping[str, Collection[str]] = field(default_factory=dict)
     """The columns that hold dates as text."""
+    samples: Mapping[str, Mapping[str, Sequence[str]]] = field(default_factory=dict)
+    """Some cells of the text columns."""
+
+    @property
+    def merges(self) -> dict[tuple[str, str], str]:
+        """The code that merges two of the tables, by their paths."""
+        return merges({path: list(names) for path, names in self.columns.items()}, self.values, self.samples)
 
     def without(self, words: Collection[str]) -> set[str]:
         """Return the numeric columns, and the text columns whose values are all known and include none of the words."""
@@ -182,11 +189,7 @@ def _hint(column: str, text: str, contents: Contents) -> str:
         return sentence
     named = " and of ".join(f"{other!r} of {path}" for path, other in elsewhere)
     path, other = elsewhere[0]
-    ways = [
-        way
-        for pair, way in merges({path: list(names) for path, names in contents.columns.items()}).items()
-        if path in pair
-    ]
+    ways = [way for pair, way in contents.merges.items() if path in pair]
     how = f": merged = {ways[0]}, then merged[merged[{other!r}] == {_shown(text)}]" if ways else ""
     return f"{sentence} It is a value of {named}: if the tables belong together, merge them first{how}."
 

@@ -28,7 +28,7 @@ _UNIT = r"(?:[€$£¥%]|USD|EUR|GBP|CHF|JPY|CNY|INR|CAD|AUD|NZD|SEK|NOK|DKK|PLN
 _NUMBER_AS_TEXT = re.compile(rf"\(?[-+\u2212]?(?:{_UNIT} ?)?[-+\u2212]?\d[\d.,'\u00a0\u202f ]*-?\)?(?: ?{_UNIT})?")
 _DATE_AS_TEXT = re.compile(r"\d{1,2}[./-]\d{1,2}[./-]\d{2,4}(?:[ T]\d.*)?")
 _YEAR_FIRST = re.compile(r"\d{4}([./-])\d{1,2}\1\d{1,2}(?:[ T]\d.*)?")
-_TEXT_TYPES = frozenset({"text", "string", "large_string", "string_view"})
+TEXT_TYPES = frozenset({"text", "string", "large_string", "string_view"})
 _NUMBER_TYPE = re.compile(r"number|integer|u?int\d+|float|halffloat|double|float\d+")
 _TIME_TYPES = frozenset({"date", "timestamp"})
 
@@ -125,7 +125,7 @@ def profile_fact(column: ColumnFacts, profile: ColumnProfile) -> str:
     """Return the facts of all cells of a column: range or values, and the number of missing ones."""
     facts: list[str] = []
     top = profile["top"] or []
-    if profile["min"] is not None and profile["max"] is not None and column.type not in _TEXT_TYPES:
+    if profile["min"] is not None and profile["max"] is not None and column.type not in TEXT_TYPES:
         facts.append(f"{cell_text(profile['min'])} to {cell_text(profile['max'])}")
     elif top:
         # If each value occurs once, a few are enough to show what they look like.
@@ -140,7 +140,7 @@ def profile_fact(column: ColumnFacts, profile: ColumnProfile) -> str:
 
 def holds_numbers(column: ColumnFacts, known: Known, *, by_toolbox: bool) -> bool:
     """Return whether a program finds numbers in a column after reading the file; the toolbox converts text to numbers."""
-    if column.type in _TEXT_TYPES and known.reading and by_toolbox:
+    if column.type in TEXT_TYPES and known.reading and by_toolbox:
         return written_as_text(known.cells.get(column.address, ())) == "numbers"
     return bool(_NUMBER_TYPE.fullmatch(column.type))
 
@@ -150,7 +150,7 @@ def is_date_as_text(column: ColumnFacts, known: Known, *, by_toolbox: bool) -> b
     if column.type in _TIME_TYPES:
         return not (known.typed or by_toolbox)
     cells = [cell.strip() for cell in known.cells.get(column.address, ()) if cell.strip()]
-    return column.type in _TEXT_TYPES and bool(cells) and all(map(_YEAR_FIRST.fullmatch, cells))
+    return column.type in TEXT_TYPES and bool(cells) and all(map(_YEAR_FIRST.fullmatch, cells))
 
 
 def keys_of(cells: Sequence[Any]) -> tuple[str, ...]:
@@ -162,7 +162,7 @@ def all_values(column: ColumnFacts, profile: ColumnProfile) -> tuple[str, ...] |
     """Return all values of a text column that has few; None for other columns, or if not all values are known."""
     top = profile["top"] or []
     complete = profile["top_exact"] and profile["distinct_exact"] and profile["distinct"] == len(top)
-    if column.type not in _TEXT_TYPES or not complete or not all(isinstance(each["value"], str) for each in top):
+    if column.type not in TEXT_TYPES or not complete or not all(isinstance(each["value"], str) for each in top):
         return None
     return tuple(str(each["value"]) for each in top)
 
@@ -170,7 +170,7 @@ def all_values(column: ColumnFacts, profile: ColumnProfile) -> tuple[str, ...] |
 def sample_fact(column: ColumnFacts, cells: Sequence[Any]) -> str:
     """Return the facts of a column's first cells, for tables that are too long to be read."""
     values = [text for text in map(cell_text, cells) if text]
-    if column.type not in _TEXT_TYPES or not values:
+    if column.type not in TEXT_TYPES or not values:
         return ""
     some = ", ".join(repr(value) for value in list(dict.fromkeys(values))[:_FEW_VALUES])
     return f"in the first {len(cells)} rows {some}"
@@ -205,7 +205,7 @@ def _has_marks(values: Sequence[str]) -> bool:
 
 def _column_line(column: ColumnFacts, known: Known, *, by_toolbox: bool) -> str:
     facts: list[str] = []
-    kind = "text" if column.type in _TEXT_TYPES else column.type
+    kind = "text" if column.type in TEXT_TYPES else column.type
     cells = known.cells.get(column.address, ())
     if is_date_as_text(column, known, by_toolbox=by_toolbox):
         kind = f"{kind if kind in _TIME_TYPES else 'date'}s as text: pd.to_datetime"

@@ -12,13 +12,13 @@ from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import Any
 
-from analystd.agent.merging import merges
 from analystd.agent.prompt import is_named, is_table, without_compression
 from analystd.agent.value_hints import Contents
 from analystd.data.base import DataService, FileInJail
 from analystd.data.view_request import ViewRequest
 from analystd.desk.facts_text import (
     SAMPLE_ROWS,
+    TEXT_TYPES,
     ColumnFacts,
     Known,
     all_values,
@@ -127,6 +127,7 @@ class TableFacts:
         values: dict[str, Mapping[str, Sequence[str]]] = {}
         numbers: dict[str, Sequence[str]] = {}
         dates: dict[str, Sequence[str]] = {}
+        samples: dict[str, Mapping[str, Sequence[str]]] = {}
         odd: list[str] = []
         for entry in chosen:
             text, known = await self._facts(entry, question, most // len(chosen), can_read=can_read)
@@ -144,16 +145,22 @@ class TableFacts:
                 numbers[entry["name"]] = [
                     column.name for column in known.columns if holds_numbers(column, known, by_toolbox=can_read)
                 ]
+                samples[entry["name"]] = {
+                    column.name: known.cells[column.address]
+                    for column in known.columns
+                    if column.type in TEXT_TYPES and column.address in known.cells
+                }
                 by_toolbox = bool(known.reading) and can_read
                 dates[entry["name"]] = [
                     column.name for column in known.columns if is_date_as_text(column, known, by_toolbox=by_toolbox)
                 ]
-        texts += [text for text in _merging(columns) if not any(text in before for before in told)]
+        contents = Contents(values, numbers, columns, dates, samples)
+        texts += [text for text in _merging(contents) if not any(text in before for before in told)]
         paths = tuple(entry["name"] for entry in chosen)
         others = [entry["name"] for entry in entries if entry["name"] not in paths]
         texts += _listed("New files", [name for name in others if name in fresh])
         texts += _listed("Other files", [name for name in others if name not in fresh])
-        return Looked(paths, "\n\n".join(texts), columns, Contents(values, numbers, columns, dates), tuple(odd))
+        return Looked(paths, "\n\n".join(texts), columns, contents, tuple(odd))
 
     async def _facts(self, entry: Mapping[str, Any], question: str, most: int, *, can_read: bool) -> tuple[str, Known]:
         path, size = str(entry["name"]), entry["size"]
@@ -233,9 +240,9 @@ class TableFacts:
         return " and ".join(reasons)
 
 
-def _merging(columns: Mapping[str, Sequence[str]]) -> list[str]:
+def _merging(contents: Contents) -> list[str]:
     """Return a sentence about the columns that tables have in common."""
-    ways = list(merges(columns).values())
+    ways = list(contents.merges.values())
     return [f"What stands in both tables is put together by {' and '.join(ways)}"] if ways else []
 
 

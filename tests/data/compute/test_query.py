@@ -130,7 +130,9 @@ def test_times_compare_as_such() -> None:
     assert chosen(array.cast(pa.timestamp("us", "UTC")), "=", "2024-01-01 12:00:00") == [0]
     assert chosen(array.cast(pa.timestamp("us", "UTC")), "=", "2024-01-01T13:00:00+01:00") == [0]
     assert chosen(array.cast(pa.date32()), "in", ["2024-01-01"]) == [0, 1]
-    with pytest.raises(InvalidArgumentsError, match=r"'noon' is no timestamp\[us\], .* column 'x'"):
+    with pytest.raises(
+        InvalidArgumentsError, match=r"Column 'x' cannot be compared with 'noon', which is not a timestamp\[us\]"
+    ):
         chosen(array, "=", "noon")
 
 
@@ -139,13 +141,13 @@ def test_times_compare_as_such() -> None:
     [
         (Condition("y", "=", 1), "There is no column 'y'"),
         (Condition("n", cast(Any, "~"), 1), "Unknown operator '~'"),
-        (Condition("n", "=", "abc"), "'abc' is no number, .* column 'n'"),
-        (Condition("n", "=", True), "True is no number"),
-        (Condition("n", "=", "nan"), "'nan' is no number"),
+        (Condition("n", "=", "abc"), "Column 'n' cannot be compared with 'abc', which is not a number"),
+        (Condition("n", "=", True), "cannot be compared with True, which is not a number"),
+        (Condition("n", "=", "nan"), "cannot be compared with 'nan', which is not a number"),
         (Condition("n", "in", []), "takes a list of 1 to"),
         (Condition("n", "in", "5"), "takes a list of 1 to"),
-        (Condition("n", "contains", "5"), "contains is for text, and column 'n' is int64"),
-        (Condition("t", "=", None), "None is no text"),
+        (Condition("n", "contains", "5"), "contains applies to text, but column 'n' is int64"),
+        (Condition("t", "=", None), "cannot be compared with None, which is not text"),
         (Condition("l", "=", 1), "Column 'l' is list<.*>, which cannot be compared"),
     ],
 )
@@ -220,7 +222,7 @@ def test_a_page_further_on_has_more_candidates_kept(monkeypatch: pytest.MonkeyPa
 
 def test_rows_too_far_into_an_order_are_refused() -> None:
     asked = Query(MemoryTable({"x": pa.array([1])}), ViewRequest("rows", sort=(SortKey("x"),)), Selection())
-    with pytest.raises(InvalidArgumentsError, match="only the first 2000000 rows"):
+    with pytest.raises(InvalidArgumentsError, match="only its first 2000000 rows are available"):
         asked.page(2_000_000, 1)
 
 

@@ -191,6 +191,6 @@ class RecordIndex:
 def too_long(name: str, limit: int) -> WorkspaceError:
     """Return the error for a record of more than `limit` bytes."""
     return WorkspaceError(
-        f"A row of {name} is longer than the limit of {limit // 1024**2} MiB",
+        f"A row of {name} is longer than {limit // 1024**2} MiB, the limit for a row",
         "A quoted cell may lack its closing quote",
     )
