@@ -183,7 +183,7 @@ export interface Shutdown {
   hand_over?: boolean;
 }
 
-/** A person or program that asked: a name for people, and an id that stays the same when the client reconnects. */
+/** The requester: a name for people, and an id that stays the same when the client reconnects. */
 export interface Attribution {
   client: string | null;
   client_id: string | null;

@@ -13,7 +13,7 @@ from analystd.client.results import Failure, QuarantineEntry, SessionState
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Attribution(Record):
-    """A person or program that asked: a name for people, and an id that stays the same when the client reconnects."""
+    """The requester: a name for people, and an id that stays the same when the client reconnects."""
 
     client: str | None = None
     client_id: str | None = None

@@ -10,7 +10,7 @@ from analystd.wire.structured import Absent
 
 
 class Attribution(TypedDict):
-    """A person or program that asked: a name for people, and an id that stays the same when the client reconnects."""
+    """The requester: a name for people, and an id that stays the same when the client reconnects."""
 
     client: str | None
     client_id: str | None
