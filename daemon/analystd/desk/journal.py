@@ -124,7 +124,7 @@ class Journal:
 
     @property
     def unwritten(self) -> int:
-        """Number of events that are not on disk yet because it could not be written."""
+        """Number of events that are not on disk yet because writing failed."""
         return len(self._unwritten)
 
     @property
