@@ -1,6 +1,6 @@
-"""Ask the agent questions whose answers are known, with each model and without each of its ingredients: right, wrong, refused, marked.
+"""Ask the agent questions with known answers, with each model and without each of its ingredients: right, wrong, refused, marked.
 
-The answers are computed by programs from public tables (`bench/exam`), the questions asked of a real daemon, each in a workspace of its own.
+Programs compute the answers from public tables (`bench/exam`); a real daemon is asked the questions, each in a workspace of its own.
 """
 
 from __future__ import annotations
@@ -29,12 +29,12 @@ Record = dict[str, Any]
 VERDICTS: tuple[Verdict, ...] = get_args(Verdict)
 _SHOWN = 100
 _MOST_FAILURES = 3
-"""So many runs in a row may end with an error that is not the model's; then something is wrong with the machine."""
+"""Number of consecutive runs that may end with an error that is not the model's, before the machine is taken to be broken."""
 
 
 def main() -> int:
     options = arguments()
-    # Otherwise the daemon would outlive who is told to end.
+    # Otherwise the daemon would outlive a process that is terminated.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     if options.short:
         return rehearsal.main()
@@ -116,7 +116,7 @@ def expectations(question: Question) -> str:
 
 
 def read_records(path: Path) -> list[Record]:
-    """Return what was written before, and cut off a last line that is not whole."""
+    """Return the records written before, and remove an incomplete last line."""
     if not path.exists():
         return []
     text = path.read_text()
@@ -160,7 +160,7 @@ def tell(outcome: Outcome) -> None:
 
 
 def report(records: Sequence[Record]) -> None:
-    """Print a table for each model and ingredient that was taken away, and one that compares them."""
+    """Print a table for each model and removed ingredient, and one that compares them."""
     runs = dict.fromkeys((each["model"], each["without"]) for each in records)
     for model, without in runs:
         chosen = [each for each in records if (each["model"], each["without"]) == (model, without)]
@@ -189,7 +189,7 @@ def head(what: str) -> None:
 
 
 def row(name: str, records: Sequence[Record]) -> None:
-    """Figures are the single values held; seconds and generated tokens are medians over turns."""
+    """Print one row: figures are the single values held; seconds and generated tokens are medians over turns."""
     turns = [turn for each in records for turn in each["turns"]]
     verdicts = [each["verdict"] for each in records]
     held, asked = (total(turns, field) for field in ("held", "asked"))

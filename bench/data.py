@@ -1,7 +1,7 @@
 """Data files through the whole stack (client, socket, daemon, jailed worker), side by side with polars, DuckDB, pandas and wc.
 
-Before each round that is to be a first time the file's modification time is touched, so that nothing that is known from an earlier
-round holds. The page cache is warm for all; polars and DuckDB have their default settings, so as many threads as there are cores.
+Before each round that measures a first view, the file's modification time is changed, so that nothing remembered from an earlier round
+applies. The page cache is warm for all; polars and DuckDB have their default settings, that is, as many threads as there are cores.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from analystd.wire.names import ViewOperation
 PAGE = 100
 LARGE_BYTES = 6_000_000_000
 SLOW_ROUNDS = 3
-"""At most, of what takes seconds."""
+"""Maximum number of rounds for operations that take seconds."""
 
 Work = Callable[[], Any]
 Ours = Callable[[], Awaitable[Any]]
@@ -54,7 +54,7 @@ class Bars:
         return self.first_line.split(",")
 
     def touch(self) -> None:
-        """Make it another version of the file, with the same content."""
+        """Make the file another version with the same content."""
         os.utime(self.path)
 
     def __str__(self) -> str:
@@ -63,12 +63,12 @@ class Bars:
 
 @dataclass(frozen=True)
 class Peer:
-    """Another program's way to the same answer. What it gives is compared with ours."""
+    """Another program's way to the same answer, which is compared with ours."""
 
     name: str
     work: Work
     rounds: int = sys.maxsize
-    """At most."""
+    """Maximum number of rounds."""
 
 
 @dataclass
@@ -126,7 +126,7 @@ async def main() -> None:
 
 @asynccontextmanager
 async def desk(folder: Path) -> AsyncIterator[Client]:
-    """A daemon for this block alone, and its client."""
+    """Start a daemon for this block alone and yield its client."""
     async with await connect(folder) as client:
         daemon = psutil.Process((await client.status())["pid"])
         try:
@@ -225,7 +225,7 @@ class Bench:
         )
 
     async def flat(self, sizes: Sequence[Bars]) -> None:
-        """What should cost the same whatever the size."""
+        """Measure operations whose cost should not depend on the size."""
         title("the size does not matter")
         for bars in sizes:
             warm(bars.path)
@@ -243,7 +243,7 @@ class Bench:
     async def compare(
         self, what: str, ours: Ours, peers: Sequence[Peer], *, before: Work | None = None, rounds: int | None = None
     ) -> None:
-        """Measure in turns, after one round that does not count unless `rounds` are told; tell medians, and answers that differ."""
+        """Measure in turns, after a round that does not count unless `rounds` are given; print medians and differing answers."""
         if self._only not in what:
             return
         own, theirs = Times("ours"), [Times(peer.name) for peer in peers]
@@ -271,7 +271,7 @@ class Bench:
         return ours
 
     def first_time(self, name: str, operation: ViewOperation, **options: Any) -> Ours:
-        """A view, of which the first row's timestamp is compared."""
+        """Return a call for a view, which returns the timestamp of its first row."""
         return self.first_cell(name, "timestamp", operation, **options)
 
     def first_cell(self, name: str, column: str, operation: ViewOperation, **options: Any) -> Ours:
@@ -283,7 +283,7 @@ class Bench:
         return ours
 
     def described_mean(self, name: str) -> Ours:
-        """A description of all columns, of which the mean of `close` is compared."""
+        """Return a call for a description of all columns, which returns the mean of `close`."""
 
         async def ours() -> Any:
             view = await self._client.view_data(name, "describe")
@@ -293,7 +293,7 @@ class Bench:
         return ours
 
     def profiled_mean(self, name: str) -> Ours:
-        """A profile of all columns, of which the mean of `close` is compared."""
+        """Return a call for a profile of all columns, which returns the mean of `close`."""
 
         async def ours() -> Any:
             view: Mapping[str, Any] = await self._client.view_data(name, "profile")
@@ -376,7 +376,7 @@ def sort_peers(path: str, column: str, descending: bool) -> list[Peer]:
 
 
 def describe_peers(path: str, bars: Bars) -> list[Peer]:
-    """Count, smallest and largest value of each column, and the mean of numbers, as a description has them."""
+    """Return peers that compute the count, minimum and maximum of each column and the mean of numbers, as a description does."""
     asked = [f"count({name}), min({name}), max({name})" for name in bars.names]
     query = f"select avg(close), {', '.join(asked + [f'avg({name})' for name in bars.names[1:]])} from '{path}'"
 
@@ -390,7 +390,7 @@ def describe_peers(path: str, bars: Bars) -> list[Peer]:
 
 
 def profile_peers(path: str) -> list[Peer]:
-    """Their own summaries, which have quantiles where ours have histograms and the most frequent values."""
+    """Return the peers' own summaries, which have quantiles where ours have histograms and the most frequent values."""
 
     def by_duckdb() -> float:
         rows = sql(f"select column_name, avg from (summarize from '{path}')")
@@ -406,23 +406,23 @@ def profile_peers(path: str) -> list[Peer]:
 
 
 def mean_of(value: Any) -> float:
-    """A mean as it is compared: sums are rounded in different orders."""
+    """Return a mean rounded for comparison, since sums are rounded in different orders."""
     return round(float(value), 3)
 
 
 def sql(query: str) -> list[Any]:
-    """What DuckDB answers, in the connection that it keeps."""
+    """Return the result of a query by DuckDB, over its default connection."""
     rows: list[Any] = duckdb.execute(query).fetchall()
     return rows
 
 
 def stamp(rows: Sequence[Sequence[Any]]) -> str:
-    """The first row's timestamp."""
+    """Return the first row's timestamp."""
     return str(rows[0][0])
 
 
 def plain(cell: Any) -> Any:
-    """A cell as it compares with other programs': numbers as such, timestamps with a space, all else as text."""
+    """Return a cell in a form that compares across programs: numbers unchanged, timestamps with a space, all else as text."""
     try:
         return float(cell)
     except (TypeError, ValueError):
@@ -430,7 +430,7 @@ def plain(cell: Any) -> Any:
 
 
 async def memory(folder: Path, bars: Bars) -> None:
-    """How much more memory a fresh data worker has after head, tail, shape and rows, and had at most meanwhile."""
+    """Measure the additional memory of a fresh data worker after head, tail, shape and rows, and its peak."""
     name = bars.path.name
     warm(bars.path)
     async with desk(folder) as client:
@@ -450,7 +450,7 @@ async def memory(folder: Path, bars: Bars) -> None:
 
 
 def data_worker(daemon: int) -> psutil.Process:
-    """The process that reads the files: the innermost of those that the daemon started for it."""
+    """Return the process that reads the files: the innermost of those that the daemon started for it."""
     family = psutil.Process(daemon).children(recursive=True)
     named = [each for each in family if "analystd.data.worker" in each.cmdline()]
     return next(each for each in named if not set(each.children()) & set(named))
@@ -469,7 +469,7 @@ def csv_of_bars(folder: Path, rows: int) -> Bars:
 
 
 def repeated(bars: Bars) -> Bars:
-    """The rows of a file again and again, until they are 6 GB."""
+    """Return a file with the same rows repeated until it has 6 GB."""
     times = -(-LARGE_BYTES // bars.path.stat().st_size)
     path = bars.path.with_name(f"bars-{bars.rows * times}.csv")
     if not path.exists():
@@ -493,7 +493,7 @@ def parquet_of(bars: Bars) -> Path:
 
 
 def warm(path: Path) -> None:
-    """Have the file in the page cache."""
+    """Load the file into the page cache."""
     with path.open("rb", buffering=0) as file:
         buffer = bytearray(1 << 20)
         while file.readinto(buffer):

@@ -1,8 +1,8 @@
-"""What the settings of decoding are worth with one model: batch sizes, threads, types of the KV cache, and drafts copied from the context.
+"""The effect of decoding settings on one model: batch sizes, threads, types of the KV cache, and drafts copied from the context.
 
-All in this process and alone, on llama.cpp as the worker uses it. Each setting is changed by itself against those that are in force; rounds go
-over all of them in turn, figures are medians. Drafts (prompt lookup): the tokens that followed the last few when they stood in the context
-before are computed in one step with the token that is due, and kept as far as they are those that the model says.
+Everything runs in this process and alone, on llama.cpp as the worker uses it. Each setting is changed by itself against the current ones;
+rounds alternate between all of them, and figures are medians. Drafts (prompt lookup): the tokens that followed an earlier occurrence of the
+last few tokens are computed in one step with the next token, and kept as far as the model generates the same.
 """
 
 from __future__ import annotations
@@ -62,10 +62,10 @@ DIALOGUES = (
 
 @dataclass(frozen=True)
 class Setting:
-    """How a context is made."""
+    """The settings of a context."""
 
     batch: int = CPU_BATCH
-    """`n_batch`, and how many tokens are given at once."""
+    """`n_batch`, and the number of tokens submitted at once."""
     ubatch: int = CPU_BATCH
     threads: int = usable_cores()
     keys: str = "q8_0"
@@ -76,17 +76,17 @@ class Setting:
 
 
 class Tuned(LlamaModel):
-    """A model whose context is made as a setting has it, and anew for another setting over the same weights."""
+    """A model whose context follows a setting, and can be replaced over the same weights."""
 
     def __init__(self, path: Path) -> None:
         self._setting = Setting()
         super().__init__(path, gpu_layers=0, context_tokens=CONTEXT, conversations=1, threads=self._setting.threads)
 
     def tune(self, setting: Setting) -> None:
-        """Put a context with another setting in place of the present one.
+        """Replace the context by one with another setting.
 
         Raises:
-            EngineUnavailableError: when there is none with this setting; the present one stands then.
+            EngineUnavailableError: if no context can be created with this setting; the present one remains.
         """
         before, size = self._setting, self.batch_size
         self._setting, self.batch_size = setting, setting.batch
@@ -111,23 +111,23 @@ class Tuned(LlamaModel):
 
 
 class Text:
-    """A sequence that is read and written, with drafts or without."""
+    """A sequence that is read and written, with or without drafts."""
 
     def __init__(self, model: LlamaModel) -> None:
         self._model = model
         self.tokens: list[int] = []
-        """Those whose positions are stored."""
+        """The tokens whose positions are stored."""
         model.keep(0, 0)
 
     def read(self, tokens: Sequence[int]) -> int:
-        """Process tokens in portions; gives the likeliest one after them."""
+        """Process tokens in portions; return the likeliest next token."""
         for start in range(0, len(tokens), self._model.batch_size):
             portion = tokens[start : start + self._model.batch_size]
             self._decode(portion, every=False)
         return int(self._model.logits(len(portion) - 1).argmax())
 
     def write(self, token: int, limit: int, draft_tokens: int) -> tuple[list[int], int]:
-        """Go on greedily from a token that was chosen; gives what was written and in how many steps."""
+        """Continue greedily from a chosen token; return the written tokens and the number of steps."""
         written, steps = [token], 0
         while len(written) < limit and written[-1] not in self._model.vocabulary.ends:
             draft = drafted([*self.tokens, written[-1]], draft_tokens)[: limit - len(written) - 1]
@@ -152,7 +152,7 @@ class Text:
 
 
 def drafted(tokens: Sequence[int], count: int) -> list[int]:
-    """What followed the last `NGRAM` tokens where they last stood before."""
+    """Return the tokens that followed the last earlier occurrence of the final `NGRAM` tokens."""
     end = list(tokens[-NGRAM:])
     for start in range(len(tokens) - NGRAM - 1, -1, -1) if count else ():
         if tokens[start] == end[0] and list(tokens[start : start + NGRAM]) == end:
@@ -172,7 +172,7 @@ def main() -> None:
     )
     parser.add_argument("--tokens", type=int, default=200, help="of a reply with drafts, at most (default: 200)")
     options = parser.parse_args()
-    # Read by OpenMP when the library is loaded; the worker has it too.
+    # OpenMP reads this when the library is loaded; the worker sets it too.
     os.environ.setdefault("GOMP_SPINCOUNT", "1000")
     path = options.model or choose_model().model.path
     print(
@@ -191,7 +191,7 @@ def main() -> None:
 
 
 def settings(model: Tuned, rounds: int) -> None:
-    """Tokens read and written in a second, with each setting."""
+    """Measure the tokens read and written per second with each setting."""
     batches = [Setting(batch=size, ubatch=size) for size in (16, 32, 128, 256, 512)]
     threads = [Setting(threads=count) for count in (1, usable_cores() + 1)]
     types = [Setting(keys="f16"), Setting(keys="q8_0", values="q8_0")]
@@ -227,7 +227,7 @@ def speed(model: LlamaModel) -> tuple[float, float]:
 
 
 def steps(model: LlamaModel, rounds: int) -> None:
-    """What a step of several tokens costs, measured in steps of one."""
+    """Measure the cost of a step of several tokens, relative to a step of one."""
     tokens = model.vocabulary.tokenize(f"{FACTS}\n" * 20, special=False)[:READ_TOKENS]
     text = Text(model)
     text.read(tokens)
@@ -245,7 +245,7 @@ def steps(model: LlamaModel, rounds: int) -> None:
 
 
 def drafts(model: LlamaModel, rounds: int, limit: int, dialogues: Sequence[tuple[str, str, str]]) -> None:
-    """How much sooner a program, its repair and an answer are written with drafts, and whether they are the same."""
+    """Measure the speed-up of a program, its repair and an answer by drafts, and whether the texts are the same."""
     renderer = Renderer(model.vocabulary, model.chat_template)
     sums: dict[tuple[str, int], list[float]] = {}
     for question, error, output in dialogues:
@@ -274,7 +274,7 @@ def compared(
     limit: int,
     sums: dict[tuple[str, int], list[float]],
 ) -> str:
-    """Write a reply without drafts and with some; adds seconds, tokens, steps and equal replies to the sums, and gives the reply."""
+    """Write a reply without drafts and with several; add seconds, tokens, steps and equal replies to the sums, and return the reply."""
     prompt = renderer.prompt(tuple(messages)).tokens
     text = Text(model)
     first = text.read(prompt)

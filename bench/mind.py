@@ -1,7 +1,7 @@
-"""The model: how fast it writes and reads, alone and in company, beside llama-cpp-python and llama-server on the same GGUF and threads.
+"""The model: how fast it reads and writes, alone and in parallel, beside llama-cpp-python and llama-server on the same GGUF and threads.
 
-What a user waits for is measured through client, socket, daemon and the jailed worker; what no command asks for (a required call with a
-long argument, four given prompts at once) through the engine with its jailed worker, where the daemon too has it from.
+What a user waits for is measured through client, socket, daemon and the jailed worker; what no command offers (a required call with a long
+argument, four given prompts at once) through the engine with its jailed worker, which the daemon uses too.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ CONTEXT = 4096
 TOKENS = 64
 PARALLEL = 4
 REMEMBERED_REPLIES = 8
-"""Of which `status` tells the speed."""
+"""The number of replies whose speed `status` reports."""
 FREE = "llama-cpp-python, free"
 PARTS = ("writing", "runs", "steps", "company", "equality", "cancelling", "starts")
 
@@ -66,7 +66,7 @@ PYTHON = ToolSpec(
     {"type": "object", "properties": {"code": {"type": "string"}}, "required": ["code"], "additionalProperties": False},
 )
 AS_LONG_AS_OURS = "You tell long stories about whatever people ask for. " * 49
-"""Makes the peer's prompt as long as that of a run, which has the tools in it."""
+"""Makes the peer's prompt as long as that of a run, which contains the tools."""
 SERVER = """
 import sys, time
 import xllamacpp
@@ -87,7 +87,7 @@ Ask = Callable[[int], Awaitable[object]]
 
 @dataclass
 class Ear:
-    """Hears a reply, and when its pieces came."""
+    """Receives a reply and records the times of its pieces."""
 
     times: list[float] = field(default_factory=list)
     heard: asyncio.Event = field(default_factory=asyncio.Event)
@@ -153,7 +153,7 @@ def request(prompt: str, sequence: str = "bench", **how: Any) -> GenerateRequest
 
 
 async def writing(engine: LlamaEngine, model: Path, rounds: int) -> None:
-    """Tokens per second from the first token on."""
+    """Measure tokens per second from the first token on."""
     peer = free_peer(model)
     asked = "Write a long Python program that plots the prices, with many comments."
     ours: dict[str, list[float]] = {
@@ -193,12 +193,12 @@ def peers_speed(peer: llama_cpp.Llama, prompt: str, system: str | None = None) -
         time.perf_counter()
         for _ in peer.create_chat_completion(messages, max_tokens=TOKENS, temperature=0, stream=True)
     ]
-    # The first chunk has the role only, the last one the reason.
+    # The first chunk only has the role, the last one the reason.
     return (len(times) - 3) / (times[-2] - times[1])
 
 
 async def runs(model: Path, home: Path, rounds: int) -> None:
-    """Tokens per second of agent runs, held to the tools' grammar from a tag on: of text as a client hears it, of calls as `status` tells."""
+    """Measure tokens per second of agent runs, under the tools' grammar after a tag: of text at the client, of calls as `status` reports it."""
     set_up_home(model, home)
     peer = free_peer(model)
     heard: list[float] = []
@@ -221,7 +221,7 @@ async def runs(model: Path, home: Path, rounds: int) -> None:
 
 
 async def text_speed(desk: Client, peer: llama_cpp.Llama, prompt: str) -> float:
-    """From the first piece of the answer, which is not counted, on, for as many tokens as the peer writes."""
+    """Return the speed from the first piece of the answer, which is not counted, for as many tokens as the peer writes."""
     pieces: list[tuple[float, str]] = []
 
     def listen(event: Event) -> None:
@@ -249,7 +249,7 @@ def free_peer(model: Path) -> llama_cpp.Llama:
 
 
 async def steps(engine: LlamaEngine) -> None:
-    """What each step of a run processes, and what it really added."""
+    """Measure what each step of a run processes, and what it really added."""
     tools = (PYTHON,)
     messages: tuple[Message, ...] = (
         Message("system", system_prompt(tools, ["prices.csv"])),
@@ -270,7 +270,7 @@ async def steps(engine: LlamaEngine) -> None:
 
 
 async def company(engine: LlamaEngine, model: Path, rounds: int) -> None:
-    """Seconds until four conversations have their replies, one after the other and at once, ours and llama-server's."""
+    """Measure the seconds until four conversations have their replies, one after the other and at once, ours and llama-server's."""
     prompts = STORIES[:PARALLEL]
     seconds: dict[str, list[float]] = {
         "ours in turn": [],
@@ -287,7 +287,7 @@ async def company(engine: LlamaEngine, model: Path, rounds: int) -> None:
                 "server": lambda index: ask_over_http(client, prompts[index]),
             }
             for number in range(rounds + 1):
-                # The first round only warms up.
+                # The first round is only a warm-up.
                 for who, ask_one in asks.items():
                     started = time.perf_counter()
                     for index in range(PARALLEL):
@@ -360,12 +360,12 @@ def llama_server(model: Path) -> Iterator[str]:
 
 
 def spinning_briefly() -> dict[str, str]:
-    """The environment that our worker has too: threads that wait for long keep each other from working on a busy machine."""
+    """Return the environment that our worker also has: threads that wait for long would hinder each other on a busy machine."""
     return {**os.environ, "GOMP_SPINCOUNT": "1000"}
 
 
 async def equality(engine: LlamaEngine, count: int) -> None:
-    """Greedy replies alone and among three others."""
+    """Compare greedy replies alone with those among three others."""
     prompts = STORIES[:count]
     alone = [(await ask(engine, prompt, 0)).text for prompt in prompts]
     together: list[str] = []
@@ -379,7 +379,7 @@ async def equality(engine: LlamaEngine, count: int) -> None:
 
 
 async def cancelling(engine: LlamaEngine, rounds: int) -> None:
-    """Seconds from the cancelling of a request until its end; once it was begun, until the worker answers another one."""
+    """Measure the seconds from the cancelling of a request to its end and, if it was begun, to the worker's answer to another one."""
     long = "price " * (CONTEXT - 600)
     reading, waiting, written = [], [], []
     for number in range(rounds):
@@ -422,7 +422,7 @@ async def cancelled(
 
 
 async def starts(model: Path, home: Path, rounds: int) -> None:
-    """Seconds from nothing to the first token of an answer, the daemon's start included; and of the next question."""
+    """Measure the seconds to the first token of an answer, including the daemon's start; and for the next question."""
     set_up_home(model, home)
     seconds: dict[str, list[float]] = {"without the prefix": [], "with the prefix": [], "second question": []}
     for _ in range(rounds):
@@ -449,7 +449,7 @@ async def starts(model: Path, home: Path, rounds: int) -> None:
 
 
 def set_up_home(model: Path, home: Path) -> None:
-    """Have the daemon keep its things in a folder of our own."""
+    """Have the daemon keep its files in a folder of our own."""
     os.environ |= {
         "XDG_STATE_HOME": f"{home}/state",
         "XDG_CONFIG_HOME": f"{home}/config",
@@ -459,7 +459,7 @@ def set_up_home(model: Path, home: Path) -> None:
 
 
 async def first_token(desk: Client) -> float:
-    """When the first piece of an answer came."""
+    """Return the time at which the first piece of an answer arrived."""
     heard: asyncio.Future[float] = asyncio.get_running_loop().create_future()
 
     def listen(event: Event) -> None:

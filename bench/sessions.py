@@ -72,7 +72,7 @@ async def round_trips(desk: Client, plain: AsyncKernelClient) -> tuple[list[floa
 
 
 async def resets(desk: Client, plain: AsyncKernelClient) -> tuple[list[float], list[float]]:
-    """Ours: a reset with the spare ready, and a first result. Theirs: a restart of the kernel, and a first result."""
+    """Measure resets: ours with the spare ready, and theirs as a restart of the kernel, each with a first result."""
     ours, theirs = [], []
     for _ in range(RESETS):
         await asyncio.sleep(3)

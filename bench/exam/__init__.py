@@ -1,1 +1,1 @@
-"""Hold questions over tables, the answers that programs compute for them, and the grading of what an analyst says."""
+"""The exam: questions about tables, the answers that programs compute for them, and the grading of an analyst's answers."""

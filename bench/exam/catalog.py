@@ -1,4 +1,4 @@
-"""Gather all questions: those over public tables, and those of an analyst's day."""
+"""Collect all questions: those about public tables, and those of an analyst's day."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ def write_files(folder: Path) -> None:
 
 
 def questions(folder: Path) -> list[Question]:
-    """Return all questions over the files in a folder, with the values that programs compute from them.
+    """Return all questions about the files in a folder, with the values that programs compute from them.
 
     Raises:
-        ValueError: when a question cannot be graded: no finite number, no expectation, a file that is not there, an id that another has.
+        ValueError: if a question cannot be graded: a value that is not finite, no expectation, a missing file, a duplicate id.
     """
     found = [question for module in _modules() for question in module.questions(folder)]
     ids: set[str] = set()

@@ -1,8 +1,8 @@
 """Write the files of an analyst's day: invented, seeded, the same on every machine, with the faults that such files have.
 
-Only what NumPy and Python promise to keep is drawn on (`random.random`, the raw bits of PCG64), so that another release of either draws the
-same. A file's faults are part of the exam: trades come newest first, prices have gaps and a split, the ledger is German and in Windows-1252,
-names are typed by people.
+Random numbers only come from what NumPy and Python promise to keep stable (`random.random`, the raw bits of PCG64), so that another release
+of either draws the same. A file's faults are part of the exam: trades come newest first, prices have gaps and a split, the ledger is German
+and in Windows-1252, names are typed by people.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ SPLIT_RATIO = 4
 
 
 class Draws:
-    """Draw from a seed, by nothing that a later Python may do otherwise."""
+    """Random numbers from a seed, drawn only by methods that later Python versions keep stable."""
 
     def __init__(self, seed: int) -> None:
         self._random = random.Random(seed).random
@@ -42,7 +42,7 @@ class Draws:
         return low + (high - low) * self._random()
 
     def bell(self) -> float:
-        """Return a draw that is near enough to a standard normal one."""
+        """Return an approximately standard normal number."""
         return sum(self._random() for _ in range(12)) - 6.0
 
     def pick(self, items: Sequence[Item]) -> Item:
@@ -54,7 +54,7 @@ class Draws:
 
 
 def write(folder: Path, names: Sequence[str] | None = None) -> None:
-    """Write the day's files, or those of these names, into a folder that exists."""
+    """Write the day's files, or only those with these names, into an existing folder."""
     for name in NAMES if names is None else names:
         _MAKERS[name](folder / name)
 
@@ -235,7 +235,7 @@ _STEMS = [
 
 
 def customer_names() -> list[str]:
-    """Return the names of all customers as they should be written."""
+    """Return the correct names of all customers."""
     return [f"{stem} {form}" for stem in _STEMS for form in ("Ltd", "GmbH", "Group")]
 
 

@@ -1,4 +1,4 @@
-"""Grade answers: which of the values that a question asks for stand in what was said."""
+"""Grade answers: which of the values that a question asks for occur in an answer."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from typing import Literal
 from bench.exam.questions import Asked, Expected, Made, Number, Refusal, Words
 
 Verdict = Literal["right", "wrong", "refused", "marked"]
-"""`refused`: no answer was stated where there was one, or the run ended without any; `marked`: wrong, and a number is marked as unsupported."""
+"""`refused`: no answer was given although there is one, or the run ended without any; `marked`: wrong, but a number is marked as unsupported."""
 
 MANY_NUMBERS = 8
-"""Where more are asked for than a sentence holds, they may stand in the output of the programs instead."""
+"""Maximum number of requested values that the answer itself must hold; more may occur in the output of the programs instead."""
 STRAYS = 4
-"""Further numbers that an answer may state, beside two for each that was asked for: a heap of numbers is no answer."""
+"""Number of further numbers that an answer may state, in addition to two for each requested one: a heap of numbers is not an answer."""
 
 _MINUS = "\N{MINUS SIGN}\N{EN DASH}\N{HYPHEN}\N{NON-BREAKING HYPHEN}"
 _SPACE = "\u00a0\u202f\u2009'\N{RIGHT SINGLE QUOTATION MARK}"
@@ -49,7 +49,7 @@ _REFUSING = re.compile(
 
 @dataclass(frozen=True)
 class Stated:
-    """A number as it stands in a text: what it may mean, and whether it is one that could be an answer."""
+    """A number as written in a text: its possible meanings, and whether it may count as an answer."""
 
     text: str
     meanings: tuple[float, ...]
@@ -58,13 +58,13 @@ class Stated:
 
 @dataclass(frozen=True)
 class Said:
-    """What came of one turn."""
+    """The result of one turn."""
 
     answer: str
     outputs: Sequence[str] = ()
-    """What the programs printed."""
+    """The outputs of the programs."""
     facts: str = ""
-    """What the agent was told of the files before."""
+    """The facts of the files that the agent received in advance."""
     finished: bool = True
     """Whether the run ended with an answer and not at a limit."""
     marked: bool = False
@@ -73,7 +73,7 @@ class Said:
 
 @dataclass(frozen=True)
 class Grade:
-    """What a turn is worth: `held` of `asked` values, and what is wrong."""
+    """The grade of a turn: `held` of `asked` values, and the problems."""
 
     verdict: Verdict
     held: int
@@ -86,7 +86,7 @@ def grade(asked: Asked, said: Said, workspace: Path) -> Grade:
     problems = [_problem(each, asked, said, workspace) for each in asked.expected]
     wrong = tuple(problem for problem in problems if problem is not None)
     if not said.finished and not all(isinstance(each, Refusal) for each in asked.expected):
-        # What a run that failed says of itself may hold any number.
+        # The message of a failed run may contain any number.
         wrong = wrong or ("the run ended without an answer",)
         return Grade(_verdict(wrong, asked, said), 0, len(problems), wrong)
     held = len(problems) - len(wrong)
@@ -105,7 +105,7 @@ def _verdict(wrong: Sequence[str], asked: Asked, said: Said) -> Verdict:
     if not wrong:
         return "right"
     could_be_had = not any(isinstance(each, Refusal) for each in asked.expected)
-    # Where there is an answer, also a number of the files' description is one that is stated.
+    # Where there is an answer, a number from the description of the files counts as stated, too.
     without_facts = replace(said, facts="")
     if not said.finished or not said.answer.strip() or (could_be_had and refuses(without_facts, asked.text)):
         return "refused"
@@ -113,7 +113,7 @@ def _verdict(wrong: Sequence[str], asked: Asked, said: Said) -> Verdict:
 
 
 def _problem(expected: Expected, asked: Asked, said: Said, workspace: Path) -> str | None:
-    """What is wrong with one of the values; None when it is held."""
+    """Return the problem with one of the values; None if the answer holds it."""
     if isinstance(expected, Number):
         return None if _holds(expected, asked, said) else f"no {expected.name or 'number'} {_shown(expected)}"
     if isinstance(expected, Words):
@@ -124,7 +124,7 @@ def _problem(expected: Expected, asked: Asked, said: Said, workspace: Path) -> s
 
 
 def _made_problem(expected: Made, workspace: Path) -> str | None:
-    """What is wrong with a file; one that cannot even be read as what it should be is wrong too, whatever the reader raises."""
+    """Return the problem with a file; any exception of the reader means that the file is wrong."""
     try:
         return expected.check(workspace)
     except Exception as exc:
@@ -139,7 +139,7 @@ def _holds(expected: Number, asked: Asked, said: Said) -> bool:
 
 
 def holds(expected: Number, text: str) -> bool:
-    """Return whether a number stands in a text, as exactly as the question asks."""
+    """Return whether a number occurs in a text, as exactly as the question asks."""
     falls = expected.value < 0 and _DOWN.search(text) is not None
     return any(
         _agrees(meaning, expected) or (falls and _agrees(-meaning, expected))
@@ -149,7 +149,7 @@ def holds(expected: Number, text: str) -> bool:
 
 
 def holds_words(expected: Words, text: str) -> bool:
-    """Return whether one of the words stands in a text, whole and in any case."""
+    """Return whether one of the words occurs in a text, as a whole word and in any case."""
     plain = " ".join(text.split()).casefold()
     return any(
         re.search(rf"(?<!\w){re.escape(' '.join(words.split()).casefold())}(?!\w)", plain) for words in expected.any_of
@@ -157,7 +157,7 @@ def holds_words(expected: Words, text: str) -> bool:
 
 
 def refuses(said: Said, question: str) -> bool:
-    """Return whether an answer says that it has none, and states no number beside those of the question and the files' description."""
+    """Return whether an answer says that there is none, and states no number except those of the question and the files' description."""
     if not _REFUSING.search(said.answer):
         return False
     known = {meaning for text in (question, said.facts) for each in numbers_in(text) for meaning in each.meanings}
@@ -169,7 +169,7 @@ def refuses(said: Said, question: str) -> bool:
 
 
 def numbers_in(text: str) -> list[Stated]:
-    """Return the numbers of a text with all that each may mean: 1,234 may have a decimal comma, 12 % may be 0.12."""
+    """Return the numbers of a text with their possible meanings: 1,234 may have a decimal comma, 12 % may be 0.12."""
     found = [Stated(each[0], (float(each[1]),), counts=False) for each in _DATE.finditer(text)]
     found += [Stated(each[0], (float(_WORDS.index(each[0].lower())),), counts=False) for each in _WORD.finditer(text)]
     rest = _LIST_MARK.sub(lambda mark: " " * len(mark[0]), _DATE.sub(lambda date: " " * len(date[0]), text))
@@ -192,7 +192,7 @@ def _stated(found: re.Match[str], text: str) -> Stated:
 
 
 def _readings(body: str) -> list[str]:
-    """The plain forms of digits with separators."""
+    """Return the plain forms of digits with separators."""
     body = re.sub(f"[{_SPACE}]", "", body)
     commas, points = body.count(","), body.count(".")
     if commas and points:
@@ -212,7 +212,7 @@ def _agrees(stated: float, expected: Number) -> bool:
 
 
 def _tolerance(expected: Number) -> float:
-    """Half of the last digit that has to agree."""
+    """Return half a unit of the last digit that must agree."""
     if expected.decimals is not None:
         return 0.5 * float(10.0**-expected.decimals)
     if expected.value == 0:
@@ -221,13 +221,13 @@ def _tolerance(expected: Number) -> float:
 
 
 def _without_tables(answer: str, numbers: Sequence[Number]) -> str:
-    """The answer without the rows of a table in it, where the values stand in its sentences; labels and dates of rows are no strays."""
+    """Return the answer without table rows if its sentences hold the values; labels and dates of rows are not stray numbers."""
     sentences = "\n".join(line for line in answer.splitlines() if not _TABLE_ROW.search(line))
     return sentences if all(holds(each, sentences) for each in numbers) else answer
 
 
 def _strays(answer: str, numbers: Sequence[Number], question: str) -> list[str]:
-    """The numbers of an answer that were not asked for, nor stand in the question."""
+    """Return the numbers of an answer that were neither asked for nor occur in the question."""
     known = {meaning for each in numbers_in(question) for meaning in each.meanings}
     return [
         each.text

@@ -1,6 +1,6 @@
-"""Run a daemon whose agent works without some of what it is made of, so that each part's worth can be measured.
+"""Run a daemon whose agent lacks some of its ingredients, so that the effect of each can be measured.
 
-Nothing in the product can be switched off in this way: names of the package are replaced here before its daemon starts.
+The product itself cannot switch them off: names of the package are replaced here before its daemon starts.
 """
 
 from __future__ import annotations
@@ -59,16 +59,16 @@ INGREDIENTS: dict[str, tuple[Replacement, ...]] = {
     "number-check": (("analystd.agent.review", "unsupported_numbers", _nothing),),
     "programs": (("analystd.desk.desk", "can_program", _no),),
 }
-"""What can be taken away, and which names make it: without facts, nothing is known of files before the first program; without mending, a
-failed program ends the run; without programs, the model is asked in examples of tool calls, as small ones are.
+"""The removable ingredients, and the names that each consists of: without facts, nothing is known of files before the first program; without
+mending, a failed program ends the run; without programs, the model is asked with examples of tool calls, as small ones are.
 """
 
 
 def take_away(ingredient: str) -> None:
-    """Replace what makes an ingredient.
+    """Replace the names of an ingredient.
 
     Raises:
-        AttributeError: when a name is not there any more, so that nothing would be taken away.
+        AttributeError: if a name no longer exists, so that nothing would be replaced.
     """
     for module, name, replacement in INGREDIENTS[ingredient]:
         owner: Any = importlib.import_module(module)

@@ -1,4 +1,4 @@
-"""Define what a question is, and what its answer has to hold."""
+"""Questions, and the values that their answers must hold."""
 
 from __future__ import annotations
 
@@ -9,30 +9,30 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class Number:
-    """A number that the answer, or the printed output where it has too many of them, must hold."""
+    """A number that the answer must hold, or the printed output if there are too many of them."""
 
     value: float
-    decimals: int | None = None  # the rounding that the question asks for; None: three significant digits have to agree
-    name: str = ""  # what it is called in the report
+    decimals: int | None = None  # the rounding that the question asks for; None: three significant digits must agree
+    name: str = ""  # its name in the report
 
 
 @dataclass(frozen=True)
 class Words:
-    """Words of which one must stand in the answer, whole and in any case."""
+    """Words of which one must occur in the answer, as a whole word and in any case."""
 
     any_of: tuple[str, ...]
 
 
 @dataclass(frozen=True)
 class Refusal:
-    """The data cannot answer: the answer has to say so, and to state no number as the answer."""
+    """The data cannot answer: the answer must say so, and must not state a number as the answer."""
 
 
 @dataclass(frozen=True)
 class Made:
     """A file that the run must have made."""
 
-    check: Callable[[Path], str | None]  # given the workspace: None if the file is right, else what is wrong
+    check: Callable[[Path], str | None]  # given the workspace: None if the file is right, else what is wrong with it
 
 
 Expected = Number | Words | Refusal | Made
@@ -40,7 +40,7 @@ Expected = Number | Words | Refusal | Made
 
 @dataclass(frozen=True)
 class Asked:
-    """One turn of a conversation: what is asked, and all that the answer must hold."""
+    """One turn of a conversation: the question, and everything that the answer must hold."""
 
     text: str
     expected: tuple[Expected, ...]
@@ -52,5 +52,5 @@ class Question:
 
     id: str
     family: str
-    tables: tuple[str, ...]  # names of files in the folder that the exam's tables are written to
+    tables: tuple[str, ...]  # names of files in the folder that holds the exam's tables
     turns: tuple[Asked, ...]

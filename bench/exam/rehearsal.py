@@ -1,8 +1,8 @@
-"""Rehearse the exam with a played model that makes the mistakes of real ones: seconds, no model, and a broken agent fails.
+"""Rehearse the exam with a scripted model that makes the mistakes of real ones: it takes seconds, needs no model, and finds a broken agent.
 
-The replies are scripted, all else is real: daemon, agent, sandboxed session, files, grading. What each reply expects to have been given (the
-facts of a file, an error with its hint, a printed value, which is computed here by pandas) stands in the script, so that it does not go on
-where the agent does not do its part; and answers that are wrong have to be graded as such.
+Only the replies are scripted; daemon, agent, sandboxed session, files and grading are real. The script says what each reply expects in the
+prompt (the facts of a file, an error with its hint, a printed value, which pandas computes here), so that it stops if the agent does not do
+its part; and wrong answers must be graded as such.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ Reply = str | tuple[str, str]
 
 @dataclass(frozen=True)
 class Scene:
-    """A question, what the played model says, each reply perhaps with what it expects to be told, and what has to come of it."""
+    """A question, the replies of the scripted model, each optionally with what it expects in the prompt, and the expected verdict."""
 
     question: Question
     replies: tuple[Reply, ...]
@@ -229,7 +229,7 @@ def scenes(table: pd.DataFrame) -> list[Scene]:
 
 
 def perform(scene: Scene, folder: Path, without: tuple[str, ...] = ()) -> Outcome:
-    """Ask the question of a scene, with its replies played, of a daemon of its own; `folder` has the table."""
+    """Ask a daemon of its own the question of a scene, with scripted replies; `folder` holds the table."""
     script = folder / f"{scene.name.rpartition('/')[2]}.jsonl"
     lines = [{"parameters": _PARAMETERS}, *map(_line, scene.replies)]
     script.write_text("".join(json.dumps(line) + "\n" for line in lines))
@@ -238,7 +238,7 @@ def perform(scene: Scene, folder: Path, without: tuple[str, ...] = ()) -> Outcom
 
 
 def main() -> int:
-    """Perform all scenes; gives 1 if any comes out otherwise than it should."""
+    """Perform all scenes; return 1 if any verdict differs from the expected one."""
     failures = 0
     with tempfile.TemporaryDirectory(prefix="rehearsal-") as name:
         folder = Path(name)

@@ -1,4 +1,4 @@
-"""Ask questions of a real daemon as a user would, each in a workspace that holds only its tables, and grade what is said."""
+"""Ask a real daemon questions as a user would, each in a workspace that holds only its tables, and grade the answers."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _STOP_SECONDS = 30.0
 
 @dataclass(frozen=True)
 class Turn:
-    """What came of one turn."""
+    """The result of one turn."""
 
     text: str
     answer: str
@@ -51,7 +51,7 @@ class Turn:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came of a question: it is right if every turn is, and else what the first turn is that is not."""
+    """The result of a question: right if every turn is, else the verdict of the first turn that is not."""
 
     id: str
     family: str
@@ -60,7 +60,7 @@ class Outcome:
 
 
 class Examiner:
-    """Asks questions of one daemon, one after another."""
+    """Asks one daemon questions, one after another."""
 
     def __init__(self, desk: SyncClient, workspace: Path, tables: Path, seconds: float) -> None:
         self._desk = desk
@@ -69,7 +69,7 @@ class Examiner:
         self._seconds = seconds
 
     def ask(self, question: Question) -> Outcome:
-        """Ask a question with all its turns in a fresh session, with its tables and nothing else in the workspace."""
+        """Ask a question with all its turns in a fresh session, with only its tables in the workspace."""
         self._desk.reset_session()
         empty(self._workspace)
         for name in question.tables:
@@ -86,13 +86,13 @@ class Examiner:
 
 @contextmanager
 def examiner(tables: Path, model: Path, without: Sequence[str] = (), seconds: float = 300.0) -> Iterator[Examiner]:
-    """Start a daemon with a home of its own; give who asks it, and stop it in the end.
+    """Start a daemon with a home of its own; yield an examiner for it, and stop it in the end.
 
     Args:
-        tables: The folder that has the files of the questions.
-        model: A GGUF file, or a script that plays a model.
-        without: Ingredients of the agent that are taken away.
-        seconds: The most that a turn may take.
+        tables: The folder that holds the files of the questions.
+        model: A GGUF file, or a script for a scripted model.
+        without: Ingredients that the agent lacks.
+        seconds: Maximum duration of a turn.
     """
     with tempfile.TemporaryDirectory(prefix="exam-") as folder:
         home = Path(folder)
@@ -112,7 +112,7 @@ def examiner(tables: Path, model: Path, without: Sequence[str] = (), seconds: fl
 
 
 def empty(folder: Path) -> None:
-    """Remove all that is in a folder."""
+    """Remove everything in a folder."""
     for entry in folder.iterdir():
         if entry.is_dir() and not entry.is_symlink():
             shutil.rmtree(entry)
@@ -122,7 +122,7 @@ def empty(folder: Path) -> None:
 
 @contextmanager
 def _environment(settings: dict[str, str]) -> Iterator[None]:
-    """Have the daemon and its client find a home of their own, and none of the user's settings."""
+    """Give the daemon and its client a home of their own, and none of the user's settings."""
     before = dict(os.environ)
     for name in [name for name in os.environ if name.startswith(PREFIX)]:
         del os.environ[name]

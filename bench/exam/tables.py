@@ -1,7 +1,7 @@
-"""Write the public tables that packages carry into a folder, each as the kind of file that people have.
+"""Write the public tables that packages contain into a folder, each in a file format that people use.
 
-The packages are the dependency group `exam`. They lie in a folder of their own, so that programs under examination can import no more than
-those of any user, and nothing of them is imported: their data files are read.
+The packages are the dependency group `exam`. They are installed in a folder of their own, so that programs under examination can import no
+more than those of any user, and they are not imported here: only their data files are read.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any
 import pandas as pd
 
 PACKAGES = Path(sys.prefix) / "exam"
-"""Where `make eval` installs the group."""
+"""The folder in which `make eval` installs the group."""
 
 _VEGA = "vega_datasets/_data"
 _BOKEH = "bokeh_sampledata/_data"
@@ -86,7 +86,7 @@ def write(folder: Path) -> None:
     """Write all tables into a folder.
 
     Raises:
-        FileNotFoundError: when the packages are not there.
+        FileNotFoundError: if the packages are not installed.
     """
     if not PACKAGES.is_dir():
         raise FileNotFoundError(f"{PACKAGES} is missing: `make eval` installs the packages that carry the tables there")
@@ -109,7 +109,7 @@ def _write(table: pd.DataFrame, path: Path) -> None:
 
 
 def read(path: Path) -> Any:
-    """Return a table as pandas reads the file; pandas' stubs know too little of what is in a column for more than `Any`."""
+    """Return a table as pandas reads the file; pandas' stubs do not describe the contents of columns, hence `Any`."""
     if path.suffix == ".parquet":
         return pd.read_parquet(path)
     if path.suffix == ".jsonl":

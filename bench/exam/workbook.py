@@ -1,4 +1,4 @@
-"""Write and read a plain Excel workbook, so that the exam needs no package that the machine it examines may lack."""
+"""Write and read a plain Excel workbook, so that the exam needs no package that the examined machine may lack."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _STYLES = (
 
 
 def write_workbook(file: Path, sheets: Mapping[str, Sequence[Sequence[Cell]]]) -> None:
-    """Write sheets of rows of texts, numbers and dates; the same sheets give the same bytes."""
+    """Write sheets of rows of texts, numbers and dates; the same sheets result in the same bytes."""
     numbered = list(enumerate(sheets, start=1))
     office = "application/vnd.openxmlformats-officedocument.spreadsheetml"
     parts = {
@@ -58,7 +58,7 @@ def write_workbook(file: Path, sheets: Mapping[str, Sequence[Sequence[Cell]]]) -
 
 
 def read_sheet(file: Path, name: str) -> list[list[Cell]]:
-    """Return the rows of a sheet that `write_workbook` wrote; its dates are dates."""
+    """Return the rows of a sheet that `write_workbook` wrote, with dates as dates."""
     with zipfile.ZipFile(file) as archive:
         book = ElementTree.fromstring(archive.read("xl/workbook.xml"))
         names = [sheet.get("name") for sheet in book.iter(f"{{{_MAIN}}}sheet")]

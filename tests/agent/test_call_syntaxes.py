@@ -51,7 +51,7 @@ WHOLE = {
     "list": f"[{NAMED}]",
     "python": f"[{PYTHON}]",
 }
-# What a model that calls by text tags may add when it knows better.
+# The tag that some models add after their calls.
 AFTER = {"deepseek": "<｜tool▁calls▁end｜>", "gpt-oss": "<|call|>"}
 
 every = pytest.mark.parametrize("syntax", ANYWHERE)
@@ -321,7 +321,7 @@ LONG = 200_000
     ids=["words", "angles", "half tags", "thought", "object", "ours", "hermes", "qwen", "backslashes"],
 )
 def test_a_long_text_costs_no_more_than_its_characters(text: str) -> None:
-    """What is held between two pieces stays short, so that the work for each character is bounded."""
+    """The text held back between two pieces stays short, so that the work per character is bounded."""
     parser = ToolCallParser(TOOLS)
     for start in range(0, len(text), 7):
         parser.feed(text[start : start + 7])

@@ -38,7 +38,7 @@ def talk(question: str, *earlier: Turn, outputs: tuple[str, ...] = ()) -> Talk:
 
 
 class Counter:
-    """Counts as a model might: four characters a token, and some for each message; whole prompts have a few more."""
+    """Counts tokens as a model might: one per four characters, some for each message, and a few more for whole prompts."""
 
     def __init__(self, surplus: int = 0) -> None:
         self.surplus = surplus

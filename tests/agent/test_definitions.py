@@ -1,4 +1,4 @@
-"""Which figures a question is told how to compute, and that the code that it is told runs and gives what it says."""
+"""The definitions that a question gets, and that their code runs and returns what they say."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Programs that ran to nothing but missing values, by what pandas, numpy and scipy really print, or to a share instead of percent."""
+"""Programs that printed only missing values, in the formats of pandas, numpy and scipy, or a share instead of percent."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Errors that programs really end with, by the installed libraries, and what is said to help."""
+"""Errors that programs really end with, raised by the installed libraries, and the hints for them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ FRAME = {"n": [1.0, None, 3.0], "s": ["x", "y", "x"], "d": ["2024-01-01", "2024-
 
 
 def error_of(code: str) -> str:
-    """The end of the traceback with which a program fails."""
+    """Return the end of a failing program's traceback."""
     names = {"df": pd.DataFrame(FRAME), "pd": pd, "np": np, "io": io}
     with pytest.raises(Exception) as caught:
         exec(code, names)

@@ -1,4 +1,4 @@
-"""Which functions of the toolbox a question is told of."""
+"""The toolbox functions that a question mentions."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from analystd.agent.function_hints import (
 )
 
 TOLD_OTHERWISE = {"read"}
-"""With the facts of a file that needs it."""
+"""These come with the facts of a file that needs them."""
 KNOWN_BY_HEART = {
     "join",
     "compare_means",
@@ -35,11 +35,11 @@ KNOWN_BY_HEART = {
     "save_plot",
     "skewness",
 }
-"""What models write with pandas and scipy; these functions are for people."""
+"""Models write these with pandas and scipy; the functions are for people."""
 
 
 def told(question: str, *columns: str) -> list[str]:
-    """The names of the functions that are told, in order."""
+    """Return the names of the offered functions, in order."""
     return [line[len("- toolbox.") :].partition("(")[0] for line in hints(question, columns).splitlines()[1:]]
 
 

@@ -36,7 +36,7 @@ def call(a: Any, b: Any) -> str:
 
 
 class Watcher:
-    """Writes down what it is told."""
+    """An observer that records its calls."""
 
     def __init__(self) -> None:
         self.text = ""
@@ -54,7 +54,7 @@ class Watcher:
 
 
 class Listening(ScriptedEngine):
-    """Another engine, whose requests are written down, and whose window may be said to be smaller."""
+    """An engine that records its requests and may have a smaller window."""
 
     def __init__(self, engine: ScriptedEngine, window: int | None = None) -> None:
         super().__init__(engine._path)
@@ -70,7 +70,7 @@ class Listening(ScriptedEngine):
 
 
 class Desk:
-    """A desk in small: one tool, a scripted model, a watcher."""
+    """A minimal desk: one tool, a scripted model, a watcher."""
 
     def __init__(self, folder: Path, *replies: str | dict[str, Any]) -> None:
         script = folder / "script.jsonl"
@@ -110,7 +110,7 @@ async def test_a_call_is_run_and_the_answer_follows(tmp_path: Path) -> None:
 
 
 class AttentiveEngine(ScriptedEngine):
-    """A scripted model that remembers how it was asked."""
+    """A scripted model that remembers its last request."""
 
     asked: GenerateRequest | None = None
 

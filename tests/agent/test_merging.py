@@ -1,4 +1,4 @@
-"""Which columns tables are said to have in common, and that the merge which is told runs."""
+"""The columns that tables have in common, and that the proposed merge runs."""
 
 from __future__ import annotations
 

@@ -27,7 +27,7 @@ def wrong(answer: str, *sources: str) -> list[str]:
         ("Column x1 and v2.0b hold text.", "nothing"),
         ("At 09:30 it was 5.", "09:30 5"),
         ("The value is 1234.50", "1,234.5"),
-        # As German writes them, and the German files that are printed.
+        # In German notation, both in answers and in printed German files.
         ("Der Mittelwert ist 1.234,5.", "1234.5"),
         ("Der Anteil ist 12,5 %.", "0.125"),
         ("Summe: 1.234.567,89 €", "1234567.89"),
@@ -35,7 +35,7 @@ def wrong(answer: str, *sources: str) -> list[str]:
         ("Rund 1,2 Mio. Euro, 3,4 Mrd. Dollar", "1234567 3400000000"),
         ("The total is 1,234.56.", "Summe 1.234,56"),
         ("The total is 1,234,567.89.", "1.234.567,89"),
-        # Other separators of thousands.
+        # Other thousands separators.
         ("1'234'567 and 1’234", "1234567 1234"),
         ("1 234 567 rows", "1_234_567"),
         ("Columns of 10,20 and 5 100 values", "10 20 5 100"),
@@ -64,14 +64,14 @@ def wrong(answer: str, *sources: str) -> list[str]:
         ("2 and 3", "2.5"),
         ("-2 and -3", "-2.5"),
         ("1.00", "0.995"),
-        # Dates, times, names, what is counted.
+        # Dates, times, names, and numbers of items.
         ("On 03.01.2024, that is 3 January 2024, at 09:30:15", "2024-01-03 09:30:15"),
         ("From 1/3/2024 on", "2024-01-03"),
         ("Version 1.2.3 at 10.0.0.1", "1.2.3 10.0.0.1"),
         ("GPT-4, x_7, Q3, 2nd, 3D and sales_2023.csv", ""),
         ("Step 1: Schritt 2, Figure 3. Table 4", ""),
         ("- 1. one\n**2.** two\n(3) three\n 4: four", ""),
-        # About so much.
+        # Approximate numbers.
         ("About 1,200 rows, ~1,230, rund 1.200", "1234"),
         ("approximately $1,200", "1234"),
     ],

@@ -1,4 +1,4 @@
-"""What a model that can program is told of programs that failed."""
+"""The messages about failed programs to a model that can program."""
 
 from __future__ import annotations
 

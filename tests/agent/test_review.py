@@ -1,4 +1,4 @@
-"""When a reply is not taken, and which of its numbers are marked."""
+"""Replies that are not accepted, and the numbers in them that are marked."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is put right in programs before they run, held against the libraries themselves."""
+"""Corrections of programs before they run, checked against the libraries themselves."""
 
 from __future__ import annotations
 

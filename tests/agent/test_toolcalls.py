@@ -36,12 +36,12 @@ FRAGMENTS = [
 
 
 def parse(*pieces: str) -> list[Item]:
-    """What the parser makes of these pieces, neighbouring texts joined."""
+    """Return the parser's items for these pieces, with adjacent texts joined."""
     return parse_with((), *pieces)
 
 
 def parse_with(tools: Sequence[ToolSpec], *pieces: str) -> list[Item]:
-    """The same where these tools are on offer."""
+    """Return the same with these tools on offer."""
     parser = ToolCallParser(tools)
     items = [item for piece in pieces for item in parser.feed(piece)] + parser.finish()
     joined: list[Item] = []

@@ -21,7 +21,7 @@ def day_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def day_questions(day_folder: Path) -> dict[str, Question]:
-    """The questions by their ids without the family."""
+    """Return the questions by their ids without the family."""
     found = [question for topic in TOPICS for question in topic.questions(day_folder)]
     by_id = {question.id.split("/")[1]: question for question in found}
     assert len(by_id) == len(found)

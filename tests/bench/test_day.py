@@ -1,6 +1,6 @@
-"""The questions of an analyst's day: their files are always the same, and what they expect holds when it is computed another way.
+"""The questions of an analyst's day: their files are always the same, and the expected values can be computed in another way.
 
-Each second computation reads the file by plain Python (or NumPy, where there are two million rows) and shares nothing with the first.
+Each second computation reads the file with plain Python (or NumPy, for two million rows) and shares nothing with the first.
 """
 
 from __future__ import annotations
@@ -298,7 +298,7 @@ def test_an_answer_that_states_what_is_expected_is_right_and_another_is_not(
 
 
 def answer_to(expected: tuple[Expected, ...], off: float = 1.0) -> str:
-    """Word an answer as a person would, its numbers off by a factor."""
+    """Return an answer as a person would word it, with its numbers off by a factor."""
     parts: list[str] = []
     for each in expected:
         if isinstance(each, Number):

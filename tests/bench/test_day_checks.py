@@ -1,4 +1,4 @@
-"""The checks of files that the day's questions ask for: they open the file, take a right one and refuse a wrong one."""
+"""The checks of files that the day's questions ask for: they open the file, accept a right one and reject a wrong one."""
 
 from __future__ import annotations
 

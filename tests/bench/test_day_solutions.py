@@ -1,4 +1,4 @@
-"""A short program such as a person writes makes each of these files, and the day's checks take it."""
+"""Short programs, as a person writes them, make the requested files, and the day's checks accept these."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the exam takes for a right answer, and what not."""
+"""The answers that the exam accepts as right, and those that it does not."""
 
 from __future__ import annotations
 
@@ -109,7 +109,7 @@ def test_any_number_is_found_as_it_is_asked_for_and_its_neighbours_are_not(
     assert holds(Number(value, decimals), form.format(value, decimals))
     for other in (digits - 1, digits + 1):
         said = form.format(other / 10**decimals, decimals)
-        # One comma alone may be a decimal one.
+        # A single comma may be a decimal comma.
         assert not holds(Number(value, decimals), said) or ("," in said and "." not in said.rstrip("."))
 
 

@@ -1,4 +1,4 @@
-"""The exam's rehearsal: the agent brings a model that errs to right answers, and without one of its parts it does not."""
+"""The exam's rehearsal: the agent leads an erring model to right answers, and fails to without one of its ingredients."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ TOUCHED = {
     "number-check": ("number-check", "wrong"),
     "programs": ("facts", "refused"),
 }
-"""What takes each ingredient away shows in this scene, as this verdict."""
+"""The scene that fails without each ingredient, and its verdict then."""
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,4 @@
-"""A desk over a scripted model, with a workspace and a Python of no consequence: for what a desk itself does."""
+"""A desk over a scripted model, with stand-ins for files and Python: for tests of the desk itself."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ from analystd.wire.results import FileEntry, FileListing, FileText, ViewResult, 
 
 
 def by(name: str) -> Requester:
-    """A client whose name is its id."""
+    """Return a client whose name is its id."""
     return Requester(name, name)
 
 
 async def all_events(journal: Journal, after: int = 0) -> list[dict[str, Any]]:
-    """What a journal has after a number, read page by page."""
+    """Return the events of a journal after a number, read page by page."""
     events: list[dict[str, Any]] = []
     while after < journal.seq:
         page = await journal.page(after)
@@ -39,7 +39,7 @@ async def all_events(journal: Journal, after: int = 0) -> list[dict[str, Any]]:
 
 
 class Listing:
-    """A data service that lists files which are not there."""
+    """A data service that lists files which do not exist."""
 
     def __init__(self, *names: str) -> None:
         self.names = list(names)
@@ -123,7 +123,7 @@ class Echo(Session):
 
 
 class Echoes:
-    """A supply of such sessions."""
+    """A supply of `Echo` sessions."""
 
     def session(
         self, name: str, on_background_output: Callable[[Output], None], on_trouble: Callable[[Trouble], None]
@@ -135,7 +135,7 @@ class Echoes:
 
 
 class Attentive(ScriptedEngine):
-    """A scripted model that remembers what it was asked, and how many asked at once."""
+    """A scripted model that remembers its requests and how many it had at once."""
 
     def __init__(self, script: Path) -> None:
         super().__init__(script)
@@ -154,7 +154,7 @@ class Attentive(ScriptedEngine):
 
 
 class Office:
-    """A folder with a workspace and the state of its desk; desks may be opened in it one after another."""
+    """A folder with a workspace and the state of its desk, in which desks can be opened one after another."""
 
     def __init__(self, folder: Path, *files: str, parameters: int | None = None) -> None:
         self._folder = folder
@@ -163,7 +163,7 @@ class Office:
         (folder / "workspace").mkdir()
 
     def open(self, replies: Sequence[str], settings: Settings | None = None) -> tuple[Desk, Attentive]:
-        """A desk whose model says these replies in each conversation; to be closed by `aclose`."""
+        """Return a desk whose model gives these replies in each conversation; close it with `aclose`."""
         script = self._folder / "script.jsonl"
         lines = [{"say": reply} for reply in replies]
         head = [] if self._parameters is None else [{"parameters": self._parameters}]

@@ -20,7 +20,7 @@ def call(tool: str, arguments: str) -> str:
 
 
 PRINT = call("pyexe", '{ "code":  "total = 42" }')
-"""Written as no serialiser would."""
+"""JSON formatted as no serialiser would."""
 
 
 async def ask(desk: Desk, prompt: str, client: str = "window", **options: Any) -> AgentResult:
@@ -126,7 +126,7 @@ async def test_twenty_runs_of_four_clients_share_the_model_fairly_and_end_once(t
     assert engine.most_at_once == AGENTS_AT_ONCE
     ends = Counter(event["run_id"] for event in events if event["kind"] == "run_finished")
     assert ends == {run.id: 1 for run in runs}
-    # Those that found the model free had it at once; then the clients take turns.
+    # The first four get the idle model at once; then the clients take turns.
     started = [event["client"] for event in events if event["kind"] == "run_started"]
     assert started[:4] == ["a"] * 4
     assert sorted(started[4:8]) == ["a", "b", "c", "d"]

@@ -1,4 +1,4 @@
-"""No event is larger than a client reads, whatever its field; what an earlier version wrote is cut when it is read."""
+"""No event exceeds the size that clients can read, whichever field is large; larger ones of earlier versions are cut on reading."""
 
 from __future__ import annotations
 

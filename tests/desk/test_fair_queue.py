@@ -18,7 +18,7 @@ async def take_turn(turnstile: FairQueue, order: list[str], name: str, ticket: Q
 
 
 async def order_of(turnstile: FairQueue, asked: Sequence[tuple[str, QueueRequest]]) -> list[str]:
-    """Who had turns in which order, when all asked while the turnstile was taken."""
+    """Return the order of turns if all request one while the queue is occupied."""
     order: list[str] = []
     async with turnstile.turn(QueueRequest("who came first")):
         tasks = []

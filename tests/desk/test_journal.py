@@ -24,7 +24,7 @@ def write_run(journal: Journal, run_id: str, title: str = "a question") -> None:
 
 @contextmanager
 def full_disk(journal: Journal) -> Iterator[None]:
-    """The disk takes nothing meanwhile."""
+    """Make every write fail for lack of space."""
     real = journal._descriptor
     journal._descriptor = os.open("/dev/full", os.O_WRONLY)
     try:

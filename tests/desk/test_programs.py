@@ -1,4 +1,4 @@
-"""Conversations with a model that can program, over a desk whose model, files and Python are played."""
+"""Conversations with a model that can program, over a desk with a scripted model and stand-ins for files and Python."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ async def test_a_prompt_of_the_users_own_stands_for_ours(tmp_path: Path, paramet
     system = engine.requests[0].messages[0]
     assert (system.role, system.content[:21]) == ("system", "Answer like a pirate.")
     assert "You " not in system.content
-    # A small model has to be told of files and tools, whatever else it is told.
+    # A small model needs to know the files and tools, whatever the system message says.
     assert ("Files: notes.txt" in system.content) is (parameters is None)
 
 

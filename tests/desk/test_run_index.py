@@ -19,7 +19,7 @@ SEGMENT = 600
 
 @pytest.fixture
 def journal(tmp_path: Path) -> Iterator[Journal]:
-    """A journal of several segments, with ten runs that have ended and one that has not."""
+    """Yield a journal of several segments, with ten runs that have ended and one that has not."""
     journal = Journal(tmp_path / "journal", segment_bytes=SEGMENT)
     for number in range(10):
         write_run(journal, f"run_{number}", f"question {number}")
@@ -37,12 +37,12 @@ def ids(runs: list[RunSummary]) -> list[str]:
 
 
 def killed(journal: Journal) -> Path:
-    """What a daemon leaves that was killed now."""
+    """Return a copy of the files that a daemon would leave if it were killed now."""
     return Path(shutil.copytree(journal.folder, journal.folder.with_name("killed")))
 
 
 def opened(folder: Path) -> list[RunSummary]:
-    """All runs of the journal in a folder, as one who opens it finds them."""
+    """Return all runs of the journal in a folder after opening it."""
     journal = Journal(folder, segment_bytes=SEGMENT)
     runs = journal.runs.latest(100)
     journal.close()
@@ -100,7 +100,7 @@ def test_what_a_killed_daemon_knew_is_known_to_the_next(journal: Journal) -> Non
 
 
 def test_what_the_journal_tells_beyond_the_index_is_taken_in(journal: Journal) -> None:
-    # The index as it was, and the journal as it is.
+    # An old index beside the current journal.
     old = index_of(journal).read_bytes(), index_of(journal).with_name("runs.sqlite-wal").read_bytes()
     for number in range(11, 15):
         write_run(journal, f"run_{number}")
@@ -178,7 +178,7 @@ async def test_runs_are_known_while_the_disk_takes_none_of_their_events(tmp_path
         assert journal.runs.under_way() == []
         assert ids(journal.runs.of_conversation("c")) == ["run_1", "run_full"]
         assert (await journal.of_run("run_full")).events == ()
-        # A daemon that is killed now takes what it could not write with it.
+        # The events that a killed daemon could not write are lost.
         assert ids(opened(killed(journal))) == ["run_open", "run_1"]
     journal.flush()
     assert len((await journal.of_run("run_full")).events) == 3

@@ -20,7 +20,7 @@ from analystd.wire.errors import WorkspaceError
 
 
 class Folder:
-    """A workspace with these files, and the columns of those that are tables."""
+    """A data service with these files, and columns for those that are tables."""
 
     def __init__(self, **columns: list[str] | None) -> None:
         self.columns = {name.replace("_csv", ".csv").replace("__", "/"): value for name, value in columns.items()}

@@ -1,4 +1,4 @@
-"""What is found out about real files by a real data worker before the model is asked."""
+"""The facts that a real data worker finds in real files before the model is asked."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ SALES = [("north", 10.5, 3), ("south", 12.0, None), ("north", 9.25, 1)]
 
 
 class Counting(DataWorker):
-    """A data worker that keeps what it was asked for."""
+    """A data worker that keeps its requests."""
 
     asked: list[ViewRequest]
 
@@ -40,7 +40,7 @@ class Counting(DataWorker):
 
 
 class Room:
-    """A workspace, and the look at it."""
+    """A workspace and the facts of its tables."""
 
     def __init__(self, folder: Path, data: Counting) -> None:
         self.folder = folder
@@ -184,7 +184,7 @@ async def test_long_names_and_cells_do_not_break_the_budget(room: Room) -> None:
     for window in (2048, 8192):
         most = most_characters(window)
         assert most <= window // 4 * 3
-        # Of the rows, a few shortened cells are told beside.
+        # A few shortened cells of the rows come on top of that.
         assert len((await room.look("What?", most=most)).text) < 2 * most + 2000
 
 

@@ -9,7 +9,7 @@ WAIT = 5.0
 
 
 class Heard:
-    """What was handed on, and when."""
+    """The pieces that were passed on, and when."""
 
     def __init__(self) -> None:
         self.pieces: list[tuple[str, str]] = []
@@ -62,7 +62,7 @@ async def test_nothing_is_handed_on_sooner_than_the_time_after_the_last() -> Non
         batcher.add("model", str(number))
         await asyncio.sleep(0.005)
     batcher.flush()
-    # The last one was flushed, whenever that was.
+    # The last piece was flushed and may come at any time.
     between = [after - before for before, after in itertools.pairwise(heard.times[:-1])]
     assert between
     assert min(between) > 0.9 * BATCH_SECONDS

@@ -37,7 +37,7 @@ def test_each_column_has_an_address_of_its_own(names: list[str]) -> None:
     assert "" not in found
     columns = [ColumnInfo(name=name, type="text") for name in names]
     assert positions_of(columns, found) == list(range(len(names)))
-    # The first column of a name is asked for by that name, also when it is none.
+    # The first column of a name has the name as its address, even if the name is empty.
     assert [position_of(columns, name) for name in dict.fromkeys(names)] == [
         names.index(name) for name in dict.fromkeys(names)
     ]

@@ -18,7 +18,7 @@ class Cut:
 
 def test_a_shape_has_its_members_in_order_with_what_is_said_of_them() -> None:
     shape = shape_of(Step)
-    assert (shape.name, shape.doc.split("\n")[0]) == ("Step", "One tool call of a run, with what came of it.")
+    assert (shape.name, shape.doc.split("\n")[0]) == ("Step", "One tool call of a run, with its result.")
     by_name = {member.name: member for member in shape.members}
     assert list(by_name) == ["tool", "arguments", "ok", "output", "seconds", "displays", "valid", "hint"]
     assert by_name["tool"] == ShapeMember("tool", str, True, MISSING, "")
@@ -28,7 +28,7 @@ def test_a_shape_has_its_members_in_order_with_what_is_said_of_them() -> None:
 
 def test_a_string_under_a_member_is_said_of_it() -> None:
     address = next(member for member in shape_of(ColumnInfo).members if member.name == "address")
-    assert address.doc.startswith("What it is asked for by in `columns`")
+    assert address.doc.startswith("The column's address in `columns`")
 
 
 def test_members_of_a_dataclass_with_defaults_may_be_left_out() -> None:

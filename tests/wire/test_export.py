@@ -1,4 +1,4 @@
-"""What is generated from the declarations of the wire is in the tree as it is generated, and the schemas say what they should."""
+"""The generated files in the tree are up to date with the declarations of the wire, and the schemas have the right content."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Ask what an analyst is asked in a day, of files as people have them; each topic computes what it expects from the files."""
+"""Questions that an analyst is asked in a day, about files as people have them; each topic computes the expected values from the files."""

@@ -1,4 +1,4 @@
-"""Put the day's questions together briefly."""
+"""Short forms for writing the day's questions."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def largest(values: pd.Series) -> Any:
     """Return the label of the largest value.
 
     Raises:
-        ValueError: When two are equally large, so that the question has two answers.
+        ValueError: if two are equally large, so that the question has two answers.
     """
     first, second = values.astype(float).nlargest(2)
     if first == second:
@@ -38,7 +38,7 @@ def largest(values: pd.Series) -> Any:
 
 
 def on_day(day: date) -> Words:
-    """Expect a day in any of the ways in which one is written."""
+    """Expect a date in any of its usual forms."""
     number, padded = str(day.day), f"{day:%d}"
     ordinal = number + _ORDINALS.get(day.day, "th")
     names = (f"{day:%B}", f"{day:%b}")
@@ -63,7 +63,7 @@ _GERMAN_MONTHS = (
 
 
 def in_month(month: date) -> Words:
-    """Expect a month in any of the ways in which one is written, in English or German."""
+    """Expect a month in any of its usual forms, in English or German."""
     return Words(
         (
             f"{month:%Y-%m}",

@@ -18,12 +18,12 @@ _HOW = {"open": "first", "high": "max", "low": "min", "close": "last", "volume":
 
 
 def longer(bars: pd.DataFrame, length: str) -> pd.DataFrame:
-    """Return bars of another length, without those that no minute falls into."""
+    """Return bars of another length, without those that contain no minute."""
     return bars.set_index("timestamp").resample(length).agg(_HOW).dropna(subset=["open"])
 
 
 def outside_fences(values: pd.Series) -> pd.Series:
-    """Return which values lie more than 1.5 interquartile ranges below the first or above the third quartile."""
+    """Return a mask of the values that lie more than 1.5 interquartile ranges below the first or above the third quartile."""
     low, high = values.quantile(0.25), values.quantile(0.75)
     reach = 1.5 * (high - low)
     return (values < low - reach) | (values > high + reach)

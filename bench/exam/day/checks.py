@@ -1,4 +1,4 @@
-"""Open the files that a run was to make, and say what is wrong with them."""
+"""Check the files that a run had to make."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from bench.exam.questions import Made
 from PIL import Image, UnidentifiedImageError
 
 LARGEST = 64 * 1024 * 1024
-"""More bytes than any file that is asked for needs."""
+"""Maximum size of a file in bytes; no requested file needs more."""
 MOST_PIXELS = 30_000_000
 _TOTALS = {"total", "totals", "sum", "all", "gesamt", "summe"}
 
@@ -26,9 +26,9 @@ def table(
     delimiter: str = ",",
     decimal: str = ".",
 ) -> Made:
-    """Expect a table whose columns of these names hold these values in this order; rows without a value and one of totals may be there too.
+    """Expect a table in which columns with these names hold these values in this order; empty rows and a row of totals are allowed.
 
-    A name that starts with `*` is free: any column may hold the values. They may be off by `within` and by a 2,000th part of the value.
+    A name that starts with `*` is free: any column may hold the values. They may differ by `within` and by a 2,000th part of the value.
     """
 
     def check(workspace: Path) -> str | None:
@@ -51,7 +51,7 @@ def table(
 
 
 def labelled(name: str, values: Mapping[str, Sequence[float]], *, within: float = 0.006) -> Made:
-    """Expect a table with one row for each of these labels, which holds these values in whatever columns, and no further rows."""
+    """Expect a table with exactly one row for each of these labels, which holds these values in any columns."""
 
     def check(workspace: Path) -> str | None:
         frame = _read(workspace / name, ",", ".")
@@ -102,7 +102,7 @@ def picture(name: str) -> Made:
 
 
 def random_walk(name: str, *, rows: int, start: float, mean: float, deviation: float) -> Made:
-    """Expect a series of closes whose simple returns have about this mean and deviation, with as many different times."""
+    """Expect a series of closes whose simple returns have about this mean and deviation, with distinct times."""
 
     def check(workspace: Path) -> str | None:
         frame = _read(workspace / name, ",", ".")
@@ -137,7 +137,7 @@ def _unfit(file: Path) -> str | None:
 
 
 def _read(file: Path, delimiter: str, decimal: str) -> pd.DataFrame | str:
-    """Return the table without a row of totals, or what is wrong."""
+    """Return the table without a row of totals, or a description of the problem."""
     wrong = _unfit(file)
     if wrong is not None:
         return wrong
@@ -148,7 +148,7 @@ def _read(file: Path, delimiter: str, decimal: str) -> pd.DataFrame | str:
     except (
         ValueError,
         OSError,
-    ) as error:  # what pandas and Arrow raise for files that are none is a ValueError or an OSError
+    ) as error:  # pandas and Arrow raise a ValueError or an OSError for invalid files
         return f"{file.name} cannot be read as a table: {error}"[:200]
     texts = (
         frame.select_dtypes(exclude="number")

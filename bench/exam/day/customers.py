@@ -1,4 +1,4 @@
-"""Customers with messy names, their orders and invoices: joins, cleaning, the largest, those who have not paid."""
+"""Customers with messy names, their orders and invoices: joins, cleaning, the largest customers, unpaid invoices."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _INVOICES = ("invoices.csv",)
 
 
 def as_written(name: str) -> Words:
-    """Expect a customer's name, however it was typed between."""
+    """Expect a customer's name in any of the typed forms."""
     return Words((name, name.removesuffix("."), name.replace(" & ", " and ")))
 
 

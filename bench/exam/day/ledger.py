@@ -1,4 +1,4 @@
-"""A German ledger: semicolons, decimal commas, Windows-1252, and slips that do not balance. Asked in German, mostly."""
+"""A German ledger: semicolons, decimal commas, Windows-1252, and slips that do not balance. Most questions are in German."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _RENT = "6300"
 
 
 def unbalanced(ledger: pd.DataFrame) -> dict[str, float]:
-    """Return debit less credit of each slip where they differ."""
+    """Return debit minus credit of each slip where they differ."""
     sums = ledger.groupby("Beleg")[["Soll", "Haben"]].sum()
     differences = (sums["Soll"] - sums["Haben"]).round(2)
     return {str(slip): float(value) for slip, value in differences[differences != 0].items()}

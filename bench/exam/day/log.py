@@ -16,7 +16,7 @@ PAUSE = pd.Timedelta(minutes=30)
 
 
 def count_sessions(events: pd.DataFrame) -> int:
-    """Count the sessions: one ends where a user does nothing for more than half an hour."""
+    """Count the sessions: a session ends when its user does nothing for more than half an hour."""
     pauses = events.sort_values(["user", "ts"], kind="stable").groupby("user")["ts"].diff()
     return int((pauses.isna() | (pauses > PAUSE)).sum())
 

@@ -19,7 +19,7 @@ TRADING_DAYS = 252
 
 
 def volatility(closes: pd.Series) -> float:
-    """Return the annualised sample deviation of daily log returns, in percent."""
+    """Return the annualised sample standard deviation of daily log returns, in percent."""
     values = [float(value) for value in closes]
     returns = [math.log(after / before) for before, after in pairwise(values)]
     mean = sum(returns) / len(returns)
@@ -40,7 +40,7 @@ def before_split(closes: pd.Series) -> pd.Series:
 
 
 def common(folder: Path) -> pd.DataFrame:
-    """Return the closes side by side, on the days on which all four are there."""
+    """Return the closes side by side, on the days that all four have."""
     return sources.daily_closes(folder).pivot(index="date", columns="ticker", values="close").dropna()
 
 

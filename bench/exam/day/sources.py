@@ -1,4 +1,4 @@
-"""Read the day's files as an exact reader would who knows each of them; nothing is guessed and nothing of analystd is used."""
+"""Read the day's files exactly, with knowledge of each format; nothing is guessed and nothing of analystd is used."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def daily_closes(folder: Path) -> pd.DataFrame:
 
 
 def closes(folder: Path, ticker: str) -> pd.Series:
-    """Return the closes that are there, by date."""
+    """Return the existing closes, by date."""
     frame = daily_closes(folder)
     return frame[frame["ticker"] == ticker].set_index("date")["close"].dropna()
 
@@ -51,7 +51,7 @@ def orders(folder: Path) -> pd.DataFrame:
 
 
 def invoices(folder: Path) -> pd.DataFrame:
-    """Return the invoices, their amounts as numbers and the customers' names alike where they are one (in lower case)."""
+    """Return the invoices, with amounts as numbers and each customer's name in one form (in lower case)."""
     frame = pd.read_csv(folder / "invoices.csv", parse_dates=["issued", "paid"])
     frame["amount"] = [float(text.removeprefix("$").replace(",", "")) for text in frame["amount"]]
     frame["customer"] = [same_name(name) for name in frame["customer"]]
@@ -59,12 +59,12 @@ def invoices(folder: Path) -> pd.DataFrame:
 
 
 def same_name(name: str) -> str:
-    """Return a name without what people type differently: case, spaces, a full stop at the end."""
+    """Return a name without the differences in typing: case, spaces, a final full stop."""
     return " ".join(name.lower().split()).rstrip(".").rstrip()
 
 
 def budget(folder: Path) -> pd.DataFrame:
-    """Return the planned amounts: departments down, months across."""
+    """Return the planned amounts: departments as rows, months as columns."""
     header, *rows = read_sheet(folder / "budget.xlsx", "Budget")
     return pd.DataFrame(
         [row[1:] for row in rows], index=[str(row[0]) for row in rows], columns=[str(name) for name in header[1:]]
@@ -79,7 +79,7 @@ def actuals(folder: Path) -> pd.DataFrame:
 
 
 def events(folder: Path) -> pd.DataFrame:
-    """Return the events in order of time, with the device's fields as columns of their own."""
+    """Return the events in order of time, with the device's fields as separate columns."""
     lines = (folder / "events.jsonl").read_text(encoding="utf-8").splitlines()
     frame = pd.DataFrame([json.loads(line) for line in lines])
     frame["ts"] = pd.to_datetime(frame["ts"])

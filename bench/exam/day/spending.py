@@ -1,4 +1,4 @@
-"""Budget against actuals, out of a workbook with one wide and one long sheet."""
+"""Budget against actuals, from a workbook with one wide and one long sheet."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Two million ticks: more than one prints, and still one pass of pandas."""
+"""Two million ticks: too many to print, but still one pass of pandas."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Trades: the result by symbol before and after fees, what is held, what the broker was paid."""
+"""Trades: the result by symbol before and after fees, open positions, the broker's fees."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ FILE = ("trades.csv",)
 
 @dataclass
 class Position:
-    """What was bought of one symbol and not sold yet, oldest first, and what the sales brought over their cost."""
+    """The open purchases of one symbol, oldest first, and the realised result of its sales."""
 
     lots: deque[list[float]] = field(default_factory=deque)
     realised: float = 0.0
@@ -42,7 +42,7 @@ class Position:
 
 
 def first_in_first_out(trades: pd.DataFrame) -> dict[str, Position]:
-    """Match each sale with the oldest purchases of its symbol; the trades come oldest first."""
+    """Match each sale with the oldest purchases of its symbol; the trades must be sorted, oldest first."""
     books: dict[str, Position] = {}
     for trade in trades.itertuples():
         book = books.setdefault(str(trade.symbol), Position())
@@ -54,7 +54,7 @@ def first_in_first_out(trades: pd.DataFrame) -> dict[str, Position]:
 
 
 def at_average_cost(trades: pd.DataFrame) -> dict[str, float]:
-    """Return the realised result by symbol where each sale costs the average of what is held."""
+    """Return the realised result by symbol if each sale costs the average of the held shares."""
     held: dict[str, tuple[float, float]] = {}
     realised: dict[str, float] = {}
     for trade in trades.itertuples():

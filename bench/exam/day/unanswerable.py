@@ -1,4 +1,4 @@
-"""Questions that the files cannot answer, however they are turned: a column, a symbol, a year or a cause that nobody recorded."""
+"""Questions that the files cannot answer in any way: about a column, a symbol, a year or a cause that is not recorded."""
 
 from __future__ import annotations
 

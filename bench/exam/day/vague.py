@@ -1,4 +1,4 @@
-"""Questions that name a file or a column wrongly, or none at all, and still have one answer in what lies there."""
+"""Questions that name a file or a column wrongly, or not at all, and still have one answer in the existing files."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Hold the questions over public tables, a module for each family."""
+"""Questions about public tables, with a module for each family."""

@@ -1,4 +1,4 @@
-"""Ask for single figures of whole columns: counts, sums, means, quantiles, spreads."""
+"""Questions about single figures of whole columns: counts, sums, means, quantiles, spreads."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Ask how columns move together."""
+"""Questions about the correlation of columns."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Ask about dates, times and periods."""
+"""Questions about dates, times and periods."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Ask for figures of columns that have to be computed first."""
+"""Questions about columns that must be computed first."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Ask for skewness, kurtosis, and tests of hypotheses."""
+"""Questions about skewness, kurtosis, and tests of hypotheses."""
 
 from __future__ import annotations
 

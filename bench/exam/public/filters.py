@@ -1,4 +1,4 @@
-"""Ask about the rows that fulfil conditions."""
+"""Questions about the rows that meet conditions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Ask chains of questions that build on each other."""
+"""Chains of questions that build on each other."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Ask for comparisons of groups."""
+"""Questions that compare groups."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Ask what needs two tables at once."""
+"""Questions that need two tables at once."""
 
 from __future__ import annotations
 

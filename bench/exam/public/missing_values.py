@@ -1,4 +1,4 @@
-"""Ask about what is missing, and for figures whose treatment of it is prescribed."""
+"""Questions about missing values, and about figures for which their treatment is prescribed."""
 
 from __future__ import annotations
 

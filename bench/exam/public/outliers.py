@@ -1,4 +1,4 @@
-"""Ask for values far from the others, by definitions that the questions give."""
+"""Questions about values far from the others, by definitions that the questions give."""
 
 from __future__ import annotations
 

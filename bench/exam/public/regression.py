@@ -1,4 +1,4 @@
-"""Ask for least squares fits."""
+"""Questions about least squares fits."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Ask for several values in one answer."""
+"""Questions that ask for several values in one answer."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Ask about columns of text."""
+"""Questions about columns of text."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Ask what the tables cannot answer: no such column, time, group or file."""
+"""Questions that the tables cannot answer: about a missing column, time, group or file."""
 
 from __future__ import annotations
 

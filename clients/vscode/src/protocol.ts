@@ -31,10 +31,10 @@ export type MimeBundle = Record<string, unknown>;
 /** The arguments of commands that take none. */
 export type NoArguments = Record<string, never>;
 
-/** A place in a document, as LSP has it. */
+/** A range in a document, as LSP defines it. */
 export type DocumentRange = Record<string, unknown>;
 
-/** What the editor shows beside the question. */
+/** The text that the editor sends with a question. */
 export interface Context {
   uri?: string;
   range?: DocumentRange;
@@ -45,36 +45,36 @@ export interface Context {
 /** A question to the model. */
 export interface RunAgent {
   prompt: string;
-  /** Continue this one (`AgentResult.conversation`), rather than begin another. */
+  /** The conversation to continue (`AgentResult.conversation`); without it, a new one begins. */
   conversation?: string;
-  /** Runs of the conversation that are left out of it from now on. */
+  /** Runs of the conversation to leave out of it from now on. */
   forget_runs?: string[];
   /** The Python session that the model works in; `main` by default. */
   session?: string;
   /** Maximum number of tool calls. */
   max_steps?: number;
-  /** Seconds after which the run ends and the answer says what was found by then. */
+  /** Seconds after which the run ends; the answer then says what was found so far. */
   max_seconds?: number;
-  /** `batch` lets others go first. */
+  /** `batch` lets interactive requests go first. */
   priority?: "interactive" | "batch";
-  /** `{"uri", "range", "text"}`: what the question is about. */
+  /** `{"uri", "range", "text"}`: the text that the question is about, and where it stands. */
   context?: Context;
 }
 
 /** Code to run. */
 export interface ExecPython {
   code: string;
-  /** Forget the session's variables first. */
+  /** Whether to delete the session's variables first. */
   reset?: boolean;
-  /** The session; `main` by default, and a new one with a new name. */
+  /** The session; `main` by default. A new name creates a new session. */
   session?: string;
   /** Seconds after which the code is stopped; its status is then `limit`. */
   timeout_seconds?: number;
-  /** `batch` lets others go first. */
+  /** `batch` lets interactive requests go first. */
   priority?: "interactive" | "batch";
-  /** The document that the code stands in. */
+  /** The document that contains the code. */
   uri?: string;
-  /** The 1-based line of it where the code begins. */
+  /** The 1-based line of the document where the code begins. */
   line?: number;
 }
 
@@ -97,22 +97,22 @@ export interface SortKey {
   descending?: boolean;
 }
 
-/** A look at a table: at `path` in the workspace, or at the file of a window that `uri` names. */
+/** A view of a table: of the file at `path` in the workspace, or of the file that `uri` names. */
 export interface ViewData {
   path?: string;
   operation: "columns" | "head" | "tail" | "shape" | "schema" | "rows" | "describe" | "profile";
-  /** How many rows, at most 10 000. */
+  /** Number of rows, at most 10 000. */
   n_rows?: number;
-  /** The first row, counted from 0, for `rows`. */
+  /** The first row of `rows`, counted from 0. */
   offset?: number;
-  /** Only these. */
+  /** The columns to show; all by default. */
   columns?: string[];
   uri?: string;
-  /** `[{"column", "op", "value"}]`, all of which must hold. */
+  /** `[{"column", "op", "value"}]`: conditions, all of which must hold. */
   filter?: Condition[];
-  /** `[{"column", "descending"}]`, the first counts most. */
+  /** `[{"column", "descending"}]`: columns to sort by; the first one counts most. */
   sort?: SortKey[];
-  /** What separates the cells, where it would not be found out. */
+  /** The separator of the cells, for files where it cannot be detected. */
   delimiter?: string;
 }
 
@@ -143,53 +143,53 @@ export interface OneRun {
   run_id: string;
 }
 
-/** A run, and the number after which its events are asked for. */
+/** A run, and the number after which its events are requested. */
 export interface GetRun {
   run_id: string;
   after?: number;
 }
 
-/** How many of the latest runs are listed. */
+/** The number of runs to list, latest first. */
 export interface ListRuns {
   limit?: number;
 }
 
-/** The number after which events are asked for, and the maximum number of them. */
+/** The number after which events are requested, and the maximum number of them. */
 export interface Events {
   after: number;
   limit?: number;
 }
 
-/** Which events the client is sent from now on. */
+/** The events that the client receives from now on. */
 export interface Subscribe {
   events: "all" | "mine" | "none";
 }
 
-/** An entry to put back: with `preview` only shown; with the `digest` of a preview only if nothing has changed since. */
+/** An entry to restore: only previewed with `preview`; with the `digest` of a preview, restored only if nothing has changed since. */
 export interface RestoreQuarantine {
   id: string;
   preview?: boolean;
   digest?: string;
 }
 
-/** An entry to remove for good. */
+/** An entry to delete permanently. */
 export interface DiscardQuarantine {
   id: string;
 }
 
-/** How the daemon is stopped: after its runs, at once (`now`), or for a newer version if it holds no variables (`hand_over`). */
+/** How the daemon stops: after its runs, at once (`now`), or to make way for a newer version if it holds no variables (`hand_over`). */
 export interface Shutdown {
   now?: boolean;
   hand_over?: boolean;
 }
 
-/** Who it was: the name for people, and the id that stays the same when the client connects again. */
+/** The requester: a name for people, and an id that stays the same when the client reconnects. */
 export interface Attribution {
   client: string | null;
   client_id: string | null;
 }
 
-/** One line of the journal. `EVENT_KEYS` says which of the further keys each `kind` has. */
+/** One line of the journal. `EVENT_KEYS` lists the further keys of each `kind`. */
 export interface RunEvent {
   seq: number;
   run_id: string | null;
@@ -229,12 +229,12 @@ export interface RunEvent {
   error?: Failure;
   cancelled_by?: Attribution;
   entry?: QuarantineEntry;
-  /** Whether the event was too large to be sent, so that whatever was large in it is cut. */
+  /** Whether the event was too large to send, and its large parts were cut. */
   truncated?: boolean;
   original_bytes?: number | null;
 }
 
-/** One line of `analystd.listRuns`, and the result of `analystd.startAgent` and `analystd.startPython`. */
+/** A run in the list of `analystd.listRuns`, and the result of `analystd.startAgent` and `analystd.startPython`. */
 export interface RunSummary {
   run_id: string;
   kind: string;
@@ -253,14 +253,14 @@ export interface RunList {
   runs: RunSummary[];
 }
 
-/** The result of `analystd.getRun`: the events in a row, and whether there are more after the last of them. */
+/** The result of `analystd.getRun`: consecutive events of the run, and whether more follow. */
 export interface RunStory {
   run: RunSummary;
   events: RunEvent[];
   more: boolean;
 }
 
-/** How a desk stands after event `seq`: its latest runs, newest first, and its sessions; events from `first_seq` on can be read. */
+/** The state of a desk after event `seq`: its latest runs, newest first, and its sessions; events from `first_seq` on can be read. */
 export interface Snapshot {
   seq: number;
   first_seq: number;
@@ -268,7 +268,7 @@ export interface Snapshot {
   sessions: SessionState[];
 }
 
-/** The result of `analystd.events`: ask again after the last event's number while there are `more`. */
+/** The result of `analystd.events`; while there are `more`, ask again after the last event's number. */
 export interface EventPage {
   events: RunEvent[];
   seq: number;
@@ -276,13 +276,13 @@ export interface EventPage {
   snapshot?: Snapshot;
 }
 
-/** The result of `analystd.subscribe`: what is told of the events with numbers above `seq`. */
+/** The result of `analystd.subscribe`: what the client receives of the events with numbers above `seq`. */
 export interface SubscribeResult {
   events: "all" | "mine" | "none";
   seq: number;
 }
 
-/** What a run cost; `cached_tokens` are prompt tokens that were in the model's KV cache already. */
+/** The resources that a run used; `cached_tokens` are prompt tokens that were already in the model's KV cache. */
 export interface Usage {
   prompt_tokens: number;
   cached_tokens: number;
@@ -298,10 +298,10 @@ export interface Failure {
 }
 
 /**
- * One tool call of a run, with what came of it.
+ * One tool call of a run, with its result.
  *
- * `displays` is how many plots, tables and other displays it showed, if any; `valid` is False for a call that did not fit its tool's schema;
- * `hint` is what the model was told beside the output, to help it with an error.
+ * `displays` is the number of plots, tables and other displays that it showed, if any; `valid` is False for a call that did not match its
+ * tool's schema; `hint` is the advice that the model received with the output of a failed call.
  */
 export interface Step {
   tool: string;
@@ -317,7 +317,7 @@ export interface Step {
 /**
  * A number in an answer that no output of its conversation supports.
  *
- * `start` and `end` count characters of the answer, and these are Unicode code points, not units of UTF-16.
+ * `start` and `end` count characters of the answer, which are Unicode code points, not UTF-16 units.
  */
 export interface UnsupportedNumber {
   text: string;
@@ -360,7 +360,7 @@ export interface PythonResult {
   seconds: number;
 }
 
-/** A Python session, and how many requests wait for it; `text` says what was lost by an interrupt, where something was. */
+/** A Python session, with the number of requests that wait for it; `text` says what an interrupt lost, if anything. */
 export interface SessionState {
   name: string;
   state: "absent" | "starting" | "idle" | "busy" | "dead";
@@ -392,7 +392,7 @@ export interface SessionVariables {
   variables: VariableInfo[];
 }
 
-/** The result of `analystd.writeFile`; of one that was cancelled, nothing is known of the file. */
+/** The result of `analystd.writeFile`; if the write was cancelled, nothing is known of the file. */
 export interface WriteResult {
   run_id: string;
   status: "done" | "cancelled";
@@ -402,7 +402,7 @@ export interface WriteResult {
   created?: boolean;
 }
 
-/** A file or folder in a listing: its bytes (null of what is no file), and when it was changed, in UTC as ISO 8601. */
+/** A file or folder in a listing: its size in bytes (null unless it is a file), and its modification time, in UTC as ISO 8601. */
 export interface FileEntry {
   name: string;
   type: "file" | "folder" | "link" | "special";
@@ -431,11 +431,11 @@ export interface FileText {
   encoding: string;
 }
 
-/** A column's name and the type that was read or inferred. */
+/** A column's name, and its type as read or inferred. */
 export interface ColumnInfo {
   name: string;
   type: string;
-  /** What it is asked for by in `columns`, `filter` and `sort`, where that is not its name: others have that too, or it has none. */
+  /** The column's address in `columns`, `filter` and `sort`, where that is not its name, because the name is empty or not unique. */
   address?: string;
 }
 
@@ -445,16 +445,16 @@ export interface ValueCount {
   count: number;
 }
 
-/** Bins of one width: bin i counts the values from edge i up to edge i + 1. */
+/** Bins of equal width: bin i counts the values from edge i up to edge i + 1. */
 export interface HistogramBins {
   edges: number[];
   counts: number[];
 }
 
 /**
- * What a column holds; what its type does not have is None.
+ * Statistics of a column; those that do not apply to its type are None.
  *
- * `count` are the values that are there, `strange` those of them that do not fit the type and are left out of what follows.
+ * `count` is the number of values present; the `strange` ones among them do not fit the type and are left out of all other statistics.
  * `distinct` is an estimate unless `distinct_exact`; the counts in `top` are lower bounds unless `top_exact`.
  * `min` and `max` are the cells themselves, `mean` and `std` (of a sample) doubles.
  */
@@ -475,7 +475,7 @@ export interface ColumnProfile {
   top_exact: boolean;
 }
 
-/** The result of `analystd.viewData`; what an operation does not need is None. */
+/** The result of `analystd.viewData`; members that the operation does not use are None. */
 export interface ViewResult {
   operation: string;
   text: string;
@@ -488,7 +488,7 @@ export interface ViewResult {
   profiles?: ColumnProfile[] | null;
 }
 
-/** Something that was moved aside: where it was, relative to the workspace, its bytes where they are known, and what trusts such a name. */
+/** A file or folder in quarantine: its original path, relative to the workspace, its size where known, and the program that trusts such a name. */
 export interface QuarantinedItem {
   path: string;
   kind: string;
@@ -497,7 +497,7 @@ export interface QuarantinedItem {
   reason: string;
 }
 
-/** What was moved aside at one time, with the runs that were under way; of `count` things the first ones are in `moved`. */
+/** The files quarantined at one time, with the runs that were in progress; `moved` holds the first of the `count` items. */
 export interface QuarantineEntry {
   id: string;
   at: number;
@@ -506,13 +506,13 @@ export interface QuarantineEntry {
   count: number;
 }
 
-/** The result of `analystd.listQuarantine`: the latest entries first, and how many there are in all. */
+/** The result of `analystd.listQuarantine`: the latest entries, newest first, and the total number of entries. */
 export interface QuarantineList {
   entries: QuarantineEntry[];
   count: number;
 }
 
-/** A file that would be put back. */
+/** A file that would be restored. */
 export interface RestoredFile {
   path: string;
   size: number;
@@ -521,7 +521,7 @@ export interface RestoredFile {
 /**
  * The result of `analystd.restoreQuarantine` and `analystd.discardQuarantine`.
  *
- * A preview has the files (at most 200), why it could not be put back, and the digest of all of it.
+ * A preview lists the files (at most 200), why the entry cannot be restored, if so, and a digest of all of that.
  */
 export interface RestoreResult {
   status: "preview" | "restored" | "discarded";
@@ -531,24 +531,24 @@ export interface RestoreResult {
   problems: string[];
 }
 
-/** The result of `analystd.cancelRun`: `cancelling`, or the status of a run that has ended. */
+/** The result of `analystd.cancelRun`: `cancelling`, or the status of a run that has already ended. */
 export interface CancelResult {
   status: string;
 }
 
-/** How strong the walls are, and why so. */
+/** How strong the sandbox is, and why. */
 export interface SandboxBrief {
   level: "full" | "partial" | "none";
   reason: string;
 }
 
-/** Which model answers. */
+/** The model that answers. */
 export interface EngineBrief {
   kind: string;
   model: string;
 }
 
-/** What `initialize` answers as `capabilities.experimental.analystd`; a connection without a desk has only what is not about one. */
+/** The member `capabilities.experimental.analystd` of the `initialize` result; without a desk, only the members that do not concern one. */
 export interface About {
   protocol: number;
   client: string;
@@ -562,14 +562,14 @@ export interface About {
   seq?: number;
 }
 
-/** A session that holds variables; how many is None while it runs code that is not its first. */
+/** A session that holds variables; their number is None while the session runs code. */
 export interface KeptSession {
   workspace: string;
   session: string;
   variables: number | null;
 }
 
-/** The result of `analystd.shutdown`: the runs that are waited for, or cut off, and the variables that end with the daemon. */
+/** The result of `analystd.shutdown`: the runs that are awaited or cancelled, and the variables that will be lost. */
 export interface ShutdownResult {
   pid: number;
   runs: string[];
@@ -585,14 +585,14 @@ export interface ClientInfo {
   waiting_bytes: number;
 }
 
-/** The walls, with what they leave open. */
+/** The sandbox, with its known gaps. */
 export interface SandboxInfo {
   level: "full" | "partial" | "none";
   reason: string;
   gaps: string[];
 }
 
-/** The model as `status` tells of it; what is not known is null. */
+/** The model as `analystd.status` reports it; unknown members are null. */
 export interface EngineState {
   kind: string;
   model: string;
@@ -610,7 +610,7 @@ export interface EngineState {
   parameters: number | null;
 }
 
-/** How full workspace and memory are, or why that cannot be told. */
+/** The disk and memory in use, or why they cannot be measured. */
 export interface Resources {
   workspace_size_gb?: number;
   workspace_limit_gb?: number;
@@ -619,10 +619,10 @@ export interface Resources {
   error?: string;
 }
 
-/** A desk as `status` tells of it; `quarantined` is how many entries have come into quarantine since it was opened. */
+/** A desk as `analystd.status` reports it; `quarantined` is the number of quarantine entries since it was opened. */
 export interface DeskState {
   workspace: string;
-  /** Why nobody can work in the workspace now, as where its folder was removed. */
+  /** Why the workspace cannot be used at present, for example because its folder was removed. */
   problem: string | null;
   hint: string | null;
   seq: number;

@@ -1,1 +1,1 @@
-"""The loop between model and tools."""
+"""The agent: the loop between the model and its tools."""

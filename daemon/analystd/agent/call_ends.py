@@ -1,4 +1,4 @@
-"""Where a call ends in a growing text: each looks at every character once, however the text is cut into pieces."""
+"""Find the end of a call in a growing text. Each character is scanned once, however the text is cut into pieces."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ class End(Protocol):
     """Looks for the end of one call."""
 
     def scan(self, text: str, at: int) -> tuple[int, bool]:
-        """Go on from `at`: up to where the text has been looked at, and whether the call ends there.
+        """Continue at `at`; return the position up to which the text was scanned, and whether the call ends there.
 
-        What lies behind that place has to stand at the beginning of the next text: it may be half a tag.
+        The rest of the text must begin the next one: it may be half a tag.
         """
         ...
 
 
 class Beginnings:
-    """All that is less than one of some words and begins it."""
+    """All proper prefixes of some words."""
 
     def __init__(self, words: Iterable[str]) -> None:
         self._all = frozenset(word[:length] for word in words for length in range(1, len(word)))
@@ -30,7 +30,7 @@ class Beginnings:
         return text in self._all
 
     def at_end_of(self, text: str, at: int) -> int:
-        """The length of the text's end, from `at` on, that is one of these; the longest."""
+        """Return the length of the longest suffix of the text, from `at` on, that is one of the prefixes."""
         end = len(text)
         for start in range(max(at, end - self._longest), end):
             if text[start] in self._first and text[start:] in self._all:
@@ -49,7 +49,7 @@ class JsonEnd:
         self._quoted = False
 
     def scan(self, text: str, at: int) -> tuple[int, bool]:
-        """As `End` has it."""
+        """See `End.scan`."""
         while found := (self._INSIDE if self._quoted else self._OUTSIDE).search(text, at):
             at = found.end()
             if found[0] == '"':
@@ -63,9 +63,9 @@ class JsonEnd:
 
 
 class TagEnd:
-    """A closing tag; one inside of a quotation does not count.
+    """A closing tag outside quotations.
 
-    Quotations are JSON strings where `quotes` is `"`, else what stands between two tags.
+    Quotations are JSON strings if `quotes` is `"`, else the text between two tags.
     """
 
     def __init__(self, closing: str, quotes: tuple[str, str] | None = ('"', '"')) -> None:
@@ -78,7 +78,7 @@ class TagEnd:
         self._halves_inside = Beginnings(["\\." if closes == '"' else closes])
 
     def scan(self, text: str, at: int) -> tuple[int, bool]:
-        """As `End` has it."""
+        """See `End.scan`."""
         while found := (self._inside if self._quoted else self._outside).search(text, at):
             at = found.end()
             if self._quoted:
@@ -92,8 +92,8 @@ class TagEnd:
 
 
 class ReplyEnd:
-    """The end of the reply: the call is the whole of it."""
+    """The end of the reply, for a call that is the whole reply."""
 
     def scan(self, text: str, at: int) -> tuple[int, bool]:
-        """As `End` has it."""
+        """See `End.scan`."""
         return len(text), False

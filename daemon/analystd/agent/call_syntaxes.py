@@ -1,4 +1,4 @@
-"""The syntaxes in which open models write tool calls, as their chat templates teach them, and how each is read.
+"""The syntaxes in which open models write tool calls, as their chat templates define them, and how to read each of them.
 
 | syntax | models |
 |---|---|
@@ -15,7 +15,7 @@
 | a fence `tool_code` with `n(k=v)` | Gemma |
 | a reply that is nothing but `{"name": n, "parameters": {…}}`, in a fence or not, or `[n(k=v)]`, n an offered tool | Llama 3.2, 4; others |
 
-An opening has to be followed by what the syntax demands there; else it is text that speaks of it.
+An opening counts only if it is followed by what the syntax requires there; otherwise it is text about the syntax.
 """
 
 from __future__ import annotations
@@ -46,17 +46,17 @@ from analystd.engine.base import ToolSpec
 Tools = Mapping[str, ToolSpec]
 Head = re.Match[str]
 Read = Callable[[Head, str, str, Tools], Sequence[ToolCall]]
-"""The calls in a head, a body and the raw text; none where it turns out to be text.
+"""Return the calls in a head, a body and the raw text; none if the text is not a call.
 
 Raises:
-    UnreadableError: when it is a call that cannot be run.
+    UnreadableError: if it is a call that cannot be run.
 """
 
 LONGEST_HEAD = 512
-"""A head is no longer than that."""
+"""Maximum length of a head."""
 
 PROGRAM_TOOL = "pyexe"
-"""The tool that a program in a code fence is a call of."""
+"""The tool that runs a program in a code fence."""
 
 _NAME = r"(?P<name>[\w.:-]{1,128})"
 _SPACE = r"\s{0,32}"
@@ -71,23 +71,23 @@ _TOOL_NAME = re.compile(r"""\sname\s*=\s*(?:"(?P<double>[^"]*)"|'(?P<single>[^']
 
 @dataclass(frozen=True)
 class Syntax:
-    """One way to write a call: how it begins and ends, and how what stands between is read."""
+    """One way to write a call: how it begins and ends, and how its content is read."""
 
     mark: str
-    """The text by which it is noticed."""
+    """The text that announces it."""
     head: re.Pattern[str]
-    """What has to stand at the call's beginning; its body follows."""
+    """The pattern of the call's beginning; its body follows."""
     so_far: re.Pattern[str]
-    """All texts that may still become a head, if they are shorter than `LONGEST_HEAD`."""
+    """The pattern of all texts that may still become a head, if they are shorter than `LONGEST_HEAD`."""
     end: Callable[[], End]
     read: Read
     closing: str = ""
-    """The tag before which the body ends, if it is one."""
+    """The tag that ends the body, if any."""
     is_ours: bool = False
     is_whole: bool = False
-    """Whether it counts only as the whole of a reply."""
+    """Whether it counts only if it is the whole reply."""
     is_program: bool = False
-    """Whether it is a program in a code fence: it counts where no other fence is open, and the reply's end may end it."""
+    """Whether it is a program in a code fence: it counts if no other fence is open, and the end of the reply may end it."""
 
 
 def _read_ours(head: Head, body: str, raw: str, _tools: Tools) -> Sequence[ToolCall]:
@@ -99,7 +99,7 @@ def _read_ours(head: Head, body: str, raw: str, _tools: Tools) -> Sequence[ToolC
 
 
 def _read_objects(_head: Head, body: str, raw: str, _tools: Tools) -> Sequence[ToolCall]:
-    """One object that names its tool, or a list of them; the text belongs to the first."""
+    """Read one object that names its tool, or a list of them; the raw text goes with the first."""
     value = read_json(body)
     listed = value if isinstance(value, list) else [value]
     return [read_call(each, raw if index == 0 else "") for index, each in enumerate(listed)]
@@ -110,7 +110,7 @@ def _read_named(head: Head, body: str, raw: str, _tools: Tools) -> Sequence[Tool
 
 
 def _read_pairs(pairs: re.Pattern[str], strip: str) -> Read:
-    """Reads arguments that are written as mere text between tags."""
+    """Return a reader of arguments that are written as plain text between tags."""
 
     def read(head: Head, body: str, raw: str, tools: Tools) -> Sequence[ToolCall]:
         tool = tools.get(head["name"])
@@ -122,7 +122,7 @@ def _read_pairs(pairs: re.Pattern[str], strip: str) -> Read:
             value = value.removeprefix(strip).removesuffix(strip) if strip else value
             arguments[key] = value_of(value, schemas.get(key))
         if tool is None and not arguments:
-            # A word between two tags is not enough to be a call of something.
+            # A word between two tags is not enough to be a call.
             return []
         return [ToolCall(head["name"], object_of(checked(arguments)), raw)]
 
@@ -130,7 +130,7 @@ def _read_pairs(pairs: re.Pattern[str], strip: str) -> Read:
 
 
 def _read_offered_object(head: Head, _body: str, raw: str, tools: Tools) -> Sequence[ToolCall]:
-    """A reply that is an object naming an offered tool, or a list of them; any other object is an answer."""
+    """Read a reply that is an object naming an offered tool, or a list of them; any other object is an answer."""
     try:
         calls = _read_objects(head, raw, raw, tools)
     except UnreadableError:
@@ -148,20 +148,20 @@ def _read_python(_head: Head, body: str, raw: str, tools: Tools) -> Sequence[Too
 
 
 def _read_program(_head: Head, body: str, _raw: str, tools: Tools) -> Sequence[ToolCall]:
-    """The code in a fence as a call of the tool that runs it; mere text where that tool is not offered."""
+    """Read the code in a fence as a call of the tool that runs it; plain text if that tool is not offered."""
     # In a list, fence and code are indented.
     code = textwrap.dedent(body.strip("\n")).rstrip().removesuffix("\n```").rstrip()
     return [ToolCall(PROGRAM_TOOL, {"code": code}, program_text(code))] if code and PROGRAM_TOOL in tools else []
 
 
 Parts = Sequence[str]
-"""Literal texts and, in odd places, patterns."""
+"""Literal texts and, at odd positions, patterns."""
 
 
 def _syntax(
     head: Parts, then: Sequence[Parts], end: Callable[[], End], read: Read, closing: str = "", *, whole: bool = False
 ) -> Syntax:
-    """A syntax with a head after which one of the parts in `then` has to follow, which belong to the body."""
+    """Return a syntax whose head must be followed by one of the parts in `then`, which belong to the body."""
     follows = "|".join(map(_complete, then))
     following = "|".join(_growing(parts) for parts in then)
     return Syntax(
@@ -180,15 +180,15 @@ def _tagged(head: Parts, then: Sequence[Parts], closing: str, quotes: tuple[str,
 
 
 def _complete(parts: Parts) -> str:
-    """The pattern of these parts."""
+    """Return the pattern that these parts match completely."""
     return "".join(part if index % 2 else re.escape(part) for index, part in enumerate(parts))
 
 
 def _growing(parts: Parts, rest: str = "") -> str:
-    """The pattern of all beginnings of what the parts match, and of the parts with a beginning of the rest."""
+    """Return the pattern of all prefixes of the parts, and of the parts followed by a prefix of the rest."""
     for index in reversed(range(len(parts))):
         if index % 2:
-            # What needs one character at least has begun before that one has come.
+            # A part that needs at least one character has begun before that character arrives.
             rest = parts[index].replace("{1,", "{0,") + rest
         for character in reversed("" if index % 2 else parts[index]):
             rest = f"(?:{re.escape(character)}{rest})?"
@@ -266,7 +266,7 @@ SYNTAXES: tuple[Syntax, ...] = (
 )
 
 _FENCE_HEAD: Parts = ["```", r"i?[Pp]?y?t?h?o?n?3?[ \t]{0,8}"]
-"""A fence that is labelled as Python or not at all; the pattern also matches what is still to become such a label."""
+"""A fence labelled as Python or not at all; the pattern also matches text that may still become such a label."""
 
 PROGRAM = replace(_tagged(_FENCE_HEAD, (["\n"],), "\n```", None, _read_program), is_program=True)
-"""How models that can program write a call of `PROGRAM_TOOL`: for them alone a fence is more than text."""
+"""The form in which models that can program write a call of `PROGRAM_TOOL`; for other models a fence is text."""

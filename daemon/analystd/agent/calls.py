@@ -1,4 +1,4 @@
-"""A tool call as the agent knows it, and how arguments are read that a model wrote as JSON or as text."""
+"""Tool calls as the agent knows them, and the reading of arguments that a model wrote as JSON or as text."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from jsonschema import Draft202012Validator
 OPENING, CLOSING = "<tool", "</tool>"
 _PROGRAM_OPENING, _PROGRAM_CLOSING = "```python\n", "\n```"
 DEEPEST = 64
-"""So many lists and objects may lie inside each other. Code that goes through them calls itself."""
+"""Maximum nesting of lists and objects, because the code that walks through them is recursive."""
 
 _FENCE = re.compile(r"\A```[\w-]*\s*\n(?P<content>.*)\n\s*```\Z", re.DOTALL)
 _OURS = re.compile(rf"<tool\s|{_PROGRAM_OPENING}")
@@ -23,7 +23,7 @@ _ARGUMENTS = ("arguments", "parameters")
 
 @dataclass(frozen=True)
 class ToolCall:
-    """A call that can be validated and run; `raw` is its text with the tags, in whichever syntax the model wrote it."""
+    """A call that can be validated and run; `raw` is its text with the tags, in the syntax that the model used."""
 
     name: str
     arguments: dict[str, Any]
@@ -31,7 +31,7 @@ class ToolCall:
 
     @property
     def text(self) -> str:
-        """The call as it goes into a conversation: in our own syntax or as a program, one call however many the model wrote."""
+        """The call as it stands in a conversation, in our own syntax or as a program; only one, even if the model wrote several."""
         if _OURS.match(self.raw):
             return self.raw
         return tool_call_text(self.name, json.dumps(self.arguments, ensure_ascii=False))
@@ -39,7 +39,7 @@ class ToolCall:
 
 @dataclass(frozen=True)
 class BadCall:
-    """What was meant as a call and cannot be run; the message tells the model why."""
+    """A call that cannot be run; the message tells the model why."""
 
     message: str
     raw: str
@@ -49,11 +49,11 @@ Item = str | ToolCall | BadCall
 
 
 class UnreadableError(ValueError):
-    """What is wrong with a call, in words for the model."""
+    """An error in a call, worded for the model."""
 
 
 def tool_call_text(name: str, arguments: str) -> str:
-    """A call as the model writes it; `arguments` is a JSON object."""
+    """Return a call as the model writes it; `arguments` is a JSON object."""
     return f'{OPENING} name="{name}">\n{arguments}\n{CLOSING}'
 
 
@@ -63,10 +63,10 @@ def program_text(code: str) -> str:
 
 
 def read_json(content: str) -> Any:
-    """JSON in which a string may go over several lines, as small models write code; it may stand in a code fence.
+    """Return the value of JSON in which a string may span several lines, as small models write code; a code fence is allowed.
 
     Raises:
-        UnreadableError: when it is none, or holds what could be neither stored nor shown.
+        UnreadableError: if it is not JSON, or holds values that cannot be stored or shown.
     """
     content = content.strip()
     if fenced := _FENCE.match(content):
@@ -81,20 +81,20 @@ def read_json(content: str) -> Any:
 
 
 def read_arguments(content: str) -> dict[str, Any]:
-    """The object of arguments; without any content, none.
+    """Return the object of arguments; an empty one if there is no content.
 
     Raises:
-        UnreadableError: when it is no JSON object.
+        UnreadableError: if it is not a JSON object.
     """
     stripped = content.strip()
     return object_of(read_json(stripped)) if stripped and stripped != "```" else {}
 
 
 def read_call(value: Any, raw: str) -> ToolCall:
-    """The call in an object that names it: `{"name": …, "arguments": …}` or `"parameters"`, also inside `"function"`.
+    """Return the call in an object that names it: `{"name": …, "arguments": …}` or `"parameters"`, also inside `"function"`.
 
     Raises:
-        UnreadableError: when it names no tool, or its arguments are neither an object nor the text of one.
+        UnreadableError: if it names no tool, or its arguments are neither an object nor the text of one.
     """
     function = value.get("function") if isinstance(value, dict) else None
     named = function if isinstance(function, dict) else value
@@ -108,10 +108,10 @@ def read_call(value: Any, raw: str) -> ToolCall:
 
 
 def object_of(value: Any) -> dict[str, Any]:
-    """The value, which has to be an object.
+    """Return the value, which must be an object.
 
     Raises:
-        UnreadableError: when it is not.
+        UnreadableError: if it is not.
     """
     if not isinstance(value, dict):
         raise UnreadableError(f"The arguments are not a JSON object but {json.dumps(value)[:100]}")
@@ -119,7 +119,7 @@ def object_of(value: Any) -> dict[str, Any]:
 
 
 def value_of(text: str, schema: Mapping[str, Any] | None) -> Any:
-    """An argument that was written as mere text: the text where the schema takes it, else what it is as JSON, if it is any."""
+    """Return the value of an argument written as plain text: the text if the schema accepts it, else its value as JSON, if it is JSON."""
     if schema and Draft202012Validator(schema).is_valid(text):
         return checked(text)
     try:
@@ -129,10 +129,10 @@ def value_of(text: str, schema: Mapping[str, Any] | None) -> Any:
 
 
 def checked(value: Any) -> Any:
-    """The value, which has to be one that JSON can hold.
+    """Return the value, which must be representable in JSON.
 
     Raises:
-        UnreadableError: for half a surrogate pair, an infinite number, or too many lists inside each other.
+        UnreadableError: for a lone surrogate, an infinite number, or lists nested too deeply.
     """
     if _depth(value) > DEEPEST:
         raise UnreadableError("The arguments are nested too deeply")
@@ -144,7 +144,7 @@ def checked(value: Any) -> Any:
 
 
 def _depth(value: Any) -> int:
-    """How many lists and objects lie inside each other, `DEEPEST` + 1 for all that are more."""
+    """Return the depth of nested lists and objects, at most `DEEPEST` + 1."""
     depth, level = 0, [value]
     while depth <= DEEPEST and (level := [each for each in level if isinstance(each, (dict, list, tuple))]):
         depth += 1

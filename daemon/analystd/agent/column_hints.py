@@ -1,4 +1,4 @@
-"""What helps a model with a program that failed or is about to: columns that are not there, values that are no numbers."""
+"""Hints for a program that failed or would fail: missing columns, and values that are not numbers."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ _NOT_IN_INDEX = re.compile(
 
 
 def unknown_columns(code: str, columns: Columns) -> list[str]:
-    """Return the names in subscripts of a program that are columns only in another spelling: case, spaces, signs between words.
+    """Return the names in subscripts of a program that match a column only in another spelling: case, spaces, signs between words.
 
-    Names that the program itself makes (assigned, renamed to, keys of its dictionaries) are known.
+    Names that the program itself creates (assigned, renamed to, keys of its dictionaries) are known.
     """
     try:
         tree = ast.parse(code)
@@ -44,14 +44,14 @@ def unknown_columns(code: str, columns: Columns) -> list[str]:
 
 
 def nearest(name: str, known: Iterable[str]) -> list[str]:
-    """Return the known names that are most like `name`, the nearest first."""
+    """Return the known names that are most similar to `name`, the most similar first."""
     folded = {each.casefold().strip(): each for each in known}
     matches = difflib.get_close_matches(name.casefold().strip(), folded, n=3, cutoff=_NEAR)
     return [folded[match] for match in matches]
 
 
 def hint_for_unknown(names: Sequence[str], columns: Columns) -> str:
-    """Return a sentence about columns that are not there."""
+    """Return a sentence about columns that do not exist."""
     known = [name for each in columns.values() for name in each]
     guesses = {name: " or ".join(map(repr, nearest(name, known))) for name in names}
     told = [f"{name!r} (did you mean {guess}?)" if guess else repr(name) for name, guess in guesses.items()]
@@ -59,12 +59,12 @@ def hint_for_unknown(names: Sequence[str], columns: Columns) -> str:
 
 
 def hint_for_failure(output: str, columns: Columns, ways: Mapping[tuple[str, str], str] | None = None) -> str | None:
-    """Return what helps with an error about columns; None for other errors, or where no table is known.
+    """Return a hint for an error about columns; None for other errors, or if no table is known.
 
     Args:
-        output: What the program that failed put out.
+        output: The output of the failed program.
         columns: The columns of the tables.
-        ways: How two of them are merged, by their paths.
+        ways: The code that merges two of them, by their paths.
     """
     keys = missing_columns(output) if columns else []
     if not keys:
@@ -78,7 +78,7 @@ def hint_for_failure(output: str, columns: Columns, ways: Mapping[tuple[str, str
 
 
 def _in_some_tables(name: str, columns: Columns, merges: Mapping[tuple[str, str], str]) -> str | None:
-    """What is said of a column that only some of the tables have; None where all have it, or none."""
+    """Return a sentence about a column that only some of the tables have; None if all or none have it."""
     having = [path for path, names in columns.items() if name in names]
     if not having or len(having) == len(columns):
         return None
@@ -102,7 +102,7 @@ def _in_some_tables(name: str, columns: Columns, merges: Mapping[tuple[str, str]
 
 
 def missing_columns(output: str) -> list[str]:
-    """Return the names that the error of a program says are no columns."""
+    """Return the column names that a program's error reports as missing."""
     keys = [found["key"].strip("'\"") for found in _KEY_ERROR.finditer(output) if "[" not in found["key"]]
     for found in _NOT_IN_INDEX.finditer(output):
         keys += re.findall(r"'([^']*)'", found["names"] or found["none"] or "")
@@ -118,7 +118,7 @@ def all_columns(columns: Columns) -> str:
 
 
 def _strings(node: ast.expr) -> list[str]:
-    """The text constants of a subscript: one, or those of a list or tuple."""
+    """Return the text constants of a subscript: one, or those of a list or tuple."""
     if isinstance(node, ast.Constant):
         return [node.value] if isinstance(node.value, str) else []
     if isinstance(node, (ast.List, ast.Tuple)):

@@ -1,7 +1,7 @@
-"""The context budget: what is shortened when a conversation outgrows the model's window.
+"""The context budget: shorten a conversation that does not fit into the model's window.
 
-Each reply's prompt should begin as the one before it, for what they share is not processed again. So more is cut than must be, in quarters
-of the budget: the next few prompts then find the same things cut.
+The prompt of each reply should begin like the previous one, because the common part is not processed again. So more is cut than necessary,
+in quarters of the budget: the next few prompts are then cut in the same way.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ _SHRUNK_CHARS = 300
 _QUARTERS = 4
 _TRIES = 4
 _MOST_CHARS_PER_TOKEN = 64
-"""A conversation with more characters for each token of the budget is cut without counting: to count it would take seconds."""
+"""A conversation with more characters per token of the budget is cut without counting, which would take seconds."""
 
 _ANCHOR = Message("system", "Answer.")
 
 
 class TokenCosts:
-    """What each message adds to a prompt, counted once."""
+    """The number of tokens that each message adds to a prompt, counted once."""
 
     def __init__(self, count: CountTokens) -> None:
         self.count = count
@@ -33,7 +33,7 @@ class TokenCosts:
         self._base: int | None = None
 
     async def of(self, message: Message) -> int:
-        """The tokens that a message adds, with its markup."""
+        """Return the number of tokens that a message adds, with its markup."""
         if message not in self._costs:
             if self._base is None:
                 self._base = await self.count((_ANCHOR,))
@@ -42,13 +42,13 @@ class TokenCosts:
 
 
 async def fit(talk: Talk, budget: int, costs: TokenCosts) -> tuple[Message, ...]:
-    """The messages of a talk in at most `budget` tokens; all of them if they fit.
+    """Return the messages of a conversation in at most `budget` tokens; all of them if they fit.
 
-    Older tool outputs are shortened first, then one line of facts stands for each, then the oldest turns go, then the worked examples, then
-    the oldest calls of this question, at last its last result. The system message and the question never go.
+    First older tool outputs are shortened, then replaced by one line of facts each; then the oldest turns are dropped, then the worked
+    examples, then the oldest calls of this question, finally its last result. The system message and the question are never dropped.
 
     Raises:
-        InvalidArgumentsError: when these two alone do not fit.
+        InvalidArgumentsError: if these two alone do not fit.
     """
     talk = _countable(talk, budget)
     messages = talk.messages
@@ -58,7 +58,7 @@ async def fit(talk: Talk, budget: int, costs: TokenCosts) -> tuple[Message, ...]
         if excess <= 0:
             return messages
         messages = await _lightened(talk, freed, max(1, budget // _QUARTERS), costs)
-        # Templates may make more of two messages than of each: what the sum did not tell is added.
+        # Templates may add more for two messages than for each alone; the difference from the sum is added.
         excess = await costs.count(messages) - budget
         freed += max(excess, 0)
     if excess <= 0:
@@ -74,9 +74,9 @@ async def fit(talk: Talk, budget: int, costs: TokenCosts) -> tuple[Message, ...]
 
 @dataclass(frozen=True)
 class _Relief:
-    """Something that may be made smaller: the message at `position` of a block becomes `lighter`, or the whole block goes.
+    """A reduction: the message at `position` of a block becomes `lighter`, or the whole block is dropped.
 
-    `in_advance`: it may be done before it must be.
+    `in_advance` says whether it may be done before it is necessary.
     """
 
     block: list[Message]
@@ -97,7 +97,7 @@ class _Relief:
 
 @dataclass(frozen=True)
 class _Output:
-    """Where a tool's output stands."""
+    """The position of a tool's output."""
 
     block: list[Message]
     position: int
@@ -115,7 +115,7 @@ class _Output:
 
 
 class _Load:
-    """A talk in blocks that can be made smaller."""
+    """A conversation in blocks that can be reduced."""
 
     def __init__(self, talk: Talk) -> None:
         self._system = list(talk.opening[:1])
@@ -142,7 +142,7 @@ class _Load:
         return tuple(message for block in blocks for message in block)
 
     def reliefs(self) -> Iterator[_Relief]:
-        """What may be done, in order; each is told after those before it were carried out."""
+        """Yield the possible reductions in order; each depends on the previous ones having been carried out."""
         for output in self._older:
             yield from output.shortening(in_advance=True)
         for output in self._older:
@@ -159,12 +159,12 @@ class _Load:
 
 
 def _outputs(block: list[Message], first: int, exchanges: tuple[Exchange, ...]) -> list[_Output]:
-    """The outputs of a block that holds `exchanges` from position `first` on."""
+    """Return the outputs of a block that holds `exchanges` from position `first` on."""
     return [_Output(block, first + 2 * number + 1, each.fact) for number, each in enumerate(exchanges)]
 
 
 async def _lightened(talk: Talk, excess: int, quantum: int, costs: TokenCosts) -> tuple[Message, ...]:
-    """The messages with at least `excess` tokens less if that can be had, as a rule the next multiple of `quantum`."""
+    """Return the messages with at least `excess` tokens removed if possible, normally the next multiple of `quantum`."""
     load = _Load(talk)
     freed, in_advance = 0, -(-excess // quantum) * quantum
     for relief in load.reliefs():
@@ -179,7 +179,7 @@ async def _lightened(talk: Talk, excess: int, quantum: int, costs: TokenCosts) -
 
 
 def _countable(talk: Talk, budget: int) -> Talk:
-    """A talk without the oldest of very many turns."""
+    """Return a conversation without its oldest turns if there are very many."""
     most = budget * _MOST_CHARS_PER_TOKEN
     lengths = [sum(len(message.content) for message in turn.messages) for turn in talk.earlier]
     excess = sum(lengths) - most

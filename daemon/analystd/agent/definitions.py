@@ -1,8 +1,8 @@
-"""How the figures that a question asks for are computed: sentences in `prompts/definitions.txt`, found by the question's words.
+"""Definitions of the figures that a question asks for: sentences in `prompts/definitions.txt`, found by the question's words.
 
-They matter where libraries differ (sample or population, corrected or not), and where a small model takes what it knows by half. Their code
-stands in backticks, with stand-ins for columns; where a question names columns of the one table that it is about, these stand in their place,
-since a small model copies what it sees.
+They matter where libraries differ (sample or population, corrected or not), and where a small model knows a method only in part. Their
+code stands in backticks, with placeholders for columns; if a question names columns of the one table that it is about, these replace the
+placeholders, since a small model copies what it sees.
 """
 
 from __future__ import annotations
@@ -26,30 +26,30 @@ _AGGREGATES = {
     "median": ("median",),
     "mean": ("mean", "average", "rate$", "rates$", "durchschnitt", "mittel", "quote"),
 }
-"""The words for figures of a group other than its sum."""
+"""The words for aggregates of a group other than its sum."""
 _WORD = re.compile(r"\w[\w-]*")
 _SHORT = 3
-"""Values of so few letters have to stand in a question in the same case."""
+"""Values of at most this length must stand in a question in the same case."""
 
 
 @dataclass(frozen=True)
 class NamedColumns:
-    """The columns that a question names, by their part in a computation; None or empty where that is not certain."""
+    """The columns that a question names, by their role in a computation; None or empty if that is not certain."""
 
     value: str | None = None
-    """The only column of numbers."""
+    """The only numeric column."""
     group: str | None = None
     """The only other column."""
     day: str | None = None
-    """The table's only column of dates."""
+    """The table's only date column."""
     explained: str | None = None
-    """Of several columns of numbers, the one that is named first, as `y` in a regression of y on x."""
+    """Of several numeric columns, the first one named, as `y` in a regression of y on x."""
     explaining: tuple[str, ...] = ()
-    """The columns of numbers that are named after it."""
+    """The numeric columns named after it."""
 
 
 def definitions(question: str, contents: Contents | None = None) -> str:
-    """Return what a question is told of the figures that it asks for; empty where it asks for none of them."""
+    """Return definitions of the figures that a question asks for; empty if it asks for none of them."""
     asked = words_of(question)
     columns = named_columns(question, contents) if contents is not None else NamedColumns()
     how = _aggregate(asked)
@@ -63,7 +63,7 @@ def definitions(question: str, contents: Contents | None = None) -> str:
 
 
 def named_columns(question: str, contents: Contents) -> NamedColumns:
-    """Return which columns a question names, if it is about one table."""
+    """Return the columns that a question names, if it is about one table."""
     if len(contents.columns) != 1:
         return NamedColumns()
     ((path, columns),) = contents.columns.items()
@@ -81,7 +81,7 @@ def named_columns(question: str, contents: Contents) -> NamedColumns:
 
 
 def _by_value(question: str, contents: Contents, value: str | None) -> list[str]:
-    """What is said where a question names several values of one column: a figure of each is mostly what is asked for."""
+    """Return a hint if a question names several values of one column, because it usually asks for a figure for each."""
     words = set(_WORD.findall(question))
     folded = {word.casefold() for word in words}
     for columns in contents.values.values():
@@ -96,7 +96,7 @@ def _by_value(question: str, contents: Contents, value: str | None) -> list[str]
 
 
 def _aggregate(asked: Sequence[str]) -> str:
-    """How the rows of a group become one figure, by the words of a question."""
+    """Return the code that aggregates the rows of a group, chosen by the words of a question."""
     for how, phrases in _AGGREGATES.items():
         if any(holds_phrase(asked, phrase) for phrase in phrases):
             return f'.agg("{how}")'
@@ -104,10 +104,10 @@ def _aggregate(asked: Sequence[str]) -> str:
 
 
 def _in_order(question: str, columns: Sequence[str]) -> list[str]:
-    """The columns that stand in a question as words, in the order of its words; a plural counts."""
+    """Return the columns whose names, or plurals of them, occur in a question as words, in the order of the question."""
     found: dict[str, int] = {}
     for name in columns:
-        # A name of one letter is a word only as it is written.
+        # A name of one letter counts as a word only in the same case.
         flags = re.IGNORECASE if len(name) > 1 else re.NOFLAG
         if name.strip() and (place := re.search(rf"(?<!\w){re.escape(name)}(?:s|es)?(?!\w)", question, flags)):
             found[name] = place.start()
@@ -115,7 +115,7 @@ def _in_order(question: str, columns: Sequence[str]) -> list[str]:
 
 
 def _with_columns(code: str, columns: NamedColumns) -> str:
-    """Return code with the names of columns in place of the stand-ins of which they take the part."""
+    """Return code with the names of columns in place of their placeholders."""
     names: Mapping[str, str | None] = {
         "value": columns.value,
         "group": columns.group,

@@ -1,4 +1,4 @@
-"""Programs that ran and whose results are mostly mistakes: only missing values, or a share where percent is asked for."""
+"""Detect results that are usually mistakes: only missing values, or a share where percent is asked for."""
 
 from __future__ import annotations
 
@@ -11,27 +11,27 @@ MISSING = (
     "(reduce each part to one number first, or merge the tables), so does text in pd.to_numeric, and so do missing values in numpy, scipy "
     "and scikit-learn (drop them first)."
 )
-"""What helps with a program that printed only missing values."""
+"""The hint for a program that printed only missing values."""
 
 SHARE = "It printed a share, and the question asks for percent: multiply by 100."
-"""What helps with a program that printed a share instead of percent."""
+"""The hint for a program that printed a share instead of percent."""
 
 _MISSING = re.compile(r"(?:^|[\s:=(\[,])(?:nan|NaN|NaT|<NA>)[\s)\],%]*$")
 _EMPTY = re.compile(r"^(?:Series\(\[\]|Empty DataFrame)")
 _NUMBER = re.compile(r"\d[\s)\],%]*$")
 _PERCENT = re.compile(r"%|\bpercent(?:age)?s?\b|\bprozent", re.IGNORECASE)
 _GIVEN_PERCENT = re.compile(r"\d\s?-?(?:%|percent\b|prozent)", re.IGNORECASE)
-"""A level, a bound or a part to cut off, and not what is asked for."""
+"""A percentage that is a level, a bound or a part to cut off, and not the result asked for."""
 _HUNDRED = re.compile(r"\b100(?:\.0*)?\b|\b1e2\b")
 _LAST_NUMBER = re.compile(r"[-+]?\d*\.?\d+(?:e[-+]?\d+)?(?=[\s)\]]*$)")
 _FOOTER = re.compile(r"^(?:Name|Length|Freq|Columns|Index|dtype)\b|\bdtype: \w+$|^\[\d+ rows x \d+ columns\]$")
-"""What pandas prints below a Series or table."""
+"""The lines that pandas prints below a Series or table."""
 
 
 def has_only_missing_values(output: str) -> bool:
-    """Return whether what a program printed holds values and all of them are missing.
+    """Return whether the output of a program contains values, all of which are missing.
 
-    A line's value is what it ends with; lines that end with words say nothing for or against.
+    The value of a line is at its end; lines that end with words do not count.
     """
     lines = [line.rstrip() for line in without_deprecations(output).splitlines()]
     values = [line for line in lines if not _FOOTER.search(line)]
@@ -40,7 +40,7 @@ def has_only_missing_values(output: str) -> bool:
 
 
 def is_share_for_percent(question: str, code: str, output: str) -> bool:
-    """Return whether a question asks for percent and a program printed only numbers between -1 and 1, multiplied by 100 nowhere."""
+    """Return whether a question asks for percent and a program printed only numbers between -1 and 1, without multiplying by 100."""
     if not _PERCENT.search(_GIVEN_PERCENT.sub("", question)) or _HUNDRED.search(code) or "%" in code or "%" in output:
         return False
     numbers = [found[0] for line in output.splitlines() if (found := _LAST_NUMBER.search(line.rstrip()))]

@@ -1,4 +1,4 @@
-"""What is left of a tool's output when there is no room for it: one line of its own facts."""
+"""Reduce a tool's output to one line of facts when there is no room for all of it."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ _DEPRECATION = re.compile(
     r"^\S+(?: \d+)?>?:\d+: (?:Pending|Pandas\d*)?(?:Deprecation|Future|Pandas\d*)?Warning: .*\n(?:\S.*\n){0,6}?  .*(?:\n|\Z)",
     re.MULTILINE,
 )
-"""As Python prints them: the place with the message, and below, indented, the line of the program."""
+"""A warning as Python prints it: the place with the message, and below, indented, the line of the program."""
 _ERROR_CHARACTERS = 300
 
 
 def fact_of(tool: str, arguments: Mapping[str, Any], ok: bool, output: str) -> str:
-    """One line, of at most some 300 characters, on what was called and what came of it."""
+    """Return one line, of at most some 300 characters, that says what was called and with what result."""
     if not ok:
         return f"{tool} failed: {_clipped(_last_line(output))}"
     say = _FACTS.get(tool, _first_line_of)
@@ -25,12 +25,12 @@ def fact_of(tool: str, arguments: Mapping[str, Any], ok: bool, output: str) -> s
 
 
 def without_deprecations(output: str) -> str:
-    """Return an output without the warnings of libraries that something will change one day, which lead a model astray."""
+    """Return an output without deprecation warnings of libraries, which mislead a model."""
     return _DEPRECATION.sub("", output)
 
 
 def traceback_tail(output: str) -> str:
-    """Return the last lines of what a failed program put out, which say what went wrong."""
+    """Return the last lines of a failed program's output, which say what went wrong."""
     lines = without_deprecations(output).strip().splitlines()
     return "\n".join(
         line if len(line) <= _ERROR_CHARACTERS else f"{line[:_ERROR_CHARACTERS]}…" for line in lines[-_ERROR_LINES:]
@@ -38,7 +38,7 @@ def traceback_tail(output: str) -> str:
 
 
 def _view(arguments: Mapping[str, Any], output: str) -> str:
-    """The operation and the path, and what the view said of shape and columns; of rows, how many lines there were."""
+    """Return the operation and the path, with the shape and columns that the view reported; for rows, the number of lines."""
     asked = f"{arguments.get('operation')} of {_clipped(arguments.get('path'))}"
     telling = [line for line in output.splitlines() if line.startswith(("Shape", "Columns"))]
     if telling:

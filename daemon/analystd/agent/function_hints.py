@@ -1,8 +1,8 @@
-"""The few functions of the toolbox that a question is told of: those whose words stand in it, with signature and one line.
+"""Choose the few toolbox functions that a question mentions, with signature and one line each.
 
-A small model chooses a function far better than it writes thirty lines, but each line that it is told costs time and may mislead it. So the
-choice is plain: `prompts/toolbox_words.txt` has the words for each function. Signatures and lines are read from the toolbox's own source,
-since the daemon neither imports pandas nor runs anything to answer.
+A small model chooses a function far better than it writes thirty lines, but each line of its prompt costs time and may mislead it. So
+the choice is simple: `prompts/toolbox_words.txt` has the words for each function. Signatures and lines are read from the toolbox's own
+source, since the daemon neither imports pandas nor runs anything to answer.
 """
 
 from __future__ import annotations
@@ -30,13 +30,13 @@ _NO_ATTRIBUTE = re.compile(
 
 @dataclass(frozen=True)
 class Function:
-    """A function as the model is told of it."""
+    """A function as the model sees it."""
 
     name: str
     signature: str
-    """As it is called: `toolbox.vwap(frame, *, price, volume, by=None)`."""
+    """The call: `toolbox.vwap(frame, *, price, volume, by=None)`."""
     line: str
-    """What it returns or does."""
+    """What the function returns or does."""
 
     @property
     def text(self) -> str:
@@ -47,7 +47,7 @@ class Function:
 
 @dataclass(frozen=True)
 class Words:
-    """What a question has to hold for a function to be told, and what columns the tables must have."""
+    """The words that a question must contain for a function to be offered, and the columns that the tables must have."""
 
     phrases: tuple[str, ...]
     columns: tuple[tuple[str, ...], ...] = ()
@@ -56,13 +56,13 @@ class Words:
 def hints(
     question: str, columns: Iterable[str], own: Sequence[Function] = (), hidden: Collection[str] = frozenset()
 ) -> str:
-    """Return the lines about functions that fit a question; empty where none does.
+    """Return the lines about functions that fit a question; empty if none does.
 
     Args:
         question: The question.
-        columns: The columns of the tables that were looked at; with none, no function is left out for want of them.
-        own: Functions of the project, which fit where a word of their name is in the question; they come first.
-        hidden: Functions of the toolbox that a session does not get, because the project has something else of that name.
+        columns: The columns of the known tables; without any, no function is left out for lack of a column.
+        own: Functions of the project, which fit if the question contains a word of their name; they come first.
+        hidden: Functions of the toolbox that a session does not get, because the project defines another function with that name.
     """
     asked = words_of(question)
     chosen = [each for each in own if _own_fits(each, asked)]
@@ -72,7 +72,7 @@ def hints(
 
 
 def hint_for_failure(code: str, output: str) -> str | None:
-    """Return what helps with a program that failed and uses the toolbox: its functions as they are called; None for other programs."""
+    """Return a hint for a failed program that uses the toolbox: its functions with signatures; None for other programs."""
     if found := _NO_ATTRIBUTE.search(output):
         return (
             f"The toolbox has no {found['name'] or found['imported']}; import it from the library that has it. "
@@ -95,7 +95,7 @@ def functions() -> Mapping[str, Function]:
 
 
 def functions_in(source: str) -> list[Function]:
-    """Return the public functions with a docstring that stand in a Python source, which is not run; none if it cannot be parsed."""
+    """Return the public functions with a docstring in a Python source, which is not run; none if it cannot be parsed."""
     try:
         body = ast.parse(source).body
     except (SyntaxError, ValueError, RecursionError, MemoryError):
@@ -107,7 +107,7 @@ def functions_in(source: str) -> list[Function]:
 
 @functools.cache
 def toolbox_words() -> Mapping[str, Words]:
-    """Return the words for each function, from the file that has them."""
+    """Return the words for each function, from `toolbox_words.txt`."""
     text = (files("analystd.agent") / "prompts" / "toolbox_words.txt").read_text(encoding="utf-8")
     words: dict[str, Words] = {}
     name = ""
@@ -125,14 +125,14 @@ def toolbox_words() -> Mapping[str, Words]:
 
 
 def words_of(text: str) -> list[str]:
-    """Return the words of a text, without case and accents, names in camel case taken apart."""
+    """Return the words of a text, without case and accents; names in camel case are split."""
     plain = _CAMEL.sub(" ", unicodedata.normalize("NFC", text)).casefold().translate(_SPELT_OUT)
     bare = "".join(each for each in unicodedata.normalize("NFKD", plain) if not unicodedata.combining(each))
     return _WORD.findall(bare)
 
 
 def _fitting(asked: Sequence[str], columns: Iterable[str]) -> list[str]:
-    """The functions that fit, those first of which most phrases do; of equals the first in the file."""
+    """Return the functions that fit, ordered by the number of matching phrases, then as in the file."""
     had = [words_of(name) for name in columns]
     scores = {
         name: sum(holds_phrase(asked, phrase) for phrase in words.phrases)
@@ -144,12 +144,12 @@ def _fitting(asked: Sequence[str], columns: Iterable[str]) -> list[str]:
 
 
 def holds_phrase(asked: Sequence[str], phrase: str) -> bool:
-    """Return whether the words of a question have those of a phrase, as the words of functions are written."""
+    """Return whether the words of a question contain a phrase, written like the words for functions."""
     return all(_follows(asked, part.split()) for part in phrase.split("+"))
 
 
 def _follows(asked: Sequence[str], stems: Sequence[str]) -> bool:
-    """Whether words that fit the stems stand next to each other."""
+    """Return whether consecutive words match the stems."""
     return any(
         all(_fits(word, stem) for word, stem in zip(asked[at : at + len(stems)], stems, strict=True))
         for at in range(len(asked) - len(stems) + 1)
@@ -184,7 +184,7 @@ def _arguments(arguments: ast.arguments) -> str:
 
 
 def _fields(node: ast.ClassDef) -> list[str]:
-    """The fields of a dataclass."""
+    """Return the fields of a dataclass."""
     return [
         each.target.id
         for each in node.body

@@ -1,4 +1,4 @@
-"""The agent: ask the model, run the one tool that it calls, give it the result, until it answers or a limit is reached."""
+"""The agent: ask the model, run the tool that it calls, return the result to it, until it answers or a limit is reached."""
 
 from __future__ import annotations
 
@@ -35,31 +35,31 @@ from analystd.wire.results import Step, Usage
 logger = logging.getLogger(__name__)
 
 MAX_BAD_CALLS = 3
-"""A run ends with so many calls that could not be read or did not fit their tool's schema."""
+"""Number of unreadable or invalid calls after which a run ends."""
 
 REPLY_TOKENS = 1024
 
 _TEMPERATURE_AFTER_REPETITION = 1.0
 _MOST_LACKING = 3
-"""So many programs in a row may look for what the data does not have."""
+"""Number of consecutive programs that may look for values or columns that the data does not have."""
 
 _BAD_CALL_TURN = Message("assistant", "(a call that was not valid)")
 _BAD_CALL_CHARACTERS = 300
 
 
 class Observer(Protocol):
-    """Who hears of the run as it happens."""
+    """Receives the events of a run as they happen."""
 
     def said(self, text: str) -> None:
-        """The model wrote text."""
+        """Report text that the model wrote."""
         ...
 
     def calling(self, tool: str, arguments: dict[str, Any], said: str) -> None:
-        """A call is about to run; `said` is all that the model wrote to make it."""
+        """Report a call before it runs; `said` is everything that the model wrote to make it."""
         ...
 
     def called(self, step: Step) -> None:
-        """A call ended."""
+        """Report a call that ended."""
         ...
 
 
@@ -82,7 +82,7 @@ class Agent:
         self._costs = TokenCosts(engine.count_tokens)
 
     async def run(self, task: Task) -> Outcome:
-        """Carry out a task. Ends by itself in every case: an engine that fails gives `failed`, a cancelled task `cancelled`."""
+        """Carry out a task. It always ends by itself: an engine error gives `failed`, a cancelled task `cancelled`."""
         outcome = Outcome()
         started = time.monotonic()
         try:
@@ -125,7 +125,7 @@ class Agent:
                 step = await self._call(reply.call, reply.said, task.programs)
                 outcome.steps.append(step)
                 if step.get("valid", True):
-                    # What was not valid is forgotten: a small model takes whatever stands in a conversation for an example.
+                    # An invalid call is not kept, because a small model takes whatever stands in a conversation as an example.
                     if task.programs is None or not is_failed_program(step):
                         told = exchange(reply.said, step, programs=task.programs is not None)
                         talk = replace(talk, exchanges=(*talk.exchanges, told))
@@ -141,7 +141,7 @@ class Agent:
             talk = replace(talk, notes=(*talk.notes, _BAD_CALL_TURN, note))
 
     def _offer(self, task: Task, steps: Sequence[Step]) -> _Offer:
-        """What the next reply may call: nothing at the step limit or when the calls lead nowhere."""
+        """Return what the next reply may call: nothing at the step limit or when the calls lead nowhere."""
         if calls_made(task, steps) >= task.limits.max_steps or _leads_nowhere(task, steps):
             return _Offer((), "none")
         if not steps and task.first_tools:
@@ -149,7 +149,7 @@ class Agent:
         return _Offer(self._toolbox.specs, "auto" if self._toolbox.specs else "none")
 
     async def _reply(self, task: Task, talk: Talk, offer: _Offer, outcome: Outcome) -> Reply:
-        """One reply of the model, up to the end of its first call if there is one."""
+        """Return one reply of the model, up to the end of its first call if there is one."""
         reader = ReplyReader(
             self._observer.said, offer.tools, calls_allowed=offer.choice != "none", programs=task.programs is not None
         )
@@ -165,7 +165,7 @@ class Agent:
         return reader.finish(cut=completion.reason in ("length", "context"))
 
     async def _request(self, task: Task, talk: Talk, offer: _Offer, steps: Sequence[Step]) -> GenerateRequest:
-        """What the engine is asked for, cut to its window where that is known."""
+        """Return the request to the engine, cut to its window if that is known."""
         window = self._engine.info().context_tokens
         room = REPLY_TOKENS if window is None else min(REPLY_TOKENS, window // 4)
         messages = talk.messages if window is None else await fit(talk, window - room, self._costs)
@@ -178,7 +178,7 @@ class Agent:
             max_tokens=room,
             temperature=sampling.temperature,
             seed=sampling.seed,
-            # Unless it was cut, the opening is what all conversations of a desk begin with.
+            # Unless it was cut, the opening is the common beginning of all conversations of a desk.
             common_messages=len(talk.opening) if messages[: len(talk.opening)] == talk.opening else 0,
         )
 
@@ -215,22 +215,22 @@ class _Offer:
 
 
 def _objection(task: Task, offer: _Offer, reply: Reply, outcome: Outcome) -> str | None:
-    """Why a reply in words is not taken as the answer, while the model may still do something about it."""
+    """Return why a reply in words is not accepted as the answer, as long as the model may still do something about it."""
     if task.programs is None or offer.choice == "none" or reply.cut:
         return None
     return task.programs.reviewer.objection(without_thoughts(reply.text), outcome.steps)
 
 
 def _failure_notes(task: Task, steps: Sequence[Step]) -> tuple[Message, ...]:
-    """What the next reply is told of programs that failed since the last one with a result."""
+    """Return a message about the programs that failed since the last one with a result."""
     failed = failed_programs(steps) if task.programs else []
     return (Message("user", failures_text(failed)),) if failed else ()
 
 
 def _leads_nowhere(task: Task, steps: Sequence[Step]) -> bool:
-    """Whether the model is to answer with what there is.
+    """Return whether the model must answer with what it has.
 
-    A program that fails as before may be mended yet, once: the model is told so; and so may one that looks for what the data does not have.
+    A program may fail once more in the same way, because the model then receives a hint; likewise one that looks for what the data does not have.
     """
     if task.programs and (failures := failed_in_a_row(steps)):
         return (
@@ -242,7 +242,7 @@ def _leads_nowhere(task: Task, steps: Sequence[Step]) -> bool:
 
 
 def _sampling(task: Task, steps: Sequence[Step], usual: Sampling) -> Sampling:
-    """Return how the next reply is drawn: the likeliest one after a failure that was repeated would be that failure again."""
+    """Return the sampling for the next reply: after a repeated failure, the likeliest reply would repeat it again."""
     if task.programs and fails_as_before(steps):
         return Sampling(max(usual.temperature, _TEMPERATURE_AFTER_REPETITION), usual.seed + len(steps))
     return usual

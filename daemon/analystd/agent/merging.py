@@ -1,4 +1,4 @@
-"""How tables that belong together are merged: by the columns that two of them have in common, be they spelt otherwise."""
+"""Find out how tables that belong together are merged: by the columns that two of them share, also in different spellings."""
 
 from __future__ import annotations
 
@@ -8,24 +8,24 @@ from collections.abc import Mapping, Sequence
 from pathlib import PurePosixPath
 
 _MOST_KEYS = 2
-"""Tables that share more columns hold the same things, and are put below each other."""
+"""Tables that share more columns hold the same kind of rows and are concatenated."""
 _MOST_COLUMNS = 200
 _NO_NAME = re.compile(r"\W+")
 
 
 Cells = Mapping[str, Mapping[str, Sequence[str]]]
-"""Cells of columns of text, by path and name."""
+"""Cells of text columns, by path and name."""
 
 
 def merges(
     columns: Mapping[str, Sequence[str]], every: Cells | None = None, some: Cells | None = None
 ) -> dict[tuple[str, str], str]:
-    """Return how two tables are merged, in the words of pandas, for each pair of paths that have one or two columns in common.
+    """Return the pandas code that merges two tables, for each pair of paths that share one or two columns.
 
     Args:
         columns: The columns of each table.
-        every: All different cells of columns, where they are known.
-        some: Some cells of columns. A column of which no cell is among all those of the other is not in common.
+        every: All distinct cells of columns, where they are known.
+        some: Some cells of columns. A column is not shared if none of its cells is among all cells of the other.
     """
     found: dict[tuple[str, str], str] = {}
     for left, right in itertools.combinations(columns, 2):
@@ -37,19 +37,19 @@ def merges(
 
 
 def letters(name: str) -> str:
-    """Return what is left of a name without case, spaces and signs."""
+    """Return a name without case, spaces and signs."""
     return "".join(character for character in name.casefold() if character.isalnum())
 
 
 def _common(left: Sequence[str], right: Sequence[str]) -> list[tuple[str, str]]:
-    """The columns that both have, each in both spellings; what is spelt the same comes before what is alike."""
+    """Return the columns that both tables have, each in both spellings; identical spellings come first."""
     alike = {letters(name): name for name in right if name not in left}
     keys = [(name, name if name in right else alike.get(letters(name), "")) for name in left]
     return [(name, other) for name, other in keys if other and letters(name)]
 
 
 def _are_apart(left: tuple[str, str], right: tuple[str, str], every: Cells, some: Cells) -> bool:
-    """Whether two columns, each given by path and name, are known to have no cell in common."""
+    """Return whether two columns, each given by path and name, certainly have no cell in common."""
     for (path, name), (other_path, other) in ((left, right), (right, left)):
         all_cells = every.get(path, {}).get(name)
         others = [cell for cell in some.get(other_path, {}).get(other, ()) if cell]
@@ -69,6 +69,6 @@ def _argument(names: Sequence[str]) -> str:
 
 
 def _variable(path: str) -> str:
-    """A name for the table of a file, as programs give it."""
+    """Return a name for the table of a file, as programs name it."""
     name = _NO_NAME.sub("_", PurePosixPath(path).name.partition(".")[0]).strip("_").lower()
     return name if name.isidentifier() else f"table_{name}"

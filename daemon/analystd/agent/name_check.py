@@ -1,4 +1,4 @@
-"""Whether the names in an answer stand in what programs printed: a model that printed how many there are may name them from memory."""
+"""Check that the names in an answer occur in what programs printed: a model that printed only their number may invent the names."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ _MOST_SAID = 5
 
 
 def names_from_nowhere(question: str, answer: str, sources: Sequence[str]) -> list[str]:
-    """Return the capitalised words of an answer, inside a sentence or as items of a list, that no source has.
+    """Return the capitalised words of an answer, inside a sentence or as items of a list, that no source contains.
 
-    Only where the question asks for names. German writes every noun with a capital; there, items of lists alone count.
+    The result is empty unless the question asks for names. German capitalises every noun; there, only items of lists count.
 
     Args:
-        question: What was asked.
+        question: The question.
         answer: The answer.
-        sources: What the model was given, and what its programs said and printed.
+        sources: The texts that the model received, and the programs with their output.
     """
     if not _ASKS_FOR_NAMES.search(question):
         return []
@@ -39,6 +39,6 @@ def names_from_nowhere(question: str, answer: str, sources: Sequence[str]) -> li
 
 
 def _is_known(name: str, known: str) -> bool:
-    """Whether a word, or what it would be without a plural or genitive ending, stands in a text; or always has a capital."""
+    """Return whether a word, possibly without a plural or genitive ending, occurs in a text, or is always capitalised."""
     bare = re.sub(r"['’]?s?$", "", name)
     return bool(_ALWAYS_CAPITAL.fullmatch(name)) or bare.casefold() in known

@@ -1,7 +1,7 @@
-"""Whether the numbers in an answer stand in what programs printed.
+"""Check that the numbers in an answer occur in what programs printed.
 
-Numbers are read as English and German write them, and where a text can be read in two ways, either will do: a number is called unsupported
-only when no reading of it stands anywhere. Rounding may go up or to even; what a number is rounded to, its own digits tell.
+Numbers are read as English and German write them. If a text can be read in two ways, either will do: a number counts as unsupported only
+if no reading of it occurs anywhere. Rounding may go up or to even; the precision of a number follows from its own digits.
 """
 
 from __future__ import annotations
@@ -49,29 +49,29 @@ _ABOUT = re.compile(
 )
 _ABOUT_CHARACTERS = 20
 _MOST_ABOUT = 0.05
-"""What is about so much differs by no more than this part of it."""
+"""Maximum relative difference of a number that is qualified by a word such as `about`."""
 _ORDINAL = re.compile(
     r"(?m)^[ \t>*_#-]*\(?\d{1,2}[.):](?=[\s*_])"
     r"|\b(?:step|part|task|question|figure|table|section|item|schritt|teil|aufgabe|frage|abbildung|tabelle|punkt)\s\d{1,2}\b(?![.,]\d)",
     re.IGNORECASE,
 )
-"""The number of a list's item, or of something that is counted; it is no result."""
+"""The number of a list item, or of something that is counted, which is not a result."""
 
 _PLAIN = re.compile(r"(?<![\w.])[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?")
 _GROUPED = re.compile(rf"(?<![\w.,])[-+]?\d{{1,3}}(?:[_{_GROUPS}]\d{{3}})+(?:\.\d+)?(?!\d)")
 _GERMAN = re.compile(r"(?<![\w.,])[-+]?(?:(?:\d{1,3}(?:\.\d{3})+|\d+),\d+(?![\d,])|\d{1,3}(?:\.\d{3}){2,}(?![\d.]))")
 _SHARE = re.compile(r"(?<![\w.])([-+]?\d+(?:\.\d+)?)\s?%")
 _NEGATIVE = re.compile(r"(?:-\s?[$€£]\s?|\([$€£]?)(\d+(?:\.\d+)?)(?!\d)")
-"""A loss as it is written in accounts; whether it is one is not certain, so it counts as well as the number without a sign."""
+"""A loss as accountants write it; since that is not certain, the number without a sign counts too."""
 _LITERAL = re.compile(r"\d[\d.,:/-]*\d|\d")
 _MOST_SOURCE_NUMBERS = 200_000
 _TOLERANCE = 1e-9
-"""Of what a float does not hold exactly."""
+"""Relative tolerance for what a float cannot represent exactly."""
 
 
 @dataclass(frozen=True)
 class Unsupported:
-    """A number of an answer that stands in no output; `start` and `end` count characters of the answer."""
+    """A number of an answer that occurs in no output; `start` and `end` count characters of the answer."""
 
     text: str
     start: int
@@ -79,7 +79,7 @@ class Unsupported:
 
 
 class Sources:
-    """The numbers that an answer may contain: printed, told by the facts, or given in the question or a program."""
+    """The numbers that an answer may contain: printed, part of the facts, or given in the question or a program."""
 
     def __init__(self, texts: Iterable[str]) -> None:
         self._literals: set[str] = set()
@@ -91,11 +91,11 @@ class Sources:
                     break
                 values.add(value)
             self._literals.update(_LITERAL.findall(plain))
-        # What fell by 3.5 may be printed as -3.5; that 3.5 was printed says nothing of -3.5.
+        # A fall of 3.5 may be printed as -3.5, but a printed 3.5 does not support -3.5.
         self._values = sorted(values | {abs(value) for value in values})
 
     def support(self, value: float, half: float) -> bool:
-        """Return whether one of these is a value, rounded by at most `half`."""
+        """Return whether one of the numbers is `value`, which is rounded by at most `half`."""
         if not math.isfinite(value):
             return False
         slack = half * (1 + 1e-6) + _TOLERANCE * abs(value)
@@ -103,12 +103,12 @@ class Sources:
         return place < len(self._values) and self._values[place] <= value + slack
 
     def hold(self, literal: str) -> bool:
-        """Return whether digits stand in these just so."""
+        """Return whether the sources contain exactly these digits."""
         return literal in self._literals
 
 
 def unsupported_numbers(answer: str, sources: Sources) -> list[Unsupported]:
-    """Return the numbers of an answer that its sources do not support; the numbers of a list's items are none."""
+    """Return the numbers of an answer that its sources do not support, except the numbers of list items."""
     ordinals = [found.span() for found in _ORDINAL.finditer(answer)]
     wrong = []
     for found in _NUMBER.finditer(answer):
@@ -143,7 +143,7 @@ def _is_supported(found: re.Match[str], answer: str, sources: Sources) -> bool:
 
 
 def _readings(digits: str) -> list[tuple[float, float]]:
-    """What digits with separators may mean: a value, and half a unit of its last digit."""
+    """Return the possible meanings of digits with separators: a value, and half a unit of its last digit."""
     bare = re.sub(rf"[ '\N{{RIGHT SINGLE QUOTATION MARK}}{_SPACES}]", "", digits)
     points, commas = bare.count("."), bare.count(",")
     written = []
@@ -159,7 +159,7 @@ def _readings(digits: str) -> list[tuple[float, float]]:
 
 
 def _looser(value: float) -> float:
-    """Half of the last digit that is not zero, for a number that is about so much."""
+    """Return half a unit of the last non-zero digit, for a number that is given approximately."""
     if not value.is_integer():
         return 0.0
     digits = f"{value:.0f}"
@@ -171,12 +171,12 @@ def _supports_one(readings: Iterable[tuple[float, float]], scale: float, sources
 
 
 def _all_supported(parts: list[str], sources: Sources) -> bool:
-    """Whether there are several whole numbers, and each is supported."""
+    """Return whether there are several whole numbers, all of them supported."""
     return len(parts) > 1 and all(part.isdecimal() and sources.support(float(part), 0.0) for part in parts)
 
 
 def _values(text: str) -> Iterator[float]:
-    """The numbers of a text, in each way that they may be read."""
+    """Yield the numbers of a text in each way that they can be read."""
     yield from (float(found[0]) for found in _PLAIN.finditer(text))
     yield from (float(re.sub(rf"[_{_GROUPS}]", "", found[0])) for found in _GROUPED.finditer(text))
     yield from (float(found[0].replace(".", "").replace(",", ".")) for found in _GERMAN.finditer(text))

@@ -1,4 +1,4 @@
-"""What came of a run, and how one ends: with an answer, with one that was held back before, or with none."""
+"""The outcome of a run, and how a run ends: with an answer, with one that was held back before, or with none."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _WITHOUT_CODE = re.compile(r"```.*?(?:```|\Z)", re.DOTALL)
 
 @dataclass
 class Outcome:
-    """What came of a run, complete at any moment: a run that is cut short has what it found."""
+    """The outcome of a run, complete at any moment: a run that is cut short has what it found so far."""
 
     status: AgentStatus = "failed"
     answer: str = ""
@@ -34,19 +34,19 @@ class Outcome:
     )
     error: AnalystdError | None = None
     unsupported: list[Unsupported] = field(default_factory=list)
-    """The numbers of the answer that stand in no output."""
+    """The numbers of the answer that occur in no output."""
     warnings: list[str] = field(default_factory=list)
-    """What a person should know of how the answer came about, each thing once."""
+    """Warnings for people about how the answer was made, each only once."""
 
 
 def end_with(reply: Reply, outcome: Outcome, task: Task) -> None:
-    """Take a reply without a call as the answer; if it says nothing, one that was held back before."""
+    """Take a reply without a call as the answer; if it is empty, take the one that was held back before."""
     answer = without_echo(without_thoughts(reply.text))
     if task.programs and failed_in_a_row(outcome.steps) and not says_column_is_missing(answer, outcome.steps[-1]):
         end_without_result(outcome, task)
         return
     if task.programs and not _WITHOUT_CODE.sub("", answer).strip():
-        # Code that was not run is no answer.
+        # Code that was not run is not an answer.
         answer = task.programs.reviewer.held_back or ""
     outcome.answer = answer or f"The model gave no answer in words, {found_by(outcome)}"
     is_whole = bool(answer) and not reply.cut and calls_made(task, outcome.steps) < task.limits.max_steps
@@ -75,12 +75,12 @@ def end_without_result(outcome: Outcome, task: Task) -> None:
 
 
 def has_failed_for_good(steps: Sequence[Step]) -> bool:
-    """Return whether nothing that the model could say now would be an answer; what the data lacks is said without it."""
+    """Return whether the model cannot give an answer any more; what the data lacks is reported without the model."""
     return failed_in_a_row(steps) > 0
 
 
 def found_by(outcome: Outcome) -> str:
-    """Return what a run had found when it ended."""
+    """Return a description of what a run had found when it ended."""
     if not outcome.steps:
         return "before any tool had run"
     last = outcome.steps[-1]

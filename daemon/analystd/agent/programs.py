@@ -1,7 +1,7 @@
-"""How a model that can program is asked: facts of the files first, programs in code fences, their output, errors with what helps.
+"""Prompts for a model that can program: facts of the files first, then programs in code fences, their output, and errors with hints.
 
 The system message is a text file (`prompts/programs.txt`) and the same for every question, so that all conversations begin alike. What
-differs, the files and variables that there are, stands in the question.
+differs, such as the existing files and variables, stands in the question.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from analystd.engine.base import EngineInfo
 from analystd.wire.results import Step
 
 LEAST_PARAMETERS = 400_000_000
-"""Models with fewer weights follow examples of calls better than they write programs."""
+"""Models with fewer parameters follow examples of calls better than they write programs."""
 
 _WHAT_NEXT = "If this answers the question, answer it now with these values. Else write the next program."
 _ECHO_CHARACTERS = 40
@@ -30,7 +30,7 @@ _PLAIN = (
     ast.Assign, ast.Call, ast.Constant, ast.Dict, ast.Expr, ast.expr_context, ast.FormattedValue, ast.JoinedStr, ast.keyword, ast.List,
     ast.Name, ast.Pass, ast.Tuple,
 )  # fmt: skip
-"""What a program consists of that computes nothing."""
+"""The syntax nodes of a program that computes nothing."""
 _COUNTS = re.compile(r"(?m)^\S.*: (\d+) rows, (\d+) columns$")
 _NUMBER = re.compile(r"\d[\d,_.]*\d|\d")
 _ERROR_LINE = re.compile(r"\(line (\d+)\)\s*$")
@@ -40,28 +40,28 @@ LOOK = "look"
 
 
 def can_program(info: EngineInfo) -> bool:
-    """Return whether a model is asked for programs; one of unknown size, as behind a server, is."""
+    """Return whether a model is asked for programs; so is one of unknown size, such as one behind a server."""
     return info.parameters is None or info.parameters >= LEAST_PARAMETERS
 
 
 def system_prompt() -> str:
-    """Return the system message, where no setting names another."""
+    """Return the system message that is used unless a setting replaces it."""
     return packaged_prompt("programs.txt")
 
 
 def question_with_facts(question: str, facts: str) -> str:
-    """Return the question after what was found out about the files and variables."""
+    """Return the question, preceded by the facts about files and variables."""
     return f"{facts}{_BEFORE_QUESTION}{question}" if facts else question
 
 
 def facts_and_question(content: str) -> tuple[str, str]:
-    """Return what `question_with_facts` put together."""
+    """Return the two parts that `question_with_facts` combined."""
     facts, mark, question = content.partition(_BEFORE_QUESTION)
     return (facts, question) if mark else ("", content)
 
 
 def result_text(output: str) -> str:
-    """Return what the model is shown of a program that ran, whose (perhaps shortened) output is given."""
+    """Return the message to the model about a program that ran, given its (perhaps shortened) output."""
     shown = without_deprecations(output).strip()
     if shown in (SILENT, ""):
         return "The program ran, but it printed nothing. Print the values that were asked for."
@@ -69,12 +69,12 @@ def result_text(output: str) -> str:
 
 
 def without_echo(answer: str) -> str:
-    """Return an answer without what the model was told to do, where it repeats that."""
+    """Return an answer without instructions to the model that it repeats."""
     return answer.partition(_WHAT_NEXT[:_ECHO_CHARACTERS])[0].rstrip()
 
 
 def says_only_itself(code: str) -> bool:
-    """Return whether a program prints nothing but texts and numbers that are written in it, or does nothing at all."""
+    """Return whether a program only prints texts and numbers that are written in it, or does nothing at all."""
     try:
         tree = ast.parse(code)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
@@ -87,7 +87,7 @@ def says_only_itself(code: str) -> bool:
 
 
 def is_said_of_files(code: str, looks: Sequence[str]) -> bool:
-    """Return whether all numbers that are written in a program are those of rows and columns that the look at the files found."""
+    """Return whether all numbers written in a program are numbers of rows and columns that the look at the files found."""
     counts = {number for look in looks for found in _COUNTS.finditer(look) for number in found.groups()}
     written = {number.replace(",", "").replace("_", "") for number in _NUMBER.findall(code)}
     return bool(written) and written <= counts
@@ -103,12 +103,12 @@ def _name(node: ast.expr) -> str:
 
 
 def is_failed_program(step: Step) -> bool:
-    """Return whether a step is a program that failed, or ran to no result and is to be written anew."""
+    """Return whether a step is a program that failed, or ran without a usable result, and must be rewritten."""
     return step["tool"] == PROGRAM_TOOL and (not step["ok"] or "hint" in step)
 
 
 def failed_programs(steps: Sequence[Step]) -> list[Step]:
-    """Return the programs that are to be written anew: all since the last step that gave a result."""
+    """Return the programs that must be rewritten: all since the last step with a result."""
     failed: list[Step] = []
     for step in reversed(steps):
         if step["tool"] == LOOK or (step["ok"] and not is_failed_program(step)):
@@ -130,10 +130,10 @@ def _failure(step: Step) -> tuple[str, str]:
 
 
 def failures_text(failed: Sequence[Step]) -> str:
-    """Return what the model is told of programs that failed: what of them ran, where and how they failed, and what helps.
+    """Return the message to the model about failed programs: what ran, where and how they failed, and hints.
 
-    A small model that sees its whole program writes it again, mistake and all (of eleven seen, nine were repeated to the letter); of what ran
-    before the failure it is told once, since the mistake may lie there.
+    A small model that sees its whole program repeats it with its mistake (nine of eleven observed programs, to the letter); after a single
+    failure the message also has the lines that ran before it, since the mistake may be there.
     """
     told = list(dict.fromkeys("\n".join(_failure_lines(step)) for step in failed))[-_MOST_FAILURES_TOLD:]
     begun = _lines_that_ran(failed[0]) if len(failed) == 1 else ""
@@ -157,7 +157,7 @@ def _failure_lines(step: Step) -> list[str]:
 
 
 def _lines_that_ran(step: Step) -> str:
-    """The statements before the one that failed, without comments; empty where they say nothing or are long."""
+    """Return the statements before the one that failed, without comments; empty if they are only imports or long."""
     number = _failed_line(step)
     try:
         body = ast.parse(_code(step)).body if number is not None else []
@@ -171,7 +171,7 @@ def _lines_that_ran(step: Step) -> str:
 
 
 def _failed_line(step: Step) -> int | None:
-    """The number of the line that the error names, if it names one of the program."""
+    """Return the line number in the error, if it is one of the program."""
     found = _ERROR_LINE.search(step["output"])
     return int(found[1]) if found and 0 < int(found[1]) <= len(_code(step).splitlines()) else None
 

@@ -1,4 +1,4 @@
-"""Noticing that a model's calls lead nowhere, so that it is asked for an answer instead of being let run to its limits."""
+"""Detect calls that lead nowhere, so that the model is asked for an answer before its run reaches a limit."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from analystd.wire.results import Step
 
 _SAME_OUTPUTS = 3
 SILENT = "(no output)"
-"""What code that prints nothing gives."""
+"""The output of code that prints nothing."""
 
 
 def is_stuck(steps: Sequence[Step]) -> bool:
-    """Whether the calls lead nowhere.
+    """Return whether the calls lead nowhere.
 
-    So they do when the last one is the same as the one before; when the last two, in turns, only gave again what earlier ones gave; or
-    when the last three, however they differ, all gave the same. Code that prints nothing, call after call, is no sign of it.
+    That is so if the last one is the same as the previous one; if the last two only repeated earlier calls and their outputs; or if the last
+    three, however they differ, all had the same output. Code that prints nothing, call after call, does not count.
     """
     if len(steps) < 2:
         return False
@@ -28,12 +28,12 @@ def is_stuck(steps: Sequence[Step]) -> bool:
 
 
 def is_repeated(steps: Sequence[Step]) -> bool:
-    """Whether the last call is the same as the one before."""
+    """Return whether the last call is the same as the previous one."""
     return len(steps) >= 2 and _call(steps[-1]) == _call(steps[-2])
 
 
 def _is_stale(steps: Sequence[Step], position: int) -> bool:
-    """Whether a call and what it gave are the same as those of an earlier one."""
+    """Return whether a call and its output are the same as those of an earlier one."""
     step = steps[position]
     return any(_call(step) == _call(each) and step["output"] == each["output"] for each in steps[:position])
 

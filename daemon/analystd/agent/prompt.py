@@ -1,7 +1,7 @@
-"""What the model is told: short, since a small model follows examples rather than explanations, and each token costs time.
+"""Prompts: short, since a small model follows examples rather than explanations, and each token costs time.
 
-The wording was tried on a model of 135 million parameters. Descriptions of the tools made it worse; the same examples told as turns of a
-conversation, each with its result and answer, instead of in the system message took it from 3 right first calls of 13 to 11.
+The wording was tested on a model of 135 million parameters. Descriptions of the tools made it worse; the same examples as turns of a
+conversation, each with its result and answer, instead of in the system message, raised the right first calls from 3 of 13 to 11.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from analystd.agent.toolcalls import tool_call_text
 from analystd.engine.base import Message, ToolSpec
 
 LISTED_FILES = 20
-"""So many names of the workspace are told; `list_files` tells all."""
+"""Maximum number of file names in the system message; `list_files` returns all."""
 
 _PREFERRED = ("data_view", "pyexe", "read_file", "write_file", "list_files")
 _TABLES = {
@@ -55,15 +55,15 @@ class _Example:
 
 
 def system_prompt(tools: Sequence[ToolSpec], workspace_listing: Sequence[str], task: str | None = None) -> str:
-    """The system message: the task (by default that of `prompts/calls.txt`), the files that are there, and the tools with their arguments."""
+    """Return the system message: the task (by default that of `prompts/calls.txt`), the existing files, and the tools with their arguments."""
     task = f"{task or packaged_prompt('calls.txt')} {_files(workspace_listing)}"
     return f"{task}\n\nTools: {', '.join(_signature(tool) for tool in _ordered(tools))}." if tools else task
 
 
 def example_turns(tools: Sequence[ToolSpec]) -> tuple[Message, ...]:
-    """Worked examples, to stand between the system message and the conversation: a question, the call, its result, the answer.
+    """Return worked examples, between the system message and the conversation: a question, the call, its result, the answer.
 
-    Only of tools that are offered. The kind of question that is asked most comes last, where a small model looks first.
+    Only offered tools have examples. The most frequent kind of question comes last, where a small model looks first.
     """
     offered = {tool.name for tool in tools}
     return tuple(turn for example in _examples() if example.tool in offered for turn in _turns(example))
@@ -83,12 +83,12 @@ def packaged_pairs(name: str) -> tuple[tuple[str, str], ...]:
 
 
 def with_new_files(question: str, names: Sequence[str]) -> str:
-    """A question of a conversation, with the files that came into the workspace since its system message told of them."""
+    """Return a question with the files that were added to the workspace since the system message listed them."""
     return f"{question}\n\n(New files: {_names(names)}.)" if names else question
 
 
 def tool_result_message(tool: str, ok: bool, output: str) -> str:
-    """What the model is shown of a call's outcome."""
+    """Return the message to the model about the outcome of a call."""
     if ok:
         return f"Result of {tool}:\n{output.strip() or '(no output)'}"
     return f"{tool} failed:\n{output.strip()}"
@@ -97,9 +97,9 @@ def tool_result_message(tool: str, ok: bool, output: str) -> str:
 def first_call_tools(
     question: str, workspace_listing: Sequence[str], tools: Sequence[ToolSpec]
 ) -> tuple[ToolSpec, ...]:
-    """The tools that can look into the files which the question names; none when it names no file.
+    """Return the tools that can read the files which the question names; none if it names no file.
 
-    Offered alone, and required, for the first reply, they keep a small model from answering out of thin air.
+    As the only tools of the first reply, one of which it must call, they keep a small model from inventing an answer.
     """
     named = [path for path in workspace_listing if is_named(question, path)]
     if not named:
@@ -109,26 +109,26 @@ def first_call_tools(
 
 
 def is_table(path: str) -> bool:
-    """Return whether a path looks like that of a table, gzipped or not."""
+    """Return whether a path looks like that of a table, compressed or not."""
     return PurePosixPath(without_compression(path).lower()).suffix in _TABLES
 
 
 def without_compression(path: str) -> str:
-    """Return a path without the ending that says that the file is compressed."""
+    """Return a path without its suffix for compression."""
     return re.sub(r"\.(?:gz|gzip)\Z", "", path, flags=re.IGNORECASE)
 
 
 def is_named(question: str, path: str) -> bool:
-    """Whether a file's name stands in the question as a word of its own. Folders, listed with a `/` at the end, do not count."""
+    """Return whether a file's name occurs in the question as a word of its own. Folders, listed with a final `/`, do not count."""
     name = re.escape(PurePosixPath(path).name)
     return not path.endswith("/") and bool(re.search(rf"(?<![\w.-]){name}(?![\w-]|\.\w)", question, re.IGNORECASE))
 
 
 @functools.cache
 def _examples() -> tuple[_Example, ...]:
-    """The worked examples of `prompts/calls_examples.txt`.
+    """Return the worked examples of `prompts/calls_examples.txt`.
 
-    Each is about another file: a path that stands in several examples is copied into calls about the user's own files.
+    Each is about another file: a model copies a path that occurs in several examples into calls about the user's own files.
     """
     return tuple(
         _Example(each["question"], each["tool"], json.loads(each["arguments"]), each["result"], each["answer"])
@@ -137,7 +137,7 @@ def _examples() -> tuple[_Example, ...]:
 
 
 def _ordered(tools: Sequence[ToolSpec]) -> list[ToolSpec]:
-    """The tools with those first that most questions need, as a small model is drawn to the first."""
+    """Return the tools in the order of how often questions need them, because a small model prefers the first."""
     return sorted(tools, key=lambda tool: _PREFERRED.index(tool.name) if tool.name in _PREFERRED else len(_PREFERRED))
 
 
@@ -153,7 +153,7 @@ def _names(listing: Sequence[str]) -> str:
 
 
 def _signature(tool: ToolSpec) -> str:
-    """The tool as a function: `data_view(path, operation=columns|head, n_rows?)`."""
+    """Return the tool as a function: `data_view(path, operation=columns|head, n_rows?)`."""
     required = tool.parameters.get("required", ())
     properties: Mapping[str, Any] = tool.parameters.get("properties", {})
     arguments = [f"{name}{'' if name in required else '?'}{_choices(schema)}" for name, schema in properties.items()]

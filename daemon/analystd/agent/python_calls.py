@@ -1,4 +1,4 @@
-"""Tool calls that a model writes as Python, read and never evaluated: named arguments that are literals, nothing else.
+"""Read tool calls that a model writes as Python, without evaluating them: only keyword arguments that are literals.
 
 Gemma writes `print(default_api.f(x=1))` in a fence `tool_code`, Llama 3.2 and 4 write `[f(x=1), g(y=2)]`.
 """
@@ -17,21 +17,21 @@ _UNREADABLE = (SyntaxError, ValueError, TypeError, RecursionError, MemoryError)
 
 
 def python_calls(code: str, names: Container[str]) -> list[tuple[str, dict[str, Any]]]:
-    """The calls of which a code consists, as names and arguments; none if it holds anything else, or calls another name.
+    """Return the calls that make up some code, as names and arguments; none if it holds anything else, or calls another name.
 
     Raises:
-        UnreadableError: for arguments that JSON cannot hold.
+        UnreadableError: for arguments that JSON cannot represent.
     """
     calls = [_call(node, names) for node in _expressions(code)]
     found = [call for call in calls if call is not None]
     if len(found) < len(calls):
         return []
-    # Tuples become lists, and numbers as keys become text, as in any other call.
+    # Tuples become lists, and numeric keys become text, as in any other call.
     return [(name, json.loads(json.dumps(checked(arguments)))) for name, arguments in found]
 
 
 def _expressions(code: str) -> list[ast.expr]:
-    """What stands alone on its line, in a list or in a `print`; nothing if there are other statements."""
+    """Return the expressions that stand alone on a line, in a list or in a `print`; none if there are other statements."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -47,7 +47,7 @@ def _expressions(code: str) -> list[ast.expr]:
 
 
 def _printed(node: ast.expr) -> ast.expr:
-    """What a call of `print` prints."""
+    """Return the argument of a call of `print`, or else the expression itself."""
     match node:
         case ast.Call(func=ast.Name(id="print"), args=[inner], keywords=[]):
             return inner

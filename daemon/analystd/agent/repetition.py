@@ -1,4 +1,4 @@
-"""Noticing that a model only repeats itself, as small models do when they have said all that they know."""
+"""Detect that a model only repeats itself, as small models do when they have nothing more to say."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ _TIMES = 3
 
 
 def repeated_tail(text: str) -> int:
-    """How many characters at the end of `text` only repeat what stands before them; 0 when it does not end in repetition.
+    """Return the length of the end of `text` that only repeats the text before it; 0 if it does not end in repetition.
 
-    A tail is repetition when it is the same passage `_TIMES` times or more, over at least `_LEAST_REPEATED` characters: a row of dashes
-    under a heading is none, an answer that begins for the third time is.
+    A passage counts as repetition if it occurs at least `_TIMES` times, over at least `_LEAST_REPEATED` characters: a row of dashes under a
+    heading does not count, an answer that begins for the third time does.
     """
     for period in range(1, min(_LONGEST, len(text) // _TIMES) + 1):
         if text.endswith(text[-period:] * _TIMES):
@@ -22,7 +22,7 @@ def repeated_tail(text: str) -> int:
 
 
 def _start_of(text: str, period: int) -> int:
-    """Where the part of `text` begins in which each character is the same as the one `period` later, up to the end."""
+    """Return the start of the longest suffix of `text` that repeats itself with this period."""
     start = len(text) - period
     while start > 0 and text[start - 1] == text[start - 1 + period]:
         start -= 1

@@ -1,4 +1,4 @@
-"""Reading a model's reply as it is generated."""
+"""Read a model's reply as it is generated."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from analystd.engine.base import ToolSpec
 
 @dataclass(frozen=True)
 class Reply:
-    """The text up to the first call, and that call if there is one; `cut` when the model did not end it by itself."""
+    """The text up to the first call, and that call if there is one; `cut` if the model did not end it by itself."""
 
     text: str
     call: ToolCall | BadCall | None
@@ -20,14 +20,14 @@ class Reply:
 
     @property
     def said(self) -> str:
-        """What of it goes into the conversation."""
+        """The part of the reply that goes into the conversation."""
         return self.text + self.call.text if isinstance(self.call, ToolCall) else self.text
 
 
 class ReplyReader:
-    """Reads a reply piece by piece: text goes to `say`, the first call ends the reply, and so does mere repetition.
+    """Reads a reply piece by piece: text goes to `say`; the first call ends the reply, and so does mere repetition.
 
-    Where no call may be made, calls are passed over.
+    While calls are not allowed, they are skipped.
     """
 
     def __init__(
@@ -40,16 +40,16 @@ class ReplyReader:
         self._call: ToolCall | BadCall | None = None
 
     def feed(self, piece: str) -> bool:
-        """Take a piece; True when no more is wanted."""
+        """Take a piece; return True when no more is wanted."""
         self._take(self._parser.feed(piece))
         return self._call is not None or repeated_tail(self._text) > 0
 
     def finish(self, *, cut: bool) -> Reply:
-        """The reply, after its last piece."""
+        """Return the reply, after its last piece."""
         had_call = self._call is not None
         self._take(self._parser.finish())
         if cut and not had_call and isinstance(self._call, ToolCall):
-            # What the end of the reply completed was cut off in its middle.
+            # A call that is complete only because the reply ended was cut off.
             self._call = BadCall("The program was cut off before its end; write a shorter one", self._call.raw)
         surplus = repeated_tail(self._text)
         return Reply(self._text[: len(self._text) - surplus], self._call, cut or surplus > 0)

@@ -1,4 +1,4 @@
-"""Whether a reply in words may end the run of a model that can program: not while its program failed, nor with numbers from nowhere."""
+"""Review whether a reply may end the run of a model that can program: not after a failed program, nor with unsupported numbers."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from analystd.agent.progress import SILENT
 from analystd.wire.results import Step
 
 MAX_FAILURES = 4
-"""So many programs in a row may fail; then the run ends and says so."""
+"""Number of consecutive failed programs after which the run ends and says so."""
 
 _CONVENTIONS = "0.001 0.01 0.05 0.1 0.9 0.95 0.99 1.96"
-"""Levels of significance and confidence, which answers name and no program prints."""
+"""Levels of significance and confidence, which answers mention and no program prints."""
 _DIGIT = re.compile(r"\d")
 _MISSING = re.compile(
     r"\b(?:no|not|cannot|can['’]t|doesn['’]t|isn['’]t|without|missing|lacks?|absent|kein\w*|nicht|fehl\w*)\b",
@@ -27,20 +27,20 @@ _MISSING = re.compile(
 
 @dataclass
 class Reviewer:
-    """Looks at replies. Each objection is raised a bounded number of times, so that a run ends."""
+    """Reviews replies. Each objection is raised a limited number of times, so that a run ends."""
 
     given: tuple[str, ...]
-    """The texts that the model was given beside outputs: the question with the facts of files, then what was said and printed before."""
+    """The texts that the model received besides outputs: the question with the facts of files, then the earlier texts and outputs."""
     asked: str = ""
-    """The question as it was put."""
+    """The question as the user wrote it."""
     needs_program: bool = True
-    """Whether the question is about data that is there, so that an answer without any program is a guess."""
+    """Whether the question is about existing data, so that an answer without any program is a guess."""
     held_back: str | None = None
-    """An answer that was not taken because of numbers that stand nowhere; marked, it is better than none, if nothing better comes."""
+    """An answer that was rejected because of unsupported numbers; with these marked, it is used if there is no better one."""
     _raised: set[str] = field(default_factory=set)
 
     def objection(self, answer: str, steps: Sequence[Step]) -> str | None:
-        """Return why the reply is not taken as the answer, in words for the model; None when it is."""
+        """Return why the reply is not accepted as the answer, worded for the model; None if it is."""
         programs = [step for step in steps if step["tool"] != LOOK]
         if failed_in_a_row(programs):
             failure = f"failure {len(programs)}"
@@ -61,10 +61,10 @@ class Reviewer:
                 f"These names stand in no output: {', '.join(names)}. "
                 "Write a program in a ```python block that prints the names that were asked for."
             )
-        # What only the description of the files has is no result either, though it is true.
+        # A number that occurs only in the description of the files is not a result either, though it is true.
         wrong = _unsupported(answer, computed if programs else self._sources(steps))
         if wrong and self._once("numbers", answer):
-            # Only what will be marked may come back; what no mark would show must not pass for a result.
+            # The answer may be used later only if its numbers will be marked; otherwise it could pass for a result.
             self.held_back = answer if self.unsupported(answer, steps) else None
             named = ", ".join(each.text for each in wrong[:5])
             return (
@@ -74,11 +74,11 @@ class Reviewer:
         return None
 
     def unsupported(self, answer: str, steps: Sequence[Step]) -> list[Unsupported]:
-        """Return the numbers of an answer that nothing supports."""
+        """Return the numbers of an answer that no source supports."""
         return _unsupported(answer, self._sources(steps))
 
     def _sources(self, steps: Sequence[Step]) -> list[str]:
-        """All that what is said may come from."""
+        """Return all texts that may support an answer."""
         return [*self.given, *_said_and_printed(steps)]
 
     def _once(self, objection: str, answer: str) -> bool:
@@ -89,7 +89,7 @@ class Reviewer:
 
 
 def _said_and_printed(steps: Sequence[Step]) -> list[str]:
-    """The programs of steps, and what they printed."""
+    """Return the programs of steps, and their outputs."""
     return [*(str(step["arguments"].get("code", "")) for step in steps), *(step["output"] for step in steps)]
 
 
@@ -98,7 +98,7 @@ def _unsupported(answer: str, sources: Sequence[str]) -> list[Unsupported]:
 
 
 def says_column_is_missing(answer: str, step: Step) -> bool:
-    """Return whether an answer says of the column for which a program failed that there is none, which may be all there is to say."""
+    """Return whether an answer says that the column for which a program failed does not exist, which may be a complete answer."""
     return (
         bool(_MISSING.search(answer))
         and "```" not in answer
@@ -108,7 +108,7 @@ def says_column_is_missing(answer: str, step: Step) -> bool:
 
 
 def failed_in_a_row(steps: Sequence[Step]) -> int:
-    """Return how many of the last programs failed."""
+    """Return the number of consecutive failed programs at the end."""
     count = 0
     for step in reversed(steps):
         if step["ok"] or step["tool"] == LOOK:

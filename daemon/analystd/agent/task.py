@@ -1,4 +1,4 @@
-"""What an agent is to do: a question with what stands around it, its limits, and what the programs of a model are held to."""
+"""The task of an agent: a question with its context and limits, and the checks on the programs of a model."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ _SAYS_ITSELF = "It prints only what is written in it. Compute the values from th
 
 @dataclass(frozen=True)
 class Limits:
-    """How far a run may go."""
+    """The limits of a run."""
 
     max_steps: int
     max_seconds: float
@@ -45,9 +45,9 @@ class Limits:
 
 @dataclass(frozen=True)
 class Task:
-    """What to do: `opening` is the system message and what examples follow it, `earlier` what was said before the question.
+    """A task: `opening` is the system message with any examples, `earlier` the turns before the question.
 
-    `first_tools`, if any, are those of which the first reply has to call one.
+    If there are `first_tools`, the first reply must call one of them.
     """
 
     conversation: str
@@ -57,14 +57,14 @@ class Task:
     earlier: tuple[Turn, ...] = ()
     first_tools: tuple[ToolSpec, ...] = ()
     narrow: Callable[[tuple[ToolSpec, ...]], Awaitable[tuple[ToolSpec, ...]]] | None = None
-    """Makes of the tools on offer those whose schemas hold the next reply to the names that there are."""
+    """Returns the offered tools with schemas that restrict the next reply to existing names."""
     programs: Programs | None = None
-    """For a model that can program: what its programs and answers are held to."""
+    """For a model that can program: the checks on its programs and answers."""
 
 
 @dataclass(frozen=True)
 class Programs:
-    """What the programs and answers of a model that can program are held to."""
+    """The checks on the programs and answers of a model that can program."""
 
     reviewer: Reviewer
     looked: tuple[Step, ...] = ()
@@ -72,17 +72,17 @@ class Programs:
     columns: Columns = field(default_factory=dict)
     """The columns of the tables that it saw."""
     contents: Contents = field(default_factory=Contents)
-    """What it saw of their cells."""
+    """The contents of their cells, as far as it saw them."""
     odd_files: Collection[str] = ()
-    """The files that are to be read by the toolbox."""
+    """The files that must be read by the toolbox."""
     _told: list[str] = field(default_factory=list)
     _doubted: list[str] = field(default_factory=list)
 
     def objection(self, call: ToolCall) -> str | None:
-        """Return why a program is not run; None when it is.
+        """Return why a program is not run; None if it is.
 
-        It only says what the model put into it; or names columns or looks for values that are not there, or forgets what the question names.
-        That is told twice in a run at most, since the look at the files may err, and the model may be meant to say just that.
+        The reason is that it only prints what is written in it, names columns or filters for values that do not exist, or ignores values that
+        the question names. There are at most two objections in a run, since the look at the files may err, and the program may be intended.
         """
         code = call.arguments.get("code")
         if not isinstance(code, str) or len(self._told) >= _MOST_OBJECTIONS:
@@ -103,7 +103,7 @@ class Programs:
         return says_only_itself(code) and not is_said_of_files(code, [step["output"] for step in self.looked])
 
     def completed(self, call: ToolCall) -> ToolCall:
-        """Return the call with its program put right as far as that needs no decision."""
+        """Return the call with its program corrected, as far as the correction is unambiguous."""
         code = call.arguments.get("code")
         if not isinstance(code, str) or (whole := self._put_right(code)) == code:
             return call
@@ -118,7 +118,7 @@ class Programs:
 
     def _put_right(self, code: str) -> str:
         known = self.contents
-        # Where the value stands was told before; who looks for it in the same place again means that value.
+        # A hint has named the column already; a program that uses the wrong one again means that value.
         moved = columns_for(impossible_filters(code, known), known) if self._told else {}
         tables = KnownTables(
             self.odd_files, known.in_all(known.numbers), known.in_all(known.dates), moved, known.without(WORDS)
@@ -126,9 +126,9 @@ class Programs:
         return put_right(code, tables)
 
     def lacking(self, step: Step) -> str | None:
-        """Return what the data lacks of what a program looked for, as a sentence for a person; None where that is not why it failed."""
+        """Return a sentence for people on what a program looked for and the data lacks; None if it failed for another reason."""
         tables = [name for names in self.columns.values() for name in names]
-        # A number is a row's label, and no column is missed.
+        # A number is the label of a row, not a missing column.
         wanted = [name for name in missing_columns(step["output"]) if not name.lstrip("-").isdigit()]
         if names := [name for name in wanted if name not in tables] if tables else []:
             return hint_for_unknown(names[-1:], self.columns)
@@ -137,7 +137,7 @@ class Programs:
         return None
 
     def hint(self, step: Step) -> str | None:
-        """Return what helps with a program that failed, or, once in a run, with one whose result is doubtful."""
+        """Return a hint for a program that failed, or, once in a run, for one whose result is doubtful."""
         if step["ok"]:
             doubt = None if self._doubted else self._doubt(step)
             self._doubted.extend([doubt] if doubt else [])
@@ -152,5 +152,5 @@ class Programs:
 
 
 def calls_made(task: Task, steps: Sequence[Step]) -> int:
-    """Return how many steps were calls of the model's."""
+    """Return the number of steps that are calls by the model."""
     return len(steps) - (len(task.programs.looked) if task.programs else 0)

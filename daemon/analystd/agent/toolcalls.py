@@ -1,17 +1,17 @@
-"""The parser of tool calls in a model's reply, piece by piece as it is generated.
+"""Parse tool calls in a model's reply, piece by piece as it is generated.
 
     <tool name="data_view">
     {"path": "prices.csv", "operation": "shape"}
     </tool>
 
-That is how the model is told to write them. Models that were trained on another syntax fall back into it, so those are read too
-(`agent/call_syntaxes.py`). The parser is fed what the model generated and nothing else: text from files or programs can thus never call
-a tool. How the text is cut into pieces makes no difference to what comes out.
+The prompt asks the model to write calls like this. Models that were trained on another syntax fall back into it, so those syntaxes are
+read too (`agent/call_syntaxes.py`). The parser only receives what the model generated: text from files or programs can thus never call a
+tool. The result does not depend on how the text is cut into pieces.
 
-Of several calls in a reply the agent runs the first and ends the reply with it: the others are never made, and the conversation shows
-one call with its result, after which the model may call again.
+If a reply contains several calls, the agent runs the first and ends the reply with it: the others are never made, and the conversation
+shows one call with its result, after which the model may call again.
 
-Other syntaxes than ours count as mere text where they are quoted: in inline code, and in a code fence that text stands before.
+Other syntaxes than ours count as plain text if they are quoted: in inline code, or in a code fence that follows other text.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _FENCE = "```"
 
 
 def _marks(whole: bool) -> tuple[re.Pattern[str], Beginnings]:
-    """What is to be looked at closely in a text, and all that may become such a mark at its end."""
+    """Return the pattern of the marks that may begin a call, a thought or a fence, and all prefixes of these marks."""
     marks = {_FENCE, *THOUGHTS, *(syntax.mark for syntax in SYNTAXES if whole or not syntax.is_whole)}
     longest_first = sorted(marks, key=len, reverse=True)
     return re.compile("|".join(map(re.escape, longest_first))), Beginnings(marks)
@@ -46,8 +46,8 @@ _AT_BEGINNING, _LATER = _marks(True), _marks(False)
 class ToolCallParser:
     """Turns pieces of a reply into text and calls. Text that may still become a call is held back; nothing raises.
 
-    `tools` are those on offer: an object, or a call in Python's syntax, is a call only if it names one of them, and arguments that are
-    written as mere text get the types that their schemas say. With `programs`, Python in a code fence is a call too.
+    `tools` are the offered ones: an object, or a call in Python's syntax, is a call only if it names one of them, and arguments written as
+    plain text get the types in their schemas. With `programs`, Python in a code fence is a call too.
     """
 
     def __init__(self, tools: Sequence[ToolSpec] = (), *, may_be_whole: bool = True, programs: bool = False) -> None:
@@ -61,11 +61,11 @@ class ToolCallParser:
 
     @property
     def held_characters(self) -> int:
-        """How much of the text has to be looked at again when more comes."""
+        """Number of characters that must be scanned again when more text arrives."""
         return len(self._held)
 
     def feed(self, piece: str) -> list[Item]:
-        """What the piece completes, in order."""
+        """Return the items that the piece completes, in order."""
         text, self._held = self._held + piece, ""
         items: list[Item] = []
         at = 0
@@ -79,7 +79,7 @@ class ToolCallParser:
         return _joined(items)
 
     def finish(self) -> list[Item]:
-        """What is left when the reply has ended: half a tag is text, a call without its end a bad call."""
+        """Return the remaining items when the reply has ended: half a tag is text, a call without its end a bad call."""
         rest, self._held = self._held, ""
         unfinished, self._open = self._open, None
         if unfinished is None:
@@ -93,7 +93,7 @@ class ToolCallParser:
         end = found.start() if found else len(text) - halves.at_end_of(text, at)
         if end > at:
             self._say(text[at:end], items)
-            # Once something was said, a mark of what is only looked for at the beginning is none.
+            # After other text, a mark that counts only at the beginning does not count.
             return self._wait(text, end) if found is None and end < len(text) else end
         return self._wait(text, at) if found is None else self._at_mark(text, at, items)
 
@@ -148,7 +148,7 @@ class ToolCallParser:
         return end
 
     def _read(self, call: _OpenCall, body: str, raw: str) -> list[Item]:
-        """The calls, or why they cannot be run, or the text that it turns out to be."""
+        """Return the calls, or a bad call with the reason, or the text if it is not a call."""
         try:
             return list(call.syntax.read(call.head, body, raw, self._tools)) or [raw]
         except UnreadableError as exc:
@@ -168,7 +168,7 @@ class ToolCallParser:
             return self._read(call, body, raw)
         content, closing, after = body.rpartition(call.syntax.closing or "\0")
         if closing:
-            # A string that never ended has swallowed the closing tag; the JSON parser says where it began.
+            # An unterminated string has swallowed the closing tag; the JSON parser reports where it began.
             return [*self._read(call, content, raw.removesuffix(after)), *([after] if after else [])]
         what = f"{call.syntax.closing} is missing" if call.syntax.closing else "its JSON has no end"
         return [BadCall(f"The call was not finished: {what}", raw)]
@@ -178,14 +178,14 @@ class ToolCallParser:
         items.append(text)
 
     def _wait(self, text: str, at: int) -> int:
-        """Hold what is left of the text until more comes."""
+        """Hold back the rest of the text until more arrives."""
         self._held = text[at:]
         return len(text)
 
 
 @dataclass
 class _OpenCall:
-    """A call whose end has not come yet."""
+    """A call whose end has not arrived yet."""
 
     syntax: Syntax
     head: Head
@@ -195,18 +195,18 @@ class _OpenCall:
 
 @dataclass
 class _Prose:
-    """What the text so far means for a call that comes next."""
+    """What the text so far means for a call that follows it."""
 
     begun: bool = False
     """Whether there was anything but white space and thoughts."""
     _fence: str = ""
     _backticks: int = 0
-    """Of the paragraph so far."""
+    """Number of backticks in the paragraph so far."""
     _line_is_blank: bool = True
 
     @property
     def quotes(self) -> bool:
-        """Whether what comes next is quoted: in inline code, or in a code fence that does not begin the reply."""
+        """Whether the following text is quoted: in inline code, or in a code fence that does not begin the reply."""
         return self._backticks % 2 == 1 or self._fence == "later"
 
     @property
@@ -215,7 +215,7 @@ class _Prose:
         return bool(self._fence)
 
     def say(self, text: str) -> None:
-        """Go on by a text that is no thought and no call; a fence's mark comes alone."""
+        """Continue with a text that is neither a thought nor a call; the mark of a fence comes alone."""
         if text == _FENCE and self._line_is_blank:
             self._fence = "" if self._fence else "later" if self.begun else "first"
             self._line_is_blank = False
@@ -231,7 +231,7 @@ class _Prose:
             self._go_on(line)
 
     def after_call(self) -> None:
-        """A call has ended."""
+        """Continue after a call."""
         self.begun = True
         self._backticks = 0
 
@@ -241,7 +241,7 @@ class _Prose:
 
 
 def _joined(items: list[Item]) -> list[Item]:
-    """The items with neighbouring texts made one, and without empty ones."""
+    """Return the items with adjacent texts joined, and without empty ones."""
     joined: list[Item] = []
     for is_text, group in groupby(items, lambda item: isinstance(item, str)):
         if not is_text:

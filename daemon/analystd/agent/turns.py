@@ -1,4 +1,4 @@
-"""A conversation as the model is shown it: questions, calls with their results, answers."""
+"""A conversation as the model sees it: questions, calls with their results, answers."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from analystd.engine.base import Message
 from analystd.wire.results import Step
 
 TOOL_OUTPUT_CHARS = 4000
-"""What the model is shown of one tool's output; people and the journal get all of it."""
+"""Maximum length of one tool's output in a prompt; people and the journal get all of it."""
 
 
 @dataclass(frozen=True)
 class Exchange:
-    """A call and its result; `fact` stands for the result when there is no room for it."""
+    """A call and its result; `fact` replaces the result when there is no room for it."""
 
     call: Message
     result: Message
@@ -24,13 +24,13 @@ class Exchange:
 
     @property
     def messages(self) -> tuple[Message, ...]:
-        """Both, in order."""
+        """The call and its result, in order."""
         return (self.call, self.result)
 
 
 @dataclass(frozen=True)
 class Turn:
-    """A question that was answered, with the calls on the way."""
+    """A question with its answer, and the calls in between."""
 
     question: Message
     exchanges: tuple[Exchange, ...]
@@ -38,13 +38,13 @@ class Turn:
 
     @property
     def messages(self) -> tuple[Message, ...]:
-        """All of it, in order."""
+        """All messages, in order."""
         return (self.question, *_flat(self.exchanges), self.answer)
 
 
 @dataclass(frozen=True)
 class Talk:
-    """What a reply is asked for: `opening` is the system message and the worked examples, `notes` what is told once and not kept."""
+    """The context of a reply: `opening` is the system message and the worked examples, `notes` are messages that are sent once and not kept."""
 
     opening: tuple[Message, ...]
     question: Message
@@ -54,20 +54,20 @@ class Talk:
 
     @property
     def messages(self) -> tuple[Message, ...]:
-        """All of it, in order."""
+        """All messages, in order."""
         earlier = (message for turn in self.earlier for message in turn.messages)
         return (*self.opening, *earlier, self.question, *_flat(self.exchanges), *self.notes)
 
     @property
     def least(self) -> tuple[Message, ...]:
-        """What never goes: the system message and the question."""
+        """The messages that are never dropped: the system message and the question."""
         return (*self.opening[:1], self.question)
 
 
 def exchange(call: str, step: Step, *, programs: bool = False) -> Exchange:
-    """The exchange of a step, the same whenever it is told; `call` is what the model wrote to make it.
+    """Return the exchange of a step, which is always the same for a step; `call` is what the model wrote to make it.
 
-    With `programs`, the result of one that ran is worded for a model that can program.
+    With `programs`, the result of a program that ran is worded for a model that can program.
     """
     tool, ok, output = step["tool"], step["ok"], step["output"]
     shown = shortened(output)
@@ -80,7 +80,7 @@ def exchange(call: str, step: Step, *, programs: bool = False) -> Exchange:
 
 
 def shortened(text: str, limit: int = TOOL_OUTPUT_CHARS) -> str:
-    """The beginning and the end of a text that is longer than `limit` characters, with a mark that says how much is gone."""
+    """Return the beginning and the end of a text that is longer than `limit` characters, with a mark that says how much is missing."""
     if len(text) <= limit:
         return text
     half = limit // 2

@@ -1,4 +1,4 @@
-"""What helps with filters that can find nothing: a value that no row has in that column, told before the program runs."""
+"""Hints for filters that can find nothing: a value that no row has in that column, reported before the program runs."""
 
 from __future__ import annotations
 
@@ -12,39 +12,39 @@ from analystd.agent.merging import merges
 
 _MOST_VALUES = 12
 _SHORT = 3
-"""Values of so few letters have to stand in a question in the same case."""
+"""Values of at most this length must stand in a question in the same case."""
 _WORD = re.compile(r"\w[\w-]*")
 _SHOWN_CHARACTERS = 40
 
 
 @dataclass(frozen=True)
 class Contents:
-    """What is known of the cells of tables, by path and then by column."""
+    """The known contents of tables, by path and then by column."""
 
     values: Mapping[str, Mapping[str, Sequence[str]]] = field(default_factory=dict)
-    """All values of the columns of text that have few."""
+    """All values of the text columns that have few."""
     numbers: Mapping[str, Collection[str]] = field(default_factory=dict)
-    """The columns that hold numbers."""
+    """The numeric columns."""
     columns: Mapping[str, Collection[str]] = field(default_factory=dict)
     """All columns."""
     dates: Mapping[str, Collection[str]] = field(default_factory=dict)
     """The columns that hold dates as text."""
     samples: Mapping[str, Mapping[str, Sequence[str]]] = field(default_factory=dict)
-    """Some cells of the columns of text."""
+    """Some cells of the text columns."""
 
     @property
     def merges(self) -> dict[tuple[str, str], str]:
-        """How two of the tables are merged, by their paths."""
+        """The code that merges two of the tables, by their paths."""
         return merges({path: list(names) for path, names in self.columns.items()}, self.values, self.samples)
 
     def without(self, words: Collection[str]) -> set[str]:
-        """Return the columns of numbers, and those of text of which all values are known, none of them one of the words."""
+        """Return the numeric columns, and the text columns whose values are all known and include none of the words."""
         known = [each for columns in self.values.values() for each in columns.items()]
         holding = {name for name, values in known if not set(words).isdisjoint(values)}
         return self.in_all(self.numbers) | self.in_all(self.values) - holding
 
     def in_all(self, kind: Mapping[str, Collection[str]]) -> set[str]:
-        """Return the names that are columns of a kind (`values`, `numbers`, `dates`) in each table that has them."""
+        """Return the names that are columns of a kind (`values`, `numbers`, `dates`) in every table that has them."""
         return {
             name
             for names in kind.values()
@@ -54,9 +54,9 @@ class Contents:
 
 
 def impossible_filters(code: str, contents: Contents) -> list[tuple[str, str]]:
-    """Return the columns of a program that are compared with a text that no row has there, each with that text.
+    """Return the columns that a program compares with a text that no row has there, each with that text.
 
-    Columns that the program itself makes or changes are left out, and those of which not all is known in each table that has them.
+    Columns that the program itself creates or changes are left out, and those of which not all values are known in every table that has them.
     """
     try:
         tree = ast.parse(code)
@@ -74,7 +74,7 @@ def impossible_filters(code: str, contents: Contents) -> list[tuple[str, str]]:
 
 
 def columns_for(filters: Sequence[tuple[str, str]], contents: Contents) -> dict[tuple[str, str], str]:
-    """Return for filters that can find nothing the column that has the text, where it is only one."""
+    """Return the column that has the text of a filter that can find nothing, for each filter where there is only one such column."""
     found: dict[tuple[str, str], str] = {}
     for column, text in filters:
         having = {name for columns in contents.values.values() for name, known in columns.items() if text in known}
@@ -84,7 +84,7 @@ def columns_for(filters: Sequence[tuple[str, str]], contents: Contents) -> dict[
 
 
 def values_as_columns(names: Collection[str], contents: Contents) -> list[tuple[str, str]]:
-    """Return those of the names, which are no columns, that are values of one, each with that column."""
+    """Return those of the names, which are not columns, that are values of a column, each with that column."""
     return [
         (name, column)
         for name in names
@@ -95,7 +95,7 @@ def values_as_columns(names: Collection[str], contents: Contents) -> list[tuple[
 
 
 def hint_for_values_as_columns(found: Sequence[tuple[str, str]], contents: Contents) -> str:
-    """Return what is said of values that a program takes for columns."""
+    """Return a sentence about values that a program uses as columns."""
     name, column = found[0]
     names = " and ".join(_shown(name) for name, _ in found)
     return (
@@ -105,7 +105,7 @@ def hint_for_values_as_columns(found: Sequence[tuple[str, str]], contents: Conte
 
 
 def _pivot(column: str, contents: Contents) -> str:
-    """How columns are made of the values of one, by the table's first dates and its first numbers where it has them."""
+    """Return code that turns the values of a column into columns, by the table's first dates and first numbers if it has them."""
     path = next(path for path, columns in contents.values.items() if column in columns)
     rows, cells = (next(iter(kind.get(path, ())), None) for kind in (contents.dates, contents.numbers))
     index, values = (repr(name) if name is not None else "…" for name in (rows, cells))
@@ -113,7 +113,7 @@ def _pivot(column: str, contents: Contents) -> str:
 
 
 def unused_values(question: str, code: str, contents: Contents) -> list[tuple[str, str]]:
-    """Return the values that a question names and a program pays no heed to: neither they nor their columns stand in it but in what it prints."""
+    """Return the values that a question names and a program ignores: neither they nor their columns occur in it, except in what it prints."""
     try:
         written = _written(ast.parse(code))
     except (SyntaxError, ValueError, RecursionError, MemoryError):
@@ -135,7 +135,7 @@ def unused_values(question: str, code: str, contents: Contents) -> list[tuple[st
 
 
 def _written(tree: ast.AST) -> str:
-    """The names and texts of a program, without those that it prints as they are."""
+    """Return the names and texts of a program, without texts that it only prints."""
     texts: list[str] = []
     nodes = [tree]
     while nodes:
@@ -164,13 +164,13 @@ def _written(tree: ast.AST) -> str:
 
 
 def hint_for_unused_values(found: Sequence[tuple[str, str]]) -> str:
-    """Return what is said of values that a program pays no heed to."""
+    """Return a sentence about values that a program ignores."""
     value, column = found[0]
     return f"The question is about {_shown(value)}, a value of {column!r}, and the program does not filter for it."
 
 
 def hint_for_filters(filters: Sequence[tuple[str, str]], contents: Contents) -> str:
-    """Return what is said of filters that find nothing."""
+    """Return a sentence about filters that find nothing."""
     return " ".join(_hint(column, text, contents) for column, text in filters)
 
 
@@ -195,7 +195,7 @@ def _hint(column: str, text: str, contents: Contents) -> str:
 
 
 def _comparisons(node: ast.AST) -> Iterator[tuple[str, str]]:
-    """`df['a'] == 'x'` and `df.a.isin(['x', 'y'])`: columns, each with a text that it is to be equal to."""
+    """Yield the columns in `df['a'] == 'x'` and `df.a.isin(['x', 'y'])`, each with a text that it is compared with."""
     if isinstance(node, ast.Compare) and len(node.ops) == 1 and isinstance(node.ops[0], ast.Eq):
         column, text = _column(node.left), _text(node.comparators[0])
         if column is not None and text is not None:
@@ -225,7 +225,7 @@ def _assigned(node: ast.Assign | ast.AugAssign) -> Iterator[str]:
 
 
 def _column(node: ast.expr) -> str | None:
-    """The column that an expression takes from a table; None for anything else."""
+    """Return the column that an expression takes from a table; None for anything else."""
     if isinstance(node, ast.Subscript):
         text = _text(node.slice)
         if text is None and isinstance(node.slice, ast.Tuple) and node.slice.elts:

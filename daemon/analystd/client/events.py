@@ -13,7 +13,7 @@ from analystd.client.results import Failure, QuarantineEntry, SessionState
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Attribution(Record):
-    """Who it was: the name for people, and the id that stays the same when the client connects again."""
+    """The requester: a name for people, and an id that stays the same when the client reconnects."""
 
     client: str | None = None
     client_id: str | None = None
@@ -21,7 +21,7 @@ class Attribution(Record):
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Event(EventMethods):
-    """One line of the journal. `EVENT_KEYS` says which of the further keys each `kind` has."""
+    """One line of the journal. `EVENT_KEYS` lists the further keys of each `kind`."""
 
     seq: int
     run_id: str | None = None
@@ -62,13 +62,13 @@ class Event(EventMethods):
     cancelled_by: Attribution | None = None
     entry: QuarantineEntry | None = None
     truncated: bool = False
-    """Whether the event was too large to be sent, so that whatever was large in it is cut."""
+    """Whether the event was too large to send, and its large parts were cut."""
     original_bytes: int | None = None
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class RunSummary(RunMethods):
-    """One line of `analystd.listRuns`, and the result of `analystd.startAgent` and `analystd.startPython`."""
+    """A run in the list of `analystd.listRuns`, and the result of `analystd.startAgent` and `analystd.startPython`."""
 
     run_id: str
     kind: str
@@ -91,7 +91,7 @@ class RunList(Record):
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class RunRecord(Record):
-    """The result of `analystd.getRun`: the events in a row, and whether there are more after the last of them."""
+    """The result of `analystd.getRun`: consecutive events of the run, and whether more follow."""
 
     run: RunSummary
     events: tuple[Event, ...]
@@ -100,7 +100,7 @@ class RunRecord(Record):
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Snapshot(Record):
-    """How a desk stands after event `seq`: its latest runs, newest first, and its sessions; events from `first_seq` on can be read."""
+    """The state of a desk after event `seq`: its latest runs, newest first, and its sessions; events from `first_seq` on can be read."""
 
     seq: int
     first_seq: int
@@ -110,7 +110,7 @@ class Snapshot(Record):
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class EventPage(Record):
-    """The result of `analystd.events`: ask again after the last event's number while there are `more`."""
+    """The result of `analystd.events`; while there are `more`, ask again after the last event's number."""
 
     events: tuple[Event, ...]
     seq: int
@@ -120,7 +120,7 @@ class EventPage(Record):
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class SubscribeResult(Record):
-    """The result of `analystd.subscribe`: what is told of the events with numbers above `seq`."""
+    """The result of `analystd.subscribe`: what the client receives of the events with numbers above `seq`."""
 
     events: Literal["all", "mine", "none"]
     seq: int

@@ -13,50 +13,50 @@ class AgentOptions(TypedDict, total=False):
     """Of a question to the model."""
 
     conversation: str | None
-    """Continue this one (`AgentResult.conversation`), rather than begin another."""
+    """The conversation to continue (`AgentResult.conversation`); without it, a new one begins."""
     forget_runs: Sequence[str] | None
-    """Runs of the conversation that are left out of it from now on."""
+    """Runs of the conversation to leave out of it from now on."""
     session: str | None
     """The Python session that the model works in; `main` by default."""
     max_steps: int | None
     """Maximum number of tool calls."""
     max_seconds: float | None
-    """Seconds after which the run ends and the answer says what was found by then."""
+    """Seconds after which the run ends; the answer then says what was found so far."""
     priority: Literal["interactive", "batch"] | None
-    """`batch` lets others go first."""
+    """`batch` lets interactive requests go first."""
     context: Mapping[str, Any] | None
-    """`{"uri", "range", "text"}`: what the question is about."""
+    """`{"uri", "range", "text"}`: the text that the question is about, and where it stands."""
 
 
 class PythonOptions(TypedDict, total=False):
     """Of code to run."""
 
     reset: bool | None
-    """Forget the session's variables first."""
+    """Whether to delete the session's variables first."""
     session: str | None
-    """The session; `main` by default, and a new one with a new name."""
+    """The session; `main` by default. A new name creates a new session."""
     timeout_seconds: float | None
     """Seconds after which the code is stopped; its status is then `limit`."""
     priority: Literal["interactive", "batch"] | None
-    """`batch` lets others go first."""
+    """`batch` lets interactive requests go first."""
     uri: str | None
-    """The document that the code stands in."""
+    """The document that contains the code."""
     line: int | None
-    """The 1-based line of it where the code begins."""
+    """The 1-based line of the document where the code begins."""
 
 
 class ViewOptions(TypedDict, total=False):
     """Of a look at a table."""
 
     n_rows: int | None
-    """How many rows, at most 10 000."""
+    """Number of rows, at most 10 000."""
     offset: int | None
-    """The first row, counted from 0, for `rows`."""
+    """The first row of `rows`, counted from 0."""
     columns: Sequence[str] | None
-    """Only these."""
+    """The columns to show; all by default."""
     filter: Sequence[Mapping[str, Any]] | None
-    """`[{"column", "op", "value"}]`, all of which must hold."""
+    """`[{"column", "op", "value"}]`: conditions, all of which must hold."""
     sort: Sequence[Mapping[str, Any]] | None
-    """`[{"column", "descending"}]`, the first counts most."""
+    """`[{"column", "descending"}]`: columns to sort by; the first one counts most."""
     delimiter: str | None
-    """What separates the cells, where it would not be found out."""
+    """The separator of the cells, for files where it cannot be detected."""

@@ -13,7 +13,7 @@ from analystd.client.displays import Display
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Usage(Record):
-    """What a run cost; `cached_tokens` are prompt tokens that were in the model's KV cache already."""
+    """The resources that a run used; `cached_tokens` are prompt tokens that were already in the model's KV cache."""
 
     prompt_tokens: int
     cached_tokens: int
@@ -32,10 +32,10 @@ class Failure(Record):
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Step(Record):
-    """One tool call of a run, with what came of it.
+    """One tool call of a run, with its result.
 
-    `displays` is how many plots, tables and other displays it showed, if any; `valid` is False for a call that did not fit its tool's schema;
-    `hint` is what the model was told beside the output, to help it with an error.
+    `displays` is the number of plots, tables and other displays that it showed, if any; `valid` is False for a call that did not match its
+    tool's schema; `hint` is the advice that the model received with the output of a failed call.
     """
 
     tool: str
@@ -52,7 +52,7 @@ class Step(Record):
 class UnsupportedNumber(Record):
     """A number in an answer that no output of its conversation supports.
 
-    `start` and `end` count characters of the answer, and these are Unicode code points, not units of UTF-16.
+    `start` and `end` count characters of the answer, which are Unicode code points, not UTF-16 units.
     """
 
     text: str
@@ -103,7 +103,7 @@ class PythonResult(Record):
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class SessionState(Record):
-    """A Python session, and how many requests wait for it; `text` says what was lost by an interrupt, where something was."""
+    """A Python session, with the number of requests that wait for it; `text` says what an interrupt lost, if anything."""
 
     name: str
     state: Literal["absent", "starting", "idle", "busy", "dead"]
@@ -141,7 +141,7 @@ class SessionVariables(Record):
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class WrittenFile(Record):
-    """The result of `analystd.writeFile`; of one that was cancelled, nothing is known of the file."""
+    """The result of `analystd.writeFile`; if the write was cancelled, nothing is known of the file."""
 
     run_id: str
     status: Literal["done", "cancelled"]
@@ -153,7 +153,7 @@ class WrittenFile(Record):
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class FileEntry(Record):
-    """A file or folder in a listing: its bytes (null of what is no file), and when it was changed, in UTC as ISO 8601."""
+    """A file or folder in a listing: its size in bytes (null unless it is a file), and its modification time, in UTC as ISO 8601."""
 
     name: str
     type: Literal["file", "folder", "link", "special"]
@@ -188,12 +188,12 @@ class FileText(PrintedText):
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Column(Record):
-    """A column's name and the type that was read or inferred."""
+    """A column's name, and its type as read or inferred."""
 
     name: str
     type: str
     address: str | None = None
-    """What it is asked for by in `columns`, `filter` and `sort`, where that is not its name: others have that too, or it has none."""
+    """The column's address in `columns`, `filter` and `sort`, where that is not its name, because the name is empty or not unique."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -206,7 +206,7 @@ class ValueCount(Record):
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Histogram(Record):
-    """Bins of one width: bin i counts the values from edge i up to edge i + 1."""
+    """Bins of equal width: bin i counts the values from edge i up to edge i + 1."""
 
     edges: Sequence[float]
     counts: Sequence[int]
@@ -214,9 +214,9 @@ class Histogram(Record):
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class ColumnProfile(Record):
-    """What a column holds; what its type does not have is None.
+    """Statistics of a column; those that do not apply to its type are None.
 
-    `count` are the values that are there, `strange` those of them that do not fit the type and are left out of what follows.
+    `count` is the number of values present; the `strange` ones among them do not fit the type and are left out of all other statistics.
     `distinct` is an estimate unless `distinct_exact`; the counts in `top` are lower bounds unless `top_exact`.
     `min` and `max` are the cells themselves, `mean` and `std` (of a sample) doubles.
     """
@@ -239,7 +239,7 @@ class ColumnProfile(Record):
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class ViewResult(TableMethods):
-    """The result of `analystd.viewData`; what an operation does not need is None."""
+    """The result of `analystd.viewData`; members that the operation does not use are None."""
 
     operation: str
     text: str
@@ -254,7 +254,7 @@ class ViewResult(TableMethods):
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class QuarantinedItem(Record):
-    """Something that was moved aside: where it was, relative to the workspace, its bytes where they are known, and what trusts such a name."""
+    """A file or folder in quarantine: its original path, relative to the workspace, its size where known, and the program that trusts such a name."""
 
     path: str
     kind: str
@@ -265,7 +265,7 @@ class QuarantinedItem(Record):
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class QuarantineEntry(Record):
-    """What was moved aside at one time, with the runs that were under way; of `count` things the first ones are in `moved`."""
+    """The files quarantined at one time, with the runs that were in progress; `moved` holds the first of the `count` items."""
 
     id: str
     at: float
@@ -276,7 +276,7 @@ class QuarantineEntry(Record):
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class QuarantineList(Record):
-    """The result of `analystd.listQuarantine`: the latest entries first, and how many there are in all."""
+    """The result of `analystd.listQuarantine`: the latest entries, newest first, and the total number of entries."""
 
     entries: tuple[QuarantineEntry, ...]
     count: int
@@ -284,7 +284,7 @@ class QuarantineList(Record):
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class QuarantinedFile(Record):
-    """A file that would be put back."""
+    """A file that would be restored."""
 
     path: str
     size: int
@@ -294,7 +294,7 @@ class QuarantinedFile(Record):
 class Restoration(Record):
     """The result of `analystd.restoreQuarantine` and `analystd.discardQuarantine`.
 
-    A preview has the files (at most 200), why it could not be put back, and the digest of all of it.
+    A preview lists the files (at most 200), why the entry cannot be restored, if so, and a digest of all of that.
     """
 
     status: Literal["preview", "restored", "discarded"]
@@ -306,6 +306,6 @@ class Restoration(Record):
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class CancelResult(Record):
-    """The result of `analystd.cancelRun`: `cancelling`, or the status of a run that has ended."""
+    """The result of `analystd.cancelRun`: `cancelling`, or the status of a run that has already ended."""
 
     status: str

@@ -13,7 +13,7 @@ from analystd.client.results import SessionState
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class SandboxSummary(Record):
-    """How strong the walls are, and why so."""
+    """How strong the sandbox is, and why."""
 
     level: Literal["full", "partial", "none"]
     reason: str
@@ -21,7 +21,7 @@ class SandboxSummary(Record):
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Model(Record):
-    """Which model answers."""
+    """The model that answers."""
 
     kind: str
     model: str
@@ -29,7 +29,7 @@ class Model(Record):
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class About(Record):
-    """What `initialize` answers as `capabilities.experimental.analystd`; a connection without a desk has only what is not about one."""
+    """The member `capabilities.experimental.analystd` of the `initialize` result; without a desk, only the members that do not concern one."""
 
     protocol: int
     client: str
@@ -45,7 +45,7 @@ class About(Record):
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class KeptSession(Record):
-    """A session that holds variables; how many is None while it runs code that is not its first."""
+    """A session that holds variables; their number is None while the session runs code."""
 
     workspace: str
     session: str
@@ -54,7 +54,7 @@ class KeptSession(Record):
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Stopping(Record):
-    """The result of `analystd.shutdown`: the runs that are waited for, or cut off, and the variables that end with the daemon."""
+    """The result of `analystd.shutdown`: the runs that are awaited or cancelled, and the variables that will be lost."""
 
     pid: int
     runs: Sequence[str]
@@ -74,7 +74,7 @@ class ClientInfo(Record):
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class SandboxInfo(Record):
-    """The walls, with what they leave open."""
+    """The sandbox, with its known gaps."""
 
     level: Literal["full", "partial", "none"]
     reason: str
@@ -83,7 +83,7 @@ class SandboxInfo(Record):
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class EngineState(Record):
-    """The model as `status` tells of it; what is not known is null."""
+    """The model as `analystd.status` reports it; unknown members are null."""
 
     kind: str
     model: str
@@ -103,7 +103,7 @@ class EngineState(Record):
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Resources(Record):
-    """How full workspace and memory are, or why that cannot be told."""
+    """The disk and memory in use, or why they cannot be measured."""
 
     workspace_size_gb: float | None = None
     workspace_limit_gb: float | None = None
@@ -114,11 +114,11 @@ class Resources(Record):
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class DeskState(Record):
-    """A desk as `status` tells of it; `quarantined` is how many entries have come into quarantine since it was opened."""
+    """A desk as `analystd.status` reports it; `quarantined` is the number of quarantine entries since it was opened."""
 
     workspace: str
     problem: str | None = None
-    """Why nobody can work in the workspace now, as where its folder was removed."""
+    """Why the workspace cannot be used at present, for example because its folder was removed."""
     hint: str | None = None
     seq: int
     journal: str

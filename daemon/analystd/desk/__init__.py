@@ -1,1 +1,1 @@
-"""Everything that one workspace has: runs, conversations, sessions, journal."""
+"""Everything that the daemon holds for one workspace: runs, conversations, sessions, journal."""

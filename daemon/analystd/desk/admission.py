@@ -1,4 +1,4 @@
-"""The way of a run through the queues before it may start."""
+"""The queues that a run passes before it may start."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ from analystd.desk.runs import AnyRun, DeskRun, R, RunBook, RunRequest
 
 
 class Admission:
-    """A place in a queue for a request, then in another; the run tells where it stands whenever that changes."""
+    """A place in one queue and then in the next; the run reports its position whenever that changes."""
 
     def __init__(self, request: RunRequest, turnstile: FairQueue, reason: str) -> None:
         self._request = request
         self._run: AnyRun | None = None
         self._reason = reason
         self.first = self.place = self._take(turnstile, reason)
-        """`place` is where it waits now."""
+        """`place` is the current place in a queue."""
 
     def go_on(self, turnstile: FairQueue, reason: str) -> Reservation:
-        """Take a place in the next queue; the first is kept.
+        """Take a place in the next queue and keep the first.
 
         Raises:
-            OverloadedError: when too many of the client's requests wait there.
+            OverloadedError: if too many of the client's requests wait there.
         """
         self._reason = reason
         self.place = self._take(turnstile, reason)
@@ -33,7 +33,7 @@ class Admission:
     def begin(
         self, book: RunBook, work: Callable[[DeskRun[R]], Awaitable[R]], cancelled: Callable[[DeskRun[R]], R]
     ) -> DeskRun[R]:
-        """Accept the request; `work` enters the places."""
+        """Accept the request; `work` waits for its turn at each place."""
         run = book.begin(self._request, work, cancelled, position=self.place.position, reason=self._reason)
         self._run = run
         return run

@@ -1,4 +1,4 @@
-"""An agent's doings told as events of its run."""
+"""Report the progress of an agent as events of its run."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ class AgentEvents:
         self._steps = 0
 
     def said(self, text: str) -> None:
-        """Tell the model's text, in batches."""
+        """Report text of the model, in batches."""
         self._run.say(text)
 
     def calling(self, tool: str, arguments: dict[str, Any], said: str) -> None:
-        """Tell of a call before it runs."""
+        """Report a tool call before it runs."""
         self._steps += 1
         logger.info("step %d: %s %s", self._steps, tool, json.dumps(arguments, ensure_ascii=False)[:500])
         self._run.emit(EventKind.TOOL_CALL, step=self._steps, tool=tool, arguments=arguments, reply=said)
         self._run.step = self._steps
 
     def called(self, step: Step) -> None:
-        """Tell what came of it."""
+        """Report the result of a tool call."""
         outcome = "ok" if step["ok"] else "refused"
         logger.info("step %d: %s in %.3f s: %s", self._steps, outcome, step["seconds"], step["output"][:200])
         of_some = {key: step[key] for key in ("displays", "valid", "hint") if key in step}

@@ -1,4 +1,4 @@
-"""Code that runs in a desk's sessions: for whom, within which limits, and what is told of its end and of what comes after it."""
+"""Run code in a desk's sessions, within limits, and report its end and any later output."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _WORKER = "kernel"
 
 
 class CodeRuns:
-    """Runs code for runs, in `sessions`, and records what nobody's run tells."""
+    """Runs code for runs, in `sessions`, and records events that belong to no run in progress."""
 
     def __init__(self, chronicle: EventLog, workspace: Workspace, supply: SessionSupply) -> None:
         self.sessions = Sessions(supply, partial(self._tell_output, None, None), self._tell_trouble)
@@ -32,10 +32,18 @@ class CodeRuns:
     async def execute(
         self, run: AnyRun, seat: SessionSlot, code: str, *, reset: bool, timeout: float, file: str | None
     ) -> Execution:
-        """Run the code of a run that has its turn; `file` is what it is of. Cancelling the run interrupts it.
+        """Execute the code of a run whose turn has come. Cancelling the run interrupts the code.
+
+        Args:
+            run: The run.
+            seat: The session, and the turn to use it.
+            code: The code.
+            reset: Whether to delete the session's variables first.
+            timeout: Seconds after which the code is stopped.
+            file: The path of the document that contains the code, if any.
 
         Raises:
-            ResourceLimitError: when memory is short and there is nothing that the code could free.
+            ResourceLimitError: if memory is short and the session holds nothing that the code could free.
         """
         overstepped = await self._overstepped(seat, reset)
         if reset:
@@ -49,10 +57,10 @@ class CodeRuns:
     async def execute_step(
         self, run: AnyRun, seat: SessionSlot, code: str, *, reset: bool, timeout: float, ticket: QueueRequest
     ) -> Execution:
-        """Run the code of a step of an agent's run, when its turn in the session comes.
+        """Execute the code of a step of an agent's run when its turn in the session comes.
 
         Raises:
-            ResourceLimitError: as `execute`.
+            ResourceLimitError: as in `execute`.
         """
         async with seat.turnstile.turn(ticket):
             overstepped = await self._overstepped(seat, reset)
@@ -61,10 +69,10 @@ class CodeRuns:
             return await self._execute(run, seat, code, timeout, overstepped)
 
     async def reset(self, seat: SessionSlot, asker: Requester | None) -> None:
-        """Forget the variables of a session that is not in use, and tell of it.
+        """Delete the variables of an idle session, and record that.
 
         Raises:
-            SessionUnavailableError: when no new kernel can be started.
+            SessionUnavailableError: if no new kernel can be started.
         """
         await seat.session.reset()
         self._chronicle.record(EventKind.SESSION_RESET, None, asker, seat.session.info().name)
@@ -91,10 +99,10 @@ class CodeRuns:
         return execution
 
     async def _overstepped(self, seat: SessionSlot, reset: bool) -> str | None:
-        """Return the limit that is overstepped before the code begins, and that it may help with, by deleting files or variables.
+        """Return the limit that is exceeded before the code starts, if the code may help by deleting files or variables.
 
         Raises:
-            ResourceLimitError: when memory is short and the session has none to give back.
+            ResourceLimitError: if memory is short and the session has no memory to free.
         """
         try:
             await asyncio.to_thread(self._workspace.check_resources)
@@ -105,7 +113,7 @@ class CodeRuns:
         return None
 
     def _tell_bad_end(self, run: AnyRun, seat: SessionSlot, execution: Execution) -> None:
-        """Tell everyone that a limit ended the code, or that the session's Python died, and what was lost."""
+        """Report that a limit ended the code or that the session's Python died, and what was lost."""
         if execution.error is None:
             return
         if execution.status == "limit":
@@ -122,7 +130,7 @@ class CodeRuns:
         self._chronicle.record(kind, None, None, session, worker=_WORKER, text=trouble.text)
 
     def _tell_output(self, run_id: str | None, asker: Requester | None, session: str, output: Output) -> None:
-        """Tell what threads and children put out whose code is over: of its run, as far as it is known."""
+        """Record output of threads and child processes that outlive their code, with the code's run where it is known."""
         if output.kind == "display":
             self._chronicle.record(EventKind.DISPLAY, run_id, asker, session, data=output.data)
         else:

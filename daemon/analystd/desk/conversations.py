@@ -1,6 +1,6 @@
-"""Conversations: what was said in earlier runs, told again from the journal in the very words of then.
+"""Conversations: earlier questions and answers, rebuilt word for word from the journal.
 
-A prompt that begins as the last one did costs the model nothing to read again, so nothing here may depend on what has changed since.
+The model need not process a prompt again as far as it begins like the previous one, so nothing here may depend on later changes.
 """
 
 from __future__ import annotations
@@ -22,24 +22,24 @@ from analystd.wire.errors import InvalidArgumentsError
 from analystd.wire.names import EventKind
 
 MAX_FILES_TOLD = 1000
-"""So many names of a workspace are remembered as told; where there are more, news of files are not told."""
+"""Maximum number of file names that are remembered as listed; in a larger workspace, new files are not announced."""
 
 _TELLING = (EventKind.RUN_QUEUED, EventKind.RUN_STARTED, EventKind.TOOL_CALL, EventKind.RUN_FINISHED)
-"""What is needed of a run; the rest may be megabytes of plots."""
+"""The events that are needed of a run; the others may hold megabytes of plots."""
 
 _NO_ANSWER = "(no answer)"
 
 
 @dataclass(frozen=True)
 class Earlier:
-    """What was said before: the turns, the files that the system message told of, and those told of since."""
+    """The earlier part of a conversation: its turns, the files listed in the system message, and those announced since."""
 
     turns: tuple[Turn, ...] = ()
     first_files: tuple[str, ...] | None = None
     later_files: tuple[str, ...] = ()
 
     def files_to_tell(self, listing: Sequence[str]) -> tuple[str, ...]:
-        """What the next run tells of the workspace: all of it at first, later only what is new."""
+        """Return the files that the next run lists: all of them at first, later only new ones."""
         if self.first_files is None:
             return tuple(listing[:MAX_FILES_TOLD])
         if len(self.first_files) == MAX_FILES_TOLD:
@@ -49,25 +49,25 @@ class Earlier:
 
 
 def new_conversation() -> str:
-    """An id that no other conversation has."""
+    """Return an id that no other conversation has."""
     return f"conv_{secrets.token_hex(6)}"
 
 
 def require(journal: Journal, conversation: str) -> None:
-    """Refuse to continue what there is not.
+    """Refuse to continue a conversation that does not exist.
 
     Raises:
-        InvalidArgumentsError: when there is no such conversation.
+        InvalidArgumentsError: if there is no such conversation.
     """
     if not journal.runs.of_conversation(conversation):
         raise InvalidArgumentsError(f"There is no conversation '{conversation}' here")
 
 
 def require_runs(journal: Journal, conversation: str | None, run_ids: Sequence[str]) -> None:
-    """Refuse to forget runs that are none of the conversation that is continued.
+    """Refuse to forget runs that do not belong to the conversation.
 
     Raises:
-        InvalidArgumentsError: naming the first of them.
+        InvalidArgumentsError: with the first such run.
     """
     if not run_ids:
         return
@@ -80,7 +80,7 @@ def require_runs(journal: Journal, conversation: str | None, run_ids: Sequence[s
 async def earlier(
     journal: Journal, conversation: str, *, programs: bool = False, forget: Sequence[str] = ()
 ) -> Earlier:
-    """What was said in a conversation's runs that have ended. A run that came to nothing is left out, and so is what is to be forgotten.
+    """Return the earlier part of a conversation: its ended runs, without those that found nothing and those to be forgotten.
 
     With `programs`, it is worded for a model that can program.
     """
@@ -105,7 +105,7 @@ async def earlier(
 
 
 def _turn(events: Sequence[Event], new_files: Sequence[str], programs: bool) -> Turn | None:
-    """The turn of one run; None if it has not ended, or was cut short before it had found anything."""
+    """Return the turn of one run; None if the run has not ended, or was cut short before it found anything."""
     prompt = _first(events, EventKind.RUN_QUEUED).get("prompt")
     result = _first(events, EventKind.RUN_FINISHED).get("result")
     if prompt is None or result is None:
@@ -123,9 +123,9 @@ def _turn(events: Sequence[Event], new_files: Sequence[str], programs: bool) -> 
 
 
 def _exchanges(events: Sequence[Event], steps: Sequence[Any], programs: bool) -> tuple[Exchange, ...]:
-    """The calls that were valid, as the model wrote them; journals of earlier versions kept only their arguments.
+    """Return the valid calls as the model wrote them; journals of earlier versions kept only their arguments.
 
-    Programs that failed are left out: a model takes what it is shown for an example.
+    Programs that failed are left out, because a model takes whatever it sees as an example.
     """
     replies = {event["step"]: event.get("reply") for event in events if event["kind"] == EventKind.TOOL_CALL}
     exchanges: tuple[Exchange, ...] = ()

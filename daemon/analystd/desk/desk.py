@@ -1,4 +1,4 @@
-"""The desk: everything that one workspace has, and what can be asked of it. It outlives the windows that opened it."""
+"""The desk: everything that the daemon holds for one workspace, and its operations. It outlives the windows that opened it."""
 
 from __future__ import annotations
 
@@ -67,28 +67,28 @@ _CUT_SHORT = cut_off(
 )
 
 AGENTS_AT_ONCE = 4
-"""So many agents share the model. More would take each other's conversations out of its memory, and all would be slower."""
+"""Number of agents that share the model. More would evict each other's conversations from its memory, and all would be slower."""
 
 
 def model_turns() -> FairQueue:
-    """The queue before the model."""
+    """Return a queue for the model."""
     return FairQueue("The model", places=AGENTS_AT_ONCE)
 
 
 @dataclass(frozen=True)
 class Equipment:
-    """What a desk works with; the engine is shared by all desks, the rest is its own."""
+    """What a desk works with; all desks share the engine, the rest belongs to one desk."""
 
     engine: Engine
     data: DataService
     supply: SessionSupply
     sandbox_level: Level
     model_turns: FairQueue = field(default_factory=model_turns)
-    """Shared by all desks, as the engine is."""
+    """Shared by all desks, like the engine."""
 
 
 class Desk:
-    """One workspace: its jail, sessions, runs and journal. It closes what it was given, but for the engine."""
+    """One workspace: its jail, sessions, runs and journal. It closes the equipment it was given, except the engine."""
 
     def __init__(
         self,
@@ -112,7 +112,7 @@ class Desk:
         self._model_turns = equipment.model_turns
         self._sandbox_level = equipment.sandbox_level
         self._conversations: WeakValueDictionary[str, FairQueue] = WeakValueDictionary()
-        """Where runs of a conversation wait for each other; each is there for as long as one has a place in it."""
+        """The queue of each conversation, in which its runs wait for each other; it exists as long as a run has a place in it."""
         self.quarantined = Quarantined(workspace.trusted_paths, self._chronicle, self.runs)
         self._toolbox = Toolbox(self._tools(), workspace.check_resources)
         self._facts = TableFacts(self.data)
@@ -120,21 +120,21 @@ class Desk:
         self.opened_at = time.time()
 
     def take_up(self, settings: Settings) -> None:
-        """Work with other settings from now on, as far as they concern neither what workers are started with nor the model."""
+        """Apply other settings from now on, except those that concern the start of workers or the model."""
         self.settings = settings
         self.workspace.take_up(settings)
         self._toolbox = Toolbox(self._tools(), self.workspace.check_resources)
 
     def listen(self, listener: Listener) -> Callable[[], None]:
-        """Have every event told to `listener` after it was written; gives what ends that."""
+        """Call `listener` with every event after it was written; return a function that ends this."""
         return self._chronicle.listen(listener)
 
     def tells_all_after(self, seq: int) -> bool:
-        """Whether the journal still has every event after a number; not so for one that it never gave out."""
+        """Return whether the journal still has every event after a number; False for a number that it has not reached."""
         return self.journal.first_seq <= seq + 1 <= self.journal.seq + 1
 
     def snapshot(self) -> Snapshot:
-        """How the desk stands, for who cannot be told all that led to it."""
+        """Return the state of the desk, for clients that have missed too many events."""
         return {
             "seq": self.journal.seq,
             "first_seq": self.journal.first_seq,
@@ -144,15 +144,15 @@ class Desk:
 
     @property
     def has_lost_state(self) -> bool:
-        """Whether its state folder or journal was removed or replaced, so that nothing is kept and another daemon may take the desk."""
+        """Whether the state folder or the journal was removed or replaced, so that nothing is kept and another daemon may take over the desk."""
         return not (self._state.is_own and self.journal.is_in_place)
 
     def start_agent(self, question: RunAgent, asker: Requester) -> DeskRun[AgentResult]:
         """Accept a question.
 
         Raises:
-            InvalidArgumentsError: when it continues a conversation that is not there.
-            ResourceLimitError: when its events could not be written; `StoppingError` when the daemon comes to its end.
+            InvalidArgumentsError: if it continues a conversation that does not exist.
+            ResourceLimitError: if its events could not be written; `StoppingError` if the daemon is stopping.
         """
         self._chronicle.require_writable()
         self.runs.require_open()
@@ -196,10 +196,10 @@ class Desk:
         return wait.begin(self.runs, work, lambda run: agent_result(run, conversation, Outcome("cancelled")))
 
     def start_python(self, asked: ExecPython, asker: Requester, file: str | None = None) -> DeskRun[PythonResult]:
-        """Accept code to run; `file` is the path that it is of, if it has one.
+        """Accept code to run; `file` is the path of the document that contains it, if any.
 
         Raises:
-            ResourceLimitError: when its events could not be written; `StoppingError` when the daemon comes to its end.
+            ResourceLimitError: if its events could not be written; `StoppingError` if the daemon is stopping.
         """
         self._chronicle.require_writable()
         self.runs.require_open()
@@ -233,7 +233,7 @@ class Desk:
         """Accept a file to write.
 
         Raises:
-            ResourceLimitError: when its events could not be written; `StoppingError` when the daemon comes to its end.
+            ResourceLimitError: if its events could not be written; `StoppingError` if the daemon is stopping.
         """
         self._chronicle.require_writable()
         self.runs.require_open()
@@ -251,13 +251,13 @@ class Desk:
     async def view(
         self, source: Source, question: ViewRequest, on_progress: Callable[[float], None] | None = None
     ) -> ViewResult:
-        """A view of a table; see `DataService.view`."""
+        """Return a view of a table; see `DataService.view`."""
         if isinstance(source, FileInJail):
             self.presence.require()
         return await self.data.view(source, question, on_progress)
 
     async def interrupt_session(self, name: str, asker: Requester) -> str | None:
-        """Stop what runs in a session; gives the sentence on what was lost by that, if anything was."""
+        """Stop the code that runs in a session; return a sentence on what was lost by that, if anything."""
         session = self.sessions.seat(name).session
         for run in self.runs.active:
             if run.interrupt == session.interrupt:
@@ -265,10 +265,10 @@ class Desk:
         return await session.interrupt()
 
     async def reset_session(self, name: str, asker: Requester) -> None:
-        """Forget a session's variables, after what runs in it now.
+        """Delete a session's variables after the code that runs in it now.
 
         Raises:
-            SessionUnavailableError: when no new kernel can be started.
+            SessionUnavailableError: if no new kernel can be started.
         """
         self.presence.require()
         seat = self.sessions.seat(name)
@@ -276,10 +276,10 @@ class Desk:
             await self._code.reset(seat, asker)
 
     def cancel(self, run_id: str, asker: Requester) -> str:
-        """Have a run end soon, whoever asked for it; gives `cancelling`, or the status of a run that has ended.
+        """Cancel a run, whichever client asked for it; return `cancelling`, or the status of a run that has ended.
 
         Raises:
-            InvalidArgumentsError: when there is no such run.
+            InvalidArgumentsError: if there is no such run.
         """
         run = self.runs.find_active(run_id)
         if run is None:
@@ -288,11 +288,11 @@ class Desk:
         return "cancelling"
 
     def announce(self, plan: str) -> None:
-        """Have other daemons that want this desk told when they may have it."""
+        """Announce to other daemons that want this desk when they can have it."""
         self._state.announce(plan)
 
     def announce_loss(self, reason: str) -> None:
-        """Tell everyone which sessions lose their variables, and why, before they end."""
+        """Record which sessions lose their variables, and why, before they end."""
         for info in self.sessions.infos():
             if info.pid is not None and info.execution_count:
                 text = f"{reason}; the variables of the Python session '{info.name}' are lost"
@@ -300,8 +300,8 @@ class Desk:
                 self._chronicle.record(EventKind.WORKER_DIED, None, None, info.name, worker="kernel", text=text)
 
     async def aclose(self) -> None:
-        """End the runs and the workers and give up the lock, each whatever becomes of the others. Harmless when repeated."""
-        # A client that asks again as soon as it is answered would start another meanwhile.
+        """End the runs and the workers and release the lock; an error in one does not stop the others. Harmless when repeated."""
+        # A client that asks again as soon as it is answered would otherwise start another run.
         self.runs.close("The daemon gives up this desk")
         try:
             await self.runs.aclose()
@@ -318,7 +318,7 @@ class Desk:
         return f"<Desk {self.workspace.root} runs={len(self.runs.active)} seq={self.journal.seq}>"
 
     def _tools(self) -> list[Tool]:
-        """The tools that are switched on, the most telling ones first: a small model takes what it reads first."""
+        """Return the enabled tools, the most informative first: a small model chooses what it reads first."""
         tools: list[Tool] = []
         if self.settings.enable_data_view:
             tools.append(data_view_tool(self.data))
@@ -329,7 +329,7 @@ class Desk:
         return tools
 
     def _require_going_on(self) -> None:
-        """What has to be so when a run starts: it may have waited long."""
+        """Check again what a run requires when it starts, because it may have waited for long."""
         self._chronicle.require_writable()
         self.runs.require_open()
         self.presence.require()
@@ -367,11 +367,11 @@ class Desk:
         return await agent.run(task)
 
     def _known_names(self, prompt: str) -> SchemaHints | None:
-        """What holds replies to the names in the workspace; none where files outside of it may be read too."""
+        """Return the names that replies may use; None if they may also use files outside the workspace."""
         return None if self.workspace.read_only_paths else SchemaHints(self.data, prompt)
 
     async def _file_names(self) -> list[str]:
-        """The names in the workspace, for the system prompt; none where files cannot be listed."""
+        """Return the file names of the workspace for the system prompt; none if the files cannot be listed."""
         try:
             listing = await self.data.list_files(".")
         except AnalystdError as exc:

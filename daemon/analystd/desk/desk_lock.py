@@ -1,4 +1,4 @@
-"""Where a desk keeps what must survive it, and the lock that makes it one daemon's."""
+"""The state folder of a desk, which outlives the daemon, and the lock that reserves it for one daemon."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ class DeskLock:
 
     @classmethod
     def claim(cls, desks: Path, root: Path) -> Self:
-        """The state of the workspace with the real path `root`, among those in `desks`; made if it is new.
+        """Claim the state folder of the workspace with the real path `root` in `desks`, and create it if necessary.
 
         Raises:
-            DeskInUseError: when another daemon has claimed it, with its pid and version.
+            DeskInUseError: if another daemon has claimed it; the message has its pid and version.
         """
         folder = desk_folder(desks, root)
         make_private(folder)
@@ -52,7 +52,7 @@ class DeskLock:
         return self.folder / "journal"
 
     def announce(self, plan: str) -> None:
-        """Have other daemons that want the workspace told who has it, and with what plan, if any."""
+        """Announce to other daemons that want the workspace which daemon has it, and its plan, if any."""
         who = f"pid {os.getpid()}, version {__version__}{plan and f'; {plan}'}\n"
         with contextlib.suppress(OSError):
             os.ftruncate(self._lock, 0)
@@ -60,31 +60,31 @@ class DeskLock:
 
     @property
     def is_own(self) -> bool:
-        """Whether the claim holds: the lock file in the folder is still the one that was locked."""
+        """Whether the claim still holds, that is, the lock file in the folder is the one that was locked."""
         return self._lock >= 0 and is_at(self.folder / "lock", self._lock)
 
     def release(self) -> None:
-        """Let another daemon have it. Harmless when repeated."""
+        """Release the claim for other daemons. Harmless when repeated."""
         if self._lock >= 0:
             os.close(self._lock)
             self._lock = -1
 
     def _note(self, root: Path) -> None:
-        """Keep whose state it is. What is noted already is not written again: the disk may be full."""
+        """Note the workspace that the state belongs to. An existing note is not rewritten, since the disk may be full."""
         path = self.folder / _NOTE
         if _noted(path) != root:
             path.write_bytes(os.fsencode(root) + b"\n")
 
 
 def noted_workspaces(desks: Path) -> Iterator[Path]:
-    """Yield the workspaces whose states are kept in `desks`, as far as they can be told."""
+    """Yield the workspaces whose states are kept in `desks`, as far as they can be determined."""
     for path in desks.glob(f"*/{_NOTE}"):
         if (workspace := _noted(path)) is not None:
             yield workspace
 
 
 def _noted(path: Path) -> Path | None:
-    """Read the path of a workspace; None where there is none to be read."""
+    """Return the path of a workspace from its note; None if it cannot be read."""
     try:
         return Path(os.fsdecode(read_small(path).removesuffix(b"\n")))
     except OSError:
@@ -92,7 +92,7 @@ def _noted(path: Path) -> Path | None:
 
 
 async def wait_until_free(desks: Path, root: Path, seconds: float) -> None:
-    """Wait until no other daemon has claimed the workspace, `seconds` at the most."""
+    """Wait until no other daemon claims the workspace, for at most `seconds`."""
     path = desk_folder(desks, root) / "lock"
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(seconds):
@@ -101,7 +101,7 @@ async def wait_until_free(desks: Path, root: Path, seconds: float) -> None:
 
 
 def desk_folder(desks: Path, root: Path) -> Path:
-    """Return the state folder of the workspace with the real path `root`, among those in `desks`."""
+    """Return the state folder in `desks` of the workspace with the real path `root`."""
     return desks / hashlib.sha256(os.fsencode(root)).hexdigest()[:16]
 
 

@@ -1,4 +1,4 @@
-"""What happens at a desk: written to its journal, then told to who listens, in the order of the numbers and each event once."""
+"""Write a desk's events to its journal, then send each one to the listeners once, in the order of their numbers."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from analystd.wire.names import EventKind
 Listener = Callable[[JournalEntry], None]
 
 AGAIN_SECONDS = 1.0
-"""How long after a write failed it is tried again, when nothing happens in between."""
+"""Seconds after which a failed write is repeated, if no other event triggers it earlier."""
 
 
 class EventLog:
@@ -29,11 +29,11 @@ class EventLog:
     def record(
         self, kind: EventKind, run_id: str | None, asker: Requester | None, session: str | None, **content: Any
     ) -> None:
-        """Write an event and tell it; while the disk takes nothing, it is kept and told once it is written."""
+        """Write an event and send it to the listeners; while the disk cannot be written, keep it and send it once it is written."""
         self._tell(self.journal.append(kind, run_id, **attribution(asker), session=session, **content))
 
     def listen(self, listener: Listener) -> Callable[[], None]:
-        """Have every event told to `listener` after it was written; gives what ends that."""
+        """Call `listener` with every event after it was written; return a function that ends this."""
         key = object()
         self._listeners[key] = listener
         return lambda: self._listeners.pop(key, None) and None
@@ -42,7 +42,7 @@ class EventLog:
         """Refuse work whose events could not be written.
 
         Raises:
-            ResourceLimitError: that says why, and how many events wait.
+            ResourceLimitError: with the reason and the number of waiting events.
         """
         self._tell(self.journal.flush())
         if self.journal.problem is not None:
@@ -53,7 +53,7 @@ class EventLog:
             )
 
     def close(self) -> None:
-        """Write what is left, tell it, and close. Harmless when repeated."""
+        """Write the waiting events, send them, and close the journal. Harmless when repeated."""
         self._tell(self.journal.flush())
         if self._again is not None:
             self._again.cancel()

@@ -1,4 +1,4 @@
-"""How the facts of a table are worded for the model and for people: one line a column, bounded, nothing that reads as anything but data."""
+"""Word the facts of a table for the model and for people: one bounded line per column, which cannot be read as anything but data."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from analystd.wire.column_names import address_of
 from analystd.wire.results import ColumnInfo, ColumnProfile
 
 MOST_COLUMNS = 24
-"""So many columns of a table are described; of the others only the names are told."""
+"""Maximum number of columns of a table that are described; the others are only named."""
 SAMPLE_ROWS = 50
 
 _SHOWN_ROWS = 3
@@ -35,7 +35,7 @@ _TIME_TYPES = frozenset({"date", "timestamp"})
 
 @dataclass(frozen=True)
 class ColumnFacts:
-    """A column: `name` is what a program calls it, `address` what the data worker is asked for."""
+    """A column: `name` is its name in programs, `address` its name in requests to the data worker."""
 
     name: str
     type: str
@@ -44,30 +44,30 @@ class ColumnFacts:
 
 @dataclass
 class Known:
-    """What was found out about one version of a file; it grows with the questions. Columns are kept by address."""
+    """The known facts of one version of a file, extended by further questions. Columns are kept by address."""
 
     columns: list[ColumnFacts] = field(default_factory=list)
     rows: int | None = None
     notes: list[str] = field(default_factory=list)
-    """What is to be said about the file as a whole."""
+    """Remarks about the file as a whole."""
     cells: dict[str, list[str]] = field(default_factory=dict)
-    """The first cells of the columns that were looked at, shortened."""
+    """The first cells of the examined columns, shortened."""
     values: dict[str, tuple[str, ...]] = field(default_factory=dict)
-    """All values of the columns of text that have few."""
+    """All values of the text columns that have few."""
     facts: dict[str, str] = field(default_factory=dict)
-    """What the whole file says about a column."""
+    """The facts of each column from the whole file."""
     keys: dict[str, tuple[str, ...]] = field(default_factory=dict)
     """The keys of the objects in a column."""
     beginnings: dict[str, str] = field(default_factory=dict)
-    """What its first rows say, where the whole is too long to be read."""
+    """The facts of each column from its first rows, for files that are too long to be read."""
     typed: bool = False
-    """Whether the file itself says which columns are dates, so that pandas reads them as such."""
+    """Whether the file format marks columns as dates, so that pandas reads them as dates."""
     reading: str | None = None
-    """Why the file is not to be read as plain CSV; empty where it can be, None where that was not looked up."""
+    """Why the file cannot be read as plain CSV; empty if it can, None if that is not known."""
 
 
 def named_columns(columns: Sequence[ColumnInfo], *, delimited: bool) -> list[ColumnFacts]:
-    """The columns, named as a program that reads the file with pandas sees them: of delimited text, each has a name of its own."""
+    """Return the columns with the names that pandas gives them; for delimited text, all names are distinct."""
     named, taken = list[ColumnFacts](), {column["name"] for column in columns}
     seen: Counter[str] = Counter()
     for position, column in enumerate(columns):
@@ -84,13 +84,13 @@ def named_columns(columns: Sequence[ColumnInfo], *, delimited: bool) -> list[Col
 
 
 def words(text: str) -> set[str]:
-    """The words of a question or of a name, whose parts count as words."""
+    """Return the words of a question or a name; the parts of a compound name count as words."""
     parts = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", text.replace("_", " "))
     return {word.casefold() for word in _WORD.findall(parts)}
 
 
 def chosen_columns(columns: Sequence[ColumnFacts], question: str) -> list[ColumnFacts]:
-    """All columns of a narrow table; of a wide one those that the question's words touch, then the first; these come first."""
+    """Return all columns of a narrow table; of a wide one, the columns that share a word with the question, then the first others."""
     asked = words(question)
     touched = [column for column in columns if asked & words(column.name)] if len(columns) > MOST_COLUMNS else []
     chosen = {column.address for column in touched}
@@ -100,7 +100,7 @@ def chosen_columns(columns: Sequence[ColumnFacts], question: str) -> list[Column
 def table_text(
     path: str, size: int | None, known: Known, chosen: Sequence[ColumnFacts], most: int, *, can_read: bool
 ) -> str:
-    """The facts of a table in about `most` characters: its first line, the chosen columns in the file's order, some rows."""
+    """Return the facts of a table in about `most` characters: its first line, the chosen columns in the file's order, some rows."""
     rows = f"{known.rows} rows" if known.rows is not None else f"rows not counted ({(size or 0) / 1e6:.0f} MB)"
     lines = [f"{file_name(path)}: {rows}, {len(known.columns)} columns"]
     by_toolbox = bool(known.reading) and can_read
@@ -122,13 +122,13 @@ def table_text(
 
 
 def profile_fact(column: ColumnFacts, profile: ColumnProfile) -> str:
-    """What is known of all cells of a column: range or values, and how many are missing."""
+    """Return the facts of all cells of a column: range or values, and the number of missing ones."""
     facts: list[str] = []
     top = profile["top"] or []
     if profile["min"] is not None and profile["max"] is not None and column.type not in TEXT_TYPES:
         facts.append(f"{cell_text(profile['min'])} to {cell_text(profile['max'])}")
     elif top:
-        # Of values that occur once each, a few are enough to show what they are like.
+        # If each value occurs once, a few are enough to show what they look like.
         few = _FEW_VALUES if top[0]["count"] > 1 else _FEW_VALUES // 2
         shown = ", ".join(f"{_quoted(each['value'])} ({each['count']})" for each in top[:few])
         distinct = profile["distinct"]
@@ -139,14 +139,14 @@ def profile_fact(column: ColumnFacts, profile: ColumnProfile) -> str:
 
 
 def holds_numbers(column: ColumnFacts, known: Known, *, by_toolbox: bool) -> bool:
-    """Return whether a program finds numbers in a column once it has read the file, which the toolbox makes of text too."""
+    """Return whether a program finds numbers in a column after reading the file; the toolbox converts text to numbers."""
     if column.type in TEXT_TYPES and known.reading and by_toolbox:
         return written_as_text(known.cells.get(column.address, ())) == "numbers"
     return bool(_NUMBER_TYPE.fullmatch(column.type))
 
 
 def is_date_as_text(column: ColumnFacts, known: Known, *, by_toolbox: bool) -> bool:
-    """Return whether a program finds dates in a column that pandas reads as text; the toolbox makes dates of them."""
+    """Return whether a program finds dates as text in a column after pandas reads it; the toolbox converts them to dates."""
     if column.type in _TIME_TYPES:
         return not (known.typed or by_toolbox)
     cells = [cell.strip() for cell in known.cells.get(column.address, ()) if cell.strip()]
@@ -154,12 +154,12 @@ def is_date_as_text(column: ColumnFacts, known: Known, *, by_toolbox: bool) -> b
 
 
 def keys_of(cells: Sequence[Any]) -> tuple[str, ...]:
-    """Return the keys of the objects among cells, in the order in which they come."""
+    """Return the keys of the objects among cells, in order of appearance."""
     return tuple(dict.fromkeys(str(key) for cell in cells if isinstance(cell, dict) for key in cell))[:_FEW_VALUES]
 
 
 def all_values(column: ColumnFacts, profile: ColumnProfile) -> tuple[str, ...] | None:
-    """All values of a column of text that has few; None of other columns, or where not all are known."""
+    """Return all values of a text column that has few; None for other columns, or if not all values are known."""
     top = profile["top"] or []
     complete = profile["top_exact"] and profile["distinct_exact"] and profile["distinct"] == len(top)
     if column.type not in TEXT_TYPES or not complete or not all(isinstance(each["value"], str) for each in top):
@@ -168,7 +168,7 @@ def all_values(column: ColumnFacts, profile: ColumnProfile) -> tuple[str, ...] |
 
 
 def sample_fact(column: ColumnFacts, cells: Sequence[Any]) -> str:
-    """What the first cells of a column say, where the whole is too long to be read."""
+    """Return the facts of a column's first cells, for tables that are too long to be read."""
     values = [text for text in map(cell_text, cells) if text]
     if column.type not in TEXT_TYPES or not values:
         return ""
@@ -177,7 +177,7 @@ def sample_fact(column: ColumnFacts, cells: Sequence[Any]) -> str:
 
 
 def written_as_text(cells: Sequence[str]) -> str | None:
-    """`numbers` or `dates` where all cells of a column of text are such, as people write them; None for other text."""
+    """Return `numbers` or `dates` if all cells of a text column are such, as people write them; None for other text."""
     values = [cell.strip() for cell in cells if cell.strip()]
     if not values:
         return None
@@ -187,19 +187,19 @@ def written_as_text(cells: Sequence[str]) -> str | None:
 
 
 def file_name(path: str) -> str:
-    """A file's name as it is, or as Python writes it where it would not be seen as it is."""
+    """Return a file's name, as a Python literal if it would not be shown unambiguously."""
     return path if _PLAIN_FILE.fullmatch(path) else repr(path)
 
 
 def cell_text(value: Any) -> str:
-    """A cell in one line, shortened."""
+    """Return a cell as one shortened line."""
     text = "" if value is None else str(value)[: _CELL_CHARACTERS + 1]
     text = text if text.isprintable() else repr(text)[1:-1]
     return text if len(text) <= _CELL_CHARACTERS else f"{text[: _CELL_CHARACTERS - 1]}…"
 
 
 def _has_marks(values: Sequence[str]) -> bool:
-    """Whether a sign or a separator makes text of numbers; digits alone are codes, such as postcodes."""
+    """Return whether numbers are text because of a sign or a separator; digits alone are codes, such as postcodes."""
     return any(not value.isdigit() for value in values)
 
 
@@ -211,7 +211,7 @@ def _column_line(column: ColumnFacts, known: Known, *, by_toolbox: bool) -> str:
         kind = f"{kind if kind in _TIME_TYPES else 'date'}s as text: pd.to_datetime"
     elif kind == "text" and (written := written_as_text(cells)):
         if by_toolbox:
-            # As it is once it was read; what the cells look like would have it cleaned again.
+            # The type after reading; with the cells as written, the model would convert them again.
             return f"- {_name(column.name)} ({written.removesuffix('s')})"
         facts.append(f"{written} written as text")
     if keys := known.keys.get(column.address):
@@ -236,12 +236,12 @@ def _further(names: Sequence[str], most: int) -> list[str]:
 
 def _first_rows(columns: Sequence[Sequence[str]]) -> list[str]:
     rows = list(zip(*columns, strict=False))[:_SHOWN_ROWS]
-    # With a mark in front no cell can begin a line, as the question does.
+    # The mark in front keeps a cell from beginning a line, as the question does.
     return ["First rows:", *(f"| {' | '.join(row)}" for row in rows)] if rows else []
 
 
 def _name(name: str) -> str:
-    """A column's name as it is, or as Python writes it where it would not be seen as it is."""
+    """Return a column's name, as a Python literal if it would not be shown unambiguously."""
     short = name if len(name) <= _NAME_CHARACTERS else f"{name[: _NAME_CHARACTERS - 1]}…"
     return short if _PLAIN_COLUMN.fullmatch(name) and short == name else repr(short)
 

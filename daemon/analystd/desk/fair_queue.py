@@ -1,7 +1,7 @@
-"""Turns: who may use a session, a conversation or the model next.
+"""Queues that decide which client uses a session, a conversation or the model next.
 
-Clients take turns, so that one which asks for much does not hold up another; each one's own requests are served in the order of asking.
-Interactive requests go before those of batches, but each `_BATCH_EVERY`th turn is a batch's if one waits, so that none waits for ever.
+Clients take turns, so that one with many requests does not delay the others; the requests of one client are served in order. Interactive
+requests precede batch requests, but each `_BATCH_EVERY`th turn goes to a waiting batch request, so that none waits forever.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ from typing import Self
 from analystd.wire.errors import OverloadedError
 
 MAX_WAITING = 64
-"""So many requests of one client may wait for the same thing."""
+"""Maximum number of waiting requests per client."""
 
 _BATCH_EVERY = 4
 
 
 @dataclass(frozen=True)
 class QueueRequest:
-    """Who asks for a turn: a client, for work that someone waits for or for a batch. `on_move` hears each new position in the queue."""
+    """A request for a turn: its client, and whether it is a batch request. `on_move` is called with each new position in the queue."""
 
     client: str | None = None
     batch: bool = False
@@ -30,13 +30,13 @@ class QueueRequest:
 
 
 class Reservation:
-    """A place in a queue, given up by leaving the context: entering it waits for the turn."""
+    """A place in a queue. Entering the context waits for the turn, leaving it gives the place up."""
 
     def __init__(self, turnstile: FairQueue, ticket: QueueRequest, number: int) -> None:
         self.ticket = ticket
         self.number = number
         self.position = 0
-        """How many have to come to their end before it is this one's turn; 0: it is."""
+        """Number of places that must be given up before this one's turn; 0 when the turn has come."""
         self.turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._turnstile = turnstile
 
@@ -52,12 +52,12 @@ class Reservation:
         self.leave()
 
     def leave(self) -> None:
-        """Give the place up, whether it was waited for or held. Harmless when repeated."""
+        """Give the place up, whether waiting or held. Harmless when repeated."""
         self._turnstile.leave(self)
 
 
 class FairQueue:
-    """Lets `places` holders through at a time. Batches get all of several places but one, which is kept for those who wait."""
+    """Admits `places` holders at a time. If there are several places, batch requests leave one of them for interactive ones."""
 
     def __init__(self, name: str, *, places: int = 1, max_waiting: int = MAX_WAITING) -> None:
         self._name = name
@@ -71,14 +71,14 @@ class FairQueue:
 
     @property
     def waiting(self) -> int:
-        """How many wait."""
+        """Number of waiting requests."""
         return len(self._waiting)
 
     def turn(self, ticket: QueueRequest | None = None) -> Reservation:
-        """A place in the queue, taken now; it has to be entered, or the queue stands still.
+        """Take a place in the queue now; it must be entered, or the queue stops.
 
         Raises:
-            OverloadedError: when too many of the client's requests wait already.
+            OverloadedError: if too many of the client's requests wait already.
         """
         ticket = ticket or QueueRequest()
         own = sum(place.ticket.client == ticket.client for place in self._waiting)
@@ -94,7 +94,7 @@ class FairQueue:
         return place
 
     def leave(self, place: Reservation) -> None:
-        """As `Reservation.leave`."""
+        """Give a place up; see `Reservation.leave`."""
         if place in self._holding:
             self._holding.remove(place)
         elif place in self._waiting:
@@ -119,7 +119,7 @@ class FairQueue:
             self._since_batch = _after(self._since_batch, chosen, self._waiting)
             self._served[chosen.ticket.client] = next(self._numbers)
             chosen.position = 0
-            # Who was cancelled in this very moment gives the turn on as soon as it runs.
+            # A request that was cancelled just now passes the turn on as soon as its task runs.
             if not chosen.turn.done():
                 chosen.turn.set_result(None)
 
@@ -127,12 +127,12 @@ class FairQueue:
         for position, place in enumerate(self._in_order(self._waiting), 1):
             if place.position != position:
                 place.position = position
-                # Who has just come is told by the answer.
+                # A new request learns its position from the reservation itself.
                 if place is not newcomer:
                     place.ticket.on_move(position)
 
     def _in_order(self, places: Iterable[Reservation]) -> Iterator[Reservation]:
-        """The places as their turns would come if nobody else came."""
+        """Yield the places in the order in which their turns come if no further request arrives."""
         rest, served, since_batch = list(places), dict(self._served), self._since_batch
         numbers = itertools.count(max(served.values(), default=0) + 1)
         while rest:
@@ -152,7 +152,7 @@ class FairQueue:
 
 
 def _after(since_batch: int, chosen: Reservation, rest: Iterable[Reservation]) -> int:
-    """How many interactive turns the batches have waited for."""
+    """Return the number of interactive turns for which batch requests have waited, once `chosen` has its turn."""
     if chosen.ticket.batch:
         return 0
     return since_batch + any(place.ticket.batch for place in rest)

@@ -1,6 +1,6 @@
-"""The desk's memory on disk: every event, appended as a line of JSON before anyone hears of it.
+"""The journal: every event of a desk on disk, appended as a line of JSON before any client receives it.
 
-Segments are named for the first sequence number that they hold.
+Segments are named after the first sequence number that they contain.
 
     journal/000000000001.jsonl  000000004711.jsonl  runs.sqlite
 """
@@ -40,18 +40,18 @@ KEEP_BYTES = 512 * 1024 * 1024
 KEEP_DAYS = 180.0
 
 MAX_UNWRITTEN_BYTES = 16 * 1024 * 1024
-"""While the disk takes nothing, so much is kept in memory; of what runs put out beyond that, only the number of pieces is."""
+"""Bytes of events kept in memory while the disk cannot be written; of further output of runs, only the number of pieces is kept."""
 
 PAGE_BYTES = 1024 * 1024
 RUN_PAGE_BYTES = 16 * 1024 * 1024
-"""Few runs have more; with one event beyond it, a page is still below the 64 MiB of a message."""
+"""Few runs have more; even with one event beyond it, a page is below the 64 MiB of a message."""
 
 _OUTPUT = (EventKind.TEXT, EventKind.OUTPUT, EventKind.DISPLAY)
 
 
 @dataclass(frozen=True)
 class JournalPage:
-    """Some events of the journal in a row; nothing up to the number `last` is missing."""
+    """Consecutive events of the journal, complete up to the number `last`."""
 
     entries: tuple[JournalEntry, ...]
     last: int
@@ -59,7 +59,7 @@ class JournalPage:
 
 @dataclass(frozen=True)
 class RunPage:
-    """Some events of a run in a row, and whether there are more."""
+    """Consecutive events of a run, and whether more follow."""
 
     entries: tuple[JournalEntry, ...]
     more: bool
@@ -71,7 +71,7 @@ class RunPage:
 
 
 class Journal:
-    """An append-only journal in `folder`; one writer at a time (the desk holds a lock)."""
+    """An append-only journal in `folder`, for one writer at a time (the desk holds a lock)."""
 
     def __init__(
         self,
@@ -92,50 +92,50 @@ class Journal:
         self._left_out = 0
         self._problem: str | None = None
         self._is_torn = False
-        """Whether half a line may stand at the end of the file."""
+        """Whether the file may end with half a line."""
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._segments = load_segments(folder) or [Segment(self._path(1), 1, 0)]
         self._numbered = self.seq
         self._descriptor = _open(self._segments[-1].path)
         self._size = os.fstat(self._descriptor).st_size
         self.runs = RunIndex(folder / "runs.sqlite", self._milestones, self.seq)
-        """Every run that has events here."""
+        """Every run that has events in the journal."""
         self.runs.forget_before(self.first_seq)
 
     @property
     def folder(self) -> Path:
-        """Where the segments are."""
+        """The folder of the segments."""
         return self._folder
 
     @property
     def seq(self) -> int:
-        """The number of the last event that is on disk; 0 for a new journal."""
+        """The number of the last event on disk; 0 for a new journal."""
         return self._segments[-1].last
 
     @property
     def first_seq(self) -> int:
-        """The oldest number that can still be read."""
+        """The lowest number that can still be read."""
         return self._segments[0].first
 
     @property
     def is_in_place(self) -> bool:
-        """Whether what is written can be found: the file that is written was not removed or replaced."""
+        """Whether the open file is still in its place, neither removed nor replaced."""
         return self._descriptor >= 0 and is_at(self._segments[-1].path, self._descriptor)
 
     @property
     def unwritten(self) -> int:
-        """Events that the disk has not taken yet (it was full)."""
+        """Number of events that are not on disk yet because writing failed."""
         return len(self._unwritten)
 
     @property
     def problem(self) -> str | None:
-        """Why the disk does not take events now, or None."""
+        """Why the disk cannot be written now, or None."""
         return self._problem
 
     def append(self, kind: EventKind, run_id: str | None, **content: object) -> list[JournalEntry]:
-        """Number an event, stamp it (`at`, Unix seconds) and write it; gives what came to disk by that, oldest first.
+        """Number an event, stamp it (`at`, Unix seconds) and write it; return the events that this brought to disk, oldest first.
 
-        That is the event, unless the disk takes nothing: then it is kept for the next time, as are those after it.
+        Normally that is the event itself. While the disk cannot be written, it is kept for the next attempt, like those that follow it.
         """
         written = self.flush()
         if self._unwritten_bytes >= self._max_unwritten_bytes and kind in _OUTPUT:
@@ -147,7 +147,7 @@ class Journal:
         return written + self.flush()
 
     def flush(self) -> list[JournalEntry]:
-        """Write what could not be written before; gives what is on disk now and was not, oldest first."""
+        """Write the events that could not be written before; return those that are on disk now, oldest first."""
         written: list[JournalEntry] = []
         while self._unwritten and self._write(self._unwritten[0].line):
             entry = self._unwritten.popleft()
@@ -161,16 +161,16 @@ class Journal:
         return written
 
     async def page(self, after: int, *, limit: int = PAGE_EVENTS, max_bytes: int = PAGE_BYTES) -> JournalPage:
-        """What follows a number, in pages of at most `limit` events and of `max_bytes` or one event; read in a thread.
+        """Read the events after a number, at most `limit` events and about `max_bytes`, but at least one event; in a thread.
 
-        A page may be short, even empty, where a file ends; all was told when its `last` is the journal's `seq`.
+        A page may be short, even empty, at the end of a file; all events are read when its `last` is the journal's `seq`.
         """
         segment = next((segment for segment in self._segments if segment.last > after), None)
         if segment is None:
             return JournalPage((), max(after, self.seq))
         last = segment.last
         try:
-            # Opened at once: a segment that is too old may be deleted meanwhile.
+            # Opened at once, because an old segment may be deleted in the meantime.
             with segment.path.open("rb") as file:
                 return await asyncio.to_thread(_read_page, file, after, last, limit, max_bytes)
         except OSError as exc:
@@ -178,11 +178,11 @@ class Journal:
             return JournalPage((), last)
 
     async def of_run(self, run_id: str, after: int = 0, *, max_bytes: int = RUN_PAGE_BYTES) -> RunPage:
-        """The events of one run with numbers above `after`, oldest first, up to `max_bytes` or one event; read in a thread."""
+        """Read the events of one run after the number `after`, oldest first, up to `max_bytes` but at least one event; in a thread."""
         return await asyncio.to_thread(_read_run, self._segments_of([run_id], after), run_id, after, max_bytes)
 
     async def of_runs(self, run_ids: Sequence[str], kinds: Container[str]) -> dict[str, list[Event]]:
-        """The events of these kinds of some runs, oldest first, by run in the order asked for; every segment is read once at the most."""
+        """Read the events of these kinds for some runs, oldest first, by run in the order requested, with one pass over each segment."""
         return await asyncio.to_thread(_read_runs, self._segments_of(run_ids), run_ids, kinds)
 
     def _segments_of(self, run_ids: Sequence[str], after: int = 0) -> list[Segment]:
@@ -194,7 +194,7 @@ class Journal:
         ]
 
     def close(self) -> None:
-        """Write what is left and close. Harmless when repeated."""
+        """Write the waiting events and close the journal. Harmless when repeated."""
         if self._descriptor < 0:
             return
         self.flush()
@@ -216,7 +216,7 @@ class Journal:
     def _milestones(self, after: int) -> Iterator[Event]:
         for segment in self._segments:
             if segment.last > after:
-                # A file may be lost.
+                # A file may be missing.
                 with contextlib.suppress(OSError):
                     for entry in segment.events(kinds=MILESTONES, after=after):
                         yield entry.event
@@ -249,7 +249,7 @@ class Journal:
         return True
 
     def _mend(self) -> None:
-        """Half a line must not stay: what follows it would be lost with it."""
+        """Remove half a line at the end of the file; the next event would be lost with it."""
         if self._is_torn:
             os.ftruncate(self._descriptor, self._size)
             self._is_torn = False
@@ -260,7 +260,7 @@ class Journal:
         self._problem = error.strerror or str(error)
 
     def _roll(self) -> None:
-        """Begin another file; where none can be made, go on in this one."""
+        """Begin another file; if none can be created, continue in the current one."""
         closed = self._segments[-1]
         path = self._path(closed.last + 1)
         try:
@@ -275,7 +275,7 @@ class Journal:
         self._drop_old()
 
     def _drop_old(self) -> None:
-        """Delete closed segments that are too old, or too many by their size."""
+        """Delete closed segments that are too old, or that exceed the total size."""
         oldest = time.time() - self._keep_days * 86_400
         total = 0
         for position in range(len(self._segments) - 1, -1, -1):
@@ -334,6 +334,6 @@ def _entries_of(
     segments: Sequence[Segment], run_ids: Container[str], kinds: Container[str] | None, after: int
 ) -> Iterator[JournalEntry]:
     for segment in segments:
-        # A segment that is too old may be deleted meanwhile, and another may be lost.
+        # An old segment may be deleted in the meantime, and others may be missing.
         with contextlib.suppress(OSError):
             yield from segment.events(of=run_ids, kinds=kinds, after=after)

@@ -1,4 +1,4 @@
-"""Whether the folder that a desk was opened for is still in its place, so that nobody works in a folder that is gone."""
+"""Check that the folder of a desk is still in its place, so that no run works in a removed folder."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 @dataclass(frozen=True)
 class _Identity:
-    """What tells a folder from every other: the number of a removed one may be given to the next, the time of its birth not."""
+    """The identity of a folder. A new folder may get the inode number of a removed one, but not its time of creation."""
 
     device: int
     number: int
@@ -34,12 +34,12 @@ class Presence:
     """Compares the folder at a path with the one that was there at first.
 
     Raises:
-        OSError: when there is none at first.
+        OSError: if there is no folder at first.
     """
 
     def __init__(self, root: Path) -> None:
         self.on_replaced: Callable[[], None] = lambda: None
-        """Called when someone wants to work and another folder has taken the place of the first one."""
+        """Called when work is requested and another folder has taken the place of the first one."""
         self._root = root
         self._identity = _identity_of(root)
 
@@ -53,7 +53,7 @@ class Presence:
 
     @property
     def problem(self) -> WorkspaceError | None:
-        """Why nobody can work in the folder now, and what to do; None while all is well."""
+        """Why the folder cannot be used now, and what to do; None if it can."""
         root = self._root
         try:
             if _identity_of(root) == self._identity:
@@ -77,10 +77,10 @@ class Presence:
         )
 
     def require(self) -> None:
-        """Refuse work where the folder is not in its place.
+        """Refuse work if the folder is not in its place.
 
         Raises:
-            WorkspaceError: that says what became of it and what to do.
+            WorkspaceError: with what happened to the folder and what to do.
         """
         if (problem := self.problem) is not None:
             if self.is_replaced:
@@ -96,7 +96,7 @@ def _identity_of(root: Path) -> _Identity:
 
 
 def _born(root: Path) -> tuple[int, int]:
-    """Return when the folder was made, in seconds and nanoseconds; zero where that is not known."""
+    """Return when the folder was created, in seconds and nanoseconds; zeros if that is not known."""
     buffer = ctypes.create_string_buffer(_STATX_BYTES)
     if not hasattr(_libc, "statx") or _libc.statx(
         _AT_FDCWD, os.fsencode(root), 0, _STATX_BASIC_STATS_AND_BIRTH, buffer

@@ -1,4 +1,4 @@
-"""The functions of a project's own `toolbox.py`: the agent is told of them only while the user trusts the file as it is."""
+"""The functions of a project's own `toolbox.py`, which the agent offers to the model only while the user trusts the file's content."""
 
 from __future__ import annotations
 
@@ -21,23 +21,23 @@ MOST_BYTES = 64 * 1024
 
 @dataclass(frozen=True)
 class OwnFunctions:
-    """What a session gets by `import toolbox` beside, or instead of, what analystd brings."""
+    """The names that `import toolbox` provides in a session in addition to, or instead of, those that analystd provides."""
 
     offered: Sequence[Function] = ()
-    """What the model may be told of."""
+    """The functions that the model may see."""
     defined: frozenset[str] = frozenset()
-    """The names that stand for something else than in the toolbox that analystd brings."""
+    """The names that differ from those in the toolbox that analystd provides."""
 
 
 class ProjectToolbox:
-    """The file of one workspace, looked at anew for each question."""
+    """The file of one workspace, read anew for each question."""
 
     def __init__(self, workspace: Workspace) -> None:
         self._workspace = workspace
         self._said: set[str] = set()
 
     async def functions(self) -> OwnFunctions:
-        """The functions that are trusted, and all names that the file defines."""
+        """Return the trusted functions, and all names that the file defines."""
         content = await asyncio.to_thread(self._content)
         if content is None:
             return OwnFunctions()
@@ -46,7 +46,7 @@ class ProjectToolbox:
         return OwnFunctions(functions_in(source) if trusted else (), _defined(source))
 
     async def notice(self) -> str | None:
-        """A sentence on a file that is there and not offered; once for each content."""
+        """Return a notice about a file that exists but is not trusted, once for each content."""
         content = await asyncio.to_thread(self._content)
         if content is None or await asyncio.to_thread(is_trusted, self._path, content):
             return None
@@ -65,7 +65,7 @@ class ProjectToolbox:
         return self._workspace.root / NAME
 
     def _content(self) -> bytes | None:
-        """What the file holds; None where there is none, or one that is too large or no file of the workspace."""
+        """Return the content of the file; None if there is none, or it is too large or not a regular file of the workspace."""
         try:
             with os.fdopen(self._workspace.open_read(NAME), "rb") as file:
                 content = file.read(MOST_BYTES + 1)
@@ -75,7 +75,7 @@ class ProjectToolbox:
 
 
 def _defined(source: str) -> frozenset[str]:
-    """The names that a source binds at its top level, as far as it says so."""
+    """Return the names that a source visibly binds at its top level."""
     try:
         body = ast.parse(source).body
     except (SyntaxError, ValueError, RecursionError, MemoryError):

@@ -1,4 +1,4 @@
-"""What the desk tells of what was moved aside in its workspace, and does with it when it is asked to."""
+"""Report, restore and discard what was moved into the quarantine of a workspace."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _TOLD_FILES = 200
 
 
 class Quarantined:
-    """The quarantine of a workspace as clients know it; without walls nothing is ever in it."""
+    """The quarantine of a workspace as clients see it; without a sandbox it is always empty."""
 
     def __init__(self, trusted: TrustedPaths | None, chronicle: EventLog, runs: RunBook) -> None:
         self._trusted = trusted
@@ -37,21 +37,21 @@ class Quarantined:
 
     @property
     def count(self) -> int:
-        """How many entries there have been since the desk opened."""
+        """Number of entries since the desk was opened."""
         return self._trusted.count if self._trusted is not None else 0
 
     async def entries(self) -> QuarantineList:
-        """The entries, the latest first, and how many there are."""
+        """Return the entries, newest first, and the total number of entries."""
         if self._trusted is None:
             return {"entries": [], "count": 0}
         entries = await asyncio.to_thread(self._trusted.quarantine.entries)
         return {"entries": [entry_info(entry) for entry in entries[:_TOLD_ENTRIES]], "count": len(entries)}
 
     async def preview(self, entry_id: str) -> RestoreResult:
-        """What `restore` would put back.
+        """Return what `restore` would restore.
 
         Raises:
-            InvalidArgumentsError: when there is no such entry.
+            InvalidArgumentsError: if there is no such entry.
         """
         trusted, entry = await self._find(entry_id)
         previews = await asyncio.to_thread(restoring.preview, trusted, entry)
@@ -66,20 +66,20 @@ class Quarantined:
         }
 
     async def restore(self, entry_id: str, digest: str | None) -> RestoreResult:
-        """Put an entry back, if it still is what `digest` was made of.
+        """Restore an entry, if it has not changed since `digest` was computed.
 
         Raises:
-            InvalidArgumentsError: when there is no such entry; `WorkspaceError` when it cannot be put back.
+            InvalidArgumentsError: if there is no such entry; `WorkspaceError` if it cannot be restored.
         """
         trusted, entry = await self._find(entry_id)
         await asyncio.to_thread(restoring.restore, trusted, entry, digest)
         return _done("restored", entry)
 
     async def discard(self, entry_id: str) -> RestoreResult:
-        """Remove an entry for good.
+        """Delete an entry permanently.
 
         Raises:
-            InvalidArgumentsError: when there is no such entry.
+            InvalidArgumentsError: if there is no such entry.
         """
         trusted, entry = await self._find(entry_id)
         await asyncio.to_thread(trusted.quarantine.discard, entry.id)
@@ -91,7 +91,7 @@ class Quarantined:
         return self._trusted, await asyncio.to_thread(self._trusted.quarantine.entry, entry_id)
 
     def _tell(self, entry: MovedAside) -> None:
-        """Tell everyone; where one run alone was under way, as an event of that run."""
+        """Record a new entry as an event, of the run if only one was in progress."""
         active = [run for run in self._runs.active if run.id in entry.runs]
         run = active[0] if len(entry.runs) == 1 and active else None
         asker: Requester | None = run.request.asker if run is not None else None
@@ -107,7 +107,7 @@ class Quarantined:
 
 
 def entry_info(entry: MovedAside) -> QuarantineEntry:
-    """An entry as it goes over the wire."""
+    """Return an entry in its wire format."""
     return {
         "id": entry.id,
         "at": entry.at,
@@ -142,6 +142,6 @@ def _done(status: Literal["restored", "discarded"], entry: MovedAside) -> Restor
 
 
 def _call_in(loop: asyncio.AbstractEventLoop, call: Callable[[], Any]) -> None:
-    """Have the loop call something, unless it is closed by now."""
+    """Call a function in the loop, unless the loop is closed."""
     with contextlib.suppress(RuntimeError):
         loop.call_soon_threadsafe(call)

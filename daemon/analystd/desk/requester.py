@@ -1,4 +1,4 @@
-"""Who asks something of a desk."""
+"""The client that asks a desk for something."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from analystd.wire.events import Attribution
 
 @dataclass(frozen=True)
 class Requester:
-    """A client as its runs, their events and the queues know it."""
+    """A client as its runs, their events and the queues identify it."""
 
     id: str
-    """Stays the same when the client connects again, also to another daemon."""
+    """The client's id, which stays the same when the client reconnects, also to another daemon."""
     name: str
-    """What people are shown."""
+    """The name shown to people."""
 
 
 def attribution(asker: Requester | None) -> Attribution:
-    """How an event or a summary says who asked; nobody did of what a desk does by itself."""
+    """Return the requester in the form that events and summaries have; without one, the desk acted on its own."""
     if asker is None:
         return {"client": None, "client_id": None}
     return {"client": asker.name, "client_id": asker.id}

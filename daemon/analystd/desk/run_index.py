@@ -1,7 +1,7 @@
-"""What is known of every run in the journal: an SQLite file beside it, so that no number of runs fills the memory or makes opening slow.
+"""An index of every run in the journal: an SQLite file beside it, so that many runs neither fill the memory nor delay the start.
 
-It holds nothing that the journal does not tell: where it is missing, damaged or of another journal, it is made anew, and where its file
-cannot be used, it is in memory.
+It holds nothing that the journal does not: if it is missing, damaged or belongs to another journal, it is rebuilt, and if its file cannot
+be used, it is kept in memory.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from analystd.wire.names import EventKind
 logger = logging.getLogger(__name__)
 
 _VERSION = 2
-"""Of the tables below; an index of another version is made anew."""
+"""The version of the tables below; an index of another version is rebuilt."""
 
 _TABLES = f"""
 CREATE TABLE runs (
@@ -33,30 +33,31 @@ CREATE TABLE taken (seq INTEGER NOT NULL);
 INSERT INTO taken VALUES (0);
 PRAGMA user_version = {_VERSION};
 """
-"""`first` and `last` are the numbers of a run's first and last event; a run that has not ended has no last. All up to `taken` is in.
+"""`first` and `last` are the numbers of a run's first and last event; a run that has not ended has no last. The index covers all events
+up to `taken`.
 
-`run_id` and `conversation` are as `_key` makes them.
+`run_id` and `conversation` are encoded by `_key`.
 """
 
 _PRAGMAS = (
-    # The journal is not forced to the platter either; what a power cut spoils is found by the check after it.
+    # The journal is not synced to the disk either; damage by a power cut is found by the check on opening.
     "PRAGMA synchronous = OFF",
-    # The desk's lock makes it one daemon's, and without sharing no memory needs to be shared.
+    # The desk's lock reserves it for one daemon, and without sharing no shared memory is needed.
     "PRAGMA locking_mode = EXCLUSIVE",
     "PRAGMA journal_mode = WAL",
     "PRAGMA cache_size = -1024",
 )
 
 _LOCK_SECONDS = 0.5
-"""How long somebody else who has the file open is waited for."""
+"""Seconds to wait for another process that has the file open."""
 
 _PUT = "INSERT OR REPLACE INTO runs (first, last, run_id, conversation, summary) VALUES (?, ?, ?, ?, ?)"
 
 _TITLE_CHARACTERS = 200
-"""Maximum length of a title: ten thousand of them are one answer, and earlier versions took paths of any length for one."""
+"""Maximum length of a title: one answer holds up to ten thousand, and earlier versions used paths of any length as titles."""
 
 _SAVED_TOGETHER = 5000
-"""So many runs are taken in at once where an index is made anew."""
+"""Number of runs saved at a time while an index is rebuilt."""
 
 
 @dataclass(frozen=True)
@@ -71,7 +72,7 @@ class _Row:
 
     @property
     def values(self) -> tuple[Any, ...]:
-        """As `_PUT` takes them."""
+        """Return the values in the order of `_PUT`."""
         conversation = self.summary["conversation"]
         return (
             self.first,
@@ -83,33 +84,33 @@ class _Row:
 
 
 class RunIndex:
-    """The runs of one journal, by their ids, their order and their conversations. One thread's at a time, as the journal's writer is.
+    """The runs of one journal, by id, order and conversation. Only one thread may use it at a time, as with the journal's writer.
 
-    `milestones` gives those events of the journal with numbers above one that change what is known of a run; `seq` is its last number.
+    `milestones` yields the events of the journal after a number that change what is known of a run; `seq` is the journal's last number.
     """
 
     def __init__(self, path: Path, milestones: Callable[[int], Iterable[Event]], seq: int) -> None:
         self._path = path
         self._milestones = milestones
         self._unsaved: dict[str, _Row] = {}
-        """What the journal's disk or the file did not take yet; this is the state of these runs."""
+        """The current state of the runs that are not yet saved in the file."""
         self._is_failing = False
         self._is_closed = False
         self._db = _usable(path, seq) or _new(path)
         self._catch_up()
 
     def get(self, run_id: str) -> RunSummary | None:
-        """A run's summary; None where there is no such run."""
+        """Return a run's summary; None if there is no such run."""
         row = self._row(run_id)
         return None if row is None else row.summary
 
     def latest(self, limit: int) -> list[RunSummary]:
-        """The summaries of the last `limit` runs, newest first."""
+        """Return the summaries of the last `limit` runs, newest first."""
         rows = self._rows("TRUE ORDER BY first DESC LIMIT ?", limit, among=lambda row: True)
         return [row.summary for row in reversed(rows[-limit:])]
 
     def of_conversation(self, conversation: str) -> list[RunSummary]:
-        """The summaries of a conversation's runs, oldest first."""
+        """Return the summaries of a conversation's runs, oldest first."""
         rows = self._rows(
             "conversation = ?",
             _key(conversation),
@@ -118,15 +119,15 @@ class RunIndex:
         return [row.summary for row in rows]
 
     def under_way(self) -> list[RunSummary]:
-        """The summaries of the runs that have not ended, oldest first."""
+        """Return the summaries of the runs that have not ended, oldest first."""
         return [row.summary for row in self._rows("last IS NULL", among=lambda row: row.last is None)]
 
     def spans(self, run_ids: Iterable[str]) -> list[tuple[int, int | None]]:
-        """The numbers of the first and the last event of each run that is there; no last where it has not ended."""
+        """Return the numbers of the first and the last event of each known run; None instead of the last for a run that has not ended."""
         return [(row.first, row.last) for run_id in run_ids if (row := self._row(run_id)) is not None]
 
     def note(self, event: Event) -> None:
-        """Take in what an event tells of its run; `save` writes it."""
+        """Update the run of an event; `save` writes the changes."""
         if event["kind"] in MILESTONES and event["run_id"]:
             before = self._row(event["run_id"])
             self._unsaved[event["run_id"]] = _Row(
@@ -136,7 +137,7 @@ class RunIndex:
             )
 
     def save(self, seq: int) -> None:
-        """Write what was taken in, where the journal has it on its disk, up to the number `seq`. What fails is tried again the next time."""
+        """Write the changes up to the number `seq`, which the journal has on disk. A failed write is repeated the next time."""
         if not self._unsaved:
             return
         try:
@@ -152,12 +153,12 @@ class RunIndex:
             self._is_failing = False
 
     def forget_before(self, seq: int) -> None:
-        """Drop the runs all whose events have smaller numbers."""
+        """Remove the runs whose events all have smaller numbers."""
         with contextlib.suppress(sqlite3.Error), self._db:
             self._db.execute("DELETE FROM runs WHERE last < ?", (seq,))
 
     def close(self) -> None:
-        """Close the file; nothing is known of any run then. Harmless when repeated."""
+        """Close the file; no run is known afterwards. Harmless when repeated."""
         self._is_closed = True
         self._db.close()
 
@@ -167,14 +168,14 @@ class RunIndex:
         return next(iter(self._saved("run_id = ?", _key(run_id))), None)
 
     def _rows(self, which: str, *values: object, among: Callable[[_Row], bool]) -> list[_Row]:
-        """The rows that the condition `which` finds in the file, and `among` in what is not saved, in the order in which the runs began."""
+        """Return the rows that match the condition `which` in the file, or `among` in unsaved changes, in the order in which the runs began."""
         rows = [row for row in self._saved(which, *values) if row.run_id not in self._unsaved]
         rows += filter(among, self._unsaved.values())
         return sorted(rows, key=lambda row: row.first)
 
     def _saved(self, which: str, *values: object) -> list[_Row]:
         if self._is_closed:
-            # The file may be another daemon's by now.
+            # The file may belong to another daemon by now.
             return []
         query = f"SELECT first, last, summary FROM runs WHERE {which}"
         try:
@@ -196,7 +197,7 @@ class RunIndex:
         self._unsaved |= unsaved
 
     def _catch_up(self) -> None:
-        """Take in what the journal tells beyond what is in."""
+        """Read the events of the journal that the index does not have yet."""
         (seq,) = self._db.execute("SELECT seq FROM taken").fetchone()
         for event in self._milestones(seq):
             self.note(event)
@@ -207,7 +208,7 @@ class RunIndex:
 
 
 def summary_after(before: RunSummary | None, event: Event) -> RunSummary:
-    """What is known of a run after one more of its events; the same event again changes nothing."""
+    """Return a run's summary updated by another of its events; applying the same event twice changes nothing."""
     summary: RunSummary = before or {
         "run_id": event["run_id"],
         "kind": event.get("run_kind", ""),
@@ -230,12 +231,12 @@ def summary_after(before: RunSummary | None, event: Event) -> RunSummary:
 
 
 def _key(text: str) -> bytes:
-    """What stands for an id in the file: SQLite's own text takes no half of a surrogate pair, which a client may send."""
+    """Return the key of an id in the file; SQLite text cannot hold lone surrogates, which a client may send."""
     return text.encode("utf-8", "surrogatepass")
 
 
 def _usable(path: Path, seq: int) -> sqlite3.Connection | None:
-    """The index that an earlier daemon left, if it is whole and of this journal, which ends with the number `seq`."""
+    """Return the index that an earlier daemon left, if it is intact and belongs to this journal, which ends with the number `seq`."""
     was_closed = not path.with_name(f"{path.name}-wal").exists()
     try:
         db = _connected(path)
@@ -251,7 +252,7 @@ def _usable(path: Path, seq: int) -> sqlite3.Connection | None:
 
 
 def _new(path: Path) -> sqlite3.Connection:
-    """An empty index; in memory where its file cannot be made."""
+    """Return an empty index; in memory if its file cannot be created."""
     try:
         _remove(path)
         path.touch(mode=0o600)
@@ -277,7 +278,7 @@ def _connected(path: Path) -> sqlite3.Connection:
 
 
 def _remove(path: Path) -> None:
-    """Delete the file, what SQLite keeps beside it, and what earlier versions kept instead."""
+    """Delete the file, SQLite's auxiliary files, and the index files of earlier versions."""
     for left in (*path.parent.glob(f"{path.name}*"), *path.parent.glob("*.index.json")):
         with contextlib.suppress(OSError):
             left.unlink()

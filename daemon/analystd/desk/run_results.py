@@ -1,4 +1,4 @@
-"""Arguments and results of runs, as they go over the wire."""
+"""Arguments and results of runs in their wire format."""
 
 from __future__ import annotations
 
@@ -19,21 +19,21 @@ _PLAIN_CHARACTERS = 64 * 1024
 
 
 def title_of(text: str) -> str:
-    """The first line that says something, of at most 100 characters."""
+    """Return the first line that is not blank, at most 100 characters."""
     lines = text[:_LOOKED_AT_CHARACTERS].splitlines()
     line = next((line.strip() for line in lines if line.strip()), "")
     return line if len(line) <= _TITLE_CHARACTERS else line[: _TITLE_CHARACTERS - 1] + "…"
 
 
 def with_context(prompt: str, context: Context | None) -> str:
-    """A question with the text that the editor sent along."""
+    """Return a question with the text that the editor sent with it."""
     if context is None or not context.text:
         return prompt
     return f"{prompt}\n\nFrom {context.uri or 'the editor'}:\n{context.text}"
 
 
 def agent_result(run: AnyRun, conversation: str, outcome: Outcome) -> AgentResult:
-    """An `AgentResult`; with `error` when the run failed."""
+    """Return an `AgentResult`, with `error` if the run failed."""
     result: AgentResult = {
         "run_id": run.id,
         "conversation": conversation,
@@ -54,7 +54,7 @@ def agent_result(run: AnyRun, conversation: str, outcome: Outcome) -> AgentResul
 
 
 def python_result(run: AnyRun, execution: Execution) -> PythonResult:
-    """What a run of code gave, without copying what is large."""
+    """Return the result of a run of code, without copying large values."""
     error = execution.error
     return {
         "run_id": run.id,
@@ -80,7 +80,7 @@ def _python_error(error: RaisedError) -> PythonError:
 
 
 def session_state(info: SessionInfo) -> SessionState:
-    """Return a session as clients are shown it."""
+    """Return a session in its wire format."""
     return {
         "name": info.name,
         "state": info.state,
@@ -91,7 +91,7 @@ def session_state(info: SessionInfo) -> SessionState:
 
 
 def variable_info(variable: SessionVariable) -> VariableInfo:
-    """Return a variable as clients are shown it."""
+    """Return a variable in its wire format."""
     return {
         "name": variable.name,
         "type": variable.type,
@@ -102,7 +102,7 @@ def variable_info(variable: SessionVariable) -> VariableInfo:
 
 
 async def with_encoded_displays(result: PythonResult) -> PythonResult:
-    """Return a `PythonResult` whose large displays are encoded, each in a thread: the event and the answer share their bytes."""
+    """Return a `PythonResult` whose large displays are encoded, each in a thread; the event and the answer share the bytes."""
     displays = [
         await asyncio.to_thread(_encoded_display, each) if _is_large(each) else each for each in result["displays"]
     ]

@@ -1,4 +1,4 @@
-"""Runs: a piece of work that was accepted, has an id, tells its events, ends exactly once, and can be cancelled by anyone."""
+"""Runs: accepted pieces of work, each with an id and events, which end exactly once and which any client can cancel."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from analystd.wire.results import AgentResult, PythonResult, WriteResult
 logger = logging.getLogger(__name__)
 
 MAX_REQUEST_BYTES = 16 * 1024 * 1024
-"""Of a prompt or code, in JSON in ASCII: it is told to every client."""
+"""Maximum size of a prompt or code, as ASCII JSON, because every client receives it."""
 
 Result = AgentResult | PythonResult | WriteResult
 R = TypeVar("R", bound=Result)
@@ -30,7 +30,7 @@ R = TypeVar("R", bound=Result)
 
 @dataclass(frozen=True)
 class RunRequest:
-    """What was asked: `kind` is `agent`, `python` or `write`; `title` is one line for lists; `content` goes into the first event."""
+    """A request: `kind` is `agent`, `python` or `write`; `title` is one line for lists; `content` goes into the first event."""
 
     kind: str
     title: str
@@ -41,10 +41,10 @@ class RunRequest:
     batch: bool = False
 
     def __post_init__(self) -> None:
-        """Refuse what could not be told to everybody.
+        """Refuse a request that is too large to be sent to every client.
 
         Raises:
-            InvalidArgumentsError: when it is longer than an event may be.
+            InvalidArgumentsError: if it is larger than an event may be.
         """
         size = len(json.dumps([self.title, self.session, self.conversation, self.content]))
         if size > MAX_REQUEST_BYTES:
@@ -55,7 +55,7 @@ class RunRequest:
 
 
 class DeskRun(Generic[R]):
-    """One run under way. Its task belongs to the desk: the window that asked may leave."""
+    """One run in progress. Its task belongs to the desk: the window that asked may close."""
 
     def __init__(self, request: RunRequest, chronicle: EventLog) -> None:
         self.id = generate_run_id()
@@ -63,17 +63,17 @@ class DeskRun(Generic[R]):
         self.interrupt: Callable[[], Awaitable[object]] | None = None
         """While set, cancelling calls this instead of cancelling the task, and the work ends by itself with what it has."""
         self.step: int | None = None
-        """The tool call under way, counted from 1; what is put out meanwhile carries it."""
+        """The tool call in progress, counted from 1; output in the meantime carries this number."""
         self.cancelled_by: Requester | None = None
-        """Who had it end, if someone did."""
+        """The requester that cancelled the run, if any."""
         self._chronicle = chronicle
         self._batch = TextBatcher(self._emit_text)
         self._cancelling: asyncio.Future[object] | None = None
         self._is_cancelled = False
-        """Whether the task was: a second time would end it while it waits for what it must stop."""
+        """Whether the task was cancelled: a second time would end it while it waits for the work that it must stop."""
         self.task: asyncio.Task[R] | None = None
         self.has_begun = False
-        """Whether the task has come to its first line: one that is cancelled before never gets there."""
+        """Whether the task has reached its first line; a task that is cancelled earlier never does."""
 
     def emit(self, kind: EventKind, **content: Any) -> None:
         """Write an event of this run, then send it."""
@@ -81,22 +81,22 @@ class DeskRun(Generic[R]):
         self._record(kind, content)
 
     def say(self, text: str) -> None:
-        """Tell a piece of the model's text; pieces are batched."""
+        """Report a piece of the model's text; pieces are batched."""
         self._batch.add("model", text)
 
     def tell_waiting(self, position: int, reason: str) -> None:
-        """Tell a new place in a queue, or another queue."""
+        """Report a new position in a queue, or another queue."""
         self.emit(EventKind.RUN_WAITING, position=position, reason=reason)
 
     def put_out(self, output: Output) -> None:
-        """Tell what running code put out; text is batched."""
+        """Report output of running code; text is batched."""
         if output.kind == "display":
             self.emit(EventKind.DISPLAY, data=output.data, **self._of_step())
         else:
             self._batch.add(output.kind, output.text)
 
     def cancel(self, asker: Requester | None = None) -> None:
-        """Have the run end soon, as `asker` wants. Harmless when repeated or too late."""
+        """Cancel the run on behalf of `asker`. Harmless when repeated or too late."""
         if self.task is None or self.task.done():
             return
         self.cancelled_by = self.cancelled_by or asker
@@ -115,10 +115,10 @@ class DeskRun(Generic[R]):
             asyncio.get_running_loop().call_soon(task.cancel)
 
     async def result(self) -> R:
-        """What came of it. The run goes on when the one who waits is cancelled.
+        """Wait for the result. The run continues if the caller is cancelled.
 
         Raises:
-            AnalystdError: when it never started.
+            AnalystdError: if the run never started.
         """
         assert self.task is not None
         return await asyncio.shield(self.task)
@@ -140,7 +140,7 @@ AnyRun = DeskRun[Any]
 
 
 class RunBook:
-    """All runs of a desk: those under way, and the summaries of those in the journal."""
+    """All runs of a desk: those in progress, and the summaries of those in the journal."""
 
     def __init__(self, chronicle: EventLog) -> None:
         self._chronicle = chronicle
@@ -150,15 +150,15 @@ class RunBook:
 
     @property
     def active(self) -> tuple[AnyRun, ...]:
-        """Runs under way, oldest first."""
+        """The runs in progress, oldest first."""
         return tuple(self._active.values())
 
     def close(self, reason: str | None) -> None:
-        """Take no new runs, for a reason that those who ask are told; or take them again (None)."""
+        """Accept no new runs, for a reason that requesters receive; accept them again if it is None."""
         self._closed_because = reason
 
     def require_open(self) -> None:
-        """Refuse a new run where none is taken.
+        """Refuse a new run while none is accepted.
 
         Raises:
             StoppingError: with the reason.
@@ -181,9 +181,9 @@ class RunBook:
         position: int = 0,
         reason: str | None = None,
     ) -> DeskRun[R]:
-        """Accept a request: `work` runs in a task of its own; `cancelled` gives the result if it was cancelled before it had one.
+        """Accept a request: `work` runs in a task of its own; `cancelled` makes the result of a run that is cancelled before it has one.
 
-        `position` and `reason` tell how many are before it and for what it waits.
+        `position` and `reason` say how many requests are before it and what it waits for.
         """
         run: DeskRun[R] = DeskRun(request, self._chronicle)
         token = current_run_id.set(run.id)
@@ -200,25 +200,25 @@ class RunBook:
             logger.info("queued at position %d: %s %r", position, request.kind, request.title)
             self._active[run.id] = run
             run.task = asyncio.get_running_loop().create_task(self._carry_out(run, work, cancelled), name=run.id)
-            # Whoever asked may be gone; the failure is in the journal and needs no reader here.
+            # The requester may be gone; the failure is in the journal and needs no reader here.
             run.task.add_done_callback(lambda task: task.cancelled() or task.exception())
         finally:
             current_run_id.reset(token)
         return run
 
     def under_way(self, run_id: str | None) -> AnyRun:
-        """The run of this id, which has not ended.
+        """Return the run with this id, which has not ended.
 
         Raises:
-            KeyError: when it has, or there is none.
+            KeyError: if it has ended or does not exist.
         """
         return self._active[run_id or ""]
 
     def find_active(self, run_id: str) -> AnyRun | None:
-        """The run if it is under way, None if it has ended.
+        """Return the run if it is in progress, None if it has ended.
 
         Raises:
-            InvalidArgumentsError: when there never was one of this id.
+            InvalidArgumentsError: if there never was a run with this id.
         """
         if run_id in self._active:
             return self._active[run_id]
@@ -226,14 +226,14 @@ class RunBook:
         return None
 
     def summaries(self, limit: int) -> list[RunSummary]:
-        """The latest runs, newest first."""
+        """Return the latest runs, newest first."""
         return self._chronicle.journal.runs.latest(limit)
 
     def summary(self, run_id: str) -> RunSummary:
-        """The summary of one run.
+        """Return the summary of one run.
 
         Raises:
-            InvalidArgumentsError: when there is none of this id.
+            InvalidArgumentsError: if there is no run with this id.
         """
         summary = self._chronicle.journal.runs.get(run_id)
         if summary is None:
@@ -241,7 +241,7 @@ class RunBook:
         return summary
 
     async def aclose(self) -> None:
-        """Cancel what is under way and wait for its end."""
+        """Cancel the runs in progress and wait until they end."""
         for run in self.active:
             run.interrupt = None
             run.cancel()
@@ -290,7 +290,7 @@ class RunBook:
 
 
 def _ender(run: AnyRun, result: Result) -> dict[str, Any]:
-    """Who had the run end, where someone did before it was done."""
+    """Return the requester that cancelled the run before it was done, if any, as event content."""
     if run.cancelled_by is None or result["status"] not in ("cancelled", "interrupted"):
         return {}
     return {"cancelled_by": attribution(run.cancelled_by)}

@@ -1,4 +1,4 @@
-"""Which files and columns there are, looked up anew for each reply: what a run writes may be read in its next step."""
+"""The files and columns that exist, looked up anew for each reply, because a run may read in one step what it wrote in the previous one."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from analystd.wire.results import FileEntry
 logger = logging.getLogger(__name__)
 
 LOOK_SECONDS = 0.5
-"""A reply waits no longer for its names; without them it is free."""
+"""Seconds that a reply waits for the names; after that it is not restricted to them."""
 MOST_TABLES = 3
-"""So many files that a question names are asked for their columns."""
+"""Maximum number of files named in a question whose columns are looked up."""
 
 _FILE_WORD = re.compile(
     r"[\w./-]*\w\.(?:csv|tsv|tab|psv|jsonl|ndjson|parquet|pq|arrow|feather|xlsx|xlsm|xls|json|txt|md|log)(?:\.gz)?(?!\w|\.\w)",
@@ -31,7 +31,7 @@ _FILE_WORD = re.compile(
 
 
 def files_named_in(question: str) -> list[str]:
-    """Return the words of a question that are names of files, whether these are there or not."""
+    """Return the words of a question that are file names, whether the files exist or not."""
     return list(dict.fromkeys(_FILE_WORD.findall(question)))
 
 
@@ -45,7 +45,7 @@ class SchemaHints:
         self._too_many = False
 
     async def __call__(self, tools: tuple[ToolSpec, ...]) -> tuple[ToolSpec, ...]:
-        """The tools, held to the names that are there now; as they are where the names are not all known in time."""
+        """Return the tools, restricted to the names that exist now; unchanged if not all names are known in time."""
         if not tools or self._too_many:
             return tools
         try:
@@ -62,10 +62,10 @@ class SchemaHints:
         return tuple(narrowed(tool, names) for tool in tools)
 
     async def _entries(self) -> Sequence[FileEntry]:
-        """All entries of the workspace; none where not all can be told."""
+        """Return all entries of the workspace; none if the listing is incomplete."""
         listing = await self._data.list_files(".", recursive=True)
         entries = listing["entries"]
-        # A listing shows control characters, and bytes that are no text, as escapes: those are not the files' names.
+        # A listing shows control characters and undecodable bytes as escapes, which are not part of the files' names.
         self._too_many = listing["truncated"]
         exact = not any("\\" in entry["name"] for entry in entries)
         return entries if exact and not self._too_many else []
@@ -80,14 +80,14 @@ class SchemaHints:
         return Names(tuple(paths), tuple(folders), await self._columns_of(tables))
 
     def _asks_for_another(self, paths: Sequence[str]) -> bool:
-        """Whether the question names a file that is not there: held to others, a model would answer from one of them."""
+        """Return whether the question names a missing file: restricted to other files, a model would answer from one of them."""
         there = [PurePosixPath(path).name.casefold() for path in paths]
         asked = [PurePosixPath(word).name.casefold() for word in files_named_in(self._question)]
         # A word may be the end of a name with spaces.
         return not all(any(name.endswith(word) for name in there) for word in asked)
 
     async def _columns_of(self, tables: Sequence[FileEntry]) -> tuple[str, ...] | None:
-        """The columns of all these tables; None when one of them does not tell its own in time."""
+        """Return the columns of all these tables; None if the columns of one cannot be read in time."""
         if not 0 < len(tables) <= MOST_TABLES:
             return None
         try:

@@ -1,4 +1,4 @@
-"""One file of the journal: a line of JSON for each event. A line that is no event is passed over."""
+"""One file of the journal, with an event as JSON on each line. Invalid lines are skipped."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ MAX_EVENT_BYTES = MAX_MESSAGE_BYTES - 4 * 1024 * 1024
 """Maximum size of an event's line, so that it fits into any message that may carry it."""
 
 _MAX_NESTING = MAX_NESTING - 10
-"""An event lies within a message, and that must not nest deeper than clients read."""
+"""An event is part of a message, which must not nest deeper than clients can read."""
 
 _MAX_LINE_BYTES = 256 * 1024 * 1024
-"""Maximum size of a line of an earlier version that is read so as to be cut."""
+"""Maximum size of a line of an earlier version that is read and then cut."""
 
 _PIECE_BYTES = 1024 * 1024
 _CHECKED_BYTES = 64 * 1024
@@ -38,20 +38,20 @@ MILESTONES = (EventKind.RUN_QUEUED, EventKind.RUN_STARTED, EventKind.RUN_FINISHE
 """The kinds of events that change what is known of a run as a whole."""
 
 _NUMBER = re.compile(rb'\{"seq":(\d+),')
-"""How each line begins, as `Journal.append` writes it."""
+"""The beginning of each line, as `Journal.append` writes it."""
 
 _RUN = re.compile(rb'\{"seq":(\d+),"run_id":"(\w+)","kind":"(\w+)"')
-"""How the line of a run's event begins."""
+"""The beginning of the line of a run's event."""
 
 _CLIENT = re.compile(rb'"client_id":(null|"[^"\\]*")')
-"""Who asked, near the beginning of a line; the same within a text would have a backslash before each quote."""
+"""The client id, near the beginning of a line; within a text, each quote would follow a backslash."""
 
 _NEAR_BYTES = 64 * 1024
-"""So little is read through rather than halved again."""
+"""A range of at most this size is read line by line instead of being halved again."""
 
 
 class JournalEntry:
-    """An event and the line that it is in the journal. One that was read is decoded when its content is asked for."""
+    """An event and its line in the journal. An event that was read is decoded when its content is needed."""
 
     def __init__(self, line: bytes, event: Event | None = None) -> None:
         self.line = line
@@ -60,7 +60,7 @@ class JournalEntry:
 
     @cached_property
     def event(self) -> Event:
-        """The event itself."""
+        """The decoded event."""
         event: Event = json.loads(self.line)
         return event
 
@@ -72,26 +72,26 @@ class JournalEntry:
 
     @property
     def run_id(self) -> str | None:
-        """The run that the event belongs to."""
+        """The id of the run that the event belongs to."""
         begin = _RUN.match(self.line)
         return None if begin is None else begin[2].decode()
 
     @property
     def client_id(self) -> str | None:
-        """Who asked for that run."""
+        """The id of the client that asked for that run."""
         found = _CLIENT.search(self.line, 0, _HEAD_BYTES)
         client_id: str | None = self.event.get("client_id") if found is None else json.loads(found[1])
         return client_id
 
     def to_json(self) -> EncodedJson:
-        """Return the event as a part of a message."""
+        """Return the event in a form that can be embedded in a message."""
         return EncodedJson(self.line.rstrip(b"\n"))
 
 
 def bounded_entry(event: Event) -> JournalEntry:
-    """Return the entry of an event; of one whose line would exceed `MAX_EVENT_BYTES`, or cannot be encoded, whatever is large is cut.
+    """Return the entry of an event; large parts are cut if its line would exceed `MAX_EVENT_BYTES` or it cannot be encoded.
 
-    Such an event says so: `truncated` is true, and `original_bytes` the size of its line before (null where it could not be encoded).
+    In a cut event `truncated` is true and `original_bytes` is the original size of its line (null if it could not be encoded).
     """
     size = None
     try:
@@ -111,17 +111,17 @@ def _is_too_deep(event: Event, line: bytes) -> bool:
 
 @dataclass
 class Segment:
-    """A file of events whose numbers rise by one from `first` to `last`."""
+    """A file of consecutive events numbered from `first` to `last`."""
 
     path: Path
     first: int
     last: int
-    """The number of the last event that is on disk."""
+    """The number of the last event on disk."""
 
     def events(
         self, *, of: Container[str] | None = None, kinds: Container[str] | None = None, after: int = 0
     ) -> Iterator[JournalEntry]:
-        """The events of runs with numbers above `after`: of some runs or (None) of all, of some kinds or of all. Only their lines are parsed."""
+        """Yield the events of runs after the number `after`: of some runs, or all (None), and of some kinds, or all. Other lines are not parsed."""
         with self.path.open("rb") as file:
             file.seek(_offset_before(file, after + 1))
             for line in _lines(file):
@@ -134,8 +134,8 @@ class Segment:
 
 
 def load_segments(folder: Path) -> list[Segment]:
-    """The segments that an earlier journal left, oldest first; half a line at the end of the last one is cut off."""
-    # Somebody's copies of them lie here too, perhaps.
+    """Return the segments that an earlier journal left, oldest first; half a line at the end of the last one is removed."""
+    # The folder may contain copies that a user made.
     paths = sorted(path for path in folder.glob("*.jsonl") if path.stem.isascii() and path.stem.isdigit())
     firsts = [int(path.stem) for path in paths]
     segments = [Segment(path, first, after - 1) for path, first, after in zip(paths, firsts, firsts[1:], strict=False)]
@@ -145,7 +145,7 @@ def load_segments(folder: Path) -> list[Segment]:
 
 
 def entries_between(file: BufferedReader, after: int, last: int) -> Iterator[JournalEntry]:
-    """The events with numbers above `after` and up to `last`; what comes before is sought past, not read."""
+    """Yield the events with numbers above `after` and up to `last`; earlier lines are skipped by seeking."""
     file.seek(_offset_before(file, after + 1))
     for line in _lines(file):
         number = _number_of(line)
@@ -157,7 +157,7 @@ def entries_between(file: BufferedReader, after: int, last: int) -> Iterator[Jou
 
 
 def _lines(file: BufferedReader) -> Iterator[bytes]:
-    """The lines of a file; one that is longer than any that was ever written on purpose is passed over."""
+    """Yield the lines of a file; a line longer than any that was ever written deliberately is skipped."""
     while line := file.readline(_MAX_LINE_BYTES):
         if len(line) == _MAX_LINE_BYTES and not line.endswith(b"\n"):
             logger.error("a line of over %d bytes in %s is passed over", _MAX_LINE_BYTES, file.name)
@@ -167,23 +167,23 @@ def _lines(file: BufferedReader) -> Iterator[bytes]:
 
 
 def _entry(line: bytes) -> JournalEntry:
-    """The entry of a line; earlier versions wrote lines of any length, which are cut.
+    """Return the entry of a line; earlier versions wrote lines of any length, which are cut.
 
     Raises:
-        ValueError: when the line is none.
+        ValueError: if the line is invalid.
     """
     if len(line) > MAX_EVENT_BYTES:
         return bounded_entry(json.loads(line))
     if len(line) <= _CHECKED_BYTES:
         return JournalEntry(line, json.loads(line))
-    # It was written in one piece and is there to its end: decoding it all would keep everybody waiting.
+    # The line was written in one piece and is complete; decoding all of it would delay every client.
     if not line.endswith(b"}\n"):
         raise ValueError("half a line")
     return JournalEntry(line)
 
 
 def _offset_before(file: BufferedReader, number: int) -> int:
-    """The beginning of some line at or shortly before that of `number`, found by halving."""
+    """Return the offset of a line at or shortly before that of `number`, found by bisection."""
     low, high = 0, file.seek(0, 2)
     while high - low > _NEAR_BYTES:
         middle = (low + high) // 2
@@ -209,7 +209,7 @@ def _number_of(line: bytes) -> int | None:
 
 
 def _cut_half_line(path: Path) -> int | None:
-    """Drop what a crash left of an event at the end of the file; gives the number of the last one that is whole."""
+    """Remove an incomplete event that a crash left at the end of the file; return the number of the last complete one."""
     with path.open("rb+") as file:
         data = file.read()
         file.truncate(data.rfind(b"\n") + 1)

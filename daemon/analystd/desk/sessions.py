@@ -1,4 +1,4 @@
-"""The Python sessions of a desk: each a namespace with a queue of its own."""
+"""The Python sessions of a desk, each a namespace with a queue of its own."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _MAX_NAME = 64
 
 @dataclass
 class SessionSlot:
-    """A session and the turn to use it."""
+    """A session and the queue for its use."""
 
     session: Session
     turnstile: FairQueue = field(init=False)
@@ -27,7 +27,7 @@ class SessionSlot:
 
 
 class Sessions:
-    """Sessions by name, made when they are first named."""
+    """Sessions by name, created when they are first named."""
 
     def __init__(
         self,
@@ -41,11 +41,11 @@ class Sessions:
         self._seats: dict[str, SessionSlot] = {}
 
     def seat(self, name: str) -> SessionSlot:
-        """The session of that name, made now if there is none yet.
+        """Return the session of that name, created if there is none yet.
 
         Raises:
-            InvalidArgumentsError: for a name that is none.
-            OverloadedError: when there are `MAX_SESSIONS` already.
+            InvalidArgumentsError: if the name is invalid.
+            OverloadedError: if there are `MAX_SESSIONS` already.
         """
         if name not in self._seats:
             if not name.isprintable() or not 0 < len(name) <= _MAX_NAME:
@@ -61,21 +61,21 @@ class Sessions:
         return self._seats[name]
 
     def infos(self) -> list[SessionInfo]:
-        """A snapshot of all."""
+        """Return a snapshot of all sessions."""
         return [seat.session.info() for seat in self._seats.values()]
 
     @property
     def hold_variables(self) -> bool:
-        """Whether any session that lives has run code, so that something may be in its memory."""
+        """Whether any live session has run code, so that it may hold variables."""
         return any(info.execution_count > 0 and info.pid is not None for info in self.infos())
 
     async def variable_counts(self) -> list[tuple[SessionInfo, int | None]]:
-        """Each session that lives, with how many variables it holds; None where it does not tell, as while it is busy."""
+        """Return each live session with its number of variables; None if it cannot say, for example while it is busy."""
         seats = [seat for seat in self._seats.values() if seat.session.info().pid is not None]
         counts = await asyncio.gather(*(seat.session.variable_count() for seat in seats))
         return [(seat.session.info(), count) for seat, count in zip(seats, counts, strict=True)]
 
     async def aclose(self) -> None:
-        """End them all."""
+        """End all sessions."""
         await asyncio.gather(*(seat.session.aclose() for seat in self._seats.values()))
         await self._supply.aclose()

@@ -1,4 +1,4 @@
-"""What the agent finds out about tables by itself before the model is asked: rows, columns, types, missing values, ranges, first rows."""
+"""Find out facts about tables before the model is asked: rows, columns, types, missing values, ranges, first rows."""
 
 from __future__ import annotations
 
@@ -41,12 +41,12 @@ from analystd.wire.errors import AnalystdError
 logger = logging.getLogger(__name__)
 
 LOOK_SECONDS = 4.0
-"""A question waits no longer for the facts of one table; what is known by then is told."""
+"""Seconds that a question waits for the facts of one table; after that, only the facts known so far are used."""
 MOST_TABLES = 3
 PROFILED_BYTES = 8_000_000
-"""The columns of larger files are not read whole: only their first rows."""
+"""Maximum size of a file whose columns are read completely; of larger files, only the first rows are read."""
 MOST_CHARACTERS = 7000
-"""Of all that is told of files, as far as the model's window allows."""
+"""Maximum number of characters of the facts of all files, if the model's window allows it."""
 
 _MOST_FILES = 20
 _REMEMBERED = 64
@@ -62,7 +62,7 @@ _FROM_NOTHING = re.compile(
     r"\b(?:synthetic\w*|simulat\w*|random walk|made.up|dummy data|fake data|synthetisch\w*|simulier\w*|zufallsreihe|irrfahrt)\b",
     re.IGNORECASE,
 )
-"""What such a question asks for comes from no file, unless it names one."""
+"""A question that asks for made-up data, which comes from no file unless it names one."""
 _ARTICLES = r"\s+(?:(?:a|an|the|file|eine|einer|datei)\s+)*"
 _INTO = rf"\b(?:to|into|in|as|at|called|named|under|als|in|nach|unter|namens){_ARTICLES}"
 _AS = rf"\b(?:as|called|named|als|namens){_ARTICLES}"
@@ -74,25 +74,25 @@ _EXCEL = {".xlsx", ".xlsm"}
 
 @dataclass(frozen=True)
 class Looked:
-    """What was found: text for the model and for people, the columns by path, and what is known of their cells."""
+    """The result of a look: text for the model and for people, the columns by path, and the known contents of their cells."""
 
     paths: tuple[str, ...] = ()
     text: str = ""
     columns: Mapping[str, Sequence[str]] = field(default_factory=dict)
     contents: Contents = field(default_factory=Contents)
     odd_files: tuple[str, ...] = ()
-    """The files that are to be read by the toolbox, since they are no plain CSV."""
+    """The files that must be read by the toolbox, because they are not plain CSV."""
 
 
 def most_characters(window: int | None) -> int:
-    """How much of a model's window, in tokens, the facts of files may fill: a quarter."""
+    """Return how many characters the facts of files may fill in a model's window, given in tokens: a quarter of it."""
     if window is None:
         return MOST_CHARACTERS
     return max(_LEAST_CHARACTERS, min(MOST_CHARACTERS, window // 4 * _CHARACTERS_PER_TOKEN))
 
 
 class TableFacts:
-    """Looks at the tables of one workspace, and remembers what it saw of each version of a file."""
+    """Looks at the tables of one workspace, and remembers the facts of each version of a file."""
 
     def __init__(self, data: DataService) -> None:
         self._data = data
@@ -108,14 +108,14 @@ class TableFacts:
         *,
         can_read: bool = True,
     ) -> Looked:
-        """Return the facts of the tables that a question names, else of those named before, or of all where there are few.
+        """Return the facts of the tables that a question names, else of those named before, or of all if there are few.
 
         Args:
             question: The question.
             entries: The files of the workspace.
-            earlier: What was said before in the conversation, the latest first.
-            told: The facts that were told with the questions before.
-            most: About how many characters may be told.
+            earlier: The earlier texts of the conversation, latest first.
+            told: The facts that were given with earlier questions.
+            most: Maximum number of characters, approximately.
             can_read: Whether a session has `toolbox.read`.
         """
         tables = [entry for entry in entries if is_table(entry["name"])]
@@ -183,13 +183,13 @@ class TableFacts:
         return table_text(path, size, known, chosen_columns(known.columns, question), most, can_read=can_read), known
 
     async def _find_out(self, known: Known, path: str, size: int, question: str) -> None:
-        """Fill in what is not known yet, what takes longest last."""
+        """Find out the missing facts, the slowest last."""
         source = FileInJail(path)
         if not known.columns:
             schema = await self._data.view(source, ViewRequest("schema"))
             known.columns = named_columns(schema["columns"] or [], delimited=_suffix(path) not in _TYPED)
             known.typed = _suffix(path) in _TYPED | _EXCEL
-            # How columns of the same name are asked for in views is of no use in a program.
+            # The addresses of columns with the same name are used in views and are of no use in a program.
             known.notes = [note for note in schema["warnings"] if not note.startswith("Several columns")][:_MOST_NOTES]
         chosen = chosen_columns(known.columns, question)
         await self._sample(known, source, [column for column in chosen if column.address not in known.cells])
@@ -209,7 +209,7 @@ class TableFacts:
             known.rows = (await self._data.view(source, ViewRequest("shape")))["num_rows"]
 
     async def _sample(self, known: Known, source: FileInJail, columns: Sequence[ColumnFacts]) -> None:
-        """The first rows of columns."""
+        """Read the first rows of columns."""
         if not columns:
             return
         addresses = tuple(column.address for column in columns)
@@ -221,7 +221,7 @@ class TableFacts:
             known.beginnings[column.address] = sample_fact(column, cells)
 
     async def _reading(self, known: Known, path: str) -> str:
-        """Why a program should not read a file with what comes first to mind; empty where it may."""
+        """Return why a program should not read a file in the most obvious way; empty if it may."""
         suffix = _suffix(path)
         if suffix in _JSON:
             return "" if suffix == ".json" else "each line is a JSON object"
@@ -241,7 +241,7 @@ class TableFacts:
 
 
 def _merging(contents: Contents) -> list[str]:
-    """What is said of columns that tables have in common."""
+    """Return a sentence about the columns that tables have in common."""
     ways = list(contents.merges.values())
     return [f"What stands in both tables is put together by {' and '.join(ways)}"] if ways else []
 
@@ -255,9 +255,9 @@ def _chosen_tables(
     *,
     is_first: bool,
 ) -> Sequence[Mapping[str, Any]]:
-    """The tables that are looked at: those named, or like a name that is not there; for a first question, else all of few.
+    """Return the tables to look at: those the question names, or nearly names; for a first question, else all if they are few.
 
-    Otherwise those that are called like a word of the question, else those that a program made, else those named last.
+    Otherwise those whose name shares a word with the question, else those that a program created, else those named last.
     """
     named = [entry for entry in tables if is_named(question, entry["name"])]
     named += [entry for entry in tables if entry["name"] in near and entry not in named]
@@ -274,9 +274,9 @@ def _chosen_tables(
 
 
 def _absent(question: str, entries: Sequence[Mapping[str, Any]]) -> tuple[list[str], list[str]]:
-    """What is said of files that the question names and that are not there, and the files with names like theirs.
+    """Return sentences about missing files that the question names, and the existing files with the most similar names.
 
-    Nothing is said of those that are to be written.
+    Files that the question asks to write are left out.
     """
     names = [str(entry["name"]) for entry in entries]
     by_name = {PurePosixPath(name).name.casefold(): name for name in names}
@@ -294,13 +294,13 @@ def _absent(question: str, entries: Sequence[Mapping[str, Any]]) -> tuple[list[s
 
 
 def _is_target(question: str, word: str) -> bool:
-    """Whether a question says that a file is to be written, and not only read."""
+    """Return whether a question says that a file is to be written, not only read."""
     before = _INTO if _WRITING.search(question) else _AS
     return bool(re.search(rf"{before}\W{{0,3}}{re.escape(word)}", question, re.IGNORECASE))
 
 
 def _fresh(names: Sequence[str], earlier: Sequence[str], told: Sequence[str]) -> list[str]:
-    """The files that no question before told of; where not all could be told, those of them that a program or an answer names."""
+    """Return the files that no earlier question listed; if a list was cut, those of them that a program or an answer names."""
     if not told:
         return []
     untold = [name for name in names if not any(file_name(name) in text for text in told)]

@@ -1,4 +1,4 @@
-"""What the agent is given to do for a question: in examples of calls for a small model, in facts and programs for one that can program."""
+"""Build the agent's task for a question: with example calls for a small model, with facts for one that can program."""
 
 from __future__ import annotations
 
@@ -32,19 +32,19 @@ logger = logging.getLogger(__name__)
 _MOST_VARIABLES = 20
 _VALUE_CHARACTERS = 60
 _COLUMNS_MARK = "columns: "
-"""With this the preview of a table begins."""
+"""The preview of a table begins with this."""
 _COLLECTIONS = frozenset({"DataFrame", "Series", "ndarray", "dict", "list"})
 _SINGLE_VALUES = frozenset({"int", "float", "str", "bool", "Timestamp", "int64", "float64", "bool_", "str_"})
 
 
 @dataclass(frozen=True)
 class Briefing:
-    """What a desk has for a model that can program, beside the question."""
+    """Context that a desk has, beside the question, for a model that can program."""
 
     window: int | None
-    """The model's window in tokens, where it is known."""
+    """The size of the model's window in tokens, if known."""
     instructions: str | None = None
-    """What stands for the agent's own system message."""
+    """Text that replaces the agent's own system message."""
     own: OwnFunctions = field(default_factory=OwnFunctions)
 
 
@@ -58,7 +58,7 @@ def task_with_examples(
     names: SchemaHints | None,
     instructions: str | None = None,
 ) -> Task:
-    """Return the task of a small model: examples of calls come before the question."""
+    """Return the task of a small model, with example calls before the question."""
     told = earlier.files_to_tell(listing)
     is_first = earlier.first_files is None
     system = Message(
@@ -128,19 +128,19 @@ async def task_for_programs(
 
 
 async def _entries(data: DataService) -> Sequence[FileEntry]:
-    """The files of the workspace, folders within included."""
+    """Return the files of the workspace, including those in subfolders."""
     try:
         listing = await data.list_files(".", recursive=True)
     except AnalystdError as exc:
         logger.warning("the workspace cannot be listed: %s", exc.message)
         return []
     files = [entry for entry in listing["entries"] if entry["type"] in ("file", "link")]
-    # What Python keeps beside a user's modules is no data.
+    # Python's cache beside a user's modules is not data.
     return [entry for entry in files if "__pycache__" not in PurePosixPath(entry["name"]).parts]
 
 
 def _variables_text(variables: Sequence[SessionVariable], known_columns: Collection[str]) -> str:
-    """Return what a question is told of the session's variables: the values of single ones, shape and new columns of others."""
+    """Return a text about the session's variables: the values of scalars, the shape and the new columns of others."""
     kinds = [(each, each.type.rpartition(".")[2]) for each in variables]
     many = [_collection_text(each, known_columns) for each, kind in kinds if kind in _COLLECTIONS]
     single = [_value_text(each) for each, kind in kinds if kind in _SINGLE_VALUES]
@@ -157,6 +157,6 @@ def _collection_text(variable: SessionVariable, known_columns: Collection[str]) 
 
 
 def _value_text(variable: SessionVariable) -> str:
-    # A number of numpy's is shown after its type.
+    # A numpy scalar is shown after its type.
     value = variable.preview if "." not in variable.type else variable.preview.rpartition(": ")[2]
     return f"{variable.name} = {value if len(value) <= _VALUE_CHARACTERS else f'{value[: _VALUE_CHARACTERS - 1]}…'}"

@@ -1,4 +1,4 @@
-"""Text that arrives in small pieces, handed on in larger ones."""
+"""Collect small pieces of text and pass them on in larger ones."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from collections.abc import Callable
 
 BATCH_SECONDS = 0.05
 _FLOWING_SECONDS = 0.5
-"""What comes so soon after the last time goes on flowing, and need not be collected first."""
+"""A piece that follows the last batch within this time belongs to a steady flow, and need not be collected first."""
 
 
 class TextBatcher:
-    """Collects pieces for `BATCH_SECONDS`, then hands them on as one; pieces of another key hand on what is there first.
+    """Collects pieces for `BATCH_SECONDS`, then passes them on as one; a piece with another key flushes the pieces before it.
 
-    A piece of a steady flow that comes when the time is over is handed on at once, without another turn of the loop.
+    In a steady flow, a piece that arrives after that time is passed on at once, without another turn of the loop.
     """
 
     def __init__(self, hand_on: Callable[[str, str], None]) -> None:
@@ -24,7 +24,7 @@ class TextBatcher:
         self._handed_on = 0.0
 
     def add(self, key: str, text: str) -> None:
-        """Take a piece."""
+        """Add a piece."""
         if key != self._key:
             self.flush()
             self._key = key
@@ -33,7 +33,7 @@ class TextBatcher:
             self._wait_or_flush()
 
     def flush(self) -> None:
-        """Hand on at once what is there."""
+        """Pass on the collected pieces at once."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None

@@ -1,1 +1,1 @@
-"""What goes over the wire: frames, JSON-RPC messages, names, shapes and errors."""
+"""The wire protocol: framing, JSON-RPC messages, names, shapes and errors."""

@@ -1,6 +1,7 @@
-"""The arguments of the commands: types, defaults, and as `JsonSchema` what a schema says beyond a type.
+"""The arguments of the commands, with their types and defaults; a `JsonSchema` adds what a schema says beyond a type.
 
-A member that has a default may be left out; one whose default is None is never null on the wire.
+A member with a default is optional; one whose default is None is never null on the wire.
+
 """
 
 from __future__ import annotations
@@ -12,12 +13,12 @@ from analystd.wire.names import Priority, Subscription, ViewOperation
 from analystd.wire.structured import JsonSchema, LuaTable
 
 MAIN = "main"
-"""The Python session of those who name none."""
+"""The Python session of requests that name none."""
 
 DEFAULT_ROWS = 10
 MAX_LISTED_RUNS = 10_000
 PAGE_EVENTS = 10_000
-"""Maximum number of events in one answer."""
+"""Maximum number of events in one page."""
 
 Session = Annotated[str, JsonSchema(minLength=1, maxLength=64)]
 Count = Annotated[int, JsonSchema(minimum=1)]
@@ -36,12 +37,12 @@ class NoArguments:
 
 @dataclass(frozen=True, kw_only=True)
 class DocumentRange(LuaTable):
-    """A place in a document, as LSP has it."""
+    """A range in a document, as LSP defines it."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Context(LuaTable):
-    """What the editor shows beside the question."""
+    """The text that the editor sends with a question."""
 
     uri: str | None = None
     range: DocumentRange | None = None
@@ -54,19 +55,19 @@ class RunAgent:
 
     prompt: Annotated[str, JsonSchema(minLength=1)]
     conversation: str | None = None
-    """Continue this one (`AgentResult.conversation`), rather than begin another."""
+    """The conversation to continue (`AgentResult.conversation`); without it, a new one begins."""
     forget_runs: Annotated[tuple[str, ...], JsonSchema(maxItems=1000)] = ()
-    """Runs of the conversation that are left out of it from now on."""
+    """Runs of the conversation to leave out of it from now on."""
     session: Session = MAIN
     """The Python session that the model works in; `main` by default."""
     max_steps: Count | None = None
     """Maximum number of tool calls."""
     max_seconds: Seconds | None = None
-    """Seconds after which the run ends and the answer says what was found by then."""
+    """Seconds after which the run ends; the answer then says what was found so far."""
     priority: Priority = "interactive"
-    """`batch` lets others go first."""
+    """`batch` lets interactive requests go first."""
     context: Context | None = None
-    """`{"uri", "range", "text"}`: what the question is about."""
+    """`{"uri", "range", "text"}`: the text that the question is about, and where it stands."""
 
 
 # Python
@@ -78,17 +79,17 @@ class ExecPython:
 
     code: str
     reset: bool = False
-    """Forget the session's variables first."""
+    """Whether to delete the session's variables first."""
     session: Session = MAIN
-    """The session; `main` by default, and a new one with a new name."""
+    """The session; `main` by default. A new name creates a new session."""
     timeout_seconds: Seconds | None = None
     """Seconds after which the code is stopped; its status is then `limit`."""
     priority: Priority = "interactive"
-    """`batch` lets others go first."""
+    """`batch` lets interactive requests go first."""
     uri: str | None = None
-    """The document that the code stands in."""
+    """The document that contains the code."""
     line: Count | None = None
-    """The 1-based line of it where the code begins."""
+    """The 1-based line of the document where the code begins."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,7 +111,7 @@ _WITH_VALUE = tuple(op for op in OPERATORS if op not in ("in", *_WITHOUT_VALUE))
 
 
 def _if_op(ops: tuple[str, ...], value: dict[str, Any], required: tuple[str, ...] = ()) -> dict[str, Any]:
-    """What a condition's value must be for some of the operators."""
+    """Return the part of a condition's schema that says what the value must be for some operators."""
     return {
         "if": {"properties": {"op": {"enum": list(ops)}}, "required": ["op"]},
         "then": {"properties": {"value": value}, "required": list(required)},
@@ -149,25 +150,25 @@ _ValidCondition = Annotated[
 
 @dataclass(frozen=True, kw_only=True)
 class ViewData:
-    """A look at a table: at `path` in the workspace, or at the file of a window that `uri` names."""
+    """A view of a table: of the file at `path` in the workspace, or of the file that `uri` names."""
 
     path: Annotated[str, JsonSchema(description="A file in the workspace.")] | None = None
     operation: ViewOperation
     n_rows: Annotated[
         int, JsonSchema(minimum=1, maximum=10_000, description=f"Rows to show; {DEFAULT_ROWS} by default.")
     ] = DEFAULT_ROWS
-    """How many rows, at most 10 000."""
+    """Number of rows, at most 10 000."""
     offset: Annotated[int, JsonSchema(minimum=0, description="For rows: the first row, counted from 0.")] = 0
-    """The first row, counted from 0, for `rows`."""
+    """The first row of `rows`, counted from 0."""
     columns: Annotated[tuple[str, ...], JsonSchema(description="Only these columns.")] | None = None
-    """Only these."""
+    """The columns to show; all by default."""
     uri: str | None = None
     filter: Annotated[tuple[_ValidCondition, ...], JsonSchema(maxItems=32)] = ()
-    """`[{"column", "op", "value"}]`, all of which must hold."""
+    """`[{"column", "op", "value"}]`: conditions, all of which must hold."""
     sort: Annotated[tuple[SortKey, ...], JsonSchema(maxItems=8)] = ()
-    """`[{"column", "descending"}]`, the first counts most."""
+    """`[{"column", "descending"}]`: columns to sort by; the first one counts most."""
     delimiter: str | None = None
-    """What separates the cells, where it would not be found out."""
+    """The separator of the cells, for files where it cannot be detected."""
 
 
 # Files
@@ -217,7 +218,7 @@ class OneRun:
 
 @dataclass(frozen=True, kw_only=True)
 class GetRun:
-    """A run, and the number after which its events are asked for."""
+    """A run, and the number after which its events are requested."""
 
     run_id: str
     after: Position = 0
@@ -225,14 +226,14 @@ class GetRun:
 
 @dataclass(frozen=True, kw_only=True)
 class ListRuns:
-    """How many of the latest runs are listed."""
+    """The number of runs to list, latest first."""
 
     limit: Annotated[int, JsonSchema(minimum=1, maximum=MAX_LISTED_RUNS)] = 50
 
 
 @dataclass(frozen=True, kw_only=True)
 class Events:
-    """The number after which events are asked for, and the maximum number of them."""
+    """The number after which events are requested, and the maximum number of them."""
 
     after: Position
     limit: Annotated[int, JsonSchema(minimum=1, maximum=PAGE_EVENTS)] = PAGE_EVENTS
@@ -240,7 +241,7 @@ class Events:
 
 @dataclass(frozen=True, kw_only=True)
 class Subscribe:
-    """Which events the client is sent from now on."""
+    """The events that the client receives from now on."""
 
     events: Subscription
 
@@ -250,7 +251,7 @@ class Subscribe:
 
 @dataclass(frozen=True, kw_only=True)
 class RestoreQuarantine:
-    """An entry to put back: with `preview` only shown; with the `digest` of a preview only if nothing has changed since."""
+    """An entry to restore: only previewed with `preview`; with the `digest` of a preview, restored only if nothing has changed since."""
 
     id: str
     preview: bool = False
@@ -259,7 +260,7 @@ class RestoreQuarantine:
 
 @dataclass(frozen=True, kw_only=True)
 class DiscardQuarantine:
-    """An entry to remove for good."""
+    """An entry to delete permanently."""
 
     id: str
 
@@ -269,7 +270,7 @@ class DiscardQuarantine:
 
 @dataclass(frozen=True, kw_only=True)
 class Shutdown:
-    """How the daemon is stopped: after its runs, at once (`now`), or for a newer version if it holds no variables (`hand_over`)."""
+    """How the daemon stops: after its runs, at once (`now`), or to make way for a newer version if it holds no variables (`hand_over`)."""
 
     now: bool = False
     hand_over: bool = False

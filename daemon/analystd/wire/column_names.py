@@ -1,4 +1,4 @@
-"""How the columns of a table are asked for, where their names alone do not tell them apart."""
+"""Unambiguous addresses for the columns of a table whose names are empty or repeated."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ _HINT_CHARACTERS = 1000
 
 
 def addresses(names: Sequence[str]) -> list[str]:
-    """What each of the columns called `names` is asked for by: no two the same, and none empty.
+    """Return an address for each of the columns called `names`; addresses are unique and never empty.
 
-    It is the name, where no column before has it; `name_2` for the second of that name, and `column_3` for a third column without one. Where
-    there is a column that is called so, the number goes on.
+    The address of a column is its name if no earlier column has it, `name_2` for the second column of that name, and `column_3` for a third
+    column without a name. If another column has that name already, the number is increased until the address is free.
     """
     taken = set(names)
     seen: dict[str, int] = {}
@@ -35,7 +35,7 @@ def addresses(names: Sequence[str]) -> list[str]:
 
 
 def addressed(columns: Sequence[ColumnInfo]) -> list[ColumnInfo]:
-    """The columns with their `address`, where that is not their name."""
+    """Return the columns, with an `address` where it differs from the name."""
     return [
         column if address == column["name"] else ColumnInfo(name=column["name"], type=column["type"], address=address)
         for column, address in zip(columns, addresses([column["name"] for column in columns]), strict=True)
@@ -43,24 +43,24 @@ def addressed(columns: Sequence[ColumnInfo]) -> list[ColumnInfo]:
 
 
 def address_of(column: ColumnInfo) -> str:
-    """What a column is asked for by."""
+    """Return the address of a column."""
     return column.get("address", column["name"])
 
 
 def position_of(columns: Sequence[ColumnInfo], asked: str) -> int:
-    """Where the column is that is asked for by this address, or has this name.
+    """Return the position of the column with this address or name.
 
     Raises:
-        InvalidArgumentsError: if there is none.
+        InvalidArgumentsError: if there is no such column.
     """
     return positions_of(columns, [asked])[0]
 
 
 def positions_of(columns: Sequence[ColumnInfo], asked: Sequence[str]) -> list[int]:
-    """The same for several. Raises as `position_of`."""
+    """Return the positions of several columns; see `position_of`."""
     names = [column["name"] for column in columns]
     every = addresses(names)
-    # A column without a name may be asked for by none, too.
+    # A column without a name may also be addressed by the empty name.
     places = {name: at for at, name in reversed([*enumerate(every), *enumerate(names)])}
     for each in asked:
         if each not in places:

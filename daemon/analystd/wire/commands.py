@@ -1,4 +1,4 @@
-"""Every command of `workspace/executeCommand`, each declared once: its name, arguments, result, and the setting that it needs."""
+"""Every command of `workspace/executeCommand`, declared once: its name, arguments, result, and the setting that it requires."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ R = TypeVar("R")
 
 
 class Switch(NamedTuple):
-    """A setting that switches commands off: its name in `Settings`, and the variable that sets it."""
+    """A setting that enables commands: its name in `Settings`, and the environment variable that sets it."""
 
     field: Literal["enable_files", "enable_data_view", "enable_pyexe"]
     variable: str
@@ -26,7 +26,7 @@ PYEXE = Switch("enable_pyexe", "AGENT_ENABLE_PYEXE")
 
 @dataclass(frozen=True)
 class CommandType(Generic[A, R]):
-    """A command: `arguments` is a dataclass of `wire.arguments`, `result` a `TypedDict`, `needs` what has to be switched on."""
+    """A command: `arguments` is a dataclass of `wire.arguments`, `result` a `TypedDict`, `needs` the setting that must be switched on."""
 
     name: Command
     arguments: type[A]

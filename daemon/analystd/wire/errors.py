@@ -1,16 +1,16 @@
-"""The errors that analystd raises on purpose, and their codes on the wire.
+"""The errors that analystd raises deliberately, and their codes on the wire.
 
     AnalystdError
-    ├── InvalidArgumentsError      -32602  the request's arguments do not fit their schema
-    ├── WorkspaceError              4001   a path that the jail refuses, a file that is not there
+    ├── InvalidArgumentsError      -32602  the request's arguments do not match their schema
+    ├── WorkspaceError              4001   the jail refuses a path, or a file does not exist
     │   └── DeskInUseError          4001   another daemon serves this workspace
     ├── ResourceLimitError          4002   a limit of the workspace or the machine is reached
     ├── SessionUnavailableError     4003   the Python session could not be started
     ├── EngineUnavailableError      4004   there is no model, or it could not be loaded
-    ├── OverloadedError             4005   too much is waiting already
-    │   └── StoppingError           4005   the daemon takes no new runs, because it comes to its end
-    ├── StartTimeoutError           4006   the request was still waiting when its time was over
-    ├── DaemonLostError             4007   the daemon ended while the request was under way
+    ├── OverloadedError             4005   too many requests are waiting already
+    │   └── StoppingError           4005   the daemon is stopping and accepts no new runs
+    ├── StartTimeoutError           4006   the request timed out while it waited for its turn
+    ├── DaemonLostError             4007   the daemon ended while it handled the request
     └── WorkerDiedError             4003   a child process ended; its owner says what that means
 
 An error means that the request never started; once code or a run has started, the outcome is a result with a status.
@@ -22,7 +22,7 @@ from typing import ClassVar
 
 
 class AnalystdError(Exception):
-    """Base of all errors that a client may see: `kind` for programs, the message for people, `hint` for what to do next."""
+    """Base class of all errors that a client may receive: `kind` for programs, the message for people, `hint` for what to do next."""
 
     kind: ClassVar[str] = "internal"
     code: ClassVar[int] = -32603
@@ -32,31 +32,31 @@ class AnalystdError(Exception):
         self.message = message
         self.hint = hint
         self.run_id: str | None = None
-        """The run that it belongs to, once there is one."""
+        """The run that the error belongs to, once there is one."""
 
 
 class InvalidArgumentsError(AnalystdError):
-    """The arguments do not fit their JSON Schema; the message carries the validator's own words."""
+    """The arguments do not match their JSON Schema; the message is the validator's own."""
 
     kind = "invalid_arguments"
     code = -32602
 
 
 class WorkspaceError(AnalystdError):
-    """A path that the jail refuses or that does not lead to a usable file."""
+    """The jail refuses a path, or the path does not lead to a usable file."""
 
     kind = "workspace"
     code = 4001
 
 
 class DeskInUseError(WorkspaceError):
-    """Another daemon serves this workspace already."""
+    """Another daemon already serves this workspace."""
 
     kind = "desk_in_use"
 
 
 class ResourceLimitError(AnalystdError):
-    """A limit is reached; the message names it, the measured value and what to do."""
+    """A limit is reached; the message names the limit, the measured value and what to do."""
 
     kind = "resource_limit"
     code = 4002
@@ -77,27 +77,27 @@ class WorkerDiedError(AnalystdError):
 
 
 class EngineUnavailableError(AnalystdError):
-    """There is no model to ask, or it could not be loaded."""
+    """There is no model, or it could not be loaded."""
 
     kind = "engine_unavailable"
     code = 4004
 
 
 class OverloadedError(AnalystdError):
-    """More is waiting than the daemon accepts."""
+    """More requests are waiting than the daemon accepts."""
 
     kind = "overloaded"
     code = 4005
 
 
 class StoppingError(OverloadedError):
-    """The daemon comes to its end after the runs under way, and takes no new ones."""
+    """The daemon stops after the runs in progress and accepts no new ones."""
 
     kind = "stopping"
 
 
 class StartTimeoutError(AnalystdError):
-    """The request was still waiting for its turn when its time was over."""
+    """The request timed out while it waited for its turn."""
 
     kind = "start_timeout"
     code = 4006
@@ -130,5 +130,5 @@ _KINDS: dict[str, type[AnalystdError]] = {
 
 
 def error_of_kind(kind: str, message: str, hint: str | None = None) -> AnalystdError:
-    """The error that `kind` names (`AnalystdError` itself for an unknown kind), rebuilt on the other side of a process border."""
+    """Return the error that `kind` names, rebuilt on the other side of a process boundary; an `AnalystdError` for an unknown kind."""
     return _KINDS.get(kind, AnalystdError)(message, hint)

@@ -1,4 +1,4 @@
-"""Events and what a desk knows of its runs, each shape declared once."""
+"""Events, and what a desk reports of its runs; each shape is declared once."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from analystd.wire.structured import Absent
 
 
 class Attribution(TypedDict):
-    """Who it was: the name for people, and the id that stays the same when the client connects again."""
+    """The requester: a name for people, and an id that stays the same when the client reconnects."""
 
     client: str | None
     client_id: str | None
 
 
 class Event(TypedDict):
-    """One line of the journal. `EVENT_KEYS` says which of the further keys each `kind` has."""
+    """One line of the journal. `EVENT_KEYS` lists the further keys of each `kind`."""
 
     seq: int
     run_id: str | None
@@ -58,16 +58,16 @@ class Event(TypedDict):
     cancelled_by: NotRequired[Attribution]
     entry: NotRequired[QuarantineEntry]
     truncated: NotRequired[Annotated[bool, Absent(False)]]
-    """Whether the event was too large to be sent, so that whatever was large in it is cut."""
+    """Whether the event was too large to send, and its large parts were cut."""
     original_bytes: NotRequired[int | None]
 
 
 CUT_KEYS = ("truncated", "original_bytes")
-"""What an event of any kind has that was too large, and in which whatever was large is cut."""
+"""The keys of an event of any kind that was too large and whose large parts were cut."""
 
 
 class EventKeys(NamedTuple):
-    """Which keys an event of a kind has beside those that all have: those that are always there, and those that may be."""
+    """The keys of an event kind beyond those that all events have: required ones and optional ones."""
 
     always: tuple[str, ...] = ()
     sometimes: tuple[str, ...] = ()
@@ -94,7 +94,7 @@ EVENT_KEYS: dict[EventKind, EventKeys] = {
 
 
 class RunSummary(TypedDict):
-    """One line of `analystd.listRuns`, and the result of `analystd.startAgent` and `analystd.startPython`."""
+    """A run in the list of `analystd.listRuns`, and the result of `analystd.startAgent` and `analystd.startPython`."""
 
     run_id: str
     kind: str
@@ -115,7 +115,7 @@ class RunList(TypedDict):
 
 
 class RunStory(TypedDict):
-    """The result of `analystd.getRun`: the events in a row, and whether there are more after the last of them."""
+    """The result of `analystd.getRun`: consecutive events of the run, and whether more follow."""
 
     run: RunSummary
     events: list[Event]
@@ -123,7 +123,7 @@ class RunStory(TypedDict):
 
 
 class Snapshot(TypedDict):
-    """How a desk stands after event `seq`: its latest runs, newest first, and its sessions; events from `first_seq` on can be read."""
+    """The state of a desk after event `seq`: its latest runs, newest first, and its sessions; events from `first_seq` on can be read."""
 
     seq: int
     first_seq: int
@@ -132,7 +132,7 @@ class Snapshot(TypedDict):
 
 
 class EventPage(TypedDict):
-    """The result of `analystd.events`: ask again after the last event's number while there are `more`."""
+    """The result of `analystd.events`; while there are `more`, ask again after the last event's number."""
 
     events: list[Event]
     seq: int
@@ -141,7 +141,7 @@ class EventPage(TypedDict):
 
 
 class SubscribeResult(TypedDict):
-    """The result of `analystd.subscribe`: what is told of the events with numbers above `seq`."""
+    """The result of `analystd.subscribe`: what the client receives of the events with numbers above `seq`."""
 
     events: Subscription
     seq: int

@@ -1,6 +1,6 @@
 """Messages of the base protocol of LSP 3.17: a `Content-Length` header block, then a JSON body in UTF-8.
 
-Read here rather than by pygls, which hangs on a header in lower case and has no size limit.
+Implemented here rather than by pygls, which hangs on a lower-case header and has no size limit.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from analystd.util.strict_json import encoded
 
 MAX_MESSAGE_BYTES = 64 * 1024 * 1024
 MAX_SKIPPED_BYTES = 1024 * 1024 * 1024
-"""A message that is too long is read past, up to this length; a longer one is no mistake that is worth the wait."""
+"""A message over `MAX_MESSAGE_BYTES` is skipped up to this length; a longer one is an error, since skipping it would take too long."""
 
 MAX_HEADER_BYTES = 8 * 1024
 
@@ -24,15 +24,15 @@ _MAX_DIGITS = 18
 _ANSWER_HEAD = re.compile(
     rb'\s*\{\s*(?:"jsonrpc"\s*:\s*"2\.0"\s*,\s*)?"id"\s*:\s*(-?(?:0|[1-9]\d{0,17})|"[ !#-\[\]-~]*")\s*,'
 )
-"""How an answer begins, whoever of us wrote it."""
+"""The beginning of an answer, whichever of our programs wrote it."""
 
 
 class FramingError(Exception):
-    """The byte stream is not a sequence of LSP messages that can be read; nothing after this point can be trusted."""
+    """The byte stream is not a readable sequence of LSP messages; nothing after this point can be trusted."""
 
 
 class SkippedMessageError(FramingError):
-    """One message could not be read, and was read past: those that follow it can be read. `head` is its beginning."""
+    """One message could not be read and was skipped; those that follow can be read. `head` is its beginning."""
 
     def __init__(self, problem: str, head: bytes = b"") -> None:
         super().__init__(problem)
@@ -40,33 +40,33 @@ class SkippedMessageError(FramingError):
 
     @property
     def request_id(self) -> str | int | None:
-        """The id of the request that the message answers, if its beginning says so."""
+        """The id of the request that the message answers, if its beginning contains one."""
         return answered_request(self.head)
 
 
 def answered_request(head: bytes) -> str | int | None:
-    """Return the id that a message begins with, as the answer to a request does; None where it does not."""
+    """Return the request id at the beginning of a message, where an answer has it; None if there is none."""
     found = _ANSWER_HEAD.match(head)
     request_id: str | int | None = None if found is None else json.loads(found[1])
     return request_id
 
 
 def frame(message: dict[str, Any]) -> bytes:
-    """The bytes of one message, header included."""
+    """Return the bytes of one message, header included."""
     return frame_body(encoded(message))
 
 
 def frame_body(body: bytes) -> bytes:
-    """The bytes of one message whose JSON body is already encoded."""
+    """Return the bytes of one message whose JSON body is already encoded."""
     return b"Content-Length: %d\r\n\r\n%b" % (len(body), body)
 
 
 async def read_body(reader: asyncio.StreamReader) -> bytes | None:
-    """The body of the next message, or None at the end of the stream.
+    """Return the body of the next message, or None at the end of the stream.
 
     Raises:
         SkippedMessageError: for a message over `MAX_MESSAGE_BYTES`, or in another encoding than UTF-8; the next one can be read.
-        FramingError: for a header block that is none, has no length or is too long, a body over `MAX_SKIPPED_BYTES`, or an end inside a message.
+        FramingError: for a malformed header block, one without a length or too long, a body over `MAX_SKIPPED_BYTES`, or an end inside a message.
     """
     header = await _header(reader)
     if header is None:
@@ -81,7 +81,7 @@ async def read_body(reader: asyncio.StreamReader) -> bytes | None:
 
 
 async def _header(reader: asyncio.StreamReader) -> dict[str, str] | None:
-    """The fields of a header block, by their names in lower case; None at the end of the stream."""
+    """Return the fields of a header block by lower-case name; None at the end of the stream."""
     fields: dict[str, str] = {}
     seen = 0
     while True:
@@ -128,7 +128,7 @@ def _length_in(header: dict[str, str]) -> int:
 
 
 def _problem_of(header: dict[str, str], length: int) -> str | None:
-    """Why the message that follows cannot be read, or None."""
+    """Return why the message that follows cannot be read, or None."""
     if length > MAX_MESSAGE_BYTES:
         return f"a message of {length} bytes is over the limit of {MAX_MESSAGE_BYTES}"
     for parameter in header.get("content-type", "").split(";")[1:]:
@@ -139,7 +139,7 @@ def _problem_of(header: dict[str, str], length: int) -> str | None:
 
 
 async def _skip(reader: asyncio.StreamReader, length: int) -> bytes:
-    """Read past a body; gives its beginning."""
+    """Skip a body and return its beginning."""
     head = await reader.readexactly(min(length, _HEAD_BYTES))
     length -= len(head)
     while length > 0:

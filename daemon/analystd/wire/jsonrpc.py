@@ -1,4 +1,4 @@
-"""JSON-RPC messages as they arrive: what is one, and what is to be said of what is none. Knows nothing of LSP, and imports nothing heavy."""
+"""Recognise JSON-RPC messages and word the errors for invalid ones. Knows nothing of LSP, and imports nothing heavy."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ logger = logging.getLogger(__name__)
 
 
 class NotAMessageError(Exception):
-    """What arrived is no JSON-RPC message; `request_id` is that of the request that it was meant to be, if that can be told."""
+    """The body is not a JSON-RPC message; `request_id` is the id of the intended request, if it can be determined."""
 
     def __init__(self, code: int, text: str, request_id: str | int | None = None) -> None:
         super().__init__(text)
@@ -37,10 +37,10 @@ class NotAMessageError(Exception):
 
 
 def message_in(body: bytes) -> Message:
-    """The message in a body. If it has a `method`, that is text; if it is a request, its id is text or an integer.
+    """Return the message in a body. Its `method`, if any, is a string; the id of a request is a string or an integer.
 
     Raises:
-        NotAMessageError: with what JSON-RPC wants to be answered.
+        NotAMessageError: with the error that JSON-RPC prescribes for the body.
     """
     message = _json_in(body)
     if not isinstance(message, dict):
@@ -62,7 +62,7 @@ def message_in(body: bytes) -> Message:
 def error_message(
     request_id: str | int | None, code: int, text: str, data: dict[str, Any] | None = None
 ) -> dict[str, Any]:
-    """The message that answers a request with an error, which editors show; of a very long text, the beginning and the end."""
+    """Return the message that answers a request with an error, which editors show; a very long text is shortened in the middle."""
     error: dict[str, Any] = {"code": code, "message": message_text(shortened(text))}
     if data is not None:
         told = {key: shortened(each) if isinstance(each, str) else each for key, each in data.items()}
@@ -71,20 +71,20 @@ def error_message(
 
 
 def error_frame(request_id: str | int | None, code: int, text: str, data: dict[str, Any] | None = None) -> bytes:
-    """The same as bytes, header included."""
+    """Return the same as bytes, header included."""
     return framing.frame(error_message(request_id, code, text, data))
 
 
 def message_frame(message: Any, request_id: str | int | None, default: Callable[[Any], Any] | None = None) -> bytes:
     """Return the frame of a message that any client can read.
 
-    The answer to a request that is too large, or cannot be encoded, becomes an error answer to the same request. Of a notification like that
-    (`request_id` is None) nothing is sent: the frame is empty, and the log has a line.
+    An answer that is too large, or cannot be encoded, becomes an error answer to the same request. Such a notification (`request_id` is
+    None) is not sent: the frame is empty, and the problem is logged.
 
     Args:
-        message: what is to be sent.
-        request_id: the request that it answers.
-        default: gives what stands for values that JSON has no form for.
+        message: The message.
+        request_id: The request that it answers.
+        default: Returns a substitute for a value that JSON cannot represent.
     """
     try:
         body = encoded(message, default)
@@ -102,7 +102,7 @@ def message_frame(message: Any, request_id: str | int | None, default: Callable[
 
 
 def shortened(text: str, limit: int = _MAX_TEXT) -> str:
-    """A text that may hold whatever a client sent, so short that it can be logged and answered."""
+    """Return a text from a client, shortened so that it can be logged and sent in an answer."""
     return text if len(text) <= limit else f"{text[: limit // 2]} … {text[-limit // 2 :]}"
 
 
@@ -130,7 +130,7 @@ def _refuse_constant(name: str) -> Any:
 
 
 def _id_in(message: Message) -> str | int | None:
-    """The id as LSP allows it, or None; some languages write an integer as 1.0."""
+    """Return the id as LSP allows it, or None; some languages write an integer as 1.0."""
     request_id = message.get("id")
     if isinstance(request_id, float) and request_id.is_integer():
         return int(request_id)

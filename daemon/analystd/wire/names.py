@@ -1,6 +1,7 @@
-"""The names on the wire: methods, commands, kinds of events, and what arguments may say in one word.
+"""The names on the wire: methods, commands, event kinds, and the fixed words of arguments.
 
-Tests and clients written elsewhere rely on them. Changing one is a new `PROTOCOL_VERSION`. This module imports nothing heavy: a relay needs it.
+Tests and third-party clients rely on them; changing one requires a new `PROTOCOL_VERSION`. Relays use this module, so it imports nothing
+heavy.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ EVENT_METHOD = "analystd/event"
 """Notification, daemon to client: one `Event`."""
 
 SNAPSHOT_METHOD = "analystd/snapshot"
-"""Notification, daemon to client: a `Snapshot`, in place of events that were too many or are not kept any more."""
+"""Notification, daemon to client: a `Snapshot`, in place of events that were too many or are no longer kept."""
 
 
 class Command(StrEnum):
@@ -47,7 +48,7 @@ class Command(StrEnum):
 
 
 class EventKind(StrEnum):
-    """What an `analystd/event` tells of."""
+    """The kinds of `analystd/event`."""
 
     RUN_QUEUED = "run_queued"
     RUN_WAITING = "run_waiting"

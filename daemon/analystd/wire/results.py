@@ -1,4 +1,4 @@
-"""The results of commands, each shape declared once: as Python has it here, so it goes over the wire."""
+"""The results of commands; each shape is declared once, and has the same form in Python and on the wire."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ FileType = Literal["file", "folder", "link", "special"]
 
 
 class Usage(TypedDict):
-    """What a run cost; `cached_tokens` are prompt tokens that were in the model's KV cache already."""
+    """The resources that a run used; `cached_tokens` are prompt tokens that were already in the model's KV cache."""
 
     prompt_tokens: int
     cached_tokens: int
@@ -30,10 +30,10 @@ class Failure(TypedDict):
 
 
 class Step(TypedDict):
-    """One tool call of a run, with what came of it.
+    """One tool call of a run, with its result.
 
-    `displays` is how many plots, tables and other displays it showed, if any; `valid` is False for a call that did not fit its tool's schema;
-    `hint` is what the model was told beside the output, to help it with an error.
+    `displays` is the number of plots, tables and other displays that it showed, if any; `valid` is False for a call that did not match its
+    tool's schema; `hint` is the advice that the model received with the output of a failed call.
     """
 
     tool: str
@@ -49,7 +49,7 @@ class Step(TypedDict):
 class UnsupportedNumber(TypedDict):
     """A number in an answer that no output of its conversation supports.
 
-    `start` and `end` count characters of the answer, and these are Unicode code points, not units of UTF-16.
+    `start` and `end` count characters of the answer, which are Unicode code points, not UTF-16 units.
     """
 
     text: str
@@ -96,7 +96,7 @@ class PythonResult(TypedDict):
 
 
 class SessionState(TypedDict):
-    """A Python session, and how many requests wait for it; `text` says what was lost by an interrupt, where something was."""
+    """A Python session, with the number of requests that wait for it; `text` says what an interrupt lost, if anything."""
 
     name: str
     state: Literal["absent", "starting", "idle", "busy", "dead"]
@@ -124,7 +124,7 @@ class SessionVariables(SessionState):
 
 
 class WriteReport(TypedDict):
-    """A file that was written, `text` for people."""
+    """A file that was written; `text` is a sentence for people."""
 
     text: str
     path: str
@@ -133,7 +133,7 @@ class WriteReport(TypedDict):
 
 
 class WriteResult(TypedDict):
-    """The result of `analystd.writeFile`; of one that was cancelled, nothing is known of the file."""
+    """The result of `analystd.writeFile`; if the write was cancelled, nothing is known of the file."""
 
     run_id: str
     status: Literal["done", "cancelled"]
@@ -144,7 +144,7 @@ class WriteResult(TypedDict):
 
 
 class FileEntry(TypedDict):
-    """A file or folder in a listing: its bytes (null of what is no file), and when it was changed, in UTC as ISO 8601."""
+    """A file or folder in a listing: its size in bytes (null unless it is a file), and its modification time, in UTC as ISO 8601."""
 
     name: str
     type: FileType
@@ -176,12 +176,12 @@ class FileText(TypedDict):
 
 
 class ColumnInfo(TypedDict):
-    """A column's name and the type that was read or inferred."""
+    """A column's name, and its type as read or inferred."""
 
     name: str
     type: str
     address: NotRequired[str]
-    """What it is asked for by in `columns`, `filter` and `sort`, where that is not its name: others have that too, or it has none."""
+    """The column's address in `columns`, `filter` and `sort`, where that is not its name, because the name is empty or not unique."""
 
 
 class ValueCount(TypedDict):
@@ -192,16 +192,16 @@ class ValueCount(TypedDict):
 
 
 class HistogramBins(TypedDict):
-    """Bins of one width: bin i counts the values from edge i up to edge i + 1."""
+    """Bins of equal width: bin i counts the values from edge i up to edge i + 1."""
 
     edges: list[float]
     counts: list[int]
 
 
 class ColumnProfile(TypedDict):
-    """What a column holds; what its type does not have is None.
+    """Statistics of a column; those that do not apply to its type are None.
 
-    `count` are the values that are there, `strange` those of them that do not fit the type and are left out of what follows.
+    `count` is the number of values present; the `strange` ones among them do not fit the type and are left out of all other statistics.
     `distinct` is an estimate unless `distinct_exact`; the counts in `top` are lower bounds unless `top_exact`.
     `min` and `max` are the cells themselves, `mean` and `std` (of a sample) doubles.
     """
@@ -223,7 +223,7 @@ class ColumnProfile(TypedDict):
 
 
 class ViewResult(TypedDict):
-    """The result of `analystd.viewData`; what an operation does not need is None."""
+    """The result of `analystd.viewData`; members that the operation does not use are None."""
 
     operation: str
     text: str
@@ -237,7 +237,7 @@ class ViewResult(TypedDict):
 
 
 class QuarantinedItem(TypedDict):
-    """Something that was moved aside: where it was, relative to the workspace, its bytes where they are known, and what trusts such a name."""
+    """A file or folder in quarantine: its original path, relative to the workspace, its size where known, and the program that trusts such a name."""
 
     path: str
     kind: str
@@ -247,7 +247,7 @@ class QuarantinedItem(TypedDict):
 
 
 class QuarantineEntry(TypedDict):
-    """What was moved aside at one time, with the runs that were under way; of `count` things the first ones are in `moved`."""
+    """The files quarantined at one time, with the runs that were in progress; `moved` holds the first of the `count` items."""
 
     id: str
     at: float
@@ -257,14 +257,14 @@ class QuarantineEntry(TypedDict):
 
 
 class QuarantineList(TypedDict):
-    """The result of `analystd.listQuarantine`: the latest entries first, and how many there are in all."""
+    """The result of `analystd.listQuarantine`: the latest entries, newest first, and the total number of entries."""
 
     entries: list[QuarantineEntry]
     count: int
 
 
 class RestoredFile(TypedDict):
-    """A file that would be put back."""
+    """A file that would be restored."""
 
     path: str
     size: int
@@ -273,7 +273,7 @@ class RestoredFile(TypedDict):
 class RestoreResult(TypedDict):
     """The result of `analystd.restoreQuarantine` and `analystd.discardQuarantine`.
 
-    A preview has the files (at most 200), why it could not be put back, and the digest of all of it.
+    A preview lists the files (at most 200), why the entry cannot be restored, if so, and a digest of all of that.
     """
 
     status: Literal["preview", "restored", "discarded"]
@@ -284,6 +284,6 @@ class RestoreResult(TypedDict):
 
 
 class CancelResult(TypedDict):
-    """The result of `analystd.cancelRun`: `cancelling`, or the status of a run that has ended."""
+    """The result of `analystd.cancelRun`: `cancelling`, or the status of a run that has already ended."""
 
     status: str

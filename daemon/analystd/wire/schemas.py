@@ -1,4 +1,4 @@
-"""JSON Schemas (2020-12) of Python types: what is declared once for the wire, as others can check it."""
+"""JSON Schemas (2020-12) of Python types, so that others can validate what is declared once for the wire."""
 
 from __future__ import annotations
 
@@ -38,11 +38,11 @@ _PLAIN: dict[Any, Schema] = {
 
 
 class SchemaMaker:
-    """Makes schemas of types; `TypedDict`s go into `definitions` once and are referred to by name.
+    """Makes schemas of types; each `TypedDict` goes into `definitions` once and is referred to by name.
 
-    Dataclasses are arguments. A model reads them too, so their schemas stand where they are used. A `JsonSchema` in `Annotated` is added to
-    the schema of its type. `structures` gives the schema of a class of another kind, or None. Objects have the members of their `TypedDict`
-    and, if not `closed`, any others.
+    Dataclasses are arguments. A model reads them too, so their schemas are written out where they are used. A `JsonSchema` in `Annotated` is
+    added to the schema of its type. `structures` returns the schema of any other class, or None. Objects have the members of their
+    `TypedDict` and, if not `closed`, any others.
     """
 
     def __init__(self, structures: Structures | None = None, *, closed: bool = True) -> None:
@@ -51,15 +51,15 @@ class SchemaMaker:
         self._closed = closed
 
     def schema(self, annotation: Any) -> Schema:
-        """A schema that stands by itself, with the definitions that it refers to."""
+        """Return a self-contained schema, with the definitions that it refers to."""
         schema = self.of(annotation)
         return {**schema, "$defs": dict(sorted(self.definitions.items()))} if self.definitions else schema
 
     def of(self, annotation: Any) -> Schema:
-        """The schema of a type, which may refer to `definitions`.
+        """Return the schema of a type, which may refer to `definitions`.
 
         Raises:
-            TypeError: for a type that has no form in JSON.
+            TypeError: for a type that JSON cannot represent.
         """
         if annotation in _PLAIN:
             return dict(_PLAIN[annotation])
@@ -108,7 +108,7 @@ class SchemaMaker:
             return self._of_dataclass(cls)
         name = cls.__name__
         if name not in self.definitions:
-            # Reserved first: a class may have members of its own kind.
+            # Reserved first, because a class may have members of its own type.
             self.definitions[name] = {}
             self.definitions[name] = self._of_structure(cls)
         return {"$ref": f"#/$defs/{name}"}
@@ -134,24 +134,24 @@ class SchemaMaker:
 
 
 def schema_of(annotation: Any, *, closed: bool = True) -> Schema:
-    """A schema that stands by itself for a type made of `TypedDict`s and plain types."""
+    """Return a self-contained schema for a type made of `TypedDict`s and plain types."""
     return SchemaMaker(closed=closed).schema(annotation)
 
 
 def object_schema(members: Mapping[str, Schema], required: Sequence[str], *, closed: bool = True) -> Schema:
-    """The schema of an object with these members and, if `closed`, no others."""
+    """Return the schema of an object with these members and, if `closed`, no others."""
     schema: Schema = {"type": "object", "properties": dict(members), "required": list(required)}
     return {**schema, "additionalProperties": False} if closed else schema
 
 
 def _on_the_wire(annotation: Any, field: Field[Any]) -> Any:
-    """Return the type of a member: one whose default is None is left out rather than null."""
+    """Return the type of a member on the wire: one whose default is None is left out rather than null."""
     members = [each for each in get_args(annotation) if each is not type(None)]
     return members[0] if field.default is None and get_origin(annotation) in _UNIONS else annotation
 
 
 def _any_of(schemas: list[Schema]) -> Schema:
-    """One of several; types in a list where that says it all, which reads better and gives better errors."""
+    """Return a choice of schemas; a list of types where possible, which reads better and gives better errors."""
     if len(schemas) == 1:
         return schemas[0]
     if all(schema.keys() == {"type"} for schema in schemas):

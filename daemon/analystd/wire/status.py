@@ -1,4 +1,4 @@
-"""The handshake, errors, and what the daemon reports of itself, each shape declared once."""
+"""The handshake, errors, and the daemon's reports of its own state; each shape is declared once."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ SandboxLevel = Literal["full", "partial", "none"]
 
 
 class Hello(TypedDict):
-    """The parameters of `analystd/hello`: the card's token, and who connects. `id` is what a client keeps over its connections.
+    """The parameters of `analystd/hello`: the daemon's token, and the identity of the client. A client keeps its `id` across connections.
 
-    `program` and `prefix` are the client's interpreter and where that is installed, which are kept from code in the jail.
+    `program` and `prefix` are the client's interpreter and its installation folder, which are hidden from code in the jail.
     """
 
     token: str
@@ -29,7 +29,7 @@ class Hello(TypedDict):
 
 
 class HelloResult(TypedDict):
-    """The daemon that answers a hello."""
+    """The daemon's answer to `analystd/hello`."""
 
     pid: int
     version: str
@@ -37,7 +37,7 @@ class HelloResult(TypedDict):
 
 
 class Options(TypedDict):
-    """`initializationOptions`; other keys are passed over."""
+    """`initializationOptions`; other keys are ignored."""
 
     workspace: NotRequired[str | None]
     desk: NotRequired[bool | None]
@@ -47,21 +47,21 @@ class Options(TypedDict):
 
 
 class SandboxBrief(TypedDict):
-    """How strong the walls are, and why so."""
+    """How strong the sandbox is, and why."""
 
     level: SandboxLevel
     reason: str
 
 
 class EngineBrief(TypedDict):
-    """Which model answers."""
+    """The model that answers."""
 
     kind: str
     model: str
 
 
 class About(TypedDict):
-    """What `initialize` answers as `capabilities.experimental.analystd`; a connection without a desk has only what is not about one."""
+    """The member `capabilities.experimental.analystd` of the `initialize` result; without a desk, only the members that do not concern one."""
 
     protocol: int
     client: str
@@ -76,7 +76,7 @@ class About(TypedDict):
 
 
 class ErrorData(TypedDict):
-    """The `data` of an error: what it is for programs, the run that it belongs to, what to do. LSP wants `retry` of `initialize`."""
+    """The `data` of an error: its kind for programs, the run that it belongs to, what to do. LSP requires `retry` for `initialize`."""
 
     kind: str
     run_id: str | None
@@ -85,7 +85,7 @@ class ErrorData(TypedDict):
 
 
 class KeptSession(TypedDict):
-    """A session that holds variables; how many is None while it runs code that is not its first."""
+    """A session that holds variables; their number is None while the session runs code."""
 
     workspace: str
     session: str
@@ -93,7 +93,7 @@ class KeptSession(TypedDict):
 
 
 class ShutdownResult(TypedDict):
-    """The result of `analystd.shutdown`: the runs that are waited for, or cut off, and the variables that end with the daemon."""
+    """The result of `analystd.shutdown`: the runs that are awaited or cancelled, and the variables that will be lost."""
 
     pid: int
     runs: list[str]
@@ -111,13 +111,13 @@ class ClientInfo(TypedDict):
 
 
 class SandboxInfo(SandboxBrief):
-    """The walls, with what they leave open."""
+    """The sandbox, with its known gaps."""
 
     gaps: list[str]
 
 
 class EngineState(EngineBrief):
-    """The model as `status` tells of it; what is not known is null."""
+    """The model as `analystd.status` reports it; unknown members are null."""
 
     loaded: bool
     context_tokens: int | None
@@ -134,7 +134,7 @@ class EngineState(EngineBrief):
 
 
 class Resources(TypedDict):
-    """How full workspace and memory are, or why that cannot be told."""
+    """The disk and memory in use, or why they cannot be measured."""
 
     workspace_size_gb: NotRequired[float]
     workspace_limit_gb: NotRequired[float]
@@ -144,11 +144,11 @@ class Resources(TypedDict):
 
 
 class DeskState(TypedDict):
-    """A desk as `status` tells of it; `quarantined` is how many entries have come into quarantine since it was opened."""
+    """A desk as `analystd.status` reports it; `quarantined` is the number of quarantine entries since it was opened."""
 
     workspace: str
     problem: str | None
-    """Why nobody can work in the workspace now, as where its folder was removed."""
+    """Why the workspace cannot be used at present, for example because its folder was removed."""
     hint: str | None
     seq: int
     journal: str

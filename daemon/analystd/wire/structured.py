@@ -1,4 +1,4 @@
-"""Typed objects made of JSON values, by the annotations of their classes."""
+"""Typed objects built from JSON values according to the annotations of their classes."""
 
 from __future__ import annotations
 
@@ -14,39 +14,39 @@ Maker = Callable[[Any], Any]
 
 
 class JsonSchema:
-    """What JSON Schema says beyond a type, in `Annotated`: `Annotated[int, JsonSchema(minimum=1)]`."""
+    """The JSON Schema keywords of a type beyond its Python type, in `Annotated`: `Annotated[int, JsonSchema(minimum=1)]`."""
 
     def __init__(self, **keywords: Any) -> None:
         self.keywords = keywords
 
 
 class Absent:
-    """What a reader takes a member for that is left out, in `Annotated`; of itself None, or no items."""
+    """The value that readers assume for a missing member, in `Annotated`; without this note it is None, or an empty list."""
 
     def __init__(self, value: Any) -> None:
         self.value = value
 
 
 class Named:
-    """The name that generated code has for a type, in `Annotated`."""
+    """The name of a type in generated code, in `Annotated`."""
 
     def __init__(self, name: str) -> None:
         self.name = name
 
 
 class LuaTable:
-    """Base of objects that may have other members too, and may arrive as `[]`: Lua has one empty table for objects and lists."""
+    """Base of objects that may have further members, and may arrive as `[]`: Lua has one empty table for objects and lists."""
 
 
 @dataclass(frozen=True, eq=False)
 class WithWire:
-    """Base of objects that keep the JSON object of which they were made, with members that the class does not have."""
+    """Base of objects that keep the JSON object they were built from, with members that the class does not declare."""
 
     wire: Mapping[str, Any] = field(default_factory=dict, repr=False, kw_only=True)
 
 
 def structured(cls: type[T], value: Mapping[str, Any]) -> T:
-    """Return the dataclass that a JSON object describes; members that the class does not have are ignored."""
+    """Return the dataclass that a JSON object describes; members that the class does not declare are ignored."""
     annotation: Any = cls
     made: T = maker_of(annotation)(value)
     return made
@@ -54,7 +54,7 @@ def structured(cls: type[T], value: Mapping[str, Any]) -> T:
 
 @cache
 def maker_of(annotation: Any) -> Maker:
-    """Return what makes a value of a type of its JSON form. Values must fit; those of most types stay as they are."""
+    """Return a function that converts a JSON value to a type. Values must be valid; those of most types are returned as they are."""
     origin, arguments = get_origin(annotation), get_args(annotation)
     if origin is Annotated:
         return maker_of(arguments[0])
@@ -86,7 +86,7 @@ def _maker_of_class(cls: type[Any]) -> Maker:
 
 
 def _integer(value: Any) -> Any:
-    # 3.0 is an integer to JSON Schema.
+    # JSON Schema accepts 3.0 as an integer.
     return int(value) if isinstance(value, float) else value
 
 

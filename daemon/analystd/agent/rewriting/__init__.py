@@ -1,7 +1,8 @@
-"""Programs put right before they run: what a model forgot, and what the libraries called otherwise when it learnt them.
+"""Correct programs before they run: add forgotten imports, and replace names and idioms that libraries have changed since.
 
-Models know pandas as it was years ago. What has only another name today, or is silently lost today, is rewritten in the source, which the
-step shows as it ran. What needs a decision is left to the model, with a hint after the error (`agent/error_hints.py`).
+Models know pandas as it was years ago. Code that has only another name today, or is silently without effect today, is rewritten in the
+source, and the step shows it as it ran. Where there is a choice, it is left to the model, with a hint after the error
+(`agent/error_hints.py`).
 """
 
 import re
@@ -25,25 +26,25 @@ _USES_POLARS = re.compile(r"^\s*(?:import|from)\s+polars\b", re.MULTILINE)
 
 @dataclass(frozen=True)
 class KnownTables:
-    """What is known of the tables that programs read. All names are of columns."""
+    """The known facts of the tables that programs read. All names are names of columns."""
 
     odd_files: Collection[str] = ()
-    """The files that are to be read by the toolbox, since they are no plain CSV."""
+    """The files that must be read by the toolbox, because they are not plain CSV."""
     numbers: Collection[str] = ()
-    """Those that hold numbers once they are read."""
+    """Columns that hold numbers after reading."""
     dates: Collection[str] = ()
-    """Those that hold dates as text."""
+    """Columns that hold dates as text."""
     moved: Mapping[tuple[str, str], str] = field(default_factory=dict)
-    """For a column and a text that it does not have: the column that has it."""
+    """For a column and a text that it does not contain: the column that contains it."""
     without_words: Collection[str] = ()
-    """Those that hold no word for missing values."""
+    """Columns that contain no word for missing values."""
 
 
 def put_right(code: str, tables: KnownTables | None = None) -> str:
-    """Return a program with its forgotten imports and parentheses, in the names of today, and with writes that take effect.
+    """Return a program with its forgotten imports and parentheses, in today's names, and with writes that take effect.
 
-    One that cannot be parsed is returned as it is. One that uses polars, whose tables have methods of the same names with other arguments, gets
-    its imports only.
+    A program that cannot be parsed is returned unchanged. One that uses polars, whose tables have methods of the same names with other
+    arguments, only gets its imports.
     """
     tables = tables or KnownTables()
     if _USES_POLARS.search(code):

@@ -1,4 +1,4 @@
-"""Dates that pandas reads as text: their parts (`df['day'].dt.year`), plots over them, and the year or month that they are compared with."""
+"""Convert dates that pandas reads as text where programs use their parts (`df['day'].dt.year`), plot them, or compare them with a year or month."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from collections.abc import Iterator, Set
 from analystd.agent.rewriting.edits import Edit, Rewriting, Source, called_name, constant, keyword
 
 _PLOTS = frozenset({"plot", "scatter", "step", "fill_between", "errorbar", "stem"})
-"""Methods of matplotlib whose first argument is the horizontal axis. Over text it has a label for each row, which takes minutes to draw."""
+"""Methods of matplotlib whose first argument is the horizontal axis. Over text it gets a label for each row, which takes minutes to draw."""
 
 
 _YEAR_OR_MONTH = re.compile(r"[12]\d{3}(?:[-/](?:0?[1-9]|1[0-2]))?")
 
 
 def uses_of_dates_in(dates: Set[str]) -> Rewriting:
-    """Return what finds `df['day'].dt` and `plt.plot(df['day'], …)` for columns of dates as text, and puts `pd.to_datetime(df['day'])` there.
+    """Return a rewriting of `df['day'].dt` and `plt.plot(df['day'], …)`, for columns of dates as text, that inserts `pd.to_datetime(df['day'])`.
 
-    A program that makes dates of a column itself, when it reads the file or later, is left as it is.
+    A program that converts a column to dates itself, while reading the file or later, is left unchanged.
     """
 
     def find(source: Source) -> Iterator[Edit]:
@@ -49,7 +49,7 @@ def uses_of_dates_in(dates: Set[str]) -> Rewriting:
 
 
 def _compared(node: ast.AST) -> tuple[ast.Subscript, str] | None:
-    """A column that is to be equal to a year or month, which no date is, and that part."""
+    """Return a column that is compared with a year or month, which no date equals, and that year or month."""
     if not (isinstance(node, ast.Compare) and len(node.ops) == 1 and isinstance(node.ops[0], ast.Eq)):
         return None
     part = str(constant(node.comparators[0]))
@@ -59,7 +59,7 @@ def _compared(node: ast.AST) -> tuple[ast.Subscript, str] | None:
 
 
 def _used_as_dates(node: ast.AST) -> ast.Subscript | None:
-    """The column that a node uses as dates, if it is such a use."""
+    """Return the column that a node uses as dates, if it does."""
     used: ast.expr | None = None
     if isinstance(node, ast.Attribute) and node.attr == "dt":
         used = node.value

@@ -1,4 +1,4 @@
-"""Replacing parts of a Python source by its syntax tree, all else left as it is written."""
+"""Replace parts of a Python source by its syntax tree, and leave everything else as it is written."""
 
 from __future__ import annotations
 
@@ -7,19 +7,19 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 _MOST_ROUNDS = 10
-"""An edit may lie within another; then it is made in the next round."""
+"""Maximum number of rounds; an edit within another is made in the next round."""
 
 
 @dataclass(frozen=True)
 class Edit:
-    """The text that is to stand in place of a node."""
+    """The replacement text of a node."""
 
     node: ast.expr | ast.stmt | ast.keyword
     text: str
 
 
 class Source:
-    """A source that was parsed, with the text of each node."""
+    """A parsed source, with the text of each node."""
 
     def __init__(self, code: str) -> None:
         self.tree = ast.parse(code)
@@ -39,7 +39,7 @@ class Source:
         return self._bytes[:start].rstrip().endswith(b"(") and self._bytes[end:].lstrip().startswith(b")")
 
     def with_edits(self, edits: Iterable[Edit]) -> str:
-        """Return the source with edits made, except those that lie within another or change nothing."""
+        """Return the source with the edits made, except those that lie within another."""
         result, done = self._bytes, len(self._bytes)
         spans = sorted(((*self._span(edit.node), edit.text) for edit in edits), key=lambda each: (each[0], -each[1]))
         outer: list[tuple[int, int, str]] = []
@@ -63,7 +63,7 @@ Rewriting = Callable[[Source], Iterator[Edit]]
 
 
 def rewritten(code: str, rewritings: Sequence[Rewriting]) -> str:
-    """Return a program with all edits made that the rewritings find; one that cannot be parsed as it is."""
+    """Return a program with all edits that the rewritings find; a program that cannot be parsed is returned unchanged."""
     for _ in range(_MOST_ROUNDS):
         try:
             source = Source(code)
@@ -77,7 +77,7 @@ def rewritten(code: str, rewritings: Sequence[Rewriting]) -> str:
 
 
 def called_name(call: ast.Call) -> str:
-    """Return the last part of the name that is called: `resample` of `df.resample(…)`; empty where there is none."""
+    """Return the last part of the called name: `resample` for `df.resample(…)`; empty if there is none."""
     function = call.func
     if isinstance(function, ast.Attribute):
         return function.attr
@@ -85,7 +85,7 @@ def called_name(call: ast.Call) -> str:
 
 
 def keyword(call: ast.Call, name: str) -> ast.expr | None:
-    """Return the value of a keyword argument; None where it is not given."""
+    """Return the value of a keyword argument; None if it is missing."""
     return next((each.value for each in call.keywords if each.arg == name), None)
 
 
@@ -95,7 +95,7 @@ def constant(node: ast.expr | None) -> object:
 
 
 def with_arguments(source: Source, call: ast.Call, function: str, without: Sequence[str], added: str = "") -> str:
-    """Return a call of another function with the same arguments, less some keywords, and one more."""
+    """Return a call of another function with the same arguments, without some keywords, and with one more."""
     arguments = [source.text(each) for each in call.args]
     arguments += [source.text(each) for each in call.keywords if each.arg not in without]
     return f"{function}({', '.join([*arguments, added] if added else arguments)})"

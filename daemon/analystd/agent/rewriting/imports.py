@@ -1,4 +1,4 @@
-"""The imports that a program takes for granted: modules under the short names that everybody knows them by."""
+"""Add missing imports of modules under their usual short names."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ _USUAL = {
     "smf": "import statsmodels.formula.api as smf",
     "toolbox": "import toolbox",
 }
-"""Names that stand for nothing else; others, such as `stats`, are names of variables too."""
+"""Names with only one meaning; others, such as `stats`, are also used for variables."""
 
 
 def with_usual_imports(code: str) -> str:
-    """Return a program with the imports before it that it forgot, where it uses a module by its usual name and never binds that name."""
+    """Return a program preceded by missing imports, for each module that it uses by its usual name and whose name it never binds."""
     try:
         tree = ast.parse(code)
     except (SyntaxError, ValueError, RecursionError, MemoryError):

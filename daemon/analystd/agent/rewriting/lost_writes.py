@@ -1,4 +1,4 @@
-"""Writes into a part of a table that is a copy since pandas 3.0, where they would be lost, put where they were meant.
+"""Redirect writes into a copy of a part of a table, which are lost since pandas 3.0, to the table itself.
 
 `df['a'].fillna(0, inplace=True)` and `df['a'][mask] = 0` change nothing today, without an error.
 Source: the migration guide "Copy-on-Write" of pandas' documentation.
@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from analystd.agent.rewriting.edits import Edit, Source, constant, keyword, with_arguments
 
 _IN_PLACE = frozenset({"bfill", "clip", "ffill", "fillna", "interpolate", "mask", "replace", "where"})
-"""Methods of a column that keep its length, so that their result can take its place."""
+"""Methods of a column that keep its length, so that their result can replace it."""
 _MASKS = frozenset({"between", "contains", "duplicated", "endswith", "isin", "isna", "isnull", "notna", "notnull"})
 
 
@@ -38,7 +38,7 @@ def _in_place(source: Source, statement: ast.Expr, call: ast.Call) -> Iterator[E
 
 
 def _chained(source: Source, target: ast.Subscript) -> Iterator[Edit]:
-    """`df['a'][mask]` and `df[mask]['a']` are `df.loc[mask, 'a']`."""
+    """Replace `df['a'][mask]` and `df[mask]['a']` by `df.loc[mask, 'a']`."""
     inner = target.value
     if not isinstance(inner, ast.Subscript) or not isinstance(inner.value, ast.Name):
         return
@@ -48,7 +48,7 @@ def _chained(source: Source, target: ast.Subscript) -> Iterator[Edit]:
 
 
 def _is_mask(node: ast.expr) -> bool:
-    """Whether an expression says for each row whether it is meant."""
+    """Return whether an expression selects rows by a truth value for each."""
     if isinstance(node, ast.BinOp):
         return isinstance(node.op, (ast.BitAnd, ast.BitOr)) and _is_mask(node.left)
     if isinstance(node, ast.UnaryOp):

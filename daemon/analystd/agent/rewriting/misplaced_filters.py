@@ -1,4 +1,4 @@
-"""Filters for a value in the wrong column of tables that were merged: the model was told once which column has the value."""
+"""Move filters for a value to the right column of merged tables, if a hint has named it to the model already."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from analystd.agent.rewriting.edits import Edit, Rewriting, Source, called_name,
 
 
 def filters_moved(moves: Mapping[tuple[str, str], str]) -> Rewriting:
-    """Return what finds `df['a'] == 'x'` and puts `df['b'] == 'x'`, for each column and value that is in `moves`, in programs that merge tables."""
+    """Return a rewriting of `df['a'] == 'x'` to `df['b'] == 'x'`, for each column and value in `moves`, in programs that merge tables."""
 
     def find(source: Source) -> Iterator[Edit]:
         nodes = list(ast.walk(source.tree))

@@ -1,4 +1,4 @@
-"""Comparisons with a word for missing values (`df['sex'] != 'missing'`), where the column has no such text: missing values are NaN."""
+"""Replace comparisons with a word for missing values (`df['sex'] != 'missing'`) if the column has no such text: missing values are NaN."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from collections.abc import Collection, Iterator
 from analystd.agent.rewriting.edits import Edit, Rewriting, Source, constant
 
 WORDS = frozenset({"missing", "nan", "NaN", "None", "null", "NULL", "NA", "N/A", ""})
-"""What programs write for a missing value."""
+"""Words that programs write for a missing value."""
 
 
 def missing_words_in(columns: Collection[str]) -> Rewriting:
-    """Return what finds `df['a'] != 'missing'` and puts `df['a'].notna()`, and `isna()` for `==`, for columns that have none of the words."""
+    """Return a rewriting of `df['a'] != 'missing'` to `df['a'].notna()`, and `isna()` for `==`, for columns without any of the words."""
 
     def find(source: Source) -> Iterator[Edit]:
         for node in ast.walk(source.tree):

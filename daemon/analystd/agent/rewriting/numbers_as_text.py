@@ -1,4 +1,4 @@
-"""Text methods on a column that holds numbers, as where a question speaks of amounts with signs that were read as numbers already."""
+"""Convert numeric columns to text before text methods, for example if a question mentions amounts with signs that are read as numbers."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from analystd.agent.rewriting.edits import Edit, Rewriting, Source, constant
 
 
 def text_methods_on(numbers: Collection[str]) -> Rewriting:
-    """Return what finds `df['amount'].str` for columns of numbers, and puts `df['amount'].astype(str).str`, which can be cleaned again."""
+    """Return a rewriting of `df['amount'].str`, for numeric columns, to `df['amount'].astype(str).str`, which can be cleaned again."""
 
     def find(source: Source) -> Iterator[Edit]:
         for node in ast.walk(source.tree):

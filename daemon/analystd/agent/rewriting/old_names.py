@@ -1,6 +1,6 @@
-"""What pandas and numpy call otherwise today: frequencies, methods, arguments, the type of text.
+"""Replace old names of pandas and numpy: frequencies, methods, arguments, the type of text.
 
-Each entry is from the release notes of the library (pandas 2.0 to 3.0, numpy 1.24 to 2.0) and stands for the same thing.
+Each entry is from the release notes of the library (pandas 2.0 to 3.0, numpy 1.24 to 2.0) and has the same meaning.
 """
 
 from __future__ import annotations
@@ -48,9 +48,9 @@ _NOT_IN_PANDAS = frozenset(
     {"abs", "arange", "ceil", "exp", "floor", "log", "log10", "log1p", "log2", "max", "mean", "median", "min", "nan", "round", "sqrt", "std",
      "sum", "where"}
 )  # fmt: skip
-"""Functions that are numpy's, and are written as if they were pandas' now and then."""
+"""Functions of numpy that models sometimes write as functions of pandas."""
 _PYTHON_TYPES = frozenset({"float", "int", "object", "str"})
-"""Numpy had them under its own name too."""
+"""Numpy had these under its own name too."""
 _METHODS = {"applymap": "map", "iteritems": "items"}
 _FILLS = {"ffill": "ffill", "pad": "ffill", "bfill": "bfill", "backfill": "bfill"}
 _NO_LONGER_NEEDED = {
@@ -72,7 +72,7 @@ _SAME_ARGUMENTS = {
 
 
 def find_old_names(source: Source) -> Iterator[Edit]:
-    """Find what has another name today."""
+    """Find old names."""
     for node in ast.walk(source.tree):
         if isinstance(node, ast.Call):
             yield from _call(source, node)
@@ -110,7 +110,7 @@ def _arguments(source: Source, call: ast.Call, name: str) -> Iterator[Edit]:
 
 
 def _table_correlation(source: Source, call: ast.Call) -> Iterator[Edit]:
-    """Without another series it is that of a table, which left text out by itself."""
+    """Add `numeric_only=True`: without another series it is the correlation of a table, which used to ignore text by itself."""
     if not {"other", "numeric_only", None}.intersection(each.arg for each in call.keywords):
         yield Edit(call, with_arguments(source, call, source.text(call.func), (), "numeric_only=True"))
 
@@ -125,7 +125,7 @@ def _frequencies(source: Source, call: ast.Call) -> Iterator[Edit]:
 
 
 def _fill(source: Source, call: ast.Call, function: ast.Attribute) -> Iterator[Edit]:
-    """`fillna(method="ffill")` is `ffill()`."""
+    """Replace `fillna(method="ffill")` by `ffill()`."""
     how = constant(keyword(call, "method"))
     if how in _FILLS and keyword(call, "value") is None:
         today = f"{source.text(function.value)}.{_FILLS[str(how)]}"
@@ -148,7 +148,7 @@ def _attribute(source: Source, node: ast.Attribute) -> Iterator[Edit]:
 
 
 def _columns_of_groups(source: Source, node: ast.Subscript) -> Iterator[Edit]:
-    """`df.groupby('a')['b', 'c']` is `df.groupby('a')[['b', 'c']]`."""
+    """Replace `df.groupby('a')['b', 'c']` by `df.groupby('a')[['b', 'c']]`."""
     names = node.slice
     if (
         isinstance(node.value, ast.Call)
@@ -160,7 +160,7 @@ def _columns_of_groups(source: Source, node: ast.Subscript) -> Iterator[Edit]:
 
 
 def _comparison(source: Source, node: ast.Compare) -> Iterator[Edit]:
-    """Text is of the type `str` today, and was of `object`: what is compared with the one is compared with both."""
+    """Compare with both types of text: today it is `str`, formerly it was `object`."""
     if len(node.ops) != 1 or not isinstance(node.ops[0], (ast.Eq, ast.NotEq)):
         return
     left, right = node.left, node.comparators[0]

@@ -1,4 +1,4 @@
-"""Patterns for `str.extract` without a group, for which pandas has only an error: all that matches is what is wanted."""
+"""Add a group to patterns of `str.extract` that have none, which pandas only rejects: the whole match is wanted."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _LITERAL = re.compile(r"""(?P<open>[rRuU]?('''|\"""|'|"))(?P<body>.*)(?P<close>\
 
 
 def find_patterns_without_groups(source: Source) -> Iterator[Edit]:
-    r"""Find `text.str.extract(r'\d+')` and put `text.str.extract(r'(\d+)', expand=False)`, which is a column again."""
+    r"""Find `text.str.extract(r'\d+')` and replace it by `text.str.extract(r'(\d+)', expand=False)`, which is a column again."""
     for node in ast.walk(source.tree):
         if not isinstance(node, ast.Call) or called_name(node) not in ("extract", "extractall"):
             continue
@@ -24,7 +24,7 @@ def find_patterns_without_groups(source: Source) -> Iterator[Edit]:
         if written is None:
             continue
         literal = f"{written['open']}({written['body']}){written['close']}"
-        # Literals that stand side by side may be of different kinds.
+        # Adjacent literals may be of different kinds.
         if _value(literal) != f"({pattern})":
             continue
         is_column = called_name(node) == "extract" and keyword(node, "expand") is None and len(node.args) <= 1

@@ -1,4 +1,4 @@
-"""`pd.read_csv('ledger.csv')` of a file that is no plain CSV, by its content or its name, put as `toolbox.read('ledger.csv')`."""
+"""Replace `pd.read_csv('ledger.csv')` of a file that is not plain CSV, by its content or its name, by `toolbox.read('ledger.csv')`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _NO_TEXT = (".parquet", ".pq", ".feather", ".arrow", ".xlsx", ".xlsm", ".jsonl",
 
 
 def plain_reads_of(paths: Collection[str]) -> Rewriting:
-    """Return what finds the places where one of these files is read as if it were plain CSV, that is without any option."""
+    """Return a rewriting of calls that read one of these files as plain CSV, that is, without any option."""
 
     def find(source: Source) -> Iterator[Edit]:
         for node in ast.walk(source.tree):

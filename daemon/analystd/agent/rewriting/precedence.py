@@ -1,6 +1,6 @@
-"""Comparisons that are joined by `&` and `|` without parentheses, which bind more tightly: `a > 1 & b < 2` is put as `(a > 1) & (b < 2)`.
+"""Add parentheses to comparisons joined by `&` and `|`, which bind more tightly: `a > 1 & b < 2` becomes `(a > 1) & (b < 2)`.
 
-Of columns, Python's reading always fails, as the truth value of a column or as an operation of a number with a column.
+For columns, Python's reading always fails, as the truth value of a column or as an operation of a number with a column.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def find_missing_parentheses(source: Source) -> Iterator[Edit]:
 
 
 def _with_parentheses(source: Source, node: ast.Compare) -> str:
-    """Take `a > 1 & b < 2`, in which `1 & b` is the middle, apart at each `&` and `|` in a middle."""
+    """Split `a > 1 & b < 2`, in which `1 & b` is the middle, at each `&` and `|` in a middle."""
     text, left = "", source.text(node.left)
     for sign, right in zip(node.ops, node.comparators, strict=True):
         joint = None if source.in_parentheses(right) else _joint(right)

@@ -1,4 +1,4 @@
-"""Write all that is generated from the declarations of the wire: `python -m analystd.wire.export [ROOT]`."""
+"""Write all files that are generated from the declarations of the wire: `python -m analystd.wire.export [ROOT]`."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ TYPES = "clients/vscode/src/protocol.ts"
 
 
 def generated() -> dict[str, str]:
-    """Return every generated file by its path in the repository."""
+    """Return the content of every generated file by its path in the repository."""
     return {
         **{f"{SCHEMAS}/{name}": text for name, text in schema_files().items()},
         **{f"{RECORDS}/{name}": text for name, text in record_files().items()},
@@ -26,7 +26,7 @@ def generated() -> dict[str, str]:
 
 
 def write(root: Path) -> None:
-    """Write the generated files, and remove schemas of what is not declared any more."""
+    """Write the generated files, and delete schemas whose declaration is gone."""
     for path in (root / SCHEMAS).glob("*.json"):
         path.unlink()
     for name, text in generated().items():

@@ -1,4 +1,4 @@
-"""The declared shapes as generators want them: members in order, which may be left out, and what is said of them."""
+"""The declared shapes in the form that generators need: members in order, with types, defaults and docstrings."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from analystd.wire.structured import Absent
 
 @dataclass(frozen=True)
 class ShapeMember:
-    """A member of a shape. `annotation` is its type without notes on the member; `absent` what it is taken for where it is left out."""
+    """A member of a shape. `annotation` is its type without notes on the member; `absent` is the value that readers assume when it is missing."""
 
     name: str
     annotation: Any
@@ -29,7 +29,7 @@ class ShapeMember:
 
 @dataclass(frozen=True)
 class Shape:
-    """A `TypedDict`, or a dataclass of arguments; `name` is the class's own."""
+    """A `TypedDict`, or a dataclass of arguments; `name` is the class's own name."""
 
     name: str
     doc: str
@@ -37,14 +37,14 @@ class Shape:
 
 
 def shape_of(cls: type[Any]) -> Shape:
-    """Return what a class declares."""
+    """Return the shape that a class declares."""
     hints = get_type_hints(cls, include_extras=True)
     members = _of_dataclass(cls, hints) if is_dataclass(cls) else _of_typed_dict(cls, hints)
     return Shape(cls.__name__, inspect.cleandoc(cls.__doc__ or ""), tuple(members))
 
 
 def reached_from(*annotations: Any) -> list[type[Any]]:
-    """Return the shapes that types are made of, all the way down: module by module, in the order of their declaration."""
+    """Return all shapes that occur in types, recursively, sorted by module and then in the order of their declaration."""
     found: dict[type[Any], None] = {}
     todo = list(annotations)
     while todo:
@@ -59,7 +59,7 @@ def reached_from(*annotations: Any) -> list[type[Any]]:
 
 
 def sent_shapes() -> list[type[Any]]:
-    """Return the shapes of all that the daemon sends to clients."""
+    """Return the shapes of everything that the daemon sends to clients."""
     return reached_from(*(command.result for command in COMMANDS), Event, Snapshot, About)
 
 
@@ -85,7 +85,7 @@ def _of_dataclass(cls: type[Any], hints: dict[str, Any]) -> Iterator[ShapeMember
 
 
 def _without_absent(annotation: Any) -> tuple[Any, Any]:
-    """Return a type, and what a member of it is taken for where it is left out; MISSING where nothing is said of that."""
+    """Return a type, and the value that readers assume when a member of that type is missing; MISSING where none is declared."""
     if get_origin(annotation) is Annotated:
         inner, *notes = get_args(annotation)
         for note in notes:
@@ -95,7 +95,7 @@ def _without_absent(annotation: Any) -> tuple[Any, Any]:
 
 
 def _docs_of(cls: type[Any]) -> dict[str, str]:
-    """Return the strings that stand under the members of a class, by the names of the members."""
+    """Return the docstrings of a class's members, by member name."""
     docs: dict[str, str] = {}
     for base in reversed(cls.__mro__[:-1]):
         name = ""
@@ -110,6 +110,6 @@ def _docs_of(cls: type[Any]) -> dict[str, str]:
 
 @cache
 def _sources(module: str) -> dict[str, ast.ClassDef]:
-    """Return the classes of a module by name, as they are written."""
+    """Return the syntax trees of a module's classes by name."""
     tree = ast.parse(inspect.getsource(importlib.import_module(module)))
     return {node.name: node for node in tree.body if isinstance(node, ast.ClassDef)}

@@ -1,6 +1,6 @@
-"""The JSON Schemas of all that is ours on the wire, as `docs/schema/` has them.
+"""The JSON Schemas of analystd's own messages, as published in `docs/schema/`.
 
-Arguments are held to the schemas of `wire.commands`. An event is one of its kinds, with the keys that `EVENT_KEYS` gives it.
+Arguments are validated against the schemas of `wire.commands`. An event is one of its kinds, with the keys that `EVENT_KEYS` lists for it.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 
 def published() -> dict[str, Schema]:
-    """Every schema by the name of its file, without `.json`."""
+    """Return every published schema by the name of its file, without `.json`."""
     return {name: {"$schema": _DIALECT, "title": name, **schema} for name, schema in _schemas()}
 
 
@@ -54,7 +54,7 @@ def _schema(annotation: type) -> Schema:
 
 
 def _with_event_kinds(maker: SchemaMaker) -> dict[str, Schema]:
-    """The definitions of a schema, in which an event is one of its kinds."""
+    """Return the definitions of a schema, in which `Event` is a choice between the kinds of events."""
     kinds = {kind.value: _event_schema(kind, maker) for kind in EventKind}
     event: Schema = {
         "description": "One line of the journal.",
@@ -64,7 +64,7 @@ def _with_event_kinds(maker: SchemaMaker) -> dict[str, Schema]:
 
 
 def _event_schema(kind: EventKind, maker: SchemaMaker) -> Schema:
-    """The keys that events of a kind have, of the types that `Event` gives them."""
+    """Return the schema of one kind of event, with the types that `Event` declares."""
     hints = get_type_hints(Event)
     keys = EVENT_KEYS[kind]
     always = [*_common_keys(), *keys.always]
@@ -73,6 +73,6 @@ def _event_schema(kind: EventKind, maker: SchemaMaker) -> Schema:
 
 
 def _common_keys() -> list[str]:
-    """The keys that all events have."""
+    """Return the keys that all events have."""
     hints = get_type_hints(Event, include_extras=True)
     return [name for name, hint in hints.items() if get_origin(hint) is not NotRequired]

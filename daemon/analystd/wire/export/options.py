@@ -1,4 +1,4 @@
-"""The options of the Python client's methods: what the arguments of a command have beside what the method takes itself."""
+"""The options of the Python client's methods: the arguments of a command that are not parameters of the method itself."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _OPTIONS: dict[str, tuple[type[Any], str, tuple[str, ...]]] = {
     "PythonOptions": (ExecPython, "Of code to run.", ("code",)),
     "ViewOptions": (ViewData, "Of a look at a table.", ("path", "operation", "uri")),
 }
-"""Of each class: the arguments, what it says of itself, and the members that are no options."""
+"""For each class: the arguments, its docstring, and the members that are not options."""
 
 _HEAD = '''"""What may be told to a command beside what it needs. What is None counts as not told.
 
@@ -48,7 +48,7 @@ def _class(name: str) -> Iterator[str]:
 
 
 def _python_type(annotation: Any) -> str:
-    """Return the type of what a caller gives, which is no dataclass."""
+    """Return the type of a value as a caller gives it, with mappings in place of dataclasses."""
     if annotation in _PLAIN:
         return _PLAIN[annotation]
     origin, arguments = get_origin(annotation), get_args(annotation)

@@ -1,4 +1,4 @@
-"""The Python client's records: a class for each shape that the daemon sends."""
+"""The Python client's records: one class for each shape that the daemon sends."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ NAMES = {
     "VariableInfo": "Variable",
     "WriteResult": "WrittenFile",
 }
-"""What the client calls shapes that have another name on the wire."""
+"""The client's names for shapes that have another name on the wire."""
 
 METHODS = {
     "AgentResult": "PrintedAnswer",
@@ -35,13 +35,13 @@ METHODS = {
     "RunSummary": "RunMethods",
     "ViewResult": "TableMethods",
 }
-"""The classes of `client/_methods.py` from which records have more than their members."""
+"""The classes of `client/_methods.py` from which records inherit methods."""
 
 _PLAIN: dict[Any, str] = {str: "str", int: "int", float: "float", bool: "bool", Any: "Any", type(None): "None"}
 
 
 def record_files() -> dict[str, str]:
-    """Return the generated modules of `client/` by the names of their files: one for each module of `wire/` that declares shapes."""
+    """Return the generated modules of `client/` by file name: one for each module of `wire/` that declares shapes."""
     sent = sent_shapes()
     modules = dict.fromkeys(cls.__module__ for cls in sent)
     return {_file_name(name): _module(name, [cls for cls in sent if cls.__module__ == name], sent) for name in modules}
@@ -125,7 +125,7 @@ def _declared(member: ShapeMember) -> str:
 
 
 def _widened(member: ShapeMember, hint: str) -> str:
-    """Return the type of a member with a default: one of some words, or none of them."""
+    """Return the type of a member with a default: `str` in place of a set of fixed words if the default is empty."""
     return "str" if get_origin(member.annotation) is Literal and member.absent == "" else hint
 
 
@@ -150,7 +150,7 @@ def _python_type(annotation: Any) -> str:
         return f"Mapping[str, {_python_type(arguments[1])}]"
     if _is_union(annotation):
         if sum(map(is_typeddict, arguments)) > 1:
-            # Which of them it is, the code that asked for it knows.
+            # Only the code that made the request knows which of them it is.
             return "Mapping[str, Any]"
         return " | ".join(map(_python_type, arguments))
     raise TypeError(f"{annotation!r} has no record")

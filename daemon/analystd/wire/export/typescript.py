@@ -1,4 +1,4 @@
-"""The extension's types: an interface for each shape, and the names."""
+"""The extension's types: an interface for each shape, and the names on the wire."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from analystd.wire.names import EVENT_METHOD
 from analystd.wire.structured import LuaTable, Named
 
 NAMES = {"Event": "RunEvent"}
-"""What the extension calls shapes whose names mean something else in a browser."""
+"""The extension's names for shapes whose own names have another meaning in a browser."""
 
 _PLAIN: dict[Any, str] = {
     str: "string",
