@@ -25,12 +25,12 @@ from pathlib import Path
 from analystd.engine.llama import libllama
 build = libllama.installed(sys.argv[1])
 libllama.find_build = lambda: build
-from analystd.engine.llama.llama_model import Entry, Model
-model = Model(Path(sys.argv[2]), context_tokens=512, conversations=1)
+from analystd.engine.llama.llama_model import BatchEntry, LlamaModel
+model = LlamaModel(Path(sys.argv[2]), context_tokens=512, conversations=1)
 tokens = model.vocabulary.tokenize("One, two, three,", special=False)
 written = []
 for position in range(12):
-    model.decode([Entry(token, at, 0, True) for at, token in enumerate(tokens[len(written) and -1:], len(tokens) - 1 if written else 0)])
+    model.decode([BatchEntry(token, at, 0, True) for at, token in enumerate(tokens[len(written) and -1:], len(tokens) - 1 if written else 0)])
     tokens.append(int(model.logits(0 if written else len(tokens) - 1).argmax()))
     written.append(tokens[-1])
 print(json.dumps([model.build, "".join(model.vocabulary.piece(token).decode() for token in written)]))
